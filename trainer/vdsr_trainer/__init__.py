@@ -1,0 +1,1 @@
+"""Training of VDSR: configuration, data, loop, checkpoints."""

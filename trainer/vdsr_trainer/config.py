@@ -1,0 +1,226 @@
+"""What a training run is: one frozen, validated configuration, read from and written to TOML. No torch."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from vdsr_app.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """Everything that decides the weights a run ends with.
+
+    Attributes:
+        data: folders of training pictures, searched recursively.
+        validation: folder of pictures to choose by; empty holds some of `data` out.
+        holdout: pictures held out of `data` where `validation` is empty.
+        depth: convolutions of the network.
+        width: channels between them.
+        residual: add the input to the output.
+        scales: scale factors that are validated and drawn with `fixed_share`.
+        fixed_share: share of patches at one of `scales`; the rest is drawn between `scale_min` and `scale_max`.
+        scale_min: smallest random scale factor.
+        scale_max: largest random scale factor.
+        shrunk_copies: factors below 1; each adds a smaller copy of every picture.
+        patch_px: side of a training patch.
+        batch: patches a step.
+        hard_candidates: patches looked at for each one taken; the one that bicubic serves worst wins.
+        steps: optimiser steps in all.
+        optimizer: "muon" (Muon on the inner layers, Adam on the rest), "adam", "adamw" or "sgd".
+        rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
+        muon_rate: learning rate of the inner layers under "muon".
+        momentum: of SGD and Muon.
+        weight_decay: L2 of SGD, decoupled in AdamW.
+        clip_theta: element-wise clip to +-theta/rate with SGD; 0 switches it off.
+        schedule: "cosine" to zero, "step" (a tenth after each quarter) or "constant".
+        warmup_steps: steps of a rising rate.
+        average_decay: of the moving average of the weights that is validated and kept.
+        precision: "bf16" (autocast, fp32 master weights) or "fp32".
+        seed: of initial weights, patches and flips.
+        validate_every: steps between validations.
+        checkpoint_every: steps between checkpoints.
+        device: "auto", "cpu", "cuda", "mps".
+        threads: CPU threads; 0 leaves the choice to torch.
+    """
+
+    data: tuple[str, ...] = ()
+    validation: str = ""
+    holdout: int = 10
+    depth: int = 20
+    width: int = 64
+    residual: bool = True
+    scales: tuple[float, ...] = (2.0, 3.0, 4.0)
+    fixed_share: float = 0.7
+    scale_min: float = 1.2
+    scale_max: float = 4.5
+    shrunk_copies: tuple[float, ...] = (0.8, 0.6)
+    patch_px: int = 48
+    batch: int = 16
+    hard_candidates: int = 2
+    steps: int = 20_000
+    optimizer: str = "muon"
+    rate: float = 1e-3
+    muon_rate: float = 4e-3
+    momentum: float = 0.95
+    weight_decay: float = 0.0
+    clip_theta: float = 0.0
+    schedule: str = "cosine"
+    warmup_steps: int = 200
+    average_decay: float = 0.999
+    precision: str = "bf16"
+    seed: int = 0
+    validate_every: int = 250
+    checkpoint_every: int = 250
+    device: str = "auto"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(f"{name} = {value} is outside {low:g} to {high:g}.")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"{name} = '{getattr(self, name)}' is not offered.", hint=_choose(choices))
+        if not self.scales or not all(1.0 <= scale <= 8.0 for scale in self.scales):
+            raise ConfigError("scales needs one or more factors between 1 and 8.")
+        if self.scale_min > self.scale_max:
+            raise ConfigError(f"scale_min = {self.scale_min:g} is above scale_max = {self.scale_max:g}.")
+        if not all(0.1 <= factor < 1.0 for factor in self.shrunk_copies):
+            raise ConfigError("shrunk_copies needs factors from 0.1 to below 1.")
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "holdout": (1, 10_000),
+    "depth": (2, 64),
+    "width": (1, 512),
+    "fixed_share": (0, 1),
+    "scale_min": (1, 8),
+    "scale_max": (1, 8),
+    "patch_px": (8, 512),
+    "batch": (1, 65_536),
+    "hard_candidates": (1, 64),
+    "steps": (1, 100_000_000),
+    "rate": (1e-12, 10),
+    "muon_rate": (1e-12, 10),
+    "momentum": (0, 0.9999),
+    "weight_decay": (0, 1),
+    "clip_theta": (0, 1e6),
+    "warmup_steps": (0, 1_000_000),
+    "average_decay": (0, 0.999999),
+    "seed": (0, 2**63 - 1),
+    "validate_every": (1, 100_000_000),
+    "checkpoint_every": (1, 100_000_000),
+    "threads": (0, 4096),
+}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "optimizer": ("muon", "adam", "adamw", "sgd"),
+    "schedule": ("cosine", "step", "constant"),
+    "precision": ("bf16", "fp32"),
+}
+
+PRESETS: dict[str, TrainConfig] = {
+    "robust": TrainConfig(),
+    "quick": TrainConfig(depth=12, steps=1500, batch=16, patch_px=32, muon_rate=5e-3, warmup_steps=50),
+    "paper": TrainConfig(
+        optimizer="sgd",
+        rate=0.1,
+        momentum=0.9,
+        weight_decay=1e-4,
+        clip_theta=0.01,
+        schedule="step",
+        warmup_steps=0,
+        batch=64,
+        patch_px=41,
+        fixed_share=1.0,
+        hard_candidates=1,
+        shrunk_copies=(),
+        average_decay=0.0,
+        precision="fp32",
+    ),
+}
+"""Named starting points; "robust" is the default."""
+
+
+def preset(name: str) -> TrainConfig:
+    """Configuration of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"There is no preset '{name}'.", hint=_choose(tuple(PRESETS)))
+    return PRESETS[name]
+
+
+def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
+    """`base` (or the default preset) with the values of a TOML file over it.
+
+    Raises:
+        ConfigError: the file is missing, is no TOML, or has an unknown key or a value of the wrong type.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The configuration cannot be read: {error.strerror}.", path=path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration is not valid TOML: {error}.", path=path) from error
+    return apply_values(base or TrainConfig(), values, path)
+
+
+def apply_values(base: TrainConfig, values: dict[str, Any], path: Path | None = None) -> TrainConfig:
+    """`base` with `values` over it, each checked against the type of its field."""
+    known = {field.name: getattr(TrainConfig(), field.name) for field in fields(TrainConfig)}
+    typed: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else "Run `vdsr train --help` for the keys."
+            raise ConfigError(f"There is no setting '{key}'.", path=path, hint=hint)
+        typed[key] = _typed(key, value, known[key], path)
+    return replace(base, **typed)
+
+
+def to_toml(config: TrainConfig) -> str:
+    """TOML that `read_config` turns into an equal configuration."""
+    return "".join(f"{key} = {_toml_value(value)}\n" for key, value in asdict(config).items())
+
+
+def _typed(key: str, value: Any, example: Any, path: Path | None) -> Any:
+    if isinstance(example, tuple):
+        if isinstance(value, str | int | float):
+            value = [value]
+        kind = str if key == "data" else float
+        if isinstance(value, list | tuple) and all(_is(kind, item) for item in value):
+            return tuple(kind(item) for item in value)
+        raise ConfigError(f"{key} needs a list of {'texts' if kind is str else 'numbers'}.", path=path)
+    if not _is(type(example), value):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[type(example)]
+        raise ConfigError(f"{key} = {value!r} is not {wanted}.", path=path)
+    return type(example)(value)
+
+
+def _is(kind: type, value: Any) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is kind
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(_toml_value(item) for item in value)}]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def _choose(choices: tuple[str, ...]) -> str:
+    return f"Choose one of {', '.join(choices)}."

@@ -1,0 +1,132 @@
+"""Optimisers, learning-rate schedules, clipping and the moving average."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from vdsr_app.core.network import VDSR
+from vdsr_trainer.config import TrainConfig
+
+
+class Optimiser:
+    """One or two torch optimisers that step together.
+
+    Under "muon" the inner layers' kernels, each seen as a matrix (width, 9 * width), are driven by Muon, which takes
+    matrices only; the first and last layer and all biases by Adam.
+
+    Attributes:
+        parts: the torch optimisers, Muon first where there are two.
+    """
+
+    def __init__(self, model: VDSR, config: TrainConfig) -> None:
+        self._config = config
+        self._model = model
+        self._views: list[tuple[nn.Parameter, nn.Parameter]] = []
+        self.parts: list[torch.optim.Optimizer] = []
+        everything = list(model.parameters())
+        match config.optimizer:
+            case "muon":
+                self._views = [
+                    (layer.weight, nn.Parameter(layer.weight.detach().view(layer.weight.shape[0], -1)))
+                    for layer in model.layers[1:-1]
+                    if isinstance(layer, nn.Conv2d)
+                ]
+                inner = {id(kernel) for kernel, _ in self._views}
+                outer = [parameter for parameter in everything if id(parameter) not in inner]
+                if self._views:
+                    self.parts.append(
+                        torch.optim.Muon(
+                            [view for _, view in self._views],
+                            lr=config.muon_rate,
+                            momentum=config.momentum,
+                            weight_decay=config.weight_decay,
+                        )
+                    )
+                self.parts.append(torch.optim.Adam(outer, lr=config.rate))
+            case "adam":
+                self.parts.append(torch.optim.Adam(everything, lr=config.rate))
+            case "adamw":
+                self.parts.append(torch.optim.AdamW(everything, lr=config.rate, weight_decay=config.weight_decay))
+            case _:
+                self.parts.append(
+                    torch.optim.SGD(
+                        everything, lr=config.rate, momentum=config.momentum, weight_decay=config.weight_decay
+                    )
+                )
+        self._peaks = [[float(group["lr"]) for group in part.param_groups] for part in self.parts]
+
+    @property
+    def rate(self) -> float:
+        """Current learning rate of the first part."""
+        return float(self.parts[0].param_groups[0]["lr"])
+
+    def set_step(self, step: int) -> None:
+        """Set the learning rates for the step that comes after `step` steps."""
+        share = schedule(self._config, step)
+        for part, peaks in zip(self.parts, self._peaks, strict=True):
+            for group, peak in zip(part.param_groups, peaks, strict=True):
+                group["lr"] = peak * share
+
+    def step(self) -> tuple[float, float]:
+        """Clip and apply the gradients, then clear them.
+
+        Returns:
+            L2 norm of all gradients before clipping, and the share of elements that were clipped.
+        """
+        gradients = [parameter.grad for parameter in self._model.parameters() if parameter.grad is not None]
+        norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients])))
+        clipped = clip_elements(gradients, self._config.clip_theta / self.rate) if self._config.clip_theta else 0.0
+        for kernel, view in self._views:
+            view.grad = None if kernel.grad is None else kernel.grad.view(view.shape)
+        for part in self.parts:
+            part.step()
+        for parameter in self._model.parameters():
+            parameter.grad = None
+        return norm, clipped
+
+
+def schedule(config: TrainConfig, step: int) -> float:
+    """Share of the peak learning rate after `step` steps: warm-up, then the configured shape."""
+    if step < config.warmup_steps:
+        return (step + 1) / (config.warmup_steps + 1)
+    match config.schedule:
+        case "cosine":
+            done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+            return 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+        case "step":
+            # The paper: a tenth after each 20 of 80 epochs.
+            return float(0.1 ** min(3, 4 * step // config.steps))
+        case _:
+            return 1.0
+
+
+def clip_elements(gradients: Sequence[Tensor], limit: float) -> float:
+    """Clip each element to +-limit in place, as the paper does (not the global norm); returns the share clipped."""
+    total = sum(gradient.numel() for gradient in gradients)
+    clipped = sum(int((gradient.abs() > limit).sum()) for gradient in gradients)
+    for gradient in gradients:
+        gradient.clamp_(-limit, limit)
+    return clipped / max(1, total)
+
+
+class MovingAverage:
+    """Exponential moving average of the weights, with a short memory at first.
+
+    Attributes:
+        model: network that holds the average, same shape and device as the trained one.
+    """
+
+    def __init__(self, model: VDSR, decay: float) -> None:
+        self._decay = decay
+        self.model = VDSR(model.config).to(next(model.parameters()).device).requires_grad_(False).eval()
+        self.model.load_state_dict(model.state_dict())
+
+    def update(self, model: VDSR, step: int) -> None:
+        """Move towards `model` after `step` steps; the decay rises as (1 + step) / (10 + step) to its value."""
+        weight = 1.0 - min(self._decay, (1 + step) / (10 + step))
+        averages, currents = list(self.model.parameters()), [p.detach() for p in model.parameters()]
+        torch._foreach_lerp_(averages, currents, weight)

@@ -1,0 +1,1 @@
+"""The part without a window: network, pictures, engine. Imports no Qt."""

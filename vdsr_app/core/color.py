@@ -1,0 +1,65 @@
+"""Colour as the super-resolution literature measures it: BT.601 luma in studio range, as MATLAB's rgb2ycbcr.
+
+Luma Y runs from 16 (black) to 235 (white) on the 8-bit scale, so that a step of one in Y is a step of 255/219 in
+each of R, G and B. The network sees Y / 255.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+LUMA_WEIGHTS = (65.481 / 255.0, 128.553 / 255.0, 24.966 / 255.0)
+"""Share of R, G and B, on one scale with Y, in Y - 16. Source: ITU-R BT.601-7; MathWorks' rgb2ycbcr."""
+
+LUMA_OFFSET = 16.0 / 255.0
+"""Y of black, as a fraction of full scale."""
+
+RGB_PER_LUMA = 255.0 / 219.0
+"""What one unit of Y adds to each of R, G and B where Cb and Cr stay. Source: inverse of BT.601's matrix."""
+
+_RGB_TO_YCBCR = np.array(
+    [
+        [65.481, 128.553, 24.966],
+        [-37.797, -74.203, 112.0],
+        [112.0, -93.786, -18.214],
+    ]
+) / 255.0
+_YCBCR_OFFSET = np.array([16.0, 128.0, 128.0])
+_YCBCR_TO_RGB = np.linalg.inv(_RGB_TO_YCBCR)
+
+
+def rgb_to_ycbcr(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """BT.601 studio-range YCbCr of (..., 3) RGB in [0, 255]; float64, not rounded."""
+    return np.asarray(rgb, dtype=np.float64) @ _RGB_TO_YCBCR.T + _YCBCR_OFFSET
+
+
+def ycbcr_to_rgb(ycbcr: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Inverse of `rgb_to_ycbcr`; float64, neither rounded nor clipped."""
+    return (np.asarray(ycbcr, dtype=np.float64) - _YCBCR_OFFSET) @ _YCBCR_TO_RGB.T
+
+
+def rgb_to_luma(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Luma of (..., 3) RGB in [0, 255]: float64 in [16, 235], not rounded."""
+    return np.asarray(rgb, dtype=np.float64) @ _RGB_TO_YCBCR[0] + 16.0
+
+
+def network_luma(pixels: FloatArray, full_scale: float) -> npt.NDArray[np.float32]:
+    """What the network sees of `pixels`.
+
+    Args:
+        pixels: (H, W, 1 or 3) float, black 0 and white `full_scale`. One channel is its own luma in full range, as
+            the evaluation protocol has it for gray files.
+        full_scale: 255 or 65535.
+
+    Returns:
+        (H, W) float32, on the scale where 1 is full scale; studio range for RGB.
+    """
+    if pixels.shape[2] == 1:
+        return np.asarray(pixels[..., 0] / full_scale, dtype=np.float32)
+    weights = np.array(LUMA_WEIGHTS, dtype=np.float32) / np.float32(full_scale)
+    return np.asarray(pixels.astype(np.float32, copy=False) @ weights + np.float32(LUMA_OFFSET), dtype=np.float32)

@@ -1,0 +1,158 @@
+"""What to do with a picture: one settings object for the window, the batch and the command line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from vdsr_app.errors import UsageError
+
+MIN_SCALE = 1.0
+MAX_SCALE = 8.0
+
+
+class TargetKind(StrEnum):
+    """By what the target size is given."""
+
+    SCALE = "scale"
+    WIDTH = "width"
+    HEIGHT = "height"
+    LONG_SIDE = "long_side"
+    SHORT_SIDE = "short_side"
+    MEGAPIXELS = "megapixels"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSize:
+    """Size of the result.
+
+    Attributes:
+        width: columns, at least 1.
+        height: rows, at least 1.
+        scale: scale factor from the source, 1.0 to 8.0.
+    """
+
+    width: int
+    height: int
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A wished size: a scale factor, or one measure in pixels from which it follows.
+
+    Attributes:
+        kind: which measure `value` is.
+        value: a factor, pixels or millions of pixels.
+    """
+
+    kind: TargetKind = TargetKind.SCALE
+    value: float = 2.0
+
+    def size_for(self, width: int, height: int) -> TargetSize:
+        """Size of the result for a source of `width` x `height` pixels; the aspect ratio is kept.
+
+        Raises:
+            UsageError: the scale factor would be outside 1.0-8.0.
+        """
+        scale = self._scale_for(width, height)
+        # One part in a million forgives 1000/333-like factors at the ends of the range.
+        if not MIN_SCALE * (1 - 1e-6) <= scale <= MAX_SCALE * (1 + 1e-6):
+            raise UsageError(
+                f"A {width} x {height} picture cannot be scaled by {scale:.3g}.",
+                hint=f"The scale factor must lie between {MIN_SCALE:g} and {MAX_SCALE:g}.",
+            )
+        out_width, out_height = _round_half_up(width * scale), _round_half_up(height * scale)
+        match self.kind:
+            case TargetKind.WIDTH:
+                out_width = int(self.value)
+            case TargetKind.HEIGHT:
+                out_height = int(self.value)
+            case _:
+                pass
+        return TargetSize(max(1, out_width), max(1, out_height), min(max(scale, MIN_SCALE), MAX_SCALE))
+
+    def _scale_for(self, width: int, height: int) -> float:
+        if not math.isfinite(self.value) or self.value <= 0:
+            raise UsageError(f"{self.value:g} is no usable {self.kind.value.replace('_', ' ')}.")
+        match self.kind:
+            case TargetKind.SCALE:
+                return self.value
+            case TargetKind.WIDTH:
+                return self.value / width
+            case TargetKind.HEIGHT:
+                return self.value / height
+            case TargetKind.LONG_SIDE:
+                return self.value / max(width, height)
+            case TargetKind.SHORT_SIDE:
+                return self.value / min(width, height)
+            case TargetKind.MEGAPIXELS:
+                return math.sqrt(self.value * 1e6 / (width * height))
+
+
+def _round_half_up(value: float) -> int:
+    return math.floor(value + 0.5)
+
+
+class FileFormat(StrEnum):
+    """Formats that can be written."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+    TIFF = "tiff"
+    AVIF = "avif"
+
+
+class Metadata(StrEnum):
+    """How much of EXIF and XMP goes into the result; profile and resolution always do."""
+
+    KEEP = "keep"
+    PRIVATE = "private"
+    """Without place, serial numbers, owner's name and thumbnail."""
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class SaveOptions:
+    """How a result is written.
+
+    Attributes:
+        format: file format; None takes it from the file name.
+        quality: 1-100 for JPEG, WebP and AVIF; 100 is lossless in WebP and AVIF.
+        bits: 8, 16, or None to keep the source's depth where the format can.
+        metadata: what is carried over.
+    """
+
+    format: FileFormat | None = None
+    quality: int = 92
+    bits: int | None = None
+    metadata: Metadata = Metadata.KEEP
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise UsageError(f"Quality {self.quality} is outside 1-100.")
+        if self.bits not in (None, 8, 16):
+            raise UsageError(f"{self.bits} bits a sample are not offered; choose 8 or 16.")
+
+
+@dataclass(frozen=True, slots=True)
+class UpscaleSettings:
+    """Everything that decides the bytes of a result.
+
+    Attributes:
+        target: wished size.
+        model: name of an installed model, or the path of a .safetensors file.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        precision: "auto", "fp32", "bf16", "fp16".
+        tile_px: side of a tile in output pixels without halo; None chooses it.
+        save: how the result is written.
+    """
+
+    target: Target = Target()
+    model: str = "vdsr"
+    device: str = "auto"
+    precision: str = "auto"
+    tile_px: int | None = None
+    save: SaveOptions = field(default_factory=SaveOptions)

@@ -1,0 +1,98 @@
+"""VDSR: very deep super-resolution (Kim, Lee, Lee, CVPR 2016, arXiv 1511.04587)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vdsr_app.errors import ConfigError
+
+MAX_DEPTH = 64
+MAX_WIDTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class VDSRConfig:
+    """Shape of the network.
+
+    Attributes:
+        depth: convolutions in all, at least 2; the paper's 20.
+        width: channels between them; the paper's 64.
+        residual: add the input to the output (the paper's choice) or predict the picture itself.
+    """
+
+    depth: int = 20
+    width: int = 64
+    residual: bool = True
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.depth <= MAX_DEPTH:
+            raise ConfigError(f"Depth {self.depth} is outside 2-{MAX_DEPTH}.")
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise ConfigError(f"Width {self.width} is outside 1-{MAX_WIDTH}.")
+
+    @property
+    def halo_px(self) -> int:
+        """Pixels on each side that one output pixel depends on: one a 3x3 convolution."""
+        return self.depth
+
+    @property
+    def receptive_field_px(self) -> int:
+        """Side of the square of input pixels that one output pixel depends on: 2 * depth + 1."""
+        return 2 * self.depth + 1
+
+    @property
+    def parameters(self) -> int:
+        """Trainable numbers: 665,921 at the default."""
+        inner = (self.depth - 2) * (9 * self.width * self.width + self.width)
+        return 9 * self.width + self.width + inner + 9 * self.width + 1
+
+
+class VDSR(nn.Module):
+    """Chain of 3x3 convolutions with ReLU between, added to its input.
+
+    The input is a bicubic enlargement at the target size, so one set of weights serves every scale factor.
+
+    Attributes:
+        config: shape of the network.
+        layers: the convolutions; `layers[0]` maps 1 channel to `width`, the last maps back to 1.
+    """
+
+    def __init__(self, config: VDSRConfig | None = None) -> None:
+        super().__init__()
+        self.config = config if config is not None else VDSRConfig()
+        widths = [1, *[self.config.width] * (self.config.depth - 1), 1]
+        self.layers = nn.ModuleList(
+            nn.Conv2d(before, after, kernel_size=3, padding=1)
+            for before, after in zip(widths[:-1], widths[1:], strict=True)
+        )
+
+    def forward(self, luma: Tensor) -> Tensor:
+        """Add the detail that bicubic lost.
+
+        Args:
+            luma: (N, 1, H, W) float, bicubic luma where 1 is full scale.
+
+        Returns:
+            (N, 1, H, W), same dtype and scale, not clipped.
+        """
+        features = luma
+        for layer in self.layers[:-1]:
+            features = torch.relu(layer(features))  # (N, width, H, W)
+        detail: Tensor = self.layers[-1](features)  # (N, 1, H, W)
+        return luma + detail if self.config.residual else detail
+
+
+def initialise(model: VDSR, seed: int) -> None:
+    """Fill weights by He et al. (ICCV 2015) for ReLU, biases with zero, the same for the same seed anywhere."""
+    generator = torch.Generator().manual_seed(seed)
+    for layer in model.layers:
+        assert isinstance(layer, nn.Conv2d)
+        fan_in = layer.in_channels * 9
+        weight = torch.randn(layer.weight.shape, generator=generator) * (2.0 / fan_in) ** 0.5
+        with torch.no_grad():
+            layer.weight.copy_(weight)
+            if layer.bias is not None:
+                layer.bias.zero_()

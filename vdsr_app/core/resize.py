@@ -1,0 +1,171 @@
+"""Separable resampling that gives the numbers of MATLAB's imresize: bicubic, and three others to compare with.
+
+A resized axis is a small table: for each output sample the input samples it reads and their weights. An output
+window reads only its own rows of the table, so a tile costs what a tile is worth and equals the same window of
+the whole result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vdsr_app.errors import UsageError
+
+FloatArray = npt.NDArray[np.floating[Any]]
+_Kernel = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+
+
+def _box(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return ((x >= -0.5) & (x < 0.5)).astype(np.float64)
+
+
+def _triangle(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.maximum(0.0, 1.0 - np.abs(x))
+
+
+def _cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
+    ax = np.abs(x)
+    inner = (1.5 * ax - 2.5) * ax * ax + 1.0
+    outer = ((-0.5 * ax + 2.5) * ax - 4.0) * ax + 2.0
+    return np.where(ax <= 1.0, inner, np.where(ax < 2.0, outer, 0.0))
+
+
+def _lanczos3(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.where(np.abs(x) < 3.0, np.sinc(x) * np.sinc(x / 3.0), 0.0)
+
+
+_KERNELS: dict[str, tuple[_Kernel, float]] = {
+    "nearest": (_box, 1.0),
+    "bilinear": (_triangle, 2.0),
+    "bicubic": (_cubic, 4.0),
+    "lanczos": (_lanczos3, 6.0),
+}
+KERNELS = tuple(_KERNELS)
+"""Names of the kernels, simplest first."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AxisTable:
+    """How one axis is resampled.
+
+    Attributes:
+        indices: (out, taps) int64, input positions, mirrored at the ends.
+        weights: (out, taps) float64, each row sums to 1.
+    """
+
+    indices: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float64]
+
+    def window(self, start: int, stop: int) -> tuple[int, int, npt.NDArray[np.float64]]:
+        """Input range [first, last) that outputs start:stop read, and the (stop-start, last-first) matrix."""
+        indices, weights = self.indices[start:stop], self.weights[start:stop]
+        first, last = int(indices.min()), int(indices.max()) + 1
+        matrix = np.zeros((stop - start, last - first))
+        # add.at: a mirrored edge reads one input sample more than once.
+        np.add.at(matrix, (np.arange(stop - start)[:, None], indices - first), weights)
+        return first, last, matrix
+
+
+@lru_cache(maxsize=32)
+def axis_table(size_in: int, size_out: int, kernel: str = "bicubic", antialias: bool = True) -> AxisTable:
+    """Table that resamples `size_in` samples to `size_out`.
+
+    Sample centres map as MATLAB's imresize maps them when it is given an output size; edges are mirrored with the
+    edge sample repeated. When shrinking with `antialias`, the kernel is stretched by the inverse of the factor.
+
+    Raises:
+        UsageError: unknown kernel, or a size below 1.
+
+    Source: MathWorks' documentation of imresize; the mapping u = x / s + (1 - 1 / s) / 2 for 1-based x.
+    """
+    if kernel not in _KERNELS:
+        raise UsageError(f"'{kernel}' is no kernel.", hint=f"Choose one of {', '.join(KERNELS)}.")
+    if size_in < 1 or size_out < 1:
+        raise UsageError(f"Cannot resize {size_in} samples to {size_out}.")
+    function, width = _KERNELS[kernel]
+    scale = size_out / size_in
+    stretch = min(scale, 1.0) if antialias and kernel != "nearest" else 1.0
+    width /= stretch
+    centres = (np.arange(size_out) + 0.5) / scale - 0.5
+    left = np.floor(centres - width / 2 + 1e-9).astype(np.int64)
+    indices = left[:, None] + np.arange(math.ceil(width) + 2)
+    weights = function((centres[:, None] - indices) * stretch)
+    weights /= weights.sum(axis=1, keepdims=True)
+    used = np.flatnonzero(np.abs(weights).max(axis=0) > 0)
+    indices, weights = indices[:, used], np.ascontiguousarray(weights[:, used])
+    folded = np.mod(indices, 2 * size_in)
+    mirrored = np.where(folded < size_in, folded, 2 * size_in - 1 - folded)
+    return AxisTable(mirrored, weights)
+
+
+def resize_region(
+    pixels: npt.NDArray[Any],
+    out_h: int,
+    out_w: int,
+    rows: slice,
+    cols: slice,
+    kernel: str = "bicubic",
+    *,
+    antialias: bool = True,
+    dtype: npt.DTypeLike = np.float32,
+) -> FloatArray:
+    """One window of `pixels` resized to (out_h, out_w).
+
+    Args:
+        pixels: (H, W) or (H, W, C), any real dtype and range.
+        out_h: rows of the whole result.
+        out_w: columns of the whole result.
+        rows: window of rows, `slice(start, stop)` within the result.
+        cols: window of columns.
+        kernel: one of `KERNELS`.
+        antialias: widen the kernel when shrinking.
+        dtype: float32 or float64, of the arithmetic and the result.
+
+    Returns:
+        (rows, cols[, C]) in the units of `pixels`; neither clipped nor rounded.
+    """
+    row_first, row_last, vertical = axis_table(pixels.shape[0], out_h, kernel, antialias).window(rows.start, rows.stop)
+    col_first, col_last, horizontal = axis_table(pixels.shape[1], out_w, kernel, antialias).window(
+        cols.start, cols.stop
+    )
+    patch = pixels[row_first:row_last, col_first:col_last].astype(dtype)
+    tall = patch.reshape(patch.shape[0], -1)  # (h, w * C)
+    # MATLAB resizes first the axis with the smaller factor; without rounding between, the order is free.
+    half = (vertical.astype(dtype) @ tall).reshape(len(vertical), *patch.shape[1:])  # (rows, w[, C])
+    wide = horizontal.astype(dtype)
+    if half.ndim == 2:
+        return np.asarray(half @ wide.T)
+    return np.ascontiguousarray(np.matmul(wide, half))  # (rows, cols, C)
+
+
+def resize(
+    pixels: npt.NDArray[Any],
+    out_h: int,
+    out_w: int,
+    kernel: str = "bicubic",
+    *,
+    antialias: bool = True,
+    dtype: npt.DTypeLike = np.float32,
+    strip_px: int = 256,
+) -> FloatArray:
+    """Resize whole `pixels` to (out_h, out_w); arguments and result as in `resize_region`.
+
+    Works in blocks of `strip_px` rows and columns, so the dense matrices stay small on large pictures.
+    """
+    out = np.empty((out_h, out_w, *pixels.shape[2:]), dtype=dtype)
+    for top in range(0, out_h, strip_px):
+        rows = slice(top, min(top + strip_px, out_h))
+        for left in range(0, out_w, strip_px):
+            cols = slice(left, min(left + strip_px, out_w))
+            out[rows, cols] = resize_region(
+                pixels, out_h, out_w, rows, cols, kernel, antialias=antialias, dtype=dtype
+            )
+    return out

@@ -1,0 +1,100 @@
+"""Every error that VDSR Studio raises on purpose.
+
+    VdsrError                     message, file and next step for a person
+    ├── UsageError                a value outside what is offered (scale, size, option)
+    ├── ShapeMismatchError        arrays that should have one size differ
+    ├── PictureError              one picture cannot be processed
+    │   ├── UnreadablePictureError    missing, damaged or not a picture
+    │   ├── UnsupportedFormatError    a known format that cannot be read or written
+    │   ├── PictureTooLargeError      beyond the limits on pixels or memory
+    │   └── SaveError                 the result could not be written
+    ├── WeightsError              a weight file that is damaged or of another network
+    ├── DeviceError               a device that is absent or failed
+    │   └── DeviceMemoryError         out of memory even with the smallest tile
+    ├── NonFiniteOutputError      the network gave NaN or infinity
+    └── TrainingError             a training run cannot start or go on
+        └── ConfigError               a bad key or value in a training configuration
+
+`Cancelled` stands outside the tree: it is no failure.
+"""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+
+
+class VdsrError(Exception):
+    """Base of every error a person may meet.
+
+    Attributes:
+        what: one sentence that says what failed, ending in a full stop.
+        path: the file it happened on, or None.
+        hint: one sentence that says what to do next, or an empty string.
+    """
+
+    def __init__(self, what: str, *, path: str | PathLike[str] | None = None, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.path = None if path is None else fspath(path)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        place = "" if self.path is None else f"{self.path}: "
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{place}{self.what}{hint}"
+
+
+class UsageError(VdsrError):
+    """A value outside what is offered: a scale factor, a size, an option."""
+
+
+class ShapeMismatchError(VdsrError):
+    """Arrays that should have one size differ."""
+
+
+class PictureError(VdsrError):
+    """One picture cannot be processed; others can."""
+
+
+class UnreadablePictureError(PictureError):
+    """The file is missing, damaged or not a picture."""
+
+
+class UnsupportedFormatError(PictureError):
+    """The format is known but cannot be read or written here."""
+
+
+class PictureTooLargeError(PictureError):
+    """The picture, or its result, is beyond the limits on pixels or memory."""
+
+
+class SaveError(PictureError):
+    """The result could not be written; an earlier file of that name is untouched."""
+
+
+class WeightsError(VdsrError):
+    """A weight file is damaged or belongs to another network."""
+
+
+class DeviceError(VdsrError):
+    """A device is absent or failed."""
+
+
+class DeviceMemoryError(DeviceError):
+    """Memory ran out even with the smallest tile."""
+
+
+class NonFiniteOutputError(VdsrError):
+    """The network gave NaN or infinity; nothing was written."""
+
+
+class TrainingError(VdsrError):
+    """A training run cannot start or go on."""
+
+
+class ConfigError(TrainingError):
+    """A bad key or value in a training configuration."""
+
+
+class Cancelled(Exception):  # noqa: N818 - it is no error
+    """The person asked to stop; raised by `CancelToken.raise_if_cancelled`."""

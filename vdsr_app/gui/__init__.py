@@ -1,0 +1,1 @@
+"""The window. Imports no torch and starts no thread."""

@@ -1,0 +1,274 @@
+"""What the window remembers between starts: a frozen value and the one place that touches QSettings."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QSettings, Signal
+
+from vdsr_app.core.job import MAX_SCALE, MIN_SCALE, FileFormat, Metadata, SaveOptions, Target, TargetKind
+from vdsr_app.errors import UsageError
+from vdsr_app.paths import user_data_dir
+from vdsr_app.workers.messages import LayerKind
+
+logger = logging.getLogger(__name__)
+
+FORMAT_VERSION = 1
+MAX_RECENT = 10
+_VERSION_KEY = "version"
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_MODES = ("wipe", "side", "single")
+
+
+class Theme(StrEnum):
+    """Which colours the window has."""
+
+    SYSTEM = "system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class CanvasColor(StrEnum):
+    """What surrounds the picture."""
+
+    THEME = "theme"
+    BLACK = "black"
+    GRAY = "gray"
+    WHITE = "white"
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """Everything the window remembers.
+
+    Attributes:
+        theme: colours of the window.
+        canvas: colour around the picture.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        precision: "auto", "fp32", "bf16", "fp16".
+        model: name of the model that makes the result.
+        target_kind: measure that decides the size of the result.
+        target_value: factor, pixels or megapixels.
+        left: what the left half shows.
+        right: what the right half shows.
+        mode: "wipe", "side" or "single".
+        format: file format offered by "Save as".
+        quality: 1-100.
+        bits: 8 or 16 bits a sample, 0 for the depth of the picture.
+        metadata: what a saved file carries over.
+        inspector_visible: whether the right pane is open.
+        geometry: the window's size and place as Qt writes it, empty at first.
+        recent: files opened last, newest first.
+        save_folder: where a pasted picture's result is offered to be saved.
+    """
+
+    theme: Theme = Theme.SYSTEM
+    canvas: CanvasColor = CanvasColor.THEME
+    device: str = "auto"
+    precision: str = "auto"
+    model: str = "vdsr"
+    target_kind: TargetKind = TargetKind.SCALE
+    target_value: float = 2.0
+    left: LayerKind = LayerKind.BICUBIC
+    right: LayerKind = LayerKind.MODEL
+    mode: str = "wipe"
+    format: FileFormat = FileFormat.PNG
+    quality: int = 92
+    bits: int = 0
+    metadata: Metadata = Metadata.KEEP
+    inspector_visible: bool = True
+    geometry: bytes = b""
+    recent: tuple[str, ...] = ()
+    save_folder: str = ""
+
+    def __post_init__(self) -> None:
+        _check(_DEVICE.fullmatch(self.device) is not None, f"{self.device!r} is no device.")
+        _check(self.precision in _PRECISIONS, f"{self.precision!r} is no precision.")
+        _check(self.model != "", "The model has no name.")
+        _check(0 < self.target_value < 1e6, f"{self.target_value:g} is no size.")
+        scale_kept = self.target_kind is not TargetKind.SCALE or MIN_SCALE <= self.target_value <= MAX_SCALE
+        _check(scale_kept, f"{self.target_value:g} is no scale factor.")
+        _check(self.mode in _MODES, f"{self.mode!r} is no way to compare.")
+        _check(1 <= self.quality <= 100, f"{self.quality} is no quality.")
+        _check(self.bits in (0, 8, 16), f"{self.bits} is no depth.")
+        _check(self.left is not LayerKind.REFERENCE, "A reference is not remembered.")
+        _check(self.right is not LayerKind.REFERENCE, "A reference is not remembered.")
+
+    @property
+    def target(self) -> Target:
+        """The remembered size."""
+        return Target(self.target_kind, self.target_value)
+
+    @property
+    def save_options(self) -> SaveOptions:
+        """How "Save as" writes a file."""
+        return SaveOptions(self.format, self.quality, self.bits or None, self.metadata)
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise UsageError(message)
+
+
+def settings_path() -> Path:
+    """The settings file."""
+    return user_data_dir() / "settings.ini"
+
+
+class SettingsStore(QObject):
+    """Reads and writes `AppSettings`; a bad stored value becomes the default and is logged.
+
+    Only changed keys are written, so two windows at once do not undo each other's changes.
+
+    Attributes:
+        problem: one sentence about a settings file that could not be used, or an empty string; to be said once.
+
+    Signals:
+        changed: the new `AppSettings`.
+    """
+
+    changed = Signal(object)
+
+    def __init__(self, path: Path, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.problem = ""
+        self._path = path
+        self._backend = self._open_backend()
+        self._current = self._load()
+
+    @property
+    def current(self) -> AppSettings:
+        """The settings now."""
+        return self._current
+
+    def update(self, **changes: Any) -> None:
+        """Change some fields and write them.
+
+        Raises:
+            UsageError: a value is not one of those offered; nothing is changed.
+        """
+        updated = replace(self._current, **changes)
+        names = [name for name in changes if getattr(updated, name) != getattr(self._current, name)]
+        if not names:
+            return
+        self._backend.setValue(_VERSION_KEY, str(FORMAT_VERSION))
+        for name in names:
+            self._backend.setValue(name, _encode(getattr(updated, name)))
+        self._current = updated
+        self.changed.emit(updated)
+
+    def add_recent(self, path: Path) -> None:
+        """Put `path` at the head of the recent files, beside those that another window has added meanwhile."""
+        self._backend.sync()
+        others = [p for p in self._stored("recent", ()) if p != str(path)]
+        self.update(recent=(str(path), *others)[:MAX_RECENT])
+
+    def reset(self) -> None:
+        """Back to the defaults, but for recent files and the window's place."""
+        kept = ("recent", "geometry")
+        defaults = AppSettings()
+        self.update(**{f.name: getattr(defaults, f.name) for f in fields(AppSettings) if f.name not in kept})
+
+    def flush(self) -> None:
+        """Write to the disk now."""
+        self._backend.sync()
+        if self._backend.status() != QSettings.Status.NoError:
+            logger.warning("The settings could not be written to %s: %s", self._path, self._backend.status())
+
+    def _open_backend(self) -> QSettings:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            damaged = self._path.exists() and not _looks_like_ini(self._path)
+        except OSError as error:
+            logger.warning("The settings file %s cannot be used: %s", self._path, error)
+            self.problem = self.tr("The settings cannot be read or kept: {path}").format(path=self._path)
+            return QSettings(str(self._path), QSettings.Format.IniFormat)
+        backend = None if damaged else QSettings(str(self._path), QSettings.Format.IniFormat)
+        if backend is None or backend.status() == QSettings.Status.FormatError:
+            del backend
+            self._keep_aside(move=True)
+            backend = QSettings(str(self._path), QSettings.Format.IniFormat)
+        return backend
+
+    def _keep_aside(self, *, move: bool) -> None:
+        backup = self._path.with_name(self._path.name + ".bak")
+        logger.warning("The settings file %s cannot be used as it is; it is kept as %s", self._path, backup)
+        try:
+            (shutil.move if move else shutil.copyfile)(self._path, backup)
+        except OSError as error:
+            logger.warning("The settings file could not be kept aside: %s", error)
+        self.problem = self.tr("The settings could not be read, so the defaults are used. The old file is {path}").format(
+            path=backup
+        )
+
+    def _load(self) -> AppSettings:
+        version = str(self._backend.value(_VERSION_KEY, str(FORMAT_VERSION)))
+        if version.isdecimal() and int(version) > FORMAT_VERSION:
+            self._keep_aside(move=False)
+        values = AppSettings()
+        for field in fields(AppSettings):
+            stored = self._stored(field.name, getattr(values, field.name))
+            try:
+                values = replace(values, **{field.name: stored})
+            except UsageError as error:
+                logger.warning("Stored setting %s is ignored: %s", field.name, error.what)
+        return values
+
+    def _stored(self, name: str, default: Any) -> Any:
+        raw = self._backend.value(name)
+        if raw is None:
+            return default
+        try:
+            return _decoder(default)(str(raw))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            logger.warning("Stored setting %s is ignored: %s", name, error)
+            return default
+
+
+def _looks_like_ini(path: Path) -> bool:
+    data = path.read_bytes()
+    try:
+        return b"\0" not in data and data.decode("utf-8") is not None
+    except UnicodeDecodeError:
+        return False
+
+
+def _encode(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
+        case tuple():
+            return json.dumps(value)
+        case _:
+            return str(value)
+
+
+def _decoder(default: Any) -> Callable[[str], Any]:
+    match default:
+        case bool():
+            return {"true": True, "false": False}.__getitem__
+        case bytes():
+            return lambda text: base64.b64decode(text, validate=True)
+        case tuple():
+            return _decode_strings
+        case _:
+            return type(default)
+
+
+def _decode_strings(text: str) -> tuple[str, ...]:
+    values = json.loads(text)
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+        raise ValueError(f"{text!r} is no list of texts")
+    return tuple(values[:MAX_RECENT])

@@ -1,0 +1,121 @@
+"""Numbers, sizes and file names in words for people."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QLocale
+
+from vdsr_app.core.job import TargetSize
+from vdsr_app.workers.messages import ErrorReport, JobProgress
+
+_BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
+_MINUTE_S = 60
+_HOUR_S = 3600
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Texts", text)
+
+
+def printable(text: str) -> str:
+    """`text` on one line: control characters and bytes that are no text become a replacement character."""
+    decoded = os.fsencode(text).decode("utf-8", "replace") if _has_surrogates(text) else text
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cs", "Zl") else c for c in decoded)
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def file_name(path: Path | str) -> str:
+    """Last part of `path` for the screen."""
+    return printable(Path(path).name or str(path))
+
+
+def menu_text(text: str) -> str:
+    """`text` for a menu, where a single `&` would mark a shortcut."""
+    return printable(text).replace("&", "&&")
+
+
+def bytes_text(count: int) -> str:
+    """A number of bytes with a decimal unit: "12.4 MB"."""
+    value, unit = float(count), 0
+    while value >= 999.5 and unit < len(_BYTE_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{number(value, 0 if unit == 0 or value >= 99.95 else 1)} {_BYTE_UNITS[unit]}"
+
+
+def number(value: float, decimals: int = 0) -> str:
+    """`value` with the decimal sign of the person's language, without grouping."""
+    locale = QLocale()
+    locale.setNumberOptions(QLocale.NumberOption.OmitGroupSeparator)
+    return locale.toString(value, "f", decimals)
+
+
+def duration_text(seconds: float) -> str:
+    """A length of time in at most two units: "6 s", "2 min 5 s", "1 h 3 min"."""
+    whole = max(0, round(seconds))
+    if whole < _MINUTE_S:
+        return _tr("{seconds} s").format(seconds=whole)
+    if whole < _HOUR_S:
+        return _tr("{minutes} min {seconds} s").format(minutes=whole // _MINUTE_S, seconds=whole % _MINUTE_S)
+    return _tr("{hours} h {minutes} min").format(hours=whole // _HOUR_S, minutes=whole % _HOUR_S // _MINUTE_S)
+
+
+def size_text(width: int, height: int) -> str:
+    """A picture's size: "1840 × 1220 px"."""
+    return f"{width} × {height} px"  # noqa: RUF001 - the multiplication sign is meant
+
+
+def megapixels_text(pixels: int) -> str:
+    """A number of pixels in millions: "12.4 Mpx"; small ones with two decimals."""
+    millions = pixels / 1e6
+    return f"{number(millions, 1 if millions >= 9.95 else 2)} Mpx"
+
+
+def scale_text(scale: float) -> str:
+    """A scale factor with one decimal, or two where one would round it: "2.0×"."""  # noqa: RUF002
+    decimals = 1 if abs(scale * 10 - round(scale * 10)) < 1e-6 else 2
+    return f"{number(scale, decimals)}×"  # noqa: RUF001
+
+
+def target_text(size: TargetSize) -> str:
+    """Size of a result with its number of pixels."""
+    return f"{size_text(size.width, size.height)} · {megapixels_text(size.width * size.height)}"
+
+
+def progress_text(progress: JobProgress) -> str:
+    """Share done, and the time left once it is known: "43 % · 6 s left"."""
+    percent = 100 * progress.done // progress.total if progress.total else 0
+    text = f"{percent} %"
+    if progress.seconds_left is not None:
+        text += " · " + _tr("{time} left").format(time=duration_text(progress.seconds_left))
+    return text
+
+
+def hex_color(rgba: tuple[int, int, int, int]) -> str:
+    """A colour as "#rrggbb", with its opacity where it is not full: "#rrggbb 50 %"."""
+    red, green, blue, alpha = rgba
+    opacity = "" if alpha == 255 else f" {round(alpha / 2.55)} %"
+    return f"#{red:02x}{green:02x}{blue:02x}{opacity}"
+
+
+def score_text(psnr_db: float, ssim: float) -> str:
+    """PSNR and SSIM side by side: "33.66 dB 0.9300"."""
+    psnr = "∞" if psnr_db == float("inf") else number(psnr_db, 2)
+    return f"{psnr} dB {number(ssim, 4)}"
+
+
+def report_text(report: ErrorReport) -> str:
+    """An error on one line: file, cause, next step."""
+    place = f"{file_name(report.path)}: " if report.path else ""
+    return " ".join(filter(None, (place + printable(report.what), printable(report.hint))))
+
+
+def report_details(report: ErrorReport) -> str:
+    """An error in full, for the clipboard: cause, whole path, next step and traceback."""
+    path = printable(report.path)
+    return "\n".join(filter(None, (report.what, path, report.hint, report.details)))

@@ -1,0 +1,61 @@
+"""Where the program's files are: the only module that tells checkout, wheel and frozen bundle apart."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def data_root() -> Path:
+    """Folder that holds `models/` and `resources/`: the checkout, the wheel's `_data`, or the frozen bundle."""
+    bundle = getattr(sys, "_MEIPASS", None)
+    if bundle is not None:
+        return Path(bundle)
+    installed = Path(__file__).parent / "_data"
+    return installed if installed.is_dir() else Path(__file__).parent.parent
+
+
+def models_dir() -> Path:
+    """Folder of the bundled weights, read-only."""
+    return data_root() / "models"
+
+
+def resources_dir() -> Path:
+    """Folder of icons, style and the sample picture, read-only."""
+    return data_root() / "resources"
+
+
+def user_data_dir() -> Path:
+    """Folder for the person's own models and runs; `VDSR_HOME` overrides it. Not created here."""
+    if override := os.environ.get("VDSR_HOME"):
+        return Path(override)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        return base / "VDSR Studio"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "VDSR Studio"
+    base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "vdsr-studio"
+
+
+def user_models_dir() -> Path:
+    """Folder of models that the person trained or added."""
+    return user_data_dir() / "models"
+
+
+def log_dir() -> Path:
+    """Folder of the log files."""
+    return user_data_dir() / "logs"
+
+
+def runs_dir() -> Path:
+    """Folder where training runs are kept unless another is named."""
+    return user_data_dir() / "runs"
+
+
+def training_command() -> list[str]:
+    """Command that starts `vdsr train` as a child process, frozen or not; arguments follow it."""
+    if getattr(sys, "frozen", False):
+        return [str(Path(sys.executable).with_name("vdsr" + Path(sys.executable).suffix)), "train"]
+    return [sys.executable, "-m", "vdsr_app", "train"]

@@ -1,0 +1,183 @@
+"""Immutable values that cross between the window and its worker threads. No Qt, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vdsr_app.core.job import SaveOptions, Target, UpscaleSettings
+from vdsr_app.core.picture import Picture, Pixels
+
+if TYPE_CHECKING:
+    from vdsr_app.core.pyramid import MipPyramid
+
+Rect = tuple[int, int, int, int]
+"""x, y, width, height in output pixels."""
+
+
+class LayerKind(StrEnum):
+    """What one half of the comparison shows."""
+
+    ORIGINAL = "original"
+    """The source enlarged by nearest neighbour."""
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    LANCZOS = "lanczos"
+    MODEL = "model"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """One layer of the comparison.
+
+    Attributes:
+        kind: interpolation, model or reference file.
+        model: name of an installed model or path of a weight file; only with MODEL.
+        reference: picture file; only with REFERENCE.
+    """
+
+    kind: LayerKind
+    model: str = ""
+    reference: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """Read a picture file."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerJob:
+    """Make one layer of `picture` at the target size.
+
+    Attributes:
+        picture: the open picture.
+        layer: what to make.
+        settings: target, device and precision; `settings.model` is not used, `layer.model` is.
+        visible: region on the screen, computed first; None where nothing is known.
+    """
+
+    picture: Picture
+    layer: LayerSpec
+    settings: UpscaleSettings
+    visible: Rect | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SaveJob:
+    """Write a finished picture atomically."""
+
+    picture: Picture
+    path: Path
+    options: SaveOptions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricsJob:
+    """PSNR and SSIM of two pictures of one size, luma, with `border_px` shaved."""
+
+    reference: Picture
+    estimate: Picture
+    border_px: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedPicture:
+    """Result of OpenJob.
+
+    Attributes:
+        picture: what was read.
+        pyramid: the picture at its own size, ready for the screen (sRGB, 8 bits).
+    """
+
+    picture: Picture
+    pyramid: MipPyramid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerResult:
+    """Result of LayerJob.
+
+    Attributes:
+        layer: what was asked for.
+        target: target it was made for.
+        picture: the layer with the source's metadata; what "save as" writes.
+        pyramid: the same, ready for the screen.
+        seconds: time of the work.
+        device: what the network ran on ("AMD EPYC, bf16"), empty for interpolations.
+    """
+
+    layer: LayerSpec
+    target: Target
+    picture: Picture
+    pyramid: MipPyramid
+    seconds: float
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """Result of SaveJob."""
+
+    path: Path
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsResult:
+    """Result of MetricsJob; `psnr_db` is infinite where the pictures are equal."""
+
+    psnr_db: float
+    ssim: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileBlock:
+    """A finished tile of a running LayerJob, ready for the screen.
+
+    Attributes:
+        x: left edge in output pixels.
+        y: top edge in output pixels.
+        rgba: (h, w, 4) uint8, straight alpha, sRGB.
+    """
+
+    x: int
+    y: int
+    rgba: Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job is.
+
+    Attributes:
+        done: units done (output pixels for a layer).
+        total: units in all.
+        seconds_left: estimate from the recent rate, None until there is one.
+    """
+
+    done: int
+    total: int
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReport:
+    """A failure in words for people.
+
+    Attributes:
+        what: one sentence, what failed.
+        path: the file, or an empty string.
+        hint: one sentence, what to do next, or an empty string.
+        details: traceback for "copy details".
+    """
+
+    what: str
+    path: str = ""
+    hint: str = ""
+    details: str = ""
