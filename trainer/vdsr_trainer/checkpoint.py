@@ -127,5 +127,3 @@ def _restore(
             states.setdefault(int(index), {})[key] = value
         part.load_state_dict({"state": states, "param_groups": part.state_dict()["param_groups"]})
     return progress
-
-

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -179,7 +180,10 @@ class PatchSampler:
         tops = rng.integers(picture.luma.shape[0] - side + 1, size=count)
         lefts = rng.integers(picture.luma.shape[1] - side + 1, size=count)
         errors = (
-            table[tops + side, lefts + side] - table[tops, lefts + side] - table[tops + side, lefts] + table[tops, lefts]
+            table[tops + side, lefts + side]
+            - table[tops, lefts + side]
+            - table[tops + side, lefts]
+            + table[tops, lefts]
         )
         best = int(np.argmax(errors))
         return int(tops[best]), int(lefts[best])
@@ -208,6 +212,6 @@ def degraded_patch(luma: Luma8, scale: float, rows: slice, cols: slice) -> npt.N
     return np.asarray(vertical @ luma[source_rows, source_cols].astype(np.float32) @ horizontal.T)
 
 
-def _turned(patch: npt.NDArray[np.generic], turns: int, flip: bool) -> npt.NDArray[np.generic]:
+def _turned(patch: npt.NDArray[Any], turns: int, flip: bool) -> npt.NDArray[Any]:
     turned = np.rot90(patch, turns)
     return turned[:, ::-1] if flip else turned

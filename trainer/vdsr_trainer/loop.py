@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +48,9 @@ def train(config: TrainConfig, run: Path, on_event: EventCallback, token: Cancel
         SaveError: the run folder cannot be written.
     """
     if not resume and (run / checkpoint.NEWEST).exists():
-        raise TrainingError("This folder holds a run already.", path=run, hint="Use --resume, or choose another folder.")
+        raise TrainingError(
+            "This folder holds a run already.", path=run, hint="Use --resume, or choose another folder."
+        )
     run.mkdir(parents=True, exist_ok=True)
     write_atomically(run / CONFIG_NAME, to_toml(config).encode())
     return _Run(config, run, on_event, token).go(resume=resume)
@@ -156,7 +157,7 @@ class _Run:
                 path=self._folder,
                 hint="Resume from the last checkpoint with a lower rate.",
             )
-        loss.backward()
+        torch.autograd.backward(loss)
         return mean_square
 
     def _validate(self, judge: Judge) -> None:
@@ -199,14 +200,10 @@ def forward_detail(model: VDSR, bicubic: Tensor, precision: str) -> Tensor:
     Returns:
         (N, 1, P, P) float32.
     """
+    half = precision == "bf16"
     features = torch.relu(model.layers[0](bicubic))  # (N, width, P, P)
-    if precision == "bf16":
-        features = features.to(torch.bfloat16, memory_format=torch.channels_last)
-        context = torch.autocast(bicubic.device.type, torch.bfloat16)
-    else:
-        features = features.contiguous(memory_format=torch.channels_last)
-        context = nullcontext()
-    with context:
+    features = features.to(torch.bfloat16 if half else torch.float32, memory_format=torch.channels_last)
+    with torch.autocast(bicubic.device.type, torch.bfloat16, enabled=half):
         for layer in model.layers[1:-1]:
             features = torch.relu(layer(features))
         detail: Tensor = model.layers[-1](features)  # (N, 1, P, P)

@@ -30,11 +30,8 @@ class Optimiser:
         everything = list(model.parameters())
         match config.optimizer:
             case "muon":
-                self._views = [
-                    (layer.weight, nn.Parameter(layer.weight.detach().view(layer.weight.shape[0], -1)))
-                    for layer in model.layers[1:-1]
-                    if isinstance(layer, nn.Conv2d)
-                ]
+                kernels = [p for p in list(model.layers[1:-1].parameters()) if p.ndim == 4]
+                self._views = [(kernel, nn.Parameter(kernel.detach().view(len(kernel), -1))) for kernel in kernels]
                 inner = {id(kernel) for kernel, _ in self._views}
                 outer = [parameter for parameter in everything if id(parameter) not in inner]
                 if self._views:
@@ -128,5 +125,6 @@ class MovingAverage:
     def update(self, model: VDSR, step: int) -> None:
         """Move towards `model` after `step` steps; the decay rises as (1 + step) / (10 + step) to its value."""
         weight = 1.0 - min(self._decay, (1 + step) / (10 + step))
-        averages, currents = list(self.model.parameters()), [p.detach() for p in model.parameters()]
-        torch._foreach_lerp_(averages, currents, weight)
+        with torch.no_grad():
+            for average, current in zip(self.model.parameters(), model.parameters(), strict=True):
+                average.lerp_(current, weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ class VDSR(nn.Module):
         widths = [1, *[self.config.width] * (self.config.depth - 1), 1]
         self.layers = nn.ModuleList(
             nn.Conv2d(before, after, kernel_size=3, padding=1)
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            for before, after in pairwise(widths)
         )
 
     def forward(self, luma: Tensor) -> Tensor:

@@ -38,13 +38,13 @@ class SourceInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """Pixels, transparency and metadata of one picture, upright.
+    r"""Pixels, transparency and metadata of one picture, upright.
 
     Attributes:
         pixels: (H, W, 1 or 3) uint8 or uint16, C-contiguous; the orientation tag is applied already.
         alpha: (H, W) of the same dtype, straight (not premultiplied), or None.
         icc: ICC profile of `pixels`, or None (then sRGB or gray gamma 2.2 is meant).
-        exif: Exif block as a TIFF stream (no "Exif\\0\\0" prefix) with Orientation 1, or None.
+        exif: Exif block as a TIFF stream (no "Exif\0\0" prefix) with Orientation 1, or None.
         xmp: XMP packet, or None.
         dpi: horizontal and vertical resolution in pixels an inch, or None.
         source: where it came from.

@@ -1,8 +1,9 @@
 """The evaluation protocol of the super-resolution papers, for `vdsr evaluate` and for validation in training.
 
 Y of the 8-bit picture, rounded (MATLAB's rgb2ycbcr on uint8; a gray file is its own luma); cropped to a multiple of
-the scale factor; shrunk with an antialiased bicubic and enlarged by bicubic, both unrounded as in the authors' release;
-the result rounded to 8 bits; a border of the scale factor dropped. This reproduces published bicubic values to 0.001 dB.
+the scale factor; shrunk with an antialiased bicubic and enlarged by bicubic, both unrounded as in the authors'
+release; the result rounded to 8 bits; a border of the scale factor dropped. This reproduces published bicubic values
+to 0.001 dB.
 """
 
 from __future__ import annotations
@@ -79,6 +80,4 @@ def make_trial(luma: Plane, scale: float) -> Trial:
 def score(trial: Trial, estimate: npt.NDArray[Any]) -> Score:
     """PSNR and SSIM of `estimate`, (H, W) in [0, 255]; it is rounded and clipped to 8 bits first."""
     rounded = np.clip(np.floor(np.asarray(estimate, dtype=np.float64) + 0.5), 0, 255)
-    return Score(
-        psnr_db(trial.reference, rounded, trial.border_px), ssim(trial.reference, rounded, trial.border_px)
-    )
+    return Score(psnr_db(trial.reference, rounded, trial.border_px), ssim(trial.reference, rounded, trial.border_px))

@@ -14,7 +14,7 @@ Rgba = npt.NDArray[np.uint8]
 """(H, W, 4) uint8, red, green, blue, alpha."""
 
 _STRIP_PX = 1 << 19
-"""Source pixels a numpy call sees at most (2 MiB): stays in the cache, and each call ends within a millisecond or two."""
+"""Source pixels that one numpy call sees at most (2 MiB): they stay in the cache, and other threads get their turn."""
 
 _EVEN_BYTES = np.uint32(0x00FF00FF)
 _EIGHT = np.uint32(8)

@@ -160,12 +160,12 @@ def resize(
 
     Works in blocks of `strip_px` rows and columns, so the dense matrices stay small on large pictures.
     """
+    if out_h < 1 or out_w < 1:
+        raise UsageError(f"Cannot resize to {out_w} x {out_h} px.")
     out = np.empty((out_h, out_w, *pixels.shape[2:]), dtype=dtype)
     for top in range(0, out_h, strip_px):
         rows = slice(top, min(top + strip_px, out_h))
         for left in range(0, out_w, strip_px):
             cols = slice(left, min(left + strip_px, out_w))
-            out[rows, cols] = resize_region(
-                pixels, out_h, out_w, rows, cols, kernel, antialias=antialias, dtype=dtype
-            )
+            out[rows, cols] = resize_region(pixels, out_h, out_w, rows, cols, kernel, antialias=antialias, dtype=dtype)
     return out

@@ -8,12 +8,9 @@ where it leaves a plausible number.
 from __future__ import annotations
 
 import hashlib
-import json
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
@@ -21,15 +18,14 @@ from safetensors.torch import save as serialise
 from torch import Tensor
 
 from vdsr_app.core.atomic import write_atomically
+from vdsr_app.core.models import ModelInfo, check_file
 from vdsr_app.core.network import MAX_DEPTH, MAX_WIDTH, VDSR, VDSRConfig
+from vdsr_app.core.weight_header import HINT, read_metadata
 from vdsr_app.errors import WeightsError
 
 FORMAT = "vdsr-1"
-MAX_FILE_BYTES = 256 * 2**20
-_MAX_HEADER_BYTES = 2**20
 _MAX_ABSOLUTE = 1e4
 """No useful weight comes near; larger ones overflow to infinity within the network."""
-_HINT = "Choose another model, or get the file again."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,43 +99,16 @@ def load_weights(path: Path) -> LoadedWeights:
     checksum = tensor_checksum(tensors)
     stored = metadata.get("sha256")
     if stored is not None and stored != checksum:
-        raise WeightsError("The weights do not match their checksum; the file is damaged.", path=path, hint=_HINT)
+        raise WeightsError("The weights do not match their checksum; the file is damaged.", path=path, hint=HINT)
     model = VDSR(config)
     model.load_state_dict(tensors, strict=True)
     return LoadedWeights(model.eval().requires_grad_(False), metadata, checksum)
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """Text entries of a weight file, from its header alone; the tensors are not checked.
-
-    Raises:
-        WeightsError: the file is missing or its header is damaged.
-    """
-    header = _read_header(path)
-    metadata = header.get("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise WeightsError("The file's metadata is damaged.", path=path, hint=_HINT)
-    return dict(metadata)
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    try:
-        if not path.is_file():
-            raise WeightsError("There is no such weight file.", path=path, hint="Choose an installed model or a file.")
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            prefix = file.read(8)
-            length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
-            if size > MAX_FILE_BYTES or not 2 <= length <= min(_MAX_HEADER_BYTES, size - 8):
-                raise WeightsError("This is not a safetensors weight file of VDSR.", path=path, hint=_HINT)
-            header = json.loads(file.read(length))
-    except OSError as error:
-        raise WeightsError(f"The file cannot be read: {error.strerror}.", path=path, hint=_HINT) from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise WeightsError("This is not a safetensors weight file of VDSR.", path=path, hint=_HINT) from error
-    if not isinstance(header, dict):
-        raise WeightsError("This is not a safetensors weight file of VDSR.", path=path, hint=_HINT)
-    return header
+def load_model(info: ModelInfo) -> LoadedWeights:
+    """Read and check an installed model; a bundled one must also match SHA256SUMS. Raises as `load_weights`."""
+    check_file(info)
+    return load_weights(info.path)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -153,9 +122,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         tensors = safetensors.torch.load(path.read_bytes())
     except OSError as error:
-        raise WeightsError(f"The file cannot be read: {error.strerror}.", path=path, hint=_HINT) from error
+        raise WeightsError(f"The file cannot be read: {error.strerror}.", path=path, hint=HINT) from error
     except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
-        raise WeightsError("The weight file is damaged or cut short.", path=path, hint=_HINT) from error
+        raise WeightsError("The weight file is damaged or cut short.", path=path, hint=HINT) from error
     return tensors, metadata
 
 
@@ -164,7 +133,7 @@ def _config_of(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str,
     depth = len(tensors) // 2
     first = tensors.get("layers.0.weight")
     if first is None or not 2 <= depth <= MAX_DEPTH or first.ndim != 4 or not 1 <= first.shape[0] <= MAX_WIDTH:
-        raise WeightsError("The file holds no VDSR network.", path=path, hint=_HINT)
+        raise WeightsError("The file holds no VDSR network.", path=path, hint=HINT)
     width = int(first.shape[0])
     widths = [1, *[width] * (depth - 1), 1]
     expected: dict[str, tuple[int, ...]] = {}
@@ -173,22 +142,22 @@ def _config_of(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str,
         expected[f"layers.{i}.bias"] = (widths[i + 1],)
     for name in sorted(expected.keys() ^ tensors.keys()):
         state = "is missing" if name in expected else "does not belong there"
-        raise WeightsError(f"'{name}' {state}; the file is not a VDSR of {depth} layers.", path=path, hint=_HINT)
+        raise WeightsError(f"'{name}' {state}; the file is not a VDSR of {depth} layers.", path=path, hint=HINT)
     for name, shape in expected.items():
         if tuple(tensors[name].shape) != shape:
             raise WeightsError(
-                f"'{name}' has the shape {tuple(tensors[name].shape)}, not {shape}.", path=path, hint=_HINT
+                f"'{name}' has the shape {tuple(tensors[name].shape)}, not {shape}.", path=path, hint=HINT
             )
         if tensors[name].dtype != torch.float32:
-            raise WeightsError(f"'{name}' is {tensors[name].dtype}, not float32.", path=path, hint=_HINT)
+            raise WeightsError(f"'{name}' is {tensors[name].dtype}, not float32.", path=path, hint=HINT)
     residual = metadata.get("residual", "true")
     if residual not in ("true", "false"):
-        raise WeightsError("The file's metadata is damaged.", path=path, hint=_HINT)
+        raise WeightsError("The file's metadata is damaged.", path=path, hint=HINT)
     return VDSRConfig(depth, width, residual == "true")
 
 
 def _check_values(path: Path, name: str, tensor: Tensor) -> None:
     if not bool(torch.isfinite(tensor).all()):
-        raise WeightsError(f"'{name}' holds numbers that are not finite.", path=path, hint=_HINT)
+        raise WeightsError(f"'{name}' holds numbers that are not finite.", path=path, hint=HINT)
     if float(tensor.abs().max()) > _MAX_ABSOLUTE:
-        raise WeightsError(f"'{name}' holds numbers that no trained network has.", path=path, hint=_HINT)
+        raise WeightsError(f"'{name}' holds numbers that no trained network has.", path=path, hint=HINT)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
-from PySide6.QtGui import QColor, QGuiApplication, QIcon, QIconEngine, QPainter, QPalette, QPixmap
+from PySide6.QtGui import QColor, QIcon, QIconEngine, QPainter, QPaintEvent, QPixmap
+from PySide6.QtWidgets import QWidget
+
+from vdsr_app.gui.theme import tokens_in_use
 
 FAMILY = "mdi6"
-_ROLES = {
-    "text": QPalette.ColorRole.ButtonText,
-    "on_accent": QPalette.ColorRole.HighlightedText,
-}
+SMALL_PX = 16
+LARGE_PX = 20
 
 
 def icon(name: str, color: str = "text") -> QIcon:
@@ -19,9 +20,29 @@ def icon(name: str, color: str = "text") -> QIcon:
 
     Args:
         name: name in the family, such as "content-save-outline".
-        color: "text", "on_accent" (upon a filled button), or a fixed "#rrggbb".
+        color: a token of the theme: "text", "quiet", "on_accent" (upon a filled button), "good", "caution", "bad".
     """
     return QIcon(_ThemedEngine(name, color))
+
+
+class IconLabel(QWidget):
+    """An icon beside words; says nothing by itself."""
+
+    def __init__(self, name: str = "", color: str = "text", size_px: int = SMALL_PX) -> None:
+        super().__init__()
+        self._icon = icon(name, color) if name else QIcon()
+        self.setFixedSize(size_px, size_px)
+
+    def set_icon(self, name: str, color: str = "text") -> None:
+        """Show another icon."""
+        self._icon = icon(name, color)
+        self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Draw the icon."""
+        painter = QPainter(self)
+        self._icon.paint(painter, self.rect())
+        painter.end()
 
 
 class _ThemedEngine(QIconEngine):
@@ -35,11 +56,14 @@ class _ThemedEngine(QIconEngine):
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
         import qtawesome  # loads fonts and 0.1 s of modules: only when something is painted
 
-        glyph = qtawesome.charmap(f"{FAMILY}.{self._name}")
+        tokens = tokens_in_use()
+        color = tokens.disabled if mode == QIcon.Mode.Disabled else getattr(tokens, self._color)
+        if mode == QIcon.Mode.Selected:
+            color = tokens.on_accent
         painter.save()
         painter.setFont(qtawesome.font(FAMILY, rect.height()))
-        painter.setPen(self._pen_color(mode))
-        painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, glyph)
+        painter.setPen(QColor(color))
+        painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, qtawesome.charmap(f"{FAMILY}.{self._name}"))
         painter.restore()
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
@@ -52,11 +76,3 @@ class _ThemedEngine(QIconEngine):
 
     def clone(self) -> QIconEngine:
         return _ThemedEngine(self._name, self._color)
-
-    def _pen_color(self, mode: QIcon.Mode) -> QColor:
-        if self._color not in _ROLES:
-            return QColor(self._color)
-        palette = QGuiApplication.palette()
-        if mode == QIcon.Mode.Disabled:
-            return palette.color(QPalette.ColorGroup.Disabled, QPalette.ColorRole.ButtonText)
-        return palette.color(_ROLES[self._color])

@@ -207,9 +207,9 @@ class SettingsStore(QObject):
             (shutil.move if move else shutil.copyfile)(self._path, backup)
         except OSError as error:
             logger.warning("The settings file could not be kept aside: %s", error)
-        self.problem = self.tr("The settings could not be read, so the defaults are used. The old file is {path}").format(
-            path=backup
-        )
+        self.problem = self.tr(
+            "The settings could not be read, so the defaults are used. The old file is {path}"
+        ).format(path=backup)
 
     def _load(self) -> AppSettings:
         version = str(self._backend.value(_VERSION_KEY, str(FORMAT_VERSION)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 
 from PySide6.QtCore import QDir, QObject, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QPalette
+from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
 from vdsr_app.gui.settings import CanvasColor, Theme
@@ -171,6 +171,12 @@ class ThemeManager(QObject):
         self._app.setPalette(palette_for(tokens))
         self._app.setStyleSheet(style_sheet(tokens))
         self.changed.emit(tokens)
+
+
+def tokens_in_use() -> Tokens:
+    """The colours that the application has now."""
+    window = QGuiApplication.palette().color(QPalette.ColorRole.Window).name()
+    return DARK if window == DARK.window else LIGHT
 
 
 def style_sheet(tokens: Tokens, template: Path | None = None) -> str:

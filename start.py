@@ -1,0 +1,324 @@
+#!/usr/bin/env python3
+"""Set up VDSR Studio beside this file on the first start, then run it.
+
+    python3 start.py                                     open the window
+    python3 start.py photo.jpg                           open it with a picture
+    python3 start.py upscale photo.jpg --scale 3 -o big.png
+    python3 start.py test [pytest arguments]             run the tests
+
+Only the Python standard library is used here, and syntax that old versions can read, to tell them what is needed.
+"""
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import time
+
+if sys.version_info < (3, 11):
+    sys.exit(
+        "VDSR Studio needs Python 3.11 or newer; this is Python %d.%d (%s). Start it with a newer one, "
+        "for example: python3.12 start.py" % (sys.version_info[0], sys.version_info[1], sys.executable)
+    )
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).resolve().parent
+NEWEST_TESTED = (3, 14)
+BIG_DOWNLOAD_MB = 10.0
+LOCK_OFFSET = 1 << 30  # beyond the end of the file: Windows locks bytes against reading
+DOWNLOAD = re.compile(r"\s*Downloading (?:\S*/)?([A-Za-z0-9_.]+)-(\d[^-\s]*)-\S+ \(([\d.]+) (MB|GB)\)")
+
+# Run by the Python of .venv: is it the Python and the folder expected, with pip, and is every installed package whole?
+# An installation that was killed leaves a package without its list of files, or with files missing or cut short.
+PROBE = """
+import importlib.metadata, os, pip, sys
+assert [os.path.realpath(sys.prefix), "%d.%d" % sys.version_info[:2]] == sys.argv[1:]
+for package in importlib.metadata.distributions():
+    assert package.metadata["Name"] and package.files
+    for file in package.files:
+        assert os.stat(file.locate()).st_size == file.size or file.size is None or package.metadata["Name"] == "pip"
+"""
+
+
+class SetupError(Exception):
+    """The set-up cannot go on; the text says why and what to do."""
+
+
+class Checkout:
+    """The files of one checkout that a start reads and writes.
+
+    Attributes:
+        root: folder of this file.
+        venv: the environment, made here and nowhere else.
+        python: interpreter of the environment.
+        log: what venv and pip said.
+        constraints: the pinned versions; also the file that the set-up locks.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.venv = root / ".venv"
+        self.python = self.venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+        self.log = self.venv / "setup.log"
+        self.constraints = root / "constraints.txt"
+
+    def stamp(self, extra: str) -> Path:
+        """File that says the environment is finished, with the `extra` of pyproject.toml ('' or 'dev')."""
+        return self.venv / f"vdsr-ready-{extra or 'run'}"
+
+    def home_of_stamp(self) -> str:
+        """What binds an environment to its place: the folder and the Python. Moved or upgraded, it is made anew."""
+        return f"{self.root}\nPython {version()} {os.path.realpath(self.python)}\n"
+
+    def stamp_text(self) -> str:
+        """What a stamp holds while the environment fits the checkout."""
+        digest = hashlib.sha256()
+        for file in (self.root / "pyproject.toml", self.constraints):
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        return f"{self.home_of_stamp()}{digest.hexdigest()}\n"
+
+    def is_ready(self, extra: str) -> bool:
+        """Whether nothing is to be done; well under a millisecond."""
+        return self.python.exists() and read(self.stamp(extra)) == self.stamp_text()
+
+    def was_moved(self) -> bool:
+        """Whether a stamp tells of another folder or another Python."""
+        texts = [read(self.stamp(extra)) for extra in ("", "dev")]
+        return any(text and not text.startswith(self.home_of_stamp()) for text in texts)
+
+
+def version() -> str:
+    """Major and minor version of this Python."""
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def read(path: Path) -> str:
+    """Text of a small file, empty where there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def say(text: str) -> None:
+    """Tell the person; standard error, so that a command's own output stays clean."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def check_host() -> None:
+    """Refuse before anything is written where the set-up is bound to fail."""
+    if sys.maxsize < 2**32:
+        raise SetupError("VDSR Studio needs a 64-bit Python; this one has 32 bits.")
+    if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
+        raise SetupError(
+            f"This Python cannot make virtual environments: its venv or ensurepip module is missing ({sys.executable}).\n"
+            f"On Debian and Ubuntu: sudo apt install python{version()}-venv"
+        )
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[int]:
+    """Let one start at a time work on the environment; others wait here. Freed by the system however this one ends.
+
+    Yields:
+        The locked file's descriptor. pip inherits it, so that a pip that outlives its parent still keeps others out.
+    """
+    with path.open("r+b") as handle:
+        descriptor = handle.fileno()
+        if not try_lock(descriptor):
+            say("Another start is setting up VDSR Studio; waiting for it.")
+            while not try_lock(descriptor):
+                time.sleep(0.2)
+        yield descriptor
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock the file unless another process has it; True also where the file system knows no locks."""
+    try:
+        if sys.platform == "win32":
+            os.lseek(descriptor, LOCK_OFFSET, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def prepare(checkout: Checkout, extra: str) -> None:
+    """Make or complete the environment, unless it is ready.
+
+    Raises:
+        SetupError: it could not be done. The next start goes on from there.
+    """
+    if checkout.is_ready(extra):
+        return
+    check_host()
+    with exclusive(checkout.constraints) as lock:
+        if checkout.is_ready(extra):
+            return
+        began = time.monotonic()
+        say(f"Setting up VDSR Studio in {checkout.venv} (only once; about 1.5 GB on disk).")
+        if not is_sound(checkout):
+            make_environment(checkout)
+        install(checkout, extra, lock)
+        for done in {"", extra}:
+            checkout.stamp(done).write_text(checkout.stamp_text(), encoding="utf-8")
+        say(f"Ready after {time.monotonic() - began:.0f} s.")
+
+
+def is_sound(checkout: Checkout) -> bool:
+    """Whether the environment can be completed: it has not been moved, and each package in it is whole."""
+    if checkout.was_moved() or not checkout.python.exists():
+        return False
+    command = [checkout.python, "-I", "-c", PROBE, os.path.realpath(checkout.venv), version()]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def make_environment(checkout: Checkout) -> None:
+    """Make an empty environment, in place of whatever is there.
+
+    Raises:
+        SetupError: the folder cannot be written, or Python's venv failed.
+    """
+    say(f"  environment with Python {version()}")
+    # The interpreter behind the environment: start.py may itself run in the one that is replaced.
+    python = getattr(sys, "_base_executable", None) or sys.executable
+    command = [python, "-m", "venv", "--clear", checkout.venv]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True)
+    if result.returncode != 0:
+        raise SetupError(
+            f"The environment {checkout.venv} could not be made.\n{tail(result.stdout)}\n"
+            "Close VDSR Studio if it is running, check that the folder can be written, then start again."
+        )
+
+
+def install(checkout: Checkout, extra: str, lock: int) -> None:
+    """Install the pinned packages with pip, telling of big downloads and keeping the rest in the log.
+
+    Raises:
+        SetupError: pip failed; the text holds the end of its output.
+    """
+    target = f".[{extra}]" if extra else "."
+    command = [checkout.python, "-m", "pip", "install", "--progress-bar", "off", "--constraint", "constraints.txt"]
+    # Wheels only, so that no compiler is needed; pyvips is plain Python and published as source alone.
+    command += ["--only-binary", ":all:", "--no-binary", "pyvips", "--editable", target]
+    said = []
+    with checkout.log.open("a", encoding="utf-8") as log:
+        log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} Python {version()}, {target}\n")
+        process = subprocess.Popen(
+            command,
+            cwd=checkout.root,
+            env=pip_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            pass_fds=() if sys.platform == "win32" else (lock,),
+        )
+        with process:
+            for line in process.stdout or ():
+                log.write(line)
+                said.append(line)
+                report(line)
+    if process.returncode != 0:
+        raise SetupError(explain_failure(checkout, "".join(said)))
+
+
+def pip_environment() -> dict[str, str]:
+    """Environment variables for pip: the person's own settings, but for what would break the set-up."""
+    return {
+        **os.environ,
+        "PIP_CONSTRAINT": "constraints.txt",  # relative, as pip splits the value at spaces; pins the build tools too,
+        "PIP_BUILD_CONSTRAINT": "constraints.txt",  # which newer versions of pip read from here
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "PIP_USER": "0",
+        "PKG_CONFIG": "none",  # pyvips would be compiled against a libvips of the system if it found one
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+    }
+
+
+def report(line: str) -> None:
+    """Tell of what takes long; pip's other lines go to the log alone."""
+    found = DOWNLOAD.match(line)
+    if found:
+        name, number, size, unit = found.groups()
+        megabytes = float(size) * (1000 if unit == "GB" else 1)
+        if megabytes >= BIG_DOWNLOAD_MB:
+            say(f"  downloading {name.replace('_', '-')} {number}, {megabytes:.0f} MB")
+    elif line.startswith("Installing collected packages:"):
+        say(f"  installing {line.count(',') + 1} packages")
+
+
+def explain_failure(checkout: Checkout, output: str) -> str:
+    """What failed and what to do, with the end of pip's output."""
+    hint = "Check the network connection and the free disk space, then start again: it goes on where it stopped."
+    if sys.version_info[:2] > NEWEST_TESTED:
+        newest = "{}.{}".format(*NEWEST_TESTED)
+        hint = f"The pinned packages are known to work with Python 3.11 to {newest}, this is {version()}. {hint}"
+    return f"The packages could not be installed. pip said:\n{tail(output)}\n{hint}\nAll of it is in {checkout.log}"
+
+
+def tail(text: str, lines: int = 12) -> str:
+    """The last lines, indented."""
+    return "\n".join("    " + line for line in text.rstrip().splitlines()[-lines:])
+
+
+def lacks_qt_libraries(checkout: Checkout, environ: "dict[str, str]") -> bool:
+    """Ask the application's own check, which needs no package, and pass on what it says."""
+    command = [sys.executable, checkout.root / "vdsr_app" / "qt_libraries.py"]
+    return subprocess.run(command, env=environ, check=False).returncode != 0
+
+
+def run(command: "list[str]") -> int:
+    """Become the command, or on Windows wait for it; its exit status."""
+    if sys.platform != "win32":
+        sys.stdout.flush()
+        os.execv(command[0], command)
+    with subprocess.Popen(command) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                pass  # the command has got it too, and ends in its own way
+
+
+def main(arguments: "list[str]") -> int:
+    """Set up what is missing, then run the tests or the application; its exit status."""
+    checkout = Checkout(ROOT)
+    testing = arguments[:1] == ["test"]
+    try:
+        if testing and lacks_qt_libraries(checkout, {"QT_QPA_PLATFORM": "offscreen", **os.environ}):
+            return 1
+        prepare(checkout, "dev" if testing else "")
+    except SetupError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        say("\nStopped. The next start goes on from here.")
+        return 130
+    # -P: a picture folder that holds a file such as random.py must not be taken for Python's own.
+    if testing:
+        os.chdir(checkout.root)
+        return run([str(checkout.python), "-m", "pytest", *arguments[1:]])
+    return run([str(checkout.python), "-P", "-m", "vdsr_app", *arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,182 @@
+"""Weight files: round trip, and every kind of damage refused with one clear error."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from vdsr_app import paths
+from vdsr_app.core.models import find_model, install_model, installed_models
+from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_app.core.weights import load_model, load_weights, save_weights
+from vdsr_app.errors import WeightsError
+
+
+def _model(depth: int = 4, width: int = 8, residual: bool = True) -> VDSR:
+    model = VDSR(VDSRConfig(depth, width, residual))
+    initialise(model, 1)
+    return model
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.safetensors"
+    save_weights(_model(), path, {"title": "Small one"})
+    return path
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_round_trip(tmp_path: Path, residual: bool) -> None:
+    model = _model(residual=residual)
+    checksum = save_weights(model, tmp_path / "a.safetensors", {"title": "A"})
+    loaded = load_weights(tmp_path / "a.safetensors")
+    assert loaded.model.config == model.config
+    assert loaded.metadata["title"] == "A"
+    assert loaded.checksum == checksum
+    luma = torch.rand(1, 1, 12, 9)
+    with torch.no_grad():
+        assert torch.equal(loaded.model(luma), model(luma))
+
+
+def test_every_flipped_bit_is_found(file: Path) -> None:
+    good = file.read_bytes()
+    start = 8 + struct.unpack("<Q", good[:8])[0]
+    for position in range(start, len(good), 97):
+        for bit in (0, 6):
+            bad = bytearray(good)
+            bad[position] ^= 1 << bit
+            file.write_bytes(bad)
+            with pytest.raises(WeightsError):
+                load_weights(file)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 7, 8, 9, 200, 3000])
+def test_a_file_cut_short_is_refused(file: Path, keep: int) -> None:
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(WeightsError):
+        load_weights(file)
+
+
+def test_trailing_bytes_are_refused(file: Path) -> None:
+    file.write_bytes(file.read_bytes() + b"PK\x03\x04")
+    with pytest.raises(WeightsError):
+        load_weights(file)
+
+
+def _with(change: Callable[[dict[str, torch.Tensor]], None], path: Path) -> Path:
+    tensors = {name: tensor.clone() for name, tensor in _model().state_dict().items()}
+    change(tensors)
+    safetensors.torch.save_file(tensors, path)
+    return path
+
+
+def _set(name: str, value: torch.Tensor) -> Callable[[dict[str, torch.Tensor]], None]:
+    return lambda tensors: tensors.__setitem__(name, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_set("layers.1.bias", torch.full((8,), float("nan"))), "layers.1.bias.* not finite"),
+        (_set("layers.1.bias", torch.full((8,), float("inf"))), "layers.1.bias.* not finite"),
+        (_set("layers.1.bias", torch.full((8,), 1e30)), "layers.1.bias.*no trained network"),
+        (_set("layers.1.weight", torch.zeros(8, 8, 5, 5)), "layers.1.weight.*shape"),
+        (_set("layers.1.weight", torch.zeros(8, 7, 3, 3)), "layers.1.weight.*shape"),
+        (_set("layers.1.weight", torch.zeros(8, 8, 3, 3, dtype=torch.float64)), "layers.1.weight.*float32"),
+        (_set("layers.1.weight", torch.zeros(8, 8, 3, 3, dtype=torch.complex64)), "layers.1.weight.*float32"),
+        (lambda tensors: tensors.pop("layers.2.bias"), "layers"),
+        (_set("layers.9.weight", torch.zeros(1)), "layers"),
+        (lambda tensors: tensors.clear(), "no VDSR"),
+    ],
+)
+def test_strange_tensors_are_named(
+    tmp_path: Path, change: Callable[[dict[str, torch.Tensor]], None], said: str
+) -> None:
+    with pytest.raises(WeightsError, match=said):
+        load_weights(_with(change, tmp_path / "bad.safetensors"))
+
+
+def test_a_sound_file_without_checksum_is_taken(tmp_path: Path) -> None:
+    assert load_weights(_with(lambda tensors: None, tmp_path / "plain.safetensors")).model.config.depth == 4
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"\xff" * 8 + b"{}", struct.pack("<Q", 2) + b"[]", b"PK\x03\x04" + b"\0" * 90]
+)
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError):
+        load_weights(path)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.safetensors", tmp_path):
+        with pytest.raises(WeightsError):
+            load_weights(path)
+
+
+def test_numbers_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    model = _model()
+    with torch.no_grad():
+        model.layers[0].bias[0] = float("nan")
+    with pytest.raises(WeightsError):
+        save_weights(model, tmp_path / "x.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_is_installed_once_and_found_by_name(file: Path) -> None:
+    info = install_model(file)
+    assert info.path.parent == paths.user_models_dir()
+    assert install_model(file) == info
+    assert find_model("small").title == "Small one"
+    assert "small" in [model.name for model in installed_models()]
+    save_weights(_model(3), file, {})
+    assert install_model(file).name == "small-2"
+
+
+def test_unknown_models_are_named() -> None:
+    with pytest.raises(WeightsError, match="no model 'nothing'"):
+        find_model("nothing")
+
+
+def test_a_damaged_file_in_the_folder_does_not_hide_the_others(file: Path) -> None:
+    install_model(file)
+    (paths.user_models_dir() / "broken.safetensors").write_bytes(b"nonsense")
+    names = [model.name for model in installed_models()]
+    assert "small" in names
+    assert "broken" not in names
+
+
+def test_bundled_files_match_their_checksums() -> None:
+    bundled = [model for model in installed_models() if model.bundled]
+    assert bundled, "no model ships"
+    for model in bundled:
+        assert model.sha256 is not None, f"{model.path.name} is not in SHA256SUMS"
+        assert load_model(model).metadata["sha256"]
+        assert model.path.with_suffix(".md").is_file(), "a model card is missing"
+
+
+@pytest.mark.shared
+def test_hostile_safetensors_of_the_corpus(shared_dir: Path) -> None:
+    rows = [line.split("\t") for line in (shared_dir / "corpus" / "INDEX.tsv").read_text("utf-8").splitlines()]
+    checked = 0
+    for name, *_, expected, _note in (row for row in rows if row[0].startswith("weights/")):
+        if name.endswith(".safetensors") and expected.startswith("clear-error"):
+            with pytest.raises(WeightsError):
+                load_weights(shared_dir / "corpus" / name)
+            checked += 1
+    assert checked >= 5
+
+
+def test_the_header_says_format_and_checksum(file: Path) -> None:
+    raw = file.read_bytes()
+    header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])["__metadata__"]
+    assert header["format"] == "vdsr-1"
+    assert len(header["sha256"]) == 64

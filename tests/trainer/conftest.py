@@ -1,0 +1,55 @@
+"""Small pictures and a small run that trains within seconds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vdsr_trainer.config import TrainConfig, preset
+
+
+def draw_picture(seed: int, height: int = 72, width: int = 88) -> np.ndarray:
+    """Hard edges and fine stripes: much for a network to win over bicubic."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    angle, period = rng.uniform(0, np.pi), rng.uniform(5, 14)
+    stripes = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period) > 0
+    disc = (x - rng.integers(width)) ** 2 + (y - rng.integers(height)) ** 2 < rng.integers(15, 35) ** 2
+    gray = 40 + 150 * stripes - 60 * disc * stripes + 40 * disc
+    return np.stack([gray, gray * 0.9, 255 - gray], axis=-1).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Folder of eight small pictures."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for seed in range(8):
+        Image.fromarray(draw_picture(seed)).save(folder / f"p{seed}.png")
+    return folder
+
+
+@pytest.fixture
+def small(pictures: Path) -> TrainConfig:
+    """Four thin layers, a handful of small patches, one thread: seconds, and exactly repeatable."""
+    return replace(
+        preset("robust"),
+        data=(str(pictures),),
+        holdout=2,
+        depth=4,
+        width=12,
+        patch_px=24,
+        batch=4,
+        steps=30,
+        warmup_steps=5,
+        validate_every=15,
+        checkpoint_every=10,
+        precision="fp32",
+        threads=1,
+        shrunk_copies=(),
+        device="cpu",
+    )

@@ -1,0 +1,74 @@
+"""Configuration: TOML there and back, and every wrong value named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vdsr_app.errors import ConfigError
+from vdsr_trainer.config import PRESETS, TrainConfig, apply_values, preset, read_config, to_toml
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_survive_toml(tmp_path: Path, name: str) -> None:
+    (tmp_path / "run.toml").write_text(to_toml(preset(name)), "utf-8")
+    assert read_config(tmp_path / "run.toml") == preset(name)
+
+
+@given(folder=st.text(st.characters(exclude_categories=["Cs", "Cc"])), seed=st.integers(0, 2**63 - 1))
+def test_any_text_survives_toml(tmp_path_factory: pytest.TempPathFactory, folder: str, seed: int) -> None:
+    config = replace(TrainConfig(), data=(folder, 'quote " back \\ slash'), seed=seed, rate=1e-9)
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_text(to_toml(config), "utf-8")
+    assert read_config(path) == config
+
+
+def test_the_paper_preset_is_the_papers_recipe() -> None:
+    paper = preset("paper")
+    assert (paper.optimizer, paper.rate, paper.momentum, paper.weight_decay) == ("sgd", 0.1, 0.9, 1e-4)
+    assert (paper.batch, paper.patch_px, paper.depth, paper.scales) == (64, 41, 20, (2.0, 3.0, 4.0))
+    assert paper.fixed_share == 1.0
+    assert paper.clip_theta > 0
+
+
+def test_a_mistyped_key_gets_the_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("bach = 3\n")
+    with pytest.raises(ConfigError, match=r"'bach'.*Did you mean 'batch'"):
+        read_config(tmp_path / "run.toml")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"batch": "many"}, "batch.*whole number"),
+        ({"batch": True}, "batch.*whole number"),
+        ({"batch": 0}, "batch.*outside"),
+        ({"rate": "fast"}, "rate.*a number"),
+        ({"rate": float("nan")}, "rate.*outside"),
+        ({"residual": 1}, "residual.*true or false"),
+        ({"optimizer": "magic"}, "optimizer.*muon"),
+        ({"scales": []}, "scales"),
+        ({"scales": [0.5]}, "scales"),
+        ({"scales": ["two"]}, "scales.*numbers"),
+        ({"data": [1]}, "data.*texts"),
+        ({"scale_min": 4.0, "scale_max": 2.0}, "scale_min"),
+        ({"shrunk_copies": [1.5]}, "shrunk_copies"),
+    ],
+)
+def test_wrong_values_are_named(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        apply_values(TrainConfig(), values)
+
+
+def test_files_that_are_no_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_config(tmp_path / "missing.toml")
+    (tmp_path / "bad.toml").write_bytes(b"\xff\xfe = [")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        read_config(tmp_path / "bad.toml")
+    with pytest.raises(ConfigError, match="no preset 'best'"):
+        preset("best")

@@ -1,0 +1,98 @@
+"""Schedules, the paper's clipping, the moving average, and that every optimiser moves every weight."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.optimise import MovingAverage, Optimiser, clip_elements, schedule
+
+
+def _model() -> VDSR:
+    model = VDSR(VDSRConfig(4, 8))
+    initialise(model, 0)
+    return model
+
+
+def _backward(model: VDSR, factor: float = 1.0) -> None:
+    torch.manual_seed(0)
+    (model(torch.rand(2, 1, 12, 12)).square().mean() * factor).backward()
+
+
+@pytest.mark.parametrize("name", ["muon", "adam", "adamw", "sgd"])
+def test_every_weight_moves_and_gradients_are_cleared(name: str) -> None:
+    model = _model()
+    before = [p.detach().clone() for p in model.parameters()]
+    optimiser = Optimiser(model, replace(preset("robust"), optimizer=name, warmup_steps=0))
+    optimiser.set_step(0)
+    _backward(model)
+    norm, clipped = optimiser.step()
+    assert norm > 0
+    assert clipped == 0
+    for (label, parameter), old in zip(model.named_parameters(), before, strict=True):
+        assert not torch.equal(parameter, old), label
+        assert parameter.grad is None
+
+
+def test_muon_drives_inner_kernels_by_matrices_of_orthogonal_rows() -> None:
+    model = _model()
+    config = replace(preset("robust"), muon_rate=0.01, warmup_steps=0, schedule="constant")
+    optimiser = Optimiser(model, config)
+    before = model.layers[1].weight.detach().clone()
+    optimiser.set_step(0)
+    _backward(model)
+    optimiser.step()
+    move = (model.layers[1].weight.detach() - before).view(8, -1) / 0.01
+    strengths = torch.linalg.svdvals(move)
+    # Directions that the gradient hardly has stay small; all others are brought to about one.
+    assert 0.6 < float(strengths[4])
+    assert float(strengths[0]) < 1.4
+
+
+def test_clipping_is_by_element_not_by_norm() -> None:
+    gradients = [torch.tensor([3.0, -0.5, -4.0]), torch.tensor([[0.25]])]
+    assert clip_elements(gradients, 1.0) == 0.5
+    assert gradients[0].tolist() == [1.0, -0.5, -1.0]
+    assert gradients[1].tolist() == [[0.25]]
+
+
+def test_the_clip_follows_the_rate() -> None:
+    model = _model()
+    config = replace(preset("paper"), steps=100, momentum=0.0, weight_decay=0.0, clip_theta=1e-6)
+    optimiser = Optimiser(model, config)
+    for step in (0, 30):
+        optimiser.set_step(step)
+        before = model.layers[1].weight.detach().clone()
+        _backward(model, 1e3)
+        _, clipped = optimiser.step()
+        assert clipped > 0.5
+        # rate * theta / rate: the largest move is theta whatever the rate is.
+        assert float((model.layers[1].weight.detach() - before).abs().max()) == pytest.approx(1e-6, rel=0.2)
+
+
+def test_schedules() -> None:
+    cosine = TrainConfig(steps=1100, warmup_steps=100)
+    assert schedule(cosine, 0) == pytest.approx(1 / 101)
+    assert schedule(cosine, 100) == 1.0
+    assert schedule(cosine, 600) == pytest.approx(0.5)
+    assert schedule(cosine, 1100) == pytest.approx(0.0, abs=1e-12)
+    paper = replace(preset("paper"), steps=80)
+    assert [schedule(paper, step) for step in (0, 19, 20, 40, 60, 79)] == pytest.approx([1, 1, 0.1, 0.01, 1e-3, 1e-3])
+    assert schedule(replace(cosine, schedule="constant"), 900) == 1.0
+
+
+def test_the_moving_average_lags_behind() -> None:
+    model = _model()
+    average = MovingAverage(model, 0.9)
+    start = model.layers[0].weight.detach().clone()
+    with torch.no_grad():
+        model.layers[0].weight.add_(1.0)
+    average.update(model, 1000)
+    assert average.model.layers[0].weight == pytest.approx(start + 0.1, abs=1e-6)
+    # At first the memory is short: after step 0 the average is mostly the present.
+    average.update(model, 0)
+    assert average.model.layers[0].weight == pytest.approx(start + 0.1 + 0.9 * 0.9, abs=1e-6)

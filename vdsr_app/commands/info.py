@@ -1,0 +1,69 @@
+"""Show what this machine offers: devices, precision, models, formats, folders."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from vdsr_app import __version__, paths
+from vdsr_app.console import Console
+from vdsr_app.core.models import installed_models
+
+SUMMARY = "show devices, models and folders"
+_PACKAGES = ("torch", "PySide6-Essentials", "numpy", "pillow", "pyvips", "pillow-heif", "imagecodecs")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `vdsr info`."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> bool:
+    """Print the facts."""
+    facts = collect()
+    console.record(facts)
+    console.result(f"VDSR Studio {facts['version']}, Python {facts['python']}, {facts['system']}")
+    console.result("Packages   " + ", ".join(f"{name} {number}" for name, number in facts["packages"].items()))
+    for i, device in enumerate(facts["devices"]):
+        console.result(f"{'Devices' if i == 0 else '':<10} {device['name']}: {device['description']}")
+    for i, model in enumerate(facts["models"]):
+        origin = "bundled" if model["bundled"] else "yours"
+        console.result(f"{'Models' if i == 0 else '':<10} {model['name']}: {model['title']} ({origin})")
+    console.result("Reads      " + ", ".join(facts["reads"]))
+    console.result("Writes     " + ", ".join(facts["writes"]))
+    for name, folder in facts["folders"].items():
+        console.result(f"{name.capitalize():<10} {folder}")
+    return True
+
+
+def collect() -> dict[str, Any]:
+    """The facts as plain values."""
+    from vdsr_app.core import image_io
+    from vdsr_app.core.device import available_devices
+
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "devices": available_devices(),
+        "models": [
+            {"name": model.name, "title": model.title, "bundled": model.bundled} for model in installed_models()
+        ],
+        "reads": sorted(image_io.READABLE_SUFFIXES),
+        "writes": [str(name) for name in image_io.WRITABLE_FORMATS],
+        "folders": {
+            "models": str(paths.user_models_dir()),
+            "runs": str(paths.runs_dir()),
+            "logs": str(paths.log_dir()),
+        },
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

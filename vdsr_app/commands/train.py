@@ -1,0 +1,116 @@
+"""Train the network on folders of pictures.
+
+The run folder keeps the configuration, every event, two checkpoints and, at the end, the weights as .safetensors.
+Ctrl+C saves and stops; `vdsr train --resume RUN` goes on exactly where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vdsr_app.commands.common import stop_on_signals
+from vdsr_app.console import Console, ProgressUpdate
+from vdsr_app.errors import UsageError
+from vdsr_trainer.config import PRESETS, TrainConfig, apply_values, preset, read_config
+from vdsr_trainer.events import Event, Finished, Noticed, Started, Stepped, Validated, to_json
+
+SUMMARY = "train the network on your own pictures"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `vdsr train`."""
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="robust", help="recipe to start from (%(default)s)")
+    parser.add_argument("--data", nargs="+", metavar="FOLDER", help="folders of training pictures, searched deeply")
+    parser.add_argument(
+        "--validation", metavar="FOLDER", help="pictures to choose by; else some of --data are held out"
+    )
+    parser.add_argument("--out", type=Path, metavar="RUN", help="new folder for the run")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML with settings over those of the preset")
+    parser.add_argument("--steps", type=int, metavar="N", help="optimiser steps in all")
+    parser.add_argument("--depth", type=int, metavar="N", help="convolutions of the network (20)")
+    parser.add_argument("--seed", type=int, metavar="N", help="of weights, patches and flips (0)")
+    parser.add_argument("--checkpoint-every", type=int, metavar="N", help="steps between checkpoints")
+    parser.add_argument("--device", metavar="D", help="auto, cpu, cuda, mps (auto)")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads; 0 leaves the choice to torch")
+    parser.add_argument("--json", action="store_true", help="print one JSON object an event")
+
+
+_OVERRIDES = ("steps", "depth", "seed", "checkpoint_every", "device", "threads", "validation")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> bool:
+    """Train or go on; True when the run reached its last step, or was stopped and saved."""
+    from vdsr_trainer.loop import resume_config, train
+
+    if arguments.resume is not None:
+        _refuse_with_resume(arguments)
+        folder, config = arguments.resume, resume_config(arguments.resume)
+        config = apply_values(config, _given(arguments))
+    else:
+        folder, config = arguments.out, _configuration(arguments)
+        if folder is None:
+            raise UsageError("A new run needs a folder.", hint="Give --out RUN.")
+    with stop_on_signals() as token, console.progress("Training", config.steps, "steps") as update:
+        train(config, folder, _Reporter(console, update), token, resume=arguments.resume is not None)
+    return True
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: value for name in _OVERRIDES if (value := getattr(arguments, name)) is not None}
+
+
+def _configuration(arguments: argparse.Namespace) -> TrainConfig:
+    config = preset(arguments.preset)
+    if arguments.config is not None:
+        config = read_config(arguments.config, config)
+    config = apply_values(config, _given(arguments))
+    if arguments.data:
+        config = replace(config, data=tuple(str(Path(folder).resolve()) for folder in arguments.data))
+    if not config.data:
+        raise UsageError("There are no pictures to train on.", hint="Give --data FOLDER.")
+    return config
+
+
+def _refuse_with_resume(arguments: argparse.Namespace) -> None:
+    """What decides the run already cannot change under way."""
+    for name in ("out", "data", "config", "depth", "seed", "validation"):
+        if getattr(arguments, name) is not None:
+            raise UsageError(f"--{name} cannot change in a resumed run.", hint="Start a new run with --out.")
+
+
+class _Reporter:
+    """Prints events: JSON lines, or a bar with a line for each validation."""
+
+    def __init__(self, console: Console, update: ProgressUpdate) -> None:
+        self._console = console
+        self._update = update
+
+    def __call__(self, event: Event) -> None:
+        if self._console.json:
+            self._console.raw(to_json(event))
+            return
+        match event:
+            case Started():
+                self._console.result(
+                    f"{event.pictures} pictures, {len(event.held_out)} held out, {event.parameters:,} parameters,"
+                    f" on {event.device}; step {event.step} of {event.steps}"
+                )
+            case Stepped():
+                self._update(event.step)
+            case Validated():
+                gains = "  ".join(
+                    f"x{scale} {value:.2f} dB ({value - event.bicubic_psnr_db[scale]:+.2f})"
+                    for scale, value in event.psnr_db.items()
+                )
+                self._console.result(f"step {event.step:>6}  {gains}")
+            case Noticed():
+                self._console.note(event.message)
+            case Finished():
+                state = "finished" if event.complete else "stopped and saved; go on with --resume"
+                self._console.result(f"Run {state} at step {event.step}: {event.weights}")
+            case _:
+                pass

@@ -1,0 +1,179 @@
+"""What computes the network: a small interface, and PyTorch behind it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.device import Precision, device_name
+from vdsr_app.core.network import VDSR
+from vdsr_app.core.tiling import Insets
+from vdsr_app.errors import DeviceError, DeviceMemoryError
+
+FloatPlane = npt.NDArray[np.float32]
+"""(H, W) float32."""
+
+_CPU_TILE_PX = 320
+"""Larger tiles waste less on the halo, smaller ones show sooner and can be cancelled sooner."""
+_GPU_TILE_PX = 1024
+_MIN_TILE_PX = 32
+_CPU_ACTIVATION_BYTES = 31 * 2**20
+"""From 32 MB on, glibc maps fresh memory for each layer's activation, and page faults eat the time."""
+
+
+class Backend(Protocol):
+    """One way to compute the network on one device. Used from one thread at a time."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of device: "cpu", "cuda" or "mps"."""
+
+    @property
+    def precision(self) -> str:
+        """Number format of the inner layers: "fp32", "bf16" or "fp16"."""
+
+    @property
+    def halo_px(self) -> int:
+        """Pixels on each side that one output pixel depends on."""
+
+    @property
+    def tile_px(self) -> int:
+        """Side of a tile's core that suits the device."""
+
+    def describe(self) -> str:
+        """Device and precision for people."""
+
+    def residual(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> FloatPlane:
+        """What the network adds to the core of one tile.
+
+        Args:
+            luma: (h, w) float32, bicubic luma of the padded rectangle where 1 is full scale.
+            insets: where the core lies in it; less than the halo only at an edge of the picture.
+            token: tested several times within the tile.
+
+        Returns:
+            (h - top - bottom, w - left - right) float32, on the scale of `luma`; not checked for NaN or infinity.
+
+        Raises:
+            DeviceMemoryError: memory is short; a smaller tile may succeed.
+            DeviceError: the device failed; no tile will succeed.
+            Cancelled: through `token`.
+        """
+
+    def release_memory(self) -> None:
+        """Give back what is cached but not in use; called after a `DeviceMemoryError`."""
+
+
+class TorchBackend:
+    """The network in PyTorch, layer by layer.
+
+    The first layer is computed in fp32, for rounding the picture itself to 8 bits of mantissa is what would cost
+    quality; from there on `precision` rules. Inner layers are channels_last.
+
+    Inside a picture, layers are not padded, so what is computed shrinks to the core layer by layer instead of
+    carrying the whole halo to the end.
+    """
+
+    def __init__(self, model: VDSR, device: torch.device, precision: Precision) -> None:
+        """Copy the weights of `model` to `device`; the model itself is left alone."""
+        self._device = device
+        self._precision = precision
+        self._residual = model.config.residual
+        self._depth = model.config.depth
+        self._width = model.config.width
+        # Apple's convolutions are fastest on their own layout.
+        self._format = torch.contiguous_format if device.type == "mps" else torch.channels_last
+        first, *rest = [layer for layer in model.layers if isinstance(layer, nn.Conv2d)]
+        self._layers = [self._copy(first, torch.float32), *(self._copy(layer, precision.dtype) for layer in rest)]
+
+    def _copy(self, layer: nn.Conv2d, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+        def convert(tensor: Tensor) -> Tensor:
+            return tensor.detach().to(self._device, dtype, copy=True)
+
+        weight = convert(layer.weight).contiguous(memory_format=self._format)
+        return weight, None if layer.bias is None else convert(layer.bias)
+
+    @property
+    def kind(self) -> str:
+        """Kind of device: "cpu", "cuda" or "mps"."""
+        return self._device.type
+
+    @property
+    def precision(self) -> str:
+        """Number format of the inner layers."""
+        return self._precision.value
+
+    @property
+    def halo_px(self) -> int:
+        """One pixel a layer."""
+        return self._depth
+
+    @property
+    def tile_px(self) -> int:
+        """Side of a core whose activations stay under the allocator's mapping threshold on a CPU."""
+        if self.kind != "cpu":
+            return _GPU_TILE_PX
+        # The first layer's fp32 activation is the largest in every precision.
+        padded_px = int((_CPU_ACTIVATION_BYTES / (4 * self._width)) ** 0.5)
+        return max(_MIN_TILE_PX, min(_CPU_TILE_PX, padded_px - 2 * self._depth))
+
+    def describe(self) -> str:
+        """Device and precision for people: "AMD EPYC · bf16"."""
+        return f"{device_name(self._device)} · {self._precision.value}"
+
+    def residual(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> FloatPlane:
+        """What the network adds to the core of one tile; see `Backend.residual`."""
+        try:
+            with torch.inference_mode(), self._exact_fp32():
+                return self._compute(luma, insets, token)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise DeviceMemoryError("Memory ran out within a tile.") from error
+        except torch.AcceleratorError as error:
+            raise DeviceError(f"{device_name(self._device)} failed.") from error
+        except RuntimeError as error:
+            # The allocators of the CPU and of Apple's GPU report a shortage as a bare RuntimeError, and the shapes
+            # here leave nothing else to go wrong that a smaller tile would not tell apart.
+            raise DeviceMemoryError("A tile could not be computed.") from error
+
+    def _exact_fp32(self) -> AbstractContextManager[Any]:
+        """Keeps cuDNN from computing fp32 layers in TF32, which has 10 bits of mantissa."""
+        if self.kind != "cuda":
+            return nullcontext()
+        flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        return flags
+
+    def _compute(self, luma: FloatPlane, insets: Insets, token: CancelToken | None) -> FloatPlane:
+        padding = (
+            0 if insets.top == insets.bottom == self._depth else 1,
+            0 if insets.left == insets.right == self._depth else 1,
+        )
+        plane = torch.from_numpy(np.require(luma, np.float32, ["C", "W"]))
+        features = plane.to(self._device)[None, None]  # (1, 1, h, w)
+        for i, (weight, bias) in enumerate(self._layers):
+            if token is not None:
+                token.raise_if_cancelled()
+            if i == 1:
+                features = features.to(self._precision.dtype, memory_format=self._format)
+            features = functional.conv2d(features, weight, bias, padding=padding)  # (1, width, h', w')
+            if i < self._depth - 1:
+                features = features.relu_()
+        detail = features[0, 0].to("cpu", torch.float32).numpy()
+        height, width = luma.shape
+        rows = slice(insets.top, height - insets.bottom)
+        cols = slice(insets.left, width - insets.right)
+        detail = detail[rows if padding[0] else slice(None), cols if padding[1] else slice(None)]
+        return detail if self._residual else detail - luma[rows, cols]
+
+    def release_memory(self) -> None:
+        """Empty PyTorch's cache on the device."""
+        if self.kind == "cuda":
+            torch.cuda.empty_cache()
+        elif self.kind == "mps":
+            torch.mps.empty_cache()

@@ -1,0 +1,150 @@
+"""Which device the network runs on, in which precision, and what it is called."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vdsr_app.errors import DeviceError, UsageError
+
+_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""CPU time that a container may use: "<microseconds or max> <period>" (Linux, cgroup v2)."""
+
+
+class Precision(StrEnum):
+    """Number format of the inner layers; the first layer and the sum with the input are fp32 in all of them."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The same in PyTorch."""
+        return {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}[self]
+
+
+def choose_device(wish: str = "auto") -> torch.device:
+    """Device for `wish`.
+
+    Args:
+        wish: "cpu", "cuda", "cuda:<index>", "mps", or "auto" for the best there is: CUDA, else Apple's GPU, else
+            the CPU.
+
+    Raises:
+        UsageError: `wish` is none of these.
+        DeviceError: this computer has no such device.
+    """
+    if wish == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if wish == "cpu":
+        return torch.device("cpu")
+    if wish == "mps":
+        if not torch.backends.mps.is_available():
+            raise DeviceError("This computer has no Apple GPU that can be used.", hint="Choose the device 'auto'.")
+        return torch.device("mps")
+    parts = re.fullmatch(r"cuda(?::(\d{1,3}))?", wish)
+    if parts is None:
+        raise UsageError(f"'{wish}' is no device.", hint="Choose auto, cpu, cuda, cuda:<index> or mps.")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = int(parts[1] or 0)
+    if index >= count:
+        found = f"{count} found" if count else "none found"
+        raise DeviceError(f"There is no CUDA GPU {index} ({found}).", hint="Choose the device 'auto'.")
+    return torch.device("cuda", index)
+
+
+def choose_precision(device: torch.device, wish: str = "auto") -> Precision:
+    """Precision for `wish` on `device`.
+
+    "auto" goes by what the hardware says of itself, never by a measurement: a race between formats would fall out
+    differently from run to run, and the same settings must give the same bytes.
+
+    Args:
+        device: from `choose_device`.
+        wish: "fp32", "bf16", "fp16", or "auto" for the fastest that keeps PSNR within 0.01 dB of fp32.
+
+    Raises:
+        UsageError: `wish` is none of these, or is not offered on `device`.
+    """
+    if wish != "auto":
+        if wish not in tuple(Precision):
+            raise UsageError(f"'{wish}' is no precision.", hint="Choose auto, fp32, bf16 or fp16.")
+        if wish == Precision.FP16 and device.type == "cpu":
+            raise UsageError("fp16 is not offered on the CPU.", hint="Choose auto, fp32 or bf16.")
+        return Precision(wish)
+    match device.type:
+        case "cuda":
+            return _cuda_precision(torch.cuda.get_device_capability(device))
+        case "mps":
+            return Precision.FP16
+        case _:
+            return Precision.BF16 if _cpu_has_fast_bf16() else Precision.FP32
+
+
+def _cuda_precision(capability: tuple[int, int]) -> Precision:
+    """Matrix units know bf16 from compute capability 8 on, fp16 from 7 on; before there are none."""
+    if capability >= (8, 0):
+        return Precision.BF16
+    return Precision.FP16 if capability >= (7, 0) else Precision.FP32
+
+
+def _cpu_capabilities() -> Mapping[str, Any]:
+    """Flags and name of the processor; empty where PyTorch cannot tell (an old version, an unknown processor)."""
+    probe: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    try:
+        return probe()
+    except RuntimeError:
+        return {}
+
+
+def _cpu_has_fast_bf16() -> bool:
+    """Whether bf16 products run in hardware: AVX512-BF16 or AMX. Elsewhere oneDNN emulates them slowly."""
+    capabilities = _cpu_capabilities()
+    return bool(capabilities.get("avx512_bf16")) or bool(capabilities.get("amx_bf16"))
+
+
+def device_name(device: torch.device) -> str:
+    """Name of `device` for people: "AMD EPYC", "NVIDIA GeForce RTX 4070", "Apple M2 GPU"."""
+    match device.type:
+        case "cuda":
+            return torch.cuda.get_device_name(device)
+        case "mps":
+            return f"{_cpu_name()} GPU"
+        case _:
+            return _cpu_name()
+
+
+def _cpu_name() -> str:
+    sources: tuple[Callable[[], object], ...] = (
+        lambda: _cpu_capabilities().get("cpu_name"),
+        platform.processor,
+        platform.machine,
+    )
+    for source in sources:
+        name = source()
+        if isinstance(name, str) and name.strip():
+            return " ".join(re.sub(r"\((R|TM)\)|\bCPU\b|@.*", " ", name).split())
+    return "CPU"
+
+
+def usable_cores() -> int:
+    """Cores this process may keep busy: those it is bound to, or fewer where a container limits its time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _CGROUP_QUOTA.read_text(encoding="ascii").split()
+        if quota != "max":
+            cores = min(cores, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError, ZeroDivisionError):
+        pass  # no Linux, an older cgroup, or no container
+    return max(1, cores)

@@ -1,0 +1,245 @@
+"""Runs the network over whole planes: tile by tile, and on when memory runs short or a device fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vdsr_app.control import CancelToken, ProgressCallback
+from vdsr_app.core.backend import Backend, FloatPlane, TorchBackend
+from vdsr_app.core.device import Precision, choose_device, choose_precision, usable_cores
+from vdsr_app.core.network import VDSR
+from vdsr_app.core.tiling import Rect, Tile, TileQueue
+from vdsr_app.errors import DeviceError, DeviceMemoryError, NonFiniteOutputError, ShapeMismatchError
+
+_log = logging.getLogger(__name__)
+
+SMALLEST_TILE_PX = 32
+"""Below this, nearly all work would go into the halo."""
+
+NoticeCallback = Callable[[str], None]
+"""Called with one sentence for the person, from the thread that works."""
+
+VisibleCallback = Callable[[], Rect | None]
+"""Asked before each tile for the region on the screen, in output pixels; None where nothing is shown."""
+
+
+class Engine:
+    """A network on a device, ready to work. Used from one thread at a time.
+
+    When memory runs short, tiles are halved down to `SMALLEST_TILE_PX`; when that does not help either, or the
+    device fails, the work moves to the CPU. Both are remembered, so the next picture starts with what worked.
+    """
+
+    def __init__(self, backend: Backend, fallback: Callable[[], Backend] | None = None) -> None:
+        """Engine on a given backend.
+
+        Args:
+            backend: what computes.
+            fallback: makes the backend to move to when `backend` fails; None where there is none.
+        """
+        self._backend = backend
+        self._fallback = fallback
+        self._limit_px: int | None = None
+
+    @classmethod
+    def create(cls, model: VDSR, *, device: str = "auto", precision: str = "auto") -> Engine:
+        """Engine for `model` on a device of this computer.
+
+        Args:
+            model: the network; its weights are copied.
+            device: "auto", "cpu", "cuda", "cuda:<index>", "mps".
+            precision: "auto", "fp32", "bf16", "fp16".
+
+        Raises:
+            UsageError: a word that is not among these, or a precision that the device does not offer.
+            DeviceError: this computer has no such device, or it failed at once.
+        """
+        chosen = choose_device(device)
+        chosen_precision = choose_precision(chosen, precision)
+        # Only ever fewer than PyTorch took: it does not see the limits of containers.
+        torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
+        if chosen.type == "cpu":
+            return cls(TorchBackend(model, chosen, chosen_precision))
+
+        def on_cpu() -> Backend:
+            cpu = torch.device("cpu")
+            same = Precision.FP32 if precision == Precision.FP32 else choose_precision(cpu)
+            return TorchBackend(model, cpu, same)
+
+        try:
+            return cls(TorchBackend(model, chosen, chosen_precision), on_cpu)
+        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            if device != "auto":
+                raise DeviceError(f"The device '{device}' cannot be used.", hint="Choose the device 'cpu'.") from error
+            _log.warning("%s cannot be used, the CPU is", chosen, exc_info=True)
+            return cls(on_cpu())
+
+    @property
+    def kind(self) -> str:
+        """Kind of the device, as it is now: "cpu", "cuda" or "mps"."""
+        return self._backend.kind
+
+    @property
+    def precision(self) -> str:
+        """Number format of the inner layers, as it is now: "fp32", "bf16" or "fp16"."""
+        return self._backend.precision
+
+    @property
+    def halo_px(self) -> int:
+        """Pixels on each side that one output pixel depends on."""
+        return self._backend.halo_px
+
+    def describe(self) -> str:
+        """Device and precision for people, as they are now: "AMD EPYC · bf16"."""
+        return self._backend.describe()
+
+    def residual(self, luma: FloatPlane, tile: Tile, token: CancelToken | None = None) -> FloatPlane:
+        """What the network adds to the core of `tile`.
+
+        Args:
+            luma: (padded height, padded width) float32, bicubic luma where 1 is full scale.
+            tile: from `run_tiles`.
+            token: tested several times within the tile.
+
+        Returns:
+            (core height, core width) float32 on the same scale.
+
+        Raises:
+            NonFiniteOutputError: the network gave NaN or infinity.
+            DeviceError: the device failed; within `run_tiles` this is dealt with.
+            Cancelled: through `token`.
+        """
+        added = self._backend.residual(luma, tile.insets, token)
+        if not np.isfinite(added).all():
+            raise NonFiniteOutputError(
+                "The network gave numbers that are not finite.",
+                hint="Choose another model, or the precision fp32 in the settings.",
+            )
+        return added
+
+    def upscale_luma(
+        self,
+        luma: npt.NDArray[np.floating[Any]],
+        *,
+        tile_px: int | None = None,
+        token: CancelToken | None = None,
+        on_progress: ProgressCallback | None = None,
+        on_notice: NoticeCallback | None = None,
+    ) -> FloatPlane:
+        """A whole plane through the network, tiled inside.
+
+        Args:
+            luma: (H, W) float, bicubic luma at the target size where 1 is full scale.
+            tile_px: side of a tile's core; None chooses it.
+            token: tested before and within tiles.
+            on_progress: called with pixels done and in all after each tile.
+            on_notice: called when the way of working changes.
+
+        Returns:
+            (H, W) float32 on the same scale, not clipped.
+
+        Raises:
+            ShapeMismatchError: `luma` has not two axes.
+            NonFiniteOutputError: the network gave NaN or infinity.
+            DeviceError: no device could do it.
+            Cancelled: through `token`.
+        """
+        if luma.ndim != 2:
+            raise ShapeMismatchError(f"A luma plane needs two axes, not {luma.ndim}.")
+        height, width = luma.shape
+        out = np.empty((height, width), np.float32)
+        done_px = 0
+
+        def work(tile: Tile) -> None:
+            nonlocal done_px
+            core, padded = tile.core, tile.padded
+            patch = np.ascontiguousarray(luma[padded.rows, padded.cols], dtype=np.float32)
+            out[core.rows, core.cols] = self.residual(patch, tile, token)
+            out[core.rows, core.cols] += luma[core.rows, core.cols]
+            done_px += core.area
+            if on_progress is not None:
+                on_progress(done_px, width * height)
+
+        self.run_tiles(width, height, work, tile_px=tile_px, token=token, on_notice=on_notice)
+        return out
+
+    def run_tiles(
+        self,
+        width: int,
+        height: int,
+        work: Callable[[Tile], None],
+        *,
+        tile_px: int | None = None,
+        token: CancelToken | None = None,
+        visible: VisibleCallback | None = None,
+        on_notice: NoticeCallback | None = None,
+    ) -> None:
+        """Call `work` for each tile of a picture, and again with smaller tiles or on the CPU where it must be.
+
+        Args:
+            width: columns of the result.
+            height: rows of the result.
+            work: does one tile with `residual`; where that raises for want of memory, its pixels come again, in
+                smaller tiles, so it may leave nothing behind before then.
+            tile_px: side of a tile's core; None chooses it.
+            token: tested before each tile.
+            visible: asked before each tile for the region to do first.
+            on_notice: called when the way of working changes.
+
+        Raises:
+            DeviceMemoryError: memory ran out even with the smallest tile on the last device.
+            DeviceError: the last device failed.
+            Cancelled: through `token`.
+        """
+        queue = TileQueue(width, height, self._tile_px(tile_px), self.halo_px)
+        while queue:
+            if token is not None:
+                token.raise_if_cancelled()
+            tile = queue.pop(self._tile_px(tile_px), None if visible is None else visible())
+            try:
+                work(tile)
+            except (DeviceError, MemoryError) as error:
+                notice = self._recover(tile, error)
+            else:
+                continue
+            # Only here, after the traceback and the arrays it holds are gone, is there memory to give back.
+            self._backend.release_memory()
+            queue.put_back(tile)
+            if notice and on_notice is not None:
+                on_notice(notice)
+
+    def _tile_px(self, wished_px: int | None) -> int:
+        side = wished_px if wished_px is not None else self._backend.tile_px
+        return side if self._limit_px is None else min(side, self._limit_px)
+
+    def _recover(self, tile: Tile, error: DeviceError | MemoryError) -> str:
+        """Decide how to go on after `error` on `tile`; returns what to tell the person, or nothing.
+
+        Raises:
+            DeviceError: there is no way on.
+        """
+        short = isinstance(error, DeviceMemoryError | MemoryError)
+        side = max(tile.core.width, tile.core.height)
+        place = "Memory" if self._backend.kind == "cpu" else "Graphics memory"
+        if short and side > SMALLEST_TILE_PX:
+            first = self._limit_px is None
+            self._limit_px = max(SMALLEST_TILE_PX, side // 2)
+            _log.warning("memory was short at %d px, now %d px", side, self._limit_px, exc_info=error)
+            return f"{place} was short: smaller tiles are used." if first else ""
+        if self._fallback is not None:
+            _log.warning("%s gives way to the CPU", self._backend.describe(), exc_info=error)
+            self._backend, self._fallback, self._limit_px = self._fallback(), None, None
+            reason = "Graphics memory was short" if short else "The graphics processor failed"
+            return f"{reason}: the processor is used instead, which is slower."
+        if not short:
+            raise error
+        raise DeviceMemoryError(
+            f"{place} ran out, even with the smallest tiles.",
+            hint="Close other programs or choose a smaller scale, then try again.",
+        ) from error

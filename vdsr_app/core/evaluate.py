@@ -1,0 +1,146 @@
+"""PSNR and SSIM of bicubic and a model over a folder, by the papers' protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vdsr_app.control import CancelToken, ProgressCallback
+from vdsr_app.core import image_io
+from vdsr_app.core.protocol import Score, Trial, make_trial, protocol_luma, score
+from vdsr_app.errors import PictureError, UnreadablePictureError, UsageError, VdsrError
+
+
+class LumaUpscaler(Protocol):
+    """What evaluation needs of an engine."""
+
+    def upscale_luma(
+        self, luma: npt.NDArray[np.float32], *, token: CancelToken | None = None
+    ) -> npt.NDArray[np.float32]:
+        """(H, W) bicubic luma, 1 is full scale, to (H, W) with detail."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PictureScore:
+    """Both results on one picture at one scale factor."""
+
+    name: str
+    bicubic: Score
+    model: Score
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleScores:
+    """All pictures at one scale factor.
+
+    Attributes:
+        scale: the factor.
+        pictures: one entry a picture, by name.
+    """
+
+    scale: float
+    pictures: tuple[PictureScore, ...]
+
+    @property
+    def bicubic(self) -> Score:
+        """Mean of bicubic."""
+        return _mean([picture.bicubic for picture in self.pictures])
+
+    @property
+    def model(self) -> Score:
+        """Mean of the model."""
+        return _mean([picture.model for picture in self.pictures])
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came out, and which pictures could not take part.
+
+    Attributes:
+        scales: one entry a scale factor.
+        failures: the error of each picture that was left out.
+    """
+
+    scales: tuple[ScaleScores, ...]
+    failures: tuple[VdsrError, ...]
+
+
+def picture_files(folder: Path, *, deep: bool = True) -> list[Path]:
+    """Pictures in `folder`, with `deep` also in folders below, by name; hidden ones are left out.
+
+    Raises:
+        UsageError: there is no such folder, or nothing in it.
+    """
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise UnreadablePictureError("There is no such folder.", path=folder, hint="Check the name.")
+    files = sorted(
+        path
+        for path in (folder.rglob("*") if deep else folder.iterdir())
+        if path.suffix.lower() in image_io.READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+    if not files:
+        raise UsageError("The folder holds no picture.", path=folder, hint="Choose a folder with pictures.")
+    return files
+
+
+def evaluate(
+    files: Sequence[Path],
+    scales: Sequence[float],
+    engine: LumaUpscaler,
+    *,
+    token: CancelToken | None = None,
+    on_progress: ProgressCallback | None = None,
+) -> Evaluation:
+    """Measure `engine` against bicubic.
+
+    Args:
+        files: picture files; one that cannot be read or is too small is left out and named in `failures`.
+        scales: factors above 1.
+        engine: upscales luma planes.
+        token: tested before each picture and within the engine.
+        on_progress: called with (done, total) trials.
+
+    Raises:
+        UsageError: a factor is not above 1, or no picture is left at some factor.
+    """
+    for scale in scales:
+        if not 1.0 < scale <= 8.0:
+            raise UsageError(f"Cannot evaluate at x{scale:g}.", hint="Give scale factors above 1, up to 8.")
+    rows: dict[float, list[PictureScore]] = {scale: [] for scale in scales}
+    failures: list[VdsrError] = []
+    for number, path in enumerate(files):
+        try:
+            luma = protocol_luma(image_io.read(path).pixels)
+            for scale in scales:
+                rows[scale].append(_one(path.stem, make_trial(luma, scale), engine, token))
+        except (PictureError, UsageError) as error:
+            error.path = error.path or str(path)
+            failures.append(error)
+        if on_progress is not None:
+            on_progress(number + 1, len(files))
+    if failures and not any(rows.values()):
+        raise failures[0]
+    return Evaluation(
+        tuple(ScaleScores(scale, tuple(those)) for scale, those in rows.items() if those), tuple(failures)
+    )
+
+
+def _one(name: str, trial: Trial, engine: LumaUpscaler, token: CancelToken | None) -> PictureScore:
+    if token is not None:
+        token.raise_if_cancelled()
+    estimate = engine.upscale_luma((trial.bicubic / 255.0).astype(np.float32), token=token)
+    return PictureScore(name, score(trial, trial.bicubic), score(trial, estimate.astype(np.float64) * 255.0))
+
+
+def _mean(scores: Sequence[Score]) -> Score:
+    count = max(1, len(scores))
+    return Score(math.fsum(each.psnr_db for each in scores) / count, math.fsum(each.ssim for each in scores) / count)

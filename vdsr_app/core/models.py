@@ -1,0 +1,135 @@
+"""Which models there are: those that ship with the program and those that the person added. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from vdsr_app import paths
+from vdsr_app.core.atomic import atomic_file, save_error
+from vdsr_app.core.weight_header import read_metadata
+from vdsr_app.errors import WeightsError
+
+log = logging.getLogger(__name__)
+
+DEFAULT_MODEL = "vdsr"
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A weight file that can be chosen.
+
+    Attributes:
+        name: short name for settings, file names and the command line.
+        path: the .safetensors file.
+        title: name for people.
+        bundled: whether it ships with the program.
+        sha256: what the whole file must hash to, where that is known.
+    """
+
+    name: str
+    path: Path
+    title: str
+    bundled: bool
+    sha256: str | None = None
+
+
+def installed_models() -> tuple[ModelInfo, ...]:
+    """Bundled models, then the person's own, each by name; a file that is no weight file is left out and logged."""
+    found: dict[str, ModelInfo] = {}
+    for folder, bundled in ((paths.models_dir(), True), (paths.user_models_dir(), False)):
+        sums = _checksums(folder) if bundled else {}
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            if path.name.startswith(".") or path.stem in found:
+                continue
+            try:
+                found[path.stem] = describe_model(path, bundled=bundled, sha256=sums.get(path.name))
+            except WeightsError as error:
+                log.warning("Left out of the model list: %s", error)
+    return tuple(found.values())
+
+
+def find_model(name_or_path: str) -> ModelInfo:
+    """The installed model of that name, or the weight file at that path.
+
+    Raises:
+        WeightsError: neither exists, or the file is no weight file.
+    """
+    models = {model.name: model for model in installed_models()}
+    if name_or_path in models:
+        return models[name_or_path]
+    path = Path(name_or_path)
+    if path.suffix == SUFFIX or path.exists():
+        return describe_model(path)
+    installed = f"Installed: {', '.join(models)}." if models else "None is installed."
+    raise WeightsError(f"There is no model '{name_or_path}'.", hint=f"{installed} A .safetensors file works too.")
+
+
+def describe_model(path: Path, *, bundled: bool = False, sha256: str | None = None) -> ModelInfo:
+    """Name and title of one weight file, from its header.
+
+    Raises:
+        WeightsError: it is no weight file.
+    """
+    title = read_metadata(path).get("title", "").strip() or path.stem
+    return ModelInfo(path.stem, path, title, bundled, sha256)
+
+
+def install_model(path: Path) -> ModelInfo:
+    """Copy a weight file into the person's own models; an equal file is not copied twice.
+
+    Only the header is checked here; numbers and checksum are when the model is first used.
+
+    Raises:
+        WeightsError: it is no weight file.
+        SaveError: it could not be copied.
+    """
+    info = describe_model(path)
+    folder = paths.user_models_dir()
+    stem = re.sub(r"[^\w.-]+", "_", info.name).strip("._") or "model"
+    taken = {model.name: model for model in installed_models()}
+    name, number = stem, 2
+    while name in taken:
+        if _file_sha256(taken[name].path) == _file_sha256(path):
+            return taken[name]
+        name, number = f"{stem}-{number}", number + 1
+    target = folder / f"{name}{SUFFIX}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise save_error(target, error) from error
+    with path.open("rb") as source, atomic_file(target) as copy:
+        shutil.copyfileobj(source, copy)
+    return describe_model(target)
+
+
+def check_file(info: ModelInfo) -> None:
+    """Compare a bundled file with its line in SHA256SUMS.
+
+    Raises:
+        WeightsError: it differs.
+    """
+    if info.sha256 is not None and _file_sha256(info.path) != info.sha256:
+        raise WeightsError(
+            "The bundled model is damaged: it does not match SHA256SUMS.",
+            path=info.path,
+            hint="Install the program again.",
+        )
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    try:
+        lines = (folder / "SHA256SUMS").read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines if line.strip())}

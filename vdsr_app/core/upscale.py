@@ -1,0 +1,253 @@
+"""Enlarging whole pictures: by interpolation alone, or by interpolation and the network on top.
+
+The network works on luma. In BT.601 a step in Y with Cb and Cr unchanged is the same step in R, G and B, and bicubic
+interpolation is linear, so what the network adds to the luma goes straight onto the interpolated colours: no chroma
+planes are needed, and nothing is larger than a tile but the result itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vdsr_app.control import CancelToken, ProgressCallback
+from vdsr_app.core.alpha import FloatPixels, PictureResampler
+from vdsr_app.core.color import RGB_PER_LUMA, network_luma
+from vdsr_app.core.engine import Engine, NoticeCallback, VisibleCallback
+from vdsr_app.core.job import TargetSize, UpscaleSettings
+from vdsr_app.core.picture import Picture, Pixels
+from vdsr_app.core.tiling import Tile, plan_tiles
+from vdsr_app.errors import PictureTooLargeError
+
+MAX_STAGE_SCALE = 4.0
+"""Largest factor in one go; the network was trained for no more, so above it goes in two stages."""
+
+_BLOCK_PX = 512
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileResult:
+    """A finished tile of the result.
+
+    Attributes:
+        x: left edge in output pixels.
+        y: top edge in output pixels.
+        pixels: (h, w, C) of the picture's dtype; the receiver's own copy.
+        alpha: (h, w) of the same dtype, or None.
+        done_px: pixels done, those of earlier stages included.
+        total_px: pixels to do in all stages.
+    """
+
+    x: int
+    y: int
+    pixels: Pixels
+    alpha: Pixels | None
+    done_px: int
+    total_px: int
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+
+class _Planes(NamedTuple):
+    """Colours (H, W, C) and transparency (H, W) or None, of one dtype."""
+
+    pixels: Pixels
+    alpha: Pixels | None
+
+
+def cascade_sizes(width: int, height: int, size: TargetSize) -> list[tuple[int, int]]:
+    """Width and height after each stage on the way to `size`.
+
+    One stage up to `MAX_STAGE_SCALE`; beyond, two by the square root of the factor each (up to 8, so at most 2.83).
+    """
+    if size.scale <= MAX_STAGE_SCALE * (1 + _TOLERANCE):
+        return [(size.width, size.height)]
+    between = (round((width * size.width) ** 0.5), round((height * size.height) ** 0.5))
+    return [between, (size.width, size.height)]
+
+
+def interpolate_picture(
+    picture: Picture,
+    size: TargetSize,
+    kernel: str = "bicubic",
+    token: CancelToken | None = None,
+    on_rows: ProgressCallback | None = None,
+) -> Picture:
+    """Enlarge by interpolation alone, with the same treatment of transparency as `upscale_picture`.
+
+    Args:
+        picture: the source.
+        size: size of the result.
+        kernel: one of `resize.KERNELS`.
+        token: tested between blocks.
+        on_rows: called with rows done and in all.
+
+    Returns:
+        A picture of exactly `size` with the source's depth and metadata.
+
+    Raises:
+        UsageError: unknown kernel.
+        PictureTooLargeError: the result does not fit into memory.
+        Cancelled: through `token`.
+    """
+    out = _allocate(picture, size.width, size.height, picture.pixels.dtype)
+    source = PictureResampler(picture.pixels, picture.alpha, size.height, size.width, kernel)
+    for tile in plan_tiles(size.width, size.height, _BLOCK_PX, 0):
+        if token is not None:
+            token.raise_if_cancelled()
+        rows, cols = tile.core.rows, tile.core.cols
+        colours, alpha = source.region(rows, cols)
+        out.pixels[rows, cols] = _quantised(colours, picture.pixels.dtype)
+        if out.alpha is not None and alpha is not None:
+            out.alpha[rows, cols] = _quantised(alpha, picture.pixels.dtype)
+        if on_rows is not None and tile.core.right == size.width:
+            on_rows(tile.core.bottom, size.height)
+    return replace(picture, pixels=out.pixels, alpha=out.alpha)
+
+
+def upscale_picture(
+    picture: Picture,
+    settings: UpscaleSettings,
+    engine: Engine,
+    *,
+    token: CancelToken | None = None,
+    on_tile: Callable[[TileResult], None] | None = None,
+    on_progress: ProgressCallback | None = None,
+    on_notice: NoticeCallback | None = None,
+    visible: VisibleCallback | None = None,
+) -> Picture:
+    """Enlarge with the network.
+
+    Args:
+        picture: the source.
+        settings: `target` and `tile_px` are used here; model, device and precision are the engine's.
+        engine: the network on its device.
+        token: tested before each tile and several times within it.
+        on_tile: called with each finished tile of the result; those of an intermediate stage are not shown.
+        on_progress: called with pixels done and in all after each tile of every stage.
+        on_notice: called with a sentence when the way of working changes.
+        visible: asked before each tile for the region of the result to do first.
+
+    Returns:
+        A picture of exactly `settings.target.size_for(...)` with the source's depth and metadata.
+
+    Raises:
+        UsageError: the target is outside what is offered.
+        PictureTooLargeError: the result does not fit into memory.
+        NonFiniteOutputError: the network gave NaN or infinity.
+        DeviceError: no device could do it.
+        Cancelled: through `token`.
+    """
+    size = settings.target.size_for(picture.width, picture.height)
+    stages = cascade_sizes(picture.width, picture.height, size)
+    progress = _Progress(sum(width * height for width, height in stages), on_progress)
+    planes = _Planes(picture.pixels, picture.alpha)
+    for number, (width, height) in enumerate(stages, start=1):
+        last = number == len(stages)
+        # 16 bits between the stages: rounding to 8 would be enlarged with the picture.
+        out = _allocate(picture, width, height, picture.pixels.dtype if last else np.dtype(np.uint16))
+        stage = _Stage(planes, out, engine, token, progress, on_tile if last else None)
+        engine.run_tiles(
+            width,
+            height,
+            stage.work,
+            tile_px=settings.tile_px,
+            token=token,
+            visible=visible if last else None,
+            on_notice=on_notice,
+        )
+        planes = out
+    return replace(picture, pixels=planes.pixels, alpha=planes.alpha)
+
+
+class _Progress:
+    """Pixels done over all stages."""
+
+    def __init__(self, total_px: int, on_progress: ProgressCallback | None) -> None:
+        self.done_px = 0
+        self.total_px = total_px
+        self._on_progress = on_progress
+
+    def add(self, pixels: int) -> None:
+        self.done_px += pixels
+        if self._on_progress is not None:
+            self._on_progress(self.done_px, self.total_px)
+
+
+class _Stage:
+    """One enlargement from `source` into `out`."""
+
+    def __init__(
+        self,
+        source: _Planes,
+        out: _Planes,
+        engine: Engine,
+        token: CancelToken | None,
+        progress: _Progress,
+        on_tile: Callable[[TileResult], None] | None,
+    ) -> None:
+        height, width = out.pixels.shape[:2]
+        self._resampler = PictureResampler(source.pixels, source.alpha, height, width)
+        self._source_scale = float(np.iinfo(source.pixels.dtype).max)
+        self._out = out
+        self._engine = engine
+        self._token = token
+        self._progress = progress
+        self._on_tile = on_tile
+
+    def work(self, tile: Tile) -> None:
+        """Do one tile."""
+        core, dtype = tile.core, self._out.pixels.dtype
+        colours, alpha = self._resampler.region(tile.padded.rows, tile.padded.cols)
+        luma = network_luma(colours, self._source_scale)  # (padded height, padded width)
+        added = self._engine.residual(luma, tile, self._token)  # (core height, core width)
+        rows = slice(tile.insets.top, tile.insets.top + core.height)
+        cols = slice(tile.insets.left, tile.insets.left + core.width)
+        factor = self._source_scale * (RGB_PER_LUMA if colours.shape[2] == 3 else 1.0)
+        sharp = colours[rows, cols] + (added * np.float32(factor))[..., None]
+        rescale = float(np.iinfo(dtype).max) / self._source_scale
+        pixels = _quantised(sharp, dtype, rescale)
+        shown = None if alpha is None else _quantised(alpha[rows, cols], dtype, rescale)
+        self._out.pixels[core.rows, core.cols] = pixels
+        if self._out.alpha is not None and shown is not None:
+            self._out.alpha[core.rows, core.cols] = shown
+        self._progress.add(core.area)
+        if self._on_tile is not None:
+            progress = self._progress
+            self._on_tile(TileResult(core.x, core.y, pixels, shown, progress.done_px, progress.total_px))
+
+
+def _quantised(values: FloatPixels, dtype: np.dtype[Any], rescale: float = 1.0) -> Pixels:
+    """`values` times `rescale`, halves rounded up, clipped to the range of `dtype`."""
+    scaled = values * np.float32(rescale) + np.float32(0.5)
+    return np.clip(scaled, 0.0, float(np.iinfo(dtype).max), out=scaled).astype(dtype)
+
+
+def _allocate(picture: Picture, width: int, height: int, dtype: np.dtype[Any]) -> _Planes:
+    """Room for a result of `picture`.
+
+    Raises:
+        PictureTooLargeError: there is not enough memory.
+    """
+    try:
+        pixels = np.empty((height, width, picture.pixels.shape[2]), dtype)
+        alpha = None if picture.alpha is None else np.empty((height, width), dtype)
+    except MemoryError as error:
+        raise PictureTooLargeError(
+            f"The result of {width} x {height} pixels does not fit into memory.",
+            path=picture.source.path,
+            hint="Choose a smaller scale.",
+        ) from error
+    return _Planes(pixels, alpha)

@@ -1,0 +1,70 @@
+"""Reading the header of a safetensors file without torch: enough to list models, name them and refuse strangers."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from vdsr_app.errors import WeightsError
+
+MAX_FILE_BYTES = 256 * 2**20
+_MAX_HEADER_BYTES = 2**20
+HINT = "Choose another model, or get the file again."
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The JSON header of a safetensors file; offsets are checked against the file's size.
+
+    Raises:
+        WeightsError: the file is missing, too large, or no sound safetensors file.
+    """
+    try:
+        if not path.is_file():
+            raise WeightsError("There is no such weight file.", path=path, hint="Choose an installed model or a file.")
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            prefix = file.read(8)
+            length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
+            if size > MAX_FILE_BYTES or not 2 <= length <= min(_MAX_HEADER_BYTES, size - 8):
+                raise _stranger(path)
+            header = json.loads(file.read(length))
+    except OSError as error:
+        raise WeightsError(f"The file cannot be read: {error.strerror}.", path=path, hint=HINT) from error
+    except (ValueError, RecursionError) as error:
+        raise _stranger(path) from error
+    if not isinstance(header, dict):
+        raise _stranger(path)
+    if _payload_bytes(header) != size - 8 - length:
+        raise WeightsError("The weight file is damaged or cut short.", path=path, hint=HINT)
+    return header
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Text entries of a weight file, from its header alone; the tensors are not looked at.
+
+    Raises:
+        WeightsError: as `read_header`.
+    """
+    metadata = read_header(path).get("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise WeightsError("The file's metadata is damaged.", path=path, hint=HINT)
+    return dict(metadata)
+
+
+def _payload_bytes(header: dict[str, Any]) -> int:
+    """Bytes that the tensors named in `header` end at; -1 where an entry makes no sense."""
+    end = 0
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
+        if not (isinstance(offsets, list) and len(offsets) == 2 and all(type(offset) is int for offset in offsets)):
+            return -1
+        end = max(end, offsets[1])
+    return end
+
+
+def _stranger(path: Path) -> WeightsError:
+    return WeightsError("This is not a safetensors weight file of VDSR.", path=path, hint=HINT)

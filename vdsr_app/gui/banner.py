@@ -1,0 +1,125 @@
+"""One message above the picture: what happened, and one thing to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+
+from vdsr_app.gui.icons import IconLabel, icon
+from vdsr_app.gui.texts import report_details, report_text
+from vdsr_app.gui.theme import set_role
+from vdsr_app.workers.messages import ErrorReport
+
+SUCCESS_MS = 12_000
+"""A success goes by itself; failures and notices wait to be read."""
+
+
+class BannerKind(StrEnum):
+    """How serious a message is; told by icon and word too, never by colour alone."""
+
+    ERROR = "error"
+    NOTICE = "notice"
+    SUCCESS = "success"
+
+
+_ICONS = {
+    BannerKind.ERROR: ("alert-circle-outline", "bad"),
+    BannerKind.NOTICE: ("information-outline", "caution"),
+    BannerKind.SUCCESS: ("check-circle-outline", "good"),
+}
+
+
+class Banner(QFrame):
+    """Shows the latest message; hidden while there is none.
+
+    Signals:
+        dismissed: the person closed it, or a success went by itself.
+    """
+
+    dismissed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        set_role(self, "banner")
+        self._details = ""
+        self._action: Callable[[], None] | None = None
+        self._icon = IconLabel()
+        self._text = QLabel()
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setWordWrap(True)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._action_button = QPushButton()
+        self._copy_button = QPushButton(self.tr("Copy details"))
+        self._close_button = QToolButton()
+        self._close_button.setIcon(icon("close"))
+        self._close_button.setToolTip(self.tr("Dismiss this message"))
+        self._close_button.setAccessibleName(self.tr("Dismiss this message"))
+        self._action_button.clicked.connect(self._on_action)
+        self._copy_button.clicked.connect(self._on_copy)
+        self._close_button.clicked.connect(self.dismiss)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 8, 8, 8)
+        row.setSpacing(8)
+        for widget in (self._icon, self._text, self._action_button, self._copy_button, self._close_button):
+            row.addWidget(widget, 1 if widget is self._text else 0)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.dismiss)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """The message on the screen, or an empty string."""
+        return "" if self.isHidden() else self._text.text()
+
+    def show_message(
+        self,
+        kind: BannerKind,
+        text: str,
+        *,
+        details: str = "",
+        action: tuple[str, Callable[[], None]] | None = None,
+    ) -> None:
+        """Replace the message.
+
+        Args:
+            kind: how serious it is.
+            text: one sentence or two; shown literally.
+            details: what "Copy details" copies; without them there is no such button.
+            action: words and function of one more button.
+        """
+        self._details, self._action = details, None if action is None else action[1]
+        self.setProperty("kind", kind.value)
+        set_role(self, "banner")
+        self._icon.set_icon(*_ICONS[kind])
+        self._text.setText(text)
+        self.setAccessibleName(text)
+        self._action_button.setVisible(action is not None)
+        self._action_button.setText("" if action is None else action[0])
+        self._copy_button.setVisible(bool(details))
+        self._timer.stop()
+        if kind is BannerKind.SUCCESS:
+            self._timer.start(SUCCESS_MS)
+        self.show()
+
+    def show_report(self, report: ErrorReport) -> None:
+        """Tell a failure."""
+        self.show_message(BannerKind.ERROR, report_text(report), details=report_details(report))
+
+    def dismiss(self) -> None:
+        """Hide the message."""
+        self._timer.stop()
+        self.hide()
+        self.dismissed.emit()
+
+    def _on_action(self) -> None:
+        if self._action is not None:
+            self._action()
+
+    def _on_copy(self) -> None:
+        QGuiApplication.clipboard().setText(self._details)

@@ -1,0 +1,168 @@
+"""Composes a repaint of the comparison view from its scene: which parts are drawn, where, in what order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QPointF, QRect, QRectF, QSize
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPalette, QRegion
+
+from vdsr_app.gui.compare_chrome import (
+    Caption,
+    caption_font,
+    draw_captions,
+    draw_drop_hint,
+    draw_empty,
+    draw_focus_ring,
+    draw_grip,
+    draw_split_line,
+)
+from vdsr_app.gui.compare_geometry import Box
+from vdsr_app.gui.compare_layout import ViewLayout
+from vdsr_app.gui.compare_paint import LayerPainter, draw_checkerboard
+from vdsr_app.gui.compare_plan import Side
+from vdsr_app.gui.compare_scene import CompareMode, CompareScene
+
+CHECKER_CELL_PX = 8
+"""Logical pixels; in device pixels the cell has one size at every zoom."""
+
+_MID_GRAY_LIGHT = QColor(0x6E, 0x6E, 0x6E)
+_MID_GRAY_DARK = QColor(0x3C, 0x3C, 0x3C)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All that decides how a repaint looks, beside the scene.
+
+    Attributes:
+        palette: colours of the theme.
+        canvas_color: what surrounds the picture.
+        focused: whether the keyboard's focus is shown.
+        shows_grip: whether the wipe's handle has its grip; it goes while it is dragged, to leave the pixels free.
+        drop_hint: what a drop would do, or None while nothing is dragged over.
+        empty_text: what stands on a canvas without layers.
+    """
+
+    palette: QPalette
+    canvas_color: QColor
+    focused: bool
+    shows_grip: bool
+    drop_hint: str | None
+    empty_text: str
+
+
+def default_canvas_color(palette: QPalette) -> QColor:
+    """A neutral mid-gray that suits a light or a dark theme."""
+    dark = palette.color(QPalette.ColorRole.Window).lightnessF() < 0.5
+    return _MID_GRAY_DARK if dark else _MID_GRAY_LIGHT
+
+
+def captions_for(scene: CompareScene, layout: ViewLayout, font: QFont) -> dict[Side, Caption]:
+    """The labels that are shown, and where: beside the split, or over the middle of their pane."""
+    metrics = QFontMetricsF(caption_font(font))
+    split_x = scene.split_x
+    left, right = scene.left, scene.right
+    if split_x is not None and left is not None and right is not None:
+        widths = round(metrics.horizontalAdvance(left.label) + 1), round(metrics.horizontalAdvance(right.label) + 1)
+        boxes = layout.captions_at_split(widths, layout.to_logical_x(split_x))
+        return {Side.LEFT: Caption(left.label, boxes[0]), Side.RIGHT: Caption(right.label, boxes[1])}
+    captions = {}
+    for side, pane, _ in scene.shown():
+        layer = scene.layer(side)
+        if layer is not None:
+            width = round(metrics.horizontalAdvance(layer.label) + 1)
+            captions[side] = Caption(layer.label, layout.caption_over(pane, width))
+    return captions
+
+
+def grip_center(scene: CompareScene, layout: ViewLayout) -> QPointF | None:
+    """Middle of the wipe's handle in logical pixels, or None without a wipe."""
+    split_x, placement = scene.split_x, scene.placement
+    seen = None if placement is None else placement.visible_box
+    if split_x is None or seen is None:
+        return None
+    middle = (seen.y + seen.height / 2 + layout.canvas.y) / layout.ratio
+    return QPointF(layout.to_logical_x(split_x), middle)
+
+
+class ViewPainter:
+    """Draws a view; keeps what makes the next repaint quick."""
+
+    def __init__(self) -> None:
+        self._layers = LayerPainter()
+
+    def paint(
+        self, painter: QPainter, region: QRegion, scene: CompareScene, layout: ViewLayout, look: Look
+    ) -> None:
+        """Repaint `region` (logical).
+
+        Args:
+            painter: begun on the view, clipped to `region`.
+            region: what has to be new.
+            scene: what to show.
+            layout: where its parts lie.
+            look: how they look.
+        """
+        painter.fillRect(layout.frame, look.canvas_color)
+        painter.save()
+        self._to_device_pixels(painter, layout)
+        for rect in region:
+            dirty = layout.dirty_box(rect)
+            if dirty is not None:
+                self._paint_pictures(painter, scene, dirty, max(1, round(CHECKER_CELL_PX * layout.ratio)))
+        _paint_lines(painter, scene, max(1, round(layout.ratio)), look)
+        painter.restore()
+        _paint_chrome(painter, scene, layout, look)
+
+    def _to_device_pixels(self, painter: QPainter, layout: ViewLayout) -> None:
+        """Make one unit one dot of the screen, counted from the canvas's corner.
+
+        On a screen scaled by 1.5 a widget may begin in the middle of a dot; pictures are moved to the nearest whole one.
+        """
+        painter.scale(1 / layout.ratio, 1 / layout.ratio)
+        corner = painter.deviceTransform().map(QPointF(0, 0))
+        painter.translate(round(corner.x()) - corner.x(), round(corner.y()) - corner.y())
+        painter.translate(layout.canvas.x, layout.canvas.y)
+
+    def _paint_pictures(self, painter: QPainter, scene: CompareScene, dirty: Box, cell_px: int) -> None:
+        for op in scene.plan(dirty):
+            layer = scene.layer(op.side)
+            if layer is None:
+                continue
+            if layer.pyramid.has_alpha:
+                pane = scene.panes[-1 if op.side is Side.RIGHT else 0]
+                draw_checkerboard(painter, op.clip, (pane.x, pane.y), cell_px)
+            self._layers.draw(painter, op, layer.pyramid)
+
+
+def _paint_lines(painter: QPainter, scene: CompareScene, core_px: int, look: Look) -> None:
+    """The line of the wipe, or the gap between two panes."""
+    split_x, placement = scene.split_x, scene.placement
+    seen = None if placement is None else placement.visible_box
+    if split_x is not None and seen is not None:
+        draw_split_line(painter, split_x, seen.y, seen.bottom, core_px)
+    if scene.mode is CompareMode.SIDE and scene.picture is not None:
+        left, right = scene.panes
+        gap = QRect(left.right, 0, right.x - left.right, scene.canvas[1])
+        painter.fillRect(gap, look.palette.color(QPalette.ColorRole.Window))
+
+
+def _paint_chrome(painter: QPainter, scene: CompareScene, layout: ViewLayout, look: Look) -> None:
+    accent = look.palette.color(QPalette.ColorRole.Accent)
+    inside = QRectF(layout.frame)
+    if scene.picture is None and look.drop_hint is None:
+        draw_empty(painter, inside, look.empty_text, look.canvas_color)
+    grip = grip_center(scene, layout)
+    if grip is not None and look.shows_grip:
+        draw_grip(painter, grip, accent if look.focused else None)
+    if look.drop_hint is not None:
+        draw_drop_hint(painter, inside, look.drop_hint, look.palette)
+    if look.focused:
+        draw_focus_ring(painter, layout.frame, accent)
+    captions = list(captions_for(scene, layout, painter.font()).values())
+    draw_captions(painter, layout.width, captions, look.palette)
+
+
+def least_size() -> QSize:
+    """Smallest useful size of a view."""
+    return QSize(240, 160)

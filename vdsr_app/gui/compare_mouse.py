@@ -1,0 +1,149 @@
+"""What the mouse, the wheel and a pinch do in the comparison view."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QMouseEvent, QNativeGestureEvent, QWheelEvent
+
+if TYPE_CHECKING:
+    from vdsr_app.gui.compare_view import CompareView
+
+_Button = Qt.MouseButton
+_Shape = Qt.CursorShape
+
+_NOTCH = 120
+"""Eighths of a degree of one click of a wheel (Qt's unit)."""
+_PIXELS_PER_DOUBLING = 240
+"""Logical pixels of trackpad scrolling that double the zoom."""
+
+
+class _Drag(Enum):
+    PAN = auto()
+    SPLIT = auto()
+    OUT = auto()
+    """The result is dragged out of the window once the mouse has gone far enough."""
+
+
+class ViewMouse:
+    """Turns the events of a mouse into calls of the view."""
+
+    def __init__(self, view: CompareView) -> None:
+        self._view = view
+        self._drag: _Drag | None = None
+        self._button = _Button.NoButton
+        self._start = QPointF()
+        self._last = QPointF()
+        self._grab_offset = 0.0
+
+    @property
+    def drags_split(self) -> bool:
+        """Whether the wipe's handle is being dragged."""
+        return self._drag is _Drag.SPLIT
+
+    def press(self, event: QMouseEvent) -> bool:
+        """Begin a drag; False where the button means nothing here."""
+        if self._drag is not None:
+            return True
+        drag = self._drag_for(event)
+        if drag is None:
+            return False
+        self._drag, self._button = drag, event.button()
+        self._start = self._last = event.position()
+        if drag is _Drag.SPLIT:
+            self._grab_offset = self._view.handle_x() - event.position().x()
+            self._view.update()
+        self.show_cursor(event.position())
+        return True
+
+    def move(self, position: QPointF) -> None:
+        """Carry a drag on."""
+        match self._drag:
+            case _Drag.SPLIT:
+                self._view.set_split_at(position.x() + self._grab_offset)
+            case _Drag.PAN:
+                self._view.pan(position - self._last)
+            case _Drag.OUT:
+                far = QGuiApplication.styleHints().startDragDistance()
+                if (position - self._start).manhattanLength() >= far:
+                    self.cancel()
+                    self._view.drag_out_requested.emit()
+            case None:
+                self.show_cursor(position)
+        self._last = position
+
+    def release(self, event: QMouseEvent) -> bool:
+        """End a drag; False where the button began none."""
+        if self._drag is None or event.button() != self._button:
+            return False
+        self.cancel()
+        self.show_cursor(event.position())
+        return True
+
+    def cancel(self) -> None:
+        """Forget a drag, wherever the mouse is."""
+        was_split, self._drag = self.drags_split, None
+        if was_split:
+            self._view.update()
+
+    def double_click(self, event: QMouseEvent) -> bool:
+        """On the handle: split in the middle; on the picture: fit or 100 %."""
+        if event.button() != _Button.LeftButton or not self._view.is_on_canvas(event.position()):
+            return False
+        if self._view.is_on_handle(event.position()):
+            self._view.set_split(0.5)
+        else:
+            self._view.toggle_fit(event.position())
+        return True
+
+    def wheel(self, event: QWheelEvent) -> None:
+        """Zoom at the cursor: by stops for a notched wheel, smoothly for a trackpad."""
+        angle = event.angleDelta().y() or event.angleDelta().x()
+        if not event.pixelDelta().isNull():
+            pixels = event.pixelDelta().y() or event.pixelDelta().x()
+            self._view.zoom_by(2 ** (pixels / _PIXELS_PER_DOUBLING), event.position())
+        elif angle % _NOTCH == 0:
+            self._view.step_zoom(angle // _NOTCH, event.position())
+        else:
+            self._view.zoom_by(2 ** (angle / (2 * _NOTCH)), event.position())
+
+    def gesture(self, event: QNativeGestureEvent) -> bool:
+        """Zoom by a pinch; a double tap of two fingers is a double click."""
+        match event.gestureType():
+            case Qt.NativeGestureType.ZoomNativeGesture:
+                self._view.zoom_by(max(0.1, 1 + event.value()), event.position())
+            case Qt.NativeGestureType.SmartZoomNativeGesture:
+                self._view.toggle_fit(event.position())
+            case _:
+                return False
+        return True
+
+    def show_cursor(self, position: QPointF) -> None:
+        """Set the shape of the mouse cursor for what a press would do, or a drag does."""
+        view = self._view
+        if self._drag is _Drag.SPLIT or (self._drag is None and view.is_on_handle(position)):
+            shape = _Shape.SplitHCursor
+        elif self._drag is _Drag.PAN and view.can_pan:
+            shape = _Shape.ClosedHandCursor
+        elif view.is_on_result_caption(position):
+            shape = _Shape.OpenHandCursor
+        else:
+            shape = _Shape.ArrowCursor
+        if view.cursor().shape() != shape:
+            view.setCursor(shape)
+
+    def _drag_for(self, event: QMouseEvent) -> _Drag | None:
+        view, position = self._view, event.position()
+        if event.button() == _Button.MiddleButton:
+            return _Drag.PAN
+        if event.button() != _Button.LeftButton:
+            return None
+        if view.is_on_result_caption(position):
+            return _Drag.OUT
+        if not view.is_on_canvas(position):
+            return None
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            return _Drag.OUT if view.has_result else None
+        return _Drag.SPLIT if view.is_on_handle(position) else _Drag.PAN

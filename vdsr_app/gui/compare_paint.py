@@ -1,0 +1,124 @@
+"""Draws the pixels of the comparison view: levels of a pyramid, and a checkerboard under transparency.
+
+All painters given to this module count in device pixels of the canvas.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF
+from PySide6.QtGui import QBrush, QColor, QImage, QPainter
+
+from vdsr_app.core.pyramid import MipPyramid, Rgba
+from vdsr_app.gui.compare_geometry import Box, Size
+from vdsr_app.gui.compare_plan import DrawOp, Sampling, nearest_indices
+from vdsr_app.gui.qimage import wrap_rgba
+
+_Format = QImage.Format
+
+CHECKER_COLORS = QColor(0xB8, 0xB8, 0xB8), QColor(0x94, 0x94, 0x94)
+"""Neutral grays, both away from black and white, so that white and black edges show on either."""
+
+
+class LayerPainter:
+    """Carries out a plan. Keeps QImages that look at the pyramids' memory, and one buffer as large as the canvas."""
+
+    def __init__(self) -> None:
+        self._wrapped: WeakKeyDictionary[MipPyramid, dict[tuple[int, QImage.Format], QImage]] = WeakKeyDictionary()
+        self._buffer = QImage(1, 1, _Format.Format_RGB32)
+
+    def draw(self, painter: QPainter, op: DrawOp, pyramid: MipPyramid) -> None:
+        """Draw one layer's part; nothing outside `op.clip` is touched."""
+        match op.sampling:
+            case Sampling.COPY:
+                image = self._level(pyramid, op.level, _true_format(pyramid, op.level))
+                source = op.clip.moved(-op.origin[0], -op.origin[1])
+                painter.drawImage(QPoint(op.clip.x, op.clip.y), image, _rect(source))
+            case Sampling.NEAREST:
+                squares = _enlarged(pyramid.levels[op.level], op)
+                painter.drawImage(QPoint(op.clip.x, op.clip.y), wrap_rgba(squares, _true_format(pyramid, op.level)))
+            case Sampling.SMOOTH:
+                self._draw_smooth(painter, op, pyramid)
+
+    def _draw_smooth(self, painter: QPainter, op: DrawOp, pyramid: MipPyramid) -> None:
+        """Blend in a buffer whose red and blue are swapped, for there Qt is three times as fast.
+
+        Qt has quick bilinear code for blue-green-red-alpha memory only. Blending treats all colours alike, so source and
+        buffer are both *called* BGRA, and just the finished buffer goes to the screen under its true name.
+        """
+        called = _Format.Format_ARGB32_Premultiplied if pyramid.has_alpha else _Format.Format_RGB32
+        level = self._level(pyramid, op.level, _Format.Format_ARGB32 if _is_straight(pyramid, op.level) else called)
+        used = QRect(0, 0, op.clip.width, op.clip.height)
+        if not self._buffer.rect().contains(used):
+            self._buffer = QImage(self._buffer.size().expandedTo(used.size()), called)
+        self._buffer.reinterpretAsFormat(called)
+        inner = QPainter(self._buffer)
+        inner.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
+        inner.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        inner.setClipRect(used)
+        inner.drawImage(_target(op), level, QRectF(_rect(op.source)))
+        inner.end()
+        true = _Format.Format_RGBA8888_Premultiplied if pyramid.has_alpha else _Format.Format_RGBX8888
+        self._buffer.reinterpretAsFormat(true)
+        painter.drawImage(QPoint(op.clip.x, op.clip.y), self._buffer, used)
+
+    def _level(self, pyramid: MipPyramid, level: int, image_format: QImage.Format) -> QImage:
+        images = self._wrapped.setdefault(pyramid, {})
+        key = level, image_format
+        if key not in images:
+            images[key] = wrap_rgba(pyramid.levels[level], image_format)
+        return images[key]
+
+
+def draw_checkerboard(painter: QPainter, box: Box, corner: Size, cell_px: int) -> None:
+    """Fill a box with squares of `cell_px` that stay where they are on the screen, however the picture moves.
+
+    Args:
+        painter: in device pixels.
+        box: what to fill.
+        corner: where the pattern begins, the corner of the pane, so that both panes have the same one.
+        cell_px: side of a square.
+    """
+    tile = QImage(2 * cell_px, 2 * cell_px, _Format.Format_RGB32)
+    tile.fill(CHECKER_COLORS[0])
+    cells = QPainter(tile)
+    cells.fillRect(cell_px, 0, cell_px, cell_px, CHECKER_COLORS[1])
+    cells.fillRect(0, cell_px, cell_px, cell_px, CHECKER_COLORS[1])
+    cells.end()
+    painter.setBrushOrigin(QPointF(*corner))
+    painter.fillRect(_rect(box), QBrush(tile))
+
+
+def _is_straight(pyramid: MipPyramid, level: int) -> bool:
+    return pyramid.has_alpha and level == 0
+
+
+def _true_format(pyramid: MipPyramid, level: int) -> QImage.Format:
+    if not pyramid.has_alpha:
+        return _Format.Format_RGBX8888
+    return _Format.Format_RGBA8888 if _is_straight(pyramid, level) else _Format.Format_RGBA8888_Premultiplied
+
+
+def _target(op: DrawOp) -> QRectF:
+    """Where `op.source` lands, in device pixels from the corner of `op.clip`."""
+    x, y = op.origin[0] - op.clip.x, op.origin[1] - op.clip.y
+    across, down = op.step
+    return QRectF(
+        x + op.source.x * across, y + op.source.y * down, op.source.width * across, op.source.height * down
+    )
+
+
+def _enlarged(level: Rgba, op: DrawOp) -> Rgba:
+    """The device pixels of `op.clip`, each a copy of the level's pixel under its centre."""
+    columns = nearest_indices(op.clip.x, op.clip.right, op.origin[0], op.step[0], level.shape[1])
+    rows = nearest_indices(op.clip.y, op.clip.bottom, op.origin[1], op.step[1], level.shape[0])
+    words = level.view(np.uint32)[:, :, 0]  # a pixel is one word: (H, W)
+    used = words[rows[0] : rows[-1] + 1].take(columns, axis=1)
+    squares = used.take(rows - rows[0], axis=0)
+    return squares.view(np.uint8).reshape(op.clip.height, op.clip.width, 4)
+
+
+def _rect(box: Box) -> QRect:
+    return QRect(box.x, box.y, box.width, box.height)

@@ -1,0 +1,263 @@
+"""The comparison view: two layers of one picture under a wipe, side by side, or one at a time."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QPointF, QRect, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QEnterEvent,
+    QFocusEvent,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QNativeGestureEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QToolTip, QWidget
+
+from vdsr_app.gui.compare_canvas import Look, ViewPainter, captions_for, default_canvas_color, grip_center
+from vdsr_app.gui.compare_chrome import GRIP_RADIUS
+from vdsr_app.gui.compare_geometry import Rect
+from vdsr_app.gui.compare_keys import ViewKeys
+from vdsr_app.gui.compare_layout import BAR_HEIGHT, ViewLayout
+from vdsr_app.gui.compare_mouse import ViewMouse
+from vdsr_app.gui.compare_plan import Side
+from vdsr_app.gui.compare_scene import CompareMode, CompareScene, CursorReading, Layer
+
+__all__ = ["CompareMode", "CompareView", "CursorReading", "Layer"]
+
+_GRAB_WIDTH = 10
+"""Logical pixels on each side of the wipe's line that still are the handle."""
+_GAP_WIDTH = 4
+"""Logical pixels between two panes."""
+_KEYBOARD_FOCUS = (
+    Qt.FocusReason.TabFocusReason,
+    Qt.FocusReason.BacktabFocusReason,
+    Qt.FocusReason.ShortcutFocusReason,
+)
+
+
+class CompareView(QWidget):
+    """Compares two layers at exact device pixels.
+
+    Zoom is told in percent of picture pixels to *device* pixels: at 100 % one is one, on any screen. Zoom, centre and
+    split outlive a change of the layers; call `zoom_to_fit` when another picture is opened. The left layer is at the
+    left in every language.
+
+    Signals:
+        mode_changed: the new CompareMode.
+        zoom_changed: percent (float).
+        split_changed: place of the wipe, 0 to 1 of the part of the picture that shows.
+        cursor_moved: CursorReading, or None beside the picture. Also comes when the picture moves under a resting mouse.
+        visible_region_changed: Rect (x, y, width, height) in picture pixels, or None without layers.
+        smooth_changed: whether enlarged pixels are blended (bool).
+        drag_out_requested: the right layer is being dragged out; begin a QDrag with it.
+    """
+
+    mode_changed = Signal(object)
+    zoom_changed = Signal(float)
+    split_changed = Signal(float)
+    cursor_moved = Signal(object)
+    visible_region_changed = Signal(object)
+    smooth_changed = Signal(bool)
+    drag_out_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._scene = CompareScene()
+        self._painter = ViewPainter()
+        self._layout = ViewLayout(1, 1, 1.0)
+        self._canvas_color: QColor | None = None
+        self._drop_hint: str | None = None
+        self._hover: QPointF | None = None
+        self._reading: CursorReading | None = None
+        self._shows_focus = False
+        self._keys = ViewKeys(self)
+        self._mouse = ViewMouse(self)
+        self._told = self._state()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self._describe()
+
+    # What is compared.
+
+    def set_layers(self, left: Layer | None, right: Layer | None) -> None:
+        """Show other layers. The same part of the picture stays in view, also where its size in pixels changes.
+
+        Layers of different sizes are laid over each other; coordinates then are the right one's.
+        """
+        self._scene.set_layers(left, right)
+        self._describe()
+        self._show()
+
+    def set_left(self, layer: Layer | None) -> None:
+        """Show another layer at the left."""
+        self.set_layers(layer, self._scene.right)
+
+    def set_right(self, layer: Layer | None) -> None:
+        """Show another layer at the right."""
+        self.set_layers(self._scene.left, layer)
+
+    def refresh(self, rect: Rect | None = None) -> None:
+        """Repaint what picture pixels `rect` cover on the screen, or everything: a pyramid was written to."""
+        if rect is None:
+            self.update()
+        else:
+            for box in self._scene.boxes_of(rect):
+                self.update(self._layout.update_rect(box))
+        self._read_cursor()
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a right layer to drag out."""
+        return self._scene.right is not None
+
+    # How it is shown.
+
+    @property
+    def mode(self) -> CompareMode:
+        """How the layers share the canvas."""
+        return self._scene.mode
+
+    def set_mode(self, mode: CompareMode) -> None:
+        """Choose wipe, side by side or single."""
+        self._mouse.cancel()
+        self._scene.mode = CompareMode(mode)
+        self._show()
+
+    @property
+    def split(self) -> float:
+        """Place of the wipe, 0 (all right layer) to 1 (all left layer) of the part of the picture that shows."""
+        return self._scene.split
+
+    def set_split(self, split: float) -> None:
+        """Move the wipe; values beyond 0 to 1 mean the edge."""
+        before = self._scene.split_x
+        self._scene.split = min(max(split, 0.0), 1.0)
+        after = self._scene.split_x
+        if before is not None and after is not None and before != after:
+            # Only the strip between the old and the new handle changes, and the captions that follow it.
+            left, right = (self._layout.to_logical_x(pick(before, after)) for pick in (min, max))
+            reach = GRIP_RADIUS + 2
+            self.update(QRect(int(left) - reach, 0, int(right - left) + 2 * reach + 2, self.height()))
+            self.update(self._layout.bar.toRect())
+        self._announce()
+
+    @property
+    def left_held(self) -> bool:
+        """Whether the left layer is shown all over, as while Space is held."""
+        return self._scene.holds_left
+
+    def set_left_held(self, held: bool) -> None:
+        """Show the left layer all over for a moment; side by side does not change."""
+        if held != self._scene.holds_left:
+            self._mouse.cancel()
+            self._scene.holds_left = held
+            self._show()
+
+    @property
+    def smooth(self) -> bool:
+        """Whether pixels above 100 % are blended; else they are squares."""
+        return self._scene.smooth
+
+    def set_smooth(self, on: bool) -> None:
+        """Choose blended pixels or squares above 100 %."""
+        if on != self._scene.smooth:
+            self._scene.smooth = on
+            self.update()
+            self.smooth_changed.emit(on)
+
+    def toggle_smooth(self) -> None:
+        """Change between blended pixels and squares."""
+        self.set_smooth(not self.smooth)
+
+    def set_canvas_color(self, color: QColor | None) -> None:
+        """Choose what surrounds the picture; None is the mid-gray of the theme."""
+        self._canvas_color = None if color is None else QColor(color)
+        self.update()
+
+    def set_drop_hint(self, text: str | None) -> None:
+        """Light the canvas and say what a drop would do, or stop that."""
+        self._drop_hint = text
+        self.update()
+
+    # Zoom and pan.
+
+    @property
+    def zoom_percent(self) -> float:
+        """Device pixels a hundred picture pixels."""
+        return self._scene.scale * 100
+
+    @property
+    def fits(self) -> bool:
+        """Whether the whole picture is shown, and stays so when the view changes its size."""
+        return self._scene.camera.fits
+
+    @property
+    def can_pan(self) -> bool:
+        """Whether part of the picture is out of sight."""
+        placement = self._scene.placement
+        return placement is not None and placement.can_pan
+
+    @property
+    def can_wipe(self) -> bool:
+        """Whether the wipe's handle is there."""
+        return self._scene.can_wipe
+
+    def visible_region(self) -> Rect | None:
+        """Picture pixels that show at least in part, or None without layers."""
+        placement = self._scene.placement
+        return None if placement is None else placement.visible_region
+
+    def zoom_to_fit(self) -> None:
+        """Show the whole picture; one smaller than the view grows to a whole multiple at most."""
+        self._scene.fit()
+        self._show()
+
+    def set_zoom(self, percent: float, anchor: QPointF | None = None) -> None:
+        """Zoom to `percent`; the point `anchor` of the view (its middle where None) stays where it is."""
+        self._scene.zoom(percent / 100, self._anchor(anchor))
+        self._show()
+
+    def zoom_at_cursor(self, percent: float) -> None:
+        """Zoom to `percent` at the mouse where it is over the view, else at the middle."""
+        self.set_zoom(percent, self._hover)
+
+    def zoom_by(self, factor: float, anchor: QPointF | None = None) -> None:
+        """Multiply the zoom."""
+        self.set_zoom(self.zoom_percent * factor, anchor)
+
+    def step_zoom(self, steps: int, anchor: QPointF | None = None) -> None:
+        """Zoom by stops of the wheel, positive is larger; "fit" and 100 % are among them."""
+        self._scene.step_zoom(steps, self._anchor(anchor))
+        self._show()
+
+    def zoom_in(self) -> None:
+        """Zoom to the next larger stop, at the mouse where it is over the view."""
+        self.step_zoom(1, self._hover)
+
+    def zoom_out(self) -> None:
+        """Zoom to the next smaller stop."""
+        self.step_zoom(-1, self._hover)
+
+    def toggle_fit(self, anchor: QPointF | None = None) -> None:
+        """Change between "fit" and 100 % at `anchor`."""
+        if self.fits:
+            self.set_zoom(100, anchor)
+        else:
+            self.zoom_to_fit()
+
+    def pan(self, delta: QPointF) -> None:
+        """Move the picture by logical pixels."""
+        self._scene.pan(delta.x() * self._layout.ratio, delta.y() * self._layout.ratio)
+        self._show()
+
+    def pan_by_share(self, across: float, down: float) -> None:
+        """Move the picture by parts of a pane's width and height."""
+        width, height = self._scene.pane_size
+        self._scene.pan(across * width, down * height)
+        self._show()

@@ -1,0 +1,212 @@
+"""Makes the layers that the two halves show: bicubic first, then all others, the network tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from vdsr_app.core.job import UpscaleSettings
+from vdsr_app.core.picture import Picture
+from vdsr_app.core.pyramid import MipPyramid
+from vdsr_app.gui.pyramid_copy import PyramidCopy
+from vdsr_app.workers.messages import (
+    ErrorReport,
+    JobProgress,
+    LayerJob,
+    LayerKind,
+    LayerResult,
+    LayerSpec,
+    Rect,
+    TileBlock,
+)
+
+if TYPE_CHECKING:
+    from vdsr_app.workers.upscale import UpscaleService
+
+BICUBIC = LayerSpec(LayerKind.BICUBIC)
+
+
+class LayerState(StrEnum):
+    """How far a layer is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    """Cancelled or failed; not started again unless asked."""
+    DONE = "done"
+
+
+class Comparison(QObject):
+    """The layers of one picture at one size.
+
+    Results of jobs that were given up are dropped, whenever they come.
+
+    Signals:
+        changed: some `pyramid` or `state` may be another than before.
+        painted: a `Rect` of a layer's pixels that has new content.
+        progressed: `LayerSpec` and `JobProgress` of a running layer.
+        finished: the `LayerResult`.
+        failed: the `ErrorReport`.
+    """
+
+    changed = Signal()
+    painted = Signal(object)
+    progressed = Signal(object, object)
+    finished = Signal(object)
+    failed = Signal(object)
+
+    def __init__(
+        self,
+        service: UpscaleService,
+        visible_region: Callable[[], Rect | None] = lambda: None,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._service = service
+        self._visible_region = visible_region
+        self._picture: Picture | None = None
+        self._settings = UpscaleSettings()
+        self._wanted: tuple[LayerSpec, ...] = ()
+        self._jobs: dict[int, LayerSpec] = {}
+        self._results: dict[LayerSpec, LayerResult] = {}
+        self._copies: dict[LayerSpec, PyramidCopy] = {}
+        self._stopped: set[LayerSpec] = set()
+        service.tile_finished.connect(self._on_tile_finished)
+        service.progress.connect(self._on_progress)
+        service.succeeded.connect(self._on_succeeded)
+        service.failed.connect(self._on_failed)
+        service.cancelled.connect(self._on_cancelled)
+
+    @property
+    def running(self) -> bool:
+        """Whether a layer is being made."""
+        return bool(self._jobs)
+
+    def start(self, picture: Picture, settings: UpscaleSettings, wanted: Iterable[LayerSpec]) -> None:
+        """Give up what is running and make `wanted`, most important first, for another picture, size or device."""
+        self._abandon(list(self._jobs))
+        self._picture, self._settings, self._wanted = picture, settings, tuple(wanted)
+        self._results.clear()
+        self._drop_copies(list(self._copies))
+        self._stopped.clear()
+        self._submit(BICUBIC)
+        self.changed.emit()
+
+    def want(self, wanted: Iterable[LayerSpec]) -> None:
+        """Change which layers are made beside bicubic; those that are finished and still wanted are kept."""
+        self._wanted = tuple(wanted)
+        kept = {BICUBIC, *self._wanted}
+        self._abandon([job for job, spec in self._jobs.items() if spec not in kept])
+        self._drop_copies([spec for spec in self._copies if spec not in kept])
+        self._results = {spec: result for spec, result in self._results.items() if spec in kept}
+        self._stopped &= kept
+        self._go_on()
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """Cancel all that runs; what has been painted stays on the screen."""
+        self._stopped |= {BICUBIC, *self._wanted} - set(self._results)
+        self._abandon(list(self._jobs))
+        self.changed.emit()
+
+    def run(self, *, again: bool = False) -> None:
+        """Start what was stopped or failed; `again` also makes finished network layers once more."""
+        if self._picture is None:
+            return
+        self._stopped.clear()
+        if again:
+            self._results = {s: r for s, r in self._results.items() if s.kind is not LayerKind.MODEL}
+        idle = [spec for spec in self._copies if spec not in self._jobs.values()]
+        self._drop_copies(idle)
+        self._go_on()
+        self.changed.emit()
+
+    def result(self, spec: LayerSpec) -> LayerResult | None:
+        """The finished layer, if it is finished."""
+        return self._results.get(spec)
+
+    def state(self, spec: LayerSpec) -> LayerState:
+        """How far a layer is."""
+        if spec in self._results:
+            return LayerState.DONE
+        if spec in self._jobs.values():
+            return LayerState.RUNNING
+        return LayerState.STOPPED if spec in self._stopped else LayerState.WAITING
+
+    def pyramid(self, spec: LayerSpec) -> MipPyramid | None:
+        """What to show for a layer now: itself, or as far as it has come, or bicubic in its stead, or nothing yet."""
+        if spec in self._results:
+            return self._results[spec].pyramid
+        copy = self._copies.get(spec)
+        if copy is not None and copy.ready:
+            return copy.pyramid
+        bicubic = self._results.get(BICUBIC)
+        return None if bicubic is None else bicubic.pyramid
+
+    def _go_on(self) -> None:
+        """Submit what is wanted, and neither made nor being made nor stopped; bicubic before all others."""
+        first = [BICUBIC] if BICUBIC not in self._results else list(self._wanted)
+        for spec in first:
+            if self.state(spec) is LayerState.WAITING:
+                self._submit(spec)
+
+    def _submit(self, spec: LayerSpec) -> None:
+        if self._picture is None:
+            return
+        if spec.kind is LayerKind.MODEL:
+            copy = PyramidCopy(self._results[BICUBIC].pyramid, self)
+            copy.completed.connect(self.changed)
+            self._copies[spec] = copy
+        job = LayerJob(self._picture, spec, self._settings, self._visible_region())
+        self._jobs[self._service.submit(job)] = spec
+
+    def _abandon(self, jobs: list[int]) -> None:
+        for job in jobs:
+            del self._jobs[job]
+            self._service.cancel(job)
+
+    def _drop_copies(self, specs: list[LayerSpec]) -> None:
+        for spec in specs:
+            copy = self._copies.pop(spec)
+            copy.stop()
+            copy.deleteLater()
+
+    def _on_tile_finished(self, job: int, block: TileBlock) -> None:
+        spec = self._jobs.get(job)
+        if spec is not None and self._copies[spec].write(block):
+            height, width = block.rgba.shape[:2]
+            self.painted.emit((block.x, block.y, width, height))
+
+    def _on_progress(self, job: int, progress: JobProgress) -> None:
+        if job in self._jobs:
+            self.progressed.emit(self._jobs[job], progress)
+
+    def _on_succeeded(self, job: int, result: object) -> None:
+        spec = self._jobs.pop(job, None)
+        if spec is None or not isinstance(result, LayerResult):
+            return
+        self._results[spec] = result
+        if spec in self._copies:
+            self._drop_copies([spec])
+        # Shown before the next is submitted, so that the visible region is one of the new size.
+        self.changed.emit()
+        self._go_on()
+        self.changed.emit()
+        self.finished.emit(result)
+
+    def _on_failed(self, job: int, report: ErrorReport) -> None:
+        spec = self._jobs.pop(job, None)
+        if spec is None:
+            return
+        self._stopped.add(spec)
+        self.changed.emit()
+        self.failed.emit(report)
+
+    def _on_cancelled(self, job: int) -> None:
+        spec = self._jobs.pop(job, None)
+        if spec is not None:
+            self._stopped.add(spec)
+            self.changed.emit()

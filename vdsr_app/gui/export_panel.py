@@ -1,0 +1,180 @@
+"""How the result is written, and the buttons that take it out of the program."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSlider, QSpinBox, QWidget
+
+from vdsr_app.core.job import FileFormat, Metadata, SaveOptions
+from vdsr_app.gui.icons import icon
+from vdsr_app.gui.result_grip import ResultGrip
+from vdsr_app.gui.sections import GROUP_GAP, Section, add_row, rows_layout, text_label
+from vdsr_app.gui.theme import set_role
+
+LOSSY = frozenset({FileFormat.JPEG, FileFormat.WEBP, FileFormat.AVIF})
+DEEP = frozenset({FileFormat.PNG, FileFormat.TIFF})
+"""Formats that can hold 16 bits a sample."""
+
+
+class ExportPanel(Section):
+    """Format, depth, quality, metadata; save, copy, drag out.
+
+    Signals:
+        options_changed: the `SaveOptions` that the person chose.
+        drag_wanted: the person pulls at the grip.
+    """
+
+    options_changed = Signal(object)
+    drag_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_head(self.tr("Export"))
+        self._format = QComboBox()
+        self._depth = QComboBox()
+        self._metadata = QComboBox()
+        self._fill()
+        self._quality = _QualityRow()
+        self._form = rows_layout()
+        add_row(self._form, self.tr("Format"), self._format)
+        add_row(self._form, self.tr("Depth"), self._depth)
+        add_row(self._form, self.tr("Quality"), self._quality)
+        add_row(self._form, self.tr("Metadata"), self._metadata)
+        self._save = QPushButton(self.tr("Save as…"))
+        set_role(self._save, "primary")
+        self._copy = QPushButton(self.tr("Copy"))
+        self._copy.setIcon(icon("content-copy"))
+        self._grip = ResultGrip()
+        self._about = text_label(role="caption", wrap=True)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(GROUP_GAP)
+        buttons.addWidget(self._copy, 1)
+        buttons.addWidget(self._grip, 1)
+        self.body.addLayout(self._form)
+        self.body.addSpacing(GROUP_GAP)
+        self.body.addWidget(self._save)
+        self.body.addLayout(buttons)
+        self.body.addWidget(self._about)
+        self._quality.moved.connect(self._on_changed)
+        for box in (self._format, self._depth, self._metadata):
+            box.activated.connect(self._on_changed)
+        self._grip.pulled.connect(self.drag_wanted)
+        self._show_rows()
+
+    @property
+    def options(self) -> SaveOptions:
+        """The choice."""
+        return SaveOptions(
+            self._format.currentData(), self._quality.value, self._depth.currentData(), self._metadata.currentData()
+        )
+
+    def first_control(self) -> QWidget:
+        """Where the keyboard enters."""
+        return self._format
+
+    def set_actions(self, save: QAction, copy: QAction) -> None:
+        """Let the buttons do, and be usable, as the actions of the menus are."""
+        for button, action in ((self._save, save), (self._copy, copy)):
+            button.clicked.connect(action.trigger)
+            follow_action(button, action)
+
+    def show_options(self, options: SaveOptions) -> None:
+        """Show a choice; emits nothing."""
+        for box, value in (
+            (self._format, options.format or FileFormat.PNG),
+            (self._depth, options.bits),
+            (self._metadata, options.metadata),
+        ):
+            box.setCurrentIndex(box.findData(value))
+        self._quality.show_value(options.quality)
+        self._show_rows()
+
+    def show_source_bits(self, bits: int) -> None:
+        """Say what the depth of the open picture is."""
+        self._depth.setItemText(0, self.tr("As the picture ({bits} bit)").format(bits=bits))
+
+    def show_result(self, text: str, *, ready: bool, primary: bool) -> None:
+        """Say what would be saved.
+
+        Args:
+            text: one sentence.
+            ready: the result is finished, so it can be dragged out.
+            primary: saving is what the person most likely wants next.
+        """
+        self._about.setText(text)
+        self._grip.setEnabled(ready)
+        set_role(self._save, "primary" if primary else "")
+
+    def _fill(self) -> None:
+        for words, value in (("PNG", FileFormat.PNG), ("JPEG", FileFormat.JPEG), ("WebP", FileFormat.WEBP)):
+            self._format.addItem(words, value)
+        for words, value in (("TIFF", FileFormat.TIFF), ("AVIF", FileFormat.AVIF)):
+            self._format.addItem(words, value)
+        self._depth.addItem(self.tr("As the picture"), None)
+        self._depth.addItem(self.tr("8 bit"), 8)
+        self._depth.addItem(self.tr("16 bit"), 16)
+        self._metadata.addItem(self.tr("Keep all"), Metadata.KEEP)
+        self._metadata.addItem(self.tr("Keep, without private"), Metadata.PRIVATE)
+        self._metadata.addItem(self.tr("Remove"), Metadata.NONE)
+        self._metadata.setToolTip(
+            self.tr("Private are place, serial numbers, owner's name and thumbnail. Colour profile and resolution stay.")
+        )
+
+    def _on_changed(self) -> None:
+        self._show_rows()
+        self.options_changed.emit(self.options)
+
+    def _show_rows(self) -> None:
+        chosen = self._format.currentData()
+        self._form.setRowVisible(self._quality, chosen in LOSSY)
+        self._form.setRowVisible(self._depth, chosen in DEEP)
+
+
+class _QualityRow(QWidget):
+    """A slider and its number."""
+
+    moved = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._slider = QSlider(Qt.Orientation.Horizontal)
+        self._slider.setRange(1, 100)
+        self._slider.setAccessibleName(self.tr("Quality"))
+        self._box = QSpinBox()
+        self._box.setRange(1, 100)
+        self._box.setFixedWidth(64)
+        self._box.setAccessibleName(self.tr("Quality as a number"))
+        self._box.setToolTip(self.tr("1 to 100; 100 is lossless in WebP and AVIF"))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GROUP_GAP)
+        row.addWidget(self._slider, 1)
+        row.addWidget(self._box)
+        self._slider.valueChanged.connect(self._on_moved)
+        self._box.valueChanged.connect(self._on_moved)
+
+    @property
+    def value(self) -> int:
+        return self._box.value()
+
+    def show_value(self, value: int) -> None:
+        for widget in (self._slider, self._box):
+            blocker = QSignalBlocker(widget)
+            widget.setValue(value)
+            blocker.unblock()
+
+    def _on_moved(self, value: int) -> None:
+        self.show_value(value)
+        self.moved.emit(value)
+
+
+def follow_action(button: QPushButton, action: QAction) -> None:
+    """Keep a button enabled, and explained, as its action is."""
+
+    def update() -> None:
+        button.setEnabled(action.isEnabled())
+        button.setToolTip(action.toolTip())
+
+    action.changed.connect(update)
+    update()

@@ -1,0 +1,110 @@
+"""Writes the result to a file: at once when it is finished, else as soon as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from vdsr_app.core.job import SaveOptions
+from vdsr_app.core.picture import Picture
+from vdsr_app.workers.messages import ErrorReport, JobProgress, SavedFile, SaveJob
+
+if TYPE_CHECKING:
+    from vdsr_app.workers.upscale import UpscaleService
+
+
+@dataclass(frozen=True, slots=True)
+class SaveRequest:
+    """Where and how a result is to be written."""
+
+    path: Path
+    options: SaveOptions
+
+
+class Exporter(QObject):
+    """Saves results one after another, and remembers one wish to save a result that is not finished yet.
+
+    Signals:
+        changed: `pending` or `saving` is another than before.
+        progressed: `Path` and `JobProgress` of a file being written.
+        saved: the `SavedFile`.
+        failed: the `ErrorReport`.
+    """
+
+    changed = Signal()
+    progressed = Signal(object, object)
+    saved = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, service: UpscaleService, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._service = service
+        self._pending: SaveRequest | None = None
+        self._jobs: dict[int, SaveRequest] = {}
+        service.progress.connect(self._on_progress)
+        service.succeeded.connect(self._on_succeeded)
+        service.failed.connect(self._on_failed)
+        service.cancelled.connect(self._on_cancelled)
+
+    @property
+    def pending(self) -> SaveRequest | None:
+        """What is written once the result is finished."""
+        return self._pending
+
+    @property
+    def saving(self) -> tuple[Path, ...]:
+        """Files being written now."""
+        return tuple(request.path for request in self._jobs.values())
+
+    def save(self, picture: Picture, request: SaveRequest) -> None:
+        """Write a finished result."""
+        self._jobs[self._service.submit(SaveJob(picture, request.path, request.options))] = request
+        self.changed.emit()
+
+    def save_later(self, request: SaveRequest) -> None:
+        """Remember to write the result when `finish` brings it; a former wish is forgotten."""
+        self._pending = request
+        self.changed.emit()
+
+    def finish(self, picture: Picture) -> None:
+        """The result is there: write it where that was wished."""
+        if self._pending is not None:
+            request, self._pending = self._pending, None
+            self.save(picture, request)
+
+    def forget(self) -> SaveRequest | None:
+        """Give up the wish.
+
+        Returns:
+            What now is not written, to be told.
+        """
+        request, self._pending = self._pending, None
+        if request is not None:
+            self.changed.emit()
+        return request
+
+    def stop(self) -> None:
+        """Cancel the files being written; an earlier file of such a name stays as it was."""
+        for job in list(self._jobs):
+            self._service.cancel(job)
+
+    def _on_progress(self, job: int, progress: JobProgress) -> None:
+        if job in self._jobs:
+            self.progressed.emit(self._jobs[job].path, progress)
+
+    def _on_succeeded(self, job: int, result: object) -> None:
+        if self._jobs.pop(job, None) is not None and isinstance(result, SavedFile):
+            self.changed.emit()
+            self.saved.emit(result)
+
+    def _on_failed(self, job: int, report: ErrorReport) -> None:
+        if self._jobs.pop(job, None) is not None:
+            self.changed.emit()
+            self.failed.emit(report)
+
+    def _on_cancelled(self, job: int) -> None:
+        if self._jobs.pop(job, None) is not None:
+            self.changed.emit()

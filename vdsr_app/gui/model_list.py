@@ -1,0 +1,79 @@
+"""The models that can be chosen, with their titles; kept up to date when one is added."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from vdsr_app.core.models import DEFAULT_MODEL, ModelInfo, install_model, installed_models
+from vdsr_app.errors import VdsrError
+from vdsr_app.gui.texts import file_name, printable
+from vdsr_app.workers.messages import LayerKind, LayerSpec
+
+logger = logging.getLogger(__name__)
+
+
+class ModelList(QObject):
+    """Installed models and the words for all layers.
+
+    Signals:
+        changed: `models` is another than before.
+    """
+
+    changed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._models: tuple[ModelInfo, ...] = installed_models()
+
+    @property
+    def models(self) -> tuple[ModelInfo, ...]:
+        """Bundled models first."""
+        return self._models
+
+    def usable(self, name: str) -> str:
+        """`name` where such a model is installed, else the one to take in its stead."""
+        names = [model.name for model in self._models]
+        if name in names or not names:
+            return name if names else DEFAULT_MODEL
+        logger.info("The model %s is not installed any more", name)
+        return DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
+
+    def add(self, path: Path) -> ModelInfo:
+        """Copy a weight file to the person's own models.
+
+        Raises:
+            VdsrError: it is no weight file, or could not be copied.
+        """
+        try:
+            info = install_model(path)
+        except OSError as error:
+            raise VdsrError(
+                self.tr("The model could not be read."), path=path, hint=self.tr("Check the file and try again.")
+            ) from error
+        self._models = installed_models()
+        self.changed.emit()
+        return info
+
+    def title(self, name: str) -> str:
+        """Words for a model."""
+        titles = {model.name: model.title for model in self._models}
+        return printable(titles.get(name, name))
+
+    def label(self, spec: LayerSpec) -> str:
+        """Words for a layer."""
+        match spec.kind:
+            case LayerKind.MODEL:
+                return self.title(spec.model)
+            case LayerKind.REFERENCE:
+                return self.tr("Reference {name}").format(name=file_name(spec.reference or Path()))
+            case LayerKind.ORIGINAL:
+                return self.tr("Original")
+            case LayerKind.BILINEAR:
+                return self.tr("Bilinear")
+            case LayerKind.BICUBIC:
+                return self.tr("Bicubic")
+            case LayerKind.LANCZOS:
+                return self.tr("Lanczos")

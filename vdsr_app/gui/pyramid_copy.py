@@ -1,0 +1,78 @@
+"""Copies a picture for the screen a few rows at a time, so that the window never waits for it."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from vdsr_app.core.pyramid import MipPyramid
+from vdsr_app.workers.messages import TileBlock
+
+_STEP_BYTES = 4 << 20
+"""Copied between two looks at the event queue; some 5 ms."""
+
+
+class PyramidCopy(QObject):
+    """A pyramid that becomes a copy of another one while the event loop runs, then takes tiles.
+
+    Tiles that come before the copy is complete wait for it.
+
+    Attributes:
+        pyramid: the copy; fit for the screen once `ready`.
+        ready: whether all pixels have been copied.
+
+    Signals:
+        completed: the copy is complete, and all tiles that had waited are in it.
+    """
+
+    completed = Signal()
+
+    def __init__(self, source: MipPyramid, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.pyramid = MipPyramid([np.empty_like(level) for level in source.levels], source.has_alpha)
+        self.ready = False
+        self._source = source
+        self._level = 0
+        self._row = 0
+        self._waiting: list[TileBlock] = []
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._copy_some)
+        self._timer.start(0)
+
+    def write(self, block: TileBlock) -> bool:
+        """Put a tile in its place.
+
+        Returns:
+            False where it has to wait for the copy to be complete.
+        """
+        if not self.ready:
+            self._waiting.append(block)
+            return False
+        self.pyramid.write(block.x, block.y, block.rgba)
+        return True
+
+    def stop(self) -> None:
+        """Copy no further."""
+        self._timer.stop()
+        self._waiting.clear()
+
+    def _copy_some(self) -> None:
+        left = _STEP_BYTES
+        while left > 0 and self._level < len(self.pyramid.levels):
+            source, target = self._source.levels[self._level], self.pyramid.levels[self._level]
+            rows = max(1, left // source.strides[0])
+            target[self._row : self._row + rows] = source[self._row : self._row + rows]
+            left -= rows * source.strides[0]
+            self._row += rows
+            if self._row >= source.shape[0]:
+                self._level, self._row = self._level + 1, 0
+        if self._level == len(self.pyramid.levels):
+            self._finish()
+
+    def _finish(self) -> None:
+        self._timer.stop()
+        self.ready = True
+        for block in self._waiting:
+            self.pyramid.write(block.x, block.y, block.rgba)
+        self._waiting.clear()
+        self.completed.emit()

@@ -1,0 +1,180 @@
+"""Pixels between numpy, `Picture` and QImage, with row stride, byte order and lifetime taken care of.
+
+A QImage row may be longer than its pixels (rows are padded to four bytes), a QImage made from a buffer does not own it,
+and `bits()` of a QImage that has gone is a dangling pointer. Nothing outside this module needs to know.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QMimeData
+from PySide6.QtGui import QColorSpace, QImage, QPixelFormat, QPixmap
+
+from vdsr_app.core.picture import Picture, Pixels, SourceInfo
+from vdsr_app.core.pyramid import Rgba
+from vdsr_app.errors import PictureTooLargeError, ShapeMismatchError, UnreadablePictureError
+
+_Format = QImage.Format
+_METRES_PER_INCH = 0.0254
+
+
+def wrap_rgba(rgba: Rgba, image_format: QImage.Format = _Format.Format_RGBA8888) -> QImage:
+    """A QImage that looks at the array's own memory; nothing is copied.
+
+    The QImage keeps the array alive, and sees what is written into it later. Only this very Python object does: hand it
+    to code that stores it in C++ (a clipboard, a signal between threads) as `.copy()`.
+
+    Args:
+        rgba: (H, W, 4) uint8, C-contiguous.
+        image_format: any format of four bytes a pixel.
+
+    Raises:
+        ShapeMismatchError: the array is of another shape, type or layout.
+    """
+    if rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.dtype != np.uint8 or not rgba.flags.c_contiguous:
+        raise ShapeMismatchError(f"A QImage needs contiguous (H, W, 4) uint8 pixels, not {rgba.shape} {rgba.dtype}.")
+    height, width = rgba.shape[:2]
+    return QImage(rgba.data, width, height, 4 * width, image_format)
+
+
+def rgba_from_qimage(image: QImage) -> Rgba:
+    """Pixels of a QImage of any format as (H, W, 4) uint8 with straight alpha, in memory of their own.
+
+    Raises:
+        UnreadablePictureError: the image is null.
+    """
+    return _samples(image, _Format.Format_RGBA8888, np.dtype(np.uint8), 4)
+
+
+def qimage_from_picture(picture: Picture) -> QImage:
+    """A QImage of its own memory, in the depth, colour space and resolution of the picture.
+
+    Gray stays gray (Grayscale8, Grayscale16) unless there is transparency; colour becomes RGB888, RGBX64, RGBA8888 or
+    RGBA64. EXIF and XMP have no place in a QImage and are left behind.
+
+    Raises:
+        PictureTooLargeError: there is no memory for it.
+    """
+    deep = picture.bits == 16
+    if picture.alpha is not None:
+        samples = _stacked(picture.pixels, picture.alpha)
+        image_format = _Format.Format_RGBA64 if deep else _Format.Format_RGBA8888
+    elif picture.is_gray:
+        samples = picture.pixels
+        image_format = _Format.Format_Grayscale16 if deep else _Format.Format_Grayscale8
+    elif deep:
+        opaque = np.full(picture.pixels.shape[:2], 65535, dtype=np.uint16)
+        samples, image_format = _stacked(picture.pixels, opaque), _Format.Format_RGBX64
+    else:
+        samples, image_format = picture.pixels, _Format.Format_RGB888
+    image = _filled(samples, image_format)
+    if picture.icc is not None:
+        color_space = QColorSpace.fromIccProfile(picture.icc)
+        if color_space.isValid():
+            image.setColorSpace(color_space)
+    if picture.dpi is not None:
+        image.setDotsPerMeterX(round(picture.dpi[0] / _METRES_PER_INCH))
+        image.setDotsPerMeterY(round(picture.dpi[1] / _METRES_PER_INCH))
+    return image
+
+
+def picture_from_qimage(image: QImage) -> Picture:
+    """A picture of a QImage of any format, in memory of its own.
+
+    More than eight bits a sample become 16. Transparency that hides nothing is dropped. A colour space other than sRGB
+    goes along as an ICC profile; CMYK, which a picture cannot hold, is converted to sRGB.
+
+    Raises:
+        UnreadablePictureError: the image is null.
+    """
+    if image.isNull():
+        raise UnreadablePictureError("There is no picture.", hint="Copy a picture first.")
+    color_space = image.colorSpace()
+    if color_space.isValid() and color_space.colorModel() == QColorSpace.ColorModel.Cmyk:
+        color_space = QColorSpace(QColorSpace.NamedColorSpace.SRgb)
+        image = image.convertedToColorSpace(color_space)
+    icc = _icc_of(color_space)
+    deep = _sample_bits(image) > 8
+    dtype = np.dtype(np.uint16 if deep else np.uint8)
+    alpha: Pixels | None = None
+    if _is_gray(image, color_space, icc):
+        gray_format = _Format.Format_Grayscale16 if deep else _Format.Format_Grayscale8
+        pixels = _samples(image, gray_format, dtype, 1)
+    else:
+        rgba = _samples(image, _Format.Format_RGBA64 if deep else _Format.Format_RGBA8888, dtype, 4)
+        pixels = np.ascontiguousarray(rgba[:, :, :3])
+        if image.hasAlphaChannel() and int(rgba[:, :, 3].min()) < (65535 if deep else 255):
+            alpha = np.ascontiguousarray(rgba[:, :, 3])
+    kind = "gray" if pixels.shape[2] == 1 else "RGB"
+    source = SourceInfo(mode=f"{16 if deep else 8}-bit {kind}{'' if alpha is None else ' with transparency'}")
+    return Picture(pixels=pixels, alpha=alpha, icc=icc, dpi=_dpi_of(image), source=source)
+
+
+def picture_from_mime(data: QMimeData | None) -> Picture | None:
+    """The picture on a clipboard or in a drop, or None where it holds none (text, files)."""
+    if data is None or not data.hasImage():
+        return None
+    image = data.imageData()
+    if isinstance(image, QPixmap):
+        image = image.toImage()
+    return picture_from_qimage(image) if isinstance(image, QImage) and not image.isNull() else None
+
+
+def _samples(image: QImage, image_format: QImage.Format, dtype: np.dtype[np.generic], channels: int) -> Pixels:
+    """Copy an image, converted to `image_format`, into an (H, W, `channels`) array."""
+    converted = image.convertToFormat(image_format)
+    if converted.isNull():
+        raise UnreadablePictureError("There is no picture, or no memory to convert it.")
+    width, height = converted.width(), converted.height()
+    row_bytes = width * channels * dtype.itemsize
+    rows = np.frombuffer(converted.constBits(), dtype=np.uint8).reshape(height, converted.bytesPerLine())
+    # Rows without their padding; the copy must be made while `converted` still holds the memory.
+    packed = rows[:, :row_bytes].copy()
+    return packed.view(dtype).reshape(height, width, channels)
+
+
+def _filled(samples: Pixels, image_format: QImage.Format) -> QImage:
+    height, width, channels = samples.shape
+    image = QImage(width, height, image_format)
+    if image.isNull():
+        raise PictureTooLargeError(f"There is no memory for {width} x {height} pixels.", hint="Choose a smaller size.")
+    row_bytes = width * channels * samples.dtype.itemsize
+    rows = np.frombuffer(image.bits(), dtype=np.uint8).reshape(height, image.bytesPerLine())
+    rows[:, :row_bytes] = np.ascontiguousarray(samples).view(np.uint8).reshape(height, row_bytes)
+    return image
+
+
+def _stacked(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """(H, W, 1 or 3) and (H, W) -> (H, W, 4); gray is repeated."""
+    rgba = np.empty((*pixels.shape[:2], 4), dtype=pixels.dtype)
+    rgba[:, :, :3] = pixels
+    rgba[:, :, 3] = alpha
+    return rgba
+
+
+def _sample_bits(image: QImage) -> int:
+    layout = image.pixelFormat()
+    if layout.colorModel() == QPixelFormat.ColorModel.Grayscale:
+        return image.depth()
+    return max(layout.redSize(), layout.greenSize(), layout.blueSize())
+
+
+def _is_gray(image: QImage, color_space: QColorSpace, icc: bytes | None) -> bool:
+    """Gray by its format; not where a colour profile describes the samples, for that needs three of them."""
+    gray_format = image.format() in (_Format.Format_Grayscale8, _Format.Format_Grayscale16)
+    return gray_format and (icc is None or color_space.colorModel() == QColorSpace.ColorModel.Gray)
+
+
+def _icc_of(color_space: QColorSpace) -> bytes | None:
+    if not color_space.isValid() or color_space == QColorSpace(QColorSpace.NamedColorSpace.SRgb):
+        return None
+    return bytes(color_space.iccProfile().data()) or None
+
+
+def _dpi_of(image: QImage) -> tuple[float, float] | None:
+    """Resolution, or None where it is merely what every new QImage has."""
+    fresh = QImage(1, 1, image.format())
+    per_metre = image.dotsPerMeterX(), image.dotsPerMeterY()
+    if per_metre == (fresh.dotsPerMeterX(), fresh.dotsPerMeterY()) or 0 in per_metre:
+        return None
+    return round(per_metre[0] * _METRES_PER_INCH, 2), round(per_metre[1] * _METRES_PER_INCH, 2)

@@ -1,0 +1,46 @@
+"""A handle by which the result is dragged into another program."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, Signal
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QApplication, QPushButton, QWidget
+
+from vdsr_app.gui.icons import icon
+
+
+class ResultGrip(QPushButton):
+    """Pulled with the mouse it hands out the result; there is nothing to click.
+
+    Signals:
+        pulled: the pointer was moved far enough while the button was held.
+    """
+
+    pulled = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(self.tr("Drag out"), parent)
+        self._pressed_at: QPoint | None = None
+        self.setIcon(icon("cursor-move"))
+        self.setToolTip(self.tr("Pull the result from here into another program or a folder"))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Remember where the pull began."""
+        super().mousePressEvent(event)
+        self._pressed_at = event.position().toPoint()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Tell a pull that is long enough to be meant."""
+        super().mouseMoveEvent(event)
+        if self._pressed_at is None:
+            return
+        distance = (event.position().toPoint() - self._pressed_at).manhattanLength()
+        if distance >= QApplication.startDragDistance():
+            self._pressed_at = None
+            self.setDown(False)
+            self.pulled.emit()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Forget the pull."""
+        super().mouseReleaseEvent(event)
+        self._pressed_at = None

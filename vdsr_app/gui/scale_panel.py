@@ -1,0 +1,171 @@
+"""Scale factor and target size: one wish, told two ways that follow each other."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QWidget
+
+from vdsr_app.core.job import MAX_SCALE, MIN_SCALE, Target, TargetKind
+from vdsr_app.gui.scale_slider import ScaleSlider
+from vdsr_app.gui.sections import GROUP_GAP, Section, text_label
+from vdsr_app.gui.targets import feasible, limits, measure
+from vdsr_app.gui.texts import scale_text, size_text, target_text
+
+DEBOUNCE_MS = 150
+"""A drag of the slider is one wish, not fifty."""
+
+_KINDS = (
+    TargetKind.WIDTH,
+    TargetKind.HEIGHT,
+    TargetKind.LONG_SIDE,
+    TargetKind.SHORT_SIDE,
+    TargetKind.MEGAPIXELS,
+)
+
+
+class ScalePanel(Section):
+    """Slider, factor and size box.
+
+    Signals:
+        target_changed: the `Target` the person chose, once they have paused for a moment.
+    """
+
+    target_changed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._factor = _FactorBox()
+        self.set_head(self.tr("Scale"), self._factor)
+        self._target = Target()
+        self._source: tuple[int, int] | None = None
+        self._factor.setAccessibleName(self.tr("Scale factor as a number"))
+        self._factor.setToolTip(self.tr("Scale factor, 1.0 to 8.0"))
+        self._slider = ScaleSlider()
+        self._kind = QComboBox()
+        self._kind.setAccessibleName(self.tr("Measure of the target size"))
+        self._kind.setToolTip(self.tr("Which measure of the result to set"))
+        for kind, words in zip(_KINDS, self._kind_words(), strict=True):
+            self._kind.addItem(words, kind)
+        self._value = QDoubleSpinBox()
+        self._value.setAccessibleName(self.tr("Target size"))
+        self._value.setKeyboardTracking(False)
+        self._value.setGroupSeparatorShown(False)
+        self._facts = text_label(role="caption")
+        row = QHBoxLayout()
+        row.setSpacing(GROUP_GAP)
+        row.addWidget(self._kind, 1)
+        row.addWidget(self._value, 1)
+        self.body.addWidget(self._slider)
+        self.body.addLayout(row)
+        self.body.addWidget(self._facts)
+        self._debounce = QTimer(self)
+        self._debounce.setSingleShot(True)
+        self._debounce.setInterval(DEBOUNCE_MS)
+        self._debounce.timeout.connect(self._on_paused)
+        self._slider.moved.connect(self._on_factor_changed)
+        self._factor.valueChanged.connect(self._on_factor_changed)
+        self._kind.currentIndexChanged.connect(self._show)
+        self._value.valueChanged.connect(self._on_value_changed)
+        self._show()
+
+    @property
+    def target(self) -> Target:
+        """The wish as it stands, also before `target_changed` told it."""
+        return self._target
+
+    def first_control(self) -> QWidget:
+        """Where the keyboard enters."""
+        return self._slider.slider
+
+    def show_target(self, target: Target, source: tuple[int, int] | None) -> None:
+        """Show a wish for a picture of that width and height; emits nothing, and drops a wish not told yet."""
+        self._debounce.stop()
+        self._source = source
+        self._target = target if source is None else feasible(target, *source)
+        if target.kind in _KINDS:
+            blocked = self._kind.blockSignals(True)
+            self._kind.setCurrentIndex(_KINDS.index(target.kind))
+            self._kind.blockSignals(blocked)
+        self._show()
+
+    def _kind_words(self) -> tuple[str, ...]:
+        return (
+            self.tr("Width"),
+            self.tr("Height"),
+            self.tr("Long side"),
+            self.tr("Short side"),
+            self.tr("Megapixels"),
+        )
+
+    def _on_factor_changed(self, scale: float) -> None:
+        self._wish(Target(TargetKind.SCALE, scale))
+
+    def _on_value_changed(self, value: float) -> None:
+        self._wish(Target(self._kind.currentData(), value))
+
+    def _wish(self, target: Target) -> None:
+        self._target = target if self._source is None else feasible(target, *self._source)
+        self._show()
+        self._debounce.start()
+
+    def _on_paused(self) -> None:
+        self.target_changed.emit(self._target)
+
+    def _show(self) -> None:
+        """Put the wish into all controls; none of them answers with a signal."""
+        for widget in (self._factor, self._slider, self._kind, self._value):
+            widget.setEnabled(self._source is not None)
+        if self._source is None:
+            self._facts.setText(self.tr("Open a picture to set its size"))
+            return
+        size = self._target.size_for(*self._source)
+        self._slider.set_scale(size.scale)
+        blocked = self._factor.blockSignals(True)
+        self._factor.setValue(size.scale)
+        self._factor.blockSignals(blocked)
+        self._show_value(measure(self._kind.currentData(), size.width, size.height))
+        self._facts.setText(f"{size_text(*self._source)}  →  {target_text(size)}")
+
+    def _show_value(self, value: float) -> None:
+        if self._source is None:
+            return
+        kind: TargetKind = self._kind.currentData()
+        least, most = limits(kind, *self._source)
+        is_area = kind is TargetKind.MEGAPIXELS
+        decimals = 0 if not is_area else 2 if least >= 0.1 else 6
+        unit = 10.0**decimals
+        blocked = self._value.blockSignals(True)
+        self._value.setDecimals(decimals)
+        self._value.setSingleStep(0.1 if is_area else 10)
+        self._value.setSuffix(self.tr(" Mpx") if is_area else self.tr(" px"))
+        self._value.setRange(math.ceil(least * unit) / unit, max(math.floor(most * unit), math.ceil(least * unit)) / unit)
+        self._value.setValue(value)
+        self._value.blockSignals(blocked)
+
+
+class _FactorBox(QDoubleSpinBox):
+    """The factor as a number: one decimal, two where one would round it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setRange(MIN_SCALE, MAX_SCALE)
+        self.setSingleStep(0.1)
+        self.setDecimals(2)
+        self.setKeyboardTracking(False)
+        self.setFixedWidth(84)
+
+    def textFromValue(self, value: float) -> str:
+        """The factor with its sign."""
+        return scale_text(round(value, 2))
+
+    def valueFromText(self, text: str) -> float:
+        """The factor out of what was typed, with or without its sign."""
+        value, understood = self.locale().toDouble(text.rstrip("×x ").strip())  # noqa: RUF001
+        return value if understood else self.value()
+
+    def validate(self, text: str, position: int) -> object:
+        """Let anything be typed that may become a number."""
+        state, _, _ = super().validate(text.rstrip("×x "), position)  # noqa: RUF001
+        return state, text, position

@@ -1,0 +1,124 @@
+"""Building blocks of the inspector: a headed section and rows of a label beside a control."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from vdsr_app.gui.theme import set_role
+
+GROUP_GAP = 8
+SECTION_GAP = 16
+PANE_GAP = 24
+ROW_LABEL_WIDTH = 72
+
+
+class Section(QWidget):
+    """A head, what stands at its right, and a body below.
+
+    Attributes:
+        body: layout to fill.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._head = QHBoxLayout()
+        self._head.setContentsMargins(0, 0, 0, 0)
+        self.body = QVBoxLayout()
+        self.body.setSpacing(GROUP_GAP)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(GROUP_GAP)
+        column.addLayout(self._head)
+        column.addLayout(self.body)
+
+    def set_head(self, title: str, beside: QWidget | None = None) -> None:
+        """Fill the head; to be called once."""
+        self._head.addWidget(text_label(title, "head"), 1)
+        if beside is not None:
+            self._head.addWidget(beside)
+
+
+def rows_layout() -> QFormLayout:
+    """Rows of a quiet label and a control that takes the rest of the width."""
+    form = QFormLayout()
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setHorizontalSpacing(GROUP_GAP)
+    form.setVerticalSpacing(GROUP_GAP)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeading | Qt.AlignmentFlag.AlignVCenter)
+    return form
+
+
+def add_row(form: QFormLayout, label: str, control: QWidget) -> None:
+    """Append a row; the label becomes the control's accessible name."""
+    words = text_label(label, "quiet")
+    words.setMinimumWidth(ROW_LABEL_WIDTH)
+    words.setBuddy(control)
+    if not control.accessibleName():
+        control.setAccessibleName(label)
+    form.addRow(words, control)
+
+
+def text_label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:
+    """A label that shows its text literally."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setText(text)
+    label.setWordWrap(wrap)
+    if role:
+        set_role(label, role)
+    return label
+
+
+class ElidedLabel(QLabel):
+    """One line that is shortened in the middle where it does not fit; the whole is in the tooltip."""
+
+    def __init__(self, text: str = "", mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle) -> None:
+        super().__init__()
+        self._mode = mode
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        """Show another text."""
+        super().setText(text)
+        self._show_tooltip_if_cut()
+
+    def minimumSizeHint(self) -> QSize:
+        """Any width will do."""
+        return QSize(24, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """See whether the text still fits."""
+        super().resizeEvent(event)
+        self._show_tooltip_if_cut()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Draw the text, shortened where it must be."""
+        painter = QPainter(self)
+        shown = self.fontMetrics().elidedText(self.text(), self._mode, self.width())
+        self.style().drawItemText(
+            painter, self.rect(), int(self.alignment()), self.palette(), self.isEnabled(), shown, self.foregroundRole()
+        )
+        painter.end()
+
+    def _show_tooltip_if_cut(self) -> None:
+        cut = self.fontMetrics().horizontalAdvance(self.text()) > self.width()
+        self.setToolTip(plain_tooltip(self.text()) if cut else "")
+
+
+def plain_tooltip(text: str) -> str:
+    """`text` for a tooltip, where Qt would take markup for markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;") if Qt.mightBeRichText(text) else text
+
+
+def line() -> QWidget:
+    """A thin separator."""
+    separator = QWidget()
+    separator.setFixedHeight(1)
+    separator.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+    set_role(separator, "line")
+    return separator

@@ -1,0 +1,308 @@
+"""What is open and what is done with it: the window's state without its widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from vdsr_app.core.job import Target, TargetSize, UpscaleSettings
+from vdsr_app.core.picture import Picture
+from vdsr_app.core.pyramid import MipPyramid
+from vdsr_app.gui.comparison import Comparison, LayerState
+from vdsr_app.gui.exporter import Exporter, SaveRequest
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.scores import Scores
+from vdsr_app.gui.settings import AppSettings
+from vdsr_app.gui.setup import Half, Setup, layer_spec
+from vdsr_app.gui.targets import feasible
+from vdsr_app.workers.messages import ErrorReport, LayerKind, LayerResult, LayerSpec, OpenedPicture, OpenJob, Rect
+
+if TYPE_CHECKING:
+    from vdsr_app.workers.upscale import UpscaleService
+
+
+class Session(QObject):
+    """The open picture, its layers, its result; asks the service and tells the widgets.
+
+    Attributes:
+        comparison: makes the layers.
+        exporter: writes the result.
+        scores: measures against a reference.
+
+    Signals:
+        picture_changed: another picture is open.
+        setup_changed: the `Setup` is another than before, or the size that follows from it.
+        halves_changed: `left_half` or `right_half` is another than before.
+        result_changed: the result became ready, or is no longer there.
+        opening_changed: a file is being read, or is no longer.
+        opened: the `Path` of a file that was opened at the person's wish.
+        not_saved: the `Path` of a file that will not be written, because the result it was meant for was given up.
+        failed: the `ErrorReport`.
+    """
+
+    picture_changed = Signal()
+    setup_changed = Signal()
+    halves_changed = Signal()
+    result_changed = Signal()
+    opening_changed = Signal()
+    opened = Signal(object)
+    not_saved = Signal(object)
+    failed = Signal(object)
+
+    def __init__(
+        self,
+        service: UpscaleService,
+        models: ModelList,
+        settings: AppSettings,
+        visible_region: Callable[[], Rect | None] = lambda: None,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.comparison = Comparison(service, visible_region, self)
+        self.exporter = Exporter(service, self)
+        self.scores = Scores(service, self)
+        self._service = service
+        self._models = models
+        self._picture: Picture | None = None
+        self._first_view: MipPyramid | None = None
+        self._is_sample = False
+        self._opening: dict[int, tuple[Path, bool]] = {}
+        self._halves: tuple[Half | None, Half | None] = (None, None)
+        model = models.usable(settings.model)
+        self._setup = Setup(
+            settings.target,
+            model,
+            layer_spec(settings.left, model),
+            layer_spec(settings.right, model),
+            settings.device,
+            settings.precision,
+        )
+        service.succeeded.connect(self._on_succeeded)
+        service.failed.connect(self._on_failed)
+        service.cancelled.connect(self._on_cancelled)
+        self.comparison.changed.connect(self._refresh_halves)
+        self.comparison.finished.connect(self._on_layer_finished)
+        self.comparison.failed.connect(self._on_layer_failed)
+        self.exporter.failed.connect(self.failed)
+        self.scores.failed.connect(self.failed)
+        self.scores.opened.connect(self._on_reference_opened)
+
+    @property
+    def picture(self) -> Picture | None:
+        """The open picture."""
+        return self._picture
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the program's own sample is open, and nothing of the person's."""
+        return self._is_sample
+
+    @property
+    def opening(self) -> Path | None:
+        """The file being read now."""
+        return next((path for path, _ in self._opening.values()), None)
+
+    @property
+    def setup(self) -> Setup:
+        """What the person chose."""
+        return self._setup
+
+    @property
+    def size(self) -> TargetSize | None:
+        """Size of the result."""
+        if self._picture is None:
+            return None
+        return self._setup.target.size_for(self._picture.width, self._picture.height)
+
+    @property
+    def left_half(self) -> Half | None:
+        """What the left half shows now."""
+        return self._halves[0]
+
+    @property
+    def right_half(self) -> Half | None:
+        """What the right half shows now."""
+        return self._halves[1]
+
+    @property
+    def result_spec(self) -> LayerSpec:
+        """The layer that "save as" and "copy" are about."""
+        return LayerSpec(LayerKind.MODEL, model=self._setup.model)
+
+    @property
+    def result(self) -> LayerResult | None:
+        """The finished result."""
+        return self.comparison.result(self.result_spec)
+
+    def open(self, path: Path, *, is_sample: bool = False) -> None:
+        """Read a file; the picture before stays until it is read."""
+        for job in list(self._opening):
+            self._service.cancel(job)
+        self._opening = {self._service.submit(OpenJob(path)): (path, is_sample)}
+        self.opening_changed.emit()
+
+    def adopt(self, picture: Picture, first_view: MipPyramid | None = None, *, is_sample: bool = False) -> None:
+        """Make `picture` the open one and start on its layers."""
+        self._give_up_pending_save()
+        self._picture, self._first_view, self._is_sample = picture, first_view, is_sample
+        target = feasible(self._setup.target, picture.width, picture.height)
+        self._setup = replace(self._setup, target=target)
+        self._halves = (None, None)
+        self.picture_changed.emit()
+        self.setup_changed.emit()
+        self._start()
+
+    def set_target(self, target: Target) -> None:
+        """Make the result of another size."""
+        if target != self._setup.target:
+            self._setup = replace(self._setup, target=target)
+            self.setup_changed.emit()
+            self._restart()
+
+    def set_processing(self, device: str, precision: str) -> None:
+        """Compute on another device or in other numbers."""
+        if (device, precision) != (self._setup.device, self._setup.precision):
+            self._setup = replace(self._setup, device=device, precision=precision)
+            self._restart()
+
+    def set_model(self, name: str) -> None:
+        """Make the result with another model, and show it at the right."""
+        self.set_right(layer_spec(LayerKind.MODEL, name))
+
+    def set_left(self, spec: LayerSpec) -> None:
+        """Show another layer at the left."""
+        self._show(replace(self._setup, left=spec))
+
+    def set_right(self, spec: LayerSpec) -> None:
+        """Show another layer at the right; a model there is the one that makes the result."""
+        model = spec.model if spec.kind is LayerKind.MODEL else self._setup.model
+        self._show(replace(self._setup, right=spec, model=model))
+
+    def swap(self) -> None:
+        """Exchange the halves; the result stays what it is."""
+        self._show(replace(self._setup, left=self._setup.right, right=self._setup.left))
+
+    def run(self, *, again: bool = False) -> None:
+        """Go on with what was cancelled or failed; `again` makes the network's layers once more."""
+        self.comparison.run(again=again)
+        self.result_changed.emit()
+
+    def cancel(self) -> None:
+        """Stop all that runs: reading, layers, saving."""
+        for job in list(self._opening):
+            self._service.cancel(job)
+        self._give_up_pending_save()
+        self.comparison.stop()
+        self.exporter.stop()
+
+    def save(self, request: SaveRequest) -> None:
+        """Write the result; where it is not finished, as soon as it is."""
+        result = self.result
+        if result is not None:
+            self.exporter.save(result.picture, request)
+            return
+        self.exporter.save_later(request)
+        self.comparison.want(self._wanted())
+        if self.comparison.state(self.result_spec) is LayerState.STOPPED:
+            self.comparison.run()
+
+    def _show(self, setup: Setup) -> None:
+        if setup == self._setup:
+            return
+        if setup.model != self._setup.model:
+            self._give_up_pending_save()
+        self._setup = setup
+        self.setup_changed.emit()
+        self.comparison.want(self._wanted())
+        self.result_changed.emit()
+
+    def _restart(self) -> None:
+        self._give_up_pending_save()
+        self._start()
+
+    def _start(self) -> None:
+        if self._picture is None:
+            return
+        self.scores.clear()
+        settings = UpscaleSettings(
+            target=self._setup.target,
+            model=self._setup.model,
+            device=self._setup.device,
+            precision=self._setup.precision,
+        )
+        self.comparison.start(self._picture, settings, self._wanted())
+        self.result_changed.emit()
+
+    def _wanted(self) -> list[LayerSpec]:
+        """Layers to make, the result first."""
+        specs = [self._setup.right, self._setup.left]
+        if self.result_spec in specs or self.exporter.pending is not None:
+            specs.insert(0, self.result_spec)
+        return list(dict.fromkeys(specs))
+
+    def _give_up_pending_save(self) -> None:
+        request = self.exporter.forget()
+        if request is not None:
+            self.not_saved.emit(request.path)
+
+    def _refresh_halves(self) -> None:
+        halves = (self._half(self._setup.left, self._halves[0]), self._half(self._setup.right, self._halves[1]))
+        if halves != self._halves:
+            self._halves = halves
+            self.halves_changed.emit()
+
+    def _half(self, spec: LayerSpec, before: Half | None) -> Half | None:
+        pyramid = self.comparison.pyramid(spec)
+        if pyramid is None:
+            # Until bicubic is there: what was shown before, or of a new picture the picture itself.
+            original = self._models.label(LayerSpec(LayerKind.ORIGINAL))
+            return before or (None if self._first_view is None else Half(original, self._first_view))
+        label = self._models.label(spec)
+        match self.comparison.state(spec):
+            case LayerState.DONE:
+                return Half(label, pyramid)
+            case LayerState.STOPPED:
+                return Half(self.tr("{layer} (stopped)").format(layer=label), pyramid)
+            case _:
+                return Half(self.tr("{layer} (working)").format(layer=label), pyramid)
+
+    def _on_layer_finished(self, result: LayerResult) -> None:
+        if self.size is not None and result.layer.kind is not LayerKind.REFERENCE:
+            self.scores.measure(result, self.size)
+        if result.layer == self.result_spec:
+            self.exporter.finish(result.picture)
+            self.result_changed.emit()
+
+    def _on_layer_failed(self, report: ErrorReport) -> None:
+        self._give_up_pending_save()
+        self.failed.emit(report)
+
+    def _on_reference_opened(self, reference: object) -> None:
+        if self.size is None:
+            return
+        for spec in dict.fromkeys((LayerSpec(LayerKind.BICUBIC), *self._wanted())):
+            result = self.comparison.result(spec)
+            if result is not None and reference is not None and spec.kind is not LayerKind.REFERENCE:
+                self.scores.measure(result, self.size)
+
+    def _on_succeeded(self, job: int, result: object) -> None:
+        if job not in self._opening or not isinstance(result, OpenedPicture):
+            return
+        path, is_sample = self._opening.pop(job)
+        self.opening_changed.emit()
+        if not is_sample:
+            self.opened.emit(path)
+        self.adopt(result.picture, result.pyramid, is_sample=is_sample)
+
+    def _on_failed(self, job: int, report: ErrorReport) -> None:
+        if self._opening.pop(job, None) is not None:
+            self.opening_changed.emit()
+            self.failed.emit(report)
+
+    def _on_cancelled(self, job: int) -> None:
+        if self._opening.pop(job, None) is not None:
+            self.opening_changed.emit()

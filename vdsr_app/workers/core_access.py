@@ -1,0 +1,175 @@
+"""What the jobs call of the core: imported when first needed, behind a protocol that tests replace."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from vdsr_app.control import CancelToken, ProgressCallback
+from vdsr_app.core.job import SaveOptions, TargetSize, UpscaleSettings
+from vdsr_app.core.models import check_file, find_model
+from vdsr_app.core.picture import Picture, Pixels
+from vdsr_app.core.protocol import Score
+from vdsr_app.core.tiling import Rect as TileRect
+from vdsr_app.workers.messages import Rect
+from vdsr_app.workers.preload import load_torch
+
+logger = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """A network on a device, ready to run."""
+
+    def describe(self) -> str:
+        """Device and precision for people; may change when memory runs short."""
+
+
+class FinishedTile(Protocol):
+    """A tile as the core hands it out, in output pixels."""
+
+    @property
+    def x(self) -> int:
+        """Left edge."""
+
+    @property
+    def y(self) -> int:
+        """Top edge."""
+
+    @property
+    def pixels(self) -> Pixels:
+        """(h, w, C) in the depth of the picture."""
+
+    @property
+    def alpha(self) -> Pixels | None:
+        """(h, w) of the same dtype, straight, or None."""
+
+
+class CoreAccess(Protocol):
+    """The core as the workers use it; `engine` and `upscale` are called from one and the same thread."""
+
+    def read(self, path: Path) -> Picture:
+        """Read a picture file."""
+
+    def save(self, picture: Picture, path: Path, options: SaveOptions) -> None:
+        """Write a picture file atomically."""
+
+    def interpolate(
+        self, picture: Picture, size: TargetSize, kernel: str, token: CancelToken, on_rows: ProgressCallback
+    ) -> Picture:
+        """Enlarge by a kernel; `on_rows` is told (rows done, rows in all)."""
+
+    def compare(
+        self, reference: Picture, estimate: Picture, border_px: int, token: CancelToken, on_rows: ProgressCallback
+    ) -> Score:
+        """PSNR and SSIM of the luma."""
+
+    def engine(self, model: str, device: str, precision: str, token: CancelToken) -> Engine:
+        """The network `model` on a device, kept from call to call; the first one loads torch."""
+
+    def upscale(
+        self,
+        picture: Picture,
+        settings: UpscaleSettings,
+        engine: Engine,
+        *,
+        token: CancelToken,
+        on_tile: Callable[[FinishedTile], None],
+        on_progress: ProgressCallback,
+        on_notice: Callable[[str], None],
+        visible: Callable[[], Rect | None],
+    ) -> Picture:
+        """Enlarge by the network."""
+
+
+class LazyCore:
+    """The real core. Each part is imported by the first job that needs it, in that job's thread."""
+
+    def __init__(self) -> None:
+        self._engine_key: tuple[object, ...] | None = None
+        self._engine: Any = None
+
+    def read(self, path: Path) -> Picture:
+        """See `core.image_io.read`."""
+        from vdsr_app.core import image_io
+
+        return image_io.read(path)
+
+    def save(self, picture: Picture, path: Path, options: SaveOptions) -> None:
+        """See `core.image_io.save`."""
+        from vdsr_app.core import image_io
+
+        image_io.save(picture, path, options)
+
+    def interpolate(
+        self, picture: Picture, size: TargetSize, kernel: str, token: CancelToken, on_rows: ProgressCallback
+    ) -> Picture:
+        """See `core.upscale.interpolate_picture`."""
+        from vdsr_app.core.upscale import interpolate_picture
+
+        return interpolate_picture(picture, size, kernel, token=token, on_rows=on_rows)
+
+    def compare(
+        self, reference: Picture, estimate: Picture, border_px: int, token: CancelToken, on_rows: ProgressCallback
+    ) -> Score:
+        """See `core.measure.compare_pictures`."""
+        from vdsr_app.core.measure import compare_pictures
+
+        return compare_pictures(reference, estimate, border_px, token, on_rows)
+
+    def engine(self, model: str, device: str, precision: str, token: CancelToken) -> Engine:
+        """The engine of the last call when nothing changed, also not the weight file; else a new one.
+
+        Raises:
+            WeightsError: there is no such model, or its file is damaged.
+            DeviceError: the device is absent or failed.
+            UsageError: no such device or precision.
+            Cancelled: `token` was cancelled.
+        """
+        load_torch(token)
+        from vdsr_app.core.engine import Engine as TorchEngine
+        from vdsr_app.core.weights import load_weights
+
+        token.raise_if_cancelled()
+        info = find_model(model)
+        state = info.path.stat()
+        key = (info.path, state.st_mtime_ns, state.st_size, device, precision)
+        if key != self._engine_key:
+            self._engine, self._engine_key = None, None  # a GPU need not hold two
+            check_file(info)
+            started_s = time.monotonic()
+            self._engine = TorchEngine.create(load_weights(info.path).model, device=device, precision=precision)
+            self._engine_key = key
+            logger.info(
+                "'%s' runs on %s, ready in %.2f s.", model, self._engine.describe(), time.monotonic() - started_s
+            )
+        engine: Engine = self._engine
+        return engine
+
+    def upscale(
+        self,
+        picture: Picture,
+        settings: UpscaleSettings,
+        engine: Any,
+        *,
+        token: CancelToken,
+        on_tile: Callable[[FinishedTile], None],
+        on_progress: ProgressCallback,
+        on_notice: Callable[[str], None],
+        visible: Callable[[], Rect | None],
+    ) -> Picture:
+        """See `core.upscale.upscale_picture`."""
+        from vdsr_app.core.upscale import upscale_picture
+
+        return upscale_picture(
+            picture,
+            settings,
+            engine,
+            token=token,
+            on_tile=on_tile,
+            on_progress=on_progress,
+            on_notice=on_notice,
+            visible=lambda: None if (rect := visible()) is None else TileRect(*rect),
+        )
