@@ -18,10 +18,10 @@ import subprocess
 import sys
 import time
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - this line is what an old Python must reach
     sys.exit(
-        "VDSR Studio needs Python 3.11 or newer; this is Python %d.%d (%s). Start it with a newer one, "
-        "for example: python3.12 start.py" % (sys.version_info[0], sys.version_info[1], sys.executable)
+        f"VDSR Studio needs Python 3.11 or newer; this is Python {sys.version_info[0]}.{sys.version_info[1]} "
+        f"({sys.executable}). Start it with a newer one, for example: python3.12 start.py"
     )
 
 if sys.platform == "win32":
@@ -31,7 +31,6 @@ else:
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 ROOT = Path(__file__).resolve().parent
 NEWEST_TESTED = (3, 14)
@@ -43,11 +42,14 @@ DOWNLOAD = re.compile(r"\s*Downloading (?:\S*/)?([A-Za-z0-9_.]+)-(\d[^-\s]*)-\S+
 # An installation that was killed leaves a package without its list of files, or with files missing or cut short.
 PROBE = """
 import importlib.metadata, os, pip, sys
-assert [os.path.realpath(sys.prefix), "%d.%d" % sys.version_info[:2]] == sys.argv[1:]
+if [os.path.realpath(sys.prefix), "%d.%d" % sys.version_info[:2]] != sys.argv[1:]:
+    sys.exit("another Python or another folder")
 for package in importlib.metadata.distributions():
-    assert package.metadata["Name"] and package.files
+    if not package.files:
+        sys.exit("not wholly installed: %s" % package.metadata["Name"])
     for file in package.files:
-        assert os.stat(file.locate()).st_size == file.size or file.size is None or package.metadata["Name"] == "pip"
+        if file.suffix != ".pyc" and os.stat(file.locate()).st_size != (file.size or os.stat(file.locate()).st_size):
+            sys.exit("cut short: %s" % file)
 """
 
 
@@ -106,8 +108,8 @@ def version() -> str:
 def read(path: Path) -> str:
     """Text of a small file, empty where there is none."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
         return ""
 
 
@@ -122,7 +124,7 @@ def check_host() -> None:
         raise SetupError("VDSR Studio needs a 64-bit Python; this one has 32 bits.")
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         raise SetupError(
-            f"This Python cannot make virtual environments: its venv or ensurepip module is missing ({sys.executable}).\n"
+            f"This Python cannot make virtual environments, its venv or ensurepip is missing: {sys.executable}\n"
             f"On Debian and Ubuntu: sudo apt install python{version()}-venv"
         )
 
@@ -176,7 +178,7 @@ def prepare(checkout: Checkout, extra: str) -> None:
             make_environment(checkout)
         install(checkout, extra, lock)
         for done in {"", extra}:
-            checkout.stamp(done).write_text(checkout.stamp_text(), encoding="utf-8")
+            checkout.stamp(done).write_text(checkout.stamp_text(), encoding="utf-8", errors="surrogateescape")
         say(f"Ready after {time.monotonic() - began:.0f} s.")
 
 
@@ -184,7 +186,7 @@ def is_sound(checkout: Checkout) -> bool:
     """Whether the environment can be completed: it has not been moved, and each package in it is whole."""
     if checkout.was_moved() or not checkout.python.exists():
         return False
-    command = [checkout.python, "-I", "-c", PROBE, os.path.realpath(checkout.venv), version()]
+    command = [str(checkout.python), "-I", "-c", PROBE, os.path.realpath(checkout.venv), version()]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
@@ -197,8 +199,8 @@ def make_environment(checkout: Checkout) -> None:
     say(f"  environment with Python {version()}")
     # The interpreter behind the environment: start.py may itself run in the one that is replaced.
     python = getattr(sys, "_base_executable", None) or sys.executable
-    command = [python, "-m", "venv", "--clear", checkout.venv]
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True)
+    command = [python, "-m", "venv", "--clear", str(checkout.venv)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace", check=False)
     if result.returncode != 0:
         raise SetupError(
             f"The environment {checkout.venv} could not be made.\n{tail(result.stdout)}\n"
@@ -213,7 +215,7 @@ def install(checkout: Checkout, extra: str, lock: int) -> None:
         SetupError: pip failed; the text holds the end of its output.
     """
     target = f".[{extra}]" if extra else "."
-    command = [checkout.python, "-m", "pip", "install", "--progress-bar", "off", "--constraint", "constraints.txt"]
+    command = [str(checkout.python), "-m", "pip", "install", "--progress-bar", "off", "--constraint", "constraints.txt"]
     # Wheels only, so that no compiler is needed; pyvips is plain Python and published as source alone.
     command += ["--only-binary", ":all:", "--no-binary", "pyvips", "--editable", target]
     said = []
@@ -280,13 +282,13 @@ def tail(text: str, lines: int = 12) -> str:
     return "\n".join("    " + line for line in text.rstrip().splitlines()[-lines:])
 
 
-def lacks_qt_libraries(checkout: Checkout, environ: "dict[str, str]") -> bool:
-    """Ask the application's own check, which needs no package, and pass on what it says."""
-    command = [sys.executable, checkout.root / "vdsr_app" / "qt_libraries.py"]
+def lacks_qt_libraries(checkout: Checkout, environ: dict[str, str]) -> bool:
+    """Run the application's own check, which needs no package; it says what to install."""
+    command = [sys.executable, str(checkout.root / "vdsr_app" / "qt_libraries.py")]
     return subprocess.run(command, env=environ, check=False).returncode != 0
 
 
-def run(command: "list[str]") -> int:
+def run(command: list[str]) -> int:
     """Become the command, or on Windows wait for it; its exit status."""
     if sys.platform != "win32":
         sys.stdout.flush()
@@ -299,16 +301,21 @@ def run(command: "list[str]") -> int:
                 pass  # the command has got it too, and ends in its own way
 
 
-def main(arguments: "list[str]") -> int:
+def main(arguments: list[str]) -> int:
     """Set up what is missing, then run the tests or the application; its exit status."""
     checkout = Checkout(ROOT)
     testing = arguments[:1] == ["test"]
     try:
         if testing and lacks_qt_libraries(checkout, {"QT_QPA_PLATFORM": "offscreen", **os.environ}):
             return 1
+        if not testing and not checkout.is_ready(""):
+            lacks_qt_libraries(checkout, dict(os.environ))  # told before the wait; the window asks again as it opens
         prepare(checkout, "dev" if testing else "")
     except SetupError as error:
         say(str(error))
+        return 1
+    except OSError as error:
+        say(f"The set-up failed: {error}\nCheck that {checkout.root} can be written and has room, then start again.")
         return 1
     except KeyboardInterrupt:
         say("\nStopped. The next start goes on from here.")

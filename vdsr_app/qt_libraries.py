@@ -168,6 +168,6 @@ def _install_command(packages: Sequence[tuple[str, str, str, str]], family: int 
 
 
 if __name__ == "__main__":
-    found = missing_libraries()
+    found = missing_libraries() if has_screen() else None
     if found is not None:
         sys.exit(str(found))

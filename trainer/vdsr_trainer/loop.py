@@ -13,9 +13,10 @@ from torch import Tensor
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import write_atomically
+from vdsr_app.core.device import choose_device
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import save_weights
-from vdsr_app.errors import DeviceError, TrainingError
+from vdsr_app.errors import TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig, read_config, to_toml
 from vdsr_trainer.dataset import Patches, PatchSampler, load_split, prepare
@@ -61,20 +62,6 @@ def resume_config(run: Path) -> TrainConfig:
     if not (run / CONFIG_NAME).is_file():
         raise TrainingError("This folder holds no training run.", path=run, hint="Choose the folder given with --out.")
     return read_config(run / CONFIG_NAME)
-
-
-def choose_device(name: str) -> torch.device:
-    """Device by name; "auto" prefers CUDA, then Apple's GPU, then the CPU."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise DeviceError(f"The device '{name}' is not available.", hint="Use --device auto.") from error
-    return device
 
 
 class _Run:
@@ -176,7 +163,11 @@ class _Run:
         save_weights(
             self._average.model,
             weights,
-            {"title": self._folder.name, "steps": str(self._progress.step), "training": to_toml(self._config)},
+            {
+                "title": self._folder.name,
+                "steps": str(self._progress.step),
+                "training": to_toml(_without_places(self._config)),
+            },
         )
         self._tell(Finished(self._progress.step, str(weights), self._progress.step >= self._config.steps))
         return weights
@@ -184,6 +175,12 @@ class _Run:
     def _tell(self, event: Event) -> None:
         self._log.write(to_json(event) + "\n")
         self._on_event(event)
+
+
+def _without_places(config: TrainConfig) -> TrainConfig:
+    """`config` with folders by their last name alone: weights are passed on, and say nothing of a person's disk."""
+    validation = Path(config.validation).name if config.validation else ""
+    return replace(config, data=tuple(Path(folder).name for folder in config.data), validation=validation)
 
 
 def forward_detail(model: VDSR, bicubic: Tensor, precision: str) -> Tensor:

@@ -109,8 +109,11 @@ class PictureResampler:
         """Colours and alpha from what was interpolated: (h, w, [plain colours, colours * alpha, alpha])."""
         channels = mixed.shape[2] // 2
         plain, weighted, alpha = mixed[..., :channels], mixed[..., channels:-1], mixed[..., -1:]
-        faintness = np.clip(1.0 - alpha / np.float32(_FAINT), 0.0, 1.0)  # 0 from _FAINT up, 1 where nothing shows
-        colours = weighted * (alpha > 0) / np.maximum(alpha, np.float32(_FAINT)) + faintness * plain
+        # From _FAINT up the weighted mean, weighted / alpha; below, more and more of the plain one. Squares make the
+        # passage smooth at both ends: at 0 a quotient would jump with the sign of a rounding error.
+        seen = np.maximum(alpha, 0.0)
+        at_least = np.maximum(alpha, np.float32(_FAINT))
+        colours = weighted * (seen / at_least**2) + plain * (1.0 - (seen / at_least) ** 2)
         # Kernels with negative lobes divide by little at an edge; what may overshoot there is bounded.
         margin = self._full_scale / 2
         np.clip(colours, -margin, self._full_scale + margin, out=colours)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from vdsr_app.gui.actions import Actions
+from vdsr_app.gui.icons import SMALL_PX
 from vdsr_app.gui.layer_picker import LayerPicker
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.sections import GROUP_GAP, text_label
 from vdsr_app.gui.texts import number
 from vdsr_app.gui.theme import set_role
 
-ZOOM_LABEL_WIDTH = 56
+_ZOOM_TEXT_WIDTH = 56
 
 
 class CanvasBar(QWidget):
@@ -24,28 +28,44 @@ class CanvasBar(QWidget):
 
     def __init__(self, actions: Actions, models: ModelList) -> None:
         super().__init__()
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "bar")
         self.picker = LayerPicker(models, actions.swap)
         self._zoom = text_label(role="quiet")
-        self._zoom.setAccessibleName(self.tr("Zoom"))
-        self._zoom.setMinimumWidth(ZOOM_LABEL_WIDTH)
-        self._zoom.setAlignment(self._zoom.alignment() | _trailing())
+        self._zoom.setMinimumWidth(_ZOOM_TEXT_WIDTH)
+        self._zoom.setAlignment(Qt.AlignmentFlag.AlignTrailing | Qt.AlignmentFlag.AlignVCenter)
+        self._zoom.setToolTip(self.tr("Pixels of the result to pixels of the screen"))
+        modes = (actions.wipe, actions.side, actions.single)
+        zooms = (actions.fit, actions.zoom_100, actions.zoom_200, actions.zoom_400)
         row = QHBoxLayout(self)
-        row.setContentsMargins(8, 8, 8, 8)
+        row.setContentsMargins(GROUP_GAP, GROUP_GAP, GROUP_GAP, GROUP_GAP)
         row.setSpacing(GROUP_GAP)
-        row.addLayout(_button_group([(actions.wipe, ""), (actions.side, ""), (actions.single, "")]))
+        row.addLayout(_buttons(modes, "segment"))
         row.addStretch(1)
-        row.addWidget(self.picker, 6)
+        row.addWidget(self.picker, 8)
         row.addStretch(1)
         row.addWidget(self._zoom)
-        zoom_actions = ((actions.fit, ""), (actions.zoom_100, "100"), (actions.zoom_200, "200"), (actions.zoom_400, "400"))
-        row.addLayout(_button_group(zoom_actions))
-
-    @property
-    def zoom_label(self) -> QLabel:
-        """Where the zoom stands in words."""
-        return self._zoom
+        row.addLayout(_buttons(zooms, "zoom"))
 
     def show_zoom(self, percent: float) -> None:
         """Tell the zoom: output pixels to device pixels."""
-        self._zoom.setText(f"{number(percent, 1 if percent < 10 else 0)} %")
+        text = f"{number(percent, 1 if percent < 10 else 0)} %"
+        self._zoom.setText(text)
+        self._zoom.setAccessibleName(self.tr("Zoom {percent}").format(percent=text))
+
+
+def _buttons(actions: Iterable[QAction], role: str) -> QHBoxLayout:
+    """A group of buttons for actions; one without an icon shows its first word."""
+    group = QHBoxLayout()
+    group.setSpacing(2)
+    for action in actions:
+        button = QToolButton()
+        button.setDefaultAction(action)
+        button.setIconSize(QSize(SMALL_PX, SMALL_PX))
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setAccessibleName(action.text())
+        if action.icon().isNull():
+            button.setText(action.text().split()[0])
+        set_role(button, role if action.icon().isNull() else "segment")
+        group.addWidget(button)
+    return group

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
-from PySide6.QtCore import QPointF, QRect, QRectF, QSize
+from PySide6.QtCore import QPointF, QRect, QRectF
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPalette, QRegion
 
 from vdsr_app.gui.compare_chrome import (
@@ -16,12 +18,13 @@ from vdsr_app.gui.compare_chrome import (
     draw_focus_ring,
     draw_grip,
     draw_split_line,
+    draw_twin,
 )
 from vdsr_app.gui.compare_geometry import Box
 from vdsr_app.gui.compare_layout import ViewLayout
 from vdsr_app.gui.compare_paint import LayerPainter, draw_checkerboard
 from vdsr_app.gui.compare_plan import Side
-from vdsr_app.gui.compare_scene import CompareMode, CompareScene
+from vdsr_app.gui.compare_scene import CompareScene
 
 CHECKER_CELL_PX = 8
 """Logical pixels; in device pixels the cell has one size at every zoom."""
@@ -39,6 +42,7 @@ class Look:
         canvas_color: what surrounds the picture.
         focused: whether the keyboard's focus is shown.
         shows_grip: whether the wipe's handle has its grip; it goes while it is dragged, to leave the pixels free.
+        twin: point of the other pane that shows what is under the mouse (logical), or None.
         drop_hint: what a drop would do, or None while nothing is dragged over.
         empty_text: what stands on a canvas without layers.
     """
@@ -47,6 +51,7 @@ class Look:
     canvas_color: QColor
     focused: bool
     shows_grip: bool
+    twin: QPointF | None
     drop_hint: str | None
     empty_text: str
 
@@ -91,9 +96,7 @@ class ViewPainter:
     def __init__(self) -> None:
         self._layers = LayerPainter()
 
-    def paint(
-        self, painter: QPainter, region: QRegion, scene: CompareScene, layout: ViewLayout, look: Look
-    ) -> None:
+    def paint(self, painter: QPainter, region: QRegion, scene: CompareScene, layout: ViewLayout, look: Look) -> None:
         """Repaint `region` (logical).
 
         Args:
@@ -106,18 +109,18 @@ class ViewPainter:
         painter.fillRect(layout.frame, look.canvas_color)
         painter.save()
         self._to_device_pixels(painter, layout)
-        for rect in region:
+        for rect in cast("Iterable[QRect]", region):
             dirty = layout.dirty_box(rect)
             if dirty is not None:
                 self._paint_pictures(painter, scene, dirty, max(1, round(CHECKER_CELL_PX * layout.ratio)))
-        _paint_lines(painter, scene, max(1, round(layout.ratio)), look)
+        _paint_line(painter, scene, max(1, round(layout.ratio)))
         painter.restore()
         _paint_chrome(painter, scene, layout, look)
 
     def _to_device_pixels(self, painter: QPainter, layout: ViewLayout) -> None:
         """Make one unit one dot of the screen, counted from the canvas's corner.
 
-        On a screen scaled by 1.5 a widget may begin in the middle of a dot; pictures are moved to the nearest whole one.
+        On a screen scaled by 1.5 a widget may begin in the middle of a dot; pictures move to the nearest whole one.
         """
         painter.scale(1 / layout.ratio, 1 / layout.ratio)
         corner = painter.deviceTransform().map(QPointF(0, 0))
@@ -135,16 +138,11 @@ class ViewPainter:
             self._layers.draw(painter, op, layer.pyramid)
 
 
-def _paint_lines(painter: QPainter, scene: CompareScene, core_px: int, look: Look) -> None:
-    """The line of the wipe, or the gap between two panes."""
+def _paint_line(painter: QPainter, scene: CompareScene, core_px: int) -> None:
     split_x, placement = scene.split_x, scene.placement
     seen = None if placement is None else placement.visible_box
     if split_x is not None and seen is not None:
         draw_split_line(painter, split_x, seen.y, seen.bottom, core_px)
-    if scene.mode is CompareMode.SIDE and scene.picture is not None:
-        left, right = scene.panes
-        gap = QRect(left.right, 0, right.x - left.right, scene.canvas[1])
-        painter.fillRect(gap, look.palette.color(QPalette.ColorRole.Window))
 
 
 def _paint_chrome(painter: QPainter, scene: CompareScene, layout: ViewLayout, look: Look) -> None:
@@ -153,7 +151,9 @@ def _paint_chrome(painter: QPainter, scene: CompareScene, layout: ViewLayout, lo
     if scene.picture is None and look.drop_hint is None:
         draw_empty(painter, inside, look.empty_text, look.canvas_color)
     grip = grip_center(scene, layout)
-    if grip is not None and look.shows_grip:
+    if look.twin is not None:
+        draw_twin(painter, look.twin)
+    if grip is not None and look.shows_grip and look.drop_hint is None:
         draw_grip(painter, grip, accent if look.focused else None)
     if look.drop_hint is not None:
         draw_drop_hint(painter, inside, look.drop_hint, look.palette)
@@ -161,8 +161,3 @@ def _paint_chrome(painter: QPainter, scene: CompareScene, layout: ViewLayout, lo
         draw_focus_ring(painter, layout.frame, accent)
     captions = list(captions_for(scene, layout, painter.font()).values())
     draw_captions(painter, layout.width, captions, look.palette)
-
-
-def least_size() -> QSize:
-    """Smallest useful size of a view."""
-    return QSize(240, 160)

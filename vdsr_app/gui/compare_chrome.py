@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPalette, QPen
 
 from vdsr_app.gui.compare_layout import BAR_HEIGHT, FRAME_WIDTH
 
 GRIP_RADIUS = 13
 """Logical pixels of the handle's round grip."""
+TWIN_RADIUS = 10
+"""Logical pixels from the middle of the cross in the other pane to its ends."""
+TWIN_HOLE = 4
+"""Logical pixels from the middle of that cross to where its arms begin."""
 
 _CAPTION_SIZE_PX = 12
 _HINT_SIZE_PX = 15
@@ -103,11 +107,23 @@ def draw_grip(painter: QPainter, grip: QPointF, accent: QColor | None) -> None:
     painter.drawPath(chevrons)
 
 
+def draw_twin(painter: QPainter, point: QPointF) -> None:
+    """Mark what the mouse points at, in the other pane: a cross that leaves the pixel in its middle free."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    arms = [
+        QLineF(point + direction * TWIN_HOLE, point + direction * TWIN_RADIUS)
+        for direction in (QPointF(1, 0), QPointF(-1, 0), QPointF(0, 1), QPointF(0, -1))
+    ]
+    for color, width in ((QColor(0, 0, 0, 140), 3.0), (QColor(255, 255, 255), 1.25)):
+        painter.setPen(QPen(color, width))
+        painter.drawLines(arms)
+
+
 def draw_focus_ring(painter: QPainter, frame: QRectF, accent: QColor) -> None:
     """Draw the ring around the canvas, in the space that is kept free for it."""
     half = FRAME_WIDTH / 2
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-    painter.setPen(QPen(accent, FRAME_WIDTH, join=Qt.PenJoinStyle.MiterJoin))
+    painter.setPen(QPen(accent, FRAME_WIDTH, j=Qt.PenJoinStyle.MiterJoin))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawRect(frame.adjusted(half, half, -half, -half))
 
@@ -130,7 +146,7 @@ def draw_empty(painter: QPainter, canvas: QRectF, text: str, canvas_color: QColo
     ink = QColor(255, 255, 255, 150) if canvas_color.lightnessF() < 0.55 else QColor(0, 0, 0, 140)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(QPen(ink, 1.5, join=Qt.PenJoinStyle.RoundJoin, c=Qt.PenCapStyle.RoundCap))
+    painter.setPen(QPen(ink, 1.5, j=Qt.PenJoinStyle.RoundJoin, c=Qt.PenCapStyle.RoundCap))
     icon = QRectF(0, 0, 44, 34)
     icon.moveCenter(canvas.center() - QPointF(0, 18))
     painter.drawRoundedRect(icon, 4, 4)

@@ -1,8 +1,8 @@
 """Where a picture lies in the comparison view: fit, zoom and pan as plain numbers, without a widget.
 
-Lengths are *device pixels* (dots of the screen) and *picture pixels*. A camera looks at a point of the picture, given as a
-fraction of its width and height, so that it keeps its meaning when the picture is made again at another size. Pictures
-start at whole device pixels: at 100 % every picture pixel is exactly one device pixel.
+Lengths are *device pixels* (dots of the screen) and *picture pixels*. A camera looks at a point of the picture, given
+as a fraction of its width and height, so that it keeps its meaning when the picture is made again at another size.
+Pictures start at whole device pixels: at 100 % every picture pixel is exactly one device pixel.
 """
 
 from __future__ import annotations

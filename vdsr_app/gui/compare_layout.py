@@ -59,6 +59,10 @@ class ViewLayout:
         """A logical point of the view, in device pixels of the canvas."""
         return point.x() * self.ratio - self.canvas.x, point.y() * self.ratio - self.canvas.y
 
+    def to_logical(self, x: float, y: float) -> QPointF:
+        """A point of the canvas, in logical pixels of the view."""
+        return QPointF((x + self.canvas.x) / self.ratio, (y + self.canvas.y) / self.ratio)
+
     def to_logical_x(self, x: float) -> float:
         """A column of the canvas, in logical pixels of the view."""
         return (x + self.canvas.x) / self.ratio

@@ -38,11 +38,6 @@ class ViewMouse:
         self._last = QPointF()
         self._grab_offset = 0.0
 
-    @property
-    def drags_split(self) -> bool:
-        """Whether the wipe's handle is being dragged."""
-        return self._drag is _Drag.SPLIT
-
     def press(self, event: QMouseEvent) -> bool:
         """Begin a drag; False where the button means nothing here."""
         if self._drag is not None:
@@ -53,8 +48,8 @@ class ViewMouse:
         self._drag, self._button = drag, event.button()
         self._start = self._last = event.position()
         if drag is _Drag.SPLIT:
-            self._grab_offset = self._view.handle_x() - event.position().x()
-            self._view.update()
+            self._grab_offset = (self._view.handle_x() or 0.0) - event.position().x()
+            self._view.set_grip_shown(False)
         self.show_cursor(event.position())
         return True
 
@@ -84,9 +79,9 @@ class ViewMouse:
 
     def cancel(self) -> None:
         """Forget a drag, wherever the mouse is."""
-        was_split, self._drag = self.drags_split, None
-        if was_split:
-            self._view.update()
+        if self._drag is _Drag.SPLIT:
+            self._view.set_grip_shown(True)
+        self._drag = None
 
     def double_click(self, event: QMouseEvent) -> bool:
         """On the handle: split in the middle; on the picture: fit or 100 %."""

@@ -18,7 +18,7 @@ from vdsr_app.gui.qimage import wrap_rgba
 
 _Format = QImage.Format
 
-CHECKER_COLORS = QColor(0xB8, 0xB8, 0xB8), QColor(0x94, 0x94, 0x94)
+CHECKER_COLORS = QColor(0xB2, 0xB2, 0xB2), QColor(0x9A, 0x9A, 0x9A)
 """Neutral grays, both away from black and white, so that white and black edges show on either."""
 
 
@@ -45,8 +45,8 @@ class LayerPainter:
     def _draw_smooth(self, painter: QPainter, op: DrawOp, pyramid: MipPyramid) -> None:
         """Blend in a buffer whose red and blue are swapped, for there Qt is three times as fast.
 
-        Qt has quick bilinear code for blue-green-red-alpha memory only. Blending treats all colours alike, so source and
-        buffer are both *called* BGRA, and just the finished buffer goes to the screen under its true name.
+        Qt has quick bilinear code for blue-green-red-alpha memory only. Blending treats all colours alike, so source
+        and buffer are both *called* BGRA, and just the finished buffer goes to the screen under its true name.
         """
         called = _Format.Format_ARGB32_Premultiplied if pyramid.has_alpha else _Format.Format_RGB32
         level = self._level(pyramid, op.level, _Format.Format_ARGB32 if _is_straight(pyramid, op.level) else called)
@@ -105,9 +105,7 @@ def _target(op: DrawOp) -> QRectF:
     """Where `op.source` lands, in device pixels from the corner of `op.clip`."""
     x, y = op.origin[0] - op.clip.x, op.origin[1] - op.clip.y
     across, down = op.step
-    return QRectF(
-        x + op.source.x * across, y + op.source.y * down, op.source.width * across, op.source.height * down
-    )
+    return QRectF(x + op.source.x * across, y + op.source.y * down, op.source.width * across, op.source.height * down)
 
 
 def _enlarged(level: Rgba, op: DrawOp) -> Rgba:
@@ -117,7 +115,8 @@ def _enlarged(level: Rgba, op: DrawOp) -> Rgba:
     words = level.view(np.uint32)[:, :, 0]  # a pixel is one word: (H, W)
     used = words[rows[0] : rows[-1] + 1].take(columns, axis=1)
     squares = used.take(rows - rows[0], axis=0)
-    return squares.view(np.uint8).reshape(op.clip.height, op.clip.width, 4)
+    enlarged: Rgba = squares.view(np.uint8).reshape(op.clip.height, op.clip.width, 4)
+    return enlarged
 
 
 def _rect(box: Box) -> QRect:

@@ -105,11 +105,12 @@ def nearest_indices(start: int, stop: int, origin: int, step: float, length: int
     It depends only on the distance from `origin`, so any two repaints agree on every pixel.
     """
     centres = np.arange(start, stop) + (0.5 - origin)
-    return np.clip(np.floor(centres / step), 0, length - 1).astype(np.intp)
+    indices: npt.NDArray[np.intp] = np.floor(centres / step).astype(np.intp)
+    return np.clip(indices, 0, length - 1)
 
 
 def _reduced(length: int, level: int) -> int:
-    return -(-length // 2**level)
+    return -(-length >> level)
 
 
 def _sampling(step: tuple[float, float], smooth_enlarged: bool) -> Sampling:

@@ -182,6 +182,15 @@ class CompareScene:
         left, right = (_color_at(layer, pixel, placement.picture) for layer in (self.left, self.right))
         return CursorReading(*pixel, left, right)
 
+    def twin_of(self, x: float, y: float) -> tuple[float, float] | None:
+        """The point of the other pane that shows the same place, or None beside the picture or without such a pane."""
+        if self.mode is not CompareMode.SIDE or self.left is None or self.right is None:
+            return None
+        if self.reading_at(x, y) is None:
+            return None
+        near, far = self.panes if self._pane_at(x) == self.panes[0] else reversed(self.panes)
+        return x - near.x + far.x, y
+
     def boxes_of(self, rect: Rect) -> Iterator[Box]:
         """Device pixels of the canvas that may change with the picture pixels `rect`; one box for each pane."""
         placement = self.placement

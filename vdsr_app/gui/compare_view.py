@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QPointF, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRect, Qt
 from PySide6.QtGui import (
     QColor,
     QEnterEvent,
@@ -11,28 +11,19 @@ from PySide6.QtGui import (
     QKeyEvent,
     QMouseEvent,
     QNativeGestureEvent,
-    QPainter,
-    QPaintEvent,
-    QResizeEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from vdsr_app.gui.compare_canvas import Look, ViewPainter, captions_for, default_canvas_color, grip_center
 from vdsr_app.gui.compare_chrome import GRIP_RADIUS
 from vdsr_app.gui.compare_geometry import Rect
 from vdsr_app.gui.compare_keys import ViewKeys
-from vdsr_app.gui.compare_layout import BAR_HEIGHT, ViewLayout
 from vdsr_app.gui.compare_mouse import ViewMouse
-from vdsr_app.gui.compare_plan import Side
-from vdsr_app.gui.compare_scene import CompareMode, CompareScene, CursorReading, Layer
+from vdsr_app.gui.compare_scene import CompareMode, CursorReading, Layer
+from vdsr_app.gui.compare_surface import CompareSurface
 
 __all__ = ["CompareMode", "CompareView", "CursorReading", "Layer"]
 
-_GRAB_WIDTH = 10
-"""Logical pixels on each side of the wipe's line that still are the handle."""
-_GAP_WIDTH = 4
-"""Logical pixels between two panes."""
 _KEYBOARD_FOCUS = (
     Qt.FocusReason.TabFocusReason,
     Qt.FocusReason.BacktabFocusReason,
@@ -40,48 +31,19 @@ _KEYBOARD_FOCUS = (
 )
 
 
-class CompareView(QWidget):
+class CompareView(CompareSurface):
     """Compares two layers at exact device pixels.
 
     Zoom is told in percent of picture pixels to *device* pixels: at 100 % one is one, on any screen. Zoom, centre and
     split outlive a change of the layers; call `zoom_to_fit` when another picture is opened. The left layer is at the
-    left in every language.
-
-    Signals:
-        mode_changed: the new CompareMode.
-        zoom_changed: percent (float).
-        split_changed: place of the wipe, 0 to 1 of the part of the picture that shows.
-        cursor_moved: CursorReading, or None beside the picture. Also comes when the picture moves under a resting mouse.
-        visible_region_changed: Rect (x, y, width, height) in picture pixels, or None without layers.
-        smooth_changed: whether enlarged pixels are blended (bool).
-        drag_out_requested: the right layer is being dragged out; begin a QDrag with it.
+    left in every language. Keys: see `compare_keys`; they may also be actions of a menu.
     """
-
-    mode_changed = Signal(object)
-    zoom_changed = Signal(float)
-    split_changed = Signal(float)
-    cursor_moved = Signal(object)
-    visible_region_changed = Signal(object)
-    smooth_changed = Signal(bool)
-    drag_out_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._scene = CompareScene()
-        self._painter = ViewPainter()
-        self._layout = ViewLayout(1, 1, 1.0)
-        self._canvas_color: QColor | None = None
-        self._drop_hint: str | None = None
-        self._hover: QPointF | None = None
-        self._reading: CursorReading | None = None
-        self._shows_focus = False
         self._keys = ViewKeys(self)
         self._mouse = ViewMouse(self)
-        self._told = self._state()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMouseTracking(True)
-        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self._describe()
 
     # What is compared.
 
@@ -146,6 +108,15 @@ class CompareView(QWidget):
             self.update(QRect(int(left) - reach, 0, int(right - left) + 2 * reach + 2, self.height()))
             self.update(self._layout.bar.toRect())
         self._announce()
+
+    def set_split_at(self, x: float) -> None:
+        """Move the wipe's line to a logical column of the view."""
+        self.set_split(self._scene.split_at(self._layout.on_canvas(QPointF(x, 0))[0]))
+
+    def set_grip_shown(self, shown: bool) -> None:
+        """Show the wipe's grip, or leave the pixels under it free, as while it is dragged."""
+        self._hides_grip = not shown
+        self.update()
 
     @property
     def left_held(self) -> bool:
@@ -261,3 +232,88 @@ class CompareView(QWidget):
         width, height = self._scene.pane_size
         self._scene.pan(across * width, down * height)
         self._show()
+
+    # Events.
+
+    def event(self, event: QEvent) -> bool:
+        """Claim Space and arrows from menu actions, follow pinches, and explain the draggable label."""
+        match event:
+            case QKeyEvent() if event.type() == QEvent.Type.ShortcutOverride and self._keys.claims(event):
+                event.accept()
+                return True
+            case QNativeGestureEvent() if self._mouse.gesture(event):
+                return True
+            case QHelpEvent() if event.type() == QEvent.Type.ToolTip and self.is_on_result_caption(
+                QPointF(event.pos())
+            ):
+                QToolTip.showText(event.globalPos(), self.tr("Drag this label to copy the result elsewhere"), self)
+                return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """See `compare_keys`."""
+        if not self._keys.press(event):
+            super().keyPressEvent(event)
+        elif not self._shows_focus:
+            self._shows_focus = True
+            self.update()
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """End what a held key began."""
+        if not self._keys.release(event):
+            super().keyReleaseEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Show the focus where the keyboard brought it."""
+        self._shows_focus = self._shows_focus or event.reason() in _KEYBOARD_FOCUS
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """End what a held key began: its release will go elsewhere."""
+        if event.reason() not in (Qt.FocusReason.ActiveWindowFocusReason, Qt.FocusReason.PopupFocusReason):
+            self._shows_focus = False
+        self.set_left_held(False)
+        self.update()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Take hold of the handle, the picture or the result."""
+        self._shows_focus = False
+        if not self._mouse.press(event):
+            super().mousePressEvent(event)
+        self.update()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Carry a drag on, and read the colours under the mouse."""
+        self._hover = event.position()
+        self._mouse.move(event.position())
+        self._read_cursor()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """End a drag."""
+        if not self._mouse.release(event):
+            super().mouseReleaseEvent(event)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """See `ViewMouse.double_click`."""
+        if not self._mouse.double_click(event):
+            super().mouseDoubleClickEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Zoom at the cursor."""
+        self._hover = event.position()
+        self._mouse.wheel(event)
+        event.accept()
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """Begin to read colours."""
+        self._hover = event.position()
+        self._mouse.show_cursor(event.position())
+        self._read_cursor()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Read no colours any longer."""
+        self._hover = None
+        self._read_cursor()
+
+    def _anchor(self, anchor: QPointF | None) -> tuple[float, float] | None:
+        return None if anchor is None else self._layout.on_canvas(anchor)

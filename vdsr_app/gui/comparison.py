@@ -124,6 +124,12 @@ class Comparison(QObject):
         self._go_on()
         self.changed.emit()
 
+    def set_visible(self, rect: Rect | None) -> None:
+        """Tell which region is on the screen now, so that running layers do it first."""
+        for job, spec in self._jobs.items():
+            if spec.kind is LayerKind.MODEL:
+                self._service.set_visible(job, rect)
+
     def result(self, spec: LayerSpec) -> LayerResult | None:
         """The finished layer, if it is finished."""
         return self._results.get(spec)

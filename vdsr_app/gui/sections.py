@@ -115,10 +115,10 @@ def plain_tooltip(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;") if Qt.mightBeRichText(text) else text
 
 
-def line() -> QWidget:
-    """A thin separator."""
+def upright_line() -> QWidget:
+    """A thin separator between two panes."""
     separator = QWidget()
-    separator.setFixedHeight(1)
+    separator.setFixedWidth(1)
     separator.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
     set_role(separator, "line")
     return separator

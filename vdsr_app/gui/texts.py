@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QLocale
 
 from vdsr_app.core.job import TargetSize
+from vdsr_app.errors import VdsrError
 from vdsr_app.workers.messages import ErrorReport, JobProgress
 
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -107,6 +108,11 @@ def score_text(psnr_db: float, ssim: float) -> str:
     """PSNR and SSIM side by side: "33.66 dB 0.9300"."""
     psnr = "∞" if psnr_db == float("inf") else number(psnr_db, 2)
     return f"{psnr} dB {number(ssim, 4)}"
+
+
+def report_of(error: VdsrError) -> ErrorReport:
+    """An error that was met in the window's own thread, as a report."""
+    return ErrorReport(error.what, error.path or "", error.hint, str(error))
 
 
 def report_text(report: ErrorReport) -> str:

@@ -151,7 +151,7 @@ class JobRunner(QObject):
         self.progressed.emit(job.id, progress)
 
     def _send_tile(self, job: LaneJob, block: TileBlock) -> None:
-        job.token.raise_if_cancelled()
+        job.token.raise_if_cancelled()  # also where there is room: a cancelled job has nothing more to show
         while not self._room.acquire(timeout=_TILE_WAIT_S):
             job.token.raise_if_cancelled()
         self.tile_done.emit(job.id, block)

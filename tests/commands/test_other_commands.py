@@ -1,0 +1,140 @@
+"""`vdsr evaluate`, `train`, `info`, `--help`, and what the program imports."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vdsr_app
+from vdsr_app import paths
+from vdsr_app.cli import COMMANDS
+
+ROOT = Path(vdsr_app.__file__).parent.parent
+
+
+def test_evaluate_prints_the_contract(run, tiny, photo) -> None:
+    status, said, _ = run("evaluate", "--data", photo.parent, "--scales", 2, 1.5, "--model", tiny, "--json")
+    assert status == 0
+    result = json.loads(said)
+    assert result["model"] == tiny
+    assert list(result["scales"]) == ["2", "1.5"]
+    for row in result["scales"].values():
+        for who in ("bicubic", "model"):
+            assert 10 < row[who]["psnr_db"] < 60
+            assert 0 < row[who]["ssim"] <= 1
+        assert [each["name"] for each in row["pictures"]] == ["photo"]
+        assert row["pictures"][0]["bicubic"] == row["bicubic"]
+
+
+def test_evaluate_agrees_with_the_definition(run, tiny, photo) -> None:
+    _, said, _ = run("evaluate", "--data", photo, "--scales", 2, "--model", tiny, "--json")
+    rgb = np.asarray(Image.open(photo)).astype(float)
+    luma = np.floor(rgb @ np.array([65.481, 128.553, 24.966]) / 255 + 16.5)
+    from vdsr_app.core.resize import resize
+
+    up = np.rint(resize(resize(luma, 14, 20, dtype=np.float64), 28, 40, dtype=np.float64))
+    error = np.mean((luma - up)[2:-2, 2:-2] ** 2)
+    assert json.loads(said)["scales"]["2"]["bicubic"]["psnr_db"] == pytest.approx(
+        10 * math.log10(255**2 / error), abs=1e-3
+    )
+
+
+def test_evaluate_shows_a_table_and_names_what_is_too_small(run, tiny, photo) -> None:
+    Image.new("RGB", (9, 9)).save(photo.parent / "dot.png")
+    status, said, complaint = run("evaluate", "--data", photo.parent, "--scales", 2, "--model", tiny)
+    assert status == 1
+    assert "mean" in said
+    assert "photo" in said
+    assert "dot.png" in complaint
+
+
+def test_train_from_the_command_line_to_a_usable_model(run, tmp_path: Path, photo) -> None:
+    folder = tmp_path / "training"
+    folder.mkdir()
+    for i in range(4):
+        noise = np.random.default_rng(i).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((72, 64), Image.Resampling.BILINEAR).save(folder / f"{i}.png")
+    (tmp_path / "run.toml").write_text("width = 6\nholdout = 1\npatch_px = 16\nbatch = 2\nshrunk_copies = []\n")
+    out = tmp_path / "run"
+    options = ("--config", tmp_path / "run.toml", "--depth", 3, "--threads", 1, "--device", "cpu")
+    status, said, _ = run("train", "--data", folder, "--out", out, "--steps", 4, *options, "--json")
+    assert status == 0
+    events = [json.loads(line)["event"] for line in said.splitlines()]
+    assert events[0] == "Started"
+    assert events[-1] == "Finished"
+    assert "Validated" in events
+    weights = out / "vdsr.safetensors"
+    assert run("upscale", photo, "-o", tmp_path / "x.png", "--model", weights)[0] == 0
+    status, said, _ = run("train", "--resume", out, "--steps", 6)
+    assert status == 0
+    assert "finished at step 6" in said
+    assert run("train", "--resume", out, "--depth", 9)[0] == 2
+
+
+def test_info(run, tiny) -> None:
+    status, said, _ = run("info", "--json")
+    assert status == 0
+    facts = json.loads(said)
+    assert facts["version"] == vdsr_app.__version__
+    assert "cpu" in [device["name"] for device in facts["devices"]]
+    assert tiny in [model["name"] for model in facts["models"]]
+    assert ".heic" in facts["reads"]
+    assert set(facts["writes"]) == {"png", "jpeg", "webp", "tiff", "avif"}
+    status, said, _ = run("info")
+    assert status == 0
+    assert str(paths.user_models_dir()) in said
+
+
+def test_help_names_every_command(run) -> None:
+    status, said, _ = run("--help")
+    assert status == 0
+    for name in COMMANDS:
+        assert f"\n    {name}" in said
+        assert run(name, "--help")[0] == 0
+
+
+def test_the_command_line_needs_no_qt_and_help_no_torch() -> None:
+    program = (
+        "import sys; from vdsr_app.cli import main; main(sys.argv[1:]);"
+        "print([m for m in ('PySide6', 'torch') if m in sys.modules])"
+    )
+    for arguments, loaded in ((["--help"], "[]"), (["info"], "['torch']")):
+        result = subprocess.run(
+            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, cwd=ROOT, check=True
+        )
+        assert result.stdout.splitlines()[-1] == loaded
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_an_interrupt_ends_with_130_and_no_half_file(tiny, tmp_path: Path) -> None:
+    Image.effect_noise((900, 900), 60).save(tmp_path / "large.png")
+    out = tmp_path / "x.png"
+    command = [sys.executable, "-m", "vdsr_app", "upscale", str(tmp_path / "large.png"), "--scale", "8"]
+    process = subprocess.Popen(
+        [*command, "-o", str(out), "--model", tiny, "--tile", "64"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stderr is not None
+    # The note about the conversion is not sent here, so wait until the network is at work: torch is mapped by then.
+    maps = Path(f"/proc/{process.pid}/maps")
+    while maps.exists() and process.poll() is None and "libtorch_cpu" not in maps.read_text():
+        pass
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=120)
+    assert process.returncode == 130, complaint
+    assert "Stopped" in complaint
+    assert "Traceback" not in complaint
+    assert [path.name for path in tmp_path.iterdir() if "x.png" in path.name or ".vdsr" in path.name] == []

@@ -1,0 +1,199 @@
+"""`vdsr upscale` as a person or a program calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vdsr_app.core.resize import resize
+
+KEYS = {
+    "input",
+    "output",
+    "state",
+    "width",
+    "height",
+    "scale",
+    "model",
+    "device",
+    "precision",
+    "seconds",
+    "error",
+}
+
+
+def test_one_picture_by_scale(run, tiny, photo, tmp_path: Path) -> None:
+    out = tmp_path / "big.png"
+    status, said, _ = run("upscale", photo, "--scale", 3, "-o", out, "--model", tiny)
+    assert status == 0
+    assert "120 x 84 px" in said
+    with Image.open(out) as result:
+        assert result.size == (120, 84)
+        pixels = np.asarray(result).astype(float)
+    with Image.open(photo) as source:
+        bicubic = np.clip(resize(np.asarray(source), 84, 120), 0, 255)
+    difference = np.abs(pixels - bicubic)
+    assert difference.mean() < 12, "the result is another picture"
+    assert difference.max() > 1, "the network added nothing"
+
+
+def test_json_is_one_object_a_picture(run, tiny, photo, tmp_path: Path) -> None:
+    status, said, _ = run("upscale", photo, "--width", 100, "-o", tmp_path / "w.jpg", "--model", tiny, "--json")
+    assert status == 0
+    (line,) = [json.loads(text) for text in said.splitlines()]
+    assert line.keys() == KEYS
+    assert line["state"] == "done"
+    assert (line["width"], line["height"], line["scale"]) == (100, 70, 2.5)
+    assert line["model"] == tiny
+    assert line["error"] is None
+    assert set(line["seconds"]) == {"read", "network", "write", "total"}
+    assert line["seconds"]["total"] > 0
+    assert line["device"] == "cpu"
+    assert line["precision"] in ("fp32", "bf16")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "size"),
+    [
+        ("--height", 56, (80, 56)),
+        ("--long-side", 60, (60, 42)),
+        ("--short-side", 56, (80, 56)),
+        ("--megapixels", 0.01008, (120, 84)),
+        ("--scale", 1.0, (40, 28)),
+        ("--scale", 2.55, (102, 71)),
+        ("--scale", 8, (320, 224)),
+    ],
+)
+def test_every_way_to_say_the_size(run, tiny, photo, tmp_path: Path, option: str, value: float, size) -> None:
+    status, _, said = run("upscale", photo, option, value, "-o", tmp_path / "x.png", "--model", tiny)
+    assert (status, said) == (0, "")
+    with Image.open(tmp_path / "x.png") as result:
+        assert result.size == size
+
+
+def test_a_bad_file_does_not_stop_the_others(run, tiny, photo, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"<html>not a picture</html>")
+    other = shutil.copy(photo, tmp_path / "other.png")
+    missing = tmp_path / "missing.png"
+    out = tmp_path / "out"
+    status, said, complaint = run("upscale", bad, photo, missing, other, "-o", out, "--model", tiny, "--json")
+    assert status == 1
+    lines = [json.loads(text) for text in said.splitlines()]
+    assert [line["state"] for line in lines] == ["failed", "done", "failed", "done"]
+    assert "bad.jpg" in lines[0]["error"]
+    assert all(line.keys() == KEYS for line in lines)
+    assert complaint.count("error: ") == 2
+    assert sorted(path.name for path in out.iterdir()) == ["other_tiny_x2.png", "photo_tiny_x2.png"]
+
+
+def test_a_folder_gives_a_folder(run, tiny, photo, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.png", "b.PNG", ".hidden.png", "._a.png"):
+        shutil.copy(photo, folder / name)
+    (folder / "notes.txt").write_text("no picture")
+    status, said, _ = run("upscale", folder, "-o", tmp_path / "out", "--model", tiny, "--format", "webp")
+    assert status == 0
+    assert "2 of 2 pictures done" in said
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_tiny_x2.webp", "b_tiny_x2.webp"]
+
+
+def test_names_that_would_collide_are_kept_apart(run, tiny, photo, tmp_path: Path) -> None:
+    Image.open(photo).save(tmp_path / "photo.jpg")
+    status, _, _ = run("upscale", photo, tmp_path / "photo.jpg", "-o", tmp_path / "out", "--model", tiny)
+    assert status == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_without_output_the_result_lies_beside_its_source(run, tiny, photo) -> None:
+    before = photo.read_bytes()
+    assert run("upscale", photo, "--model", tiny)[0] == 0
+    assert photo.with_name("photo_tiny_x2.png").is_file()
+    assert photo.read_bytes() == before
+
+
+@pytest.mark.parametrize("through", ["same", "link", "hardlink"])
+def test_a_source_is_never_replaced(run, tiny, photo, tmp_path: Path, through: str) -> None:
+    before = photo.read_bytes()
+    output = photo if through == "same" else tmp_path / "link.png"
+    if through == "link":
+        output.symlink_to(photo)
+    if through == "hardlink":
+        os.link(photo, output)
+    status, _, said = run("upscale", photo, "-o", output, "--model", tiny)
+    assert status == 1
+    assert "replace its own source" in said
+    assert photo.read_bytes() == before
+
+
+def test_existing_results_are_skipped_on_request(run, tiny, photo, tmp_path: Path) -> None:
+    out = tmp_path / "x.png"
+    out.write_bytes(b"earlier")
+    arguments = ("upscale", photo, "-o", out, "--model", tiny, "--json")
+    status, said, _ = run(*arguments, "--existing", "skip")
+    assert (status, json.loads(said)["state"]) == (0, "skipped")
+    assert out.read_bytes() == b"earlier"
+    assert run(*arguments)[0] == 0
+    assert out.read_bytes() != b"earlier"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("upscale",),
+        ("upscale", "IN", "--scale", "9"),
+        ("upscale", "IN", "--scale", "0.5"),
+        ("upscale", "IN", "--scale", "nan"),
+        ("upscale", "IN", "--scale", "two"),
+        ("upscale", "IN", "--scale", "2", "--width", "100"),
+        ("upscale", "IN", "-o", "OUT/x.xyz"),
+        ("upscale", "IN", "--quality", "0"),
+        ("upscale", "IN", "--tile", "0"),
+        ("upscale", "IN", "--format", "bmp"),
+        ("upscale", "IN", "IN", "-o", "IN"),
+        ("upskale", "IN"),
+        ("evaluate",),
+        ("evaluate", "--data", "DIR", "--scales", "1"),
+        ("train", "--out", "OUT/run"),
+    ],
+)
+def test_wrong_usage_is_status_2_with_one_clear_line(run, tiny, photo, tmp_path: Path, arguments) -> None:
+    names = {"IN": str(photo), "OUT": str(tmp_path / "o"), "DIR": str(tmp_path)}
+    filled = [names.get(a, a.replace("OUT", names["OUT"])) for a in arguments]
+    model = ["--model", tiny] if arguments[0] in ("upscale", "evaluate") else []
+    status, said, complaint = run(*filled, *model)
+    assert status == 2
+    assert said == ""
+    assert "error:" in complaint
+    assert not (tmp_path / "o" / "x.xyz").exists()
+
+
+def test_an_unknown_model_is_named(run, photo, tmp_path: Path) -> None:
+    status, said, complaint = run("upscale", photo, "-o", tmp_path / "x.png", "--model", "nothing", "--json")
+    assert status == 1
+    assert "nothing" in json.loads(said)["error"]
+    assert "nothing" in complaint
+
+
+def test_markup_and_line_ends_in_names_are_shown_literally(run, tiny, photo, tmp_path: Path) -> None:
+    odd = tmp_path / "<b>x</b>\n\x1b[31m.png"
+    shutil.copy(photo, odd)
+    status, said, _ = run("upscale", odd, "-o", tmp_path / "x.png", "--model", tiny)
+    assert status == 0
+    assert "<b>x</b>" in said
+    assert "\x1b" not in said
+    assert len(said.splitlines()) == 1
+
+
+def test_tile_size_and_precision_change_nothing_visible(run, tiny, photo, tmp_path: Path) -> None:
+    for name, extra in (("a", ("--precision", "fp32")), ("b", ("--precision", "fp32", "--tile", 16))):
+        assert run("upscale", photo, "-o", tmp_path / f"{name}.png", "--model", tiny, *extra)[0] == 0
+    first, second = (np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in "ab")
+    assert np.abs(first - second).max() <= 1

@@ -1,0 +1,147 @@
+"""Which device and precision are chosen, and what is said where that is impossible."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import pytest
+import torch
+
+from vdsr_app.core import device
+from vdsr_app.core.device import Precision, choose_device, choose_precision, device_name, usable_cores
+from vdsr_app.errors import DeviceError, UsageError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_auto_is_the_cpu_where_there_is_no_gpu() -> None:
+    assert choose_device() == CPU
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_auto_prefers_cuda_and_takes_the_current_one() -> None:
+    assert choose_device("auto") == torch.device("cuda", 1)
+
+
+def test_auto_takes_apples_gpu_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("auto") == torch.device("mps")
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [("cpu", "cpu"), ("mps", "mps"), ("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1")],
+)
+def test_a_wish_is_granted(wish: str, expected: str) -> None:
+    assert choose_device(wish) == torch.device(expected)
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("wish", ["cuda", "cuda:0", "mps"])
+def test_an_absent_device_is_named_with_a_way_out(wish: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        choose_device(wish)
+    assert "auto" in caught.value.hint
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_gpu_beyond_the_last_is_absent() -> None:
+    with pytest.raises(DeviceError, match=r"no CUDA GPU 2 \(2 found\)"):
+        choose_device("cuda:2")
+
+
+@pytest.mark.parametrize("wish", ["", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:1000000", "meta", "cpu:0", "cuda:0\n"])
+def test_a_word_that_is_no_device_is_refused(wish: str) -> None:
+    with pytest.raises(UsageError):
+        choose_device(wish)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx512_bf16": True}, Precision.BF16),
+        ({"amx_bf16": True}, Precision.BF16),
+        ({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, Precision.FP32),
+        ({}, Precision.FP32),
+    ],
+)
+def test_a_cpu_works_in_bf16_only_where_it_has_it_in_hardware(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: Precision
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert choose_precision(CPU) is expected
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"),
+    [
+        ((6, 1), Precision.FP32),
+        ((7, 0), Precision.FP16),
+        ((7, 5), Precision.FP16),
+        ((8, 0), Precision.BF16),
+        ((9, 0), Precision.BF16),
+    ],
+)
+def test_a_cuda_gpu_works_in_what_its_matrix_units_know(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: Precision
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert choose_precision(torch.device("cuda", 0)) is expected
+
+
+def test_precision_by_name() -> None:
+    assert choose_precision(CPU, "fp32") is Precision.FP32
+    assert choose_precision(CPU, "bf16") is Precision.BF16
+    assert choose_precision(torch.device("mps"), "auto") is Precision.FP16
+    assert choose_precision(torch.device("mps"), "fp16").dtype is torch.float16
+    for wish in ("fp16", "int8", "", "BF16"):
+        with pytest.raises(UsageError):
+            choose_precision(CPU, wish)
+
+
+def test_the_cpu_has_a_name_without_trade_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device_name(CPU)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "Intel(R) Core(TM) i7-8700 CPU @ 3.20GHz"})
+    assert device_name(CPU) == "Intel Core i7-8700"
+    assert device_name(torch.device("mps")) == "Intel Core i7-8700 GPU"
+
+
+def test_a_processor_that_pytorch_does_not_know_has_a_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> dict[str, object]:
+        raise RuntimeError
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", fail)
+    monkeypatch.setattr(platform, "processor", lambda: "")
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    assert device_name(CPU) == "riscv64"
+    assert choose_precision(CPU) is Precision.FP32
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"), [("150000 100000", 2), ("50000 100000", 1), ("max 100000", 6), ("?", 6)]
+)
+def test_a_containers_limit_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quota: str, expected: int) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    monkeypatch.setattr(device, "_CGROUP_QUOTA", tmp_path / "cpu.max")
+    assert usable_cores() == 6
+    (tmp_path / "cpu.max").write_text(quota + "\n")
+    assert usable_cores() == expected

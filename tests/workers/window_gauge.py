@@ -1,0 +1,160 @@
+"""Child process of test_responsiveness: how long the window's thread is kept from running while a scenario runs.
+
+A 10 ms timer in the main thread notes the longest time between two of its ticks. From each gap is taken what is not
+ours: the time that the main thread and the lanes' threads were ready to run but the machine ran something else (Linux
+tells that for each thread). What is left is time in which the main thread could not run *because of this process*: its
+own work, or waiting for the interpreter lock.
+
+Usage: window_gauge.py SCENARIO MODEL_FILE. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtWidgets import QApplication
+
+from vdsr_app.core.job import Target, UpscaleSettings
+from vdsr_app.core.picture import Picture, Pixels
+from vdsr_app.workers.messages import LayerJob, LayerKind, LayerSpec
+from vdsr_app.workers.upscale import UpscaleService
+
+TICK_MS = 10
+LANES = ("pictures", "network")
+HELD_MS = 300
+
+
+class Gauge(QObject):
+    """Ticks in the main thread and keeps the worst gap."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.worst = {"charged_ms": 0.0, "gap_ms": 0.0, "at_ms": 0.0}
+        self.ticks = 0
+        self._start_s = time.perf_counter()
+        self._last_s = self._start_s
+        self._last_waited_s = waited_s()
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self._on_tick)
+        self._timer.start()
+
+    def _on_tick(self) -> None:
+        now_s, now_waited_s = time.perf_counter(), waited_s()
+        gap_ms = (now_s - self._last_s) * 1000
+        charged_ms = max(0.0, gap_ms - (now_waited_s - self._last_waited_s) * 1000)
+        self.ticks += 1
+        if charged_ms > self.worst["charged_ms"]:
+            at_ms = (self._last_s - self._start_s) * 1000
+            self.worst = {"charged_ms": charged_ms, "gap_ms": gap_ms, "at_ms": at_ms}
+        self._last_s, self._last_waited_s = now_s, now_waited_s
+
+
+def waited_s() -> float:
+    """Time so far in which the main thread and the lanes were ready but not running; 0 where it is not told."""
+    total_ns = 0
+    try:
+        for task in Path("/proc/self/task").iterdir():
+            if int(task.name) == os.getpid() or (task / "comm").read_text().strip() in LANES:
+                total_ns += int((task / "schedstat").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return total_ns / 1e9
+
+
+def noise(height: int, width: int) -> Pixels:
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+class Scenarios(QObject):
+    """What runs beside the ticking; each ends in `done`."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self._model = model
+        self._service = UpscaleService()
+        self._service.device_described.connect(self._on_device_described)
+        self._service.succeeded.connect(self._on_succeeded)
+        self._service.failed.connect(self._on_failed)
+        self._warming = False
+        self.outcome = "nothing came"
+
+    def preload(self) -> None:
+        self._warming = True
+        self._service.preload("cpu", "fp32", self._model)
+
+    def interpolate(self) -> None:
+        settings = UpscaleSettings(target=Target(value=2.0))
+        self._service.submit(LayerJob(Picture(noise(1500, 2000)), LayerSpec(LayerKind.BICUBIC), settings))
+
+    def import_in_the_window(self) -> None:
+        """What must not happen: the window itself imports torch."""
+        import torch
+
+        self.outcome = torch.__version__
+        self.done()
+
+    def hold_the_lock(self) -> None:
+        """What must not happen either: a worker that sits on the interpreter lock."""
+        threading.Thread(target=self._sit).start()
+        QTimer.singleShot(2 * HELD_MS, self.done)
+
+    def _sit(self) -> None:
+        # PyDLL keeps the lock during the call, CDLL would let go of it.
+        if sys.platform == "win32":
+            ctypes.PyDLL("kernel32").Sleep(HELD_MS)
+        else:
+            ctypes.PyDLL(None).usleep(HELD_MS * 1000)
+
+    def upscale(self) -> None:
+        settings = UpscaleSettings(target=Target(value=2.0), device="cpu", precision="fp32", tile_px=160)
+        self._service.submit(LayerJob(Picture(noise(120, 160)), LayerSpec(LayerKind.MODEL, self._model), settings))
+
+    def _on_device_described(self, text: str) -> None:
+        self.outcome = text
+        if self._warming:
+            self.done()
+
+    def _on_succeeded(self, job_id: int, result: Any) -> None:
+        self.outcome = f"{result.picture.width} x {result.picture.height}"
+        self.done()
+
+    def _on_failed(self, job_id: int, report: Any) -> None:
+        self.outcome = report.details
+        self.done()
+
+    def done(self) -> None:
+        QTimer.singleShot(5 * TICK_MS, QApplication.quit)
+
+    def close(self) -> bool:
+        return self._service.close(20_000)
+
+
+def main() -> None:
+    scenario, model = sys.argv[1:]
+    app = QApplication([])
+    scenarios = Scenarios(model)
+    gauge = Gauge()
+    QTimer.singleShot(10 * TICK_MS, getattr(scenarios, scenario))
+    QTimer.singleShot(60_000, app.quit)
+    began_s = time.perf_counter()
+    app.exec()
+    seconds = time.perf_counter() - began_s
+    report = {**gauge.worst, "ticks": gauge.ticks, "seconds": seconds, "outcome": scenarios.outcome}
+    report["closed"] = scenarios.close()
+    report["torch"] = "torch" in sys.modules
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+if __name__ == "__main__":
+    main()

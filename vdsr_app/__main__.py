@@ -1,0 +1,137 @@
+"""Where the program starts: chooses between the window and a command, sets up logging, imports the rest late."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import logging.handlers
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from vdsr_app import paths
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+LOG_NAME = "vdsr.log"
+LOG_MAX_BYTES, LOG_BACKUPS = 1_000_000, 3
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run VDSR Studio.
+
+    Args:
+        argv: arguments after the program's name, those of the process where None. A command or an option goes to
+            the command line; nothing, or pictures and folders, to the window; `--` makes pictures of all that follow.
+
+    Returns:
+        Exit status: 0 all went well, 1 something failed, 2 wrong usage.
+    """
+    multiprocessing.freeze_support()
+    configure_logging()
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or _is_path(arguments[0]) or arguments[0] == "--":
+        return _open_window(arguments)
+    # Only now: importing the commands takes longer than the window should wait.
+    from vdsr_app import cli
+
+    if arguments[0] in cli.COMMANDS or arguments[0].startswith("-"):
+        return cli.main(arguments)
+    if os.path.lexists(arguments[0]):
+        return _open_window(arguments)
+    return _refuse(
+        f"'{arguments[0]}' is neither a command nor a file.", _nearest(arguments[0], cli.COMMANDS), EXIT_USAGE
+    )
+
+
+def configure_logging() -> None:
+    """Log to a file that rotates, and warnings to the terminal. Where no file can be written, only the latter."""
+    # A full disk or a closed terminal is no reason to fill the other one with tracebacks of the log itself.
+    logging.raiseExceptions = False
+    handlers: list[logging.Handler] = []
+    if sys.stderr is not None:  # a windowed program on Windows has none
+        terminal = logging.StreamHandler()
+        terminal.setLevel(logging.WARNING)
+        terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        handlers.append(terminal)
+    try:
+        paths.log_dir().mkdir(parents=True, exist_ok=True)
+        file = logging.handlers.RotatingFileHandler(
+            paths.log_dir() / LOG_NAME,
+            maxBytes=LOG_MAX_BYTES,
+            backupCount=LOG_BACKUPS,
+            encoding="utf-8",
+            errors="backslashreplace",
+        )
+    except (OSError, RuntimeError):  # RuntimeError: there is no home folder
+        pass
+    else:
+        file.setFormatter(_HomelessFormatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
+        handlers.append(file)
+    logging.basicConfig(level=logging.INFO, handlers=handlers)
+    sys.excepthook = _log_crash
+
+
+class _HomelessFormatter(logging.Formatter):
+    """Writes `~` for the person's home folder, so that a log can be shown to others."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        home = os.path.expanduser("~")
+        return text.replace(home, "~") if len(home) > 1 else text
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    logger.critical("VDSR Studio met an error that it did not expect.", exc_info=(kind, error, trace))
+
+
+def _is_path(argument: str) -> bool:
+    """Whether this can be nothing but a path: no command has a dot or a separator in it."""
+    return not argument.startswith("-") and any(mark in argument for mark in (".", os.sep, os.altsep or os.sep))
+
+
+def _open_window(arguments: Sequence[str]) -> int:
+    files = arguments[1:] if arguments[:1] == ["--"] else arguments
+    options = [argument for argument in files if argument.startswith("-")] if files is arguments else []
+    if options:
+        return _refuse(
+            f"The window takes no options such as {options[0]}.",
+            f"To enlarge without a window: vdsr upscale {' '.join(arguments)}",
+            EXIT_USAGE,
+        )
+    # Standard library only, so neither check waits for Qt, which would end the process without a word of help.
+    from vdsr_app.qt_libraries import has_screen, missing_libraries
+
+    if not has_screen():
+        return _refuse(
+            "There is no screen to open a window on (neither DISPLAY nor WAYLAND_DISPLAY is set).",
+            "Without a window: vdsr upscale PICTURE, or vdsr --help.",
+            EXIT_FAILED,
+        )
+    missing = missing_libraries()
+    if missing is not None:
+        return _refuse(str(missing), "", EXIT_FAILED)
+    from vdsr_app.gui.app import run
+
+    return run([Path(file) for file in files])
+
+
+def _nearest(word: str, commands: Sequence[str]) -> str:
+    nearest = difflib.get_close_matches(word, commands, n=1)
+    return f"Did you mean: vdsr {nearest[0]}" if nearest else "vdsr --help lists the commands."
+
+
+def _refuse(what: str, hint: str, status: int) -> int:
+    if sys.stderr is not None:
+        sys.stderr.write(f"error: {what}\n" + (f"{hint}\n" if hint else ""))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""Editing an EXIF block in place.
+
+Makers' notes hold offsets that count from the start of the block and that nobody but the maker knows, so nothing in the
+block may move. Every edit here overwrites bytes where they are; removed values are zeroed, not cut out.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from enum import Enum
+
+from vdsr_app.core.image_io.tiff_directory import (
+    Directory,
+    DirectoryError,
+    DirectoryReader,
+    Entry,
+    reader_of_bytes,
+)
+
+PREFIX = b"Exif\0\0"
+"""Stands before the block in JPEG, and in some other files by mistake."""
+
+ORIENTATION = 0x0112
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
+EXIF_POINTER, GPS_POINTER, INTEROP_POINTER = 0x8769, 0x8825, 0xA005
+_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 0x0201, 0x0202
+
+
+class Section(Enum):
+    """The directories of an EXIF block."""
+
+    IMAGE = "image"
+    EXIF = "exif"
+    GPS = "gps"
+    INTEROP = "interop"
+
+
+_SIZE_TAGS = (
+    (Section.IMAGE, 0x0100, 0x0101),  # ImageWidth, ImageLength
+    (Section.EXIF, 0xA002, 0xA003),  # PixelXDimension, PixelYDimension
+    (Section.INTEROP, 0x1001, 0x1002),  # RelatedImageWidth, RelatedImageLength
+)
+
+_PRIVATE_IMAGE_TAGS = (
+    0x013B,  # Artist
+    0x013C,  # HostComputer
+    0x02BC,  # an XMP packet inside the block
+    0x83BB,  # IPTC record: by-line, city
+    0x8649,  # Photoshop resources: IPTC again, and a thumbnail
+    0x9C9D,  # XPAuthor
+    0xC62F,  # CameraSerialNumber
+    0xC634,  # DNGPrivateData, a maker's note by another name
+    0xC68B,  # OriginalRawFileName
+)
+_PRIVATE_EXIF_TAGS = (
+    0x927C,  # MakerNote: serial numbers, owner, shutter count
+    0xA420,  # ImageUniqueID
+    0xA430,  # CameraOwnerName
+    0xA431,  # BodySerialNumber
+    0xA435,  # LensSerialNumber
+    0xA437,  # Photographer
+    0xA438,  # ImageEditor
+)
+
+
+class ExifError(ValueError):
+    """The block is damaged."""
+
+
+class ExifBlock:
+    """One EXIF block and edits of it that leave everything else where it was."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = bytearray(data.removeprefix(PREFIX))
+        try:
+            self._reader: DirectoryReader = reader_of_bytes(self._data)
+            if self._reader.big:
+                raise ExifError("BigTIFF is no EXIF")
+            self._image = self._reader.directory(self._reader.first)
+        except (DirectoryError, struct.error) as exc:
+            raise ExifError(str(exc)) from exc
+
+    def to_bytes(self) -> bytes:
+        """The block as a TIFF stream, without the prefix that JPEG wants."""
+        return bytes(self._data)
+
+    def section(self, section: Section) -> Directory | None:
+        """The directory of that name, or None where it is absent or damaged."""
+        # Read anew each time: an edit may have moved entries.
+        try:
+            image = self._reader.directory(self._reader.first)
+            match section:
+                case Section.IMAGE:
+                    return image
+                case Section.EXIF:
+                    return self._follow(image, EXIF_POINTER)
+                case Section.GPS:
+                    return self._follow(image, GPS_POINTER)
+                case Section.INTEROP:
+                    exif = self._follow(image, EXIF_POINTER)
+                    return None if exif is None else self._follow(exif, INTEROP_POINTER)
+        except DirectoryError:
+            return None
+
+    @property
+    def reader(self) -> DirectoryReader:
+        """Reads values of this block."""
+        return self._reader
+
+    @property
+    def orientation(self) -> int:
+        """The orientation tag, 1 to 8; 1 where it is absent or nonsense. See also `has_orientation`."""
+        stored = self._reader.integer(self._image.entries.get(ORIENTATION))
+        return stored if stored is not None and 1 <= stored <= 8 else 1
+
+    @property
+    def has_orientation(self) -> bool:
+        """Whether there is an orientation tag at all."""
+        return ORIENTATION in self._image.entries
+
+    @property
+    def dpi(self) -> tuple[float, float] | None:
+        """Resolution in pixels an inch, or None."""
+        entries = self._image.entries
+        unit = self._reader.integer(entries.get(RESOLUTION_UNIT))
+        return dpi_from(
+            self._reader.fraction(entries.get(X_RESOLUTION)),
+            self._reader.fraction(entries.get(Y_RESOLUTION)),
+            2 if unit is None else unit,
+        )
+
+    def set_upright(self) -> None:
+        """Set the orientation tag, where there is one, to 1."""
+        self._set_number(Section.IMAGE, ORIENTATION, 1)
+
+    def set_size(self, width: int, height: int) -> None:
+        """Bring every tag that states the picture's size up to date; none is added."""
+        for section, width_tag, height_tag in _SIZE_TAGS:
+            self._set_number(section, width_tag, width)
+            self._set_number(section, height_tag, height)
+
+    def drop_thumbnail(self) -> None:
+        """Remove the thumbnail and the directory that describes it."""
+        image = self._reader.directory(self._reader.first)
+        if image.next_offset == 0:
+            return
+        thumbnail = self._directory_or_none(image.next_offset)
+        self._data[image.next_at : image.next_at + 4] = bytes(4)
+        if thumbnail is None or thumbnail.offset == image.offset:
+            return
+        start = self._reader.integer(thumbnail.entries.get(_THUMBNAIL_OFFSET))
+        length = self._reader.integer(thumbnail.entries.get(_THUMBNAIL_LENGTH))
+        self._zero(thumbnail.offset, thumbnail.next_at + 4)
+        if start is not None and length is not None and start > 8:
+            self._zero(start, start + length)
+            if start + length >= len(self._data) and start >= self._end_of_content():
+                del self._data[start:]
+
+    def drop_private(self) -> None:
+        """Remove place, serial numbers, names of people, makers' notes and the thumbnail."""
+        self.drop_thumbnail()
+        gps = self.section(Section.GPS)
+        if gps is not None:
+            for entry in gps.entries.values():
+                self._zero_value(entry)
+            self._zero(gps.offset, gps.next_at + 4)
+        self._remove(Section.IMAGE, (GPS_POINTER, *_PRIVATE_IMAGE_TAGS))
+        self._remove(Section.EXIF, _PRIVATE_EXIF_TAGS)
+
+    def _follow(self, parent: Directory, pointer: int) -> Directory | None:
+        offset = self._reader.integer(parent.entries.get(pointer))
+        return None if offset is None else self._directory_or_none(offset)
+
+    def _directory_or_none(self, offset: int) -> Directory | None:
+        try:
+            return self._reader.directory(offset)
+        except DirectoryError:
+            return None
+
+    def _set_number(self, section: Section, tag: int, number: int) -> None:
+        directory = self.section(section)
+        entry = None if directory is None else directory.entries.get(tag)
+        if entry is None:
+            return
+        # A value of one SHORT or LONG lies inside the entry, so it can be made a LONG where it must.
+        kind = 3 if entry.kind == 3 and number <= 0xFFFF else 4
+        packed = struct.pack(f"{self._reader.order}{'H' if kind == 3 else 'I'}", number).ljust(4, b"\0")
+        self._data[entry.position + 2 : entry.position + 12] = (
+            struct.pack(f"{self._reader.order}HI", kind, 1) + packed
+        )
+
+    def _remove(self, section: Section, tags: Iterable[int]) -> None:
+        for tag in tags:
+            directory = self.section(section)
+            if directory is None or tag not in directory.entries:
+                continue
+            entry = directory.entries[tag]
+            self._zero_value(entry)
+            # The entries behind it and the link to the next directory move up by one place.
+            end = directory.next_at + 4
+            self._data[entry.position : end] = self._data[entry.position + 12 : end] + bytes(12)
+            count = (directory.next_at - directory.offset - 2) // 12 - 1
+            struct.pack_into(f"{self._reader.order}H", self._data, directory.offset, count)
+
+    def _zero_value(self, entry: Entry) -> None:
+        if entry.size > 4:
+            self._zero(entry.value_at, entry.value_at + entry.size)
+
+    def _zero(self, start: int, end: int) -> None:
+        end = min(end, len(self._data))
+        if 8 <= start < end:
+            self._data[start:end] = bytes(end - start)
+
+    def _end_of_content(self) -> int:
+        """Offset behind the last byte that a directory or one of its values needs."""
+        end = 8
+        for section in Section:
+            directory = self.section(section)
+            if directory is not None:
+                ends = [entry.value_at + entry.size for entry in directory.entries.values()]
+                end = max(end, directory.next_at + 4, *ends)
+        return end
+
+
+def dpi_from(horizontal: float | None, vertical: float | None, unit: int) -> tuple[float, float] | None:
+    """Pixels an inch from the resolution fields of TIFF and EXIF.
+
+    Args:
+        horizontal: XResolution, or None.
+        vertical: YResolution, or None; then the same as `horizontal`.
+        unit: ResolutionUnit: 2 inch, 3 centimetre, anything else none.
+    """
+    factor = {2: 1.0, 3: 2.54}.get(unit)
+    if factor is None or horizontal is None:
+        return None
+    return plausible_dpi(horizontal * factor, (vertical or horizontal) * factor)
+
+
+def plausible_dpi(horizontal: float, vertical: float) -> tuple[float, float] | None:
+    """The pair rounded to hundredths, or None where it is no resolution at all."""
+    if not (0.01 <= horizontal <= 1e6 and 0.01 <= vertical <= 1e6):
+        return None
+    return round(horizontal, 2), round(vertical, 2)

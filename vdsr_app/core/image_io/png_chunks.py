@@ -1,0 +1,148 @@
+"""What libvips leaves out of PNG files: resolution, gamma, frame count; and adding metadata chunks (ISO/IEC 15948)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from vdsr_app.core.image_io.exif import plausible_dpi
+
+_SIGNATURE_BYTES = 8
+_MAX_SMALL_CHUNK = 1024
+_METRES_AN_INCH = 0.0254
+_XMP_KEYWORD = b"XML:com.adobe.xmp"
+
+MAX_DEFLATE_RATIO = 1032
+"""No deflate stream unpacks to more times its size (zlib technical notes)."""
+
+_SAMPLES_A_PIXEL = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+
+Chromaticities = tuple[float, float, float, float, float, float, float, float]
+"""x and y of white, red, green and blue."""
+
+
+@dataclass(slots=True)
+class PngInfo:
+    """Chunks before the pixels.
+
+    Attributes:
+        row_bytes: bytes of one unfiltered row.
+        height: rows.
+        dpi: from pHYs, or None.
+        frames: of an animated PNG, else 1.
+        is_srgb: there is an sRGB chunk.
+        gamma: file gamma from gAMA, about 0.45 for usual pictures, or None.
+        chromaticities: from cHRM, or None.
+        cicp: colour primaries, transfer, matrix and range from cICP, or None.
+    """
+
+    row_bytes: int = 0
+    height: int = 0
+    dpi: tuple[float, float] | None = None
+    frames: int = 1
+    is_srgb: bool = False
+    gamma: float | None = None
+    chromaticities: Chromaticities | None = None
+    cicp: tuple[int, int, int, int] | None = None
+
+    def claims_more_than(self, file_bytes: int) -> bool:
+        """Whether the pixels could not be in a file of that many bytes, however well it is compressed."""
+        return self.row_bytes * self.height > file_bytes * MAX_DEFLATE_RATIO
+
+
+def read_info(stream: BinaryIO) -> PngInfo:
+    """Read the chunks up to the pixels; what is malformed is skipped."""
+    info = PngInfo()
+    for kind, body in _small_chunks(stream):
+        match kind, len(body):
+            case b"IHDR", 13:
+                width, info.height, bits, colour = struct.unpack(">IIBB", body[:10])
+                info.row_bytes = (width * bits * _SAMPLES_A_PIXEL.get(colour, 1) + 7) // 8
+            case b"pHYs", 9:
+                info.dpi = _dpi(body)
+            case b"acTL", 8:
+                info.frames = max(1, struct.unpack(">I", body[:4])[0])
+            case b"sRGB", _:
+                info.is_srgb = True
+            case b"gAMA", 4:
+                info.gamma = struct.unpack(">I", body)[0] / 100_000
+            case b"cHRM", 32:
+                info.chromaticities = _chromaticities(body)
+            case b"cICP", 4:
+                info.cicp = (body[0], body[1], body[2], body[3])
+            case _:
+                pass
+    return info
+
+
+def add_chunks(
+    data: bytes, *, dpi: tuple[float, float] | None, exif: bytes | None, xmp: bytes | None
+) -> list[bytes | memoryview]:
+    """Put resolution and metadata into an encoded PNG.
+
+    Args:
+        data: a whole PNG file.
+        dpi: pixels an inch, or None for no statement.
+        exif: TIFF stream, or None.
+        xmp: packet, or None.
+
+    Returns:
+        Pieces of the new file, to be written one after the other.
+    """
+    view = memoryview(data)
+    extra = []
+    if dpi is not None:
+        metres = [round(value / _METRES_AN_INCH) for value in dpi]
+        extra.append(_chunk(b"pHYs", struct.pack(">IIB", *metres, 1)))
+    if exif is not None:
+        extra.append(_chunk(b"eXIf", exif))
+    if xmp is not None:
+        extra.append(_chunk(b"iTXt", _XMP_KEYWORD + b"\0\0\0\0\0" + xmp))
+    pieces: list[bytes | memoryview] = []
+    at = _SIGNATURE_BYTES + 25  # behind IHDR
+    pieces.append(view[:at])
+    pieces.extend(extra)
+    while at + 12 <= len(data):
+        size = int.from_bytes(view[at : at + 4], "big") + 12
+        kind = bytes(view[at + 4 : at + 8])
+        if kind == b"IDAT":
+            break
+        if kind != b"pHYs":  # libvips always states a resolution, also where there is none
+            pieces.append(view[at : at + size])
+        at += size
+    pieces.append(view[at:])
+    return pieces
+
+
+def _small_chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Chunks before the pixels; of large ones the body is skipped."""
+    stream.seek(_SIGNATURE_BYTES)
+    while len(head := stream.read(8)) == 8:
+        size, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if kind in (b"IDAT", b"IEND") or size > 0x7FFFFFFF:
+            return
+        if size > _MAX_SMALL_CHUNK:
+            stream.seek(size + 4, 1)
+            continue
+        body, checksum = stream.read(size), stream.read(4)
+        if zlib.crc32(body, zlib.crc32(kind)) == int.from_bytes(checksum, "big"):
+            yield kind, body
+
+
+def _dpi(body: bytes) -> tuple[float, float] | None:
+    horizontal, vertical, unit = struct.unpack(">IIB", body)
+    return plausible_dpi(horizontal * _METRES_AN_INCH, vertical * _METRES_AN_INCH) if unit == 1 else None
+
+
+def _chromaticities(body: bytes) -> Chromaticities:
+    white_x, white_y, red_x, red_y, green_x, green_y, blue_x, blue_y = (
+        value / 100_000 for value in struct.unpack(">8I", body)
+    )
+    return white_x, white_y, red_x, red_y, green_x, green_y, blue_x, blue_y
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))

@@ -1,0 +1,115 @@
+"""Arithmetic on samples: depth, orientation, transparency. In strips, so that memory and the other threads stay free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from vdsr_app.core.picture import Pixels
+
+_STRIP_SAMPLES = 1 << 21
+"""Samples worked on at a time."""
+
+
+def scale_depth(samples: Pixels, from_max: int, to: npt.DTypeLike) -> Pixels:
+    """Stretch samples of 0…`from_max` to the full range of another type, rounded to nearest.
+
+    Args:
+        samples: any shape, uint8 or uint16; values above `from_max` count as `from_max`.
+        from_max: value of full intensity, such as 1023.
+        to: uint8 or uint16.
+
+    Returns:
+        The same shape; the array itself where nothing has to be done.
+    """
+    target = np.dtype(to)
+    full = int(np.iinfo(target).max)
+    if from_max == full and samples.dtype == target:
+        return samples
+    levels = np.arange(int(np.iinfo(samples.dtype).max) + 1, dtype=np.int64).clip(max=from_max)
+    table = ((levels * full + from_max // 2) // from_max).astype(target)
+    return _by_strips(samples, target, lambda strip: table[strip])
+
+
+def to_8_bits(samples: Pixels) -> Pixels:
+    """Full-range uint16 to uint8, rounded to nearest; uint8 stays as it is."""
+    return scale_depth(samples, int(np.iinfo(samples.dtype).max), np.uint8)
+
+
+def to_16_bits(samples: Pixels) -> Pixels:
+    """Full-range uint8 to uint16, exactly times 257; uint16 stays as it is."""
+    return scale_depth(samples, int(np.iinfo(samples.dtype).max), np.uint16)
+
+
+def round_to_12_bits(samples: Pixels) -> Pixels:
+    """Full-range uint16 to 12 bits, rounded to nearest and stored in the upper bits, as libvips takes them for AVIF."""
+    levels = np.arange(65_536, dtype=np.int64)
+    table = (((levels * 4095 + 32_767) // 65_535) << 4).astype(np.uint16)
+    return _by_strips(samples, np.dtype(np.uint16), lambda strip: table[strip])
+
+
+def turn_upright(samples: Pixels, orientation: int) -> Pixels:
+    """Apply an EXIF orientation.
+
+    Args:
+        samples: (H, W, C) or (H, W).
+        orientation: 1 to 8, as in EXIF 3.0, section 4.6.5.1.6.
+
+    Returns:
+        A C-contiguous array; the array itself for orientation 1.
+    """
+    if orientation >= 5:
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return np.ascontiguousarray(samples)
+
+
+def unpremultiply(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """Divide colours that were stored multiplied by `alpha`; where nothing shows they become 0.
+
+    Args:
+        pixels: (H, W, C).
+        alpha: (H, W) of the same dtype.
+    """
+    full = int(np.iinfo(pixels.dtype).max)
+    out = np.empty_like(pixels)
+    for rows in _strips(pixels):
+        weight = alpha[rows].astype(np.uint32)[..., None]
+        whole = pixels[rows].astype(np.uint32) * full + weight // 2
+        divided = np.minimum(whole // np.maximum(weight, 1), full)
+        out[rows] = np.where(weight > 0, divided, 0)
+    return out
+
+
+def flatten_on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """Lay a transparent picture on white.
+
+    Args:
+        pixels: (H, W, C).
+        alpha: (H, W) of the same dtype.
+    """
+    full = int(np.iinfo(pixels.dtype).max)
+    out = np.empty_like(pixels)
+    for rows in _strips(pixels):
+        weight = alpha[rows].astype(np.uint64)[..., None]
+        out[rows] = (pixels[rows] * weight + full * (full - weight) + full // 2) // full
+    return out
+
+
+def _strips(samples: Pixels) -> Iterator[slice]:
+    row = max(1, int(np.prod(samples.shape[1:])))
+    step = max(1, _STRIP_SAMPLES // row)
+    for top in range(0, samples.shape[0], step):
+        yield slice(top, top + step)
+
+
+def _by_strips(samples: Pixels, target: np.dtype[np.uint8] | np.dtype[np.uint16], change: Callable[[Pixels], Pixels]) -> Pixels:
+    out = np.empty(samples.shape, target)
+    for rows in _strips(samples):
+        out[rows] = change(samples[rows])
+    return out

@@ -1,0 +1,243 @@
+"""Image file directories, the key-value tables of TIFF files and of EXIF blocks (TIFF 6.0, BigTIFF, EXIF 3.0)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import BinaryIO, Literal
+
+ByteOrder = Literal["<", ">"]
+
+UNIT_BYTES: Mapping[int, int] = MappingProxyType(
+    {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+)
+"""Bytes that change place together when the byte order does, for each field type."""
+
+_UNITS_A_VALUE = {5: 2, 10: 2}
+_INTEGER_CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_RATIONAL_CODES = {5: "I", 10: "i"}
+MAX_VALUE_BYTES = 16 << 20
+"""Longer values are not metadata; they are left alone."""
+
+ReadAt = Callable[[int, int], bytes]
+"""`read_at(offset, size)` gives up to `size` bytes; fewer where the file ends."""
+
+
+class DirectoryError(ValueError):
+    """The tables do not hold together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One field of a directory.
+
+    Attributes:
+        tag: what it is.
+        kind: its TIFF field type.
+        count: number of values.
+        position: offset of the entry itself.
+        value_at: offset of its value, inside the entry where it fits there.
+        size: bytes of the value.
+    """
+
+    tag: int
+    kind: int
+    count: int
+    position: int
+    value_at: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """One table.
+
+    Attributes:
+        offset: where it begins.
+        entries: its fields by tag; of a repeated tag the first.
+        next_at: where the offset of the following directory is stored.
+        next_offset: that offset, 0 for none.
+    """
+
+    offset: int
+    entries: Mapping[int, Entry]
+    next_at: int
+    next_offset: int
+
+
+class DirectoryReader:
+    """Reads directories of one file or block; keeps nothing but its header.
+
+    Attributes:
+        order: byte order as `struct` names it.
+        big: whether it is BigTIFF, with 64-bit offsets.
+        first: offset of the first directory.
+    """
+
+    def __init__(self, read_at: ReadAt) -> None:
+        self._read_at = read_at
+        head = read_at(0, 16)
+        if head[:2] not in (b"II", b"MM") or len(head) < 8:
+            raise DirectoryError("no TIFF header")
+        self.order: ByteOrder = "<" if head[:2] == b"II" else ">"
+        version = struct.unpack_from(f"{self.order}H", head, 2)[0]
+        self.big = version == 43
+        if version not in (42, 43) or (self.big and len(head) < 16):
+            raise DirectoryError("no TIFF header")
+        self.first: int = struct.unpack_from(f"{self.order}{'Q' if self.big else 'I'}", head, 8 if self.big else 4)[0]
+
+    def directory(self, offset: int) -> Directory:
+        """Read the table at `offset`.
+
+        Raises:
+            DirectoryError: it does not lie inside the file.
+        """
+        count_size, entry_size, offset_size = (8, 20, 8) if self.big else (2, 12, 4)
+        head = self._read_at(offset, count_size)
+        if offset < 8 or len(head) < count_size:
+            raise DirectoryError("directory outside the file")
+        count = int.from_bytes(head, "little" if self.order == "<" else "big")
+        if not 1 <= count <= 65_535:
+            raise DirectoryError("directory without fields")
+        body = self._read_at(offset + count_size, count * entry_size + offset_size)
+        if len(body) < count * entry_size:
+            raise DirectoryError("directory cut off")
+        entries: dict[int, Entry] = {}
+        for index in range(count):
+            entry = self._entry(body, index * entry_size, offset + count_size + index * entry_size)
+            entries.setdefault(entry.tag, entry)
+        tail = body[count * entry_size :]
+        following = int.from_bytes(tail, "little" if self.order == "<" else "big") if len(tail) == offset_size else 0
+        return Directory(offset, entries, offset + count_size + count * entry_size, following)
+
+    def _entry(self, body: bytes, at: int, position: int) -> Entry:
+        if self.big:
+            tag, kind, count, pointer = struct.unpack_from(f"{self.order}HHQQ", body, at)
+            inline_at, inline_size = position + 12, 8
+        else:
+            tag, kind, count, pointer = struct.unpack_from(f"{self.order}HHII", body, at)
+            inline_at, inline_size = position + 8, 4
+        size = count * UNIT_BYTES.get(kind, 1) * _UNITS_A_VALUE.get(kind, 1)
+        return Entry(tag, kind, count, position, inline_at if size <= inline_size else pointer, size)
+
+    def raw(self, entry: Entry) -> bytes | None:
+        """The bytes of a value as stored, or None where they are missing or unreasonably many."""
+        if entry.kind not in UNIT_BYTES or entry.size > MAX_VALUE_BYTES:
+            return None
+        value = self._read_at(entry.value_at, entry.size)
+        return value if len(value) == entry.size else None
+
+    def integers(self, entry: Entry | None) -> tuple[int, ...]:
+        """The values of an integer field; empty for a missing or other field."""
+        if entry is None or entry.kind not in _INTEGER_CODES or entry.count > 4096:
+            return ()
+        raw = self.raw(entry)
+        return () if raw is None else struct.unpack(f"{self.order}{entry.count}{_INTEGER_CODES[entry.kind]}", raw)
+
+    def integer(self, entry: Entry | None) -> int | None:
+        """The first value of an integer field, or None."""
+        return next(iter(self.integers(entry)), None)
+
+    def fraction(self, entry: Entry | None) -> float | None:
+        """The first value of a rational field, or None; also None where it divides by zero."""
+        if entry is None or entry.kind not in _RATIONAL_CODES or entry.count < 1:
+            return None
+        raw = self.raw(entry)
+        if raw is None:
+            return None
+        top, bottom = struct.unpack_from(f"{self.order}2{_RATIONAL_CODES[entry.kind]}", raw)
+        return top / bottom if bottom else None
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One field freed from its place, its value in little-endian order."""
+
+    tag: int
+    kind: int
+    count: int
+    data: bytes
+
+
+def integer_value(tag: int, number: int) -> Value:
+    """A field that holds one unsigned 32-bit number."""
+    return Value(tag, 4, 1, struct.pack("<I", number))
+
+
+def detach(reader: DirectoryReader, entries: Iterable[Entry]) -> list[Value]:
+    """Copy fields out of a file; those whose value is missing or of an unknown type are left out."""
+    values = []
+    for entry in entries:
+        raw = reader.raw(entry)
+        if raw is not None and entry.count:
+            little = raw if reader.order == "<" else reverse_units(raw, UNIT_BYTES[entry.kind])
+            values.append(Value(entry.tag, entry.kind, entry.count, little))
+    return values
+
+
+def reverse_units(data: bytes, unit: int) -> bytes:
+    """Turn every run of `unit` bytes around: the change between the two byte orders."""
+    if unit == 1:
+        return data
+    swapped = bytearray(len(data))
+    for index in range(unit):
+        swapped[index::unit] = data[unit - 1 - index :: unit]
+    return bytes(swapped)
+
+
+def serialise(values: Iterable[Value], at: int, order: ByteOrder = "<", *, big: bool = False, following: int = 0) -> bytes:
+    """One directory with its values behind it, as it must be stored at offset `at`.
+
+    Args:
+        values: the fields, in any order; they are sorted, as TIFF wants it.
+        at: offset that the first byte will have; even.
+        order: byte order.
+        big: BigTIFF.
+        following: offset of the next directory, 0 for none.
+
+    Raises:
+        DirectoryError: an offset is too large for classic TIFF.
+    """
+    fields = sorted(values, key=lambda value: value.tag)
+    entry_size, inline, code = (20, 8, "Q") if big else (12, 4, "I")
+    table = bytearray(struct.pack(f"{order}{'Q' if big else 'H'}", len(fields)))
+    payload = bytearray()
+    payload_at = at + len(table) + len(fields) * entry_size + inline
+    for value in fields:
+        data = value.data if order == "<" else reverse_units(value.data, UNIT_BYTES[value.kind])
+        if len(data) > inline:
+            payload += b"\0" * (len(payload) % 2)
+            stored = _pack_offset(f"{order}{code}", payload_at + len(payload))
+            payload += data
+        else:
+            stored = data.ljust(inline, b"\0")
+        table += struct.pack(f"{order}HH{code}", value.tag, value.kind, value.count) + stored
+    table += _pack_offset(f"{order}{code}", following)
+    return bytes(table + payload + b"\0" * (len(payload) % 2))
+
+
+def _pack_offset(code: str, offset: int) -> bytes:
+    try:
+        return struct.pack(code, offset)
+    except struct.error as exc:
+        raise DirectoryError("file too long for its directory") from exc
+
+
+def reader_of_bytes(data: bytes | bytearray) -> DirectoryReader:
+    """A reader of a block in memory."""
+    return DirectoryReader(lambda offset, size: bytes(data[offset : offset + size]))
+
+
+def reader_of_stream(stream: BinaryIO) -> DirectoryReader:
+    """A reader of an open file."""
+
+    def read_at(offset: int, size: int) -> bytes:
+        # A wild offset would not fit the system's file position.
+        if offset > 1 << 62 or size > MAX_VALUE_BYTES:
+            return b""
+        stream.seek(offset)
+        return stream.read(size)
+
+    return DirectoryReader(read_at)

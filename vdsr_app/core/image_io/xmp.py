@@ -1,0 +1,202 @@
+"""Editing an XMP packet: sizes, orientation, and what would be stale or private in a result (ISO 16684-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from xml.dom import Node, minidom
+from xml.dom.minidom import Attr, Document, Element
+from xml.parsers.expat import ExpatError
+
+TIFF = "http://ns.adobe.com/tiff/1.0/"
+EXIF = "http://ns.adobe.com/exif/1.0/"
+_EXIF_EX = "http://cipa.jp/exif/1.0/"
+_AUX = "http://ns.adobe.com/exif/1.0/aux/"
+_XMP = "http://ns.adobe.com/xap/1.0/"
+_PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+_DUBLIN_CORE = "http://purl.org/dc/elements/1.1/"
+
+_WIDTHS = frozenset({(TIFF, "ImageWidth"), (EXIF, "PixelXDimension")})
+_HEIGHTS = frozenset({(TIFF, "ImageLength"), (EXIF, "PixelYDimension")})
+
+_STALE = frozenset({(_XMP, "Thumbnails"), ("http://ns.adobe.com/xmp/note/", "HasExtendedXMP")})
+_STALE_NAMESPACES = frozenset(
+    {
+        # These describe a gain map or a video that hung on the source file and is not part of the result.
+        "http://ns.adobe.com/hdr-gain-map/1.0/",
+        "http://ns.google.com/photos/1.0/container/",
+        "http://ns.apple.com/HDRGainMap/1.0/",
+    }
+)
+_STALE_PREFIXES = (("http://ns.google.com/photos/1.0/camera/", ("MotionPhoto", "MicroVideo")),)
+
+_PRIVATE = frozenset(
+    {
+        (_EXIF_EX, "BodySerialNumber"),
+        (_EXIF_EX, "LensSerialNumber"),
+        (_EXIF_EX, "CameraOwnerName"),
+        (_EXIF_EX, "Photographer"),
+        (_EXIF_EX, "ImageEditor"),
+        (_AUX, "SerialNumber"),
+        (_AUX, "LensSerialNumber"),
+        (_AUX, "OwnerName"),
+        (_AUX, "ImageNumber"),
+        (EXIF, "ImageUniqueID"),
+        (EXIF, "MakerNote"),
+        (TIFF, "Artist"),
+        (_DUBLIN_CORE, "creator"),
+        (_PHOTOSHOP, "AuthorsPosition"),
+        (_PHOTOSHOP, "CaptionWriter"),
+        (_PHOTOSHOP, "City"),
+        (_PHOTOSHOP, "State"),
+        (_PHOTOSHOP, "Country"),
+    }
+)
+_PRIVATE_NAMESPACES = frozenset(
+    {
+        "http://ns.adobe.com/xap/1.0/mm/",  # document ids, and histories that name files and folders
+        "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
+        "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+        "http://www.metadataworkinggroup.com/schemas/regions/",  # faces and their names
+        "http://ns.microsoft.com/photo/1.2/",
+        "http://ns.adobe.com/lightroom/1.0/",
+    }
+)
+
+MAX_PACKET_BYTES = 16 << 20
+"""Larger packets are taken for damaged."""
+
+_Name = tuple[str, str]
+
+
+class XmpError(ValueError):
+    """The packet is damaged."""
+
+
+class XmpPacket:
+    """One packet and edits of it; everything that is not edited stays."""
+
+    def __init__(self, packet: bytes) -> None:
+        self._original = packet
+        self._changed = False
+        self._document = _parse(packet)
+
+    def to_bytes(self) -> bytes:
+        """The packet in UTF-8; the very bytes that came in where nothing was changed."""
+        if not self._changed:
+            return self._original
+        try:
+            return "".join(node.toxml() for node in self._document.childNodes).encode()
+        except (RecursionError, UnicodeEncodeError) as exc:
+            raise XmpError("packet cannot be written") from exc
+
+    @property
+    def orientation(self) -> int | None:
+        """`tiff:Orientation`, 1 to 8, or None."""
+        for node in self._find(lambda name: name == (TIFF, "Orientation")):
+            text = _text(node).strip()
+            if text in {"1", "2", "3", "4", "5", "6", "7", "8"}:
+                return int(text)
+        return None
+
+    def set_upright(self) -> None:
+        """Set `tiff:Orientation`, where it is present, to 1."""
+        self._set(frozenset({(TIFF, "Orientation")}), "1")
+
+    def set_size(self, width: int, height: int) -> None:
+        """Bring every property that states the picture's size up to date; none is added."""
+        self._set(_WIDTHS, str(width))
+        self._set(_HEIGHTS, str(height))
+
+    def drop_stale(self) -> None:
+        """Remove thumbnails and whatever points to parts of the source file that are not carried over."""
+        self._remove(_is_stale)
+
+    def drop_private(self) -> None:
+        """Remove place, serial numbers, names of people and editing histories."""
+        self._remove(_is_private)
+
+    def _set(self, names: frozenset[_Name], text: str) -> None:
+        for node in list(self._find(lambda name: name in names)):
+            if _text(node) == text:
+                continue
+            self._changed = True
+            if isinstance(node, Attr):
+                node.value = text
+                continue
+            while node.firstChild is not None:
+                node.removeChild(node.firstChild)
+            node.appendChild(self._document.createTextNode(text))
+
+    def _remove(self, unwanted: Callable[[_Name], bool]) -> None:
+        for node in list(self._find(unwanted)):
+            self._changed = True
+            if isinstance(node, Attr):
+                if node.ownerElement is not None:
+                    node.ownerElement.removeAttributeNode(node)
+            elif node.parentNode is not None:
+                node.parentNode.removeChild(node)
+
+    def _find(self, wanted: Callable[[_Name], bool]) -> Iterator[Attr | Element]:
+        """Properties, which may stand as attributes or as elements, by namespace and name."""
+        # A stack, not recursion: the packet decides how deep it is.
+        waiting: list[Element] = [self._document.documentElement] if self._document.documentElement else []
+        while waiting:
+            element = waiting.pop()
+            attributes = element.attributes
+            for index in range(attributes.length if attributes is not None else 0):
+                attribute = attributes.item(index)
+                if attribute is not None and wanted(_name(attribute)):
+                    yield attribute
+            for child in element.childNodes:
+                if isinstance(child, Element):
+                    if wanted(_name(child)):
+                        yield child
+                    else:
+                        waiting.append(child)
+
+
+def _parse(packet: bytes) -> Document:
+    if len(packet) > MAX_PACKET_BYTES:
+        raise XmpError("packet too large")
+    try:
+        text = _decode(packet)
+        # Entities could blow a few bytes up to gigabytes, and XMP never uses them.
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            raise XmpError("packet with a document type")
+        document = minidom.parseString(text.encode())
+    except (ExpatError, UnicodeError, ValueError, RecursionError) as exc:
+        raise XmpError(str(exc)) from exc
+    if document.documentElement is None:
+        raise XmpError("packet without content")
+    return document
+
+
+def _decode(packet: bytes) -> str:
+    if packet[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = packet.decode("utf-16")
+    else:
+        text = packet.decode("utf-8-sig")
+    # Spaces behind the end are padding and belong there; zeros are a frequent mistake.
+    return text.strip().rstrip("\0").rstrip()
+
+
+def _name(node: Attr | Element) -> _Name:
+    return node.namespaceURI or "", node.localName or ""
+
+
+def _text(node: Attr | Element) -> str:
+    if isinstance(node, Attr):
+        return str(node.value)
+    return "".join(str(child.nodeValue or "") for child in node.childNodes if child.nodeType == Node.TEXT_NODE)
+
+
+def _is_stale(name: _Name) -> bool:
+    space, local = name
+    if name in _STALE or space in _STALE_NAMESPACES:
+        return True
+    return any(space == prefix_space and local.startswith(starts) for prefix_space, starts in _STALE_PREFIXES)
+
+
+def _is_private(name: _Name) -> bool:
+    space, local = name
+    return name in _PRIVATE or space in _PRIVATE_NAMESPACES or (space == EXIF and local.startswith("GPS"))

@@ -1,0 +1,87 @@
+"""Every action of the window, once: words, icon, shortcut."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+
+from vdsr_app.gui.icons import icon
+
+Shortcut = str | QKeySequence.StandardKey
+
+
+class Actions(QObject):
+    """The actions as attributes; menus and buttons share them."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.open = self._make(self.tr("Open…"), "folder-open-outline", QKeySequence.StandardKey.Open)
+        self.save = self._make(self.tr("Save result as…"), "content-save-outline", "Ctrl+Shift+S")
+        self.quit = self._make(self.tr("Quit"), "exit-to-app", "Ctrl+Q")
+        self.quit.setMenuRole(QAction.MenuRole.QuitRole)
+
+        self.copy = self._make(self.tr("Copy result"), "content-copy", QKeySequence.StandardKey.Copy)
+        self.paste = self._make(self.tr("Paste picture or file"), "content-paste", QKeySequence.StandardKey.Paste)
+        self.settings = self._make(self.tr("Settings…"), "cog-outline", "Ctrl+,")
+        self.settings.setMenuRole(QAction.MenuRole.PreferencesRole)
+
+        self.wipe = self._make(self.tr("Wipe"), "compare", "W", checkable=True)
+        self.side = self._make(self.tr("Side by side"), "view-split-vertical", "S", checkable=True)
+        self.single = self._make(self.tr("Single, hold Space for the left half"), "image-outline", "D", checkable=True)
+        self.modes = self._group(self.wipe, self.side, self.single)
+        self.swap = self._make(self.tr("Exchange the halves"), "swap-horizontal", "X")
+        self.fit = self._make(self.tr("Fit to window"), "fit-to-page-outline", "0", checkable=True)
+        self.zoom_100 = self._make(self.tr("100 %"), "", "1", checkable=True)
+        self.zoom_200 = self._make(self.tr("200 %"), "", "2", checkable=True)
+        self.zoom_400 = self._make(self.tr("400 %"), "", "4", checkable=True)
+        self.zoom_800 = self._make(self.tr("800 %"), "", "8", checkable=True)
+        self.zoom_in = self._make(self.tr("Zoom in"), "magnify-plus-outline", "+")
+        self.zoom_out = self._make(self.tr("Zoom out"), "magnify-minus-outline", "-")
+        self.smooth = self._make(self.tr("Smooth above 100 %"), "blur", "I", checkable=True)
+        self.open_reference = self._make(self.tr("Open reference…"), "image-check-outline", "Ctrl+Shift+R")
+        self.close_reference = self._make(self.tr("Close reference"), "close", "")
+        self.inspector = self._make(self.tr("Inspector"), "dock-right", "Ctrl+I", checkable=True)
+        self.full_screen = self._make(self.tr("Full screen"), "fullscreen", "F11", checkable=True)
+
+        self.run = self._make(self.tr("Upscale now"), "play-outline", "F5")
+        self.cancel = self._make(self.tr("Cancel"), "stop-circle-outline", "Esc")
+
+        self.guide = self._make(self.tr("User guide"), "help-circle-outline", QKeySequence.StandardKey.HelpContents)
+        self.log_folder = self._make(self.tr("Open the log folder"), "text-box-outline", "")
+        self.system_info = self._make(self.tr("Copy system information"), "clipboard-text-outline", "")
+        self.about = self._make(self.tr("About VDSR Studio"), "information-outline", "")
+        self.about.setMenuRole(QAction.MenuRole.AboutRole)
+
+    def zooms(self) -> dict[float, QAction]:
+        """Fixed zooms by their percent."""
+        return {100.0: self.zoom_100, 200.0: self.zoom_200, 400.0: self.zoom_400, 800.0: self.zoom_800}
+
+    def _make(self, text: str, icon_name: str, shortcut: Shortcut, *, checkable: bool = False) -> QAction:
+        action = QAction(text, self)
+        if icon_name:
+            action.setIcon(icon(icon_name))
+        if shortcut:
+            action.setShortcut(QKeySequence(shortcut))
+        action.setCheckable(checkable)
+        action.setToolTip(tooltip(action))
+        return action
+
+    def _group(self, *actions: QAction) -> QActionGroup:
+        group = QActionGroup(self)
+        for action in actions:
+            group.addAction(action)
+        return group
+
+
+def tooltip(action: QAction, reason: str = "") -> str:
+    """What an action does, by which key, and why it cannot be used now."""
+    words = action.text().rstrip("…")
+    keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+    words = f"{words} ({keys})" if keys else words
+    return f"{words}: {reason}" if reason else words
+
+
+def allow(action: QAction, allowed: bool, reason: str) -> None:
+    """Enable an action, or disable it and say why."""
+    action.setEnabled(allowed)
+    action.setToolTip(tooltip(action, "" if allowed else reason))

@@ -1,0 +1,80 @@
+"""Puts what runs into one line: how far it is, and for how long it will run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from vdsr_app.gui.comparison import BICUBIC, LayerState
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.session import Session
+from vdsr_app.gui.status_line import Activity
+from vdsr_app.gui.texts import file_name, megapixels_text, progress_text
+from vdsr_app.workers.messages import JobProgress, LayerSpec
+
+
+class ActivityMonitor(QObject):
+    """Watches a session.
+
+    Signals:
+        changed: the `Activity` to show, or None while nothing runs.
+    """
+
+    changed = Signal(object)
+
+    def __init__(self, session: Session, models: ModelList, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._models = models
+        self._layers: dict[LayerSpec, JobProgress] = {}
+        self._files: dict[Path, JobProgress] = {}
+        session.comparison.progressed.connect(self._on_layer_progressed)
+        session.comparison.changed.connect(self._update)
+        session.exporter.progressed.connect(self._on_file_progressed)
+        session.exporter.changed.connect(self._update)
+        session.opening_changed.connect(self._update)
+
+    @property
+    def activity(self) -> Activity | None:
+        """What runs now; the most important where there are several."""
+        session = self._session
+        if session.opening is not None:
+            return Activity(self.tr("Opening {name}").format(name=file_name(session.opening)))
+        for spec in dict.fromkeys((session.result_spec, session.setup.right, session.setup.left, BICUBIC)):
+            if session.comparison.state(spec) is LayerState.RUNNING:
+                return self._layer_activity(spec)
+        for path in session.exporter.saving:
+            progress = self._files.get(path)
+            text = self.tr("Saving {name}").format(name=file_name(path))
+            return Activity(text if progress is None else f"{text} · {progress_text(progress)}", _fraction(progress))
+        return None
+
+    def _layer_activity(self, spec: LayerSpec) -> Activity:
+        progress, size = self._layers.get(spec), self._session.size
+        parts = [self._models.label(spec)]
+        if size is not None:
+            parts.append(megapixels_text(size.width * size.height))
+        parts.append(self.tr("starting") if progress is None else progress_text(progress))
+        pending = self._session.exporter.pending
+        if pending is not None:
+            parts.append(self.tr("then saves {name}").format(name=file_name(pending.path)))
+        return Activity(" · ".join(parts), _fraction(progress))
+
+    def _on_layer_progressed(self, spec: LayerSpec, progress: JobProgress) -> None:
+        self._layers[spec] = progress
+        self._update()
+
+    def _on_file_progressed(self, path: Path, progress: JobProgress) -> None:
+        self._files[path] = progress
+        self._update()
+
+    def _update(self) -> None:
+        running = self._session.comparison
+        self._layers = {s: p for s, p in self._layers.items() if running.state(s) is LayerState.RUNNING}
+        self._files = {path: p for path, p in self._files.items() if path in self._session.exporter.saving}
+        self.changed.emit(self.activity)
+
+
+def _fraction(progress: JobProgress | None) -> float | None:
+    return None if progress is None or progress.total == 0 else progress.done / progress.total

@@ -1,0 +1,94 @@
+"""Dragging the result into another program: it is written to a temporary file, and that file is handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QMimeData, QObject, Qt, QTemporaryDir, QUrl, Signal
+from PySide6.QtGui import QDrag, QGuiApplication, QImage, QPixmap
+
+from vdsr_app.core.pyramid import MipPyramid
+from vdsr_app.gui.qimage import wrap_rgba
+from vdsr_app.workers.messages import ErrorReport, LayerResult, SavedFile, SaveJob
+
+if TYPE_CHECKING:
+    from vdsr_app.core.job import SaveOptions
+    from vdsr_app.workers.upscale import UpscaleService
+
+_THUMBNAIL_PX = 128
+
+
+class DragOut(QObject):
+    """Writes the result once, then drags it as often as wished.
+
+    Signals:
+        failed: the `ErrorReport` of a file that could not be written.
+    """
+
+    failed = Signal(object)
+
+    def __init__(
+        self,
+        service: UpscaleService,
+        parent: QObject,
+        start: Callable[[QObject, Path, QPixmap], None] | None = None,
+    ) -> None:
+        """Drags begin at `parent`, by `start`, which tests replace."""
+        super().__init__(parent)
+        self._service = service
+        self._start = start or _start_drag
+        self._folder: QTemporaryDir | None = None
+        self._job: int | None = None
+        self._wanted: LayerResult | None = None
+        self._written: tuple[LayerResult, str, SaveOptions, Path] | None = None
+        self._coming: tuple[str, SaveOptions] | None = None
+        service.succeeded.connect(self._on_succeeded)
+        service.failed.connect(self._on_failed)
+        service.cancelled.connect(self._on_cancelled)
+
+    def begin(self, result: LayerResult, name: str, options: SaveOptions) -> None:
+        """Drag `result` as a file called `name`; where it has to be written first, the drag begins a moment later."""
+        if self._written is not None and self._written[:3] == (result, name, options) and self._written[3].exists():
+            self._start(self.parent(), self._written[3], _thumbnail(result.pyramid))
+            return
+        if self._job is not None:
+            return
+        if self._folder is None:
+            self._folder = QTemporaryDir()
+        self._wanted, self._coming = result, (name, options)
+        path = Path(self._folder.path()) / name
+        self._job = self._service.submit(SaveJob(result.picture, path, options))
+
+    def _on_succeeded(self, job: int, saved: object) -> None:
+        if job != self._job or not isinstance(saved, SavedFile) or self._wanted is None or self._coming is None:
+            return
+        self._job = None
+        self._written = (self._wanted, *self._coming, saved.path)
+        if QGuiApplication.mouseButtons() & Qt.MouseButton.LeftButton:
+            self._start(self.parent(), saved.path, _thumbnail(self._wanted.pyramid))
+
+    def _on_failed(self, job: int, report: ErrorReport) -> None:
+        if job == self._job:
+            self._job = None
+            self.failed.emit(report)
+
+    def _on_cancelled(self, job: int) -> None:
+        if job == self._job:
+            self._job = None
+
+
+def _start_drag(source: QObject, path: Path, thumbnail: QPixmap) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    drag = QDrag(source)
+    drag.setMimeData(data)
+    drag.setPixmap(thumbnail)
+    drag.exec(Qt.DropAction.CopyAction)
+
+
+def _thumbnail(pyramid: MipPyramid) -> QPixmap:
+    level = next(k for k, pixels in enumerate(pyramid.levels) if max(pixels.shape[:2]) <= _THUMBNAIL_PX)
+    kind = QImage.Format.Format_RGBA8888_Premultiplied if level else QImage.Format.Format_RGBA8888
+    return QPixmap.fromImage(wrap_rgba(pyramid.levels[level], kind))

@@ -1,0 +1,202 @@
+"""What the person does with files: open, paste, drop, add a model, save, copy, drag out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QMimeData, QObject, QProcess, QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from vdsr_app.core.models import SUFFIX as MODEL_SUFFIX
+from vdsr_app.core.naming import output_name
+from vdsr_app.errors import VdsrError
+from vdsr_app.gui.banner import Banner, BannerKind
+from vdsr_app.gui.drag_out import DragOut
+from vdsr_app.gui.drops import PICTURE_SUFFIXES, DropKind, DropPlan, plan_drop
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.qimage import picture_from_mime, qimage_from_picture
+from vdsr_app.gui.save_dialog import PASTED_NAME, ask_where, suggested_path
+from vdsr_app.gui.session import Session
+from vdsr_app.gui.settings import SettingsStore
+from vdsr_app.gui.texts import bytes_text, file_name, report_of
+from vdsr_app.workers.messages import SavedFile
+
+if TYPE_CHECKING:
+    from vdsr_app.workers.upscale import UpscaleService
+
+
+class FileCommands(QObject):
+    """Carries out what menus, buttons, drops and pastes ask for, and tells the outcome in the banner."""
+
+    def __init__(
+        self,
+        window: QWidget,
+        service: UpscaleService,
+        session: Session,
+        store: SettingsStore,
+        models: ModelList,
+        banner: Banner,
+    ) -> None:
+        super().__init__(window)
+        self._window = window
+        self._session = session
+        self._store = store
+        self._models = models
+        self._banner = banner
+        self._drag_out = DragOut(service, window)
+        self._left_alone: tuple[Path, int] | None = None
+        self._drag_out.failed.connect(banner.show_report)
+        session.failed.connect(banner.show_report)
+        session.opened.connect(self._on_opened)
+        session.not_saved.connect(self._on_not_saved)
+        session.exporter.saved.connect(self._on_saved)
+
+    def choose_picture(self) -> None:
+        """Ask for a picture file and open it."""
+        path = self._ask_for_picture(self.tr("Open a picture"))
+        if path is not None:
+            self.open(path)
+
+    def choose_reference(self) -> None:
+        """Ask for a picture file to measure against."""
+        path = self._ask_for_picture(self.tr("Open a reference: the picture as it ought to look"))
+        if path is not None:
+            self._session.scores.open(path)
+
+    def open(self, path: Path) -> None:
+        """Open a picture file, or add a model file."""
+        if path.suffix.lower() == MODEL_SUFFIX:
+            self.add_model(path)
+        else:
+            self._session.open(path)
+
+    def open_several(self, paths: list[Path]) -> None:
+        """Open the first of the paths that a program start or a drop named."""
+        if paths:
+            self._left_alone = (paths[0], len(paths) - 1) if len(paths) > 1 else None
+            self.open(paths[0])
+
+    def drop(self, plan: DropPlan, data: QMimeData) -> None:
+        """Do what a drop was said to do."""
+        match plan.kind:
+            case DropKind.PICTURE:
+                self._adopt(data)
+            case DropKind.REFUSED:
+                self._banner.show_message(BannerKind.NOTICE, plan.words)
+            case DropKind.MODEL | DropKind.OPEN if plan.path is not None:
+                self._left_alone = (plan.path, plan.left_alone) if plan.left_alone else None
+                self.open(plan.path)
+
+    def paste(self) -> None:
+        """Open the file or the pixels on the clipboard."""
+        data = QGuiApplication.clipboard().mimeData()
+        plan = plan_drop(data)
+        if plan.kind is DropKind.REFUSED:
+            self._banner.show_message(BannerKind.NOTICE, self.tr("There is no picture on the clipboard."))
+        else:
+            self.drop(plan, data)
+
+    def add_model(self, path: Path) -> None:
+        """Copy a weight file to the person's models and make the result with it."""
+        try:
+            info = self._models.add(path)
+        except VdsrError as error:
+            self._banner.show_report(report_of(error))
+            return
+        self._session.set_model(info.name)
+        self._banner.show_message(BannerKind.SUCCESS, self.tr("The model {title} is in use.").format(title=info.title))
+
+    def save_as(self) -> None:
+        """Ask for a name and write the result there, as soon as there is one."""
+        picture, setup = self._session.picture, self._session.setup
+        if picture is None:
+            return
+        options = self._store.current.save_options
+        file_format = self._store.current.format
+        fallback = self._store.current.save_folder
+        suggested = suggested_path(picture, setup.model, setup.target, file_format, fallback)
+        request = ask_where(self._window, suggested, options, picture.source.path)
+        # The dialog let time pass: another picture may be open by now.
+        if request is None or picture is not self._session.picture:
+            return
+        if picture.source.path is None or self._session.is_sample:
+            self._store.update(save_folder=str(request.path.parent))
+        self._session.save(request)
+
+    def copy(self) -> None:
+        """Put the result on the clipboard."""
+        result = self._session.result
+        if result is None:
+            return
+        try:
+            image = qimage_from_picture(result.picture)
+        except VdsrError as error:
+            self._banner.show_report(report_of(error))
+            return
+        QGuiApplication.clipboard().setImage(image)
+        self._banner.show_message(BannerKind.SUCCESS, self.tr("The result is on the clipboard."))
+
+    def drag_out(self) -> None:
+        """Let the person drag the result into another program."""
+        result, picture = self._session.result, self._session.picture
+        if result is None or picture is None:
+            self._banner.show_message(
+                BannerKind.NOTICE, self.tr("The result can be dragged out as soon as it is finished.")
+            )
+            return
+        setup, current = self._session.setup, self._store.current
+        source = picture.source.path or Path(PASTED_NAME)
+        name = output_name(source, setup.model, setup.target, current.format)
+        self._drag_out.begin(result, name, current.save_options)
+
+    def _adopt(self, data: QMimeData) -> None:
+        try:
+            picture = picture_from_mime(data)
+        except VdsrError as error:
+            self._banner.show_report(report_of(error))
+            return
+        if picture is not None:
+            self._banner.dismiss()
+            self._session.adopt(picture)
+
+    def _ask_for_picture(self, title: str) -> Path | None:
+        recent = self._store.current.recent
+        folder = str(Path(recent[0]).parent) if recent else str(Path.home())
+        endings = " ".join(f"*{suffix}" for suffix in sorted(PICTURE_SUFFIXES))
+        filters = self.tr("Pictures") + f" ({endings});;" + self.tr("All files") + " (*)"
+        chosen, _ = QFileDialog.getOpenFileName(self._window, title, folder, filters)
+        return Path(chosen) if chosen else None
+
+    def _on_opened(self, path: Path) -> None:
+        self._store.add_recent(path)
+        self._banner.dismiss()
+        if self._left_alone is not None and self._left_alone[0] == path:
+            text = self.tr(
+                "One picture at a time for now: opened {name}; {count} more were not opened. "
+                "“vdsr upscale FOLDER -o OUT” does whole folders."
+            )
+            self._banner.show_message(BannerKind.NOTICE, text.format(name=file_name(path), count=self._left_alone[1]))
+        self._left_alone = None
+
+    def _on_saved(self, saved: SavedFile) -> None:
+        text = self.tr("Saved {name} ({size})").format(name=file_name(saved.path), size=bytes_text(saved.size_bytes))
+        self._banner.show_message(
+            BannerKind.SUCCESS, text, action=(self.tr("Show in folder"), lambda: show_in_folder(saved.path))
+        )
+
+    def _on_not_saved(self, path: Path) -> None:
+        text = self.tr("{name} was not saved: its result was given up before it was finished.")
+        self._banner.show_message(BannerKind.NOTICE, text.format(name=file_name(path)))
+
+
+def show_in_folder(path: Path) -> None:
+    """Open the file manager at a file, with the file selected where that can be asked for."""
+    if sys.platform == "win32":
+        QProcess.startDetached("explorer", ["/select,", str(path)])
+    elif sys.platform == "darwin":
+        QProcess.startDetached("open", ["-R", str(path)])
+    else:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))

@@ -1,0 +1,157 @@
+"""The line below: device, what runs and for how long, the colours under the pointer, scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QToolButton, QWidget
+
+from vdsr_app.gui.icons import icon
+from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, ElidedLabel, text_label
+from vdsr_app.gui.texts import hex_color
+from vdsr_app.gui.theme import set_role, tokens_in_use
+
+Rgba = tuple[int, int, int, int]
+_PROGRESS_WIDTH = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What runs now.
+
+    Attributes:
+        text: what, how far, for how long.
+        fraction: share done in [0, 1], or None while it is not known.
+    """
+
+    text: str
+    fraction: float | None = None
+
+
+class StatusLine(QWidget):
+    """One row; its parts are hidden while they have nothing to say.
+
+    Signals:
+        cancel_wanted: the person wants what runs to stop.
+    """
+
+    cancel_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(self, "bar")
+        self._device = text_label(role="quiet")
+        self._device.setAccessibleName(self.tr("Running on"))
+        self._activity = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setFixedWidth(_PROGRESS_WIDTH)
+        self._bar.setRange(0, 1000)
+        self._bar.setAccessibleName(self.tr("Progress"))
+        self._cancel = QToolButton()
+        self._cancel.setIcon(icon("close"))
+        self._cancel.setToolTip(self.tr("Cancel (Esc)"))
+        self._cancel.setAccessibleName(self.tr("Cancel"))
+        set_role(self._cancel, "small")
+        self._cancel.clicked.connect(self.cancel_wanted)
+        self._place = text_label()
+        self._left = _Swatch(self.tr("Colour of the left half"))
+        self._right = _Swatch(self.tr("Colour of the right half"))
+        self._scores = text_label()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(GROUP_GAP + 4, 2, GROUP_GAP + 4, 2)
+        row.setSpacing(GROUP_GAP)
+        row.addWidget(self._device)
+        row.addSpacing(GROUP_GAP)
+        row.addWidget(self._bar)
+        row.addWidget(self._activity, 1)
+        row.addWidget(self._cancel)
+        row.addSpacing(GROUP_GAP)
+        for widget in (self._place, self._left, self._right):
+            row.addWidget(widget)
+        row.addSpacing(SECTION_GAP - GROUP_GAP)
+        row.addWidget(self._scores)
+        self.setFixedHeight(30)
+        self.show_device("")
+        self.show_activity(None)
+        self.show_cursor(None, None, None)
+        self.show_scores("", "")
+
+    def show_device(self, text: str) -> None:
+        """Tell what the network runs on."""
+        self._device.setText(text)
+        self._device.setToolTip(self.tr("The network runs on {device}").format(device=text) if text else "")
+        self._device.setVisible(bool(text))
+
+    def show_activity(self, activity: Activity | None) -> None:
+        """Tell what runs, or nothing."""
+        self._bar.setVisible(activity is not None)
+        self._cancel.setVisible(activity is not None)
+        self._activity.setText("" if activity is None else activity.text)
+        if activity is not None:
+            self._bar.setValue(round(1000 * (activity.fraction or 0.0)))
+
+    def show_note(self, text: str) -> None:
+        """Say something short where the activity stands while nothing runs."""
+        if self._bar.isHidden():
+            self._activity.setText(text)
+
+    def show_cursor(self, place: tuple[int, int] | None, left: Rgba | None, right: Rgba | None) -> None:
+        """Tell the pixel under the pointer and its colour in both halves."""
+        self._place.setVisible(place is not None)
+        if place is not None:
+            self._place.setText(f"x {place[0]}  y {place[1]}")
+        self._left.show_color(left)
+        self._right.show_color(right)
+
+    def show_scores(self, text: str, explanation: str) -> None:
+        """Tell PSNR and SSIM, or nothing."""
+        self._scores.setText(text)
+        self._scores.setToolTip(explanation)
+        self._scores.setVisible(bool(text))
+
+
+class _Swatch(QWidget):
+    """A small square of a colour and its number."""
+
+    _SIZE_PX = 12
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self._color: Rgba | None = None
+        self.setToolTip(name)
+
+    def show_color(self, color: Rgba | None) -> None:
+        self.setVisible(color is not None)
+        if color != self._color:
+            self._color = color
+            self.setAccessibleName("" if color is None else f"{self._name}: {hex_color(color)}")
+            self.updateGeometry()
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        text = "#888888" if self._color is None else hex_color(self._color)
+        metrics = self.fontMetrics()
+        widest = max(metrics.horizontalAdvance(text), metrics.horizontalAdvance("#888888"))
+        return QSize(self._SIZE_PX + 6 + widest, metrics.height())
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        if self._color is None:
+            return
+        painter = QPainter(self)
+        tokens = tokens_in_use()
+        square = QRect(0, (self.height() - self._SIZE_PX) // 2, self._SIZE_PX, self._SIZE_PX)
+        painter.fillRect(square, QColor(*self._color[:3]))
+        painter.setPen(QColor(tokens.outline))
+        painter.drawRect(square.adjusted(0, 0, -1, -1))
+        painter.setPen(QColor(tokens.text))
+        words = self.rect().adjusted(self._SIZE_PX + 6, 0, 0, 0)
+        painter.drawText(words, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, hex_color(self._color))
+        painter.end()

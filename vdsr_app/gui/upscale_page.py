@@ -1,0 +1,198 @@
+"""The workspace "Upscale": canvas and inspector, wired to a session."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from vdsr_app.gui.actions import Actions, allow
+from vdsr_app.gui.banner import Banner
+from vdsr_app.gui.canvas_bar import CanvasBar
+from vdsr_app.gui.compare_view import CompareMode, CompareView, Layer
+from vdsr_app.gui.inspector import Inspector
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.scores import Reference
+from vdsr_app.gui.sections import upright_line
+from vdsr_app.gui.session import Session
+from vdsr_app.gui.settings import AppSettings
+from vdsr_app.gui.setup import Half
+from vdsr_app.gui.start_strip import StartStrip
+from vdsr_app.gui.texts import file_name, size_text
+
+
+class UpscalePage(QWidget):
+    """Puts what the session holds on the screen, and the person's choices into the session.
+
+    Attributes:
+        view: the picture.
+        banner: the message above it.
+        bar: modes, layers, zoom.
+        inspector: the right pane.
+        strip: the invitation below the sample.
+
+    Signals:
+        reference_wanted: the person wants to choose a reference file.
+    """
+
+    reference_wanted = Signal()
+
+    def __init__(self, actions: Actions, models: ModelList) -> None:
+        super().__init__()
+        self._actions = actions
+        self._models = models
+        self._session: Session | None = None
+        self._fit_next = False
+        self.view = CompareView()
+        self.banner = Banner()
+        self.bar = CanvasBar(actions, models)
+        self.inspector = Inspector(models)
+        self.strip = StartStrip()
+        canvas = QVBoxLayout()
+        canvas.setSpacing(0)
+        canvas.addWidget(self.bar)
+        canvas.addWidget(self.banner)
+        canvas.addWidget(self.view, 1)
+        canvas.addWidget(self.strip)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addLayout(canvas, 1)
+        row.addWidget(upright_line())
+        row.addWidget(self.inspector)
+        self.strip.hide()
+        self.inspector.export.set_actions(actions.save, actions.copy)
+        self._connect_view()
+
+    def connect_session(self, session: Session) -> None:
+        """Show a session from now on; to be called once."""
+        self._session = session
+        picker, panels = self.bar.picker, self.inspector
+        picker.left_chosen.connect(session.set_left)
+        picker.right_chosen.connect(session.set_right)
+        picker.reference_wanted.connect(self.reference_wanted)
+        panels.scale.target_changed.connect(session.set_target)
+        panels.model.model_chosen.connect(session.set_model)
+        session.picture_changed.connect(self._on_picture_changed)
+        session.setup_changed.connect(self._on_setup_changed)
+        session.halves_changed.connect(self._on_halves_changed)
+        session.result_changed.connect(self._show_result)
+        session.exporter.changed.connect(self._show_result)
+        session.comparison.changed.connect(self._show_result)
+        session.comparison.painted.connect(self.view.refresh)
+        session.scores.opened.connect(self._on_reference_opened)
+        self.view.visible_region_changed.connect(session.comparison.set_visible)
+        self._on_setup_changed()
+        self._show_result()
+
+    def show_settings(self, settings: AppSettings) -> None:
+        """Show what is remembered of this page."""
+        self.inspector.export.show_options(settings.save_options)
+        if settings.mode != self.view.mode.value:
+            self.view.set_mode(CompareMode(settings.mode))
+        self._actions.inspector.setChecked(settings.inspector_visible)
+        self.inspector.setVisible(settings.inspector_visible)
+
+    def _connect_view(self) -> None:
+        view, a = self.view, self._actions
+        for action, mode in ((a.wipe, CompareMode.WIPE), (a.side, CompareMode.SIDE), (a.single, CompareMode.SINGLE)):
+            action.setData(mode)
+            action.triggered.connect(self._on_mode_triggered)
+        for percent, action in a.zooms().items():
+            action.setData(percent)
+            action.triggered.connect(self._on_zoom_triggered)
+        a.fit.triggered.connect(view.zoom_to_fit)
+        a.fit.triggered.connect(self._on_zoom_changed)
+        a.zoom_in.triggered.connect(view.zoom_in)
+        a.zoom_out.triggered.connect(view.zoom_out)
+        a.smooth.triggered.connect(view.set_smooth)
+        view.smooth_changed.connect(a.smooth.setChecked)
+        view.mode_changed.connect(self._on_mode_changed)
+        view.zoom_changed.connect(self._on_zoom_changed)
+        self._on_mode_changed(view.mode)
+        self._on_zoom_changed()
+
+    def _on_mode_triggered(self) -> None:
+        action = self._actions.modes.checkedAction()
+        if action is not None:
+            self.view.set_mode(action.data())
+
+    def _on_mode_changed(self, mode: CompareMode) -> None:
+        for action in self._actions.modes.actions():
+            action.setChecked(action.data() == mode)
+
+    def _on_zoom_triggered(self) -> None:
+        action = self.sender()
+        for percent, candidate in self._actions.zooms().items():
+            if action is candidate:
+                self.view.zoom_at_cursor(percent)
+        self._on_zoom_changed()
+
+    def _on_zoom_changed(self) -> None:
+        percent = self.view.zoom_percent
+        self.bar.show_zoom(percent)
+        self._actions.fit.setChecked(self.view.fits)
+        for fixed, action in self._actions.zooms().items():
+            action.setChecked(not self.view.fits and abs(percent - fixed) < 0.01)
+
+    def _on_picture_changed(self) -> None:
+        session = self._session
+        if session is None or session.picture is None:
+            return
+        self._fit_next = True
+        self.inspector.picture.show_picture(session.picture, is_sample=session.is_sample)
+        self.inspector.export.show_source_bits(session.picture.bits)
+        self.strip.setVisible(session.is_sample)
+        if not session.is_sample:
+            self.view.setFocus()
+
+    def _on_setup_changed(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        picture = session.picture
+        source = None if picture is None else (picture.width, picture.height)
+        self.inspector.scale.show_target(session.setup.target, source)
+        self.inspector.model.show_model(session.setup.model)
+        self.bar.picker.show_layers(session.setup.left, session.setup.right)
+
+    def _on_halves_changed(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        self.view.set_layers(_layer(session.left_half), _layer(session.right_half))
+        if self._fit_next and session.right_half is not None:
+            self._fit_next = False
+            self.view.zoom_to_fit()
+            self._on_zoom_changed()
+
+    def _on_reference_opened(self, reference: Reference | None) -> None:
+        self.bar.picker.show_reference(None if reference is None else reference.path)
+
+    def _show_result(self) -> None:
+        session, a = self._session, self._actions
+        if session is None:
+            return
+        there, running = session.picture is not None, session.comparison.running
+        ready = session.result is not None
+        no_picture = self.tr("open a picture first")
+        allow(a.save, there, no_picture)
+        allow(a.copy, ready, self.tr("the result is not finished") if there else no_picture)
+        allow(a.run, there, no_picture)
+        busy = running or session.opening is not None or bool(session.exporter.saving)
+        allow(a.cancel, busy, self.tr("nothing is running"))
+        self.inspector.export.show_result(self._result_text(), ready=ready, primary=there and not session.is_sample)
+
+    def _result_text(self) -> str:
+        session = self._session
+        if session is None or session.size is None:
+            return self.tr("Nothing to save yet")
+        pending = session.exporter.pending
+        if pending is not None:
+            return self.tr("{name} is saved as soon as it is finished").format(name=file_name(pending.path))
+        model = self._models.title(session.setup.model)
+        size = size_text(session.size.width, session.size.height)
+        return self.tr("Saves the result of {model}, {size}").format(model=model, size=size)
+
+
+def _layer(half: Half | None) -> Layer | None:
+    return None if half is None else Layer(half.label, half.pyramid)

@@ -1,0 +1,68 @@
+"""The window's workspaces: what one does in it, and the switch between them."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+
+from vdsr_app.gui.icons import LARGE_PX, icon
+from vdsr_app.gui.sections import GROUP_GAP
+from vdsr_app.gui.theme import set_role
+
+
+class Workspaces(QWidget):
+    """Pages of which one is shown; with a single page there is no switch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pages = QStackedWidget()
+        self._actions = QActionGroup(self)
+        self._switch = QWidget()
+        self._switch.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(self._switch, "bar")
+        self._buttons = QHBoxLayout(self._switch)
+        self._buttons.setContentsMargins(GROUP_GAP, GROUP_GAP, GROUP_GAP, 0)
+        self._buttons.setSpacing(GROUP_GAP // 2)
+        self._buttons.addStretch(1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._switch)
+        column.addWidget(self._pages, 1)
+        self._switch.hide()
+
+    def add(self, title: str, icon_name: str, page: QWidget) -> QAction:
+        """Add a page at the end; it can be reached by Ctrl and its number.
+
+        Returns:
+            The action that shows it.
+        """
+        number = self._pages.addWidget(page) + 1
+        action = QAction(icon(icon_name), title, self)
+        action.setCheckable(True)
+        action.setChecked(number == 1)
+        action.setShortcut(f"Ctrl+{number}")
+        action.setToolTip(f"{title} (Ctrl+{number})")
+        action.setData(page)
+        action.triggered.connect(self._on_triggered)
+        self._actions.addAction(action)
+        self.addAction(action)
+        button = QToolButton()
+        button.setDefaultAction(action)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setIconSize(QSize(LARGE_PX, LARGE_PX))
+        set_role(button, "workspace")
+        self._buttons.insertWidget(number - 1, button)
+        self._switch.setVisible(self._pages.count() > 1)
+        return action
+
+    @property
+    def current(self) -> QWidget:
+        """The page that is shown."""
+        return self._pages.currentWidget()
+
+    def _on_triggered(self) -> None:
+        action = self._actions.checkedAction()
+        if action is not None:
+            self._pages.setCurrentWidget(action.data())
