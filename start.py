@@ -173,7 +173,10 @@ def prepare(checkout: Checkout, extra: str) -> None:
         if checkout.is_ready(extra):
             return
         began = time.monotonic()
-        say(f"Setting up VDSR Studio in {checkout.venv} (only once; about 1.5 GB on disk).")
+        if checkout.is_ready(""):
+            say("Adding what the tests need (only once).")
+        else:
+            say(f"Setting up VDSR Studio in {checkout.venv} (only once; about 1.5 GB on disk).")
         if not is_sound(checkout):
             make_environment(checkout)
         install(checkout, extra, lock)
@@ -203,7 +206,7 @@ def make_environment(checkout: Checkout) -> None:
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace", check=False)
     if result.returncode != 0:
         raise SetupError(
-            f"The environment {checkout.venv} could not be made.\n{tail(result.stdout)}\n"
+            f"The environment {checkout.venv} could not be made.\n{excerpt(result.stdout)}\n"
             "Close VDSR Studio if it is running, check that the folder can be written, then start again."
         )
 
@@ -212,14 +215,14 @@ def install(checkout: Checkout, extra: str, lock: int) -> None:
     """Install the pinned packages with pip, telling of big downloads and keeping the rest in the log.
 
     Raises:
-        SetupError: pip failed; the text holds the end of its output.
+        SetupError: pip failed; the text holds what it complained of.
     """
     target = f".[{extra}]" if extra else "."
     command = [str(checkout.python), "-m", "pip", "install", "--progress-bar", "off", "--constraint", "constraints.txt"]
     # Wheels only, so that no compiler is needed; pyvips is plain Python and published as source alone.
     command += ["--only-binary", ":all:", "--no-binary", "pyvips", "--editable", target]
     said = []
-    with checkout.log.open("a", encoding="utf-8") as log:
+    with checkout.log.open("a", encoding="utf-8", buffering=1) as log:
         log.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} Python {version()}, {target}\n")
         process = subprocess.Popen(
             command,
@@ -264,22 +267,27 @@ def report(line: str) -> None:
         megabytes = float(size) * (1000 if unit == "GB" else 1)
         if megabytes >= BIG_DOWNLOAD_MB:
             say(f"  downloading {name.replace('_', '-')} {number}, {megabytes:.0f} MB")
+    elif line.startswith("Collecting cuda-toolkit"):
+        say("  This PyTorch brings NVIDIA's libraries, some gigabytes; README.md says how to do without them.")
     elif line.startswith("Installing collected packages:"):
         say(f"  installing {line.count(',') + 1} packages")
 
 
 def explain_failure(checkout: Checkout, output: str) -> str:
-    """What failed and what to do, with the end of pip's output."""
+    """What failed and what to do, with what pip complained of."""
     hint = "Check the network connection and the free disk space, then start again: it goes on where it stopped."
     if sys.version_info[:2] > NEWEST_TESTED:
         newest = "{}.{}".format(*NEWEST_TESTED)
         hint = f"The pinned packages are known to work with Python 3.11 to {newest}, this is {version()}. {hint}"
-    return f"The packages could not be installed. pip said:\n{tail(output)}\n{hint}\nAll of it is in {checkout.log}"
+    return f"The packages could not be installed. pip said:\n{excerpt(output)}\n{hint}\nAll of it is in {checkout.log}"
 
 
-def tail(text: str, lines: int = 12) -> str:
-    """The last lines, indented."""
-    return "\n".join("    " + line for line in text.rstrip().splitlines()[-lines:])
+def excerpt(output: str) -> str:
+    """The lines of a tool's output that tell most: its first and last complaints, or else its end."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    complaints = list(dict.fromkeys(line for line in lines if line.upper().startswith(("WARNING:", "ERROR:"))))
+    chosen = complaints[:2] + complaints[2:][-4:] if complaints else lines[-12:]
+    return "\n".join(f"    {line[:300]}" for line in chosen)
 
 
 def lacks_qt_libraries(checkout: Checkout, environ: dict[str, str]) -> bool:

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vdsr_app.control import CancelToken
 from vdsr_app.core.alpha import PictureResampler, half_size_fill
 from vdsr_app.core.picture import Pixels
 from vdsr_app.core.resize import resize
+from vdsr_app.errors import Cancelled
 
 RED, BLACK, GREEN = (230, 20, 30), (0, 0, 0), (0, 255, 0)
 WHOLE = slice(None)
@@ -152,6 +154,14 @@ def test_any_window_is_the_same_as_in_the_whole(
     np.testing.assert_allclose(colours, whole[rows, cols], atol=0.05)
 
 
+def test_a_window_where_nothing_shows_has_the_fill_as_well() -> None:
+    source = PictureResampler(*disc(GREEN), 82, 82)
+    colours, shown = source.region(slice(0, 8), slice(0, 8))
+    assert shown is not None
+    assert shown.max() == 0
+    assert np.abs(colours - RED).max() < 1.0
+
+
 def test_nearest_neighbour_keeps_hidden_colours_too() -> None:
     pixels, alpha = disc(GREEN, side=9)
     colours, shown = enlarged(pixels, alpha, 2.0, "nearest")
@@ -189,6 +199,12 @@ class TestFill:
         assert (row[0], row[-1]) == (50, 200)
         assert np.diff(row).min() >= -1
         assert np.diff(row).max() <= 40
+
+    def test_it_can_be_cancelled(self) -> None:
+        token = CancelToken()
+        token.cancel()
+        with pytest.raises(Cancelled):
+            PictureResampler(*disc(GREEN), 82, 82, token=token)
 
     def test_the_source_is_left_alone(self) -> None:
         pixels, alpha = disc(GREEN)

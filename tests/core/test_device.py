@@ -26,7 +26,6 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
 
 
@@ -36,8 +35,8 @@ def test_auto_is_the_cpu_where_there_is_no_gpu() -> None:
 
 
 @pytest.mark.usefixtures("two_gpus")
-def test_auto_prefers_cuda_and_takes_the_current_one() -> None:
-    assert choose_device("auto") == torch.device("cuda", 1)
+def test_auto_prefers_cuda_and_takes_the_first() -> None:
+    assert choose_device("auto") == torch.device("cuda", 0)
 
 
 def test_auto_takes_apples_gpu_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -345,6 +345,19 @@ class TestReports:
         with pytest.raises(UsageError):
             Engine.create(MODEL, device="cpu", precision="fp8")
 
+    def test_a_gpu_that_does_not_even_start_is_passed_over_unless_it_was_asked_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(_: torch.device) -> tuple[int, int]:
+            raise RuntimeError("driver")
+
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", broken)
+        assert Engine.create(MODEL).kind == "cpu"
+        with pytest.raises(DeviceError, match="'cuda'"):
+            Engine.create(MODEL, device="cuda")
+
     def test_default_tiles_stay_below_the_allocators_mapping_threshold(self) -> None:
         for width in (16, 64, 128):
             for precision in (Precision.FP32, Precision.BF16):

@@ -63,13 +63,14 @@ class FakeCore:
         if name in self.hooks:
             self.hooks[name](**arguments)
 
-    def read(self, path: Path) -> Picture:
-        self.step("read")
+    def read(self, path: Path, token) -> Picture:
+        self.step("read", token=token)
         return small_picture(7, 5)
 
-    def save(self, picture, path, options) -> None:
-        self.step("save")
+    def save(self, picture, path, options, token) -> tuple[str, ...]:
+        self.step("save", token=token)
         path.write_bytes(b"12345")
+        return ("The transparency was left out.",)
 
     def interpolate(self, picture, size, kernel, token, on_rows) -> Picture:
         self.step("interpolate", kernel=kernel, token=token, on_rows=on_rows)

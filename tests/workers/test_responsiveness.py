@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def model_file(tmp_path_factory) -> Path:
     random = np.random.default_rng(1)
     widths = [1, *[64] * 19, 1]
     tensors = {}
-    for i, (before, after) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (before, after) in enumerate(pairwise(widths)):
         weight = random.standard_normal((after, before, 3, 3)) * 0.3 * np.sqrt(2 / (9 * before))
         tensors[f"layers.{i}.weight"] = weight.astype(np.float32)
         tensors[f"layers.{i}.bias"] = np.zeros(after, np.float32)

@@ -1,9 +1,8 @@
-"""The service as the window sees it: which signals come, in which order, in which thread, whatever happens."""
+"""The service as the window sees it: which signals come, in which order, in which thread."""
 
 from __future__ import annotations
 
 import gc
-import logging
 import threading
 import time
 import weakref
@@ -11,13 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QThread
 
-from vdsr_app.core.job import SaveOptions, Target, TargetKind, UpscaleSettings
+from vdsr_app.core.job import SaveOptions, Target, UpscaleSettings
 from vdsr_app.core.picture import Picture
-from vdsr_app.errors import PictureError, SaveError, WeightsError
+from vdsr_app.errors import WeightsError
 from vdsr_app.workers.messages import (
-    ErrorReport,
     JobProgress,
     LayerJob,
     LayerKind,
@@ -128,8 +125,10 @@ def test_reference_keeps_its_own_size(harness):
     assert (result.picture.width, result.picture.height) == (5, 7)
 
 
-def test_save_tells_path_and_size(harness, tmp_path):
+def test_save_tells_path_and_size_and_what_was_lost(harness, tmp_path):
     job_id = harness.run(SaveJob(PICTURE, tmp_path / "out.png", SaveOptions()))
+    assert harness.recorder.names(job_id) == ["started", "notice", "succeeded"]
+    assert harness.recorder.events[1][2] == "The transparency was left out."
     assert harness.recorder.result(job_id) == SavedFile(tmp_path / "out.png", 5)
 
 
@@ -154,147 +153,6 @@ def test_jobs_of_a_lane_run_in_order_and_lanes_do_not_wait_for_each_other(harnes
     assert harness.service.active_jobs == frozenset()
     assert harness.core.threads["upscale"] == harness.core.threads["engine"] != harness.core.threads["read"]
     assert threading.get_ident() not in harness.core.threads.values()
-
-
-def test_a_waiting_job_is_cancelled_at_once_and_never_runs(harness):
-    gate = harness.hold("read")
-    first, second = harness.service.submit(OPEN), harness.service.submit(layer_job(LayerKind.BICUBIC))
-    harness.service.cancel(second)
-    assert harness.recorder.names(second) == ["cancelled"]
-    gate.set()
-    harness.wait_end(first)
-    third = harness.run(OPEN)
-    assert "interpolate" not in harness.core.calls
-    assert harness.recorder.ends(third) == ["succeeded"]
-
-
-def test_a_running_job_is_cancelled_at_once_and_says_nothing_more(harness):
-    gate = harness.hold("upscale")
-    job_id = harness.service.submit(MODEL)
-    harness.wait_call("upscale")
-    harness.qtbot.waitUntil(lambda: harness.recorder.names(job_id) == ["started"])
-    harness.service.cancel(job_id)
-    assert harness.recorder.names(job_id) == ["started", "cancelled"]
-    assert harness.service.active_jobs == frozenset()
-    del harness.core.hooks["upscale"]
-    gate.set()
-    after = harness.run(MODEL)
-    assert harness.recorder.names(job_id) == ["started", "cancelled"]
-    assert harness.recorder.ends(after) == ["succeeded"]
-
-
-def test_cancel_of_an_ended_or_unknown_job_does_nothing(harness):
-    job_id = harness.run(OPEN)
-    harness.service.cancel(job_id)
-    harness.service.cancel(12345)
-    harness.service.cancel_all()
-    assert harness.recorder.names(job_id) == ["started", "succeeded"]
-
-
-@pytest.mark.parametrize("outcome", ["succeeded", "failed"])
-def test_cancel_of_a_file_being_written_tells_what_became_of_it(harness, tmp_path, outcome):
-    gate = threading.Event()
-    harness.gates.append(gate)
-
-    def save(**_):
-        gate.wait(20)
-        if outcome == "failed":
-            raise SaveError("The disk is full.", path=tmp_path / "out.png")
-
-    harness.core.hooks["save"] = save
-    job_id = harness.service.submit(SaveJob(PICTURE, tmp_path / "out.png", SaveOptions()))
-    harness.wait_call("save")
-    harness.service.cancel(job_id)
-    assert harness.recorder.ends(job_id) == []
-    assert harness.service.active_jobs == {job_id}
-    gate.set()
-    harness.wait_end(job_id)
-    assert harness.recorder.ends(job_id) == [outcome]
-    assert (tmp_path / "out.png").exists() == (outcome == "succeeded")
-
-
-def test_cancel_all_ends_every_job_once(harness):
-    gates = [harness.hold("read"), harness.hold("upscale")]
-    ids = [harness.service.submit(job) for job in (OPEN, MODEL, OPEN, MODEL, OPEN)]
-    harness.wait_call("upscale")
-    harness.service.cancel_all()
-    assert [harness.recorder.ends(job_id) for job_id in ids] == [["cancelled"]] * 5
-    for gate in gates:
-        gate.set()
-    harness.core.hooks.clear()
-    harness.run(OPEN)
-    assert [harness.recorder.ends(job_id) for job_id in ids] == [["cancelled"]] * 5
-
-
-STEPS = [
-    ("read", OPEN),
-    ("interpolate", layer_job(LayerKind.BICUBIC)),
-    ("read", layer_job(LayerKind.REFERENCE)),
-    ("engine", MODEL),
-    ("upscale", MODEL),
-    ("save", SaveJob(PICTURE, Path("nowhere.png"), SaveOptions())),
-    ("compare", MetricsJob(PICTURE, PICTURE, 2)),
-]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [ValueError("oh"), MemoryError(), RecursionError(), OSError(28, "full"), SystemExit(3), KeyboardInterrupt()],
-    ids=lambda error: type(error).__name__,
-)
-@pytest.mark.parametrize(("step", "job"), STEPS)
-def test_any_exception_is_one_report_and_the_next_job_works(harness, caplog, step, job, error):
-    def fail(**_):
-        raise error
-
-    harness.core.hooks[step] = fail
-    job_id = harness.run(job)
-    report = harness.recorder.result(job_id)
-    assert isinstance(report, ErrorReport)
-    assert harness.recorder.ends(job_id) == ["failed"]
-    assert report.what.endswith(".")
-    assert report.hint
-    assert type(error).__name__ not in report.what + report.hint
-    assert type(error).__name__ in report.details
-    assert caplog.get_records("call")[-1].levelno == logging.ERROR
-    harness.core.hooks.clear()
-    after = harness.run(MODEL if step in ("engine", "upscale") else OPEN)
-    assert harness.recorder.ends(after) == ["succeeded"]
-
-
-def test_an_expected_error_keeps_its_words(harness):
-    def fail(**_):
-        raise WeightsError("The file is damaged.", path="<b>x</b>.safetensors", hint="Choose another model.")
-
-    harness.core.hooks["engine"] = fail
-    report = harness.recorder.result(harness.run(MODEL))
-    assert (report.what, report.path, report.hint) == (
-        "The file is damaged.",
-        "<b>x</b>.safetensors",
-        "Choose another model.",
-    )
-    assert "Traceback" in report.details
-
-
-def test_a_failure_in_the_middle_of_tiles(harness):
-    def fail_late(on_tile, **_):
-        on_tile(type("T", (), {"x": 0, "y": 0, "pixels": PICTURE.pixels, "alpha": None})())
-        raise PictureError("It broke.")
-
-    harness.core.hooks["upscale"] = fail_late
-    job_id = harness.run(MODEL)
-    assert harness.recorder.names(job_id) == ["started", "tile_finished", "failed"]
-
-
-def test_a_target_outside_the_range_fails_in_words(harness):
-    settings = UpscaleSettings(target=Target(TargetKind.WIDTH, 4000))
-    report = harness.recorder.result(harness.run(LayerJob(PICTURE, LayerSpec(LayerKind.BICUBIC), settings)))
-    assert "cannot be scaled" in report.what
-
-
-def test_a_missing_reference_fails_in_words(harness):
-    job = LayerJob(PICTURE, LayerSpec(LayerKind.REFERENCE), SETTINGS)
-    assert "reference" in harness.recorder.result(harness.run(job)).what
 
 
 def test_progress_is_throttled_but_ends_full(harness):
@@ -334,29 +192,6 @@ def test_the_visible_region_can_change_while_a_job_runs(harness):
     assert seen == [(1, 2, 3, 4), (5, 6, 7, 8), None]
 
 
-def test_a_fast_worker_waits_for_the_window_and_can_be_cancelled_meanwhile(harness):
-    sent = []
-
-    def flood(on_tile, **_):
-        for i in range(1000):
-            on_tile(type("T", (), {"x": i, "y": 0, "pixels": PICTURE.pixels, "alpha": None})())
-            sent.append(i)
-
-    harness.core.hooks["upscale"] = flood
-    job_id = harness.service.submit(MODEL)
-    deadline = time.monotonic() + 20
-    while len(sent) < 8 and time.monotonic() < deadline:
-        QThread.msleep(5)  # the window is busy: no event is handled
-    QThread.msleep(50)
-    assert len(sent) == 8
-    harness.service.cancel(job_id)
-    del harness.core.hooks["upscale"]
-    after = harness.run(MODEL)
-    assert len(sent) <= 9  # the ninth was waiting for room
-    assert "tile_finished" not in harness.recorder.names(job_id)
-    assert harness.recorder.ends(after) == ["succeeded"]
-
-
 def test_preload_says_only_what_the_network_runs_on(harness):
     harness.service.preload("cpu", "bf16")
     assert harness.service.active_jobs == frozenset()
@@ -386,52 +221,6 @@ def test_a_result_is_not_kept_once_the_window_lets_go(harness):
     harness.recorder.events.clear()
     gc.collect()
     assert picture() is None
-
-
-def test_close_in_the_middle_of_everything(harness):
-    def until_cancelled(token, **_):
-        while True:
-            token.raise_if_cancelled()
-            QThread.msleep(1)
-
-    harness.core.hooks["upscale"] = until_cancelled
-    harness.core.hooks["interpolate"] = until_cancelled
-    jobs = (MODEL, layer_job(LayerKind.BICUBIC), OPEN, MODEL)
-    ids = [harness.service.submit(job) for job in jobs]
-    harness.wait_call("upscale")
-    harness.wait_call("interpolate")
-    assert harness.service.close(3000)
-    assert [harness.recorder.ends(job_id) for job_id in ids] == [["cancelled"]] * 4
-    assert harness.service.active_jobs == frozenset()
-    with pytest.raises(RuntimeError):
-        harness.service.submit(OPEN)
-
-
-def test_close_before_anything(harness):
-    assert harness.service.close(3000)
-    assert harness.service.close(3000)
-    assert harness.recorder.events == []
-
-
-def test_close_tells_the_end_of_a_file_being_written(harness, tmp_path):
-    harness.core.hooks["save"] = lambda **_: QThread.msleep(100)
-    job_id = harness.service.submit(SaveJob(PICTURE, tmp_path / "out.png", SaveOptions()))
-    harness.wait_call("save")
-    assert harness.service.close(3000)
-    assert harness.recorder.ends(job_id) == ["succeeded"]
-
-
-def test_close_gives_up_on_a_thread_that_hears_nothing(harness, caplog):
-    gate = harness.hold("read")
-    job_id = harness.service.submit(OPEN)
-    harness.wait_call("read")
-    began = time.monotonic()
-    assert not harness.service.close(50)
-    assert time.monotonic() - began < 3
-    assert harness.recorder.ends(job_id) == ["cancelled"]
-    assert "did not end" in caplog.text
-    gate.set()
-    # The fixture's own close waits for the thread after all.
 
 
 def test_signals_come_in_the_windows_thread(harness):

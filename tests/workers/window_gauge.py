@@ -42,7 +42,8 @@ class Gauge(QObject):
         self.ticks = 0
         self._start_s = time.perf_counter()
         self._last_s = self._start_s
-        self._last_waited_s = waited_s()
+        self._tasks = watched_tasks()
+        self._last_waited_s = waited_s(self._tasks)
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(TICK_MS)
@@ -50,7 +51,7 @@ class Gauge(QObject):
         self._timer.start()
 
     def _on_tick(self) -> None:
-        now_s, now_waited_s = time.perf_counter(), waited_s()
+        now_s, now_waited_s = time.perf_counter(), waited_s(self._tasks)
         gap_ms = (now_s - self._last_s) * 1000
         charged_ms = max(0.0, gap_ms - (now_waited_s - self._last_waited_s) * 1000)
         self.ticks += 1
@@ -60,16 +61,25 @@ class Gauge(QObject):
         self._last_s, self._last_waited_s = now_s, now_waited_s
 
 
-def waited_s() -> float:
-    """Time so far in which the main thread and the lanes were ready but not running; 0 where it is not told."""
-    total_ns = 0
-    try:
-        for task in Path("/proc/self/task").iterdir():
-            if int(task.name) == os.getpid() or (task / "comm").read_text().strip() in LANES:
-                total_ns += int((task / "schedstat").read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0.0
-    return total_ns / 1e9
+def watched_tasks() -> list[Path]:
+    """Where Linux accounts for the main thread and the lanes; empty elsewhere.
+
+    Threads that a lane starts inherit its name, so the lane itself is the oldest of its name.
+    """
+    oldest: dict[str, int] = {"": os.getpid()}
+    if not Path("/proc/self/task").is_dir():
+        return []
+    for task in Path("/proc/self/task").iterdir():
+        name, number = (task / "comm").read_text().strip(), int(task.name)
+        if name in LANES:
+            oldest[name] = min(number, oldest.get(name, number))
+    files = [Path(f"/proc/self/task/{number}/schedstat") for number in oldest.values()]
+    return [file for file in files if file.is_file()]
+
+
+def waited_s(tasks: list[Path]) -> float:
+    """Time so far in which `tasks` were ready to run while the machine ran something else."""
+    return sum(int(task.read_text().split()[1]) for task in tasks) / 1e9
 
 
 def noise(height: int, width: int) -> Pixels:
@@ -82,6 +92,7 @@ class Scenarios(QObject):
     def __init__(self, model: str) -> None:
         super().__init__()
         self._model = model
+        self._small, self._large = Picture(noise(120, 160)), Picture(noise(1500, 2000))
         self._service = UpscaleService()
         self._service.device_described.connect(self._on_device_described)
         self._service.succeeded.connect(self._on_succeeded)
@@ -95,7 +106,7 @@ class Scenarios(QObject):
 
     def interpolate(self) -> None:
         settings = UpscaleSettings(target=Target(value=2.0))
-        self._service.submit(LayerJob(Picture(noise(1500, 2000)), LayerSpec(LayerKind.BICUBIC), settings))
+        self._service.submit(LayerJob(self._large, LayerSpec(LayerKind.BICUBIC), settings))
 
     def import_in_the_window(self) -> None:
         """What must not happen: the window itself imports torch."""
@@ -118,7 +129,7 @@ class Scenarios(QObject):
 
     def upscale(self) -> None:
         settings = UpscaleSettings(target=Target(value=2.0), device="cpu", precision="fp32", tile_px=160)
-        self._service.submit(LayerJob(Picture(noise(120, 160)), LayerSpec(LayerKind.MODEL, self._model), settings))
+        self._service.submit(LayerJob(self._small, LayerSpec(LayerKind.MODEL, self._model), settings))
 
     def _on_device_described(self, text: str) -> None:
         self.outcome = text

@@ -17,16 +17,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from vdsr_app.control import CancelToken
 from vdsr_app.core.picture import Pixels
 from vdsr_app.core.resize import axis_table, resize_region
+from vdsr_app.core.tiling import plan_tiles
 
 FloatPixels = npt.NDArray[np.float32]
 
 _FAINT = 1.0 / 32.0
 """Alpha, of 1, below which interpolated colours pass gradually from the weighted mean to the plain one."""
 
-_STRIP_PX = 256
-"""Rows taken at a time, an even number; keeps whole pictures from becoming float."""
+_BLOCK_PX = 256
+"""Rows, or rows and columns, taken at a time, an even number; keeps whole pictures from becoming float."""
 
 
 class PictureResampler:
@@ -37,7 +39,15 @@ class PictureResampler:
         width: columns of the whole result.
     """
 
-    def __init__(self, pixels: Pixels, alpha: Pixels | None, height: int, width: int, kernel: str = "bicubic") -> None:
+    def __init__(
+        self,
+        pixels: Pixels,
+        alpha: Pixels | None,
+        height: int,
+        width: int,
+        kernel: str = "bicubic",
+        token: CancelToken | None = None,
+    ) -> None:
         """Prepare windows of `pixels`.
 
         Args:
@@ -46,6 +56,10 @@ class PictureResampler:
             height: rows of the whole result.
             width: columns of the whole result.
             kernel: as in `resize_region`.
+            token: tested while the fill is made, which reads the whole picture.
+
+        Raises:
+            Cancelled: through `token`.
         """
         self.height = height
         self.width = width
@@ -55,7 +69,7 @@ class PictureResampler:
         self._full_scale = float(np.iinfo(pixels.dtype).max)
         # Nearest neighbour mixes nothing, so there is nothing to keep apart.
         self._mixes = alpha is not None and kernel != "nearest"
-        self._fill = half_size_fill(pixels, alpha) if alpha is not None and self._mixes else None
+        self._fill = half_size_fill(pixels, alpha, token) if alpha is not None and self._mixes else None
 
     def region(self, rows: slice, cols: slice) -> tuple[FloatPixels, FloatPixels | None]:
         """One window of the result.
@@ -120,7 +134,7 @@ class PictureResampler:
         return colours, np.clip(alpha[..., 0], 0.0, 1.0) * np.float32(self._full_scale)
 
 
-def half_size_fill(pixels: Pixels, alpha: Pixels) -> Pixels | None:
+def half_size_fill(pixels: Pixels, alpha: Pixels, token: CancelToken | None = None) -> Pixels | None:
     """Colours for the pixels that do not show, grown out of those that do.
 
     Pull: each level halves the picture by the mean of what shows in 2x2 pixels, weighted with alpha. Push: what does
@@ -129,28 +143,34 @@ def half_size_fill(pixels: Pixels, alpha: Pixels) -> Pixels | None:
     Args:
         pixels: (H, W, C) uint8 or uint16.
         alpha: (H, W) of the same dtype.
+        token: tested between blocks.
 
     Returns:
         (ceil(H / 2), ceil(W / 2), C) of the same dtype, or None where every pixel shows or none does.
+
+    Raises:
+        Cancelled: through `token`.
 
     Source: Gortler et al., "The lumigraph", SIGGRAPH 1996, section 3.4 (pull-push).
     """
     if alpha.min() > 0 or alpha.max() == 0:
         return None
-    return _filled_level(*_halved(pixels, alpha))
+    return _filled_level(*_halved(pixels, alpha, token), token)
 
 
-def _filled_level(colours: Pixels, shows: Pixels) -> Pixels:
+def _filled_level(colours: Pixels, shows: Pixels, token: CancelToken | None) -> Pixels:
     """Fill in place the pixels of one level where `shows` is 0."""
     if shows.min() > 0:
         return colours
-    coarse = _filled_level(*_halved(colours, shows))
+    coarse = _filled_level(*_halved(colours, shows, token), token)
     height, width = shows.shape
-    for top in range(0, height, _STRIP_PX):
-        rows = slice(top, min(top + _STRIP_PX, height))
-        hidden = shows[rows] == 0
+    for tile in plan_tiles(width, height, _BLOCK_PX, 0):
+        if token is not None:
+            token.raise_if_cancelled()
+        window = (tile.core.rows, tile.core.cols)
+        hidden = shows[window] == 0
         if hidden.any():
-            colours[rows][hidden] = np.rint(_doubled(coarse, rows, slice(0, width))[hidden])
+            colours[window][hidden] = np.rint(_doubled(coarse, *window)[hidden])
     return colours
 
 
@@ -161,15 +181,17 @@ def _doubled(coarse: Pixels, rows: slice, cols: slice) -> FloatPixels:
     return np.asarray(region, dtype=np.float32)
 
 
-def _halved(colours: Pixels, shows: Pixels) -> tuple[Pixels, Pixels]:
+def _halved(colours: Pixels, shows: Pixels, token: CancelToken | None) -> tuple[Pixels, Pixels]:
     """Level of half the size: weighted mean of each 2x2 pixels, and the largest of their weights."""
     height, width, channels = colours.shape
     half_h, half_w = (height + 1) // 2, (width + 1) // 2
     out = np.zeros((half_h, half_w, channels), colours.dtype)
     out_shows = np.zeros((half_h, half_w), shows.dtype)
-    for top in range(0, height, _STRIP_PX):
-        weight = _even(shows[top : top + _STRIP_PX])
-        colour = _even(colours[top : top + _STRIP_PX]).astype(np.float32)
+    for top in range(0, height, _BLOCK_PX):
+        if token is not None:
+            token.raise_if_cancelled()
+        weight = _even(shows[top : top + _BLOCK_PX])
+        colour = _even(colours[top : top + _BLOCK_PX]).astype(np.float32)
         colour *= weight[..., None]
         total = np.maximum(_sum_2x2(weight.astype(np.float32)), 1.0)
         rows = slice(top // 2, top // 2 + total.shape[0])

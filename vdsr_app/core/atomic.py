@@ -6,7 +6,9 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+import stat
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +17,7 @@ from vdsr_app.errors import SaveError
 TEMPORARY_PREFIX = ".vdsr-"
 TEMPORARY_SUFFIX = ".part"
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REASONS = {
     errno.ENOSPC: ("There is no room left on the disk.", "Free some space or choose another folder."),
     errno.EDQUOT: ("Your disk quota is used up.", "Free some space or choose another folder."),
@@ -24,6 +27,7 @@ _REASONS = {
     errno.ENOENT: ("The folder does not exist.", "Make the folder first, or choose another."),
     errno.ENOTDIR: ("The folder does not exist.", "Make the folder first, or choose another."),
     errno.EISDIR: ("A folder of that name is in the way.", "Choose another name."),
+    errno.EEXIST: ("A device or pipe of that name is in the way.", "Choose another name."),
     errno.ENAMETOOLONG: ("The file name is too long.", "Choose a shorter name."),
     errno.EFBIG: ("The file would be larger than the disk allows.", "Choose another folder or a smaller scale."),
 }
@@ -37,28 +41,53 @@ def save_error(path: str | os.PathLike[str], error: OSError) -> SaveError:
     return SaveError(what, path=path, hint=hint)
 
 
+def is_out_of_room(error: BaseException | None) -> bool:
+    """Whether a `SaveError`, or the `OSError` behind it, means that the disk is full: then waiting may help."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return True
+        error = error.__cause__
+    return False
+
+
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, verify: Callable[[Path], None] | None = None) -> Iterator[BinaryIO]:
     """Open a hidden file beside `path`; on a clean exit it is flushed to disk and takes the name, else it vanishes.
+
+    A new file gets the permissions that the umask leaves, a replaced one keeps those it had. Where `path` is a symbolic
+    link, the link is replaced and the file that it led to stays as it is.
+
+    Args:
+        path: the final name.
+        verify: called with the finished hidden file before it takes the name; what it raises stops the exchange.
 
     Raises:
         SaveError: the file could not be written; what stood at `path` before is untouched.
     """
     temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        mode = _mode_to_keep(path)
         with temporary.open("xb") as file:
+            _lock(file)
             yield file
             file.flush()
+            if mode is not None and sys.platform != "win32":
+                with contextlib.suppress(OSError):
+                    os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            if verify is not None:
+                verify(temporary)
+            if os.name != "nt":
+                # Still open, and so still locked, until it has its name; Windows cannot rename open files.
+                os.replace(temporary, path)
+        if os.name == "nt":
+            os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise save_error(path, error) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
 
 
@@ -66,6 +95,72 @@ def write_atomically(path: Path, payload: bytes) -> None:
     """Put `payload` at `path`, whole or not at all; raises as `atomic_file`."""
     with atomic_file(path) as file:
         file.write(payload)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Delete the hidden files that a killed process left in `folder`; those still being written stay.
+
+    Returns:
+        How many were deleted. A folder that cannot be listed counts as empty.
+    """
+    removed = 0
+    try:
+        names = [
+            entry.name
+            for entry in os.scandir(folder)
+            if entry.name.startswith(TEMPORARY_PREFIX) and entry.name.endswith(TEMPORARY_SUFFIX)
+        ]
+    except OSError:
+        return 0
+    for name in names:
+        with contextlib.suppress(OSError):
+            if _is_abandoned(folder / name):
+                (folder / name).unlink()
+                removed += 1
+    return removed
+
+
+def _mode_to_keep(path: Path) -> int | None:
+    """Permissions of the file at `path`, None where there is none; refuses to replace what is no file."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    return stat.S_IMODE(mode) if stat.S_ISREG(mode) else None
+
+
+def _lock(file: BinaryIO) -> None:
+    """Mark the file as being written, for as long as it is open; best effort, as not every file system can."""
+    if sys.platform != "win32":
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether no process holds the file any more; Windows tells by refusing to delete it."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _remove(temporary: Path) -> None:
+    with contextlib.suppress(OSError):
+        temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

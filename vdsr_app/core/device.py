@@ -45,7 +45,7 @@ def choose_device(wish: str = "auto") -> torch.device:
     """
     if wish == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda", torch.cuda.current_device())
+            return torch.device("cuda", 0)
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     if wish == "cpu":
         return torch.device("cpu")
@@ -123,6 +123,18 @@ def device_name(device: torch.device) -> str:
             return f"{_cpu_name()} GPU"
         case _:
             return _cpu_name()
+
+
+def available_devices() -> list[dict[str, str]]:
+    """Devices of this computer, best first: "name" as `choose_device` takes it, "description" for people."""
+    names = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    devices = [torch.device(name) for name in (*names, "cpu")]
+    return [
+        {"name": str(device), "description": f"{device_name(device)} · {choose_precision(device)}"}
+        for device in devices
+    ]
 
 
 def _cpu_name() -> str:

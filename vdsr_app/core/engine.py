@@ -60,12 +60,11 @@ class Engine:
             UsageError: a word that is not among these, or a precision that the device does not offer.
             DeviceError: this computer has no such device, or it failed at once.
         """
-        chosen = choose_device(device)
-        chosen_precision = choose_precision(chosen, precision)
         # Only ever fewer than PyTorch took: it does not see the limits of containers.
         torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
+        chosen = choose_device(device)
         if chosen.type == "cpu":
-            return cls(TorchBackend(model, chosen, chosen_precision))
+            return cls(TorchBackend(model, chosen, choose_precision(chosen, precision)))
 
         def on_cpu() -> Backend:
             cpu = torch.device("cpu")
@@ -73,8 +72,8 @@ class Engine:
             return TorchBackend(model, cpu, same)
 
         try:
-            return cls(TorchBackend(model, chosen, chosen_precision), on_cpu)
-        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            return cls(TorchBackend(model, chosen, choose_precision(chosen, precision)), on_cpu)
+        except RuntimeError as error:  # a driver that does not answer, a GPU whose memory others hold
             if device != "auto":
                 raise DeviceError(f"The device '{device}' cannot be used.", hint="Choose the device 'cpu'.") from error
             _log.warning("%s cannot be used, the CPU is", chosen, exc_info=True)

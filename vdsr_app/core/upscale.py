@@ -103,7 +103,7 @@ def interpolate_picture(
         Cancelled: through `token`.
     """
     out = _allocate(picture, size.width, size.height, picture.pixels.dtype)
-    source = PictureResampler(picture.pixels, picture.alpha, size.height, size.width, kernel)
+    source = PictureResampler(picture.pixels, picture.alpha, size.height, size.width, kernel, token)
     for tile in plan_tiles(size.width, size.height, _BLOCK_PX, 0):
         if token is not None:
             token.raise_if_cancelled()
@@ -199,7 +199,7 @@ class _Stage:
         on_tile: Callable[[TileResult], None] | None,
     ) -> None:
         height, width = out.pixels.shape[:2]
-        self._resampler = PictureResampler(source.pixels, source.alpha, height, width)
+        self._resampler = PictureResampler(source.pixels, source.alpha, height, width, token=token)
         self._source_scale = float(np.iinfo(source.pixels.dtype).max)
         self._out = out
         self._engine = engine

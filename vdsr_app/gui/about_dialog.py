@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -33,7 +33,9 @@ class AboutDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(self.tr("About VDSR Studio"))
         picture = QLabel()
-        picture.setPixmap(QIcon(f"{SEARCH_PREFIX}:icon.svg").pixmap(_ICON_PX, self.devicePixelRatioF()))
+        picture.setPixmap(
+            QIcon(f"{SEARCH_PREFIX}:icon.svg").pixmap(QSize(_ICON_PX, _ICON_PX), self.devicePixelRatioF())
+        )
         words = QVBoxLayout()
         words.setSpacing(4)
         words.addWidget(text_label("VDSR Studio", "title"))

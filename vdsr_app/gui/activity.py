@@ -10,7 +10,7 @@ from vdsr_app.gui.comparison import BICUBIC, LayerState
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.session import Session
 from vdsr_app.gui.status_line import Activity
-from vdsr_app.gui.texts import file_name, megapixels_text, progress_text
+from vdsr_app.gui.texts import file_name, megapixels_text, number, progress_text
 from vdsr_app.workers.messages import JobProgress, LayerSpec
 
 
@@ -49,6 +49,21 @@ class ActivityMonitor(QObject):
             text = self.tr("Saving {name}").format(name=file_name(path))
             return Activity(text if progress is None else f"{text} · {progress_text(progress)}", _fraction(progress))
         return None
+
+    @property
+    def note(self) -> str:
+        """What to say while nothing runs: how the last run ended."""
+        session = self._session
+        result, size = session.result, session.size
+        if session.picture is None or size is None:
+            return ""
+        if session.comparison.state(session.result_spec) is LayerState.STOPPED:
+            return self.tr("Stopped. F5 goes on.")
+        if result is None:
+            return ""
+        area = megapixels_text(size.width * size.height)
+        time = self.tr("{seconds} s").format(seconds=number(result.seconds, 1))
+        return f"{self._models.label(result.layer)} · {area} · {time}"
 
     def _layer_activity(self, spec: LayerSpec) -> Activity:
         progress, size = self._layers.get(spec), self._session.size

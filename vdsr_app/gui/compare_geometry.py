@@ -113,6 +113,9 @@ class Placement:
             return None
         left, right = _covered(seen.x - self.x, seen.right - self.x, self.scale, self.picture[0])
         top, bottom = _covered(seen.y - self.y, seen.bottom - self.y, self.scale, self.picture[1])
+        # Rounded to whole device pixels, a reduced picture may be half a one short; its last pixels belong to the last.
+        right = self.picture[0] if seen.right == self.box.right else right
+        bottom = self.picture[1] if seen.bottom == self.box.bottom else bottom
         return left, top, right - left, bottom - top
 
     @property
@@ -198,13 +201,13 @@ def zoomed(camera: Camera, scale: float, anchor: tuple[float, float], picture: S
 
 
 def panned(camera: Camera, dx: float, dy: float, picture: Size, pane: Size) -> Camera:
-    """Move the picture by device pixels; "fit" cannot be moved."""
-    granted = settled(camera, picture, pane)
-    if granted.fits:
+    """Move the picture by device pixels, rounded to whole ones; "fit" cannot be moved."""
+    if camera.fits:
         return camera
-    center_x = granted.center_x - dx / (picture[0] * granted.scale)
-    center_y = granted.center_y - dy / (picture[1] * granted.scale)
-    return settled(replace(granted, center_x=center_x, center_y=center_y), picture, pane)
+    before = place(camera, picture, pane)
+    center_x = (pane[0] / 2 - before.x - round(dx)) / (picture[0] * before.scale)
+    center_y = (pane[1] / 2 - before.y - round(dy)) / (picture[1] * before.scale)
+    return settled(Camera(center_x, center_y, before.scale, False), picture, pane)
 
 
 def carried_over(camera: Camera, old: Size, new: Size, pane: Size) -> Camera:

@@ -35,7 +35,7 @@ class ViewMouse:
         self._drag: _Drag | None = None
         self._button = _Button.NoButton
         self._start = QPointF()
-        self._last = QPointF()
+        self._camera = view.camera
         self._grab_offset = 0.0
 
     def press(self, event: QMouseEvent) -> bool:
@@ -46,7 +46,7 @@ class ViewMouse:
         if drag is None:
             return False
         self._drag, self._button = drag, event.button()
-        self._start = self._last = event.position()
+        self._start, self._camera = event.position(), self._view.camera
         if drag is _Drag.SPLIT:
             self._grab_offset = (self._view.handle_x() or 0.0) - event.position().x()
             self._view.set_grip_shown(False)
@@ -59,7 +59,7 @@ class ViewMouse:
             case _Drag.SPLIT:
                 self._view.set_split_at(position.x() + self._grab_offset)
             case _Drag.PAN:
-                self._view.pan(position - self._last)
+                self._view.pan_from(self._camera, position - self._start)
             case _Drag.OUT:
                 far = QGuiApplication.styleHints().startDragDistance()
                 if (position - self._start).manhattanLength() >= far:
@@ -67,7 +67,6 @@ class ViewMouse:
                     self._view.drag_out_requested.emit()
             case None:
                 self.show_cursor(position)
-        self._last = position
 
     def release(self, event: QMouseEvent) -> bool:
         """End a drag; False where the button began none."""
@@ -103,6 +102,8 @@ class ViewMouse:
             self._view.step_zoom(angle // _NOTCH, event.position())
         else:
             self._view.zoom_by(2 ** (angle / (2 * _NOTCH)), event.position())
+        # A drag goes on from what it now has hold of.
+        self._start, self._camera = event.position(), self._view.camera
 
     def gesture(self, event: QNativeGestureEvent) -> bool:
         """Zoom by a pinch; a double tap of two fingers is a double click."""

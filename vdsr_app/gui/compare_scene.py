@@ -163,10 +163,10 @@ class CompareScene:
         else:
             self.zoom(scale, anchor)
 
-    def pan(self, dx: float, dy: float) -> None:
-        """Move the picture by device pixels."""
+    def pan(self, dx: float, dy: float, start: Camera | None = None) -> None:
+        """Move the picture by device pixels, from where it is or from where it lay under the camera `start`."""
         if self.picture is not None:
-            self.camera = geometry.panned(self.camera, dx, dy, self.picture, self.pane_size)
+            self.camera = geometry.panned(start or self.camera, dx, dy, self.picture, self.pane_size)
 
     def split_at(self, x: float) -> float:
         """The split that would put the handle at column `x` of the canvas."""

@@ -16,7 +16,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from vdsr_app.gui.compare_chrome import GRIP_RADIUS
-from vdsr_app.gui.compare_geometry import Rect
+from vdsr_app.gui.compare_geometry import Camera, Rect
 from vdsr_app.gui.compare_keys import ViewKeys
 from vdsr_app.gui.compare_mouse import ViewMouse
 from vdsr_app.gui.compare_scene import CompareMode, CursorReading, Layer
@@ -222,9 +222,18 @@ class CompareView(CompareSurface):
         else:
             self.zoom_to_fit()
 
-    def pan(self, delta: QPointF) -> None:
-        """Move the picture by logical pixels."""
-        self._scene.pan(delta.x() * self._layout.ratio, delta.y() * self._layout.ratio)
+    @property
+    def camera(self) -> Camera:
+        """What part of the picture is asked for; where `pan_from` can start."""
+        return self._scene.camera
+
+    def pan_from(self, start: Camera, delta: QPointF) -> None:
+        """Move the picture by logical pixels from where it lay under an earlier camera.
+
+        A drag tells its whole way again and again: that adds up no rounding, and what was taken hold of is under the
+        mouse again after a way beyond the picture's edge.
+        """
+        self._scene.pan(delta.x() * self._layout.ratio, delta.y() * self._layout.ratio, start)
         self._show()
 
     def pan_by_share(self, across: float, down: float) -> None:

@@ -32,11 +32,12 @@ class DragOut(QObject):
     def __init__(
         self,
         service: UpscaleService,
-        parent: QObject,
+        source: QObject,
         start: Callable[[QObject, Path, QPixmap], None] | None = None,
     ) -> None:
-        """Drags begin at `parent`, by `start`, which tests replace."""
-        super().__init__(parent)
+        """Drags begin at `source`, by `start`, which tests replace."""
+        super().__init__(source)
+        self._source = source
         self._service = service
         self._start = start or _start_drag
         self._folder: QTemporaryDir | None = None
@@ -51,7 +52,7 @@ class DragOut(QObject):
     def begin(self, result: LayerResult, name: str, options: SaveOptions) -> None:
         """Drag `result` as a file called `name`; where it has to be written first, the drag begins a moment later."""
         if self._written is not None and self._written[:3] == (result, name, options) and self._written[3].exists():
-            self._start(self.parent(), self._written[3], _thumbnail(result.pyramid))
+            self._start(self._source, self._written[3], _thumbnail(result.pyramid))
             return
         if self._job is not None:
             return
@@ -67,7 +68,7 @@ class DragOut(QObject):
         self._job = None
         self._written = (self._wanted, *self._coming, saved.path)
         if QGuiApplication.mouseButtons() & Qt.MouseButton.LeftButton:
-            self._start(self.parent(), saved.path, _thumbnail(self._wanted.pyramid))
+            self._start(self._source, saved.path, _thumbnail(self._wanted.pyramid))
 
     def _on_failed(self, job: int, report: ErrorReport) -> None:
         if job == self._job:

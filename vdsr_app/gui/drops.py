@@ -11,12 +11,10 @@ from urllib.parse import unquote_to_bytes
 
 from PySide6.QtCore import QCoreApplication, QMimeData
 
+from vdsr_app.core.image_io.formats import READABLE_SUFFIXES
 from vdsr_app.core.models import SUFFIX as MODEL_SUFFIX
 from vdsr_app.gui.texts import file_name
 
-PICTURE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .png .webp .tif .tiff .avif .bmp .gif .heic .heif .jxl .ico .ppm .pgm .pnm .tga".split()
-)
 _LOOK_AT_MOST = 10_000
 """Entries of a dropped folder that are looked at."""
 
@@ -76,7 +74,9 @@ def local_paths(data: QMimeData) -> list[Path]:
     if os.name == "nt" or all(path.exists() for path in paths):
         return paths
     raw = bytes(data.data("text/uri-list").data()).split()
-    return [Path(os.fsdecode(unquote_to_bytes(uri.removeprefix(b"file://")))) for uri in raw if uri.startswith(b"file:///")]
+    return [
+        Path(os.fsdecode(unquote_to_bytes(uri.removeprefix(b"file://")))) for uri in raw if uri.startswith(b"file:///")
+    ]
 
 
 def _pictures_in(path: Path) -> list[Path]:
@@ -86,7 +86,7 @@ def _pictures_in(path: Path) -> list[Path]:
     except OSError:
         return []
     return sorted(
-        entry for entry in entries if entry.suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".")
+        entry for entry in entries if entry.suffix.lower() in READABLE_SUFFIXES and not entry.name.startswith(".")
     )
 
 

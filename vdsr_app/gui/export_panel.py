@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSlider, QSpi
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions
 from vdsr_app.gui.icons import icon
 from vdsr_app.gui.result_grip import ResultGrip
-from vdsr_app.gui.sections import GROUP_GAP, Section, add_row, rows_layout, text_label
+from vdsr_app.gui.sections import GROUP_GAP, Section, add_row, indent_number, rows_layout, text_label
 from vdsr_app.gui.theme import set_role
 
 LOSSY = frozenset({FileFormat.JPEG, FileFormat.WEBP, FileFormat.AVIF})
@@ -118,7 +118,9 @@ class ExportPanel(Section):
         self._metadata.addItem(self.tr("Keep, without private"), Metadata.PRIVATE)
         self._metadata.addItem(self.tr("Remove"), Metadata.NONE)
         self._metadata.setToolTip(
-            self.tr("Private are place, serial numbers, owner's name and thumbnail. Colour profile and resolution stay.")
+            self.tr(
+                "Private are place, serial numbers, owner's name and thumbnail. Colour profile and resolution stay."
+            )
         )
 
     def _on_changed(self) -> None:
@@ -144,6 +146,7 @@ class _QualityRow(QWidget):
         self._box = QSpinBox()
         self._box.setRange(1, 100)
         self._box.setFixedWidth(64)
+        indent_number(self._box)
         self._box.setAccessibleName(self.tr("Quality as a number"))
         self._box.setToolTip(self.tr("1 to 100; 100 is lossless in WebP and AVIF"))
         row = QHBoxLayout(self)

@@ -10,12 +10,13 @@ from PySide6.QtCore import QMimeData, QObject, QProcess, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from vdsr_app.core.image_io.formats import READABLE_SUFFIXES
 from vdsr_app.core.models import SUFFIX as MODEL_SUFFIX
 from vdsr_app.core.naming import output_name
 from vdsr_app.errors import VdsrError
 from vdsr_app.gui.banner import Banner, BannerKind
 from vdsr_app.gui.drag_out import DragOut
-from vdsr_app.gui.drops import PICTURE_SUFFIXES, DropKind, DropPlan, plan_drop
+from vdsr_app.gui.drops import DropKind, DropPlan, plan_drop
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.qimage import picture_from_mime, qimage_from_picture
 from vdsr_app.gui.save_dialog import PASTED_NAME, ask_where, suggested_path
@@ -165,7 +166,7 @@ class FileCommands(QObject):
     def _ask_for_picture(self, title: str) -> Path | None:
         recent = self._store.current.recent
         folder = str(Path(recent[0]).parent) if recent else str(Path.home())
-        endings = " ".join(f"*{suffix}" for suffix in sorted(PICTURE_SUFFIXES))
+        endings = " ".join(f"*{suffix}" for suffix in sorted(READABLE_SUFFIXES))
         filters = self.tr("Pictures") + f" ({endings});;" + self.tr("All files") + " (*)"
         chosen, _ = QFileDialog.getOpenFileName(self._window, title, folder, filters)
         return Path(chosen) if chosen else None

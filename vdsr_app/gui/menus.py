@@ -33,9 +33,11 @@ class Menus(QObject):
         self._add(self.tr("&Edit"), [a.copy, a.paste, None, a.settings])
         self._add(
             self.tr("&View"),
-            [a.wipe, a.side, a.single, a.swap, None]
-            + [a.fit, a.zoom_100, a.zoom_200, a.zoom_400, a.zoom_800, a.zoom_in, a.zoom_out, a.smooth, None]
-            + [a.open_reference, a.close_reference, None, a.inspector, a.full_screen],
+            [
+                *(a.wipe, a.side, a.single, a.swap, None),
+                *(a.fit, a.zoom_100, a.zoom_200, a.zoom_400, a.zoom_800, a.zoom_in, a.zoom_out, a.smooth, None),
+                *(a.open_reference, a.close_reference, None, a.inspector, a.full_screen),
+            ],
         )
         self._add(self.tr("&Run"), [a.run, a.cancel])
         # "Train" stands here as soon as there is something in it.

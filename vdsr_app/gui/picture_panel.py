@@ -24,8 +24,8 @@ class PicturePanel(Section):
     def show_picture(self, picture: Picture | None, *, is_sample: bool = False) -> None:
         """Show another picture's facts."""
         self._drop_rows()
+        self.setVisible(picture is not None)
         if picture is None:
-            self._notes.hide()
             return
         form = rows_layout()
         for label, value in self._facts(picture, is_sample=is_sample):
@@ -36,7 +36,9 @@ class PicturePanel(Section):
         self.body.insertLayout(0, form)
         notes = [printable(note) for note in picture.source.notes]
         if picture.source.frames > 1:
-            notes.append(self.tr("The first of {count} pictures in the file is used.").format(count=picture.source.frames))
+            notes.append(
+                self.tr("The first of {count} pictures in the file is used.").format(count=picture.source.frames)
+            )
         self._notes.setText("\n".join(notes))
         self._notes.setVisible(bool(notes))
 

@@ -177,4 +177,5 @@ def _dpi_of(image: QImage) -> tuple[float, float] | None:
     per_metre = image.dotsPerMeterX(), image.dotsPerMeterY()
     if per_metre == (fresh.dotsPerMeterX(), fresh.dotsPerMeterY()) or 0 in per_metre:
         return None
-    return round(per_metre[0] * _METRES_PER_INCH, 2), round(per_metre[1] * _METRES_PER_INCH, 2)
+    # Whole dots a metre are steps of 0.03 an inch; what was 300 shall be 300 again.
+    return round(per_metre[0] * _METRES_PER_INCH, 1), round(per_metre[1] * _METRES_PER_INCH, 1)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QWidget
 
 from vdsr_app.core.job import MAX_SCALE, MIN_SCALE, Target, TargetKind
 from vdsr_app.gui.scale_slider import ScaleSlider
-from vdsr_app.gui.sections import GROUP_GAP, Section, text_label
+from vdsr_app.gui.sections import GROUP_GAP, Section, indent_number, text_label
 from vdsr_app.gui.targets import feasible, limits, measure
 from vdsr_app.gui.texts import scale_text, size_text, target_text
 
@@ -51,7 +52,9 @@ class ScalePanel(Section):
         self._value = QDoubleSpinBox()
         self._value.setAccessibleName(self.tr("Target size"))
         self._value.setKeyboardTracking(False)
-        self._value.setGroupSeparatorShown(False)
+        indent_number(self._value)
+        self._value.setRange(0, 0)
+        self._value.setSpecialValueText("–")  # noqa: RUF001 - while there is no picture
         self._facts = text_label(role="caption")
         row = QHBoxLayout()
         row.setSpacing(GROUP_GAP)
@@ -119,14 +122,18 @@ class ScalePanel(Section):
             widget.setEnabled(self._source is not None)
         if self._source is None:
             self._facts.setText(self.tr("Open a picture to set its size"))
+            self._show_factor(self._target.value if self._target.kind is TargetKind.SCALE else MIN_SCALE)
             return
         size = self._target.size_for(*self._source)
-        self._slider.set_scale(size.scale)
-        blocked = self._factor.blockSignals(True)
-        self._factor.setValue(size.scale)
-        self._factor.blockSignals(blocked)
+        self._show_factor(size.scale)
         self._show_value(measure(self._kind.currentData(), size.width, size.height))
         self._facts.setText(f"{size_text(*self._source)}  →  {target_text(size)}")
+
+    def _show_factor(self, scale: float) -> None:
+        self._slider.set_scale(scale)
+        blocked = self._factor.blockSignals(True)
+        self._factor.setValue(scale)
+        self._factor.blockSignals(blocked)
 
     def _show_value(self, value: float) -> None:
         if self._source is None:
@@ -137,10 +144,13 @@ class ScalePanel(Section):
         decimals = 0 if not is_area else 2 if least >= 0.1 else 6
         unit = 10.0**decimals
         blocked = self._value.blockSignals(True)
+        self._value.setSpecialValueText("")
         self._value.setDecimals(decimals)
         self._value.setSingleStep(0.1 if is_area else 10)
         self._value.setSuffix(self.tr(" Mpx") if is_area else self.tr(" px"))
-        self._value.setRange(math.ceil(least * unit) / unit, max(math.floor(most * unit), math.ceil(least * unit)) / unit)
+        self._value.setRange(
+            math.ceil(least * unit) / unit, max(math.floor(most * unit), math.ceil(least * unit)) / unit
+        )
         self._value.setValue(value)
         self._value.blockSignals(blocked)
 
@@ -155,6 +165,7 @@ class _FactorBox(QDoubleSpinBox):
         self.setDecimals(2)
         self.setKeyboardTracking(False)
         self.setFixedWidth(84)
+        indent_number(self)
 
     def textFromValue(self, value: float) -> str:
         """The factor with its sign."""
@@ -165,7 +176,7 @@ class _FactorBox(QDoubleSpinBox):
         value, understood = self.locale().toDouble(text.rstrip("×x ").strip())  # noqa: RUF001
         return value if understood else self.value()
 
-    def validate(self, text: str, position: int) -> object:
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
         """Let anything be typed that may become a number."""
-        state, _, _ = super().validate(text.rstrip("×x "), position)  # noqa: RUF001
+        state = super().validate(text.rstrip("×x "), position)[0]  # noqa: RUF001
         return state, text, position

@@ -11,7 +11,15 @@ from PySide6.QtCore import QObject, Signal
 
 from vdsr_app.core.job import TargetSize
 from vdsr_app.core.picture import Picture
-from vdsr_app.workers.messages import ErrorReport, LayerResult, LayerSpec, MetricsJob, MetricsResult, OpenedPicture, OpenJob
+from vdsr_app.workers.messages import (
+    ErrorReport,
+    LayerResult,
+    LayerSpec,
+    MetricsJob,
+    MetricsResult,
+    OpenedPicture,
+    OpenJob,
+)
 
 if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
+
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from vdsr_app.gui.theme import set_role
 
@@ -72,6 +74,11 @@ def text_label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:
     return label
 
 
+def indent_number(box: QAbstractSpinBox) -> None:
+    """Keep a number off its box's edge, which the style sheet's padding does not do in spin boxes."""
+    box.lineEdit().setTextMargins(6, 0, 0, 0)
+
+
 class ElidedLabel(QLabel):
     """One line that is shortened in the middle where it does not fit; the whole is in the tooltip."""
 
@@ -112,7 +119,7 @@ class ElidedLabel(QLabel):
 
 def plain_tooltip(text: str) -> str:
     """`text` for a tooltip, where Qt would take markup for markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;") if Qt.mightBeRichText(text) else text
+    return html.escape(text) if "<" in text else text
 
 
 def upright_line() -> QWidget:

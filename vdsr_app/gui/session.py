@@ -169,6 +169,21 @@ class Session(QObject):
             self._setup = replace(self._setup, device=device, precision=precision)
             self._restart()
 
+    def reset(self, settings: AppSettings) -> None:
+        """Choose what `settings` say."""
+        model = self._models.usable(settings.model)
+        self._show(
+            replace(
+                self._setup,
+                model=model,
+                left=layer_spec(settings.left, model),
+                right=layer_spec(settings.right, model),
+            )
+        )
+        picture = self._picture
+        target = settings.target
+        self.set_target(target if picture is None else feasible(target, picture.width, picture.height))
+
     def set_model(self, name: str) -> None:
         """Make the result with another model, and show it at the right."""
         self.set_right(layer_spec(LayerKind.MODEL, name))

@@ -7,7 +7,7 @@ import platform
 import sys
 from pathlib import Path
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from vdsr_app.gui.sections import PANE_GAP, SECTION_GAP, add_row, rows_layout, text_label
@@ -15,7 +15,13 @@ from vdsr_app.gui.settings import AppSettings, CanvasColor, SettingsStore, Theme
 
 
 class SettingsDialog(QDialog):
-    """Changes act at once; there is nothing to confirm."""
+    """Changes act at once; there is nothing to confirm.
+
+    Signals:
+        reset_wanted: the person wants the defaults.
+    """
+
+    reset_wanted = Signal()
 
     def __init__(self, store: SettingsStore, device: str, parent: QWidget) -> None:
         """Show the settings of `store`; `device` describes what the network runs on now, or is empty."""
@@ -33,7 +39,7 @@ class SettingsDialog(QDialog):
         reset = QPushButton(self.tr("Reset to defaults"))
         reset.setToolTip(self.tr("All settings but the recent files; your models and pictures are not touched"))
         reset.setAutoDefault(False)
-        reset.clicked.connect(store.reset)
+        reset.clicked.connect(self.reset_wanted)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.addButton(reset, QDialogButtonBox.ButtonRole.ResetRole)
         buttons.rejected.connect(self.close)

@@ -47,5 +47,7 @@ def feasible(target: Target, width: int, height: int) -> Target:
         least, most = limits(target.kind, width, height)
         if not math.isfinite(target.value):
             return Target()
-        return Target(TargetKind.SCALE, MIN_SCALE if target.value < least else MAX_SCALE if target.value > most else 2.0)
+        return Target(
+            TargetKind.SCALE, MIN_SCALE if target.value < least else MAX_SCALE if target.value > most else 2.0
+        )
     return target

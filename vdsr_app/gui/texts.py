@@ -67,8 +67,8 @@ def duration_text(seconds: float) -> str:
 
 
 def size_text(width: int, height: int) -> str:
-    """A picture's size: "1840 × 1220 px"."""
-    return f"{width} × {height} px"  # noqa: RUF001 - the multiplication sign is meant
+    """A picture's size: "1840 × 1220 px"."""  # noqa: RUF002
+    return f"{width} × {height} px"  # noqa: RUF001
 
 
 def megapixels_text(pixels: int) -> str:

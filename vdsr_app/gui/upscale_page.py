@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
@@ -19,11 +21,15 @@ from vdsr_app.gui.setup import Half
 from vdsr_app.gui.start_strip import StartStrip
 from vdsr_app.gui.texts import file_name, size_text
 
+if TYPE_CHECKING:
+    from vdsr_app.workers.upscale import UpscaleService
+
 
 class UpscalePage(QWidget):
     """Puts what the session holds on the screen, and the person's choices into the session.
 
     Attributes:
+        session: what is open and what is done with it.
         view: the picture.
         banner: the message above it.
         bar: modes, layers, zoom.
@@ -36,13 +42,13 @@ class UpscalePage(QWidget):
 
     reference_wanted = Signal()
 
-    def __init__(self, actions: Actions, models: ModelList) -> None:
+    def __init__(self, actions: Actions, models: ModelList, service: UpscaleService, settings: AppSettings) -> None:
         super().__init__()
         self._actions = actions
         self._models = models
-        self._session: Session | None = None
         self._fit_next = False
         self.view = CompareView()
+        self.session = Session(service, models, settings, self.view.visible_region, self)
         self.banner = Banner()
         self.bar = CanvasBar(actions, models)
         self.inspector = Inspector(models)
@@ -59,14 +65,22 @@ class UpscalePage(QWidget):
         row.addLayout(canvas, 1)
         row.addWidget(upright_line())
         row.addWidget(self.inspector)
-        self.strip.hide()
         self.inspector.export.set_actions(actions.save, actions.copy)
         self._connect_view()
+        self._connect_session()
+        self.show_settings(settings)
+        self.inspector.picture.show_picture(None)
 
-    def connect_session(self, session: Session) -> None:
-        """Show a session from now on; to be called once."""
-        self._session = session
-        picker, panels = self.bar.picker, self.inspector
+    def show_settings(self, settings: AppSettings) -> None:
+        """Show what is remembered of this page."""
+        self.inspector.export.show_options(settings.save_options)
+        if settings.mode != self.view.mode.value:
+            self.view.set_mode(CompareMode(settings.mode))
+        self._actions.inspector.setChecked(settings.inspector_visible)
+        self.inspector.setVisible(settings.inspector_visible)
+
+    def _connect_session(self) -> None:
+        session, picker, panels = self.session, self.bar.picker, self.inspector
         picker.left_chosen.connect(session.set_left)
         picker.right_chosen.connect(session.set_right)
         picker.reference_wanted.connect(self.reference_wanted)
@@ -83,14 +97,6 @@ class UpscalePage(QWidget):
         self.view.visible_region_changed.connect(session.comparison.set_visible)
         self._on_setup_changed()
         self._show_result()
-
-    def show_settings(self, settings: AppSettings) -> None:
-        """Show what is remembered of this page."""
-        self.inspector.export.show_options(settings.save_options)
-        if settings.mode != self.view.mode.value:
-            self.view.set_mode(CompareMode(settings.mode))
-        self._actions.inspector.setChecked(settings.inspector_visible)
-        self.inspector.setVisible(settings.inspector_visible)
 
     def _connect_view(self) -> None:
         view, a = self.view, self._actions
@@ -135,8 +141,8 @@ class UpscalePage(QWidget):
             action.setChecked(not self.view.fits and abs(percent - fixed) < 0.01)
 
     def _on_picture_changed(self) -> None:
-        session = self._session
-        if session is None or session.picture is None:
+        session = self.session
+        if session.picture is None:
             return
         self._fit_next = True
         self.inspector.picture.show_picture(session.picture, is_sample=session.is_sample)
@@ -146,9 +152,7 @@ class UpscalePage(QWidget):
             self.view.setFocus()
 
     def _on_setup_changed(self) -> None:
-        session = self._session
-        if session is None:
-            return
+        session = self.session
         picture = session.picture
         source = None if picture is None else (picture.width, picture.height)
         self.inspector.scale.show_target(session.setup.target, source)
@@ -156,9 +160,7 @@ class UpscalePage(QWidget):
         self.bar.picker.show_layers(session.setup.left, session.setup.right)
 
     def _on_halves_changed(self) -> None:
-        session = self._session
-        if session is None:
-            return
+        session = self.session
         self.view.set_layers(_layer(session.left_half), _layer(session.right_half))
         if self._fit_next and session.right_half is not None:
             self._fit_next = False
@@ -169,9 +171,7 @@ class UpscalePage(QWidget):
         self.bar.picker.show_reference(None if reference is None else reference.path)
 
     def _show_result(self) -> None:
-        session, a = self._session, self._actions
-        if session is None:
-            return
+        session, a = self.session, self._actions
         there, running = session.picture is not None, session.comparison.running
         ready = session.result is not None
         no_picture = self.tr("open a picture first")
@@ -183,8 +183,8 @@ class UpscalePage(QWidget):
         self.inspector.export.show_result(self._result_text(), ready=ready, primary=there and not session.is_sample)
 
     def _result_text(self) -> str:
-        session = self._session
-        if session is None or session.size is None:
+        session = self.session
+        if session.size is None:
             return self.tr("Nothing to save yet")
         pending = session.exporter.pending
         if pending is not None:

@@ -58,8 +58,8 @@ class Workspaces(QWidget):
         return action
 
     @property
-    def current(self) -> QWidget:
-        """The page that is shown."""
+    def current(self) -> QWidget | None:
+        """The page that is shown, or None without pages."""
         return self._pages.currentWidget()
 
     def _on_triggered(self) -> None:

@@ -50,11 +50,11 @@ class FinishedTile(Protocol):
 class CoreAccess(Protocol):
     """The core as the workers use it; `engine` and `upscale` are called from one and the same thread."""
 
-    def read(self, path: Path) -> Picture:
+    def read(self, path: Path, token: CancelToken) -> Picture:
         """Read a picture file."""
 
-    def save(self, picture: Picture, path: Path, options: SaveOptions) -> None:
-        """Write a picture file atomically."""
+    def save(self, picture: Picture, path: Path, options: SaveOptions, token: CancelToken) -> tuple[str, ...]:
+        """Write a picture file atomically; returns what could not be carried over, a sentence each."""
 
     def interpolate(
         self, picture: Picture, size: TargetSize, kernel: str, token: CancelToken, on_rows: ProgressCallback
@@ -91,17 +91,17 @@ class LazyCore:
         self._engine_key: tuple[object, ...] | None = None
         self._engine: Any = None
 
-    def read(self, path: Path) -> Picture:
+    def read(self, path: Path, token: CancelToken) -> Picture:
         """See `core.image_io.read`."""
         from vdsr_app.core import image_io
 
-        return image_io.read(path)
+        return image_io.read(path, token=token)
 
-    def save(self, picture: Picture, path: Path, options: SaveOptions) -> None:
+    def save(self, picture: Picture, path: Path, options: SaveOptions, token: CancelToken) -> tuple[str, ...]:
         """See `core.image_io.save`."""
         from vdsr_app.core import image_io
 
-        image_io.save(picture, path, options)
+        return image_io.save(picture, path, options, token=token).notes
 
     def interpolate(
         self, picture: Picture, size: TargetSize, kernel: str, token: CancelToken, on_rows: ProgressCallback

@@ -35,7 +35,7 @@ KERNELS = {
 
 def open_picture(job: OpenJob, core: CoreAccess, context: JobContext) -> OpenedPicture:
     """Read a file and make it ready for the screen."""
-    picture = _read_only(core.read(job.path))
+    picture = _read_only(core.read(job.path, context.token))
     context.token.raise_if_cancelled()
     return OpenedPicture(picture, _pyramid(picture, context))
 
@@ -47,7 +47,7 @@ def make_layer(job: LayerJob, core: CoreAccess, context: JobContext) -> LayerRes
     if job.layer.kind is LayerKind.MODEL:
         picture, device = _upscaled(job, core, context)
     elif job.layer.kind is LayerKind.REFERENCE:
-        picture = _reference(job, core)
+        picture = _reference(job, core, context)
     else:
         picture = _interpolated(job, core, context)
     picture = _read_only(picture)
@@ -63,9 +63,9 @@ def make_layer(job: LayerJob, core: CoreAccess, context: JobContext) -> LayerRes
 
 
 def save_picture(job: SaveJob, core: CoreAccess, context: JobContext) -> SavedFile:
-    """Write a file; a cancel is heard until writing begins."""
-    context.token.raise_if_cancelled()
-    core.save(job.picture, job.path, job.options)
+    """Write a file, and tell as notices what its format could not take."""
+    for note in core.save(job.picture, job.path, job.options, context.token):
+        context.notice(note)
     return SavedFile(job.path, job.path.stat().st_size)
 
 
@@ -112,10 +112,10 @@ def _interpolated(job: LayerJob, core: CoreAccess, context: JobContext) -> Pictu
     return core.interpolate(job.picture, size, KERNELS[job.layer.kind], context.token, on_rows)
 
 
-def _reference(job: LayerJob, core: CoreAccess) -> Picture:
+def _reference(job: LayerJob, core: CoreAccess, context: JobContext) -> Picture:
     if job.layer.reference is None:
         raise UsageError("No reference picture was chosen.", hint="Choose a file to compare with.")
-    return core.read(job.layer.reference)
+    return core.read(job.layer.reference, context.token)
 
 
 def _read_only(picture: Picture) -> Picture:

@@ -37,11 +37,15 @@ def load_torch(token: CancelToken | None = None) -> None:
     """
     if "torch" in sys.modules:
         return
+    if token is not None:
+        token.raise_if_cancelled()
     started_s = time.monotonic()
-    for library, flags in _torch_libraries():
-        if token is not None:
-            token.raise_if_cancelled()
-        _load_library(library, flags)
+    folder = _library_folder()
+    if folder is not None:
+        _load_libraries(folder)
+        _start_cuda(folder)
+    if token is not None:
+        token.raise_if_cancelled()
     with gentle_import():
         importlib.import_module("torch")
     logger.info("torch was loaded in %.2f s.", time.monotonic() - started_s)
@@ -66,23 +70,24 @@ def gentle_import() -> Iterator[None]:
             gc.enable()
 
 
-def _torch_libraries() -> list[tuple[Path, int]]:
-    """Libraries that `import torch` will load, in its order and with its flags; the second pulls in all the rest.
-
-    Empty on Windows, where torch itself loads its libraries by foreign calls.
-    """
-    if sys.platform == "win32":
-        return []
+def _library_folder() -> Path | None:
+    """Where torch keeps its libraries, found without importing it."""
     spec = importlib.util.find_spec("torch")
     if spec is None or not spec.submodule_search_locations:
-        return []
-    folder = Path(spec.submodule_search_locations[0]) / "lib"
+        return None
+    return Path(spec.submodule_search_locations[0]) / "lib"
+
+
+def _load_libraries(folder: Path) -> None:
+    """Load what `import torch` will load, in its order and with its flags; the second pulls in all the rest.
+
+    On Windows torch itself loads its libraries by foreign calls.
+    """
+    if sys.platform == "win32":
+        return
     suffix = ".dylib" if sys.platform == "darwin" else ".so"
-    libraries = [
-        (folder / f"libtorch_global_deps{suffix}", os.RTLD_NOW | os.RTLD_GLOBAL),
-        (folder / f"libtorch_python{suffix}", os.RTLD_NOW | os.RTLD_LOCAL),
-    ]
-    return [(path, flags) for path, flags in libraries if path.is_file()]
+    _load_library(folder / f"libtorch_global_deps{suffix}", os.RTLD_NOW | os.RTLD_GLOBAL)
+    _load_library(folder / f"libtorch_python{suffix}", os.RTLD_NOW | os.RTLD_LOCAL)
 
 
 def _load_library(path: Path, flags: int) -> None:
@@ -96,3 +101,17 @@ def _load_library(path: Path, flags: int) -> None:
     dlopen.argtypes = [ctypes.c_char_p, ctypes.c_int]
     if dlopen(os.fsencode(path), flags) is None:
         logger.info("%s could not be loaded beforehand.", path.name)
+
+
+def _start_cuda(folder: Path) -> None:
+    """Start NVIDIA's driver, where torch is built for it, by a foreign call; torch would hold the GIL meanwhile."""
+    windows = sys.platform == "win32"
+    if not (folder / ("c10_cuda.dll" if windows else "libc10_cuda.so")).is_file():
+        return
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if windows else "libcuda.so.1")
+    except OSError:
+        return  # no driver: torch will find no such device
+    status = driver.cuInit(0)
+    if status != 0:
+        logger.info("NVIDIA's driver did not start (%d).", status)

@@ -38,7 +38,7 @@ class UpscaleService(QObject):
         started: job id, when its work begins.
         progress: job id, JobProgress; 20 a second at most.
         tile_finished: job id, TileBlock; MODEL layers only.
-        notice: job id, sentence for a banner.
+        notice: job id, sentence for a banner: memory was short, or what a saved file could not take.
         succeeded: job id, OpenedPicture, LayerResult, SavedFile or MetricsResult.
         failed: job id, ErrorReport.
         cancelled: job id. Exactly one of these three comes for each job, and nothing of that job after it.

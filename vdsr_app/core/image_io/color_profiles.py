@@ -7,6 +7,7 @@ from functools import cache
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from vdsr_app.core.image_io.boxes import ColourCode
 from vdsr_app.core.image_io.png_chunks import Chromaticities, PngInfo
@@ -102,8 +103,9 @@ def _make_profile(channels: int, primaries: Chromaticities, gamma: float | None)
         return None
 
 
-def _srgb_curve() -> np.ndarray:
+def _srgb_curve() -> npt.NDArray[np.uint16]:
     """The sRGB curve at 1024 places (IEC 61966-2-1)."""
     encoded = np.linspace(0.0, 1.0, 1024)
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    return np.rint(linear * 65535).astype(np.uint16)
+    curve: npt.NDArray[np.uint16] = np.rint(linear * 65535).astype(np.uint16)
+    return curve

@@ -186,9 +186,7 @@ class ExifBlock:
         # A value of one SHORT or LONG lies inside the entry, so it can be made a LONG where it must.
         kind = 3 if entry.kind == 3 and number <= 0xFFFF else 4
         packed = struct.pack(f"{self._reader.order}{'H' if kind == 3 else 'I'}", number).ljust(4, b"\0")
-        self._data[entry.position + 2 : entry.position + 12] = (
-            struct.pack(f"{self._reader.order}HI", kind, 1) + packed
-        )
+        self._data[entry.position + 2 : entry.position + 12] = struct.pack(f"{self._reader.order}HI", kind, 1) + packed
 
     def _remove(self, section: Section, tags: Iterable[int]) -> None:
         for tag in tags:

@@ -25,13 +25,8 @@ class SourceFormat(StrEnum):
     BMP = "bmp"
     GIF = "gif"
 
-    @property
-    def title(self) -> str:
-        """Name for people."""
-        return _TITLES[self]
 
-
-_TITLES: Mapping[SourceFormat, str] = MappingProxyType(
+TITLES: Mapping[SourceFormat, str] = MappingProxyType(
     {
         SourceFormat.JPEG: "JPEG",
         SourceFormat.PNG: "PNG",
@@ -44,6 +39,7 @@ _TITLES: Mapping[SourceFormat, str] = MappingProxyType(
         SourceFormat.GIF: "GIF",
     }
 )
+"""Names for people."""
 
 _SUFFIXES: Mapping[SourceFormat, tuple[str, ...]] = MappingProxyType(
     {
@@ -85,8 +81,8 @@ Sources: PNG (ISO 15948) 4-byte signed, TIFF 6.0 LONG, WebP (RFC 9649) 14 bits. 
 (`JPEG_MAX_DIMENSION`) stops at 65,500, so few programs could open more; libheif's encoder stops at 16,384.
 """
 
-READABLE_TITLES = ", ".join(_TITLES.values())
-WRITABLE_TITLES = ", ".join(_TITLES[SourceFormat(target.value)] for target in FileFormat)
+READABLE_TITLES = ", ".join(TITLES.values())
+WRITABLE_TITLES = ", ".join(TITLES[SourceFormat(target.value)] for target in FileFormat)
 
 
 def format_of_suffix(path: str | PathLike[str]) -> SourceFormat | None:

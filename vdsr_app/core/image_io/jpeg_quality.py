@@ -25,7 +25,7 @@ def estimate_quality(luma_table: Sequence[int]) -> int:
     Returns:
         1 to 100.
 
-    Source: `jpeg_quality_scaling` and `jpeg_add_quant_table` of libjpeg 6b (jcparam.c), inverted by trying each setting.
+    Source: `jpeg_quality_scaling` and `jpeg_add_quant_table` of libjpeg 6b (jcparam.c), inverted by trying them all.
     """
     return max(range(1, 101), key=lambda quality: (-_distance(_scaled_table(quality), luma_table), quality))
 

@@ -1,4 +1,4 @@
-"""What libvips leaves out of JPEG files: density, quantisation tables; and adding metadata segments (ITU-T T.81, JFIF)."""
+"""What libvips leaves out of JPEG files: density and quantisation; and adding metadata segments (ITU-T T.81, JFIF)."""
 
 from __future__ import annotations
 

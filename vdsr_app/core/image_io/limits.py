@@ -50,7 +50,7 @@ def check_size(
     available = available_memory_bytes()
     if available is not None and needed > available * _MEMORY_SHARE:
         raise PictureTooLargeError(
-            f"The picture has {size} and needs {needed / 1e9:.1f} GB of memory, but only {available / 1e9:.1f} GB is free.",
+            f"The picture has {size} and needs {needed / 1e9:.1f} GB of memory; {available / 1e9:.1f} GB is free.",
             path=path,
             hint="Close other programs, or make the picture smaller first.",
         )

@@ -64,7 +64,8 @@ def read_info(stream: BinaryIO) -> PngInfo:
             case b"pHYs", 9:
                 info.dpi = _dpi(body)
             case b"acTL", 8:
-                info.frames = max(1, struct.unpack(">I", body[:4])[0])
+                stated = struct.unpack(">I", body[:4])[0]
+                info.frames = stated if 1 <= stated < 1 << 31 else 1
             case b"sRGB", _:
                 info.is_srgb = True
             case b"gAMA", 4:

@@ -1,11 +1,11 @@
-"""Arithmetic on samples: depth, orientation, transparency. In strips, so that memory and the other threads stay free."""
+"""Arithmetic on samples: depth, orientation, transparency. In strips, which keeps memory and other threads free."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vdsr_app.core.picture import Pixels
 
@@ -13,19 +13,19 @@ _STRIP_SAMPLES = 1 << 21
 """Samples worked on at a time."""
 
 
-def scale_depth(samples: Pixels, from_max: int, to: npt.DTypeLike) -> Pixels:
-    """Stretch samples of 0…`from_max` to the full range of another type, rounded to nearest.
+def scale_depth(samples: Pixels, from_max: int, bits: int) -> Pixels:
+    """Stretch samples of 0…`from_max` to the full range of 8 or 16 bits, rounded to nearest.
 
     Args:
         samples: any shape, uint8 or uint16; values above `from_max` count as `from_max`.
         from_max: value of full intensity, such as 1023.
-        to: uint8 or uint16.
+        bits: 8 for uint8 or 16 for uint16.
 
     Returns:
         The same shape; the array itself where nothing has to be done.
     """
-    target = np.dtype(to)
-    full = int(np.iinfo(target).max)
+    target: np.dtype[Any] = np.dtype(np.uint16 if bits == 16 else np.uint8)
+    full = (1 << bits) - 1
     if from_max == full and samples.dtype == target:
         return samples
     levels = np.arange(int(np.iinfo(samples.dtype).max) + 1, dtype=np.int64).clip(max=from_max)
@@ -35,12 +35,12 @@ def scale_depth(samples: Pixels, from_max: int, to: npt.DTypeLike) -> Pixels:
 
 def to_8_bits(samples: Pixels) -> Pixels:
     """Full-range uint16 to uint8, rounded to nearest; uint8 stays as it is."""
-    return scale_depth(samples, int(np.iinfo(samples.dtype).max), np.uint8)
+    return scale_depth(samples, int(np.iinfo(samples.dtype).max), 8)
 
 
 def to_16_bits(samples: Pixels) -> Pixels:
     """Full-range uint8 to uint16, exactly times 257; uint16 stays as it is."""
-    return scale_depth(samples, int(np.iinfo(samples.dtype).max), np.uint16)
+    return scale_depth(samples, int(np.iinfo(samples.dtype).max), 16)
 
 
 def round_to_12_bits(samples: Pixels) -> Pixels:
@@ -108,7 +108,7 @@ def _strips(samples: Pixels) -> Iterator[slice]:
         yield slice(top, top + step)
 
 
-def _by_strips(samples: Pixels, target: np.dtype[np.uint8] | np.dtype[np.uint16], change: Callable[[Pixels], Pixels]) -> Pixels:
+def _by_strips(samples: Pixels, target: np.dtype[Any], change: Callable[[Pixels], Pixels]) -> Pixels:
     out = np.empty(samples.shape, target)
     for rows in _strips(samples):
         out[rows] = change(samples[rows])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import PurePath
 
-from vdsr_app.core.image_io.formats import READABLE_TITLES, SourceFormat, format_of_suffix
+from vdsr_app.core.image_io.formats import READABLE_TITLES, TITLES, SourceFormat, format_of_suffix
 from vdsr_app.errors import UnreadablePictureError, UnsupportedFormatError
 
 HEAD_BYTES = 4096
@@ -147,7 +147,7 @@ def expect_readable(head: bytes, path: str | PathLike[str]) -> SourceFormat:
         raise UnsupportedFormatError(what, path=path, hint=f"Readable are {READABLE_TITLES}.")
     if promised is not None:
         raise UnreadablePictureError(
-            f'The name ends in "{suffix}", but the content is no {promised.title} picture or is damaged from its start.',
+            f'The name ends in "{suffix}", but this is no {TITLES[promised]} picture, or it is damaged from its start.',
             path=path,
             hint="Get a fresh copy of the file.",
         )

@@ -140,15 +140,20 @@ class DirectoryReader:
         """The first value of an integer field, or None."""
         return next(iter(self.integers(entry)), None)
 
-    def fraction(self, entry: Entry | None) -> float | None:
-        """The first value of a rational field, or None; also None where it divides by zero."""
-        if entry is None or entry.kind not in _RATIONAL_CODES or entry.count < 1:
-            return None
+    def fractions(self, entry: Entry | None) -> tuple[float, ...]:
+        """The values of a rational field; empty for a missing or other field, or where one divides by zero."""
+        if entry is None or entry.kind not in _RATIONAL_CODES or entry.count > 4096:
+            return ()
         raw = self.raw(entry)
         if raw is None:
-            return None
-        top, bottom = struct.unpack_from(f"{self.order}2{_RATIONAL_CODES[entry.kind]}", raw)
-        return top / bottom if bottom else None
+            return ()
+        numbers = struct.unpack(f"{self.order}{2 * entry.count}{_RATIONAL_CODES[entry.kind]}", raw)
+        pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+        return tuple(top / bottom for top, bottom in pairs) if all(bottom for _, bottom in pairs) else ()
+
+    def fraction(self, entry: Entry | None) -> float | None:
+        """The first value of a rational field, or None."""
+        return next(iter(self.fractions(entry)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +167,12 @@ class Value:
 
 
 def integer_value(tag: int, number: int) -> Value:
-    """A field that holds one unsigned 32-bit number."""
-    return Value(tag, 4, 1, struct.pack("<I", number))
+    """A field that holds one number of 32 bits, or of 64 where it must; only BigTIFF knows the latter."""
+    return (
+        Value(tag, 4, 1, struct.pack("<I", number))
+        if number < 1 << 32
+        else Value(tag, 16, 1, struct.pack("<Q", number))
+    )
 
 
 def detach(reader: DirectoryReader, entries: Iterable[Entry]) -> list[Value]:
@@ -187,7 +196,9 @@ def reverse_units(data: bytes, unit: int) -> bytes:
     return bytes(swapped)
 
 
-def serialise(values: Iterable[Value], at: int, order: ByteOrder = "<", *, big: bool = False, following: int = 0) -> bytes:
+def serialise(
+    values: Iterable[Value], at: int, order: ByteOrder = "<", *, big: bool = False, following: int = 0
+) -> bytes:
     """One directory with its values behind it, as it must be stored at offset `at`.
 
     Args:

@@ -145,7 +145,7 @@ class XmpPacket:
             attributes = element.attributes
             for index in range(attributes.length if attributes is not None else 0):
                 attribute = attributes.item(index)
-                if attribute is not None and wanted(_name(attribute)):
+                if isinstance(attribute, Attr) and wanted(_name(attribute)):
                     yield attribute
             for child in element.childNodes:
                 if isinstance(child, Element):
@@ -172,10 +172,7 @@ def _parse(packet: bytes) -> Document:
 
 
 def _decode(packet: bytes) -> str:
-    if packet[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        text = packet.decode("utf-16")
-    else:
-        text = packet.decode("utf-8-sig")
+    text = packet.decode("utf-16" if packet[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     # Spaces behind the end are padding and belong there; zeros are a frequent mistake.
     return text.strip().rstrip("\0").rstrip()
 

@@ -1,0 +1,84 @@
+"""For tests of the window: models to choose from, settings of its own, a service that waits."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+from tests.gui.fakes import FakeService
+
+from vdsr_app import paths
+from vdsr_app.gui.main_window import MainWindow
+from vdsr_app.gui.settings import SettingsStore, settings_path
+from vdsr_app.gui.theme import ThemeManager
+
+
+def write_model(path: Path, title: str) -> Path:
+    """A weight file with a sound header and nothing in it; enough for all that does not compute."""
+    header = json.dumps({"__metadata__": {"title": title}}).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One bundled and one own model, whatever is installed here."""
+    bundled = tmp_path / "bundled"
+    write_model(bundled / "vdsr.safetensors", "VDSR")
+    write_model(paths.user_models_dir() / "mine.safetensors", "My model")
+    monkeypatch.setattr(paths, "models_dir", lambda: bundled)
+
+
+@pytest.fixture
+def service(qapp: QApplication) -> FakeService:
+    """A service that does nothing by itself."""
+    return FakeService()
+
+
+@pytest.fixture
+def store(qapp: QApplication) -> SettingsStore:
+    """Settings in the test's own folder."""
+    return SettingsStore(settings_path())
+
+
+@pytest.fixture
+def theme(qapp: QApplication) -> Iterator[ThemeManager]:
+    """The theme, taken off again afterwards."""
+    palette, font, sheet = qapp.palette(), qapp.font(), qapp.styleSheet()
+    manager = ThemeManager(qapp)
+    yield manager
+    qapp.styleHints().colorSchemeChanged.disconnect(manager._on_scheme_changed)
+    qapp.styleHints().unsetColorScheme()
+    qapp.setStyleSheet(sheet)
+    qapp.setPalette(palette)
+    qapp.setFont(font)
+
+
+@pytest.fixture
+def make_window(
+    qtbot: QtBot, service: FakeService, store: SettingsStore, theme: ThemeManager
+) -> Callable[..., MainWindow]:
+    """Makes a window that is shown, 1200 x 760."""
+
+    def make(*files: Path) -> MainWindow:
+        window = MainWindow(service, store, theme, files)  # type: ignore[arg-type]
+        qtbot.addWidget(window)
+        with qtbot.waitSignal(window.first_painted):
+            window.show()
+        return window
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _empty_clipboard(qapp: QApplication) -> None:
+    QGuiApplication.clipboard().clear()
+    QCoreApplication.processEvents()

@@ -1,0 +1,499 @@
+"""The comparison view on the screen: exact pixels, three modes, small repaints, and what it tells the window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, Qt
+from PySide6.QtGui import QColor, QPaintEvent, QPalette, QRegion
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from vdsr_app.core.pyramid import MipPyramid, Rgba
+from vdsr_app.gui.compare_layout import BAR_HEIGHT, FRAME_WIDTH
+from vdsr_app.gui.compare_paint import CHECKER_COLORS
+from vdsr_app.gui.compare_plan import Side
+from vdsr_app.gui.compare_view import CompareMode, CompareView, CursorReading, Layer
+from vdsr_app.gui.qimage import rgba_from_qimage
+
+WIDTH, HEIGHT = 400, 300
+
+# The offscreen platform says so of every window with a minimum size.
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
+
+
+def noise(width: int = WIDTH, height: int = HEIGHT, *, seed: int = 0, alpha: int | None = 255) -> Rgba:
+    rgba = np.random.default_rng(seed).integers(0, 256, (height, width, 4), dtype=np.uint8)
+    if alpha is not None:
+        rgba[:, :, 3] = alpha
+    return rgba
+
+
+def layer(label: str, rgba: Rgba) -> Layer:
+    return Layer(label, MipPyramid.from_rgba(rgba.copy()))
+
+
+def canvas(view: CompareView) -> Rgba:
+    """What is on the canvas, without caption bar and focus frame."""
+    shot = rgba_from_qimage(view.grab().toImage())
+    return shot[BAR_HEIGHT + FRAME_WIDTH : -FRAME_WIDTH, FRAME_WIDTH:-FRAME_WIDTH]
+
+
+class RecordingView(CompareView):
+    """Remembers what it repainted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.painted = QRegion()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        self.painted = self.painted.united(event.region())
+        super().paintEvent(event)
+
+
+@pytest.fixture
+def left() -> Rgba:
+    return noise(seed=1)
+
+
+@pytest.fixture
+def right() -> Rgba:
+    return noise(seed=2)
+
+
+@pytest.fixture
+def view(qtbot: QtBot, left: Rgba, right: Rgba) -> RecordingView:
+    """A view whose canvas is 200 x 150 device pixels, a quarter of the picture."""
+    view = RecordingView()
+    qtbot.addWidget(view)
+    view.resize(200 + 2 * FRAME_WIDTH, 150 + BAR_HEIGHT + 2 * FRAME_WIDTH)
+    view.set_layers(layer("Bicubic", left), layer("VDSR", right))
+    view.show()
+    qtbot.waitExposed(view)
+    view.set_grip_shown(False)
+    return view
+
+
+# Exact pixels.
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 4, 8, 32])
+def test_whole_percentages_are_exact(view: CompareView, right: Rgba, factor: int) -> None:
+    view.set_mode(CompareMode.SINGLE)
+    view.set_zoom(100 * factor)
+    shown = canvas(view)
+    x, y, _, _ = view.visible_region() or (0, 0, 0, 0)
+    enlarged = right.repeat(factor, axis=0).repeat(factor, axis=1)
+    # The canvas need not begin at the edge of a picture pixel; look for where it does.
+    fits = [
+        np.array_equal(shown, enlarged[y * factor + dy :, x * factor + dx :][:150, :200])
+        for dy in range(factor)
+        for dx in range(factor)
+    ]
+    assert fits.count(True) == 1
+
+
+def test_reductions_by_two_are_the_levels_themselves(view: CompareView) -> None:
+    view.set_mode(CompareMode.SINGLE)
+    view.set_zoom(50)
+    right = view._scene.right
+    assert right is not None
+    np.testing.assert_array_equal(canvas(view), right.pyramid.levels[1])
+
+
+def test_a_wipe_shows_each_layer_on_its_side(view: CompareView, left: Rgba, right: Rgba) -> None:
+    view.set_zoom(100)
+    view.set_split(0.25)
+    shown = canvas(view)
+    np.testing.assert_array_equal(shown[:, :48], left[75:225, 100:148])
+    np.testing.assert_array_equal(shown[:, 53:], right[75:225, 153:300])
+
+
+def test_an_edge_of_the_wipe_leaves_one_layer(view: CompareView, left: Rgba, right: Rgba) -> None:
+    view.set_zoom(100)
+    view.set_split(-3)
+    assert view.split == 0
+    np.testing.assert_array_equal(canvas(view)[:, 3:], right[75:225, 103:300])
+    view.set_split(7)
+    assert view.split == 1
+    np.testing.assert_array_equal(canvas(view)[:, :-3], left[75:225, 100:297])
+
+
+def test_side_by_side_shows_the_same_part_twice(view: CompareView, left: Rgba, right: Rgba) -> None:
+    view.set_mode(CompareMode.SIDE)
+    view.set_zoom(100)
+    shown, region = canvas(view), view.visible_region()
+    assert region is not None
+    x, y, width, height = region
+    assert (width, height) == (97, 150)
+    np.testing.assert_array_equal(shown[:, :97], left[y : y + 150, x : x + 97])
+    np.testing.assert_array_equal(shown[:, -97:], right[y : y + 150, x : x + 97])
+
+
+def test_holding_shows_the_left_layer_all_over(view: CompareView, left: Rgba, right: Rgba) -> None:
+    view.set_zoom(100)
+    for mode in (CompareMode.SINGLE, CompareMode.WIPE):
+        view.set_mode(mode)
+        view.set_left_held(True)
+        np.testing.assert_array_equal(canvas(view), left[75:225, 100:300])
+        view.set_left_held(False)
+    np.testing.assert_array_equal(canvas(view)[:, 110:], right[75:225, 210:300])
+
+
+@pytest.mark.parametrize("percent", [7, 23.7, 37, 61, 99])
+@pytest.mark.parametrize("alpha", [255, 128])
+def test_colours_are_right_at_every_reduction(qtbot: QtBot, percent: float, alpha: int) -> None:
+    view = CompareView()
+    qtbot.addWidget(view)
+    view.resize(300, 300)
+    rgba = np.full((2000, 3000, 4), (200, 100, 50, alpha), dtype=np.uint8)
+    view.set_layers(None, layer("Plain", rgba))
+    view.grab()  # lays it out
+    view.set_zoom(percent)
+    seen = view._scene.placement
+    assert seen is not None
+    assert seen.visible_box is not None
+    x, y, width, height = seen.visible_box
+    assert width > 200
+    shown = canvas(view)[y : y + height, x : x + width, :3].astype(int)
+    expected = [np.array([200, 100, 50]) * alpha / 255 + color.red() * (1 - alpha / 255) for color in CHECKER_COLORS]
+    off = np.minimum(*(np.abs(shown - value).max(axis=2) for value in expected))
+    assert off.max() <= (0 if alpha == 255 else 2)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_enlarged_pixels_are_squares_or_blended(view: CompareView, smooth: bool) -> None:
+    view.set_mode(CompareMode.SINGLE)
+    view.set_zoom(800)
+    view.set_smooth(smooth)
+    steps = np.abs(np.diff(canvas(view)[:, :, :3].astype(int), axis=1)).max(axis=(0, 2))
+    assert (steps > 0).sum() == (199 if smooth else pytest.approx(200 / 8, abs=1))
+
+
+@given(st.floats(5, 3200), st.integers(0, 180), st.integers(0, 140), st.booleans())
+@settings(max_examples=40)
+def test_partial_repaints_agree_with_whole_ones(percent: float, x: int, y: int, smooth: bool) -> None:
+    view = CompareView()
+    view.resize(200, 180)
+    view.set_layers(layer("A", noise(seed=3)), layer("B", noise(seed=4)))
+    view.set_smooth(smooth)
+    view.set_zoom(percent)
+    whole = rgba_from_qimage(view.grab().toImage())
+    part = rgba_from_qimage(view.grab(QRect(x, y, 20, 20)).toImage())
+    tolerance = 0 if percent >= 100 and not smooth else 1
+    assert np.abs(part.astype(int) - whole[y : y + 20, x : x + 20][: part.shape[0], : part.shape[1]]).max() <= tolerance
+    view.deleteLater()
+
+
+# Transparency.
+
+
+def test_a_checkerboard_shows_through_and_stays_in_place(view: CompareView) -> None:
+    clear = layer("Clear", noise(alpha=0))
+    view.set_layers(clear, clear)
+    view.set_mode(CompareMode.SIDE)
+    view.set_zoom(100)
+    before = canvas(view)
+    assert {tuple(color) for color in before[:, :97].reshape(-1, 4).tolist()} == {c.getRgb() for c in CHECKER_COLORS}
+    np.testing.assert_array_equal(before[:, :97], before[:, -97:])
+    view.pan_by_share(-0.13, 0.07)
+    np.testing.assert_array_equal(canvas(view), before)
+    view.set_zoom(800)
+    np.testing.assert_array_equal(canvas(view), before)
+
+
+def test_transparency_that_arrives_later_is_seen(view: CompareView) -> None:
+    view.set_zoom(100)
+    view.set_mode(CompareMode.SINGLE)
+    canvas(view)
+    right = view._scene.right
+    assert right is not None
+    right.pyramid.write(0, 0, noise(alpha=0))
+    view.refresh()
+    assert {tuple(color) for color in canvas(view).reshape(-1, 4).tolist()} == {c.getRgb() for c in CHECKER_COLORS}
+
+
+# Zoom and pan outlive changes.
+
+
+@pytest.mark.parametrize("mode", list(CompareMode))
+def test_the_same_part_stays_in_view_when_the_scale_changes(view: CompareView, mode: CompareMode) -> None:
+    view.set_mode(mode)
+    view.set_zoom(200, QPointF(30, 60))
+    view.set_split(0.3)
+    before = view.visible_region()
+    assert before is not None
+    view.set_layers(layer("A", noise(800, 600)), layer("B", noise(800, 600)))
+    assert view.zoom_percent == pytest.approx(100)
+    assert view.split == 0.3
+    after = view.visible_region()
+    assert after is not None
+    assert np.abs(np.array(after) / 2 - before).max() <= 1.5
+
+
+def test_a_new_run_of_the_same_size_changes_nothing(view: CompareView) -> None:
+    view.set_zoom(300, QPointF(9, 99))
+    before = view.visible_region(), view.zoom_percent
+    view.set_right(layer("Again", noise(seed=9)))
+    assert (view.visible_region(), view.zoom_percent) == before
+
+
+def test_fit_stays_fit(view: CompareView) -> None:
+    assert view.fits
+    view.resize(504, 382)
+    assert view.fits
+    assert view.visible_region() == (0, 0, WIDTH, HEIGHT)
+    view.set_zoom(150)
+    assert not view.fits
+    view.resize(300, 300)
+    assert view.zoom_percent == 150
+    view.zoom_to_fit()
+    assert view.fits
+
+
+def test_modes_keep_the_middle(view: CompareView) -> None:
+    view.set_zoom(200)
+    middles = []
+    for mode in (CompareMode.WIPE, CompareMode.SIDE, CompareMode.SINGLE):
+        view.set_mode(mode)
+        x, y, width, height = view.visible_region() or (0, 0, 0, 0)
+        middles.append((x + width / 2, y + height / 2))
+    assert np.ptp(middles, axis=0).max() <= 1
+
+
+def test_layers_of_different_sizes_lie_over_each_other(view: CompareView) -> None:
+    halves = np.zeros((30, 40, 4), dtype=np.uint8)
+    halves[:, :, 3], halves[:, 20:, 0] = 255, 255
+    view.set_layers(layer("Reference", halves), view._scene.right)
+    view.set_left_held(True)
+    shown = canvas(view)
+    assert (shown[:, :99, 0] == 0).all()
+    assert (shown[:, 101:, 0] == 255).all()
+
+
+# Repaints.
+
+
+def repainted(view: RecordingView) -> QRegion:
+    QApplication.processEvents()
+    region, view.painted = view.painted, QRegion()
+    return region
+
+
+def test_a_finished_tile_repaints_little(view: RecordingView) -> None:
+    view.set_zoom(100)
+    repainted(view)
+    view.refresh((150, 100, 16, 16))
+    region = repainted(view)
+    assert region.boundingRect().contains(QRect(50 + FRAME_WIDTH, 25 + BAR_HEIGHT + FRAME_WIDTH, 16, 16))
+    assert region.boundingRect().width() <= 30
+    assert region.boundingRect().height() <= 30
+
+
+def test_a_tile_out_of_sight_repaints_nothing(view: RecordingView) -> None:
+    view.set_zoom(400)
+    repainted(view)
+    view.refresh((0, 0, 16, 16))
+    assert repainted(view).isEmpty()
+
+
+def test_side_by_side_repaints_two_small_parts(view: RecordingView) -> None:
+    view.set_mode(CompareMode.SIDE)
+    view.set_zoom(100)
+    repainted(view)
+    view.refresh((200, 150, 8, 8))
+    region = repainted(view)
+    assert region.rectCount() == 2
+    assert region.boundingRect().height() <= 24
+
+
+@pytest.mark.parametrize("percent", [26, 37, 61, 100, 150, 400])
+def test_what_was_written_is_on_the_screen_after_a_refresh(view: RecordingView, percent: float) -> None:
+    view.set_zoom(percent)
+    view.set_split(0)
+    repainted(view)
+    before = rgba_from_qimage(view.grab().toImage())
+    right = view._scene.right
+    assert right is not None
+    right.pyramid.write(201, 147, noise(9, 7, seed=77))
+    view.refresh((201, 147, 9, 7))
+    view.painted = QRegion()
+    QApplication.processEvents()
+    region = view.painted
+    after = rgba_from_qimage(view.grab().toImage())
+    changed = np.argwhere((before != after).any(axis=2))
+    assert len(changed) > 0
+    assert all(region.contains(QPoint(int(x), int(y))) for y, x in changed)
+
+
+def test_moving_the_wipe_repaints_a_strip(view: RecordingView) -> None:
+    repainted(view)
+    view.set_split(0.52)
+    below = repainted(view).intersected(QRect(0, BAR_HEIGHT, 999, 999))
+    assert 4 <= below.boundingRect().width() < 50
+
+
+# Signals.
+
+
+def test_signals_tell_each_change_once(qtbot: QtBot, view: CompareView) -> None:
+    told: list[tuple[str, object]] = []
+    view.mode_changed.connect(lambda mode: told.append(("mode", mode)))
+    view.zoom_changed.connect(lambda percent: told.append(("zoom", percent)))
+    view.split_changed.connect(lambda split: told.append(("split", split)))
+    view.visible_region_changed.connect(lambda region: told.append(("region", region)))
+    view.smooth_changed.connect(lambda on: told.append(("smooth", on)))
+
+    view.set_zoom(100)
+    view.set_zoom(100)
+    assert told == [("zoom", 100), ("region", (100, 75, 200, 150))]
+    told.clear()
+    view.set_mode(CompareMode.SINGLE)
+    view.set_mode(CompareMode.SINGLE)
+    view.set_split(0.75)
+    view.set_split(0.75)
+    view.set_smooth(True)
+    view.set_smooth(True)
+    assert told == [("mode", CompareMode.SINGLE), ("split", 0.75), ("smooth", True)]
+    told.clear()
+    view.set_layers(None, None)
+    assert told == [("region", None)]
+
+
+def test_the_cursor_tells_both_colours(view: CompareView, left: Rgba, right: Rgba) -> None:
+    told: list[CursorReading | None] = []
+    view.cursor_moved.connect(told.append)
+    view.set_zoom(100)
+    reading = view._scene.reading_at(10.5, 20.5)
+    assert reading == CursorReading(110, 95, tuple(left[95, 110].tolist()), tuple(right[95, 110].tolist()))
+    view.set_mode(CompareMode.SIDE)
+    here, there = view._scene.reading_at(10, 20), view._scene.reading_at(10 + 103, 20)
+    assert here == there
+    assert view._scene.reading_at(100, 20) is None  # between the panes
+
+
+def test_a_picture_that_moves_under_a_resting_mouse_tells_its_colours(qtbot: QtBot, view: CompareView) -> None:
+    QTest.mouseMove(view, QPoint(50, 60))
+    with qtbot.waitSignal(view.cursor_moved) as told:
+        view.set_zoom(800)
+    assert isinstance(told.args[0], CursorReading)
+    with qtbot.waitSignal(view.cursor_moved) as told:
+        QApplication.sendEvent(view, QEvent(QEvent.Type.Leave))
+    assert told.args == [None]
+
+
+# Everything around the picture.
+
+
+def test_captions_name_the_sides_and_follow_the_split(view: CompareView) -> None:
+    view.resize(600, 300)
+    for split in (0.0, 0.2, 0.8, 1.0):
+        view.set_split(split)
+        left, right = view.caption_box(Side.LEFT), view.caption_box(Side.RIGHT)
+        assert left is not None
+        assert right is not None
+        assert 0 <= left.left() < left.right() < right.left() < right.right() <= 600
+        assert right.bottom() <= BAR_HEIGHT
+        handle = view.handle_x()
+        assert handle is not None
+        if 0.2 <= split <= 0.8:
+            assert left.right() < handle < right.left()
+    view.set_mode(CompareMode.SINGLE)
+    assert view.caption_box(Side.LEFT) is None
+    view.set_left_held(True)
+    assert view.caption_box(Side.RIGHT) is None
+
+
+def test_the_left_layer_is_at_the_left_in_every_language(view: CompareView) -> None:
+    view.set_zoom(100)
+    view.set_split(0.3)
+    before = rgba_from_qimage(view.grab().toImage())
+    view.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+    np.testing.assert_array_equal(rgba_from_qimage(view.grab().toImage()), before)
+
+
+def test_the_focus_ring_covers_no_pixel(qtbot: QtBot, view: CompareView) -> None:
+    view.set_mode(CompareMode.SINGLE)
+    before = canvas(view)
+    with qtbot.waitActive(view):
+        view.activateWindow()
+    view.clearFocus()
+    view.setFocus(Qt.FocusReason.TabFocusReason)
+    ringed = rgba_from_qimage(view.grab().toImage())
+    np.testing.assert_array_equal(canvas(view), before)
+    accent = view.palette().color(QPalette.ColorRole.Accent).getRgb()
+    assert tuple(ringed[BAR_HEIGHT, 50].tolist()) == accent
+    assert tuple(ringed[-1, 50].tolist()) == accent
+    view.clearFocus()
+    assert tuple(rgba_from_qimage(view.grab().toImage())[-1, 50].tolist()) != accent
+
+
+def test_a_drop_hint_lights_the_canvas(view: CompareView) -> None:
+    before = canvas(view)
+    view.set_drop_hint("Add <b>12</b> & more to the batch")
+    lit = canvas(view)
+    assert (lit != before).any(axis=2).mean() > 0.95
+    view.set_drop_hint(None)
+    np.testing.assert_array_equal(canvas(view), before)
+
+
+def test_without_layers_there_is_a_calm_canvas(qtbot: QtBot) -> None:
+    view = CompareView()
+    qtbot.addWidget(view)
+    view.resize(400, 300)
+    view.set_canvas_color(QColor(0, 0, 0))
+    shown = canvas(view)
+    assert (shown[0, 0] == [0, 0, 0, 255]).all()
+    assert shown[:, :, :3].any()  # a line of text
+    assert view.visible_region() is None
+    view.set_zoom(200)
+    view.step_zoom(1)
+    view.pan_by_share(1, 1)
+    view.refresh((0, 0, 5, 5))
+    assert not view.can_wipe
+
+
+@pytest.mark.parametrize("mode", list(CompareMode))
+def test_one_layer_alone_is_shown(view: CompareView, left: Rgba, mode: CompareMode) -> None:
+    view.set_right(None)
+    view.set_zoom(100)
+    view.set_mode(mode)
+    x, y, width, _ = view.visible_region() or (0, 0, 0, 0)
+    np.testing.assert_array_equal(canvas(view)[:, :width], left[y : y + 150, x : x + width])
+    assert not view.can_wipe
+
+
+def test_the_canvas_follows_the_theme_until_a_colour_is_chosen(qtbot: QtBot) -> None:
+    view = CompareView()
+    qtbot.addWidget(view)
+    view.resize(300, 300)
+    for window, gray in (("#f5f5f5", 0x6E), ("#1c1c1c", 0x3C)):
+        palette = view.palette()
+        palette.setColor(QPalette.ColorRole.Window, QColor(window))
+        view.setPalette(palette)
+        assert canvas(view)[0, 0].tolist() == [gray, gray, gray, 255]
+    view.set_canvas_color(QColor("white"))
+    assert canvas(view)[0, 0].tolist() == [255, 255, 255, 255]
+    view.set_canvas_color(None)
+    assert canvas(view)[0, 0, 0] == 0x3C
+
+
+def test_screen_readers_are_told_what_is_compared(view: CompareView) -> None:
+    assert view.accessibleName()
+    assert "Bicubic" in view.accessibleDescription()
+    assert "VDSR" in view.accessibleDescription()
+    assert view.focusPolicy() == Qt.FocusPolicy.StrongFocus
+    view.set_layers(None, None)
+    assert "No picture" in view.accessibleDescription()
+
+
+def test_a_tiny_view_does_not_fail(view: CompareView) -> None:
+    for width, height in ((0, 0), (1, 1), (5, 31), (31, 5), (7, 40)):
+        view.setMinimumSize(0, 0)
+        view.resize(width, height)
+        for mode in CompareMode:
+            view.set_mode(mode)
+            view.grab()

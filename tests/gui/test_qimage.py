@@ -1,0 +1,169 @@
+"""Pixels between numpy, Picture and QImage: bytes, row stride, byte order, lifetime, colour space."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData
+from PySide6.QtGui import QColor, QColorSpace, QImage
+
+from vdsr_app.core.picture import Picture
+from vdsr_app.errors import ShapeMismatchError, UnreadablePictureError
+from vdsr_app.gui.qimage import (
+    picture_from_mime,
+    picture_from_qimage,
+    qimage_from_picture,
+    rgba_from_qimage,
+    wrap_rgba,
+)
+
+WIDTHS = [1, 2, 3, 5, 8]  # rows of a QImage are padded to four bytes
+
+
+def samples(width: int, channels: int, bits: int = 8) -> np.ndarray:
+    dtype = np.uint8 if bits == 8 else np.uint16
+    return np.random.default_rng(width).integers(0, 2**bits, (3, width, channels), dtype=dtype)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("transparent", [False, True])
+def test_pictures_survive_the_round_trip(width: int, channels: int, bits: int, transparent: bool) -> None:
+    pixels = samples(width, channels, bits)
+    alpha = samples(width, 4, bits)[:, :, 3] if transparent else None
+    back = picture_from_qimage(qimage_from_picture(Picture(pixels=pixels, alpha=alpha)))
+
+    # A QImage has no gray with transparency; such a picture comes back as three equal colours.
+    expected = np.repeat(pixels, 3, axis=2) if transparent and channels == 1 else pixels
+    np.testing.assert_array_equal(back.pixels, expected)
+    assert back.pixels.flags.c_contiguous
+    assert back.bits == bits
+    if alpha is None:
+        assert back.alpha is None
+    else:
+        np.testing.assert_array_equal(back.alpha, alpha)
+    assert back.icc is None
+    assert back.dpi is None
+
+
+def test_colours_keep_their_order() -> None:
+    image = QImage(1, 1, QImage.Format.Format_ARGB32)
+    image.setPixelColor(0, 0, QColor(10, 20, 30, 40))
+    assert rgba_from_qimage(image)[0, 0].tolist() == [10, 20, 30, 40]
+    picture = picture_from_qimage(image)
+    assert picture.pixels[0, 0].tolist() == [10, 20, 30]
+    assert picture.alpha is not None
+    assert picture.alpha[0, 0] == 40
+    assert qimage_from_picture(picture).pixelColor(0, 0) == QColor(10, 20, 30, 40)
+
+
+def test_premultiplied_becomes_straight() -> None:
+    image = QImage(1, 1, QImage.Format.Format_ARGB32)
+    image.setPixelColor(0, 0, QColor(200, 100, 50, 128))
+    image.convertTo(QImage.Format.Format_ARGB32_Premultiplied)
+    assert np.abs(rgba_from_qimage(image)[0, 0].astype(int) - [200, 100, 50, 128]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("image_format", "bits", "channels"),
+    [
+        (QImage.Format.Format_RGB32, 8, 3),
+        (QImage.Format.Format_RGB16, 8, 3),
+        (QImage.Format.Format_Indexed8, 8, 3),
+        (QImage.Format.Format_Mono, 8, 3),
+        (QImage.Format.Format_Grayscale8, 8, 1),
+        (QImage.Format.Format_Grayscale16, 16, 1),
+        (QImage.Format.Format_RGB30, 16, 3),
+        (QImage.Format.Format_RGBA64_Premultiplied, 16, 3),
+        (QImage.Format.Format_RGBA32FPx4, 16, 3),
+        (QImage.Format.Format_CMYK8888, 8, 3),
+    ],
+)
+def test_every_kind_of_image_becomes_a_picture(image_format: QImage.Format, bits: int, channels: int) -> None:
+    image = QImage(3, 2, QImage.Format.Format_RGB32)
+    image.fill(QColor(255, 255, 255))
+    picture = picture_from_qimage(image.convertToFormat(image_format))
+    assert picture.bits == bits
+    assert picture.pixels.shape == (2, 3, channels)
+    assert picture.alpha is None
+    assert (picture.pixels == 2**bits - 1).all()
+
+
+def test_a_colour_space_goes_along_as_a_profile() -> None:
+    image = QImage(2, 2, QImage.Format.Format_RGB32)
+    image.fill(QColor(250, 10, 10))
+    image.setColorSpace(QColorSpace(QColorSpace.NamedColorSpace.DisplayP3))
+    picture = picture_from_qimage(image)
+    assert picture.icc is not None
+    assert picture.pixels[0, 0].tolist() == [250, 10, 10]
+    assert qimage_from_picture(picture).colorSpace().primaries() == QColorSpace.Primaries.DciP3D65
+
+    image.setColorSpace(QColorSpace(QColorSpace.NamedColorSpace.SRgb))
+    assert picture_from_qimage(image).icc is None
+
+
+@pytest.mark.qt_log_ignore("fromIccProfile")
+def test_a_damaged_profile_is_left_out() -> None:
+    picture = Picture(pixels=samples(2, 3), icc=b"no profile at all")
+    assert not qimage_from_picture(picture).colorSpace().isValid()
+
+
+def test_resolution_goes_along() -> None:
+    picture = picture_from_qimage(qimage_from_picture(Picture(pixels=samples(2, 3), dpi=(300.0, 150.0))))
+    assert picture.dpi == (300.0, 150.0)
+
+
+def test_a_wrapped_array_is_seen_and_kept_alive() -> None:
+    rgba = np.zeros((8, 8, 4), dtype=np.uint8)
+    image = wrap_rgba(rgba)
+    rgba[3, 5] = 1, 2, 3, 255
+    assert image.pixelColor(5, 3) == QColor(1, 2, 3)
+
+    del rgba
+    gc.collect()
+    churn = [np.full((8, 8, 4), 99, dtype=np.uint8) for _ in range(50)]
+    assert len(churn) == 50
+    assert image.pixelColor(5, 3) == QColor(1, 2, 3)
+
+
+def test_results_outlive_the_image() -> None:
+    image = QImage(64, 64, QImage.Format.Format_RGBA8888)
+    image.fill(QColor(1, 2, 3, 4))
+    rgba, picture = rgba_from_qimage(image), picture_from_qimage(image)
+    del image
+    gc.collect()
+    churn = [QImage(64, 64, QImage.Format.Format_RGBA8888) for _ in range(50)]
+    for other in churn:
+        other.fill(QColor(9, 9, 9, 9))
+    assert (rgba == [1, 2, 3, 4]).all()
+    assert (picture.pixels == [1, 2, 3]).all()
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((2, 2, 3), np.uint8), np.zeros((2, 4, 4), np.uint8)[:, ::2], np.zeros((2, 2, 4), np.uint16)]
+)
+def test_arrays_that_cannot_be_wrapped_are_refused(bad: np.ndarray) -> None:
+    with pytest.raises(ShapeMismatchError):
+        wrap_rgba(bad)
+
+
+def test_nothing_is_no_picture() -> None:
+    with pytest.raises(UnreadablePictureError):
+        picture_from_qimage(QImage())
+    with pytest.raises(UnreadablePictureError):
+        rgba_from_qimage(QImage())
+
+
+def test_mime_data(qapp: object) -> None:
+    data = QMimeData()
+    assert picture_from_mime(data) is None
+    assert picture_from_mime(None) is None
+    data.setText("no picture")
+    assert picture_from_mime(data) is None
+    data.setImageData(qimage_from_picture(Picture(pixels=samples(5, 3))))
+    picture = picture_from_mime(data)
+    assert picture is not None
+    np.testing.assert_array_equal(picture.pixels, samples(5, 3))

@@ -1,0 +1,327 @@
+"""The session: which jobs are asked for, in which order, and whose results count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+from tests.gui.fakes import FakeService, make_picture, pyramid_of
+
+from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
+from vdsr_app.gui.exporter import SaveRequest
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.session import Session
+from vdsr_app.gui.settings import AppSettings
+from vdsr_app.workers.messages import (
+    LayerJob,
+    LayerKind,
+    LayerSpec,
+    MetricsJob,
+    MetricsResult,
+    OpenJob,
+    SaveJob,
+)
+
+BICUBIC, LANCZOS = LayerSpec(LayerKind.BICUBIC), LayerSpec(LayerKind.LANCZOS)
+VDSR, MINE = LayerSpec(LayerKind.MODEL, model="vdsr"), LayerSpec(LayerKind.MODEL, model="mine")
+
+
+@pytest.fixture
+def session(service: FakeService) -> Session:
+    return Session(service, ModelList(), AppSettings(), lambda: (1, 2, 3, 4))  # type: ignore[arg-type]
+
+
+def opened(session: Session, service: FakeService, width: int = 20, height: int = 10) -> None:
+    session.open(Path("/pictures/a.png"))
+    service.open_with(make_picture(width, height, path=Path("/pictures/a.png")))
+
+
+def finished(session: Session, service: FakeService) -> None:
+    opened(session, service)
+    service.finish_layer(LayerKind.BICUBIC)
+    service.finish_layer(LayerKind.MODEL, 200)
+
+
+def request(name: str = "out.png", folder: Path = Path("/pictures")) -> SaveRequest:
+    return SaveRequest(folder / name, SaveOptions(FileFormat.PNG))
+
+
+def labels(session: Session) -> tuple[str, str]:
+    assert session.left_half is not None
+    assert session.right_half is not None
+    return session.left_half.label, session.right_half.label
+
+
+def test_an_opened_picture_is_shown_itself_then_as_bicubic_then_by_the_network(
+    session: Session, service: FakeService
+) -> None:
+    opened(session, service)
+    assert labels(session) == ("Original", "Original")
+    assert service.waiting() == ["bicubic"]
+
+    bicubic = service.finish_layer(LayerKind.BICUBIC)
+    assert labels(session) == ("Bicubic", "VDSR (working)")
+    assert session.right_half is not None
+    assert session.right_half.pyramid is bicubic.pyramid
+    assert service.waiting() == ["model"]
+
+    result = service.finish_layer(LayerKind.MODEL)
+    assert labels(session) == ("Bicubic", "VDSR")
+    assert session.right_half.pyramid is result.pyramid
+    assert session.result is result
+
+
+def test_the_network_is_asked_for_the_region_on_the_screen(session: Session, service: FakeService) -> None:
+    opened(session, service)
+    service.finish_layer(LayerKind.BICUBIC)
+    job = service.jobs[service.find(LayerKind.MODEL)]
+    assert isinstance(job, LayerJob)
+    assert job.visible == (1, 2, 3, 4)
+
+    session.comparison.set_visible((5, 6, 7, 8))
+    assert service.visible == [(service.find(LayerKind.MODEL), (5, 6, 7, 8))]
+
+
+def test_tiles_are_painted_into_a_copy_of_bicubic(qtbot: QtBot, session: Session, service: FakeService) -> None:
+    opened(session, service)
+    bicubic = service.finish_layer(LayerKind.BICUBIC, 100)
+    painted: list[object] = []
+    session.comparison.painted.connect(painted.append)
+    service.tell_tile(LayerKind.MODEL, 0, 0, 4, 7)  # before the copy is complete
+    qtbot.waitUntil(lambda: session.right_half is not None and session.right_half.pyramid is not bicubic.pyramid)
+    service.tell_tile(LayerKind.MODEL, 8, 8, 4, 9)
+
+    assert session.right_half is not None
+    pixels = session.right_half.pyramid.levels[0]
+    assert [int(pixels[y, x, 0]) for x, y in ((0, 0), (9, 9), (20, 15))] == [7, 9, 100]
+    assert painted == [(8, 8, 4, 4)]
+    assert int(bicubic.pyramid.levels[0][0, 0, 0]) == 100
+
+
+def test_a_new_size_gives_up_what_runs_and_keeps_the_old_picture_until_bicubic_is_there(
+    session: Session, service: FakeService
+) -> None:
+    finished(session, service)
+    before = session.right_half
+    session.set_target(Target(TargetKind.SCALE, 3.0))
+    assert session.right_half is before
+    assert session.result is None
+    assert service.waiting() == ["bicubic"]
+
+    service.finish_layer(LayerKind.BICUBIC)
+    session.set_target(Target(TargetKind.SCALE, 4.0))
+    assert service.waiting() == ["bicubic"]  # the network's job for 3.0 was cancelled
+    service.finish_layer(LayerKind.BICUBIC)
+    assert session.left_half is not None
+    assert session.left_half.pyramid.width == 80
+
+
+def test_a_late_result_of_a_job_that_was_given_up_is_dropped(session: Session, service: FakeService) -> None:
+    opened(session, service)
+    stale = service.find(LayerKind.BICUBIC)
+    stale_job = service.jobs[stale]
+    session.set_target(Target(TargetKind.SCALE, 3.0))
+    assert isinstance(stale_job, LayerJob)
+    service.jobs[stale] = stale_job  # it comes nevertheless
+    before = session.left_half
+    late = make_picture(40, 20)
+    service.succeeded.emit(stale, pyramid_of(late))
+    assert session.left_half is before
+
+
+def test_a_picture_that_cannot_be_opened_leaves_the_former_one_alone(
+    qtbot: QtBot, session: Session, service: FakeService
+) -> None:
+    finished(session, service)
+    result = session.result
+    session.open(Path("/pictures/broken.png"))
+    with qtbot.waitSignal(session.failed) as failure:
+        service.fail(OpenJob)
+    assert failure.args[0].what == "It failed."
+    assert session.result is result
+    assert session.opening is None
+
+
+def test_opening_twice_reads_only_the_second(session: Session, service: FakeService) -> None:
+    session.open(Path("/a.png"))
+    session.open(Path("/b.png"))
+    job = service.jobs[service.find(OpenJob)]
+    assert isinstance(job, OpenJob)
+    assert job.path == Path("/b.png")
+
+
+def test_a_size_out_of_reach_of_a_new_picture_becomes_the_nearest_scale(service: FakeService) -> None:
+    settings = AppSettings(target_kind=TargetKind.WIDTH, target_value=4000)
+    session = Session(service, ModelList(), settings)  # type: ignore[arg-type]
+    opened(session, service, 20, 10)
+    assert session.setup.target == Target(TargetKind.SCALE, 8.0)
+    opened(session, service, 9000, 4)
+    assert session.setup.target == Target(TargetKind.SCALE, 8.0)
+
+
+def test_choosing_a_model_at_the_right_makes_it_the_result(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    session.set_right(MINE)
+    assert session.result_spec == MINE
+    assert labels(session) == ("Bicubic", "My model (working)")
+    result = service.finish_layer(LayerKind.MODEL)
+    assert session.result is result
+
+
+def test_choosing_a_model_at_the_left_does_not_change_the_result(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    result = session.result
+    session.set_left(MINE)
+    assert session.result is result
+    assert service.waiting() == ["model"]
+
+
+def test_exchanged_halves_need_no_new_work(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    session.swap()
+    assert labels(session) == ("VDSR", "Bicubic")
+    assert service.waiting() == []
+    assert session.result is not None
+
+
+def test_interpolations_show_bicubic_until_they_are_there(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    session.set_left(LANCZOS)
+    assert labels(session) == ("Lanczos (working)", "VDSR")
+    assert session.left_half is not None
+    assert session.left_half.pyramid.width == 40
+    lanczos = service.finish_layer(LayerKind.LANCZOS)
+    assert session.left_half.pyramid is lanczos.pyramid
+
+
+def test_cancel_stops_all_and_run_goes_on(session: Session, service: FakeService) -> None:
+    opened(session, service)
+    service.finish_layer(LayerKind.BICUBIC)
+    session.cancel()
+    assert service.waiting() == []
+    assert labels(session) == ("Bicubic", "VDSR (stopped)")
+    session.run()
+    assert service.waiting() == ["model"]
+
+
+def test_cancel_before_bicubic_is_there_can_be_taken_back(session: Session, service: FakeService) -> None:
+    opened(session, service)
+    session.cancel()
+    session.run()
+    service.finish_layer(LayerKind.BICUBIC)
+    assert service.waiting() == ["model"]
+
+
+def test_run_again_makes_only_the_network_layers_once_more(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    session.run(again=True)
+    assert service.waiting() == ["model"]
+    assert session.result is None
+
+
+def test_a_failed_layer_is_told_and_not_tried_for_ever(qtbot: QtBot, session: Session, service: FakeService) -> None:
+    opened(session, service)
+    service.finish_layer(LayerKind.BICUBIC)
+    with qtbot.waitSignal(session.failed):
+        service.fail(LayerKind.MODEL)
+    assert service.waiting() == []
+    session.set_left(LANCZOS)
+    assert service.waiting() == ["lanczos"]
+
+
+def test_save_waits_for_the_result(session: Session, service: FakeService, tmp_path: Path) -> None:
+    opened(session, service)
+    service.finish_layer(LayerKind.BICUBIC)
+    session.save(request(folder=tmp_path))
+    assert session.exporter.pending is not None
+    result = service.finish_layer(LayerKind.MODEL)
+    job = service.jobs[service.find(SaveJob)]
+    assert isinstance(job, SaveJob)
+    assert job.picture is result.picture
+    assert session.exporter.pending is None
+
+
+def test_save_runs_the_model_also_when_no_half_shows_it(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    session.set_right(LANCZOS)
+    service.finish_layer(LayerKind.LANCZOS)
+    assert session.result is None
+    session.save(request())
+    assert service.waiting() == ["model"]
+    service.finish_layer(LayerKind.MODEL)
+    assert service.waiting() == ["SaveJob"]
+
+
+def test_save_after_cancel_starts_again(session: Session, service: FakeService) -> None:
+    opened(session, service)
+    service.finish_layer(LayerKind.BICUBIC)
+    session.cancel()
+    session.save(request())
+    assert service.waiting() == ["model"]
+
+
+@pytest.mark.parametrize("what", ["size", "model", "picture", "cancel", "failure"])
+def test_a_save_whose_result_is_given_up_is_told(
+    qtbot: QtBot, session: Session, service: FakeService, what: str
+) -> None:
+    opened(session, service)
+    service.finish_layer(LayerKind.BICUBIC)
+    session.save(request("later.png"))
+    with qtbot.waitSignal(session.not_saved) as told:
+        match what:
+            case "size":
+                session.set_target(Target(TargetKind.SCALE, 3.0))
+            case "model":
+                session.set_model("mine")
+            case "picture":
+                session.adopt(make_picture(5, 5))
+            case "cancel":
+                session.cancel()
+            case _:
+                service.fail(LayerKind.MODEL)
+    assert told.args == [Path("/pictures/later.png")]
+    assert session.exporter.pending is None
+
+
+def test_a_new_size_does_not_stop_a_file_being_written(session: Session, service: FakeService, tmp_path: Path) -> None:
+    finished(session, service)
+    session.save(request(folder=tmp_path))
+    session.set_target(Target(TargetKind.SCALE, 3.0))
+    assert "SaveJob" in service.waiting()
+
+
+def test_scores_are_measured_where_the_sizes_are_equal(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    session.scores.open(Path("/pictures/truth.png"))
+    service.open_with(make_picture(40, 20))
+    borders = [job.border_px for job in service.jobs.values() if isinstance(job, MetricsJob)]
+    assert borders == [2, 2]
+    for number in list(service.jobs):
+        service.finish(number, MetricsResult(30.0 + number, 0.9))
+    assert list(session.scores.values) == [BICUBIC, VDSR]
+
+    session.set_target(Target(TargetKind.SCALE, 3.0))
+    assert session.scores.values == {}
+    service.finish_layer(LayerKind.BICUBIC)
+    assert not any(isinstance(job, MetricsJob) for job in service.jobs.values())
+
+
+def test_a_fractional_scale_shaves_a_whole_border(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    session.scores.open(Path("/pictures/truth.png"))
+    service.open_with(make_picture(50, 25))
+    session.set_target(Target(TargetKind.SCALE, 2.5))
+    service.finish_layer(LayerKind.BICUBIC)
+    job = service.jobs[service.find(MetricsJob)]
+    assert isinstance(job, MetricsJob)
+    assert job.border_px == 3
+
+
+def test_another_device_makes_the_layers_again(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    session.set_processing("cpu", "fp32")
+    service.finish_layer(LayerKind.BICUBIC)
+    job = service.jobs[service.find(LayerKind.MODEL)]
+    assert isinstance(job, LayerJob)
+    assert (job.settings.device, job.settings.precision) == ("cpu", "fp32")

@@ -1,0 +1,118 @@
+"""Loading torch without stopping the other threads; that it really does not is measured in test_responsiveness."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vdsr_app.control import CancelToken
+from vdsr_app.errors import Cancelled
+from vdsr_app.workers import preload
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def frozen(monkeypatch) -> list[bool]:
+    """Notes calls of gc.freeze instead of freezing the whole test run."""
+    calls: list[bool] = []
+    monkeypatch.setattr(gc, "freeze", lambda: calls.append(gc.isenabled()))
+    return calls
+
+
+def test_a_gentle_import_leaves_everything_as_it_was(frozen):
+    interval_s = sys.getswitchinterval()
+    with preload.gentle_import():
+        assert not gc.isenabled()
+        assert sys.getswitchinterval() < interval_s
+    assert gc.isenabled()
+    assert sys.getswitchinterval() == pytest.approx(interval_s)
+    assert frozen == [False]
+
+
+def test_also_after_a_failure_and_where_collection_was_off(frozen):
+    def fail() -> None:
+        gc.disable()
+        with preload.gentle_import():
+            raise ImportError
+
+    try:
+        with pytest.raises(ImportError):
+            fail()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_loaded_torch_is_not_loaded_again(monkeypatch, frozen):
+    monkeypatch.setitem(sys.modules, "torch", sys)
+    preload.load_torch()
+    assert frozen == []
+
+
+def test_cancel_before_the_import(monkeypatch, frozen):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        preload.load_torch(token)
+    assert "torch" not in sys.modules
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows needs no loading beforehand")
+def test_a_library_that_cannot_be_loaded_is_no_failure(tmp_path):
+    broken = tmp_path / "broken.so"
+    broken.write_bytes(b"no library")
+    preload._load_library(broken, os.RTLD_NOW)
+    preload._load_library(tmp_path / "absent.so", os.RTLD_NOW)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows needs no loading beforehand")
+def test_the_libraries_of_torch_are_found(monkeypatch):
+    loaded: list[Path] = []
+    monkeypatch.setattr(preload, "_load_library", lambda path, flags: loaded.append(path))
+    folder = preload._library_folder()
+    assert folder is not None
+    preload._load_libraries(folder)
+    assert len(loaded) == 2
+    assert all(path.is_file() for path in loaded)
+
+
+@pytest.mark.parametrize("driver", ["absent", "broken", "fine"])
+def test_a_cuda_driver_is_started_where_torch_is_built_for_it(monkeypatch, tmp_path, driver):
+    started: list[int] = []
+
+    class Driver:
+        def __init__(self, name: str) -> None:
+            if driver == "absent":
+                raise OSError(name)
+
+        def cuInit(self, flags: int) -> int:
+            started.append(flags)
+            return 0 if driver == "fine" else 999
+
+    monkeypatch.setattr(preload.ctypes, "CDLL", Driver)
+    preload._start_cuda(tmp_path)
+    assert started == []
+    for name in ("libc10_cuda.so", "c10_cuda.dll"):
+        (tmp_path / name).touch()
+    preload._start_cuda(tmp_path)
+    assert started == ([] if driver == "absent" else [0])
+
+
+def test_torch_computes_after_being_loaded_this_way():
+    program = (
+        "from vdsr_app.workers.preload import load_torch\n"
+        "load_torch()\n"
+        "import torch, gc, sys\n"
+        "x = torch.nn.functional.conv2d(torch.ones(1, 1, 5, 5), torch.ones(1, 1, 3, 3))\n"
+        "assert x.sum() == 81, x\n"
+        "assert gc.isenabled() and gc.get_freeze_count() > 10_000\n"
+    )
+    child = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert child.returncode == 0, child.stderr

@@ -1,0 +1,26 @@
+"""Reading and writing picture files: pixels, transparency, colour profile, EXIF, XMP, resolution.
+
+Importing this package loads no decoder; each is loaded by the first picture that needs it.
+"""
+
+from vdsr_app.core.image_io.formats import (
+    MAX_SIDE_PX,
+    READABLE_SUFFIXES,
+    WRITABLE_FORMATS,
+    SourceFormat,
+    format_for_path,
+)
+from vdsr_app.core.image_io.limits import DEFAULT_MAX_PIXELS
+from vdsr_app.core.image_io.reading import PictureInfo, probe, read
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "MAX_SIDE_PX",
+    "READABLE_SUFFIXES",
+    "WRITABLE_FORMATS",
+    "PictureInfo",
+    "SourceFormat",
+    "format_for_path",
+    "probe",
+    "read",
+]

@@ -1,0 +1,261 @@
+"""JPEG, PNG, WebP, TIFF, AVIF and GIF, by libvips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.image_io import jpeg_segments, png_chunks, vips
+from vdsr_app.core.image_io.boxes import primary_colour_code
+from vdsr_app.core.image_io.color_profiles import HDR_TRANSFERS, profile_for_code, profile_for_png, profile_space
+from vdsr_app.core.image_io.exif import ExifBlock, ExifError
+from vdsr_app.core.image_io.formats import SourceFormat
+from vdsr_app.core.image_io.jpeg_quality import estimate_quality
+from vdsr_app.core.image_io.opened import FIRST_FRAME_NOTE, HDR_NOTE, Header, RawPicture, mode_text
+from vdsr_app.core.image_io.picture_file import PictureFile
+from vdsr_app.core.image_io.samples import scale_depth
+from vdsr_app.core.image_io.tiff_file import TiffInfo, extract_exif, read_info
+from vdsr_app.core.image_io.xmp import XmpError, XmpPacket
+from vdsr_app.core.picture import Pixels
+from vdsr_app.errors import UnreadablePictureError, UnsupportedFormatError
+
+_LOADERS = {
+    SourceFormat.JPEG: "jpegload",
+    SourceFormat.PNG: "pngload",
+    SourceFormat.WEBP: "webpload",
+    SourceFormat.TIFF: "tiffload",
+    SourceFormat.AVIF: "heifload",
+    SourceFormat.GIF: "gifload",
+}
+"""Loaders are named, never guessed: libvips must not try anything else on a file."""
+_GRAY = frozenset({"b-w", "grey16"})
+_RGB = frozenset({"srgb", "rgb16", "rgb"})
+_LAB = frozenset({"lab", "labs", "labq", "lch"})
+_CMYK = "cmyk"
+_COLOUR_BANDS = {_CMYK: 4, "gray": 1, "RGB": 3, "Lab": 3}
+
+_CMYK_BY_PROFILE = "CMYK was converted to sRGB by the picture's own profile."
+_CMYK_BY_DEFAULT = "CMYK was converted to sRGB by a standard profile, for the picture has none of its own."
+_LAB_CONVERTED = "Lab colours were converted to sRGB."
+_DEPTH_REDUCED = "32-bit samples were reduced to 16 bits."
+_EXTRA_DROPPED = "Extra channels, which are not transparency, were left out."
+
+
+class VipsPicture:
+    """A picture that libvips reads, opened by the loader of its format."""
+
+    def __init__(self, file: PictureFile, source_format: SourceFormat) -> None:
+        self._file = file
+        self._format = source_format
+        self._tiff = read_info(file.stream) if source_format is SourceFormat.TIFF else TiffInfo()
+        if self._tiff.is_camera_raw:
+            raise UnsupportedFormatError(
+                "This is a camera raw file.", path=file.path, hint="Develop it to TIFF or JPEG first."
+            )
+        self._image: Any = _open(file, source_format)
+        self._kind = self._kind_of_colour()
+        self._exif = self._exif_block()
+        self._xmp = self._tiff.xmp or self._blob("xmp-data") or self._raw_profile("xmp")
+        self.header = self._make_header()
+
+    def decode(self, token: CancelToken | None) -> RawPicture:
+        """See `OpenedPicture.decode`."""
+        raw = RawPicture(np.empty(0, np.uint8), self.header.has_alpha, exif=self._exif, xmp=self._xmp)
+        raw.icc = self._blob("icc-profile-data")
+        self._check_plausible()
+        plain = self._plain(raw)
+        raw.samples = self._at_full_range(vips.to_array(plain, token))
+        self._add_what_libvips_leaves_out(raw)
+        if self.header.frames > 1:
+            raw.notes.append(FIRST_FRAME_NOTE.format(self.header.frames))
+        return raw
+
+    def _field(self, name: str) -> Any:
+        return self._image.get(name) if self._image.get_typeof(name) else None
+
+    def _blob(self, name: str) -> bytes | None:
+        value = self._field(name)
+        return bytes(value) if value else None
+
+    def _kind_of_colour(self) -> str:
+        """One of the keys of `_COLOUR_BANDS`."""
+        interpretation, bands = self._image.interpretation, self._image.bands
+        if interpretation in _LAB and bands >= 3:
+            return "Lab"
+        if self._image.format not in ("uchar", "ushort", "uint"):
+            raise UnsupportedFormatError(
+                "This picture holds floating-point or signed samples, which cannot be read.",
+                path=self._file.path,
+                hint="Convert it to 16-bit integers first.",
+            )
+        if interpretation == _CMYK and bands >= 4:
+            return _CMYK
+        if interpretation in _RGB | {"multiband"} and bands >= 3:
+            return "RGB"
+        if interpretation in _GRAY | {"multiband"}:
+            return "gray"
+        raise UnsupportedFormatError(
+            f"This picture's colour space ({interpretation}) cannot be read.",
+            path=self._file.path,
+            hint="Convert it to RGB first.",
+        )
+
+    def _make_header(self) -> Header:
+        image, tiff = self._image, self._tiff
+        extra = image.bands - _COLOUR_BANDS[self._kind]
+        has_alpha = extra > 0 and (tiff.has_alpha or self._format is not SourceFormat.TIFF)
+        deep = image.format in ("ushort", "uint", "short", "float")
+        stored = self._field("bits-per-sample") or {"uint": 32}.get(image.format, 16 if deep else 8)
+        kind = "CMYK" if self._kind == _CMYK else self._kind
+        if self._field("palette") or tiff.is_palette:
+            kind = "palette"
+        return Header(
+            image.width,
+            image.height,
+            1 if self._kind == "gray" else 3,
+            has_alpha,
+            16 if deep else 8,
+            mode_text(stored, kind, has_alpha=has_alpha),
+            self._frames(),
+            self._orientation(),
+        )
+
+    def _frames(self) -> int:
+        if self._format is SourceFormat.PNG:
+            return png_chunks.read_info(self._file.stream).frames
+        return int(self._field("n-pages") or 1)
+
+    def _orientation(self) -> int:
+        """What is still to be applied: nothing for AVIF, which libheif turns upright by its own properties."""
+        if self._format in (SourceFormat.AVIF, SourceFormat.GIF):
+            return 1
+        if self._format is SourceFormat.TIFF:
+            return self._tiff.orientation or 1
+        try:
+            block = ExifBlock(self._exif) if self._exif is not None else None
+            if block is not None and block.has_orientation:
+                return block.orientation
+        except ExifError:
+            pass
+        # As Adobe's programs do, XMP is asked where EXIF says nothing.
+        try:
+            return (XmpPacket(self._xmp).orientation if self._xmp is not None else None) or 1
+        except XmpError:
+            return 1
+
+    def _exif_block(self) -> bytes | None:
+        if self._format is SourceFormat.TIFF:
+            return extract_exif(self._file.stream)
+        return self._blob("exif-data") or self._raw_profile("exif")
+
+    def _raw_profile(self, name: str) -> bytes | None:
+        """A metadata block that ImageMagick wrote into a PNG's text, in hexadecimal digits."""
+        for field in self._image.get_fields():
+            if field.startswith("png-comment-") and field.endswith(f"-Raw profile type {name}"):
+                lines = str(self._image.get(field)).strip().splitlines()
+                try:
+                    return bytes.fromhex("".join(lines[2:])) or None
+                except ValueError:
+                    return None
+        return None
+
+    def _check_plausible(self) -> None:
+        if self._format is not SourceFormat.PNG:
+            return
+        if png_chunks.read_info(self._file.stream).claims_more_than(self._file.size):
+            raise UnreadablePictureError(
+                f"The header claims {self.header.width} x {self.header.height} pixels, "
+                "but the file is far too short for them.",
+                path=self._file.path,
+                hint="Get a fresh copy of the file.",
+            )
+
+    def _plain(self, raw: RawPicture) -> Any:
+        """The image as gray or RGB with or without alpha, in 8 or 16 bits; notes what was changed."""
+        image, deep = self._image, self.header.bits == 16
+        if self._kind == _CMYK:
+            raw.notes.append(_CMYK_BY_PROFILE if profile_space(raw.icc or b"") == "CMYK" else _CMYK_BY_DEFAULT)
+            image = image.icc_transform(
+                "srgb",
+                embedded=True,
+                input_profile="cmyk",
+                intent="relative",
+                black_point_compensation=True,
+                depth=16 if deep else 8,
+            )
+            raw.icc = None
+        elif self._kind == "Lab":
+            raw.notes.append(_LAB_CONVERTED)
+            image = image.colourspace("rgb16" if deep else "srgb")
+            raw.icc = None
+        elif image.format == "uint":
+            raw.notes.append(_DEPTH_REDUCED)
+            image = (image >> 16).cast("ushort")
+        elif self._tiff.ycbcr is not None and image.format == "uchar":
+            image = vips.ycbcr_to_rgb(image, self._tiff.ycbcr)
+        wanted = self.header.channels + int(self.header.has_alpha)
+        if image.bands > wanted:
+            if self._format is not SourceFormat.TIFF or self._tiff.extra_channels:
+                raw.notes.append(_EXTRA_DROPPED)
+            image = image.extract_band(0, n=wanted)
+        return image
+
+    def _at_full_range(self, samples: Pixels) -> Pixels:
+        """AVIF of 10 and 12 bits comes in the upper bits of 16, its white short of full."""
+        stored = self._field("bits-per-sample")
+        if self._format is not SourceFormat.AVIF or stored not in range(9, 16):
+            return samples
+        return scale_depth(samples >> (16 - stored), (1 << stored) - 1, 16)
+
+    def _add_what_libvips_leaves_out(self, raw: RawPicture) -> None:
+        stream, channels = self._file.stream, self.header.channels
+        match self._format:
+            case SourceFormat.JPEG:
+                jpeg = jpeg_segments.read_info(stream)
+                raw.dpi = jpeg.dpi
+                raw.jpeg_quality = None if jpeg.luma_table is None else estimate_quality(jpeg.luma_table)
+            case SourceFormat.PNG:
+                png = png_chunks.read_info(stream)
+                raw.dpi = png.dpi
+                raw.icc = raw.icc or profile_for_png(png, channels)
+            case SourceFormat.TIFF:
+                raw.dpi = self._tiff.dpi
+            case SourceFormat.AVIF:
+                code = primary_colour_code(stream)
+                if raw.icc is None and code is not None:
+                    raw.icc = profile_for_code(code, channels)
+                    if code.transfer in HDR_TRANSFERS:
+                        raw.notes.append(HDR_NOTE.format(HDR_TRANSFERS[code.transfer]))
+            case _:
+                pass
+
+
+def _open(file: PictureFile, source_format: SourceFormat) -> Any:
+    """The image, its header read and its pixels waiting."""
+    pyvips = vips.load()
+    name = _LOADERS[source_format]
+    # "error" refuses what is cut off or contradicts itself, and forgives stray bytes that every viewer forgives.
+    options = {"access": "sequential", "fail_on": "error"}
+    if file.data is not None:
+        return pyvips.Operation.call(f"{name}_buffer", file.data, **options)
+    stream = file.stream
+
+    def on_read(size: int) -> bytes:
+        try:
+            return stream.read(size)
+        except (OSError, ValueError):
+            return b""
+
+    def on_seek(offset: int, whence: int) -> int:
+        # Damaged files send libvips to places that do not exist; an exception could not leave a callback.
+        try:
+            return stream.seek(offset, whence)
+        except (OSError, ValueError):
+            return -1
+
+    source = pyvips.SourceCustom()
+    source.on_read(on_read)
+    source.on_seek(on_seek)
+    return pyvips.Operation.call(f"{name}_source", source, **options)

@@ -1,0 +1,206 @@
+"""Reading a picture file, or only its header."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.image_io.color_profiles import profile_space
+from vdsr_app.core.image_io.decode_avif_sequence import AvifSequence, is_sequence
+from vdsr_app.core.image_io.decode_bmp import BmpPicture
+from vdsr_app.core.image_io.decode_heic import HeicPicture
+from vdsr_app.core.image_io.decode_jxl import JxlPicture
+from vdsr_app.core.image_io.decode_vips import VipsPicture
+from vdsr_app.core.image_io.exif import ExifBlock, ExifError
+from vdsr_app.core.image_io.formats import TITLES, SourceFormat, format_of_suffix
+from vdsr_app.core.image_io.limits import DEFAULT_MAX_PIXELS, check_size, out_of_memory
+from vdsr_app.core.image_io.opened import Header, OpenedPicture, RawPicture
+from vdsr_app.core.image_io.picture_file import PictureFile
+from vdsr_app.core.image_io.samples import turn_upright, unpremultiply
+from vdsr_app.core.image_io.sniff import expect_readable
+from vdsr_app.core.image_io.xmp import XmpError, XmpPacket
+from vdsr_app.core.picture import Picture, SourceInfo
+from vdsr_app.errors import Cancelled, UnreadablePictureError, VdsrError
+
+_log = logging.getLogger(__name__)
+
+_UNREADABLE = "This {} picture is damaged, or of a kind that cannot be read."
+_DAMAGED = "This {} picture is damaged or cut off."
+_PROFILE_CHANNELS = {"RGB": 3, "GRAY": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class PictureInfo:
+    """What the header of a picture file says.
+
+    Attributes:
+        format: lower-case name such as "jpeg", "heic"; by content, not by name.
+        width: columns of the upright picture.
+        height: rows of the upright picture.
+        mode: as stored, for people: "8-bit RGB", "1-bit gray", "8-bit CMYK".
+        bits: 8 or 16, as `read` will give the samples.
+        has_alpha: there is transparency.
+        frames: pictures in the file, of which `read` takes the first.
+    """
+
+    format: str
+    width: int
+    height: int
+    mode: str
+    bits: int
+    has_alpha: bool
+    frames: int
+
+    @property
+    def megapixels(self) -> float:
+        """Millions of pixels."""
+        return self.width * self.height / 1e6
+
+
+def probe(path: str | PathLike[str]) -> PictureInfo:
+    """Read the header of a picture file, quickly and whatever its size.
+
+    Raises:
+        UnreadablePictureError: the file is missing, damaged, or no picture.
+        UnsupportedFormatError: it is of a format or kind that is not read.
+    """
+    with PictureFile(path) as file:
+        source_format = expect_readable(file.head, path)
+        with _decode_boundary(path, _UNREADABLE.format(TITLES[source_format])):
+            header = _open(file, source_format).header
+            width, height = _upright_size(header)
+            return PictureInfo(
+                source_format.value, width, height, header.mode, header.bits, header.has_alpha, header.frames
+            )
+
+
+def read(
+    path: str | PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS, token: CancelToken | None = None
+) -> Picture:
+    """Read the first picture of a file: upright, 8 or 16 bits, gray or RGB, with straight alpha.
+
+    The format is told by the content. Transparency is kept as stored, also where it is fully opaque. Orientation is
+    applied and its tags are set to 1. What had to be changed is said in `Picture.source.notes`.
+
+    Args:
+        path: the file.
+        max_pixels: most pixels to accept; see `DEFAULT_MAX_PIXELS`. What memory cannot hold is refused as well.
+        token: tested while the file is read and decoded.
+
+    Raises:
+        UnreadablePictureError: the file is missing, damaged, or no picture.
+        UnsupportedFormatError: it is of a format or kind that is not read.
+        PictureTooLargeError: its header claims more than is accepted; nothing was decoded.
+        Cancelled: by the token.
+    """
+    with PictureFile(path) as file:
+        source_format = expect_readable(file.head, path)
+        file.load(token)
+        with _decode_boundary(path, _UNREADABLE.format(TITLES[source_format])):
+            opened = _open(file, source_format)
+        header = opened.header
+        check_size(header.width, header.height, header.bytes_a_pixel, path, max_pixels=max_pixels, file_bytes=file.size)
+        # TIFF is a wide field: there it may as well be a compression that nobody reads.
+        failure = _UNREADABLE if source_format is SourceFormat.TIFF else _DAMAGED
+        with _decode_boundary(path, failure.format(TITLES[source_format])):
+            raw = opened.decode(token)
+            return _assemble(raw, header, source_format, path, token)
+
+
+def _open(file: PictureFile, source_format: SourceFormat) -> OpenedPicture:
+    match source_format:
+        case SourceFormat.BMP:
+            return BmpPicture(file)
+        case SourceFormat.HEIC:
+            return HeicPicture(file)
+        case SourceFormat.JXL:
+            return JxlPicture(file)
+        case SourceFormat.AVIF if is_sequence(file.head):
+            return AvifSequence(file)
+        case _:
+            return VipsPicture(file, source_format)
+
+
+@contextmanager
+def _decode_boundary(path: str | PathLike[str], failure: str) -> Iterator[None]:
+    """Whatever a decoder raises becomes one clear error."""
+    try:
+        yield
+    except (VdsrError, Cancelled):
+        raise
+    except MemoryError as exc:
+        raise out_of_memory(path) from exc
+    except Exception as exc:
+        # Decoders raise a dozen kinds of exception for damaged files, and a new release may add one.
+        _log.info("Decoding %s failed", path, exc_info=True)
+        raise UnreadablePictureError(
+            failure, path=path, hint="Get a fresh copy, or save it anew with another program."
+        ) from exc
+
+
+def _upright_size(header: Header) -> tuple[int, int]:
+    return (header.height, header.width) if header.orientation >= 5 else (header.width, header.height)
+
+
+def _assemble(
+    raw: RawPicture, header: Header, source_format: SourceFormat, path: str | PathLike[str], token: CancelToken | None
+) -> Picture:
+    """Put orientation, transparency and metadata right."""
+    colours = raw.samples[..., : header.channels]
+    alpha = raw.samples[..., header.channels] if raw.has_alpha else None
+    if raw.premultiplied and alpha is not None:
+        colours = unpremultiply(colours, alpha)
+    if token is not None:
+        token.raise_if_cancelled()
+    pixels = turn_upright(colours, header.orientation)
+    alpha = None if alpha is None else turn_upright(alpha, header.orientation)
+    exif, exif_dpi = _upright_exif(raw)
+    xmp = _upright_xmp(raw)
+    icc = _fitting_profile(raw, header.channels)
+    promised = format_of_suffix(path)
+    if promised is not source_format:
+        raw.notes.append(f"By its content the file is {TITLES[source_format]}, whatever its name says.")
+    source = SourceInfo(
+        Path(fspath(path)), source_format.value, header.mode, header.frames, raw.jpeg_quality, tuple(raw.notes)
+    )
+    return Picture(pixels, alpha, icc, exif, xmp, raw.dpi or exif_dpi, source)
+
+
+def _upright_exif(raw: RawPicture) -> tuple[bytes | None, tuple[float, float] | None]:
+    if not raw.exif:
+        return None, None
+    try:
+        block = ExifBlock(raw.exif)
+        block.set_upright()
+        return block.to_bytes(), block.dpi
+    except ExifError:
+        raw.notes.append("Its EXIF data is damaged and was left out.")
+        return None, None
+
+
+def _upright_xmp(raw: RawPicture) -> bytes | None:
+    if not raw.xmp:
+        return None
+    try:
+        packet = XmpPacket(raw.xmp)
+        packet.set_upright()
+        return packet.to_bytes()
+    except XmpError:
+        raw.notes.append("Its XMP data is damaged and was left out.")
+        return None
+
+
+def _fitting_profile(raw: RawPicture, channels: int) -> bytes | None:
+    if not raw.icc:
+        return None
+    space = profile_space(raw.icc)
+    if space is not None and _PROFILE_CHANNELS.get(space) == channels:
+        return raw.icc
+    kind = "damaged" if space is None else f"a profile for {space.title() if space == 'GRAY' else space}"
+    raw.notes.append(f"Its colour profile is {kind} and does not fit the pixels; it was left out.")
+    return None

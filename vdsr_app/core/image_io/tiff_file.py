@@ -1,0 +1,223 @@
+"""What libvips leaves out of TIFF files: EXIF in both directions, the meaning of extra channels, camera raw."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from vdsr_app.core.image_io.exif import (
+    EXIF_POINTER,
+    GPS_POINTER,
+    INTEROP_POINTER,
+    ORIENTATION,
+    RESOLUTION_UNIT,
+    X_RESOLUTION,
+    Y_RESOLUTION,
+    ExifBlock,
+    Section,
+    dpi_from,
+)
+from vdsr_app.core.image_io.tiff_directory import (
+    ByteOrder,
+    Directory,
+    DirectoryError,
+    DirectoryReader,
+    Entry,
+    Value,
+    detach,
+    integer_value,
+    reader_of_bytes,
+    reader_of_stream,
+    serialise,
+)
+
+_SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 0xFE, 0x14A, 0xC612
+_COMPRESSION, _PHOTOMETRIC, _SAMPLES_A_PIXEL, _EXTRA_SAMPLES = 0x103, 0x106, 0x115, 0x152
+_YCBCR_COEFFICIENTS, _YCBCR_SUBSAMPLING, _XMP = 0x211, 0x212, 0x2BC
+_PALETTE, _YCBCR = 3, 6
+_COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 4: 1, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3}  # samples by photometric interpretation
+_JPEG_COMPRESSIONS = (6, 7)
+_UNSPECIFIED, _BT601 = 0, (0.299, 0.587, 0.114)
+
+_DESCRIPTIVE_TAGS = frozenset(
+    {
+        0x010E,  # ImageDescription
+        0x010F,  # Make
+        0x0110,  # Model
+        0x0131,  # Software
+        0x0132,  # DateTime
+        0x013B,  # Artist
+        0x013C,  # HostComputer
+        0x4746,  # Rating
+        0x4749,  # RatingPercent
+        0x8298,  # Copyright
+        *range(0x9C9B, 0x9CA0),  # XPTitle to XPSubject
+        0xC62F,  # CameraSerialNumber
+    }
+)
+"""Fields of the first directory that describe the picture and not how its pixels are stored."""
+
+_RESOLUTION_TAGS = frozenset({X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT})
+
+
+@dataclass(frozen=True, slots=True)
+class TiffInfo:
+    """Fields of the first directory.
+
+    Attributes:
+        orientation: 1 to 8, or None where the field is absent.
+        dpi: resolution, or None.
+        has_alpha: the first extra channel is transparency; not so where it is stated to be unspecified data.
+        extra_channels: samples a pixel beyond the colours.
+        is_palette: colours come from a table.
+        ycbcr: shares of red, green and blue in luma where the decoder gives Y, Cb, Cr instead of RGB, else None.
+        is_camera_raw: the pixels are a preview; the picture itself is raw sensor data.
+        xmp: XMP packet, or None.
+    """
+
+    orientation: int | None = None
+    dpi: tuple[float, float] | None = None
+    has_alpha: bool = False
+    extra_channels: int = 0
+    is_palette: bool = False
+    ycbcr: tuple[float, float, float] | None = None
+    is_camera_raw: bool = False
+    xmp: bytes | None = None
+
+
+def read_info(stream: BinaryIO) -> TiffInfo:
+    """Read the first directory; empty information where it is damaged."""
+    try:
+        reader = reader_of_stream(stream)
+        entries = reader.directory(reader.first).entries
+    except (DirectoryError, OSError, struct.error):
+        return TiffInfo()
+    orientation = reader.integer(entries.get(ORIENTATION))
+    unit = reader.integer(entries.get(RESOLUTION_UNIT))
+    photometric = reader.integer(entries.get(_PHOTOMETRIC))
+    extra = (reader.integer(entries.get(_SAMPLES_A_PIXEL)) or 1) - _COLOURS.get(photometric or 0, 1)
+    kinds = reader.integers(entries.get(_EXTRA_SAMPLES))
+    reduced = bool((reader.integer(entries.get(_SUBFILE_TYPE)) or 0) & 1)
+    xmp = entries.get(_XMP)
+    return TiffInfo(
+        orientation if orientation is not None and 1 <= orientation <= 8 else None,
+        dpi_from(
+            reader.fraction(entries.get(X_RESOLUTION)),
+            reader.fraction(entries.get(Y_RESOLUTION)),
+            2 if unit is None else unit,
+        ),
+        extra > 0 and (not kinds or kinds[0] != _UNSPECIFIED),
+        max(extra, 0),
+        photometric == _PALETTE,
+        _plain_ycbcr(reader, entries) if photometric == _YCBCR else None,
+        _DNG_VERSION in entries or (reduced and _SUB_IFDS in entries),
+        None if xmp is None else reader.raw(xmp),
+    )
+
+
+def _plain_ycbcr(reader: DirectoryReader, entries: Mapping[int, Entry]) -> tuple[float, float, float] | None:
+    """The luma shares of YCbCr that is neither JPEG nor subsampled: those two alone libvips leaves as they are."""
+    subsampling = reader.integers(entries.get(_YCBCR_SUBSAMPLING)) or (2, 2)
+    if reader.integer(entries.get(_COMPRESSION)) in _JPEG_COMPRESSIONS or subsampling != (1, 1):
+        return None
+    stated = reader.fractions(entries.get(_YCBCR_COEFFICIENTS))
+    return (stated[0], stated[1], stated[2]) if len(stated) == 3 and min(stated) > 0 else _BT601
+
+
+def extract_exif(stream: BinaryIO) -> bytes | None:
+    """An EXIF block with what a TIFF file says about itself, or None where it says nothing."""
+    try:
+        reader = reader_of_stream(stream)
+        image = reader.directory(reader.first)
+        tree = _Branch(_values(reader, image, only=_DESCRIPTIVE_TAGS))
+        tree.children = _exif_and_gps(
+            reader,
+            _sub_directory(reader, image, EXIF_POINTER),
+            _sub_directory(reader, image, GPS_POINTER),
+        )
+        if not tree.values and not tree.children:
+            return None
+        tree.values += _values(reader, image, only=_RESOLUTION_TAGS)
+        tree.values.append(Value(ORIENTATION, 3, 1, b"\1\0"))
+        header = b"II*\0\x08\0\0\0" if reader.order == "<" else b"MM\0*\0\0\0\x08"
+        return header + _store(tree, len(header), reader.order, big=False)
+    except (DirectoryError, OSError, struct.error):
+        return None
+
+
+def add_exif(data: bytes, block: ExifBlock) -> list[bytes | memoryview]:
+    """Put the content of an EXIF block into an encoded TIFF.
+
+    The first directory is written anew at the end of the file, with what describes the picture added to it, and behind
+    it the EXIF and GPS directories.
+
+    Args:
+        data: a whole TIFF file with one picture, classic or BigTIFF.
+        block: what to add; its resolution and orientation are left out, as the file states its own.
+
+    Returns:
+        Pieces of the new file, to be written one after the other.
+
+    Raises:
+        DirectoryError: the block is damaged, or the file too long.
+    """
+    target = reader_of_bytes(data)
+    own = _values(target, target.directory(target.first))
+    taken = {value.tag for value in own}
+    described = block.section(Section.IMAGE)
+    added = [] if described is None else _values(block.reader, described, only=_DESCRIPTIVE_TAGS - taken)
+    tree = _Branch(own + added)
+    tree.children = _exif_and_gps(block.reader, block.section(Section.EXIF), block.section(Section.GPS))
+    end = len(data) + len(data) % 2
+    tail = _store(tree, end, target.order, big=target.big)
+    first = struct.pack(f"{target.order}{'Q' if target.big else 'I'}", end)
+    start = 8 if target.big else 4
+    view = memoryview(data)
+    return [view[:start], first, view[start + len(first) :], b"\0" * (len(data) % 2), tail]
+
+
+@dataclass(slots=True)
+class _Branch:
+    """A directory and those that its pointers lead to."""
+
+    values: list[Value]
+    children: list[tuple[int, _Branch]] = field(default_factory=list)
+
+
+def _exif_and_gps(reader: DirectoryReader, exif: Directory | None, gps: Directory | None) -> list[tuple[int, _Branch]]:
+    children = []
+    if exif is not None:
+        branch = _Branch([value for value in _values(reader, exif) if value.tag != INTEROP_POINTER])
+        interop = _sub_directory(reader, exif, INTEROP_POINTER)
+        if interop is not None:
+            branch.children.append((INTEROP_POINTER, _Branch(_values(reader, interop))))
+        children.append((EXIF_POINTER, branch))
+    if gps is not None:
+        children.append((GPS_POINTER, _Branch(_values(reader, gps))))
+    return [(pointer, branch) for pointer, branch in children if branch.values]
+
+
+def _values(reader: DirectoryReader, directory: Directory, *, only: frozenset[int] | None = None) -> list[Value]:
+    return detach(reader, (entry for tag, entry in directory.entries.items() if only is None or tag in only))
+
+
+def _store(branch: _Branch, at: int, order: ByteOrder, *, big: bool) -> bytes:
+    """The bytes of a branch that is to stand at offset `at`, its own directory first."""
+    dummies = [integer_value(pointer, 0) for pointer, _ in branch.children]
+    place = at + len(serialise(branch.values + dummies, at, order, big=big))
+    pointers, stored = [], []
+    for pointer, child in branch.children:
+        pointers.append(integer_value(pointer, place))
+        stored.append(_store(child, place, order, big=big))
+        place += len(stored[-1])
+    return serialise(branch.values + pointers, at, order, big=big) + b"".join(stored)
+
+
+def _sub_directory(reader: DirectoryReader, parent: Directory, pointer: int) -> Directory | None:
+    offset = reader.integer(parent.entries.get(pointer))
+    try:
+        return None if offset is None else reader.directory(offset)
+    except DirectoryError:
+        return None

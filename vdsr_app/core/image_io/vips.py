@@ -1,0 +1,103 @@
+"""libvips, loaded on first use and set up for one-shot work on untrusted files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.picture import Pixels
+
+_MAX_THREADS = 8
+_DTYPES: dict[str, type[np.uint8 | np.uint16]] = {"uchar": np.uint8, "ushort": np.uint16}
+
+
+@cache
+def load() -> Any:
+    """The pyvips module, imported and configured once.
+
+    Its operation cache is off, since it would hold on to whole pictures; loaders that libvips itself calls unfit for
+    untrusted files are blocked; its warnings go to the log of Python, under "pyvips".
+    """
+    import pyvips
+
+    pyvips.cache_set_max(0)
+    pyvips.cache_set_max_mem(0)
+    pyvips.cache_set_max_files(0)
+    pyvips.block_untrusted_set(True)
+    pyvips.concurrency_set(max(1, min(os.cpu_count() or 1, _MAX_THREADS)))
+    return pyvips
+
+
+def from_array(samples: Pixels) -> Any:
+    """A libvips image over `samples`, without copying.
+
+    Args:
+        samples: (H, W, C) uint8 or uint16, C-contiguous, C 1 to 4; it must not change while the image is in use.
+    """
+    pyvips = load()
+    height, width, bands = samples.shape
+    deep = samples.dtype == np.uint16
+    image = pyvips.Image.new_from_memory(samples.data, width, height, bands, "ushort" if deep else "uchar")
+    gray = bands <= 2
+    return image.copy(interpretation=("grey16" if deep else "b-w") if gray else ("rgb16" if deep else "srgb"))
+
+
+def ycbcr_to_rgb(image: Any, shares: tuple[float, float, float]) -> Any:
+    """Full-range 8-bit Y, Cb, Cr to R, G, B.
+
+    Args:
+        image: three bands uchar.
+        shares: of red, green and blue in luma; together 1.
+
+    Source: TIFF 6.0, section 21, with the default ReferenceBlackWhite.
+    """
+    red, green, blue = shares
+    from_cr, from_cb = 2 - 2 * red, 2 - 2 * blue
+    matrix = [
+        [1, 0, from_cr],
+        [1, -blue * from_cb / green, -red * from_cr / green],
+        [1, from_cb, 0],
+    ]
+    centred = image.extract_band(0, n=3).linear([1, 1, 1], [0, -128, -128])
+    return centred.recomb(load().Image.new_from_array(matrix)).rint().cast("uchar").copy(interpretation="srgb")
+
+
+def to_array(image: Any, token: CancelToken | None) -> Pixels:
+    """Run an image's pipeline and take its samples, as (H, W, C) uint8 or uint16.
+
+    Raises:
+        Cancelled: by the token.
+        Exception: a `pyvips.Error` where the file is damaged.
+    """
+    with cancelling(image, token):
+        buffer: Any = image.write_to_memory()
+    flat: Pixels = np.frombuffer(buffer, _DTYPES[str(image.format)])
+    return flat.reshape(image.height, image.width, image.bands)
+
+
+@contextmanager
+def cancelling(image: Any, token: CancelToken | None) -> Iterator[None]:
+    """Stop libvips soon after the token is cancelled, wherever it is in the pipeline of `image`."""
+    if token is None:
+        yield
+        return
+    token.raise_if_cancelled()
+
+    def on_progress(running: Any, _progress: Any) -> None:
+        if token.cancelled:
+            running.set_kill(True)
+
+    image.set_progress(True)
+    image.signal_connect("eval", on_progress)
+    try:
+        yield
+    except load().Error:
+        token.raise_if_cancelled()
+        raise
+    token.raise_if_cancelled()

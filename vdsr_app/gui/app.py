@@ -1,0 +1,85 @@
+"""Starts the window: everything that happens once in a process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtWidgets import QApplication
+
+from vdsr_app import __version__
+from vdsr_app.gui.main_window import MainWindow
+from vdsr_app.gui.settings import SettingsStore, settings_path
+from vdsr_app.gui.theme import ThemeManager
+from vdsr_app.gui.unix_signals import UnixSignals
+from vdsr_app.workers.upscale import UpscaleService
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT_MS = 2500
+"""With what comes before and after it, the program ends within three seconds."""
+
+
+def run(paths: Sequence[Path] = ()) -> int:
+    """Show the window until it is closed.
+
+    Args:
+        paths: files to open; the first picture, and any hint about the rest.
+
+    Returns:
+        Exit status of the process.
+    """
+    QCoreApplication.setApplicationName("VDSR Studio")
+    QCoreApplication.setApplicationVersion(__version__)
+    app = QApplication([sys.argv[0]])
+    app.setDesktopFileName("vdsr-studio")
+    store = SettingsStore(settings_path())
+    theme = ThemeManager(app)
+    theme.apply(store.current.theme)
+    service = UpscaleService()
+    window = MainWindow(service, store, theme, paths)
+    faults = _Faults(window)
+    signals = UnixSignals(app)
+    signals.received.connect(window.close_unasked)
+    window.first_painted.connect(window.start)
+    window.show()
+    status = app.exec()
+    signals.close()
+    faults.close()
+    if not service.close(CLOSE_TIMEOUT_MS):
+        logger.warning("A worker did not end in time; the process is left at once")
+        logging.shutdown()
+        os._exit(status)
+    return status
+
+
+class _Faults(QObject):
+    """Brings exceptions that nobody caught into the log and the banner, from any thread."""
+
+    _caught = Signal(object)
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._caught.connect(window.report_exception)
+        self._former = sys.excepthook
+        sys.excepthook = self._on_exception
+        threading.excepthook = self._on_thread_exception
+
+    def close(self) -> None:
+        """Let exceptions do what they did before."""
+        sys.excepthook = self._former
+        threading.excepthook = threading.__excepthook__
+
+    def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        logger.critical("An exception that nobody caught", exc_info=(kind, error, trace))
+        self._caught.emit(error)
+
+    def _on_thread_exception(self, fault: threading.ExceptHookArgs) -> None:
+        if fault.exc_value is not None:
+            self._on_exception(fault.exc_type, fault.exc_value, fault.exc_traceback)

@@ -1,0 +1,67 @@
+"""The help menu: guide, log folder, system information, about."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QDialog, QWidget
+
+from vdsr_app.gui.about_dialog import AboutDialog
+from vdsr_app.gui.actions import Actions
+from vdsr_app.gui.guide_dialog import GuideDialog
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.system_info import system_information
+from vdsr_app.paths import log_dir
+
+
+class HelpCommands(QObject):
+    """Carries out the help menu.
+
+    Attributes:
+        device: what the network runs on, as far as it is known.
+
+    Signals:
+        told: a sentence about what was done.
+    """
+
+    told = Signal(str)
+
+    def __init__(self, window: QWidget, actions: Actions, models: ModelList) -> None:
+        super().__init__(window)
+        self.device = ""
+        self._window = window
+        self._models = models
+        self._open: list[QDialog] = []
+        actions.guide.triggered.connect(self._show_guide)
+        actions.about.triggered.connect(self._show_about)
+        actions.log_folder.triggered.connect(self._open_log_folder)
+        actions.system_info.triggered.connect(self._copy_system_information)
+
+    def _show_guide(self) -> None:
+        show_once(self._open, GuideDialog(self._window))
+
+    def _show_about(self) -> None:
+        show_once(self._open, AboutDialog(self._window))
+
+    def _open_log_folder(self) -> None:
+        folder = log_dir()
+        folder.mkdir(parents=True, exist_ok=True)
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+    def _copy_system_information(self) -> None:
+        names = [model.name for model in self._models.models]
+        QGuiApplication.clipboard().setText(system_information(self.device, names))
+        self.told.emit(self.tr("The system information is on the clipboard."))
+
+
+def show_once(shown: list[QDialog], dialog: QDialog) -> None:
+    """Show a dialog beside the window; one of its kind that is open already comes to the front instead."""
+    shown[:] = [other for other in shown if other.isVisible()]
+    for other in shown:
+        if type(other) is type(dialog):
+            dialog.deleteLater()
+            other.raise_()
+            other.activateWindow()
+            return
+    shown.append(dialog)
+    dialog.show()

@@ -1,0 +1,349 @@
+"""The main window: puts workspaces, menus and the status line together."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QIcon, QKeyEvent, QPaintEvent
+from PySide6.QtWidgets import QDialog, QMainWindow, QVBoxLayout, QWidget
+
+from vdsr_app.core.job import SaveOptions, Target
+from vdsr_app.gui.actions import Actions, allow
+from vdsr_app.gui.activity import ActivityMonitor
+from vdsr_app.gui.banner import BannerKind
+from vdsr_app.gui.close_dialog import CloseAnswer, ask_about_saving
+from vdsr_app.gui.compare_view import CompareMode, CursorReading
+from vdsr_app.gui.drops import DropKind, plan_drop
+from vdsr_app.gui.file_commands import FileCommands
+from vdsr_app.gui.help_commands import HelpCommands, show_once
+from vdsr_app.gui.menus import Menus
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.settings import AppSettings, SettingsStore
+from vdsr_app.gui.settings_dialog import SettingsDialog
+from vdsr_app.gui.status_line import Activity, StatusLine
+from vdsr_app.gui.texts import file_name, score_text
+from vdsr_app.gui.theme import SEARCH_PREFIX, ThemeManager
+from vdsr_app.gui.upscale_page import UpscalePage
+from vdsr_app.gui.workspaces import Workspaces
+from vdsr_app.paths import resources_dir
+from vdsr_app.workers.messages import ErrorReport, LayerKind
+
+if TYPE_CHECKING:
+    from vdsr_app.workers.upscale import UpscaleService
+
+TITLE = "VDSR Studio"
+DEFAULT_SIZE = (1200, 760)
+MINIMUM_SIZE = (860, 520)
+SAMPLE_NAME = "sample.png"
+
+
+class MainWindow(QMainWindow):
+    """The one window.
+
+    Attributes:
+        commands: all actions of the menus.
+        page: the workspace "Upscale".
+        session: what is open and what is done with it.
+        files: what is done with files.
+        status: the line below.
+
+    Signals:
+        first_painted: the window is on the screen for the first time; whatever takes long may begin.
+    """
+
+    first_painted = Signal()
+
+    def __init__(
+        self, service: UpscaleService, store: SettingsStore, theme: ThemeManager, paths: Sequence[Path] = ()
+    ) -> None:
+        """Build the window; nothing is opened before `start`.
+
+        Args:
+            service: does the work; is closed by whoever made it.
+            store: what is remembered.
+            theme: applied already.
+            paths: files that `start` opens.
+        """
+        super().__init__()
+        self._paths = list(paths)
+        self._service = service
+        self._store = store
+        self._theme = theme
+        self._quit_after_save = False
+        self._quit_now = False
+        self._painted = False
+        self._dialogs: list[QDialog] = []
+        self._models = ModelList(self)
+        self.commands = Actions(self)
+        self.page = UpscalePage(self.commands, self._models, service, store.current)
+        self.session = self.page.session
+        self.files = FileCommands(self, service, self.session, store, self._models, self.page.banner)
+        self.status = StatusLine()
+        self._help = HelpCommands(self, self.commands, self._models)
+        self._menus = Menus(self.menuBar(), self.commands)
+        self._monitor = ActivityMonitor(self.session, self._models, self)
+        self._build()
+        self._connect_actions()
+        self._connect_session()
+        self._connect_settings()
+
+    def start(self) -> None:
+        """Begin to work; to be called once the window is on the screen."""
+        self.page.view.setFocus()
+        if self._paths:
+            self.files.open_several(self._paths)
+        else:
+            self.session.open(resources_dir() / SAMPLE_NAME, is_sample=True)
+        current = self._store.current
+        self._service.preload(current.device, current.precision, self.session.setup.model)
+        if self._store.problem:
+            self.page.banner.show_message(BannerKind.NOTICE, self._store.problem)
+
+    def report_exception(self, error: BaseException) -> None:
+        """Tell a fault of the program itself."""
+        report = ErrorReport(
+            self.tr("Something unexpected went wrong."),
+            hint=self.tr("Go on, or save and start again. Please report it with the details."),
+            details="".join(traceback.format_exception(error)),
+        )
+        self.page.banner.show_report(report)
+
+    def close_unasked(self) -> None:
+        """Close at once, as the system demands."""
+        self._quit_now = True
+        self.close()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask where a save would be lost; remember the window's place."""
+        exporter = self.session.exporter
+        unsaved = exporter.saving or ((exporter.pending.path,) if exporter.pending else ())
+        if unsaved and not self._quit_now:
+            answer = ask_about_saving(self, str(unsaved[0]))
+            self._quit_after_save = answer is CloseAnswer.WAIT
+            if answer is not CloseAnswer.QUIT and (exporter.saving or exporter.pending or answer is CloseAnswer.STAY):
+                event.ignore()
+                return
+        self._store.update(geometry=bytes(self.saveGeometry().data()))
+        self._store.flush()
+        event.accept()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Tell the first one, as soon as it is over."""
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            QTimer.singleShot(0, self, self.first_painted.emit)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Escape leaves the full screen when there is nothing to cancel."""
+        if event.key() == Qt.Key.Key_Escape and self.isFullScreen():
+            self.commands.full_screen.trigger()
+        else:
+            super().keyPressEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Light the canvas and say what a drop would do."""
+        plan = plan_drop(event.mimeData())
+        own = event.source() is not None
+        if own or (plan.kind is DropKind.REFUSED and not event.mimeData().hasUrls()):
+            event.ignore()
+            return
+        event.setDropAction(Qt.DropAction.CopyAction)
+        event.accept()
+        self.page.view.set_drop_hint(plan.words)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        """Let the canvas be as it was."""
+        self.page.view.set_drop_hint(None)
+        event.accept()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Do what was said."""
+        self.page.view.set_drop_hint(None)
+        event.setDropAction(Qt.DropAction.CopyAction)
+        event.accept()
+        self.files.drop(plan_drop(event.mimeData()), event.mimeData())
+        self.activateWindow()
+
+    def _build(self) -> None:
+        self.setWindowTitle(TITLE)
+        self.setWindowIcon(QIcon(f"{SEARCH_PREFIX}:icon.svg"))
+        self.setMinimumSize(*MINIMUM_SIZE)
+        self.resize(*DEFAULT_SIZE)
+        self.setAcceptDrops(True)
+        workspaces = Workspaces()
+        workspaces.add(self.tr("Upscale"), "image-size-select-large", self.page)
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(workspaces, 1)
+        column.addWidget(self.status)
+        self.setCentralWidget(body)
+        self.page.strip.setVisible(not self._paths)
+        if self._store.current.geometry:
+            self.restoreGeometry(QByteArray(self._store.current.geometry))
+
+    def _connect_actions(self) -> None:
+        c, files, session = self.commands, self.files, self.session
+        c.open.triggered.connect(files.choose_picture)
+        c.save.triggered.connect(files.save_as)
+        c.quit.triggered.connect(self.close)
+        c.copy.triggered.connect(files.copy)
+        c.paste.triggered.connect(files.paste)
+        c.settings.triggered.connect(self._show_settings)
+        c.swap.triggered.connect(session.swap)
+        c.open_reference.triggered.connect(files.choose_reference)
+        c.close_reference.triggered.connect(session.scores.close)
+        c.run.triggered.connect(self._on_run_triggered)
+        c.cancel.triggered.connect(session.cancel)
+        c.inspector.triggered.connect(self._on_inspector_triggered)
+        c.full_screen.triggered.connect(self._on_full_screen_triggered)
+        self.page.reference_wanted.connect(files.choose_reference)
+        self.page.strip.open_wanted.connect(files.choose_picture)
+        self.page.strip.recent_chosen.connect(files.open)
+        self.page.view.drag_out_requested.connect(files.drag_out)
+        self.page.inspector.export.drag_wanted.connect(files.drag_out)
+        self._menus.recent_chosen.connect(files.open)
+        self._menus.recent_cleared.connect(self._on_recent_cleared)
+        self._help.told.connect(self._on_told)
+        self.status.cancel_wanted.connect(session.cancel)
+
+    def _connect_session(self) -> None:
+        session = self.session
+        session.picture_changed.connect(self._on_picture_changed)
+        session.setup_changed.connect(self._on_setup_changed)
+        session.scores.changed.connect(self._show_scores)
+        session.scores.opened.connect(self._show_scores)
+        session.exporter.changed.connect(self._on_exporter_changed)
+        session.exporter.failed.connect(self._on_save_failed)
+        self._monitor.changed.connect(self._on_activity_changed)
+        self._service.notice.connect(self._on_service_notice)
+        self._service.device_described.connect(self._on_device_described)
+        self.page.view.cursor_moved.connect(self._on_cursor_moved)
+        self._show_scores()
+
+    def _connect_settings(self) -> None:
+        store = self._store
+        self.page.view.mode_changed.connect(self._on_mode_changed)
+        self.page.inspector.scale.target_changed.connect(self._on_target_chosen)
+        self.page.inspector.export.options_changed.connect(self._on_options_changed)
+        self._theme.changed.connect(self._apply_canvas_color)
+        store.changed.connect(self._on_settings_changed)
+        self._on_settings_changed(store.current)
+
+    def _on_run_triggered(self) -> None:
+        self.session.run(again=not self.session.comparison.running)
+
+    def _on_inspector_triggered(self, shown: bool) -> None:
+        self._store.update(inspector_visible=shown)
+
+    def _on_full_screen_triggered(self, full: bool) -> None:
+        if full:
+            self.showFullScreen()
+        else:
+            self.showNormal()
+
+    def _on_recent_cleared(self) -> None:
+        self._store.update(recent=())
+
+    def _on_told(self, text: str) -> None:
+        self.page.banner.show_message(BannerKind.SUCCESS, text)
+
+    def _on_service_notice(self, _job: int, text: str) -> None:
+        self.page.banner.show_message(BannerKind.NOTICE, text)
+
+    def _on_device_described(self, text: str) -> None:
+        self._help.device = text
+        self.status.show_device(text)
+
+    def _on_cursor_moved(self, reading: CursorReading | None) -> None:
+        if reading is None:
+            self.status.show_cursor(None, None, None)
+        else:
+            self.status.show_cursor((reading.x, reading.y), reading.left, reading.right)
+
+    def _on_picture_changed(self) -> None:
+        picture = self.session.picture
+        if picture is None or self.session.is_sample:
+            self.setWindowTitle(TITLE)
+        else:
+            path = picture.source.path
+            name = self.tr("Pasted picture") if path is None else file_name(path)
+            self.setWindowTitle(f"{name} — {TITLE}")
+
+    def _on_activity_changed(self, activity: Activity | None) -> None:
+        self.status.show_activity(activity)
+        if activity is None:
+            self.status.show_note(self._monitor.note)
+
+    def _show_scores(self) -> None:
+        session = self.session
+        reference, size = session.scores.reference, session.size
+        there = reference is not None
+        allow(self.commands.close_reference, there, self.tr("none is open"))
+        if reference is None or size is None:
+            self.status.show_scores("", "")
+            return
+        explanation = self.tr("PSNR and SSIM of the luma against {name}").format(name=file_name(reference.path))
+        if not session.scores.fits(size):
+            text = self.tr("The reference has another size")
+            explanation = self.tr("Set the target size to {width} × {height} to measure")  # noqa: RUF001
+            explanation = explanation.format(width=reference.picture.width, height=reference.picture.height)
+            self.status.show_scores(text, explanation)
+            return
+        values = session.scores.values.items()
+        parts = [f"{self._models.label(spec)} {score_text(v.psnr_db, v.ssim)}" for spec, v in values]
+        self.status.show_scores(" · ".join(parts), explanation)
+
+    def _on_exporter_changed(self) -> None:
+        exporter = self.session.exporter
+        if self._quit_after_save and not exporter.saving and exporter.pending is None:
+            self.close()
+
+    def _on_save_failed(self, _report: ErrorReport) -> None:
+        self._quit_after_save = False
+
+    def _show_settings(self) -> None:
+        dialog = SettingsDialog(self._store, self._help.device, self)
+        dialog.reset_wanted.connect(self._on_reset_wanted)
+        show_once(self._dialogs, dialog)
+
+    def _on_reset_wanted(self) -> None:
+        self._store.reset()
+        defaults = self._store.current
+        self.session.reset(defaults)
+        self.page.view.set_mode(CompareMode(defaults.mode))
+
+    def _on_setup_changed(self) -> None:
+        setup = self.session.setup
+        changes = {"model": setup.model, "left": setup.left.kind, "right": setup.right.kind}
+        remembered = {name: value for name, value in changes.items() if value is not LayerKind.REFERENCE}
+        self._store.update(**remembered)
+        self._show_scores()
+
+    def _on_target_chosen(self, target: Target) -> None:
+        self._store.update(target_kind=target.kind, target_value=target.value)
+
+    def _on_options_changed(self, options: SaveOptions) -> None:
+        self._store.update(
+            format=options.format, quality=options.quality, bits=options.bits or 0, metadata=options.metadata
+        )
+
+    def _on_mode_changed(self, mode: CompareMode) -> None:
+        self._store.update(mode=mode.value)
+
+    def _on_settings_changed(self, settings: AppSettings) -> None:
+        self._theme.apply(settings.theme)
+        self._apply_canvas_color()
+        self._menus.show_recent(settings.recent)
+        self.page.strip.show_recent(settings.recent)
+        self.page.show_settings(settings)
+        self.session.set_processing(settings.device, settings.precision)
+
+    def _apply_canvas_color(self) -> None:
+        self.page.view.set_canvas_color(self._theme.canvas_color(self._store.current.canvas))
