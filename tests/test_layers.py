@@ -22,16 +22,8 @@ TRAINER_WITH_TORCH = tuple(
     for path in sorted((ROOT / "trainer" / "vdsr_trainer").glob("*.py"))
     if path.stem not in ("__init__", "config", "events")
 )
-CONNECTIONS = ("socket", "ssl", "http", "urllib.request", "urllib3", "requests", "ftplib", "smtplib")
-CONNECTIONS += ("PySide6.QtNetwork", "asyncio")
-    "socket",
-    "ssl",
-    "http",
-    "urllib.request",
-    "urllib3",
-    "requests",
-    "ftplib",
-    "smtplib",
+CONNECTIONS = (
+    *("socket", "ssl", "http", "urllib.request", "urllib3", "requests", "ftplib", "smtplib", "asyncio"),
     "PySide6.QtNetwork",
 )
 

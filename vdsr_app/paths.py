@@ -16,6 +16,11 @@ def data_root() -> Path:
     return installed if installed.is_dir() else Path(__file__).parent.parent
 
 
+def is_bundle() -> bool:
+    """Whether this is the packed program rather than a checkout or an installed wheel."""
+    return bool(getattr(sys, "frozen", False))
+
+
 def models_dir() -> Path:
     """Folder of the bundled weights, read-only."""
     return data_root() / "models"
@@ -56,6 +61,6 @@ def runs_dir() -> Path:
 
 def training_command() -> list[str]:
     """Command that starts `vdsr train` as a child process, frozen or not; arguments follow it."""
-    if getattr(sys, "frozen", False):
+    if is_bundle():
         return [str(Path(sys.executable).with_name("vdsr" + Path(sys.executable).suffix)), "train"]
     return [sys.executable, "-m", "vdsr_app", "train"]

@@ -7,6 +7,7 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import (
     QAction,
+    QColor,
     QInputDevice,
     QKeyEvent,
     QKeySequence,
@@ -259,6 +260,16 @@ def test_the_handle_is_easy_to_take_and_does_not_jump(view: CompareView, grab: i
     assert view.visible_region() == (200, 150, 400, 300)
     QTest.mouseMove(view, QPoint(100, 60))
     assert view.cursor().shape() == Qt.CursorShape.ArrowCursor
+
+
+def test_the_grip_leaves_the_pixels_free_while_it_is_dragged(view: CompareView) -> None:
+    shown = view.grab().toImage()
+    QTest.mousePress(view, LEFT, Modifier.NoModifier, QPoint(202, 180))
+    dragged = view.grab().toImage()
+    QTest.mouseRelease(view, LEFT, Modifier.NoModifier, QPoint(202, 180))
+    assert dragged.pixelColor(192, 180) == QColor(255, 255, 255)  # the picture
+    assert shown.pixelColor(190, 180) != QColor(255, 255, 255)  # the edge of the grip
+    assert view.grab().toImage() == shown
 
 
 def test_the_handle_stays_on_the_picture(view: CompareView) -> None:

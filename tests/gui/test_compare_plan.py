@@ -106,6 +106,10 @@ def test_two_repaints_agree_on_every_pixel(origin: int, step: float, start: int,
     np.testing.assert_array_equal(whole, nearest_indices(start + 7, stop + 7, origin + 7, step, 10**6))
 
 
+def test_the_pixel_under_the_centre_is_taken() -> None:
+    assert nearest_indices(0, 6, 0, 1.5, 100).tolist() == [0, 1, 1, 2, 3, 3]
+
+
 def test_squares_are_of_one_size_at_whole_factors() -> None:
     for factor in range(1, 33):
         indices = nearest_indices(0, 100 * factor, 0, float(factor), 100)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -143,9 +146,9 @@ def test_holding_shows_the_left_layer_all_over(view: CompareView, left: Rgba, ri
     np.testing.assert_array_equal(canvas(view)[:, 110:], right[75:225, 210:300])
 
 
-@pytest.mark.parametrize("percent", [7, 23.7, 37, 61, 99])
+@pytest.mark.parametrize("percent", [7, 23.7, 37, 61, 99, 100, 300])
 @pytest.mark.parametrize("alpha", [255, 128])
-def test_colours_are_right_at_every_reduction(qtbot: QtBot, percent: float, alpha: int) -> None:
+def test_colours_are_right_at_every_zoom(qtbot: QtBot, percent: float, alpha: int) -> None:
     view = CompareView()
     qtbot.addWidget(view)
     view.resize(300, 300)
@@ -164,6 +167,22 @@ def test_colours_are_right_at_every_reduction(qtbot: QtBot, percent: float, alph
     assert off.max() <= (0 if alpha == 255 else 2)
 
 
+@pytest.mark.parametrize("percent", [50, 73, 100, 141, 400])
+def test_panoramas_beyond_the_limits_of_a_painter(view: CompareView, percent: float) -> None:
+    """Qt counts in 16 bits here and there; a picture may be wider."""
+    wide = np.full((40, 70000, 4), 255, dtype=np.uint8)
+    wide[:, :, 0] = np.arange(70000) // 275
+    view.set_layers(None, layer("Panorama", wide))
+    view.set_zoom(percent)
+    for share, end in ((-1e6, 69999), (1e6, 0)):
+        view.pan_by_share(share, 0)
+        row = canvas(view)[75, :, 0].astype(int)
+        at = -1 if end else 0
+        assert row[at] == wide[0, end, 0]
+        x, _, width, _ = view.visible_region() or (0, 0, 0, 0)
+        assert np.abs(row - np.linspace(x, x + width, 200) / 275).max() <= 2
+
+
 @pytest.mark.parametrize("smooth", [False, True])
 def test_enlarged_pixels_are_squares_or_blended(view: CompareView, smooth: bool) -> None:
     view.set_mode(CompareMode.SINGLE)
@@ -180,6 +199,7 @@ def test_partial_repaints_agree_with_whole_ones(percent: float, x: int, y: int, 
     view.resize(200, 180)
     view.set_layers(layer("A", noise(seed=3)), layer("B", noise(seed=4)))
     view.set_smooth(smooth)
+    view.set_grip_shown(False)  # its round edge is blended anew each time
     view.set_zoom(percent)
     whole = rgba_from_qimage(view.grab().toImage())
     part = rgba_from_qimage(view.grab(QRect(x, y, 20, 20)).toImage())
@@ -254,6 +274,25 @@ def test_fit_stays_fit(view: CompareView) -> None:
     assert view.fits
 
 
+def test_another_screen_keeps_100_percent_exact(view: CompareView, monkeypatch: pytest.MonkeyPatch) -> None:
+    view.set_zoom(100)
+    region = view.visible_region()
+    monkeypatch.setattr(view, "devicePixelRatioF", lambda: 0.5)  # half as many device pixels as before
+    QApplication.sendEvent(view, QEvent(QEvent.Type.DevicePixelRatioChange))
+    assert view.zoom_percent == 100
+    assert region is not None
+    after = view.visible_region()
+    assert after is not None
+    x, y, width, height = after
+    assert (width, height) == (100, 75)
+    assert abs(x + width / 2 - region[0] - region[2] / 2) <= 1
+    assert abs(y + height / 2 - region[1] - region[3] / 2) <= 1
+    view.zoom_to_fit()
+    monkeypatch.undo()
+    QApplication.sendEvent(view, QEvent(QEvent.Type.DevicePixelRatioChange))
+    assert view.zoom_percent == 50
+
+
 def test_modes_keep_the_middle(view: CompareView) -> None:
     view.set_zoom(200)
     middles = []
@@ -310,23 +349,34 @@ def test_side_by_side_repaints_two_small_parts(view: RecordingView) -> None:
     assert region.boundingRect().height() <= 24
 
 
-@pytest.mark.parametrize("percent", [26, 37, 61, 100, 150, 400])
-def test_what_was_written_is_on_the_screen_after_a_refresh(view: RecordingView, percent: float) -> None:
+@pytest.mark.parametrize("shift", range(4))
+@pytest.mark.parametrize("percent", [26, 37, 61, 99, 100, 150, 400])
+def test_what_was_written_is_on_the_screen_after_a_refresh(view: RecordingView, percent: float, shift: int) -> None:
     view.set_zoom(percent)
     view.set_split(0)
-    repainted(view)
     before = rgba_from_qimage(view.grab().toImage())
+    repainted(view)
     right = view._scene.right
     assert right is not None
-    right.pyramid.write(201, 147, noise(9, 7, seed=77))
-    view.refresh((201, 147, 9, 7))
-    view.painted = QRegion()
-    QApplication.processEvents()
-    region = view.painted
-    after = rgba_from_qimage(view.grab().toImage())
-    changed = np.argwhere((before != after).any(axis=2))
+    right.pyramid.write(200 + shift, 147 + shift, noise(8, 8, seed=77))
+    view.refresh((200 + shift, 147 + shift, 8, 8))
+    assert_covers(repainted(view), before, view)
+
+
+def assert_covers(region: QRegion, before: Rgba, view: CompareView) -> None:
+    """Fail where a pixel that is another than `before` was not repainted."""
+    changed = np.argwhere((before != rgba_from_qimage(view.grab().toImage())).any(axis=2))
     assert len(changed) > 0
     assert all(region.contains(QPoint(int(x), int(y))) for y, x in changed)
+
+
+@pytest.mark.parametrize("split", [0.52, 0.3, 0.97])
+def test_moving_the_wipe_repaints_all_that_changes(view: RecordingView, split: float) -> None:
+    view.set_grip_shown(True)
+    before = rgba_from_qimage(view.grab().toImage())
+    repainted(view)
+    view.set_split(split)
+    assert_covers(repainted(view), before, view)
 
 
 def test_moving_the_wipe_repaints_a_strip(view: RecordingView) -> None:
@@ -334,6 +384,19 @@ def test_moving_the_wipe_repaints_a_strip(view: RecordingView) -> None:
     view.set_split(0.52)
     below = repainted(view).intersected(QRect(0, BAR_HEIGHT, 999, 999))
     assert 4 <= below.boundingRect().width() < 50
+
+
+def test_layers_that_were_replaced_are_forgotten(view: CompareView) -> None:
+    right = view._scene.right
+    assert right is not None
+    levels = [weakref.ref(level) for level in right.pyramid.levels]
+    for percent in (37, 100, 400):
+        view.set_zoom(percent)
+        canvas(view)
+    del right
+    view.set_right(layer("Next", noise(seed=6)))
+    gc.collect()
+    assert not any(level() is not None for level in levels)
 
 
 # Signals.

@@ -129,6 +129,15 @@ def test_a_wrapped_array_is_seen_and_kept_alive() -> None:
     assert image.pixelColor(5, 3) == QColor(1, 2, 3)
 
 
+def test_a_part_can_be_wrapped() -> None:
+    rgba = np.random.default_rng(0).integers(0, 256, (9, 11, 4), dtype=np.uint8)
+    part = wrap_rgba(rgba, QImage.Format.Format_RGBA8888, (3, 2, 5, 7))
+    np.testing.assert_array_equal(rgba_from_qimage(part), rgba[2:9, 3:8])
+    for box in ((-1, 0, 2, 2), (0, 0, 12, 1), (0, 5, 1, 5), (0, 0, 0, 1)):
+        with pytest.raises(ShapeMismatchError):
+            wrap_rgba(rgba, QImage.Format.Format_RGBA8888, box)
+
+
 def test_results_outlive_the_image() -> None:
     image = QImage(64, 64, QImage.Format.Format_RGBA8888)
     image.fill(QColor(1, 2, 3, 4))

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QObject, QThread
 
+from vdsr_app.core.image_io import SaveReport
+from vdsr_app.core.job import FileFormat
 from vdsr_app.core.picture import Picture, Pixels
 from vdsr_app.core.protocol import Score
 from vdsr_app.workers.upscale import UpscaleService
@@ -67,10 +69,10 @@ class FakeCore:
         self.step("read", token=token)
         return small_picture(7, 5)
 
-    def save(self, picture, path, options, token) -> tuple[str, ...]:
+    def save(self, picture, path, options, token) -> SaveReport:
         self.step("save", token=token)
         path.write_bytes(b"12345")
-        return ("The transparency was left out.",)
+        return SaveReport(path, FileFormat.PNG, 5, ("The transparency was left out.",))
 
     def interpolate(self, picture, size, kernel, token, on_rows) -> Picture:
         self.step("interpolate", kernel=kernel, token=token, on_rows=on_rows)

@@ -63,6 +63,8 @@ class Actions(QObject):
         if shortcut:
             action.setShortcut(QKeySequence(shortcut))
         action.setCheckable(checkable)
+        # A menu has room for either the icon or the check mark.
+        action.setIconVisibleInMenu(not checkable)
         action.setToolTip(tooltip(action))
         return action
 

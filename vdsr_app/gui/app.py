@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -60,7 +59,7 @@ def run(paths: Sequence[Path] = ()) -> int:
 
 
 class _Faults(QObject):
-    """Brings exceptions that nobody caught into the log and the banner, from any thread."""
+    """Brings exceptions that nobody caught into the log and the banner."""
 
     _caught = Signal(object)
 
@@ -69,17 +68,11 @@ class _Faults(QObject):
         self._caught.connect(window.report_exception)
         self._former = sys.excepthook
         sys.excepthook = self._on_exception
-        threading.excepthook = self._on_thread_exception
 
     def close(self) -> None:
         """Let exceptions do what they did before."""
         sys.excepthook = self._former
-        threading.excepthook = threading.__excepthook__
 
     def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         logger.critical("An exception that nobody caught", exc_info=(kind, error, trace))
         self._caught.emit(error)
-
-    def _on_thread_exception(self, fault: threading.ExceptHookArgs) -> None:
-        if fault.exc_value is not None:
-            self._on_exception(fault.exc_type, fault.exc_value, fault.exc_traceback)

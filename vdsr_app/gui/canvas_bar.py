@@ -42,7 +42,7 @@ class CanvasBar(QWidget):
         row.setSpacing(GROUP_GAP)
         row.addLayout(_buttons(modes, "segment"))
         row.addStretch(1)
-        row.addWidget(self.picker, 8)
+        row.addWidget(self.picker, 100)
         row.addStretch(1)
         row.addWidget(self._zoom)
         row.addLayout(_buttons(zooms, "zoom"))

@@ -63,8 +63,7 @@ class ViewKeys:
     def press(self, event: QKeyEvent) -> bool:
         """Act on a key press; False where the key means nothing here."""
         if event.key() == _Key.Key_Space and _plain(event):
-            if not event.isAutoRepeat():
-                self._view.set_left_held(True)
+            self._view.set_left_held(True)
             return True
         action = self._move(event)
         if action is None and _plain(event, _Modifier.ShiftModifier):

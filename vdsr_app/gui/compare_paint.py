@@ -5,8 +5,6 @@ All painters given to this module count in device pixels of the canvas.
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF
 from PySide6.QtGui import QBrush, QColor, QImage, QPainter
@@ -23,22 +21,20 @@ CHECKER_COLORS = QColor(0xB2, 0xB2, 0xB2), QColor(0x9A, 0x9A, 0x9A)
 
 
 class LayerPainter:
-    """Carries out a plan. Keeps QImages that look at the pyramids' memory, and one buffer as large as the canvas."""
+    """Carries out a plan. Only looks at the pyramids' memory, and keeps one buffer as large as the canvas."""
 
     def __init__(self) -> None:
-        self._wrapped: WeakKeyDictionary[MipPyramid, dict[tuple[int, QImage.Format], QImage]] = WeakKeyDictionary()
         self._buffer = QImage(1, 1, _Format.Format_RGB32)
 
     def draw(self, painter: QPainter, op: DrawOp, pyramid: MipPyramid) -> None:
         """Draw one layer's part; nothing outside `op.clip` is touched."""
         match op.sampling:
             case Sampling.COPY:
-                image = self._level(pyramid, op.level, _true_format(pyramid, op.level))
-                source = op.clip.moved(-op.origin[0], -op.origin[1])
-                painter.drawImage(QPoint(op.clip.x, op.clip.y), image, _rect(source))
+                image = wrap_rgba(pyramid.levels[op.level], _true_format(pyramid, op.level), op.source)
+                painter.drawImage(QPoint(op.clip.x, op.clip.y), image)
             case Sampling.NEAREST:
-                squares = _enlarged(pyramid.levels[op.level], op)
-                painter.drawImage(QPoint(op.clip.x, op.clip.y), wrap_rgba(squares, _true_format(pyramid, op.level)))
+                image = wrap_rgba(_enlarged(pyramid.levels[op.level], op), _true_format(pyramid, op.level))
+                painter.drawImage(QPoint(op.clip.x, op.clip.y), image)
             case Sampling.SMOOTH:
                 self._draw_smooth(painter, op, pyramid)
 
@@ -49,7 +45,9 @@ class LayerPainter:
         and buffer are both *called* BGRA, and just the finished buffer goes to the screen under its true name.
         """
         called = _Format.Format_ARGB32_Premultiplied if pyramid.has_alpha else _Format.Format_RGB32
-        level = self._level(pyramid, op.level, _Format.Format_ARGB32 if _is_straight(pyramid, op.level) else called)
+        source_called = _Format.Format_ARGB32 if _is_straight(pyramid, op.level) else called
+        # Just the part that is read: Qt is slow, and finally wrong, with coordinates beyond some ten thousands.
+        source = wrap_rgba(pyramid.levels[op.level], source_called, op.source)
         used = QRect(0, 0, op.clip.width, op.clip.height)
         if not self._buffer.rect().contains(used):
             self._buffer = QImage(self._buffer.size().expandedTo(used.size()), called)
@@ -58,18 +56,11 @@ class LayerPainter:
         inner.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
         inner.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         inner.setClipRect(used)
-        inner.drawImage(_target(op), level, QRectF(_rect(op.source)))
+        inner.drawImage(_target(op), source, QRectF(source.rect()))
         inner.end()
         true = _Format.Format_RGBA8888_Premultiplied if pyramid.has_alpha else _Format.Format_RGBX8888
         self._buffer.reinterpretAsFormat(true)
         painter.drawImage(QPoint(op.clip.x, op.clip.y), self._buffer, used)
-
-    def _level(self, pyramid: MipPyramid, level: int, image_format: QImage.Format) -> QImage:
-        images = self._wrapped.setdefault(pyramid, {})
-        key = level, image_format
-        if key not in images:
-            images[key] = wrap_rgba(pyramid.levels[level], image_format)
-        return images[key]
 
 
 def draw_checkerboard(painter: QPainter, box: Box, corner: Size, cell_px: int) -> None:
@@ -88,7 +79,7 @@ def draw_checkerboard(painter: QPainter, box: Box, corner: Size, cell_px: int) -
     cells.fillRect(0, cell_px, cell_px, cell_px, CHECKER_COLORS[1])
     cells.end()
     painter.setBrushOrigin(QPointF(*corner))
-    painter.fillRect(_rect(box), QBrush(tile))
+    painter.fillRect(QRect(*box), QBrush(tile))
 
 
 def _is_straight(pyramid: MipPyramid, level: int) -> bool:
@@ -117,7 +108,3 @@ def _enlarged(level: Rgba, op: DrawOp) -> Rgba:
     squares = used.take(rows - rows[0], axis=0)
     enlarged: Rgba = squares.view(np.uint8).reshape(op.clip.height, op.clip.width, 4)
     return enlarged
-
-
-def _rect(box: Box) -> QRect:
-    return QRect(box.x, box.y, box.width, box.height)

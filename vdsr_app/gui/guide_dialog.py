@@ -5,12 +5,22 @@ from __future__ import annotations
 import logging
 
 from PySide6.QtCore import QUrl
+from PySide6.QtGui import (
+    QTextBlockFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextFormat,
+    QTextTable,
+)
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
 from vdsr_app.gui.sections import SECTION_GAP
 from vdsr_app.paths import resources_dir
 
 logger = logging.getLogger(__name__)
+
+_HEADING_PX = {1: 20, 2: 15}
+_HEADING_MARGINS = {1: 4, 2: 16}
 
 
 class GuideDialog(QDialog):
@@ -28,6 +38,7 @@ class GuideDialog(QDialog):
         path = resources_dir() / "guide.md"
         try:
             text.setMarkdown(path.read_text(encoding="utf-8"))
+            _lay_out(text.document())
         except OSError as error:
             logger.error("The user guide cannot be read: %s", error)
             text.setPlainText(self.tr("The user guide is missing. Install the program again."))
@@ -41,3 +52,36 @@ class GuideDialog(QDialog):
 
     def _on_anchor_clicked(self, url: QUrl) -> None:
         self._text.scrollToAnchor(url.fragment())
+
+
+def _lay_out(document: QTextDocument) -> None:
+    """Give headings their sizes and everything its distance, which Markdown leaves open."""
+    cursor = QTextCursor(document)
+    cursor.beginEditBlock()
+    block = document.begin()
+    while block.isValid():
+        cursor.setPosition(block.position())
+        layout = block.blockFormat()
+        level = layout.headingLevel()
+        in_table = cursor.currentTable() is not None
+        layout.setTopMargin(_HEADING_MARGINS.get(level, 0))
+        listed = block.textList() is not None
+        ends_list = listed and block.next().textList() is None
+        layout.setBottomMargin(8 if ends_list or not (listed or in_table) else 2)
+        layout.setLineHeight(120, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        cursor.setBlockFormat(layout)
+        if level:
+            cursor.select(QTextCursor.SelectionType.BlockUnderCursor)
+            heading = cursor.charFormat()
+            heading.clearProperty(QTextFormat.Property.FontSizeAdjustment.value)
+            heading.setProperty(QTextFormat.Property.FontPixelSize.value, _HEADING_PX.get(level, 13))
+            cursor.setCharFormat(heading)
+        block = block.next()
+    for table in document.rootFrame().childFrames():
+        if isinstance(table, QTextTable):
+            look = table.format()
+            look.setBorder(0)
+            look.setCellPadding(3)
+            look.setCellSpacing(0)
+            table.setFormat(look)
+    cursor.endEditBlock()

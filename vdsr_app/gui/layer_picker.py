@@ -13,7 +13,8 @@ from vdsr_app.gui.sections import GROUP_GAP
 from vdsr_app.workers.messages import LayerKind, LayerSpec
 
 _INTERPOLATIONS = (LayerKind.ORIGINAL, LayerKind.BILINEAR, LayerKind.BICUBIC, LayerKind.LANCZOS)
-_WIDTH = 148
+_MIN_WIDTH = 104
+_MAX_WIDTH = 152
 
 
 class LayerPicker(QWidget):
@@ -45,6 +46,7 @@ class LayerPicker(QWidget):
         row.addWidget(self._left, 1)
         row.addWidget(button)
         row.addWidget(self._right, 1)
+        self.setMaximumWidth(2 * _MAX_WIDTH + 44)
         self._left.activated.connect(self._on_left_activated)
         self._right.activated.connect(self._on_right_activated)
         models.changed.connect(self._fill)
@@ -65,8 +67,8 @@ class LayerPicker(QWidget):
         box = QComboBox()
         box.setAccessibleName(name)
         box.setToolTip(name)
-        box.setMinimumWidth(96)
-        box.setMaximumWidth(_WIDTH)
+        box.setMinimumWidth(_MIN_WIDTH)
+        box.setMaximumWidth(_MAX_WIDTH)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         return box
 
@@ -76,11 +78,8 @@ class LayerPicker(QWidget):
             box.clear()
             for kind in _INTERPOLATIONS:
                 self._add(box, LayerSpec(kind))
-            if self._models.models:
-                box.insertSeparator(box.count())
             for model in self._models.models:
                 self._add(box, LayerSpec(LayerKind.MODEL, model=model.name))
-            box.insertSeparator(box.count())
             if self._reference is not None:
                 self._add(box, LayerSpec(LayerKind.REFERENCE, reference=self._reference))
             box.addItem(self.tr("Open reference…"))

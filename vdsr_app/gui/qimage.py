@@ -18,8 +18,10 @@ _Format = QImage.Format
 _METRES_PER_INCH = 0.0254
 
 
-def wrap_rgba(rgba: Rgba, image_format: QImage.Format = _Format.Format_RGBA8888) -> QImage:
-    """A QImage that looks at the array's own memory; nothing is copied.
+def wrap_rgba(
+    rgba: Rgba, image_format: QImage.Format = _Format.Format_RGBA8888, box: tuple[int, int, int, int] | None = None
+) -> QImage:
+    """A QImage that looks at the array's own memory, or at a part of it; nothing is copied.
 
     The QImage keeps the array alive, and sees what is written into it later. Only this very Python object does: hand it
     to code that stores it in C++ (a clipboard, a signal between threads) as `.copy()`.
@@ -27,14 +29,20 @@ def wrap_rgba(rgba: Rgba, image_format: QImage.Format = _Format.Format_RGBA8888)
     Args:
         rgba: (H, W, 4) uint8, C-contiguous.
         image_format: any format of four bytes a pixel.
+        box: x, y, width, height of the part, at least one pixel; None for all of it.
 
     Raises:
-        ShapeMismatchError: the array is of another shape, type or layout.
+        ShapeMismatchError: the array is of another shape, type or layout, or the box leaves it.
     """
     if rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.dtype != np.uint8 or not rgba.flags.c_contiguous:
         raise ShapeMismatchError(f"A QImage needs contiguous (H, W, 4) uint8 pixels, not {rgba.shape} {rgba.dtype}.")
-    height, width = rgba.shape[:2]
-    return QImage(rgba.data, width, height, 4 * width, image_format)
+    row_bytes = 4 * rgba.shape[1]
+    x, y, width, height = box or (0, 0, rgba.shape[1], rgba.shape[0])
+    if min(x, y) < 0 or min(width, height) < 1 or x + width > rgba.shape[1] or y + height > rgba.shape[0]:
+        raise ShapeMismatchError(f"The part {box} leaves an array of {rgba.shape}.")
+    first = y * row_bytes + 4 * x
+    memory = rgba.reshape(-1)[first : first + (height - 1) * row_bytes + 4 * width]
+    return QImage(memory.data, width, height, row_bytes, image_format)
 
 
 def rgba_from_qimage(image: QImage) -> Rgba:

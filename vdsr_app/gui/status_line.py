@@ -67,8 +67,8 @@ class StatusLine(QWidget):
         row.addWidget(self._device)
         row.addSpacing(GROUP_GAP)
         row.addWidget(self._bar)
-        row.addWidget(self._activity, 1)
         row.addWidget(self._cancel)
+        row.addWidget(self._activity, 1)
         row.addSpacing(GROUP_GAP)
         for widget in (self._place, self._left, self._right):
             row.addWidget(widget)

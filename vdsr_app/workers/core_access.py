@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.job import SaveOptions, TargetSize, UpscaleSettings
@@ -16,6 +16,9 @@ from vdsr_app.core.protocol import Score
 from vdsr_app.core.tiling import Rect as TileRect
 from vdsr_app.workers.messages import Rect
 from vdsr_app.workers.preload import load_torch
+
+if TYPE_CHECKING:
+    from vdsr_app.core.image_io import SaveReport
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +56,8 @@ class CoreAccess(Protocol):
     def read(self, path: Path, token: CancelToken) -> Picture:
         """Read a picture file."""
 
-    def save(self, picture: Picture, path: Path, options: SaveOptions, token: CancelToken) -> tuple[str, ...]:
-        """Write a picture file atomically; returns what could not be carried over, a sentence each."""
+    def save(self, picture: Picture, path: Path, options: SaveOptions, token: CancelToken) -> SaveReport:
+        """Write a picture file atomically."""
 
     def interpolate(
         self, picture: Picture, size: TargetSize, kernel: str, token: CancelToken, on_rows: ProgressCallback
@@ -97,11 +100,11 @@ class LazyCore:
 
         return image_io.read(path, token=token)
 
-    def save(self, picture: Picture, path: Path, options: SaveOptions, token: CancelToken) -> tuple[str, ...]:
+    def save(self, picture: Picture, path: Path, options: SaveOptions, token: CancelToken) -> SaveReport:
         """See `core.image_io.save`."""
         from vdsr_app.core import image_io
 
-        return image_io.save(picture, path, options, token=token).notes
+        return image_io.save(picture, path, options, token=token)
 
     def interpolate(
         self, picture: Picture, size: TargetSize, kernel: str, token: CancelToken, on_rows: ProgressCallback

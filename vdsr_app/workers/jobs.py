@@ -64,9 +64,10 @@ def make_layer(job: LayerJob, core: CoreAccess, context: JobContext) -> LayerRes
 
 def save_picture(job: SaveJob, core: CoreAccess, context: JobContext) -> SavedFile:
     """Write a file, and tell as notices what its format could not take."""
-    for note in core.save(job.picture, job.path, job.options, context.token):
+    report = core.save(job.picture, job.path, job.options, context.token)
+    for note in report.notes:
         context.notice(note)
-    return SavedFile(job.path, job.path.stat().st_size)
+    return SavedFile(report.path, report.size_bytes)
 
 
 def measure(job: MetricsJob, core: CoreAccess, context: JobContext) -> MetricsResult:

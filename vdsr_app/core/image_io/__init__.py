@@ -12,6 +12,7 @@ from vdsr_app.core.image_io.formats import (
 )
 from vdsr_app.core.image_io.limits import DEFAULT_MAX_PIXELS
 from vdsr_app.core.image_io.reading import PictureInfo, probe, read
+from vdsr_app.core.image_io.saving import SaveReport, save
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -19,8 +20,10 @@ __all__ = [
     "READABLE_SUFFIXES",
     "WRITABLE_FORMATS",
     "PictureInfo",
+    "SaveReport",
     "SourceFormat",
     "format_for_path",
     "probe",
     "read",
+    "save",
 ]

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from vdsr_app.core.image_io.boxes import ColourCode
+from vdsr_app.core.image_io.heif_items import ColourCode
 from vdsr_app.core.image_io.png_chunks import Chromaticities, PngInfo
 
 _D65 = (0.3127, 0.3290)

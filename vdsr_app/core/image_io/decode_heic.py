@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core.image_io.boxes import ColourCode
 from vdsr_app.core.image_io.color_profiles import HDR_TRANSFERS, profile_for_code
+from vdsr_app.core.image_io.heif_items import ColourCode
 from vdsr_app.core.image_io.opened import FIRST_FRAME_NOTE, HDR_NOTE, Header, RawPicture, kind_of, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.samples import scale_depth

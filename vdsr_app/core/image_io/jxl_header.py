@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vdsr_app.core.image_io.boxes import ColourCode
+from vdsr_app.core.image_io.heif_items import ColourCode
 from vdsr_app.core.image_io.png_chunks import Chromaticities
 
 ALPHA, BLACK = 0, 4

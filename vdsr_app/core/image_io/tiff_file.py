@@ -147,15 +147,19 @@ def extract_exif(stream: BinaryIO) -> bytes | None:
         return None
 
 
-def add_exif(data: bytes, block: ExifBlock) -> list[bytes | memoryview]:
-    """Put the content of an EXIF block into an encoded TIFF.
+def add_metadata(
+    data: bytes, *, exif: ExifBlock | None, xmp: bytes | None, has_resolution: bool
+) -> list[bytes | memoryview]:
+    """Put metadata into an encoded TIFF.
 
     The first directory is written anew at the end of the file, with what describes the picture added to it, and behind
     it the EXIF and GPS directories.
 
     Args:
         data: a whole TIFF file with one picture, classic or BigTIFF.
-        block: what to add; its resolution and orientation are left out, as the file states its own.
+        exif: what to add; its resolution and orientation are left out, as the file states its own.
+        xmp: packet to add.
+        has_resolution: whether the resolution that the file states means anything; else it is removed.
 
     Returns:
         Pieces of the new file, to be written one after the other.
@@ -165,11 +169,16 @@ def add_exif(data: bytes, block: ExifBlock) -> list[bytes | memoryview]:
     """
     target = reader_of_bytes(data)
     own = _values(target, target.directory(target.first))
-    taken = {value.tag for value in own}
-    described = block.section(Section.IMAGE)
-    added = [] if described is None else _values(block.reader, described, only=_DESCRIPTIVE_TAGS - taken)
-    tree = _Branch(own + added)
-    tree.children = _exif_and_gps(block.reader, block.section(Section.EXIF), block.section(Section.GPS))
+    if not has_resolution:
+        own = [value for value in own if value.tag not in _RESOLUTION_TAGS]
+    if xmp is not None:
+        own.append(Value(_XMP, 1, len(xmp), xmp))
+    tree = _Branch(own)
+    if exif is not None:
+        taken = {value.tag for value in own}
+        described = exif.section(Section.IMAGE)
+        tree.values += [] if described is None else _values(exif.reader, described, only=_DESCRIPTIVE_TAGS - taken)
+        tree.children = _exif_and_gps(exif.reader, exif.section(Section.EXIF), exif.section(Section.GPS))
     end = len(data) + len(data) % 2
     tail = _store(tree, end, target.order, big=target.big)
     first = struct.pack(f"{target.order}{'Q' if target.big else 'I'}", end)

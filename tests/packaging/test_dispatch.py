@@ -1,0 +1,173 @@
+"""What `vdsr ARGUMENTS` does: window, command, or a plain refusal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from vdsr_app import __main__ as program
+from vdsr_app import __version__, cli, qt_libraries
+
+Opened = list[list[Path]]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "configure_logging", lambda: None)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
+    """Paths of each window that was opened, in place of a window."""
+    windows: Opened = []
+    window = ModuleType("vdsr_app.gui.app")
+
+    def run(paths: Sequence[Path]) -> int:
+        windows.append(list(paths))
+        return 0
+
+    window.run = run  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vdsr_app.gui.app", window)
+    monkeypatch.setattr(qt_libraries, "has_screen", lambda: True)
+    monkeypatch.setattr(qt_libraries, "missing_libraries", lambda: None)
+    return windows
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Arguments that reached the command line."""
+    seen: list[list[str]] = []
+    monkeypatch.setattr(cli, "main", lambda argv: seen.append(list(argv)) or 0)
+    return seen
+
+
+def test_no_argument_opens_the_window(opened: Opened) -> None:
+    assert program.main([]) == 0
+    assert opened == [[]]
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "no-such-picture.png", "./upscale", "../pictures", "a folder/x"])
+def test_a_path_opens_the_window(opened: Opened, commands: list[list[str]], name: str) -> None:
+    assert program.main([name, "second.png"]) == 0
+    assert opened == [[Path(name), Path("second.png")]]
+    assert commands == []
+
+
+def test_an_existing_file_without_a_suffix_opens_the_window(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scan").touch()
+    assert program.main(["scan"]) == 0
+    assert opened == [[Path("scan")]]
+
+
+def test_two_dashes_make_paths_of_all_that_follows(opened: Opened, commands: list[list[str]]) -> None:
+    assert program.main(["--", "-strange.jpg", "upscale"]) == 0
+    assert opened == [[Path("-strange.jpg"), Path("upscale")]]
+    assert commands == []
+
+
+@pytest.mark.parametrize("first", [*cli.COMMANDS, "--help", "-h", "--version", "--nonsense", "-x.y"])
+def test_commands_and_options_go_to_the_command_line(opened: Opened, commands: list[list[str]], first: str) -> None:
+    assert program.main([first, "photo.jpg"]) == 0
+    assert commands == [[first, "photo.jpg"]]
+    assert opened == []
+
+
+def test_a_command_wins_over_a_file_of_its_name(
+    opened: Opened, commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "upscale").touch()
+    program.main(["upscale"])
+    assert commands == [["upscale"]]
+
+
+def test_a_mistyped_command_is_refused_with_the_right_one(opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["upscal", "photo.jpg"]) == 2
+    assert "'upscal' is neither a command nor a file." in (said := capsys.readouterr().err)
+    assert "Did you mean: vdsr upscale" in said
+    assert opened == []
+
+
+def test_a_word_like_no_command_is_refused_with_a_way_to_help(
+    opened: Opened, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program.main(["xyzzy"]) == 2
+    assert "vdsr --help" in capsys.readouterr().err
+
+
+def test_options_after_a_picture_are_pointed_to_the_command(opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["photo.jpg", "--scale", "3"]) == 2
+    assert "vdsr upscale photo.jpg --scale 3" in capsys.readouterr().err
+    assert opened == []
+
+
+def test_without_a_screen_the_command_is_named(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(qt_libraries, "has_screen", lambda: False)
+    assert program.main(["photo.jpg"]) == 1
+    assert "vdsr upscale" in capsys.readouterr().err
+    assert opened == []
+
+
+def test_missing_system_libraries_are_named_before_qt_is_loaded(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = qt_libraries.MissingLibraries(("libxcb-cursor.so.0",), "sudo apt install libxcb-cursor0")
+    monkeypatch.setattr(qt_libraries, "missing_libraries", lambda: missing)
+    assert program.main([]) == 1
+    assert "sudo apt install libxcb-cursor0" in capsys.readouterr().err
+    assert opened == []
+
+
+Process = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Process:
+    """Runs Python code, or without it the program, in a process of its own with a home folder below `tmp_path`."""
+
+    def call(*arguments: str, code: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *(("-c", code) if code else ("-P", "-m", "vdsr_app")), *arguments]
+        names = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), **environ}
+        return subprocess.run(command, env=os.environ | names, capture_output=True, text=True, check=False)
+
+    return call
+
+
+def test_version_in_a_process_of_its_own(process: Process) -> None:
+    result = process("--version")
+    assert (result.returncode, result.stdout.strip(), result.stderr) == (0, f"VDSR Studio {__version__}", "")
+
+
+LOG_A_CRASH = """
+import pathlib
+from vdsr_app.__main__ import configure_logging
+configure_logging()
+raise RuntimeError(f"cannot read {pathlib.Path.home() / 'secret' / 'photo.jpg'}")
+"""
+
+
+def test_a_crash_is_logged_without_the_home_folder(process: Process, tmp_path: Path) -> None:
+    result = process(code=LOG_A_CRASH, VDSR_HOME=str(tmp_path / "data"))
+    assert result.returncode == 1
+    assert "RuntimeError" in result.stderr
+    log = (tmp_path / "data" / "logs" / program.LOG_NAME).read_text(encoding="utf-8")
+    assert "Traceback" in log
+    assert str(Path("~", "secret", "photo.jpg")) in log
+    assert str(tmp_path) not in log
+
+
+def test_starts_where_no_log_can_be_written(process: Process, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = process("--version", VDSR_HOME=str(tmp_path / "file"))
+    assert (result.returncode, result.stderr) == (0, "")

@@ -1,0 +1,83 @@
+"""What of a picture's metadata goes into a result: brought up to date, without what is private, fit for the format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vdsr_app.core.image_io import jpeg_segments
+from vdsr_app.core.image_io.exif import ExifBlock, ExifError
+from vdsr_app.core.image_io.xmp import XmpError, XmpPacket
+from vdsr_app.core.job import FileFormat, Metadata
+from vdsr_app.core.picture import Picture
+
+
+@dataclass(slots=True)
+class CarriedMetadata:
+    """Blocks ready to be written.
+
+    Attributes:
+        exif: EXIF block, or None.
+        xmp: XMP packet, or None.
+        notes: what had to be left out, one sentence each.
+    """
+
+    exif: ExifBlock | None = None
+    xmp: bytes | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def exif_bytes(self) -> bytes | None:
+        """The EXIF block as a TIFF stream, or None."""
+        return None if self.exif is None else self.exif.to_bytes()
+
+
+def carry(picture: Picture, wanted: Metadata, target: FileFormat) -> CarriedMetadata:
+    """Metadata of `picture` for a file of its size: sizes stated anew, upright, without the source's thumbnail."""
+    carried = CarriedMetadata()
+    if wanted is Metadata.NONE:
+        return carried
+    private = wanted is Metadata.PRIVATE
+    if picture.exif:
+        try:
+            carried.exif = _edited_exif(picture, private=private)
+        except ExifError:
+            carried.notes.append("The EXIF data is damaged and was left out.")
+    if picture.xmp:
+        try:
+            carried.xmp = _edited_xmp(picture, private=private)
+        except XmpError:
+            carried.notes.append("The XMP data is damaged and was left out.")
+    if target is FileFormat.JPEG:
+        _fit_into_jpeg(carried)
+    return carried
+
+
+def _edited_exif(picture: Picture, *, private: bool) -> ExifBlock:
+    block = ExifBlock(picture.exif or b"")
+    block.set_upright()
+    block.set_size(picture.width, picture.height)
+    block.drop_thumbnail()
+    if private:
+        block.drop_private()
+    # Read once more: in a malformed block values may overlap, and an edit of one have hurt the tables.
+    return ExifBlock(block.to_bytes())
+
+
+def _edited_xmp(picture: Picture, *, private: bool) -> bytes:
+    packet = XmpPacket(picture.xmp or b"")
+    packet.set_upright()
+    packet.set_size(picture.width, picture.height)
+    packet.drop_stale()
+    if private:
+        packet.drop_private()
+    return packet.to_bytes()
+
+
+def _fit_into_jpeg(carried: CarriedMetadata) -> None:
+    exif = carried.exif_bytes
+    if exif is not None and len(exif) > jpeg_segments.MAX_EXIF_BYTES:
+        carried.exif = None
+        carried.notes.append("The EXIF data is larger than JPEG allows and was left out.")
+    if carried.xmp is not None and len(carried.xmp) > jpeg_segments.MAX_XMP_BYTES:
+        carried.xmp = None
+        carried.notes.append("The XMP data is larger than JPEG allows and was left out.")

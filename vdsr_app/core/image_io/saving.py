@@ -1,0 +1,119 @@
+"""Writing a picture file, whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.atomic import atomic_file
+from vdsr_app.core.image_io.carried import carry
+from vdsr_app.core.image_io.encode import encode
+from vdsr_app.core.image_io.formats import MAX_SIDE_PX, TITLES, SourceFormat, format_for_path
+from vdsr_app.core.image_io.reading import probe
+from vdsr_app.core.job import FileFormat, SaveOptions
+from vdsr_app.core.picture import Picture
+from vdsr_app.errors import Cancelled, PictureError, SaveError, VdsrError
+
+_log = logging.getLogger(__name__)
+
+_DEFAULT_OPTIONS = SaveOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class SaveReport:
+    """What was written.
+
+    Attributes:
+        path: the file.
+        format: its format.
+        size_bytes: its size.
+        notes: what the format made necessary ("JPEG holds no transparency…"), one sentence each.
+    """
+
+    path: Path
+    format: FileFormat
+    size_bytes: int
+    notes: tuple[str, ...]
+
+
+def save(
+    picture: Picture,
+    path: str | PathLike[str],
+    options: SaveOptions = _DEFAULT_OPTIONS,
+    *,
+    token: CancelToken | None = None,
+) -> SaveReport:
+    """Write `picture` to `path`; a file that is there already is replaced at once when everything has gone well.
+
+    Profile and resolution always go along, EXIF and XMP as `options.metadata` says, with sizes brought up to date and
+    without the source's thumbnail. JPEG gets transparency laid on white and, like WebP, 8 bits; AVIF gets 12 bits of
+    16. Quality 100 is lossless in WebP and AVIF, and quality does not matter for PNG and TIFF.
+
+    Args:
+        picture: what to write.
+        path: the file; a symbolic link of that name is itself replaced. That it is not the source, the caller sees to.
+        options: how to write.
+        token: tested between the steps and while libvips runs, though not within the AVIF encoder.
+
+    Raises:
+        SaveError: the format cannot hold the picture, or the file could not be written; an earlier file is untouched.
+        Cancelled: by the token; likewise.
+    """
+    file = Path(fspath(path))
+    target = options.format or format_for_path(file)
+    _check_fits(picture, target, file)
+    carried = carry(picture, options.metadata, target)
+    try:
+        # The hidden file comes first, so that a folder that allows no writing is found out before the work.
+        with atomic_file(file, verify=lambda temporary: _verify(temporary, picture, target, file)) as stream:
+            pieces, notes = encode(picture, target, options, carried, token)
+            for piece in pieces:
+                stream.write(piece)
+                if token is not None:
+                    token.raise_if_cancelled()
+            size_bytes = stream.tell()
+    except (VdsrError, Cancelled):
+        raise
+    except MemoryError as exc:
+        raise SaveError(
+            "There is not enough memory to write this picture.", path=path, hint="Close other programs."
+        ) from exc
+    except Exception as exc:
+        # The other side of the decode boundary: encoders are as inventive in their exceptions.
+        _log.info("Encoding %s failed", path, exc_info=True)
+        raise SaveError(
+            f"The picture could not be made into a {TITLES[SourceFormat(target.value)]} file.",
+            path=path,
+            hint="Choose another format.",
+        ) from exc
+    return SaveReport(file, target, size_bytes, (*carried.notes, *notes))
+
+
+def _check_fits(picture: Picture, target: FileFormat, path: Path) -> None:
+    limit = MAX_SIDE_PX[target]
+    if max(picture.width, picture.height) > limit:
+        raise SaveError(
+            f"{TITLES[SourceFormat(target.value)]} holds at most {limit:,} pixels a side, "
+            f"but the picture has {picture.width:,} x {picture.height:,}.",
+            path=path,
+            hint="Choose PNG or TIFF, or a smaller scale.",
+        )
+
+
+def _verify(temporary: Path, picture: Picture, target: FileFormat, path: Path) -> None:
+    """Look at the finished file before it gets its name."""
+    try:
+        found = probe(temporary)
+    except PictureError as exc:
+        raise SaveError(
+            "The written file could not be read back, so it was thrown away.", path=path, hint="Check the disk."
+        ) from exc
+    if (found.format, found.width, found.height) != (target.value, picture.width, picture.height):
+        raise SaveError(
+            f"The written file came out as {found.width} x {found.height} {found.format}, so it was thrown away.",
+            path=path,
+            hint="Choose another format.",
+        )
