@@ -84,5 +84,5 @@ class Console:
 
 def _printable(text: str, encoding: str | None) -> str:
     """`text` without what the terminal cannot take: control characters, and letters outside its encoding."""
-    clean = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
     return clean.encode(encoding or "utf-8", "backslashreplace").decode(encoding or "utf-8")

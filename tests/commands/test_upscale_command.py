@@ -183,11 +183,11 @@ def test_an_unknown_model_is_named(run, photo, tmp_path: Path) -> None:
 
 
 def test_markup_and_line_ends_in_names_are_shown_literally(run, tiny, photo, tmp_path: Path) -> None:
-    odd = tmp_path / "<b>x</b>\n\x1b[31m.png"
+    odd = tmp_path / "<b>x<b>\n\x1b[31m.png"
     shutil.copy(photo, odd)
     status, said, _ = run("upscale", odd, "-o", tmp_path / "x.png", "--model", tiny)
     assert status == 0
-    assert "<b>x</b>" in said
+    assert "<b>x<b>" in said
     assert "\x1b" not in said
     assert len(said.splitlines()) == 1
 

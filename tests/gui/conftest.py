@@ -12,8 +12,8 @@ from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
-from tests.gui.fakes import FakeService
 
+from tests.gui.fakes import FakeService
 from vdsr_app import paths
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.settings import SettingsStore, settings_path

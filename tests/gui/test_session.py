@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
-from tests.gui.fakes import FakeService, make_picture, pyramid_of
 
+from tests.gui.fakes import FakeService, make_picture, pyramid_of
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.model_list import ModelList

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.alpha import FloatPixels, PictureResampler
 from vdsr_app.core.color import RGB_PER_LUMA, network_luma
-from vdsr_app.core.engine import Engine, NoticeCallback, VisibleCallback
 from vdsr_app.core.job import TargetSize, UpscaleSettings
 from vdsr_app.core.picture import Picture, Pixels
 from vdsr_app.core.tiling import Tile, plan_tiles
 from vdsr_app.errors import PictureTooLargeError
+
+if TYPE_CHECKING:
+    # For annotations alone: interpolating must not wait for torch.
+    from vdsr_app.core.engine import Engine, NoticeCallback, VisibleCallback
 
 MAX_STAGE_SCALE = 4.0
 """Largest factor in one go; the network was trained for no more, so above it goes in two stages."""

@@ -50,6 +50,7 @@ class Comparison(QObject):
         progressed: `LayerSpec` and `JobProgress` of a running layer.
         finished: the `LayerResult`.
         failed: the `ErrorReport`.
+        noticed: a sentence about a layer that is being made.
     """
 
     changed = Signal()
@@ -57,6 +58,7 @@ class Comparison(QObject):
     progressed = Signal(object, object)
     finished = Signal(object)
     failed = Signal(object)
+    noticed = Signal(str)
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class Comparison(QObject):
         self._stopped: set[LayerSpec] = set()
         service.tile_finished.connect(self._on_tile_finished)
         service.progress.connect(self._on_progress)
+        service.notice.connect(self._on_notice)
         service.succeeded.connect(self._on_succeeded)
         service.failed.connect(self._on_failed)
         service.cancelled.connect(self._on_cancelled)
@@ -189,6 +192,10 @@ class Comparison(QObject):
     def _on_progress(self, job: int, progress: JobProgress) -> None:
         if job in self._jobs:
             self.progressed.emit(self._jobs[job], progress)
+
+    def _on_notice(self, job: int, text: str) -> None:
+        if job in self._jobs:
+            self.noticed.emit(text)
 
     def _on_succeeded(self, job: int, result: object) -> None:
         spec = self._jobs.pop(job, None)

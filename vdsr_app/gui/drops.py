@@ -11,7 +11,6 @@ from urllib.parse import unquote_to_bytes
 
 from PySide6.QtCore import QCoreApplication, QMimeData
 
-from vdsr_app.core.image_io.formats import READABLE_SUFFIXES
 from vdsr_app.core.models import SUFFIX as MODEL_SUFFIX
 from vdsr_app.gui.texts import file_name
 
@@ -81,6 +80,8 @@ def local_paths(data: QMimeData) -> list[Path]:
 
 def _pictures_in(path: Path) -> list[Path]:
     """`path` itself where it has a picture's name, or such files directly in the folder, by name."""
+    from vdsr_app.core.image_io.formats import READABLE_SUFFIXES  # with it comes the whole package: not at the start
+
     try:
         entries = list(islice(path.iterdir(), _LOOK_AT_MOST)) if path.is_dir() else [path]
     except OSError:

@@ -30,13 +30,13 @@ class Exporter(QObject):
     Signals:
         changed: `pending` or `saving` is another than before.
         progressed: `Path` and `JobProgress` of a file being written.
-        saved: the `SavedFile`.
+        saved: the `SavedFile`, and sentences about what its format could not take.
         failed: the `ErrorReport`.
     """
 
     changed = Signal()
     progressed = Signal(object, object)
-    saved = Signal(object)
+    saved = Signal(object, object)
     failed = Signal(object)
 
     def __init__(self, service: UpscaleService, parent: QObject | None = None) -> None:
@@ -44,6 +44,8 @@ class Exporter(QObject):
         self._service = service
         self._pending: SaveRequest | None = None
         self._jobs: dict[int, SaveRequest] = {}
+        self._notes: dict[int, list[str]] = {}
+        service.notice.connect(self._on_notice)
         service.progress.connect(self._on_progress)
         service.succeeded.connect(self._on_succeeded)
         service.failed.connect(self._on_failed)
@@ -95,16 +97,26 @@ class Exporter(QObject):
         if job in self._jobs:
             self.progressed.emit(self._jobs[job].path, progress)
 
+    def _on_notice(self, job: int, text: str) -> None:
+        if job in self._jobs:
+            self._notes.setdefault(job, []).append(text)
+
     def _on_succeeded(self, job: int, result: object) -> None:
-        if self._jobs.pop(job, None) is not None and isinstance(result, SavedFile):
-            self.changed.emit()
-            self.saved.emit(result)
+        notes = self._notes.get(job, [])
+        if self._forget_job(job) and isinstance(result, SavedFile):
+            self.saved.emit(result, tuple(notes))
 
     def _on_failed(self, job: int, report: ErrorReport) -> None:
-        if self._jobs.pop(job, None) is not None:
-            self.changed.emit()
+        if self._forget_job(job):
             self.failed.emit(report)
 
     def _on_cancelled(self, job: int) -> None:
-        if self._jobs.pop(job, None) is not None:
-            self.changed.emit()
+        self._forget_job(job)
+
+    def _forget_job(self, job: int) -> bool:
+        """Whether `job` was one of these."""
+        self._notes.pop(job, None)
+        if self._jobs.pop(job, None) is None:
+            return False
+        self.changed.emit()
+        return True

@@ -10,7 +10,6 @@ from PySide6.QtCore import QMimeData, QObject, QProcess, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from vdsr_app.core.image_io.formats import READABLE_SUFFIXES
 from vdsr_app.core.models import SUFFIX as MODEL_SUFFIX
 from vdsr_app.core.naming import output_name
 from vdsr_app.errors import VdsrError
@@ -164,6 +163,8 @@ class FileCommands(QObject):
             self._session.adopt(picture)
 
     def _ask_for_picture(self, title: str) -> Path | None:
+        from vdsr_app.core.image_io.formats import READABLE_SUFFIXES
+
         recent = self._store.current.recent
         folder = str(Path(recent[0]).parent) if recent else str(Path.home())
         endings = " ".join(f"*{suffix}" for suffix in sorted(READABLE_SUFFIXES))
@@ -182,10 +183,13 @@ class FileCommands(QObject):
             self._banner.show_message(BannerKind.NOTICE, text.format(name=file_name(path), count=self._left_alone[1]))
         self._left_alone = None
 
-    def _on_saved(self, saved: SavedFile) -> None:
+    def _on_saved(self, saved: SavedFile, notes: tuple[str, ...]) -> None:
         text = self.tr("Saved {name} ({size})").format(name=file_name(saved.path), size=bytes_text(saved.size_bytes))
+        text = " ".join((f"{text}." if notes else text, *notes))
         self._banner.show_message(
-            BannerKind.SUCCESS, text, action=(self.tr("Show in folder"), lambda: show_in_folder(saved.path))
+            BannerKind.NOTICE if notes else BannerKind.SUCCESS,
+            text,
+            action=(self.tr("Show in folder"), lambda: show_in_folder(saved.path)),
         )
 
     def _on_not_saved(self, path: Path) -> None:

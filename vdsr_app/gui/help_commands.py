@@ -1,4 +1,4 @@
-"""The help menu: guide, log folder, system information, about."""
+"""The help menu: guide, log folder, system information, about; what each needs is imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QDialog, QWidget
 
-from vdsr_app.gui.about_dialog import AboutDialog
 from vdsr_app.gui.actions import Actions
-from vdsr_app.gui.guide_dialog import GuideDialog
 from vdsr_app.gui.model_list import ModelList
-from vdsr_app.gui.system_info import system_information
 from vdsr_app.paths import log_dir
 
 
@@ -38,9 +35,13 @@ class HelpCommands(QObject):
         actions.system_info.triggered.connect(self._copy_system_information)
 
     def _show_guide(self) -> None:
+        from vdsr_app.gui.guide_dialog import GuideDialog
+
         show_once(self._open, GuideDialog(self._window))
 
     def _show_about(self) -> None:
+        from vdsr_app.gui.about_dialog import AboutDialog
+
         show_once(self._open, AboutDialog(self._window))
 
     def _open_log_folder(self) -> None:
@@ -49,6 +50,8 @@ class HelpCommands(QObject):
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
     def _copy_system_information(self) -> None:
+        from vdsr_app.gui.system_info import system_information
+
         names = [model.name for model in self._models.models]
         QGuiApplication.clipboard().setText(system_information(self.device, names))
         self.told.emit(self.tr("The system information is on the clipboard."))

@@ -1,16 +1,29 @@
-"""Icons of one family, drawn as text in the colours of the theme, so that they are crisp at any scale."""
+"""Icons of one family, drawn as text in the colours of the theme, so that they are crisp at any scale.
+
+The family is qtawesome's "mdi6". Its font and table of names are read straight from the package's files: importing the
+package itself takes a quarter of a second, which the first window would wait for.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import logging
+from functools import lru_cache
+from pathlib import Path
+
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
-from PySide6.QtGui import QColor, QIcon, QIconEngine, QPainter, QPaintEvent, QPixmap
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QIcon, QIconEngine, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QWidget
 
 from vdsr_app.gui.theme import tokens_in_use
 
-FAMILY = "mdi6"
+logger = logging.getLogger(__name__)
+
 SMALL_PX = 16
 LARGE_PX = 20
+_FONT = "materialdesignicons6-webfont-*.ttf"
+_CHARMAP = "materialdesignicons6-webfont-charmap-*.json"
 
 
 def icon(name: str, color: str = "text") -> QIcon:
@@ -23,6 +36,11 @@ def icon(name: str, color: str = "text") -> QIcon:
         color: a token of the theme: "text", "quiet", "on_accent" (upon a filled button), "good", "caution", "bad".
     """
     return QIcon(_ThemedEngine(name, color))
+
+
+def glyphs() -> dict[str, str]:
+    """All icons of the family: name and character."""
+    return _load()[1]
 
 
 class IconLabel(QWidget):
@@ -54,16 +72,19 @@ class _ThemedEngine(QIconEngine):
         self._color = color
 
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
-        import qtawesome  # loads fonts and 0.1 s of modules: only when something is painted
-
+        family, characters = _load()
         tokens = tokens_in_use()
-        color = tokens.disabled if mode == QIcon.Mode.Disabled else getattr(tokens, self._color)
-        if mode == QIcon.Mode.Selected:
+        color = getattr(tokens, self._color)
+        if mode == QIcon.Mode.Disabled:
+            color = tokens.disabled
+        elif mode == QIcon.Mode.Selected:
             color = tokens.on_accent
+        font = QFont(family)
+        font.setPixelSize(rect.height())
         painter.save()
-        painter.setFont(qtawesome.font(FAMILY, rect.height()))
+        painter.setFont(font)
         painter.setPen(QColor(color))
-        painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, qtawesome.charmap(f"{FAMILY}.{self._name}"))
+        painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, characters.get(self._name, ""))
         painter.restore()
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
@@ -76,3 +97,20 @@ class _ThemedEngine(QIconEngine):
 
     def clone(self) -> QIconEngine:
         return _ThemedEngine(self._name, self._color)
+
+
+@lru_cache(maxsize=1)
+def _load() -> tuple[str, dict[str, str]]:
+    """Name of the font family, and the characters by name; empty, and logged, where the package lacks them."""
+    spec = importlib.util.find_spec("qtawesome")
+    if spec is None or not spec.submodule_search_locations:
+        logger.error("qtawesome is not installed; there are no icons")
+        return "", {}
+    folder = Path(spec.submodule_search_locations[0]) / "fonts"
+    fonts, tables = sorted(folder.glob(_FONT)), sorted(folder.glob(_CHARMAP))
+    families = QFontDatabase.applicationFontFamilies(QFontDatabase.addApplicationFont(str(fonts[-1]))) if fonts else []
+    if not families or not tables:
+        logger.error("qtawesome has no usable font in %s; there are no icons", folder)
+        return "", {}
+    codes = json.loads(tables[-1].read_text(encoding="utf-8"))
+    return families[0], {name: chr(int(code, 16)) for name, code in codes.items()}

@@ -97,7 +97,7 @@ class MainWindow(QMainWindow):
         if self._paths:
             self.files.open_several(self._paths)
         else:
-            self.session.open(resources_dir() / SAMPLE_NAME, is_sample=True)
+            self._open_sample()
         current = self._store.current
         self._service.preload(current.device, current.precision, self.session.setup.model)
         if self._store.problem:
@@ -169,6 +169,10 @@ class MainWindow(QMainWindow):
         self.files.drop(plan_drop(event.mimeData()), event.mimeData())
         self.activateWindow()
 
+    def _open_sample(self) -> None:
+        self.page.strip.show()
+        self.session.open(resources_dir() / SAMPLE_NAME, is_sample=True)
+
     def _build(self) -> None:
         self.setWindowTitle(TITLE)
         self.setWindowIcon(QIcon(f"{SEARCH_PREFIX}:icon.svg"))
@@ -222,7 +226,8 @@ class MainWindow(QMainWindow):
         session.exporter.changed.connect(self._on_exporter_changed)
         session.exporter.failed.connect(self._on_save_failed)
         self._monitor.changed.connect(self._on_activity_changed)
-        self._service.notice.connect(self._on_service_notice)
+        session.comparison.noticed.connect(self._on_noticed)
+        session.failed.connect(self._on_failed)
         self._service.device_described.connect(self._on_device_described)
         self.page.view.cursor_moved.connect(self._on_cursor_moved)
         self._show_scores()
@@ -254,8 +259,14 @@ class MainWindow(QMainWindow):
     def _on_told(self, text: str) -> None:
         self.page.banner.show_message(BannerKind.SUCCESS, text)
 
-    def _on_service_notice(self, _job: int, text: str) -> None:
+    def _on_noticed(self, text: str) -> None:
         self.page.banner.show_message(BannerKind.NOTICE, text)
+
+    def _on_failed(self) -> None:
+        if self.session.picture is None and self.session.opening is None and self._paths:
+            # What was named at the start cannot be opened: better the sample than nothing.
+            self._paths = []
+            self._open_sample()
 
     def _on_device_described(self, text: str) -> None:
         self._help.device = text

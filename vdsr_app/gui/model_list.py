@@ -60,7 +60,10 @@ class ModelList(QObject):
     def title(self, name: str) -> str:
         """Words for a model."""
         titles = {model.name: model.title for model in self._models}
-        return printable(titles.get(name, name))
+        title = titles.get(name, name)
+        if list(titles.values()).count(title) > 1:
+            title = f"{title} ({name})"
+        return printable(title)
 
     def label(self, spec: LayerSpec) -> str:
         """Words for a layer."""

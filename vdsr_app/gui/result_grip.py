@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
@@ -22,6 +22,7 @@ class ResultGrip(QPushButton):
         super().__init__(self.tr("Drag out"), parent)
         self._pressed_at: QPoint | None = None
         self.setIcon(icon("cursor-move"))
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setToolTip(self.tr("Pull the result from here into another program or a folder"))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:

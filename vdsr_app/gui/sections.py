@@ -108,7 +108,13 @@ class ElidedLabel(QLabel):
         painter = QPainter(self)
         shown = self.fontMetrics().elidedText(self.text(), self._mode, self.width())
         self.style().drawItemText(
-            painter, self.rect().adjusted(1, 0, 0, 0), int(self.alignment()), self.palette(), self.isEnabled(), shown, self.foregroundRole()
+            painter,
+            self.rect().adjusted(1, 0, 0, 0),
+            int(self.alignment()),
+            self.palette(),
+            self.isEnabled(),
+            shown,
+            self.foregroundRole(),
         )
         painter.end()
 

@@ -236,11 +236,12 @@ class SettingsStore(QObject):
 
 
 def _looks_like_ini(path: Path) -> bool:
-    data = path.read_bytes()
+    """Whether all lines are sections, keys with values, comments or empty; Qt takes anything for settings."""
     try:
-        return b"\0" not in data and data.decode("utf-8") is not None
+        lines = [line.strip() for line in path.read_bytes().decode("utf-8").splitlines()]
     except UnicodeDecodeError:
         return False
+    return all(not line or line[0] in "[;#" or "=" in line for line in lines)
 
 
 def _encode(value: Any) -> str:

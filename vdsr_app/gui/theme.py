@@ -160,10 +160,11 @@ class ThemeManager(QObject):
         if self._theme is Theme.SYSTEM:
             self._refresh()
 
+    def _system_is_dark(self) -> bool:
+        return self._app.styleHints().colorScheme() == Qt.ColorScheme.Dark
+
     def _refresh(self) -> None:
-        dark = {Theme.LIGHT: False, Theme.DARK: True}.get(
-            self._theme, self._app.styleHints().colorScheme() == Qt.ColorScheme.Dark
-        )
+        dark = self._theme is Theme.DARK or (self._theme is Theme.SYSTEM and self._system_is_dark())
         tokens = DARK if dark else LIGHT
         if tokens is self._tokens:
             return

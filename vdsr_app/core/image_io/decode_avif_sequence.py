@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from vdsr_app.control import CancelToken
 from vdsr_app.core.image_io.exif import ExifBlock, ExifError
 from vdsr_app.core.image_io.opened import FIRST_FRAME_NOTE, Header, RawPicture, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
+from vdsr_app.core.image_io.pillow_samples import samples_of
 
 _BRAND = b"avis"
 
@@ -42,7 +41,7 @@ class AvifSequence:
         """See `OpenedPicture.decode`."""
         self._image.load()
         info = self._image.info
-        raw = RawPicture(np.array(self._image), self.header.has_alpha, icc=info.get("icc_profile"))
+        raw = RawPicture(samples_of(self._image), self.header.has_alpha, icc=info.get("icc_profile"))
         raw.exif, raw.xmp = info.get("exif"), info.get("xmp")
         if self.header.frames > 1:
             raw.notes.append(FIRST_FRAME_NOTE.format(self.header.frames))

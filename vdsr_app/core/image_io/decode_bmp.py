@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from vdsr_app.control import CancelToken
 from vdsr_app.core.image_io.exif import plausible_dpi
 from vdsr_app.core.image_io.opened import Header, RawPicture, kind_of, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
+from vdsr_app.core.image_io.pillow_samples import samples_of
 
 if TYPE_CHECKING:
     from PIL import BmpImagePlugin
@@ -43,8 +42,5 @@ class BmpPicture:
         self._image.load()
         image = self._image
         upright = image.convert(_CONVERTED[image.mode]) if image.mode in _CONVERTED else image
-        samples = np.array(upright)
-        if samples.ndim == 2:
-            samples = samples[..., None]
         dpi = image.info.get("dpi")
-        return RawPicture(samples, self.header.has_alpha, dpi=None if dpi is None else plausible_dpi(*dpi))
+        return RawPicture(samples_of(upright), self.header.has_alpha, dpi=None if dpi is None else plausible_dpi(*dpi))

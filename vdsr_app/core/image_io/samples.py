@@ -96,7 +96,8 @@ def flatten_on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
     full = int(np.iinfo(pixels.dtype).max)
     out = np.empty_like(pixels)
     for rows in _strips(pixels):
-        weight = alpha[rows].astype(np.uint64)[..., None]
+        # Never above the square of full scale plus half of it, which 32 bits just hold.
+        weight = alpha[rows].astype(np.uint32)[..., None]
         out[rows] = (pixels[rows] * weight + full * (full - weight) + full // 2) // full
     return out
 

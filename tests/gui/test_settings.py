@@ -1,0 +1,171 @@
+"""Settings: what is stored comes back, what is bad does not, and no window undoes another's changes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind
+from vdsr_app.errors import UsageError
+from vdsr_app.gui.settings import AppSettings, CanvasColor, SettingsStore, Theme, settings_path
+from vdsr_app.workers.messages import LayerKind
+
+EVERYTHING = {
+    "theme": Theme.DARK,
+    "canvas": CanvasColor.WHITE,
+    "device": "cuda:1",
+    "precision": "fp32",
+    "model": "mine",
+    "target_kind": TargetKind.MEGAPIXELS,
+    "target_value": 12.5,
+    "left": LayerKind.ORIGINAL,
+    "right": LayerKind.LANCZOS,
+    "mode": "side",
+    "format": FileFormat.WEBP,
+    "quality": 100,
+    "bits": 16,
+    "metadata": Metadata.PRIVATE,
+    "inspector_visible": False,
+    "geometry": b"\x00\xff;=,\n",
+    "recent": ("/a, b/ü.png", "/bytes/\udcff.png", '/"quoted"/%20.png'),
+    "save_folder": "/tmp/out",
+}
+
+
+def write(text: str | bytes) -> Path:
+    path = settings_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_every_field_comes_back() -> None:
+    assert set(EVERYTHING) == {field.name for field in fields(AppSettings)}
+    store = SettingsStore(settings_path())
+    store.update(**EVERYTHING)
+    store.flush()
+    again = SettingsStore(settings_path())
+    assert again.current == AppSettings(**EVERYTHING)
+    assert again.problem == ""
+
+
+def test_derived_values() -> None:
+    settings = AppSettings(**EVERYTHING)
+    assert settings.target == Target(TargetKind.MEGAPIXELS, 12.5)
+    assert settings.save_options == SaveOptions(FileFormat.WEBP, 100, 16, Metadata.PRIVATE)
+    assert AppSettings().save_options.bits is None
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("theme=purple", "theme"),
+        ("quality=900", "quality"),
+        ("quality=high", "quality"),
+        ("target_value=nan", "target_value"),
+        ("target_value=40", "target_value"),
+        ("device=toaster", "device"),
+        ("bits=12", "bits"),
+        ("mode=sideways", "mode"),
+        ("left=reference", "left"),
+        ("inspector_visible=perhaps", "inspector_visible"),
+        ("geometry=***", "geometry"),
+        ("recent={}", "recent"),
+        ("recent=[1, 2]", "recent"),
+        ("recent=a, b", "recent"),
+        ("model=", "model"),
+    ],
+)
+def test_a_bad_value_becomes_the_default_and_is_logged(line: str, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    write(f"[General]\n{line}\nprecision=bf16\n")
+    with caplog.at_level(logging.WARNING):
+        current = SettingsStore(settings_path()).current
+    assert getattr(current, name) == getattr(AppSettings(), name)
+    assert current.precision == "bf16"
+    assert name in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x00\x01\x02 binary", b"\xff\xfe\xfa", b"[General\nno key here\n", b"words, no keys"]
+)
+def test_a_corrupt_file_is_kept_aside_and_said_once(content: bytes) -> None:
+    path = write(content)
+    store = SettingsStore(path)
+    assert store.current == AppSettings()
+    backup = path.with_name("settings.ini.bak")
+    assert str(backup) in store.problem
+    assert backup.read_bytes() == content
+    store.update(quality=50)
+    store.flush()
+    again = SettingsStore(path)
+    assert again.problem == ""
+    assert again.current.quality == 50
+
+
+def test_an_empty_file_is_no_problem() -> None:
+    assert SettingsStore(write(b"")).problem == ""
+
+
+def test_settings_from_the_future_are_read_as_far_as_they_are_known_and_kept() -> None:
+    path = write("[General]\nversion=99\nquality=77\nnew_thing=1\n")
+    store = SettingsStore(path)
+    assert store.current.quality == 77
+    assert "settings.ini.bak" in store.problem
+    assert b"new_thing" in path.with_name("settings.ini.bak").read_bytes()
+
+
+def test_a_folder_in_the_place_of_the_file_leaves_the_defaults() -> None:
+    settings_path().mkdir(parents=True)
+    store = SettingsStore(settings_path())
+    assert store.current == AppSettings()
+    assert str(settings_path()) in store.problem
+    store.update(quality=50)
+    assert store.current.quality == 50
+    store.flush()
+
+
+def test_update_refuses_what_is_not_offered_and_changes_nothing(store: SettingsStore) -> None:
+    with pytest.raises(UsageError):
+        store.update(quality=50, bits=3)
+    assert store.current == AppSettings()
+
+
+def test_changed_comes_only_with_a_change(qtbot: QtBot, store: SettingsStore) -> None:
+    with qtbot.assertNotEmitted(store.changed):
+        store.update(quality=92)
+    with qtbot.waitSignal(store.changed) as signal:
+        store.update(quality=93)
+    assert signal.args[0].quality == 93
+
+
+def test_two_windows_keep_each_others_changes() -> None:
+    first, second = SettingsStore(settings_path()), SettingsStore(settings_path())
+    first.update(theme=Theme.DARK)
+    first.add_recent(Path("/a.png"))
+    first.flush()
+    second.update(quality=50)
+    second.add_recent(Path("/b.png"))
+    second.flush()
+    first.update(bits=16)
+    first.flush()
+    merged = SettingsStore(settings_path()).current
+    assert (merged.theme, merged.quality, merged.bits) == (Theme.DARK, 50, 16)
+    assert merged.recent == ("/b.png", "/a.png")
+
+
+def test_recent_files_are_few_and_each_once(store: SettingsStore) -> None:
+    for number in (*range(12), 5):
+        store.add_recent(Path(f"/{number}.png"))
+    assert len(store.current.recent) == 10
+    assert store.current.recent[:2] == ("/5.png", "/11.png")
+    assert len(set(store.current.recent)) == 10
+
+
+def test_reset_keeps_recent_files_and_the_windows_place(store: SettingsStore) -> None:
+    store.update(**EVERYTHING)
+    store.reset()
+    assert store.current == AppSettings(recent=EVERYTHING["recent"], geometry=EVERYTHING["geometry"])
