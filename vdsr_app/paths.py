@@ -63,4 +63,4 @@ def training_command() -> list[str]:
     """Command that starts `vdsr train` as a child process, frozen or not; arguments follow it."""
     if is_bundle():
         return [str(Path(sys.executable).with_name("vdsr" + Path(sys.executable).suffix)), "train"]
-    return [sys.executable, "-m", "vdsr_app", "train"]
+    return [sys.executable, "-P", "-m", "vdsr_app", "train"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -65,17 +66,25 @@ def theme(qapp: QApplication) -> Iterator[ThemeManager]:
 @pytest.fixture
 def make_window(
     qtbot: QtBot, service: FakeService, store: SettingsStore, theme: ThemeManager
-) -> Callable[..., MainWindow]:
-    """Makes a window that is shown, 1200 x 760."""
+) -> Iterator[Callable[..., MainWindow]]:
+    """Makes windows that are shown, and sees to it that they are gone when the test is over."""
+    windows: list[MainWindow] = []
 
     def make(*files: Path) -> MainWindow:
         window = MainWindow(service, store, theme, files)  # type: ignore[arg-type]
-        qtbot.addWidget(window)
+        windows.append(window)
         with qtbot.waitSignal(window.first_painted):
             window.show()
         return window
 
-    return make
+    yield make
+    for window in windows:
+        window.close_unasked()
+        window.deleteLater()
+    windows.clear()
+    # Not whenever Python's collector likes: Qt may be walking over all widgets just then.
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

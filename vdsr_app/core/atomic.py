@@ -124,7 +124,7 @@ def _mode_to_keep(path: Path) -> int | None:
     """Permissions of the file at `path`, None where there is none; refuses to replace what is no file."""
     try:
         mode = path.lstat().st_mode
-    except OSError:
+    except FileNotFoundError:
         return None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -32,6 +32,7 @@ def ask_about_saving(parent: QWidget, path: str) -> CloseAnswer:
     box.setDefaultButton(wait)
     box.setEscapeButton(stay)
     box.exec()
+    box.deleteLater()
     clicked = box.clickedButton()
     if clicked is wait:
         return CloseAnswer.WAIT

@@ -45,8 +45,10 @@ class DropPlan:
     left_alone: int = 0
 
 
-def plan_drop(data: QMimeData) -> DropPlan:
+def plan_drop(data: QMimeData | None) -> DropPlan:
     """What a drop of `data` would do. Only names and folders are looked at, no file's content."""
+    if data is None:  # an empty clipboard
+        data = QMimeData()
     paths = local_paths(data)
     if not paths:
         if data.hasImage():

@@ -65,9 +65,9 @@ class ExportPanel(Section):
     @property
     def options(self) -> SaveOptions:
         """The choice."""
-        return SaveOptions(
-            self._format.currentData(), self._quality.value, self._depth.currentData(), self._metadata.currentData()
-        )
+        # Qt hands a StrEnum back as a plain str.
+        file_format, metadata = FileFormat(self._format.currentData()), Metadata(self._metadata.currentData())
+        return SaveOptions(file_format, self._quality.value, self._depth.currentData(), metadata)
 
     def first_control(self) -> QWidget:
         """Where the keyboard enters."""

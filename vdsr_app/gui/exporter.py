@@ -28,7 +28,7 @@ class Exporter(QObject):
     """Saves results one after another, and remembers one wish to save a result that is not finished yet.
 
     Signals:
-        changed: `pending` or `saving` is another than before.
+        changed: `pending` or `saving` is another than before; comes after `saved` and `failed`.
         progressed: `Path` and `JobProgress` of a file being written.
         saved: the `SavedFile`, and sentences about what its format could not take.
         failed: the `ErrorReport`.
@@ -105,18 +105,18 @@ class Exporter(QObject):
         notes = self._notes.get(job, [])
         if self._forget_job(job) and isinstance(result, SavedFile):
             self.saved.emit(result, tuple(notes))
+            self.changed.emit()
 
     def _on_failed(self, job: int, report: ErrorReport) -> None:
         if self._forget_job(job):
             self.failed.emit(report)
+            self.changed.emit()
 
     def _on_cancelled(self, job: int) -> None:
-        self._forget_job(job)
+        if self._forget_job(job):
+            self.changed.emit()
 
     def _forget_job(self, job: int) -> bool:
         """Whether `job` was one of these."""
         self._notes.pop(job, None)
-        if self._jobs.pop(job, None) is None:
-            return False
-        self.changed.emit()
-        return True
+        return self._jobs.pop(job, None) is not None

@@ -79,7 +79,7 @@ class FileCommands(QObject):
             self._left_alone = (paths[0], len(paths) - 1) if len(paths) > 1 else None
             self.open(paths[0])
 
-    def drop(self, plan: DropPlan, data: QMimeData) -> None:
+    def drop(self, plan: DropPlan, data: QMimeData | None) -> None:
         """Do what a drop was said to do."""
         match plan.kind:
             case DropKind.PICTURE:
@@ -152,7 +152,7 @@ class FileCommands(QObject):
         name = output_name(source, setup.model, setup.target, current.format)
         self._drag_out.begin(result, name, current.save_options)
 
-    def _adopt(self, data: QMimeData) -> None:
+    def _adopt(self, data: QMimeData | None) -> None:
         try:
             picture = picture_from_mime(data)
         except VdsrError as error:

@@ -102,6 +102,7 @@ def _confirm(parent: QWidget, text: str, explanation: str, yes: str) -> bool:
     box.setDefaultButton(other)
     box.setEscapeButton(other)
     box.exec()
+    box.deleteLater()
     return box.clickedButton() is replace_button
 
 

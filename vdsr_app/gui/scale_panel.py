@@ -102,11 +102,14 @@ class ScalePanel(Section):
             self.tr("Megapixels"),
         )
 
+    def _chosen_kind(self) -> TargetKind:
+        return TargetKind(self._kind.currentData())  # Qt hands a StrEnum back as a plain str
+
     def _on_factor_changed(self, scale: float) -> None:
         self._wish(Target(TargetKind.SCALE, scale))
 
     def _on_value_changed(self, value: float) -> None:
-        self._wish(Target(self._kind.currentData(), value))
+        self._wish(Target(self._chosen_kind(), value))
 
     def _wish(self, target: Target) -> None:
         self._target = target if self._source is None else feasible(target, *self._source)
@@ -126,7 +129,7 @@ class ScalePanel(Section):
             return
         size = self._target.size_for(*self._source)
         self._show_factor(size.scale)
-        self._show_value(measure(self._kind.currentData(), size.width, size.height))
+        self._show_value(measure(self._chosen_kind(), size.width, size.height))
         self._facts.setText(f"{size_text(*self._source)}  →  {target_text(size)}")
 
     def _show_factor(self, scale: float) -> None:
@@ -138,7 +141,7 @@ class ScalePanel(Section):
     def _show_value(self, value: float) -> None:
         if self._source is None:
             return
-        kind: TargetKind = self._kind.currentData()
+        kind = self._chosen_kind()
         least, most = limits(kind, *self._source)
         is_area = kind is TargetKind.MEGAPIXELS
         decimals = 0 if not is_area else 2 if least >= 0.1 else 6

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from vdsr_app.core.job import Target
 from vdsr_app.gui.actions import Actions, allow
 from vdsr_app.gui.banner import Banner
 from vdsr_app.gui.canvas_bar import CanvasBar
@@ -47,6 +48,7 @@ class UpscalePage(QWidget):
         self._actions = actions
         self._models = models
         self._fit_next = False
+        self._shown_wish: tuple[Target, tuple[int, int] | None] | None = None
         self.view = CompareView()
         self.session = Session(service, models, settings, self.view.visible_region, self)
         self.banner = Banner()
@@ -155,7 +157,10 @@ class UpscalePage(QWidget):
         session = self.session
         picture = session.picture
         source = None if picture is None else (picture.width, picture.height)
-        self.inspector.scale.show_target(session.setup.target, source)
+        wish = (session.setup.target, source)
+        if wish != self._shown_wish:  # else the slider may be moving on already
+            self._shown_wish = wish
+            self.inspector.scale.show_target(*wish)
         self.inspector.model.show_model(session.setup.model)
         self.bar.picker.show_layers(session.setup.left, session.setup.right)
 

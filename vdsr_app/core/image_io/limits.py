@@ -1,11 +1,15 @@
-"""Which pictures are too large to open, told from the header and before anything is decoded."""
+"""Which pictures are too large to open or to write, told before any work is done."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
+from types import MappingProxyType
 
+from vdsr_app.core.image_io.formats import TITLES, SourceFormat
 from vdsr_app.core.image_io.memory import available_memory_bytes
-from vdsr_app.errors import PictureTooLargeError, UnreadablePictureError
+from vdsr_app.core.job import FileFormat
+from vdsr_app.errors import PictureTooLargeError, SaveError, UnreadablePictureError
 
 DEFAULT_MAX_PIXELS = 250_000_000
 """Pixels that `read` accepts unless told otherwise.
@@ -15,11 +19,30 @@ decompression bombs usually claim. In 8-bit RGB it is 750 MB.
 """
 
 _MEMORY_SHARE = 0.9
-"""Part of the free memory that one picture may take while it is read."""
+"""Part of the free memory that one picture may take while it is read or written."""
+
+
+_READ_COPIES: Mapping[SourceFormat, int] = MappingProxyType(
+    {SourceFormat.AVIF: 6, SourceFormat.HEIC: 6, SourceFormat.JXL: 6, SourceFormat.WEBP: 4}
+)
+"""Memory for reading, in sizes of the decoded samples, measured; 2 for all others."""
+
+_WRITE_COPIES: Mapping[FileFormat, int] = MappingProxyType(
+    {FileFormat.PNG: 1, FileFormat.TIFF: 1, FileFormat.JPEG: 4, FileFormat.WEBP: 2, FileFormat.AVIF: 12}
+)
+_WEBP_LOSSLESS_COPIES = 11
+"""Memory for writing, in sizes of the samples and besides them, measured."""
 
 
 def check_size(
-    width: int, height: int, bytes_a_pixel: int, path: str | PathLike[str], *, max_pixels: int, file_bytes: int = 0
+    width: int,
+    height: int,
+    bytes_a_pixel: int,
+    path: str | PathLike[str],
+    *,
+    source_format: SourceFormat,
+    max_pixels: int,
+    file_bytes: int,
 ) -> None:
     """Refuse a picture whose header claims more than the limit or than memory can hold.
 
@@ -28,6 +51,7 @@ def check_size(
         height: rows.
         bytes_a_pixel: of the decoded picture, transparency included.
         path: for the message.
+        source_format: decides how much memory its decoder takes.
         max_pixels: most pixels to accept.
         file_bytes: size of the file, which is held in memory as well.
 
@@ -45,14 +69,37 @@ def check_size(
             path=path,
             hint="Make it smaller or cut it into parts first.",
         )
-    # A decoder may hold the whole picture once more, for example to unravel interlaced rows or to turn it.
-    needed = 2 * pixels * bytes_a_pixel + file_bytes
+    needed = _READ_COPIES.get(source_format, 2) * pixels * bytes_a_pixel + file_bytes
     available = available_memory_bytes()
     if available is not None and needed > available * _MEMORY_SHARE:
         raise PictureTooLargeError(
             f"The picture has {size} and needs {needed / 1e9:.1f} GB of memory; {available / 1e9:.1f} GB is free.",
             path=path,
             hint="Close other programs, or make the picture smaller first.",
+        )
+
+
+def check_memory_to_write(sample_bytes: int, target: FileFormat, quality: int, path: str | PathLike[str]) -> None:
+    """Refuse to encode what would take more memory than is free.
+
+    Args:
+        sample_bytes: size of the picture's samples.
+        target: file format.
+        quality: 1 to 100.
+        path: for the message.
+
+    Raises:
+        SaveError: memory is short.
+    """
+    lossless_webp = target is FileFormat.WEBP and quality == 100
+    needed = sample_bytes * (_WEBP_LOSSLESS_COPIES if lossless_webp else _WRITE_COPIES[target])
+    available = available_memory_bytes()
+    if available is not None and needed > available * _MEMORY_SHARE:
+        raise SaveError(
+            f"Writing this picture as {TITLES[SourceFormat(target.value)]} needs about {needed / 1e9:.1f} GB "
+            f"of memory; {available / 1e9:.1f} GB is free.",
+            path=path,
+            hint="Choose PNG or TIFF, or close other programs.",
         )
 
 

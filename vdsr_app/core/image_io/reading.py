@@ -104,7 +104,15 @@ def read(
         with _decode_boundary(path, _UNREADABLE.format(TITLES[source_format])):
             opened = _open(file, source_format)
         header = opened.header
-        check_size(header.width, header.height, header.bytes_a_pixel, path, max_pixels=max_pixels, file_bytes=file.size)
+        check_size(
+            header.width,
+            header.height,
+            header.bytes_a_pixel,
+            path,
+            source_format=source_format,
+            max_pixels=max_pixels,
+            file_bytes=file.size,
+        )
         # TIFF is a wide field: there it may as well be a compression that nobody reads.
         failure = _UNREADABLE if source_format is SourceFormat.TIFF else _DAMAGED
         with _decode_boundary(path, failure.format(TITLES[source_format])):

@@ -12,6 +12,7 @@ from vdsr_app.core.atomic import atomic_file
 from vdsr_app.core.image_io.carried import carry
 from vdsr_app.core.image_io.encode import encode
 from vdsr_app.core.image_io.formats import MAX_SIDE_PX, TITLES, SourceFormat, format_for_path
+from vdsr_app.core.image_io.limits import check_memory_to_write
 from vdsr_app.core.image_io.reading import probe
 from vdsr_app.core.job import FileFormat, SaveOptions
 from vdsr_app.core.picture import Picture
@@ -64,7 +65,11 @@ def save(
     """
     file = Path(fspath(path))
     target = options.format or format_for_path(file)
+    if "\0" in str(file):
+        raise SaveError("This cannot be a file name.", path=path, hint="Choose another name.")
     _check_fits(picture, target, file)
+    sample_bytes = picture.pixels.nbytes + (0 if picture.alpha is None else picture.alpha.nbytes)
+    check_memory_to_write(sample_bytes, target, options.quality, file)
     carried = carry(picture, options.metadata, target)
     try:
         # The hidden file comes first, so that a folder that allows no writing is found out before the work.

@@ -33,8 +33,6 @@ _KNOWN_BUT_NOT_READ = (
     (0, b"\xc5\xd0\xd3\xc6", "an EPS document"),
     (0, b"8BPS", "a Photoshop (PSD) file"),
     (0, b"gimp xcf", "a GIMP (XCF) file"),
-    (0, b"\0\0\x01\0", "a Windows icon (ICO)"),
-    (0, b"\0\0\x02\0", "a Windows cursor (CUR)"),
     (0, b"icns", "an Apple icon (ICNS)"),
     (0, b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"),
     (0, b"\xff\x4f\xff\x51", "a JPEG 2000 codestream"),
@@ -120,6 +118,9 @@ def identify(head: bytes) -> Identified:
             return Identified(None, description)
     if head[:2] in _PORTABLE_ANYMAP and head[2:3].isspace():
         return Identified(None, "a portable anymap (PNM) picture")
+    # With no pictures inside these are the first bytes of a Targa file.
+    if head[:4] in (b"\0\0\x01\0", b"\0\0\x02\0") and head[4:6] != b"\0\0":
+        return Identified(None, "a Windows icon (ICO) or cursor (CUR)")
     return Identified(None, _describe_text(head))
 
 

@@ -1,0 +1,201 @@
+"""Atomic replacement: the name stands for the old file or the new one, whole, and nothing else is left behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vdsr_app.core.atomic import atomic_file, is_out_of_room, remove_leftovers, write_atomically
+from vdsr_app.errors import SaveError
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="POSIX files")
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder))
+
+
+@pytest.fixture
+def umask_027() -> Iterator[None]:
+    before = os.umask(0o027)
+    yield
+    os.umask(before)
+
+
+def test_writes_and_replaces(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    write_atomically(target, b"one")
+    write_atomically(target, b"two")
+    assert target.read_bytes() == b"two"
+    assert _names(tmp_path) == ["a.bin"]
+
+
+@posix_only
+@pytest.mark.usefixtures("umask_027")
+def test_a_new_file_gets_the_mode_of_the_umask(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a.bin", b"one")
+    assert stat.S_IMODE((tmp_path / "a.bin").stat().st_mode) == 0o640
+
+
+@posix_only
+def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"one")
+    target.chmod(0o604)
+    write_atomically(target, b"two")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o604
+
+
+def test_an_exception_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"one")
+
+    def fail_half_way() -> None:
+        with atomic_file(target) as file:
+            file.write(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert target.read_bytes() == b"one"
+    assert _names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(errno.ENOSPC, "no room"), (errno.EROFS, "read-only"), (errno.EACCES, "does not allow"), (errno.EIO, "written")],
+)
+def test_system_errors_are_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str
+) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"one")
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(SaveError, match=words) as caught:
+        write_atomically(target, b"two")
+    assert caught.value.path == str(target)
+    assert caught.value.hint
+    assert is_out_of_room(caught.value) is (code == errno.ENOSPC)
+    assert target.read_bytes() == b"one"
+    assert _names(tmp_path) == ["a.bin"]
+
+
+@posix_only
+def test_a_file_size_limit_is_a_full_disk(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from vdsr_app.core.atomic import write_atomically\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "write_atomically(Path(sys.argv[1]), bytes(100_000))\n"
+    )
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"one")
+    done = subprocess.run([sys.executable, "-c", code, target], capture_output=True, text=True, check=False)
+    assert "SaveError" in done.stderr
+    assert "larger than the disk allows" in done.stderr
+    assert target.read_bytes() == b"one"
+    assert _names(tmp_path) == ["a.bin"]
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(SaveError, match="folder does not exist"):
+        write_atomically(tmp_path / "none" / "a.bin", b"")
+
+
+def test_a_folder_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").mkdir()
+    with pytest.raises(SaveError, match="folder of that name"):
+        write_atomically(tmp_path / "a.bin", b"")
+    assert _names(tmp_path) == ["a.bin"]
+
+
+@posix_only
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SaveError, match="device or pipe"):
+        write_atomically(tmp_path / "pipe", b"")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+@posix_only
+def test_a_link_is_replaced_and_what_it_led_to_is_not(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"one")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_atomically(tmp_path / "link", b"two")
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "link").read_bytes() == b"two"
+    assert (tmp_path / "real").read_bytes() == b"one"
+
+
+def test_verify_sees_the_whole_file_and_can_refuse_it(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"one")
+    seen = []
+
+    def refuse(temporary: Path) -> None:
+        seen.append(temporary.read_bytes())
+        raise SaveError("No.")
+
+    with pytest.raises(SaveError, match="No"), atomic_file(target, verify=refuse) as file:
+        file.write(b"two")
+    assert seen == [b"two"]
+    assert target.read_bytes() == b"one"
+    assert _names(tmp_path) == ["a.bin"]
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["n" * 255, "\N{GRINNING FACE}\n.png", os.fsdecode(b"caf\xe9.png")])
+def test_any_name_that_the_system_allows(tmp_path: Path, name: str) -> None:
+    write_atomically(tmp_path / name, b"one")
+    assert (tmp_path / name).read_bytes() == b"one"
+
+
+def test_a_name_too_long(tmp_path: Path) -> None:
+    with pytest.raises(SaveError, match="too long"):
+        write_atomically(tmp_path / ("n" * 300), b"one")
+    assert _names(tmp_path) == []
+
+
+_CHILD = """
+import sys, time
+from pathlib import Path
+from vdsr_app.core.atomic import atomic_file
+with atomic_file(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    print("writing", flush=True)
+    time.sleep(600)
+"""
+
+
+@posix_only
+def test_killed_while_writing(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"one")
+    with subprocess.Popen([sys.executable, "-c", _CHILD, target], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "writing\n"
+        assert len(_names(tmp_path)) == 2
+        assert remove_leftovers(tmp_path) == 0, "a file that is being written was taken for a leftover"
+        child.send_signal(signal.SIGKILL)
+    assert target.read_bytes() == b"one"
+    (tmp_path / ".hidden").write_bytes(b"someone else's")
+    assert remove_leftovers(tmp_path) == 1
+    assert _names(tmp_path) == [".hidden", "a.bin"]
+
+
+def test_leftovers_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert remove_leftovers(tmp_path / "none") == 0

@@ -1,0 +1,348 @@
+"""EXIF and XMP: brought up to date in place, cleared of what is private, and harmless when damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from vdsr_app.core.image_io.exif import ExifBlock, ExifError, Section
+from vdsr_app.core.image_io.heif_items import primary_colour_code
+from vdsr_app.core.image_io.jpeg_quality import estimate_quality
+from vdsr_app.core.image_io.jxl_header import JxlHeaderError, parse_header
+from vdsr_app.core.image_io.tiff_directory import reverse_units
+from vdsr_app.core.image_io.tiff_file import add_metadata, extract_exif
+from vdsr_app.core.image_io.tiff_file import read_info as tiff_info
+from vdsr_app.core.image_io.xmp import XmpError, XmpPacket
+
+THUMBNAIL = b"\xff\xd8" + b"thumbnail" * 9 + b"\xff\xd9"
+MAKER_NOTE = b"MAKER\0serial 4711 and offsets"
+SECRETS = [b"Jane Doe", b"BODY-4711", b"LENS-0815", b"serial 4711", b"thumbnail", b"N\0\0\0"]
+
+
+def _directory(order: str, at: int, fields: list[tuple[int, int, int, bytes]], following: int = 0) -> bytes:
+    """A directory with the long values behind it."""
+    out, values = struct.pack(f"{order}H", len(fields)), b""
+    values_at = at + 2 + 12 * len(fields) + 4
+    for tag, kind, count, value in fields:
+        out += struct.pack(f"{order}HHI", tag, kind, count)
+        if len(value) <= 4:
+            out += value.ljust(4, b"\0")
+        else:
+            out += struct.pack(f"{order}I", values_at + len(values))
+            values += value + b"\0" * (len(value) % 2)
+    return out + struct.pack(f"{order}I", following) + values
+
+
+def exif_block(order: str = "<", *, orientation: int = 6) -> bytes:
+    """A block as cameras write it: description, exposure, maker's note, place, thumbnail."""
+
+    def short(number: int) -> bytes:
+        return struct.pack(f"{order}H", number)
+
+    def long(number: int) -> bytes:
+        return struct.pack(f"{order}I", number)
+
+    def rational(*numbers: int) -> bytes:
+        return struct.pack(f"{order}{len(numbers)}I", *numbers)
+
+    def image(exif_at: int, gps_at: int, thumbnail_at: int) -> bytes:
+        fields = [
+            (0x010F, 2, 7, b"Camera\0"),
+            (0x0112, 3, 1, short(orientation)),
+            (0x011A, 5, 1, rational(300, 1)),
+            (0x011B, 5, 1, rational(300, 1)),
+            (0x0128, 3, 1, short(2)),
+            (0x013B, 2, 9, b"Jane Doe\0"),
+            (0x8298, 2, 12, b"(c) someone\0"),
+            (0x8769, 4, 1, long(exif_at)),
+            (0x8825, 4, 1, long(gps_at)),
+        ]
+        return _directory(order, 8, fields, thumbnail_at)
+
+    exif_at = 8 + len(image(0, 0, 0))
+    exif = _directory(
+        order,
+        exif_at,
+        [
+            (0x829A, 5, 1, rational(1, 250)),
+            (0x927C, 7, len(MAKER_NOTE), MAKER_NOTE),
+            (0xA002, 3, 1, short(4000)),
+            (0xA003, 3, 1, short(3000)),
+            (0xA431, 2, 10, b"BODY-4711\0"),
+            (0xA435, 2, 10, b"LENS-0815\0"),
+        ],
+    )
+    gps_at = exif_at + len(exif)
+    gps = _directory(order, gps_at, [(1, 2, 2, b"N\0"), (2, 5, 3, rational(48, 1, 8, 1, 14, 1))])
+    thumbnail_at = gps_at + len(gps)
+    fields = [(0x0103, 3, 1, short(6)), (0x0201, 4, 1, long(0)), (0x0202, 4, 1, long(len(THUMBNAIL)))]
+    jpeg_at = thumbnail_at + len(_directory(order, thumbnail_at, fields))
+    fields[1] = (0x0201, 4, 1, long(jpeg_at))
+    header = (b"II*\0" if order == "<" else b"MM\0*") + long(8)
+    body = image(exif_at, gps_at, thumbnail_at) + exif + gps + _directory(order, thumbnail_at, fields)
+    return header + body + THUMBNAIL
+
+
+def _by_pillow(block: bytes) -> Image.Exif:
+    exif = Image.Exif()
+    exif.load(block)
+    return exif
+
+
+both_orders = pytest.mark.parametrize("order", ["<", ">"])
+
+
+@both_orders
+def test_orientation(order: str) -> None:
+    block = ExifBlock(b"Exif\0\0" + exif_block(order))
+    assert block.orientation == 6
+    block.set_upright()
+    assert ExifBlock(block.to_bytes()).orientation == 1
+    assert _by_pillow(block.to_bytes())[0x0112] == 1
+    assert block.dpi == (300.0, 300.0)
+
+
+@both_orders
+@pytest.mark.parametrize(("width", "height"), [(8000, 6000), (100_000, 70_000)])
+def test_sizes_are_brought_up_to_date_and_nothing_moves(order: str, width: int, height: int) -> None:
+    original = exif_block(order)
+    block = ExifBlock(original)
+    block.set_size(width, height)
+    exif = _by_pillow(block.to_bytes()).get_ifd(0x8769)
+    assert (exif[0xA002], exif[0xA003]) == (width, height)
+    assert len(block.to_bytes()) == len(original)
+    assert block.to_bytes().index(MAKER_NOTE) == original.index(MAKER_NOTE)
+
+
+def test_sizes_that_are_not_stated_are_not_added() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    block = ExifBlock(exif.tobytes())
+    before = block.to_bytes()
+    block.set_size(5, 6)
+    block.set_upright()
+    assert block.to_bytes() == before
+
+
+@both_orders
+def test_thumbnail_is_dropped(order: str) -> None:
+    original = exif_block(order)
+    block = ExifBlock(original)
+    block.drop_thumbnail()
+    assert b"thumbnail" not in block.to_bytes()
+    assert len(block.to_bytes()) == len(original) - len(THUMBNAIL)
+    after = _by_pillow(block.to_bytes())
+    assert after.get_ifd(1) == {}
+    assert after[0x010F] == "Camera"
+    assert after.get_ifd(0x8769)[0x927C] == MAKER_NOTE
+    assert block.to_bytes().index(MAKER_NOTE) == original.index(MAKER_NOTE)
+
+
+@both_orders
+def test_private_data_is_gone_to_the_last_byte(order: str) -> None:
+    original = exif_block(order)
+    assert all(secret in original for secret in SECRETS)
+    block = ExifBlock(original)
+    block.drop_private()
+    for secret in SECRETS:
+        assert secret not in block.to_bytes(), secret
+    assert struct.pack(f"{order}6I", 48, 1, 8, 1, 14, 1) not in block.to_bytes()
+    after = _by_pillow(block.to_bytes())
+    assert after[0x010F] == "Camera"
+    assert after[0x8298] == "(c) someone"
+    assert 0x8825 not in after
+    exif = after.get_ifd(0x8769)
+    assert exif[0x829A] == pytest.approx(1 / 250)
+    assert exif[0xA002] == 4000
+    assert not {0x927C, 0xA431, 0xA435} & set(exif)
+    assert block.section(Section.GPS) is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"Exif\0\0", b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"II+\0" * 9]
+)
+def test_damaged_blocks_are_told(data: bytes) -> None:
+    with pytest.raises(ExifError):
+        ExifBlock(data)
+
+
+@given(st.data())
+def test_edits_of_a_damaged_block_raise_at_most_exif_error(data: st.DataObject) -> None:
+    block = bytearray(exif_block(data.draw(st.sampled_from(["<", ">"]))))
+    for _ in range(data.draw(st.integers(1, 6))):
+        block[data.draw(st.integers(0, len(block) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(block)))
+    for damaged in (bytes(block), bytes(block[:cut])):
+        try:
+            edited = ExifBlock(damaged)
+            edited.set_upright()
+            edited.set_size(70_000, 3)
+            edited.drop_private()
+            assert len(edited.to_bytes()) <= len(damaged)
+        except ExifError:
+            pass
+
+
+# Between TIFF files and EXIF blocks
+
+
+def _tiff_file(*, big: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (7, 5), "#102030").save(buffer, "TIFF", dpi=(200, 200), big_tiff=big)
+    return buffer.getvalue()
+
+
+@both_orders
+@pytest.mark.parametrize("big", [False, True])
+def test_exif_into_a_tiff_and_out_again(order: str, big: bool) -> None:
+    block = ExifBlock(exif_block(order, orientation=1))
+    packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+    whole = b"".join(add_metadata(_tiff_file(big=big), exif=block, xmp=packet, has_resolution=True))
+    with Image.open(io.BytesIO(whole)) as image:
+        assert image.getpixel((3, 3)) == (0x10, 0x20, 0x30)
+        assert image.info["dpi"] == (200, 200)
+    info = tiff_info(io.BytesIO(whole))
+    assert info.xmp == packet
+    assert info.dpi == (200, 200)
+    back = extract_exif(io.BytesIO(whole))
+    assert back is not None
+    found = _by_pillow(back)
+    assert (found[0x010F], found[0x013B], found[0x0112]) == ("Camera", "Jane Doe", 1)
+    exif, gps = found.get_ifd(0x8769), found.get_ifd(0x8825)
+    assert exif[0x927C] == MAKER_NOTE
+    assert (exif[0xA002], exif[0x829A]) == (4000, pytest.approx(1 / 250))
+    assert gps[2] == (48.0, 8.0, 14.0)
+
+
+def test_a_resolution_that_means_nothing_is_removed() -> None:
+    whole = b"".join(add_metadata(_tiff_file(), exif=None, xmp=None, has_resolution=False))
+    assert tiff_info(io.BytesIO(whole)).dpi is None
+    with Image.open(io.BytesIO(whole)) as image:
+        assert image.getpixel((3, 3)) == (0x10, 0x20, 0x30)
+
+
+@given(st.data())
+def test_damaged_tiff_directories_raise_nothing(data: st.DataObject) -> None:
+    block = ExifBlock(exif_block())
+    whole = bytearray(b"".join(add_metadata(_tiff_file(), exif=block, xmp=None, has_resolution=True)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    extract_exif(io.BytesIO(whole))
+    tiff_info(io.BytesIO(whole))
+
+
+@given(st.binary(max_size=64))
+def test_other_parsers_bear_any_bytes(data: bytes) -> None:
+    assert primary_colour_code(io.BytesIO(data)) is None
+    with contextlib.suppress(JxlHeaderError):
+        parse_header(b"\xff\x0a" + data)
+
+
+@given(st.binary(min_size=8, max_size=64).filter(lambda data: len(data) % 8 == 0), st.sampled_from([1, 2, 4, 8]))
+def test_reversing_units_twice_changes_nothing(data: bytes, unit: int) -> None:
+    assert reverse_units(reverse_units(data, unit), unit) == data
+    assert reverse_units(data, unit)[:unit] == data[:unit][::-1]
+
+
+# XMP
+
+PACKET = (
+    '<?xpacket begin="\N{ZERO WIDTH NO-BREAK SPACE}" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
+    '<rdf:Description rdf:about="" xmlns:t="http://ns.adobe.com/tiff/1.0/" xmlns:exif="http://ns.adobe.com/exif/1.0/"\n'
+    ' xmlns:aux="http://ns.adobe.com/exif/1.0/aux/" xmlns:dc="http://purl.org/dc/elements/1.1/"\n'
+    ' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/"\n'
+    ' t:Orientation="6" exif:PixelXDimension="4000" aux:SerialNumber="BODY-4711" exif:GPSLatitude="48,8N"\n'
+    ' xmp:Rating="5" xmpMM:DocumentID="id-of-jane">\n'
+    "<exif:PixelYDimension>3000</exif:PixelYDimension>\n"
+    "<dc:creator><rdf:Seq><rdf:li>Jane Doe</rdf:li></rdf:Seq></dc:creator>\n"
+    "<dc:title><rdf:Alt><rdf:li>Caf\N{LATIN SMALL LETTER E WITH ACUTE} &amp; more</rdf:li></rdf:Alt></dc:title>\n"
+    "<xmp:Thumbnails><rdf:Alt><rdf:li>thumbnail</rdf:li></rdf:Alt></xmp:Thumbnails>\n"
+    '</rdf:Description></rdf:RDF></x:xmpmeta>\n          \n<?xpacket end="w"?>'
+).encode()
+
+
+def test_xmp_sizes_and_orientation() -> None:
+    packet = XmpPacket(PACKET)
+    assert packet.orientation == 6
+    packet.set_upright()
+    packet.set_size(8000, 6000)
+    packet.drop_stale()
+    text = packet.to_bytes().decode()
+    assert 't:Orientation="1"' in text
+    assert 'exif:PixelXDimension="8000"' in text
+    assert "<exif:PixelYDimension>6000</exif:PixelYDimension>" in text
+    assert "thumbnail" not in text.lower()
+    for kept in ("Jane Doe", "GPSLatitude", 'xmp:Rating="5"', "Caf\N{LATIN SMALL LETTER E WITH ACUTE} &amp; more"):
+        assert kept in text
+    assert text.startswith("<?xpacket begin=")
+    assert text.endswith('<?xpacket end="w"?>')
+    assert XmpPacket(packet.to_bytes()).orientation == 1
+
+
+def test_xmp_private_data_is_gone() -> None:
+    packet = XmpPacket(PACKET)
+    packet.drop_private()
+    text = packet.to_bytes().decode()
+    for secret in ("Jane", "jane", "BODY-4711", "GPSLatitude"):
+        assert secret not in text
+    assert 'xmp:Rating="5"' in text
+
+
+def test_a_packet_that_needs_no_edit_stays_as_it_is() -> None:
+    plain = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'  />   "
+    packet = XmpPacket(plain)
+    packet.set_upright()
+    packet.set_size(1, 2)
+    packet.drop_stale()
+    assert packet.to_bytes() == plain
+
+
+@pytest.mark.parametrize("packet", [PACKET + b"\0", PACKET + b"\0\0\0\0", PACKET.decode().encode("utf-16")])
+def test_common_oddities_are_borne(packet: bytes) -> None:
+    assert XmpPacket(packet).orientation == 6
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"",
+        b"no xml",
+        PACKET[:400],
+        b"\xff\xfe\xff",
+        b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        b'<a xmlns:t="http://ns.adobe.com/tiff/1.0/" t:Orientation="6">' + b"<a>" * 20_000 + b"</a>" * 20_001,
+    ],
+)
+def test_damaged_packets_are_told(packet: bytes) -> None:
+    def edit() -> None:
+        parsed = XmpPacket(packet)
+        parsed.set_upright()
+        parsed.to_bytes()
+
+    with pytest.raises(XmpError):
+        edit()
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_raise_at_most_xmp_error(data: bytes) -> None:
+    for packet in (data, PACKET[:200] + data + PACKET[200:]):
+        try:
+            parsed = XmpPacket(packet)
+            parsed.set_size(3, 4)
+            parsed.drop_private()
+            parsed.to_bytes()
+        except XmpError:
+            pass
+
+
+def test_quality_of_foreign_tables_is_a_number_between() -> None:
+    assert estimate_quality([1] * 64) == 100
+    assert estimate_quality([255] * 64) <= 10
+    assert estimate_quality([16, 11, 12, 14] + [40] * 60) in range(30, 80)

@@ -1,0 +1,105 @@
+"""The real program with a window into it: writes what the window shows to a file, ten times a second.
+
+Usage: probe.py STATE_FILE [PICTURE...]. Nothing is replaced; the test drives the program from outside, by X events, and
+reads here what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QPoint, QTimer
+from PySide6.QtWidgets import QApplication, QWidget
+
+from tests.workers.window_gauge import Gauge
+from vdsr_app.gui.main_window import MainWindow
+
+STATE_FILE = Path(sys.argv[1])
+EVERY_MS = 100
+_first_paint_s: list[float] = []
+
+
+def place(widget: QWidget) -> list[int]:
+    """Where a widget is on the screen: x, y, width, height."""
+    corner = widget.mapToGlobal(QPoint(0, 0))
+    return [corner.x(), corner.y(), widget.width(), widget.height()]
+
+
+def state_of(window: MainWindow, gauge: Gauge) -> dict[str, Any]:
+    """What the window shows, and where."""
+    page, session = window.page, window.session
+    view, panels = page.view, page.inspector
+    left, right = session.left_half, session.right_half
+    dialog = QApplication.activeModalWidget()
+    visible = view.visible_region()
+    return {
+        "title": window.windowTitle(),
+        "theme": window._theme.tokens.name,
+        "banner": page.banner.text,
+        "status": window.status._activity.text(),
+        "scores": window.status._scores.text(),
+        "device": window.status._device.text(),
+        "labels": [None if half is None else half.label for half in (left, right)],
+        "size": None if right is None else [right.pyramid.width, right.pyramid.height],
+        "halves_differ": left is not None and right is not None and left.pyramid is not right.pyramid,
+        "mode": view.mode.value,
+        "zoom": view.zoom_percent,
+        "fits": view.fits,
+        "split": view.split,
+        "left_held": view.left_held,
+        "visible": visible and list(visible),
+        "scale": session.setup.target.value,
+        "running": session.comparison.running,
+        "saving": bool(session.exporter.saving) or session.exporter.pending is not None,
+        "finished": session.result is not None,
+        "sample": session.is_sample,
+        "dialog": None if dialog is None else dialog.windowTitle(),
+        "strip": page.strip.isVisible(),
+        "worst_ms": gauge.worst["charged_ms"],
+        "first_paint_s": _first_paint_s[0] if _first_paint_s else None,
+        "places": {
+            "window": place(window),
+            "view": place(view),
+            "slider": place(panels.scale._slider.slider),
+            "save": place(panels.export._save),
+            "grip": place(panels.export._grip),
+            "cancel": place(window.status._cancel),
+        },
+    }
+
+
+def watch(window: MainWindow) -> None:
+    """Write the state again and again; the file is whole at any moment."""
+    gauge = Gauge()
+    timer = QTimer(window)
+
+    def write() -> None:
+        temporary = STATE_FILE.with_suffix(".part")
+        temporary.write_text(json.dumps(state_of(window, gauge)))
+        os.replace(temporary, STATE_FILE)
+
+    timer.timeout.connect(write)
+    timer.start(EVERY_MS)
+
+
+def main() -> int:
+    start = MainWindow.start
+
+    def watched_start(window: MainWindow) -> None:
+        _first_paint_s.append(time.time() - float(os.environ["PROBE_STARTED"]))
+        watch(window)
+        start(window)
+
+    MainWindow.start = watched_start  # type: ignore[method-assign]
+    from vdsr_app.__main__ import main as run
+
+    return run(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The process around the window: what it imports, how it ends, what it does with faults."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from vdsr_app.gui.unix_signals import UnixSignals
+
+END_S = 30
+"""Far more than any machine needs; only a process that hangs is stopped by it."""
+
+
+def start(script: str) -> subprocess.Popen[str]:
+    """Run Python code in a process of its own, without a screen."""
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+RUN = """
+    import sys
+    from PySide6.QtCore import QTimer
+    from vdsr_app.gui import app, main_window
+
+    def started(self):
+        {started}
+        print("on the screen", flush=True)
+
+    main_window.MainWindow.start = started
+    sys.exit(app.run([]))
+"""
+
+
+def test_importing_the_window_imports_nothing_heavy() -> None:
+    heavy = "('torch', 'pyvips', 'qtawesome', 'qtpy')"
+    script = f"import sys, vdsr_app.gui.app; print(*(m for m in {heavy} if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=END_S)
+    assert done.stdout.split() == []
+
+
+def test_the_first_paint_imports_nothing_heavy() -> None:
+    heavy = "print(*[m for m in ('torch', 'pyvips', 'qtawesome', 'qtpy') if m in sys.modules])"
+    process = start(RUN.format(started=f"{heavy}; QTimer.singleShot(0, self.close)"))
+    out, err = process.communicate(timeout=END_S)
+    assert (out.splitlines(), err) == (["", "on the screen"], "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_closes_the_window_and_keeps_the_settings(tmp_path: Path, number: signal.Signals) -> None:
+    process = start(RUN.format(started="self._store.update(quality=33)"))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "on the screen\n"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=END_S)
+    assert (process.returncode, err) == (0, "")
+    settings = (tmp_path / "vdsr-home" / "settings.ini").read_text(encoding="utf-8")
+    assert "quality=33" in settings
+    assert "geometry=" in settings
+
+
+def test_an_exception_that_nobody_caught_is_told_and_survived() -> None:
+    started = """
+        def fault():
+            QTimer.singleShot(0, lambda: (print(self.page.banner.text), self.close()))
+            raise RuntimeError("on purpose")
+        QTimer.singleShot(0, fault)"""
+    process = start(RUN.format(started=started))
+    out, err = process.communicate(timeout=END_S)
+    assert process.returncode == 0
+    assert "Something unexpected went wrong." in out
+    assert "on purpose" in err  # logged; nobody configured a log here, so it comes to the terminal
+
+
+@pytest.fixture
+def signals(qapp: QApplication) -> Iterator[UnixSignals]:
+    made = UnixSignals()
+    yield made
+    made.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
+def test_signals_come_through_the_event_loop(qtbot: QtBot, signals: UnixSignals) -> None:
+    with qtbot.waitSignal(signals.received) as received:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert received.args == [signal.SIGTERM]
+    signals.close()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

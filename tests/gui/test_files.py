@@ -1,0 +1,323 @@
+"""Drops, pastes, names to save under, and what is confirmed before a file is replaced."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QByteArray, QMimeData, QUrl
+from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from pytestqt.qtbot import QtBot
+
+from tests.gui.conftest import write_model
+from tests.gui.fakes import FakeService, make_picture, pyramid_of
+from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
+from vdsr_app.gui.drag_out import DragOut
+from vdsr_app.gui.drops import DropKind, local_paths, plan_drop
+from vdsr_app.gui.main_window import MainWindow
+from vdsr_app.gui.save_dialog import ask_where, request_for, suggested_path
+from vdsr_app.workers.messages import LayerKind, LayerResult, LayerSpec, OpenJob, SaveJob
+
+OPTIONS = SaveOptions(FileFormat.PNG)
+
+
+def urls(*paths: Path) -> QMimeData:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    return data
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    return path
+
+
+# What a drop would do
+
+
+def test_one_file_is_opened_whatever_its_ending(tmp_path: Path) -> None:
+    plan = plan_drop(urls(touch(tmp_path / "<b>.xyz")))
+    assert (plan.kind, plan.path, plan.words) == (DropKind.OPEN, tmp_path / "<b>.xyz", "Open <b>.xyz")
+
+
+def test_a_model_is_used(tmp_path: Path) -> None:
+    plan = plan_drop(urls(touch(tmp_path / "m.SafeTensors")))
+    assert (plan.kind, plan.words) == (DropKind.MODEL, "Use the model m.SafeTensors")
+
+
+def test_of_several_the_first_is_opened_and_the_rest_counted(tmp_path: Path) -> None:
+    files = [touch(tmp_path / name) for name in ("a.png", "b.jpg", "notes.txt", "c.tif")]
+    plan = plan_drop(urls(*files))
+    assert (plan.kind, plan.path, plan.left_alone) == (DropKind.OPEN, files[0], 2)
+    assert plan.words == "Open a.png, the first of 3"
+
+
+def test_of_a_folder_the_first_picture_is_opened(tmp_path: Path) -> None:
+    for name in ("z.png", "b.jpg", "._a.png", ".hidden.png", "a.txt"):
+        touch(tmp_path / "in" / name)
+    plan = plan_drop(urls(tmp_path / "in"))
+    assert (plan.path, plan.left_alone) == (tmp_path / "in" / "b.jpg", 1)
+
+
+def test_a_folder_without_pictures_and_words_are_refused(tmp_path: Path) -> None:
+    assert plan_drop(urls(tmp_path)).kind is DropKind.REFUSED
+    data = QMimeData()
+    data.setText("hello")
+    assert plan_drop(data).kind is DropKind.REFUSED
+    data = QMimeData()
+    data.setUrls([QUrl("https://example.com/a.png")])
+    assert plan_drop(data).kind is DropKind.REFUSED
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are always text there")
+def test_a_name_that_is_no_text_is_found(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9 1.png"))
+    path.write_bytes(b"x")
+    data = QMimeData()
+    encoded = os.fsencode(path).replace(b"\xe9", b"%E9").replace(b" ", b"%20")
+    data.setData("text/uri-list", QByteArray(b"file://" + encoded + b"\r\n"))
+    assert local_paths(data) == [path]
+
+
+# Names
+
+
+def test_a_result_is_offered_beside_its_source(tmp_path: Path) -> None:
+    picture = make_picture(4, 4, path=tmp_path / "photo.jpg")
+    path = suggested_path(picture, "vdsr", Target(TargetKind.SCALE, 2.5), FileFormat.JPEG, "")
+    assert path == tmp_path / "photo_vdsr_x2.5.jpg"
+
+
+def test_a_pasted_picture_is_offered_where_the_last_one_went(tmp_path: Path) -> None:
+    path = suggested_path(make_picture(4, 4), "vdsr", Target(), FileFormat.PNG, str(tmp_path))
+    assert path == tmp_path / "pasted_vdsr_x2.png"
+    assert suggested_path(make_picture(4, 4), "vdsr", Target(), FileFormat.PNG, "").parent.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "file_format"),
+    [
+        ("a.jpg", "a.jpg", FileFormat.JPEG),
+        ("a.TIFF", "a.TIFF", FileFormat.TIFF),
+        ("a", "a.png", FileFormat.PNG),
+        ("a.v2", "a.v2.png", FileFormat.PNG),
+    ],
+)
+def test_a_known_ending_decides_the_format(typed: str, name: str, file_format: FileFormat) -> None:
+    request = request_for(Path("/x") / typed, OPTIONS)
+    assert (request.path.name, request.options.format) == (name, file_format)
+
+
+def test_16_bits_are_wished_only_of_formats_that_have_them() -> None:
+    deep = SaveOptions(FileFormat.PNG, bits=16)
+    assert request_for(Path("/x/a.png"), deep).options.bits == 16
+    assert request_for(Path("/x/a.jpg"), deep).options.bits is None
+
+
+# What is confirmed
+
+
+class Answers:
+    """Answers file dialogs and questions in turn."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, names: list[str], click: str) -> None:
+        self.questions: list[str] = []
+        self._names = names
+        self._click = click
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (self._names.pop(0), ""))
+        monkeypatch.setattr(QMessageBox, "exec", lambda box: self._answer(box))
+
+    def _answer(self, box: QMessageBox) -> int:
+        self.questions.append(box.text())
+        next(b for b in box.buttons() if b.text() == self._click).click()
+        return 0
+
+
+@pytest.fixture
+def parent(qtbot: QtBot) -> QWidget:
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    return widget
+
+
+@pytest.mark.parametrize("link", ["same", "symlink", "hardlink"])
+def test_the_source_is_replaced_only_when_that_is_confirmed(
+    parent: QWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    source = touch(tmp_path / "a.png")
+    name = source if link == "same" else tmp_path / "b.png"
+    if link == "symlink":
+        name.symlink_to(source)
+    elif link == "hardlink":
+        name.hardlink_to(source)
+    other = tmp_path / "c.png"
+    answers = Answers(monkeypatch, [str(name), str(other)], "Choose another name")
+    request = ask_where(parent, other, OPTIONS, source)
+    assert answers.questions == [f"{name.name} is the picture you opened."]
+    assert request is not None
+    assert request.path == other
+
+    Answers(monkeypatch, [str(name)], "Replace the original")
+    request = ask_where(parent, other, OPTIONS, source)
+    assert request is not None
+    assert request.path == name
+
+
+def test_a_file_that_the_dialog_could_not_know_of_is_asked_about(
+    parent: QWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path / "a.v2.png")
+    answers = Answers(monkeypatch, [str(tmp_path / "a.v2")], "Replace")
+    assert ask_where(parent, tmp_path / "x.png", OPTIONS, None) is not None
+    assert answers.questions == ["a.v2.png exists already."]
+
+
+def test_giving_up_saves_nothing(parent: QWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Answers(monkeypatch, [""], "")
+    assert ask_where(parent, tmp_path / "x.png", OPTIONS, None) is None
+
+
+# In the window
+
+MakeWindow = Callable[..., MainWindow]
+
+
+def test_several_dropped_files_are_told_of(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
+    window = make_window()
+    files = [touch(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
+    window.files.drop(plan_drop(urls(*files)), urls(*files))
+    service.open_with(make_picture(5, 5, path=files[0]))
+    assert "opened a.png; 2 more were not opened" in window.page.banner.text
+    assert "vdsr upscale FOLDER -o OUT" in window.page.banner.text
+
+
+def test_a_dropped_model_is_installed_and_used(make_window: MakeWindow, tmp_path: Path) -> None:
+    window = make_window()
+    data = urls(write_model(tmp_path / "edges.safetensors", "Edges"))
+    window.files.drop(plan_drop(data), data)
+    assert window.session.result_spec == LayerSpec(LayerKind.MODEL, model="edges")
+    assert window.page.banner.text == "The model Edges is in use."
+
+
+def test_a_dropped_file_that_is_no_model_is_told(make_window: MakeWindow, tmp_path: Path) -> None:
+    window = make_window()
+    stranger = tmp_path / "x.safetensors"
+    stranger.write_bytes(b"no model")
+    window.files.drop(plan_drop(urls(stranger)), urls(stranger))
+    assert window.page.banner.text.startswith("x.safetensors: ")
+    assert window.session.result_spec.model == "vdsr"
+
+
+def test_a_pasted_picture_is_opened_without_a_file(make_window: MakeWindow, service: FakeService) -> None:
+    window = make_window()
+    image = QImage(6, 4, QImage.Format.Format_RGB32)
+    image.fill(0xFF336699)
+    QGuiApplication.clipboard().setImage(image)
+    window.commands.paste.trigger()
+    assert window.session.picture is not None
+    assert window.session.picture.pixels[0, 0].tolist() == [0x33, 0x66, 0x99]
+    assert window.windowTitle() == "Pasted picture — VDSR Studio"
+    assert service.waiting() == ["bicubic"]
+
+
+def test_a_pasted_file_is_opened(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
+    window = make_window()
+    QGuiApplication.clipboard().setMimeData(urls(touch(tmp_path / "a.png")))
+    window.commands.paste.trigger()
+    job = service.jobs[service.find(OpenJob)]
+    assert isinstance(job, OpenJob)
+    assert job.path == tmp_path / "a.png"
+
+
+def test_an_empty_clipboard_is_told(make_window: MakeWindow) -> None:
+    window = make_window()
+    window.commands.paste.trigger()
+    assert "no picture on the clipboard" in window.page.banner.text
+
+
+def finished_window(make_window: MakeWindow, service: FakeService, path: Path) -> MainWindow:
+    window = make_window()
+    window.files.open(path)
+    service.open_with(make_picture(20, 10, path=path))
+    service.finish_layer(LayerKind.BICUBIC)
+    service.finish_layer(LayerKind.MODEL, 200)
+    return window
+
+
+def test_copy_puts_the_result_on_the_clipboard(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
+    window = finished_window(make_window, service, tmp_path / "a.png")
+    window.commands.copy.trigger()
+    image = QGuiApplication.clipboard().image()
+    assert (image.width(), image.height(), image.pixelColor(0, 0).red()) == (40, 20, 200)
+
+
+def test_save_as_writes_and_tells_with_the_notes(
+    make_window: MakeWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = finished_window(make_window, service, tmp_path / "a.png")
+    offered: list[str] = []
+
+    def choose(_parent: object, _title: str, suggested: str, _filters: str) -> tuple[str, str]:
+        offered.append(suggested)
+        return suggested, ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    window.commands.save.trigger()
+    assert offered == [str(tmp_path / "a_vdsr_x2.png")]
+    service.finish_save()
+    assert window.page.banner.text == "Saved a_vdsr_x2.png (5 B)"
+
+    window.commands.save.trigger()
+    service.notice.emit(service.find(SaveJob), "XMP was too large and is left out.")
+    service.finish_save()
+    assert window.page.banner.text == "Saved a_vdsr_x2.png (5 B). XMP was too large and is left out."
+
+
+def test_a_failed_save_is_told(
+    make_window: MakeWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = finished_window(make_window, service, tmp_path / "a.png")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out.png"), ""))
+    window.commands.save.trigger()
+    service.fail(SaveJob, "There is no room.")
+    assert window.page.banner.text == "a.png: There is no room. Try again."
+
+
+# Dragging out
+
+
+def result_of(width: int) -> LayerResult:
+    picture = make_picture(width, 10)
+    return LayerResult(LayerSpec(LayerKind.MODEL, model="vdsr"), Target(), picture, pyramid_of(picture), 0.1)
+
+
+def test_a_result_is_written_once_and_dragged_as_often_as_wished(
+    qtbot: QtBot, service: FakeService, parent: QWidget
+) -> None:
+    dragged: list[Path] = []
+    out = DragOut(service, parent, lambda _source, path, _thumbnail: dragged.append(path))  # type: ignore[arg-type]
+    first, second = result_of(300), result_of(1)
+    out.begin(first, "a.png", OPTIONS)
+    service.finish_save()
+    assert dragged == []  # the button was let go meanwhile
+    out.begin(first, "a.png", OPTIONS)
+    assert [path.name for path in dragged] == ["a.png"]
+    assert dragged[0].is_file()
+    out.begin(second, "a.png", OPTIONS)
+    assert service.waiting() == ["SaveJob"]
+    service.finish_save()
+    out.begin(second, "a.png", OPTIONS)
+    assert len(dragged) == 2
+
+
+def test_a_drag_whose_file_fails_is_told(qtbot: QtBot, service: FakeService, parent: QWidget) -> None:
+    out = DragOut(service, parent, lambda *_: None)  # type: ignore[arg-type]
+    out.begin(result_of(3), "a.png", OPTIONS)
+    with qtbot.waitSignal(out.failed):
+        service.fail(SaveJob)
+    out.begin(result_of(3), "a.png", OPTIONS)
+    assert service.waiting() == ["SaveJob"]

@@ -1,0 +1,554 @@
+"""The window as a whole, with a service that waits: keys, words, states, settings, closing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QMessageBox,
+    QPushButton,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from tests.gui.fakes import FakeService, make_picture
+from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, TargetKind
+from vdsr_app.gui.compare_view import CompareMode, CursorReading
+from vdsr_app.gui.exporter import SaveRequest
+from vdsr_app.gui.main_window import MainWindow
+from vdsr_app.gui.scale_slider import ScaleSlider
+from vdsr_app.gui.settings import SettingsStore, Theme, settings_path
+from vdsr_app.gui.theme import DARK, LIGHT, tokens_in_use
+from vdsr_app.workers.messages import LayerKind, MetricsResult, OpenJob
+
+MakeWindow = Callable[..., MainWindow]
+CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
+
+
+@pytest.fixture
+def window(make_window: MakeWindow) -> MainWindow:
+    return make_window()
+
+
+def open_picture(window: MainWindow, service: FakeService, path: Path, side: int = 200) -> None:
+    window.files.open(path)
+    service.open_with(make_picture(side, side // 2, path=path))
+
+
+def finish(window: MainWindow, service: FakeService, path: Path) -> None:
+    open_picture(window, service, path)
+    service.finish_layer(LayerKind.BICUBIC)
+    service.finish_layer(LayerKind.MODEL, 200)
+
+
+def all_actions(window: MainWindow) -> list[QAction]:
+    found: list[QAction] = []
+    for menu_action in window.menuBar().actions():
+        menu = menu_action.menu()
+        assert menu is not None
+        found += [action for action in menu.actions() if not action.isSeparator()]
+    return found
+
+
+# Start
+
+
+def test_the_window_starts_with_the_sample_and_loads_the_network_behind_it(
+    window: MainWindow, service: FakeService
+) -> None:
+    assert service.all_jobs == []
+    window.start()
+    job = service.jobs[service.find(OpenJob)]
+    assert isinstance(job, OpenJob)
+    assert job.path.name == "sample.png"
+    assert job.path.is_file()
+    assert service.preloads == [("auto", "auto", "vdsr")]
+    service.open_with(make_picture(20, 10, path=job.path))
+    assert window.page.strip.isVisible()
+    assert window.windowTitle() == "VDSR Studio"
+    assert SettingsStore(settings_path()).current.recent == ()
+
+
+def test_files_named_at_the_start_are_opened(make_window: MakeWindow, service: FakeService) -> None:
+    window = make_window(Path("/a.png"), Path("/b.png"))
+    window.start()
+    assert not window.page.strip.isVisible()
+    service.open_with(make_picture(20, 10, path=Path("/a.png")))
+    assert window.windowTitle() == "a.png — VDSR Studio"
+    assert "1 more were not opened" in window.page.banner.text
+    assert window.page.view.hasFocus()
+
+
+def test_where_the_named_file_cannot_be_opened_the_sample_is_shown_and_the_failure_told(
+    make_window: MakeWindow, service: FakeService
+) -> None:
+    window = make_window(Path("/none.png"))
+    window.start()
+    service.fail(OpenJob, "There is no such file.")
+    job = service.jobs[service.find(OpenJob)]
+    assert isinstance(job, OpenJob)
+    assert job.path.name == "sample.png"
+    service.open_with(make_picture(20, 10, path=job.path))
+    assert "There is no such file." in window.page.banner.text
+    assert window.page.strip.isVisible()
+
+
+def test_a_problem_with_the_settings_is_said(make_window: MakeWindow, store: SettingsStore) -> None:
+    store.problem = "The settings could not be read. The old file is /x/settings.ini.bak"
+    window = make_window()
+    window.start()
+    assert "settings.ini.bak" in window.page.banner.text
+
+
+# Actions
+
+
+def test_no_two_actions_have_one_shortcut(window: MainWindow) -> None:
+    keys = [a.shortcut().toString() for a in all_actions(window) if not a.shortcut().isEmpty()]
+    assert [key for key, count in Counter(keys).items() if count > 1] == []
+    expected = {
+        "Ctrl+O",
+        "Ctrl+Shift+S",
+        "Ctrl+V",
+        "Ctrl+C",
+        "Ctrl+Q",
+        "Ctrl+,",
+        "F1",
+        "F5",
+        "F11",
+        "Esc",
+        "W",
+        "S",
+        "0",
+    }
+    assert expected <= set(keys)
+
+
+def test_every_action_has_words_a_tooltip_and_no_dead_menu(window: MainWindow) -> None:
+    titles = [a.text().replace("&", "") for a in window.menuBar().actions()]
+    assert titles == ["File", "Edit", "View", "Run", "Help"]
+    for action in all_actions(window):
+        if action.menu() is None:
+            assert action.text()
+            keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+            assert keys in action.toolTip()
+
+
+def test_what_cannot_be_used_says_why(window: MainWindow, service: FakeService) -> None:
+    for action in all_actions(window):
+        if action.menu() is None and not action.isEnabled():
+            assert ":" in action.toolTip(), action.text()
+    for button in window.findChildren(QPushButton):
+        if button.isVisible() and not button.isEnabled():
+            assert button.toolTip(), button.text()
+
+
+@pytest.mark.parametrize(
+    ("key", "mode"),
+    [(Qt.Key.Key_S, CompareMode.SIDE), (Qt.Key.Key_D, CompareMode.SINGLE), (Qt.Key.Key_W, CompareMode.WIPE)],
+)
+def test_keys_choose_the_mode(
+    qtbot: QtBot, window: MainWindow, service: FakeService, key: Qt.Key, mode: CompareMode
+) -> None:
+    finish(window, service, Path("/a.png"))
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    window.page.view.set_mode(CompareMode.SINGLE if mode is CompareMode.WIPE else CompareMode.WIPE)
+    qtbot.keyClick(window.page.view, key)
+    assert window.page.view.mode is mode
+    checked = window.commands.modes.checkedAction()
+    assert checked is not None
+    assert CompareMode(checked.data()) is mode
+
+
+def test_keys_choose_the_zoom_and_the_bar_tells_it(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
+    finish(window, service, Path("/a.png"))
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    assert window.commands.fit.isChecked()
+    for key, percent in ((Qt.Key.Key_2, 200), (Qt.Key.Key_4, 400), (Qt.Key.Key_8, 800), (Qt.Key.Key_1, 100)):
+        qtbot.keyClick(window.page.view, key)
+        assert window.page.view.zoom_percent == pytest.approx(percent)
+        assert window.commands.zooms()[percent].isChecked()
+        assert not window.commands.fit.isChecked()
+    qtbot.keyClick(window.page.view, Qt.Key.Key_0)
+    assert window.page.view.fits
+    assert window.commands.fit.isChecked()
+    window.commands.fit.trigger()
+    assert window.commands.fit.isChecked()
+
+
+def test_escape_leaves_the_full_screen(qtbot: QtBot, window: MainWindow) -> None:
+    window.commands.full_screen.trigger()
+    assert window.isFullScreen()
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.isFullScreen()
+    assert not window.commands.full_screen.isChecked()
+
+
+def test_the_inspector_can_be_hidden_and_stays_so(window: MainWindow, store: SettingsStore) -> None:
+    assert window.page.inspector.isVisible()
+    window.commands.inspector.trigger()
+    assert not window.page.inspector.isVisible()
+    assert store.current.inspector_visible is False
+
+
+# Accessibility
+
+
+def test_every_control_has_a_name_for_those_who_hear_it(window: MainWindow, service: FakeService) -> None:
+    finish(window, service, Path("/a.png"))
+    nameless = [
+        f"{type(w).__name__} {w.objectName()}"
+        for w in window.findChildren(QWidget)
+        if isinstance(w, CONTROLS)
+        and w.isVisible()
+        and not w.objectName().startswith("qt_")
+        and not (w.accessibleName() or (isinstance(w, QAbstractButton) and w.text()))
+    ]
+    assert nameless == []
+
+
+def test_the_tab_key_reaches_every_control_in_reading_order(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    finish(window, service, Path("/a.png"))
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    first = window.page.view
+    first.setFocus()
+    visited: list[QWidget] = []
+    for _ in range(60):
+        window.focusNextChild()
+        focused = window.focusWidget()
+        if focused is first:
+            break
+        visited.append(focused)
+    names = [w.accessibleName() or getattr(w, "text", str)() for w in visited]
+    wanted = ["Scale factor as a number", "Scale factor", "Measure of the target size", "Target size", "Model"]
+    wanted += ["Format", "Depth", "Metadata", "Save as…", "Copy"]
+    assert [name for name in names if name in wanted] == wanted
+    assert "Left half shows" in names
+    assert "Right half shows" in names
+
+
+# Work
+
+
+def test_state_of_the_buttons_through_a_run(window: MainWindow, service: FakeService) -> None:
+    c = window.commands
+    assert not c.save.isEnabled()
+    open_picture(window, service, Path("/a.png"))
+    assert c.save.isEnabled()  # it is written as soon as it is finished
+    assert not c.copy.isEnabled()
+    assert c.cancel.isEnabled()
+    service.finish_layer(LayerKind.BICUBIC)
+    service.finish_layer(LayerKind.MODEL)
+    assert c.copy.isEnabled()
+    assert not c.cancel.isEnabled()
+
+
+def test_progress_is_told_with_a_number_and_the_time_left(window: MainWindow, service: FakeService) -> None:
+    open_picture(window, service, Path("/a.png"))
+    service.finish_layer(LayerKind.BICUBIC)
+    assert window.status._activity.text() == "VDSR · 0.08 Mpx · starting"
+    service.tell_progress(LayerKind.MODEL, 43, 100, 6.2)
+    assert window.status._activity.text() == "VDSR · 0.08 Mpx · 43 % · 6 s left"
+    window.session.save(SaveRequest(Path("/out.png"), SaveOptions()))
+    assert window.status._activity.text().endswith("then saves out.png")
+    window.commands.cancel.trigger()
+    assert window.status._activity.text() == "Stopped. F5 goes on."
+    assert "out.png was not saved" in window.page.banner.text
+    window.commands.run.trigger()
+    service.finish_layer(LayerKind.MODEL)
+    assert window.status._activity.text() == "VDSR · 0.08 Mpx · 0.5 s"
+
+
+def test_the_slider_makes_bicubic_and_the_network_anew_and_keeps_the_view(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    finish(window, service, Path("/a.png"))
+    view = window.page.view
+    view.set_zoom(400)
+    view.set_split(0.3)
+    slider = window.findChildren(ScaleSlider)[0]
+    slider.slider.setValue(40)
+    qtbot.waitUntil(lambda: service.waiting() == ["bicubic"])
+    service.finish_layer(LayerKind.BICUBIC)
+    service.finish_layer(LayerKind.MODEL)
+    assert view.split == pytest.approx(0.3)
+    assert not view.fits
+    region = view.visible_region()
+    assert region is not None
+    x, _, width, _ = region
+    assert x + width / 2 == pytest.approx(400, abs=2)  # the middle of 800 columns is still in the middle
+    assert window.session.right_half is not None
+    assert window.session.right_half.pyramid.width == 800
+
+
+def test_a_new_picture_is_shown_whole(window: MainWindow, service: FakeService) -> None:
+    finish(window, service, Path("/a.png"))
+    window.page.view.set_zoom(800)
+    finish(window, service, Path("/b.png"))
+    assert window.page.view.fits
+
+
+def test_the_colours_under_the_pointer_are_told(window: MainWindow) -> None:
+    window.page.view.cursor_moved.emit(CursorReading(3, 4, (1, 2, 3, 255), (4, 5, 6, 255)))
+    assert window.status._place.text() == "x 3  y 4"
+    window.page.view.cursor_moved.emit(None)
+    assert window.status._place.isHidden()
+
+
+def test_scores_against_a_reference(window: MainWindow, service: FakeService) -> None:
+    finish(window, service, Path("/a.png"))
+    window.session.scores.open(Path("/truth.png"))
+    service.open_with(make_picture(400, 200))
+    for number, psnr in zip(list(service.jobs), (33.66, 37.1), strict=True):
+        service.finish(number, MetricsResult(psnr, 0.93))
+    assert window.status._scores.text() == "Bicubic 33.66 dB 0.9300 · VDSR 37.10 dB 0.9300"
+    assert window.commands.close_reference.isEnabled()
+    window.session.scores.open(Path("/small.png"))
+    service.open_with(make_picture(40, 20))
+    assert window.status._scores.text() == "The reference has another size"
+    assert "40 × 20" in window.status._scores.toolTip()  # noqa: RUF001
+    window.commands.close_reference.trigger()
+    assert window.status._scores.isHidden()
+
+
+def test_notices_of_a_running_layer_are_shown_and_others_are_not(window: MainWindow, service: FakeService) -> None:
+    open_picture(window, service, Path("/a.png"))
+    service.finish_layer(LayerKind.BICUBIC)
+    service.notice.emit(999, "Of another job.")
+    assert window.page.banner.text == ""
+    service.notice.emit(service.find(LayerKind.MODEL), "Memory was short; smaller tiles are used.")
+    assert window.page.banner.text == "Memory was short; smaller tiles are used."
+
+
+def test_an_exception_is_told_with_its_traceback(window: MainWindow) -> None:
+    try:
+        raise RuntimeError("inside <b>")
+    except RuntimeError as error:
+        window.report_exception(error)
+    assert "unexpected" in window.page.banner.text
+    assert "inside <b>" in window.page.banner._details
+
+
+# Drops
+
+
+def drag_event(kind: type[QDragEnterEvent], data: QMimeData) -> QDragEnterEvent:
+    return kind(
+        QPoint(200, 200), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+
+
+def test_a_drag_lights_the_canvas_and_a_drop_opens(
+    window: MainWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hints: list[str | None] = []
+    monkeypatch.setattr(window.page.view, "set_drop_hint", hints.append)
+    path = tmp_path / "a.png"
+    path.write_bytes(b"x")
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    enter = drag_event(QDragEnterEvent, data)
+    window.dragEnterEvent(enter)
+    assert enter.isAccepted()
+    assert hints == ["Open a.png"]
+    drop = QDropEvent(
+        QPointF(200, 200), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+    window.dropEvent(drop)
+    assert hints == ["Open a.png", None]
+    assert window.session.opening == path
+
+
+def test_words_cannot_be_dropped(window: MainWindow) -> None:
+    data = QMimeData()
+    data.setText("hello")
+    enter = drag_event(QDragEnterEvent, data)
+    window.dragEnterEvent(enter)
+    assert not enter.isAccepted()
+
+
+# Settings
+
+
+def test_choices_are_remembered(qtbot: QtBot, window: MainWindow, service: FakeService, store: SettingsStore) -> None:
+    finish(window, service, Path("/a.png"))
+    window.commands.side.trigger()
+    window.findChildren(ScaleSlider)[0].slider.setValue(30)
+    window.session.set_right(window.session.setup.left)
+    window.page.inspector.export.options_changed.emit(SaveOptions(FileFormat.WEBP, 70, None, Metadata.NONE))
+    qtbot.waitUntil(lambda: store.current.target_value == 3.0)
+    assert (store.current.mode, store.current.right) == ("side", LayerKind.BICUBIC)
+    assert (store.current.format, store.current.quality, store.current.metadata) == (
+        FileFormat.WEBP,
+        70,
+        Metadata.NONE,
+    )
+    assert store.current.recent == ("/a.png",)
+
+
+def test_choices_come_back(make_window: MakeWindow, service: FakeService, store: SettingsStore) -> None:
+    store.update(
+        mode="single",
+        target_kind=TargetKind.WIDTH,
+        target_value=600.0,
+        left=LayerKind.ORIGINAL,
+        model="mine",
+        inspector_visible=False,
+        format=FileFormat.TIFF,
+    )
+    window = make_window()
+    open_picture(window, service, Path("/a.png"))
+    assert window.page.view.mode is CompareMode.SINGLE
+    assert window.session.size is not None
+    assert window.session.size.width == 600
+    assert window.session.setup.left.kind is LayerKind.ORIGINAL
+    assert window.session.result_spec.model == "mine"
+    assert not window.page.inspector.isVisible()
+    assert window.page.inspector.export.options.format is FileFormat.TIFF
+
+
+def test_a_size_out_of_reach_of_one_picture_is_still_remembered(
+    make_window: MakeWindow, service: FakeService, store: SettingsStore
+) -> None:
+    store.update(target_kind=TargetKind.WIDTH, target_value=4000.0)
+    window = make_window()
+    open_picture(window, service, Path("/icon.png"), side=16)
+    assert (store.current.target_kind, store.current.target_value) == (TargetKind.WIDTH, 4000.0)
+
+
+def test_reset_restores_everything_on_the_screen(
+    window: MainWindow, service: FakeService, store: SettingsStore
+) -> None:
+    finish(window, service, Path("/a.png"))
+    store.update(theme=Theme.DARK, device="cpu")
+    window.session.set_model("mine")
+    window.commands.single.trigger()
+    window.commands.inspector.trigger()
+    window._on_reset_wanted()
+    assert tokens_in_use() is LIGHT
+    assert window.session.setup.device == "auto"
+    assert window.session.setup.model == "vdsr"
+    assert window.page.view.mode is CompareMode.WIPE
+    assert window.page.inspector.isVisible()
+
+
+def test_another_theme_reaches_the_canvas(
+    window: MainWindow, store: SettingsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colors: list[str] = []
+    monkeypatch.setattr(window.page.view, "set_canvas_color", lambda color: colors.append(color.name()))
+    store.update(theme=Theme.DARK)
+    assert colors[-1] == DARK.canvas
+
+
+def test_recent_files_are_in_the_menu_and_can_be_cleared(
+    window: MainWindow, service: FakeService, store: SettingsStore
+) -> None:
+    finish(window, service, Path("/x/R&B.png"))
+    recent = window._menus._recent
+    assert [a.text() for a in recent.actions() if a.text()] == ["&1  R&&B.png", "Clear this list"]
+    recent.actions()[0].trigger()
+    assert window.session.opening == Path("/x/R&B.png")
+    recent.actions()[-1].trigger()
+    assert store.current.recent == ()
+    assert not recent.menuAction().isVisible()
+
+
+# Closing
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
+    asked: list[str] = []
+
+    def press(box: QMessageBox) -> int:
+        asked.append(box.text())
+        next(b for b in box.buttons() if b.text() == text).click()
+        return 0
+
+    monkeypatch.setattr(QMessageBox, "exec", lambda box: press(box))
+    return asked
+
+
+def test_closing_asks_nothing_while_only_a_layer_is_made(
+    window: MainWindow, service: FakeService, store: SettingsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = answer(monkeypatch, "Stay")
+    open_picture(window, service, Path("/a.png"))
+    assert window.close()
+    assert asked == []
+    assert SettingsStore(settings_path()).current.geometry != b""
+
+
+@pytest.mark.parametrize("pending", [True, False])
+def test_closing_during_a_save_asks(
+    window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pending: bool
+) -> None:
+    open_picture(window, service, tmp_path / "a.png")
+    service.finish_layer(LayerKind.BICUBIC)
+    if not pending:
+        service.finish_layer(LayerKind.MODEL)
+    window.session.save(SaveRequest(tmp_path / "out.png", SaveOptions()))
+
+    assert answer(monkeypatch, "Stay") == []
+    assert not window.close()
+    asked = answer(monkeypatch, "Save, then quit")
+    assert not window.close()
+    assert asked == ["out.png is not saved yet."]
+    if pending:
+        service.finish_layer(LayerKind.MODEL)
+    assert window.isVisible()
+    service.finish_save()
+    assert not window.isVisible()
+
+
+def test_a_failed_save_keeps_the_window_that_waited_for_it(
+    window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    finish(window, service, tmp_path / "a.png")
+    window.session.save(SaveRequest(tmp_path / "out.png", SaveOptions()))
+    answer(monkeypatch, "Save, then quit")
+    window.close()
+    from vdsr_app.workers.messages import SaveJob
+
+    service.fail(SaveJob, "There is no room.")
+    assert window.isVisible()
+    assert "There is no room." in window.page.banner.text
+
+
+def test_quit_now_and_the_systems_wish_close_at_once(
+    make_window: MakeWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    window = make_window()
+    finish(window, service, tmp_path / "a.png")
+    window.session.save(SaveRequest(tmp_path / "out.png", SaveOptions()))
+    asked = answer(monkeypatch, "Quit now")
+    window.close_unasked()
+    assert not window.isVisible()
+    assert asked == []
+
+    window = make_window()
+    window.session.save(SaveRequest(tmp_path / "out.png", SaveOptions()))
+    window.close()
+    assert not window.isVisible()
+
+
+def test_the_window_comes_back_at_its_size(make_window: MakeWindow) -> None:
+    window = make_window()
+    window.resize(860, 610)  # the offscreen platform's screen is 800 x 800
+    window.close()
+    assert make_window().size() == window.size()

@@ -1,0 +1,375 @@
+"""Banner, layer picker, export, model and picture panel, status line, dialogs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QGuiApplication
+from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QSlider, QToolButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from tests.gui.conftest import write_model
+from tests.gui.fakes import make_picture
+from vdsr_app.core.job import FileFormat, Metadata, SaveOptions
+from vdsr_app.core.picture import Picture, SourceInfo
+from vdsr_app.errors import WeightsError
+from vdsr_app.gui import banner as banners
+from vdsr_app.gui.about_dialog import AboutDialog
+from vdsr_app.gui.banner import Banner, BannerKind
+from vdsr_app.gui.export_panel import ExportPanel
+from vdsr_app.gui.guide_dialog import GuideDialog
+from vdsr_app.gui.layer_picker import LayerPicker
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.model_panel import ModelPanel
+from vdsr_app.gui.picture_panel import PicturePanel
+from vdsr_app.gui.settings import SettingsStore, Theme
+from vdsr_app.gui.settings_dialog import SettingsDialog
+from vdsr_app.gui.start_strip import StartStrip
+from vdsr_app.gui.status_line import Activity, StatusLine
+from vdsr_app.gui.system_info import system_information
+from vdsr_app.gui.theme import ThemeManager
+from vdsr_app.gui.workspaces import Workspaces
+from vdsr_app.workers.messages import ErrorReport, LayerKind, LayerSpec
+
+MARKUP = "<b>bold</b>&amp;.png"
+
+
+def words(widget: QWidget) -> list[str]:
+    return [label.text() for label in widget.findChildren(QLabel) if label.isVisibleTo(widget)]
+
+
+def button(widget: QWidget, text: str) -> QPushButton:
+    return next(b for b in widget.findChildren(QPushButton) if b.text() == text)
+
+
+# Banner
+
+
+@pytest.fixture
+def banner(qtbot: QtBot) -> Banner:
+    made = Banner()
+    qtbot.addWidget(made)
+    return made
+
+
+def test_a_failure_says_file_cause_and_next_step_and_copies_its_details(banner: Banner) -> None:
+    banner.show_report(ErrorReport("It is damaged.", f"/x/{MARKUP}", "Open another.", "Trace"))
+    assert banner.text.endswith("amp;.png: It is damaged. Open another.")
+    assert banner.findChildren(QLabel)[0].textFormat() == Qt.TextFormat.PlainText
+    button(banner, "Copy details").click()
+    copied = QGuiApplication.clipboard().text()
+    assert f"/x/{MARKUP}" in copied
+    assert "Trace" in copied
+
+
+def test_a_message_without_details_has_no_button_for_them(banner: Banner) -> None:
+    banner.show_message(BannerKind.NOTICE, "Only so.")
+    assert button(banner, "Copy details").isHidden()
+
+
+def test_the_action_is_carried_out(banner: Banner) -> None:
+    done: list[int] = []
+    banner.show_message(BannerKind.SUCCESS, "Saved.", action=("Show", lambda: done.append(1)))
+    button(banner, "Show").click()
+    assert done == [1]
+
+
+def test_only_a_success_goes_by_itself(qtbot: QtBot, banner: Banner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(banners, "SUCCESS_MS", 10)
+    banner.show_message(BannerKind.SUCCESS, "Saved.")
+    with qtbot.waitSignal(banner.dismissed):
+        pass
+    assert banner.text == ""
+    banner.show_message(BannerKind.SUCCESS, "Saved.")
+    banner.show_message(BannerKind.ERROR, "Failed.")
+    with qtbot.assertNotEmitted(banner.dismissed, wait=50):
+        pass
+    assert banner.text == "Failed."
+    next(b for b in banner.findChildren(QToolButton)).click()
+    assert banner.text == ""
+
+
+# Layer picker
+
+
+@pytest.fixture
+def picker(qtbot: QtBot) -> LayerPicker:
+    made = LayerPicker(ModelList(), QAction("Exchange"))
+    qtbot.addWidget(made)
+    made.show_layers(LayerSpec(LayerKind.BICUBIC), LayerSpec(LayerKind.MODEL, model="vdsr"))
+    return made
+
+
+def boxes(picker: LayerPicker) -> tuple[QComboBox, QComboBox]:
+    left, right = picker.findChildren(QComboBox)
+    return left, right
+
+
+def activate(box: QComboBox, text: str) -> None:
+    index = box.findText(text)
+    assert index >= 0, [box.itemText(i) for i in range(box.count())]
+    box.setCurrentIndex(index)
+    box.activated.emit(index)
+
+
+def test_all_layers_can_be_chosen_for_each_half(qtbot: QtBot, picker: LayerPicker) -> None:
+    left, right = boxes(picker)
+    offered = [left.itemText(i) for i in range(left.count())]
+    assert offered == ["Original", "Bilinear", "Bicubic", "Lanczos", "VDSR", "My model", "Open reference…"]
+    assert (left.currentText(), right.currentText()) == ("Bicubic", "VDSR")
+    with qtbot.waitSignal(picker.left_chosen) as chosen:
+        activate(left, "My model")
+    assert chosen.args == [LayerSpec(LayerKind.MODEL, model="mine")]
+    with qtbot.waitSignal(picker.right_chosen) as chosen:
+        activate(right, "Original")
+    assert chosen.args == [LayerSpec(LayerKind.ORIGINAL)]
+
+
+def test_wanting_a_reference_leaves_the_choice_as_it_was(qtbot: QtBot, picker: LayerPicker) -> None:
+    left, _ = boxes(picker)
+    with qtbot.waitSignal(picker.reference_wanted), qtbot.assertNotEmitted(picker.left_chosen):
+        activate(left, "Open reference…")
+    assert left.currentText() == "Bicubic"
+
+
+def test_a_reference_can_be_chosen_once_it_is_open(qtbot: QtBot, picker: LayerPicker) -> None:
+    picker.show_reference(Path("/truth.png"))
+    left, right = boxes(picker)
+    assert (left.currentText(), right.currentText()) == ("Bicubic", "VDSR")
+    with qtbot.waitSignal(picker.right_chosen) as chosen:
+        activate(right, "Reference truth.png")
+    assert chosen.args == [LayerSpec(LayerKind.REFERENCE, reference=Path("/truth.png"))]
+
+
+# Models
+
+
+def test_an_added_model_appears_and_is_copied(qtbot: QtBot, tmp_path: Path, picker: LayerPicker) -> None:
+    models = picker._models
+    panel = ModelPanel(models)
+    qtbot.addWidget(panel)
+    panel.show_model("vdsr")
+    with qtbot.waitSignal(models.changed):
+        info = models.add(write_model(tmp_path / "sharp edges.safetensors", "Sharp <edges>"))
+    assert info.path.is_file()
+    assert tmp_path / "vdsr-home" in info.path.parents
+    assert models.title(info.name) == "Sharp <edges>"
+    assert boxes(picker)[0].findText("Sharp <edges>") >= 0
+    choice = panel.findChildren(QComboBox)[0]
+    assert choice.currentData() == "vdsr"
+    assert "Comes with the program" in words(panel)
+    panel.show_model(info.name)
+    assert "Your own: sharp_edges.safetensors" in words(panel)
+    with qtbot.waitSignal(panel.model_chosen) as chosen:
+        activate(choice, "My model")
+    assert chosen.args == ["mine"]
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    stranger = tmp_path / "a.safetensors"
+    stranger.write_bytes(b"not a model at all")
+    models = ModelList()
+    with pytest.raises(WeightsError):
+        models.add(stranger)
+    assert [model.name for model in models.models] == ["vdsr", "mine"]
+
+
+def test_models_of_one_title_are_told_apart(tmp_path: Path) -> None:
+    models = ModelList()
+    models.add(write_model(tmp_path / "other.safetensors", "VDSR"))
+    assert {models.title("vdsr"), models.title("other")} == {"VDSR (vdsr)", "VDSR (other)"}
+
+
+def test_a_model_that_is_gone_is_replaced_by_the_default() -> None:
+    models = ModelList()
+    assert models.usable("mine") == "mine"
+    assert models.usable("gone") == "vdsr"
+
+
+# Export
+
+
+@pytest.fixture
+def export(qtbot: QtBot) -> ExportPanel:
+    made = ExportPanel()
+    qtbot.addWidget(made)
+    made.show_options(SaveOptions(FileFormat.PNG, 92))
+    made.show()
+    return made
+
+
+def named(panel: QWidget, name: str) -> QWidget:
+    return next(w for w in panel.findChildren(QWidget) if w.accessibleName() == name)
+
+
+def test_options_come_back_as_they_are_shown(export: ExportPanel) -> None:
+    for options in (
+        SaveOptions(FileFormat.JPEG, 80, None, Metadata.NONE),
+        SaveOptions(FileFormat.TIFF, 1, 16, Metadata.PRIVATE),
+        SaveOptions(FileFormat.AVIF, 100, 8, Metadata.KEEP),
+    ):
+        export.show_options(options)
+        assert export.options == options
+
+
+@pytest.mark.parametrize(
+    ("file_format", "has_quality", "has_depth"),
+    [
+        (FileFormat.PNG, False, True),
+        (FileFormat.JPEG, True, False),
+        (FileFormat.WEBP, True, False),
+        (FileFormat.TIFF, False, True),
+        (FileFormat.AVIF, True, False),
+    ],
+)
+def test_only_what_matters_for_a_format_is_shown(
+    export: ExportPanel, file_format: FileFormat, has_quality: bool, has_depth: bool
+) -> None:
+    export.show_options(SaveOptions(file_format))
+    assert export.findChildren(QSlider)[0].isVisible() is has_quality
+    assert named(export, "Depth").isVisible() is has_depth
+
+
+def test_slider_and_number_of_the_quality_are_one(qtbot: QtBot, export: ExportPanel) -> None:
+    export.show_options(SaveOptions(FileFormat.JPEG, 92))
+    with qtbot.waitSignal(export.options_changed) as told:
+        export.findChildren(QSlider)[0].setValue(55)
+    assert told.args[0].quality == 55
+    assert export.options.quality == 55
+
+
+def test_buttons_follow_their_actions_and_say_why_they_cannot(export: ExportPanel) -> None:
+    save, copy = QAction("Save"), QAction("Copy")
+    export.set_actions(save, copy)
+    save.setEnabled(False)
+    save.setToolTip("Save: open a picture first")
+    assert not button(export, "Save as…").isEnabled()
+    assert button(export, "Save as…").toolTip() == "Save: open a picture first"
+    done: list[str] = []
+    copy.triggered.connect(lambda: done.append("copied"))
+    button(export, "Copy").click()
+    assert done == ["copied"]
+
+
+# Picture, status, start
+
+
+def test_facts_are_shown_literally(qtbot: QtBot) -> None:
+    source = SourceInfo(Path(f"/x/{MARKUP[:5]}.tif"), "tiff", "CMYK", 3, None, ("CMYK was <i>converted</i>.",))
+    picture = Picture(np.zeros((10, 20, 3), np.uint16), exif=b"x", dpi=(300, 300), source=source)
+    panel = PicturePanel()
+    qtbot.addWidget(panel)
+    panel.resize(272, 400)
+    panel.show_picture(picture)
+    qtbot.waitUntil(lambda: len(words(panel)) > 10)
+    shown = words(panel)
+    assert "20 × 10 px · 0.00 Mpx" in shown  # noqa: RUF001
+    for text in ("<b>bo.tif", "CMYK", "EXIF", "300 dpi", "none, sRGB is meant"):
+        assert text in shown, shown
+    assert any("CMYK was <i>converted</i>." in text and "first of 3" in text for text in shown)
+    assert all(label.textFormat() == Qt.TextFormat.PlainText for label in panel.findChildren(QLabel))
+    panel.show_picture(make_picture(3, 3))
+    qtbot.waitUntil(lambda: "from the clipboard" in words(panel))
+    assert not any("CMYK" in text for text in words(panel))
+
+
+def test_the_status_line_shows_only_what_there_is(qtbot: QtBot) -> None:
+    line = StatusLine()
+    qtbot.addWidget(line)
+    line.resize(1000, 30)
+    line.show()
+    assert [text for text in words(line) if text] == []
+    line.show_device("Fake, bf16")
+    line.show_activity(Activity("VDSR · 43 %", 0.43))
+    line.show_cursor((812, 440), (1, 2, 3, 255), (4, 5, 6, 255))
+    line.show_scores("Bicubic 33.66 dB 0.9300", "against a.png")
+    assert words(line) == ["Fake, bf16", "VDSR · 43 %", "x 812  y 440", "Bicubic 33.66 dB 0.9300"]
+    assert any("#010203" in w.accessibleName() for w in line.findChildren(QWidget))
+    with qtbot.waitSignal(line.cancel_wanted):
+        line.findChildren(QToolButton)[0].click()
+    line.show_activity(None)
+    line.show_note("Done")
+    assert "Done" in words(line)
+
+
+def test_a_note_does_not_hide_what_runs(qtbot: QtBot) -> None:
+    line = StatusLine()
+    qtbot.addWidget(line)
+    line.show_activity(Activity("Runs"))
+    line.show_note("Done")
+    assert "Done" not in words(line)
+
+
+def test_the_strip_offers_three_recent_files(qtbot: QtBot) -> None:
+    strip = StartStrip()
+    qtbot.addWidget(strip)
+    strip.show_recent(["/a/R&B.png", "/a/b.png", "/a/c.png", "/a/d.png"])
+    links = [b for b in strip.findChildren(QPushButton) if b.property("role") == "link"]
+    assert [link.text() for link in links] == ["R&&B.png", "b.png", "c.png"]
+    with qtbot.waitSignal(strip.recent_chosen) as chosen:
+        links[0].click()
+    assert chosen.args == [Path("/a/R&B.png")]
+
+
+# Workspaces and dialogs
+
+
+def test_the_switch_appears_with_the_second_workspace(qtbot: QtBot) -> None:
+    spaces = Workspaces()
+    qtbot.addWidget(spaces)
+    first, second = QWidget(), QWidget()
+    spaces.add("Upscale", "image", first)
+    spaces.show()
+    assert not any(b.isVisible() for b in spaces.findChildren(QToolButton))
+    action = spaces.add("Batch", "image-multiple", second)
+    assert [b.text() for b in spaces.findChildren(QToolButton) if b.isVisible()] == ["Upscale", "Batch"]
+    assert action.shortcut().toString() == "Ctrl+2"
+    assert spaces.current is first
+    action.trigger()
+    assert spaces.current is second
+
+
+def test_settings_act_at_once_and_follow_the_store(qtbot: QtBot, store: SettingsStore) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    dialog = SettingsDialog(store, "Fake, bf16", parent)
+    theme = next(b for b in dialog.findChildren(QComboBox) if b.accessibleName() == "Theme")
+    activate(theme, "Dark")
+    assert store.current.theme is Theme.DARK
+    store.update(theme=Theme.LIGHT)
+    assert theme.currentText() == "Light"
+    device = next(b for b in dialog.findChildren(QComboBox) if b.accessibleName() == "Device")
+    assert device.currentText() == "Automatic (Fake, bf16)"
+    with qtbot.waitSignal(dialog.reset_wanted):
+        button(dialog, "Reset to defaults").click()
+
+
+def test_a_device_that_was_chosen_elsewhere_is_shown(qtbot: QtBot, store: SettingsStore) -> None:
+    store.update(device="cuda:7")
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    dialog = SettingsDialog(store, "", parent)
+    device = next(b for b in dialog.findChildren(QComboBox) if b.accessibleName() == "Device")
+    assert device.currentText() == "cuda:7"
+
+
+def test_about_names_all_parts_and_the_guide_all_keys(qtbot: QtBot, theme: ThemeManager) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    shown = " ".join(words(AboutDialog(parent)))
+    for part in ("PySide6", "PyTorch", "libvips", "Material Design Icons", "LGPL 3", "MIT"):
+        assert part in shown
+    guide = GuideDialog(parent)._text.toPlainText()
+    for key in ("Ctrl+O", "Ctrl+Shift+S", "Space", "F11", "vdsr upscale"):
+        assert key in guide
+
+
+def test_system_information_names_versions_and_no_paths(tmp_path: Path) -> None:
+    text = system_information("Fake, bf16", ["vdsr"])
+    for part in ("VDSR Studio", "Python", "Qt", "Device: Fake, bf16", "Models: vdsr", "torch"):
+        assert part in text
+    assert str(Path.home()) not in text
+    assert str(tmp_path) not in text
