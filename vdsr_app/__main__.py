@@ -56,6 +56,8 @@ def configure_logging() -> None:
     if sys.stderr is not None:  # a windowed program on Windows has none
         terminal = logging.StreamHandler()
         terminal.setLevel(logging.WARNING)
+        # What decoders mutter about a damaged file is for the log; the person gets one plain error instead.
+        terminal.addFilter(lambda record: record.name.startswith(("vdsr_", "__main__")))
         terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         handlers.append(terminal)
     try:

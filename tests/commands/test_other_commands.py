@@ -114,6 +114,19 @@ def test_the_command_line_needs_no_qt_and_help_no_torch() -> None:
         assert result.stdout.splitlines()[-1] == loaded
 
 
+def test_a_damaged_file_gives_one_line(tiny, photo, tmp_path: Path) -> None:
+    damaged = bytearray(photo.read_bytes())
+    damaged[16:24] = bytes(8)
+    (tmp_path / "zero.png").write_bytes(damaged)
+    command = [sys.executable, "-m", "vdsr_app", "upscale", str(tmp_path / "zero.png"), "--model", tiny]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "zero.png" in line
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_an_interrupt_ends_with_130_and_no_half_file(tiny, tmp_path: Path) -> None:
     Image.effect_noise((900, 900), 60).save(tmp_path / "large.png")
