@@ -18,7 +18,7 @@ EXIT_FAILED, EXIT_USAGE = 1, 2
 LOG_NAME = "vdsr.log"
 LOG_MAX_BYTES, LOG_BACKUPS = 1_000_000, 3
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("vdsr_app")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,7 +74,9 @@ def configure_logging() -> None:
     else:
         file.setFormatter(_HomelessFormatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
         handlers.append(file)
-    logging.basicConfig(level=logging.INFO, handlers=handlers)
+    logging.basicConfig(handlers=handlers)  # of other packages, what is a warning or worse
+    for package in ("vdsr_app", "vdsr_trainer"):
+        logging.getLogger(package).setLevel(logging.INFO)
     sys.excepthook = _log_crash
 
 

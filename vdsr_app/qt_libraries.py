@@ -29,7 +29,7 @@ FAMILIES = {
     "opensuse": SUSE,
 }
 
-# Library -> packages in the order of INSTALLERS; from the NEEDED entries of Qt 6.12's libraries and platform plugins.
+# Library -> packages in the order of INSTALLERS; from the NEEDED entries of Qt 6.11's libraries and platform plugins.
 Table = Mapping[str, tuple[str, str, str, str]]
 ALWAYS: Table = {
     "libEGL.so.1": ("libegl1", "libglvnd-egl", "libglvnd", "libglvnd"),

@@ -186,11 +186,13 @@ def test_killed_while_writing(tmp_path: Path) -> None:
     target = tmp_path / "a.bin"
     target.write_bytes(b"one")
     with subprocess.Popen([sys.executable, "-c", _CHILD, target], stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "writing\n"
-        assert len(_names(tmp_path)) == 2
-        assert remove_leftovers(tmp_path) == 0, "a file that is being written was taken for a leftover"
-        child.send_signal(signal.SIGKILL)
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "writing\n"
+            assert len(_names(tmp_path)) == 2
+            assert remove_leftovers(tmp_path) == 0, "a file that is being written was taken for a leftover"
+        finally:
+            child.send_signal(signal.SIGKILL)
     assert target.read_bytes() == b"one"
     (tmp_path / ".hidden").write_bytes(b"someone else's")
     assert remove_leftovers(tmp_path) == 1

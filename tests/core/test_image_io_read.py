@@ -23,6 +23,8 @@ from PIL import Image, ImageCms
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io
+from vdsr_app.core.image_io.exif import ExifBlock
+from vdsr_app.core.image_io.heif_items import replace_exif
 from vdsr_app.core.image_io.samples import scale_depth, to_8_bits, turn_upright, unpremultiply
 from vdsr_app.errors import (
     Cancelled,
@@ -359,6 +361,18 @@ def test_orientation_is_applied_exactly_once(tmp_path: Path, orientation: int) -
             assert exif.get(0x0112, 1) == 1, file.name
 
 
+def test_exif_orientation_of_avif_is_only_a_note(tmp_path: Path) -> None:
+    """By HEIF the container's own properties say how a picture is turned; browsers go by them alone."""
+    image = _vips(_QUADRANTS).copy()
+    image.set_type(pyvips.GValue.blob_type, "exif-data", _exif(1))
+    data = image.heifsave_buffer(compression="av1", lossless=True, keep="exif")
+    turned = b"".join(replace_exif(bytes(data), _exif(6).removeprefix(b"Exif\0\0")))
+    picture = image_io.read(_written(tmp_path / "o.avif", turned))
+    np.testing.assert_array_equal(picture.pixels, _QUADRANTS)
+    assert picture.exif is not None
+    assert ExifBlock(picture.exif).orientation == 1
+
+
 def _jxl_with_orientation(orientation: int) -> bytes:
     """A lossless codestream whose header is rewritten to carry an orientation, which the encoder cannot be told.
 
@@ -671,6 +685,30 @@ def test_cancelled(tmp_path: Path) -> None:
     token.cancel()
     with pytest.raises(Cancelled):
         image_io.read(file, token=token)
+
+
+class _CancelledWhenAsked(CancelToken):
+    """Is cancelled the first time that anyone asks from within the work, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    @property
+    def cancelled(self) -> bool:
+        self.asked += 1
+        self.cancel()
+        return super().cancelled
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
+def test_cancelled_in_the_middle_stops_the_decoder(tmp_path: Path, ending: str) -> None:
+    noise = RNG.integers(0, 256, (1500, 1500, 3), dtype=np.uint8)
+    file = _pillow(tmp_path / f"a.{ending}", Image.fromarray(noise))
+    token = _CancelledWhenAsked()
+    with pytest.raises(Cancelled):
+        image_io.read(file, token=token)
+    assert 1 <= token.asked < 20  # an undisturbed run asks about two hundred times
 
 
 def test_importing_loads_no_decoder() -> None:

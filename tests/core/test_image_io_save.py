@@ -61,6 +61,19 @@ def _exif() -> bytes:
     return exif.tobytes().removeprefix(b"Exif\0\0")
 
 
+def _exif_with_thumbnail() -> bytes:
+    """The same with a second directory that only holds a thumbnail, at the end as cameras put it."""
+    block = bytearray(_exif())
+    order = "<" if block[:2] == b"II" else ">"
+    first = struct.unpack_from(f"{order}I", block, 4)[0]
+    fields = struct.unpack_from(f"{order}H", block, first)[0]
+    struct.pack_into(f"{order}I", block, first + 2 + 12 * fields, len(block))
+    jpeg_at = len(block) + 2 + 2 * 12 + 4
+    block += struct.pack(f"{order}H", 2)
+    block += struct.pack(f"{order}HHII", 0x0201, 4, 1, jpeg_at) + struct.pack(f"{order}HHII", 0x0202, 4, 1, 18)
+    return bytes(block) + bytes(4) + b"a stale thumbnail."
+
+
 def _pillow_exif(file: Path) -> Image.Exif:
     with Image.open(file) as image:
         exif = image.getexif()
@@ -228,6 +241,29 @@ def test_metadata_is_kept_and_brought_up_to_date(tmp_path: Path, target: FileFor
     assert back.xmp is not None
     for words in (b'PixelXDimension="34"', b'PixelYDimension="22"', b'Rating="5"', b"GPSLatitude"):
         assert words in back.xmp
+
+
+@pytest.mark.parametrize("quality", [80, 100])
+@pytest.mark.parametrize("with_alpha", [False, True])
+def test_the_header_of_webp_announces_what_follows(tmp_path: Path, quality: int, with_alpha: bool) -> None:
+    picture = Picture(_noise(3), _alpha() if with_alpha else None, exif=_exif(), xmp=XMP)
+    _save(picture, tmp_path, FileFormat.WEBP, quality=quality)
+    data = (tmp_path / "out.webp").read_bytes()
+    assert data[12:16] == b"VP8X"
+    assert data[20] == (0x10 if with_alpha else 0) | 0x08 | 0x04  # RFC 9649, section 2.7
+    assert int.from_bytes(data[4:8], "little") == len(data) - 8
+    with Image.open(tmp_path / "out.webp") as image:
+        assert image.mode == ("RGBA" if with_alpha else "RGB")
+
+
+@every_format
+@pytest.mark.parametrize("metadata", list(Metadata))
+def test_the_thumbnail_of_the_source_is_dropped(tmp_path: Path, target: FileFormat, metadata: Metadata) -> None:
+    exif = _exif_with_thumbnail()
+    back, report = _save(Picture(_noise(3), exif=exif), tmp_path, target, metadata=metadata)
+    assert b"stale thumbnail" not in (tmp_path / f"out.{target.value}").read_bytes()
+    assert report.notes == ()
+    assert (back.exif is None) is (metadata is Metadata.NONE)
 
 
 # Not in TIFF: that is its own EXIF block, so everything in it moves.

@@ -23,7 +23,7 @@ PATIENCE_S = 60
 """How long anything may take before a test gives up; far more than it takes."""
 
 
-class Gone(AssertionError):
+class GoneError(AssertionError):
     """The program ended while the test was waiting for it."""
 
 
@@ -125,9 +125,11 @@ class App:
         state: dict[str, Any] = {}
         while time.monotonic() < end_s:
             if self.process.poll() is not None:
-                raise Gone(f"The program ended while waiting until {what}:\n{self.errors()}")
+                raise GoneError(f"The program ended while waiting until {what}:\n{self.errors()}")
             if self._state_file.exists():
                 state = self.state
+                if "unexpected" in state["banner"]:
+                    raise AssertionError(f"A fault in the program:\n{self.errors()}")
                 if condition(state):
                     return state
             time.sleep(0.05)

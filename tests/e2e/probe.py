@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from tests.workers.window_gauge import Gauge
 from vdsr_app.gui.main_window import MainWindow
+from vdsr_app.gui.theme import tokens_in_use
 
 STATE_FILE = Path(sys.argv[1])
 EVERY_MS = 100
@@ -39,7 +40,7 @@ def state_of(window: MainWindow, gauge: Gauge) -> dict[str, Any]:
     visible = view.visible_region()
     return {
         "title": window.windowTitle(),
-        "theme": window._theme.tokens.name,
+        "theme": tokens_in_use().name,
         "banner": page.banner.text,
         "status": window.status._activity.text(),
         "scores": window.status._scores.text(),

@@ -439,7 +439,7 @@ def test_reset_restores_everything_on_the_screen(
     window.session.set_model("mine")
     window.commands.single.trigger()
     window.commands.inspector.trigger()
-    window._on_reset_wanted()
+    window._preferences.reset()
     assert tokens_in_use() is LIGHT
     assert window.session.setup.device == "auto"
     assert window.session.setup.model == "vdsr"

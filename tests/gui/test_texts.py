@@ -43,6 +43,11 @@ def test_sizes_and_scales() -> None:
     assert [texts.scale_text(s) for s in (2.0, 2.5, 2.37)] == ["2.0×", "2.5×", "2.37×"]  # noqa: RUF001
 
 
+def test_whole_numbers_are_numbers_too() -> None:
+    assert texts.number(300) == "300"
+    assert texts.number(2.5, 2) == "2.50"
+
+
 def test_progress() -> None:
     assert texts.progress_text(JobProgress(43, 100, None)) == "43 %"
     assert texts.progress_text(JobProgress(43, 100, 6.2)) == "43 % · 6 s left"

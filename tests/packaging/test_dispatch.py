@@ -150,9 +150,11 @@ def test_version_in_a_process_of_its_own(process: Process) -> None:
 
 
 LOG_A_CRASH = """
-import pathlib
+import logging, pathlib
 from vdsr_app.__main__ import configure_logging
 configure_logging()
+logging.getLogger("vdsr_app.core.engine").info("worth knowing")
+logging.getLogger("pyvips").info("chatter")
 raise RuntimeError(f"cannot read {pathlib.Path.home() / 'secret' / 'photo.jpg'}")
 """
 
@@ -163,6 +165,8 @@ def test_a_crash_is_logged_without_the_home_folder(process: Process, tmp_path: P
     assert "RuntimeError" in result.stderr
     log = (tmp_path / "data" / "logs" / program.LOG_NAME).read_text(encoding="utf-8")
     assert "Traceback" in log
+    assert "worth knowing" in log
+    assert "chatter" not in log
     assert str(Path("~", "secret", "photo.jpg")) in log
     assert str(tmp_path) not in log
 

@@ -66,8 +66,7 @@ class VDSR(nn.Module):
         self.config = config if config is not None else VDSRConfig()
         widths = [1, *[self.config.width] * (self.config.depth - 1), 1]
         self.layers = nn.ModuleList(
-            nn.Conv2d(before, after, kernel_size=3, padding=1)
-            for before, after in pairwise(widths)
+            nn.Conv2d(before, after, kernel_size=3, padding=1) for before, after in pairwise(widths)
         )
 
     def forward(self, luma: Tensor) -> Tensor:

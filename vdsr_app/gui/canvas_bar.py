@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
+from PySide6.QtGui import QAction, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QLayout, QToolButton, QWidget
 
 from vdsr_app.gui.actions import Actions
 from vdsr_app.gui.icons import SMALL_PX
@@ -20,7 +20,7 @@ _ZOOM_TEXT_WIDTH = 56
 
 
 class CanvasBar(QWidget):
-    """Mode buttons, layer picker, zoom buttons.
+    """Mode buttons, layer picker, zoom buttons; the fixed zooms give way where the window is narrow.
 
     Attributes:
         picker: the layer picker.
@@ -36,16 +36,32 @@ class CanvasBar(QWidget):
         self._zoom.setAlignment(Qt.AlignmentFlag.AlignTrailing | Qt.AlignmentFlag.AlignVCenter)
         self._zoom.setToolTip(self.tr("Pixels of the result to pixels of the screen"))
         modes = (actions.wipe, actions.side, actions.single)
-        zooms = (actions.fit, actions.zoom_100, actions.zoom_200, actions.zoom_400)
+        self._fixed_zooms = QWidget()
+        self._fixed_zooms.setLayout(_buttons((actions.zoom_100, actions.zoom_200, actions.zoom_400), "zoom"))
         row = QHBoxLayout(self)
         row.setContentsMargins(GROUP_GAP, GROUP_GAP, GROUP_GAP, GROUP_GAP)
+        row.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
         row.setSpacing(GROUP_GAP)
         row.addLayout(_buttons(modes, "segment"))
         row.addStretch(1)
         row.addWidget(self.picker, 100)
         row.addStretch(1)
         row.addWidget(self._zoom)
-        row.addLayout(_buttons(zooms, "zoom"))
+        row.addLayout(_buttons((actions.fit,), "segment"))
+        row.addWidget(self._fixed_zooms)
+        self._row = row
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for all but the fixed zooms."""
+        full = self._row.minimumSize()
+        spared = 0 if self._fixed_zooms.isHidden() else self._fixed_zooms.minimumSizeHint().width() + GROUP_GAP
+        return QSize(full.width() - spared, full.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show the fixed zooms where there is room for them."""
+        super().resizeEvent(event)
+        needed = self.minimumSizeHint().width() + GROUP_GAP + self._fixed_zooms.minimumSizeHint().width()
+        self._fixed_zooms.setVisible(self.width() >= needed)
 
     def show_zoom(self, percent: float) -> None:
         """Tell the zoom: output pixels to device pixels."""
@@ -57,6 +73,7 @@ class CanvasBar(QWidget):
 def _buttons(actions: Iterable[QAction], role: str) -> QHBoxLayout:
     """A group of buttons for actions; one without an icon shows its first word."""
     group = QHBoxLayout()
+    group.setContentsMargins(0, 0, 0, 0)
     group.setSpacing(2)
     for action in actions:
         button = QToolButton()

@@ -169,7 +169,9 @@ class FileCommands(QObject):
         folder = str(Path(recent[0]).parent) if recent else str(Path.home())
         endings = " ".join(f"*{suffix}" for suffix in sorted(READABLE_SUFFIXES))
         filters = self.tr("Pictures") + f" ({endings});;" + self.tr("All files") + " (*)"
-        chosen, _ = QFileDialog.getOpenFileName(self._window, title, folder, filters)
+        # A list of fourteen endings helps nobody.
+        brief = QFileDialog.Option.HideNameFilterDetails
+        chosen, _ = QFileDialog.getOpenFileName(self._window, title, folder, filters, options=brief)
         return Path(chosen) if chosen else None
 
     def _on_opened(self, path: Path) -> None:

@@ -9,35 +9,34 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QIcon, QKeyEvent, QPaintEvent
-from PySide6.QtWidgets import QDialog, QMainWindow, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMainWindow, QVBoxLayout, QWidget
 
-from vdsr_app.core.job import SaveOptions, Target
 from vdsr_app.gui.actions import Actions, allow
 from vdsr_app.gui.activity import ActivityMonitor
 from vdsr_app.gui.banner import BannerKind
 from vdsr_app.gui.close_dialog import CloseAnswer, ask_about_saving
-from vdsr_app.gui.compare_view import CompareMode, CursorReading
+from vdsr_app.gui.compare_view import CursorReading
 from vdsr_app.gui.drops import DropKind, plan_drop
 from vdsr_app.gui.file_commands import FileCommands
-from vdsr_app.gui.help_commands import HelpCommands, show_once
+from vdsr_app.gui.help_commands import HelpCommands
 from vdsr_app.gui.menus import Menus
 from vdsr_app.gui.model_list import ModelList
-from vdsr_app.gui.settings import AppSettings, SettingsStore
-from vdsr_app.gui.settings_dialog import SettingsDialog
+from vdsr_app.gui.preferences import Preferences
+from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.status_line import Activity, StatusLine
 from vdsr_app.gui.texts import file_name, score_text
 from vdsr_app.gui.theme import SEARCH_PREFIX, ThemeManager
 from vdsr_app.gui.upscale_page import UpscalePage
 from vdsr_app.gui.workspaces import Workspaces
 from vdsr_app.paths import resources_dir
-from vdsr_app.workers.messages import ErrorReport, LayerKind
+from vdsr_app.workers.messages import ErrorReport
 
 if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService
 
 TITLE = "VDSR Studio"
 DEFAULT_SIZE = (1200, 760)
-MINIMUM_SIZE = (860, 520)
+MINIMUM_HEIGHT = 480
 SAMPLE_NAME = "sample.png"
 
 
@@ -72,11 +71,9 @@ class MainWindow(QMainWindow):
         self._paths = list(paths)
         self._service = service
         self._store = store
-        self._theme = theme
         self._quit_after_save = False
         self._quit_now = False
         self._painted = False
-        self._dialogs: list[QDialog] = []
         self._models = ModelList(self)
         self.commands = Actions(self)
         self.page = UpscalePage(self.commands, self._models, service, store.current)
@@ -85,11 +82,11 @@ class MainWindow(QMainWindow):
         self.status = StatusLine()
         self._help = HelpCommands(self, self.commands, self._models)
         self._menus = Menus(self.menuBar(), self.commands)
+        self._preferences = Preferences(self, store, theme, self.page, self._menus, self._help)
         self._monitor = ActivityMonitor(self.session, self._models, self)
         self._build()
         self._connect_actions()
         self._connect_session()
-        self._connect_settings()
 
     def start(self) -> None:
         """Begin to work; to be called once the window is on the screen."""
@@ -176,7 +173,7 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         self.setWindowTitle(TITLE)
         self.setWindowIcon(QIcon(f"{SEARCH_PREFIX}:icon.svg"))
-        self.setMinimumSize(*MINIMUM_SIZE)
+        self.setMinimumHeight(MINIMUM_HEIGHT)
         self.resize(*DEFAULT_SIZE)
         self.setAcceptDrops(True)
         workspaces = Workspaces()
@@ -199,13 +196,13 @@ class MainWindow(QMainWindow):
         c.quit.triggered.connect(self.close)
         c.copy.triggered.connect(files.copy)
         c.paste.triggered.connect(files.paste)
-        c.settings.triggered.connect(self._show_settings)
+        c.settings.triggered.connect(self._preferences.show_dialog)
         c.swap.triggered.connect(session.swap)
         c.open_reference.triggered.connect(files.choose_reference)
         c.close_reference.triggered.connect(session.scores.close)
         c.run.triggered.connect(self._on_run_triggered)
         c.cancel.triggered.connect(session.cancel)
-        c.inspector.triggered.connect(self._on_inspector_triggered)
+        c.inspector.triggered.connect(self._preferences.show_inspector)
         c.full_screen.triggered.connect(self._on_full_screen_triggered)
         self.page.reference_wanted.connect(files.choose_reference)
         self.page.strip.open_wanted.connect(files.choose_picture)
@@ -213,14 +210,13 @@ class MainWindow(QMainWindow):
         self.page.view.drag_out_requested.connect(files.drag_out)
         self.page.inspector.export.drag_wanted.connect(files.drag_out)
         self._menus.recent_chosen.connect(files.open)
-        self._menus.recent_cleared.connect(self._on_recent_cleared)
         self._help.told.connect(self._on_told)
         self.status.cancel_wanted.connect(session.cancel)
 
     def _connect_session(self) -> None:
         session = self.session
         session.picture_changed.connect(self._on_picture_changed)
-        session.setup_changed.connect(self._on_setup_changed)
+        session.setup_changed.connect(self._show_scores)
         session.scores.changed.connect(self._show_scores)
         session.scores.opened.connect(self._show_scores)
         session.exporter.changed.connect(self._on_exporter_changed)
@@ -232,29 +228,14 @@ class MainWindow(QMainWindow):
         self.page.view.cursor_moved.connect(self._on_cursor_moved)
         self._show_scores()
 
-    def _connect_settings(self) -> None:
-        store = self._store
-        self.page.view.mode_changed.connect(self._on_mode_changed)
-        self.page.inspector.scale.target_changed.connect(self._on_target_chosen)
-        self.page.inspector.export.options_changed.connect(self._on_options_changed)
-        self._theme.changed.connect(self._apply_canvas_color)
-        store.changed.connect(self._on_settings_changed)
-        self._on_settings_changed(store.current)
-
     def _on_run_triggered(self) -> None:
         self.session.run(again=not self.session.comparison.running)
-
-    def _on_inspector_triggered(self, shown: bool) -> None:
-        self._store.update(inspector_visible=shown)
 
     def _on_full_screen_triggered(self, full: bool) -> None:
         if full:
             self.showFullScreen()
         else:
             self.showNormal()
-
-    def _on_recent_cleared(self) -> None:
-        self._store.update(recent=())
 
     def _on_told(self, text: str) -> None:
         self.page.banner.show_message(BannerKind.SUCCESS, text)
@@ -318,43 +299,3 @@ class MainWindow(QMainWindow):
 
     def _on_save_failed(self, _report: ErrorReport) -> None:
         self._quit_after_save = False
-
-    def _show_settings(self) -> None:
-        dialog = SettingsDialog(self._store, self._help.device, self)
-        dialog.reset_wanted.connect(self._on_reset_wanted)
-        show_once(self._dialogs, dialog)
-
-    def _on_reset_wanted(self) -> None:
-        self._store.reset()
-        defaults = self._store.current
-        self.session.reset(defaults)
-        self.page.view.set_mode(CompareMode(defaults.mode))
-
-    def _on_setup_changed(self) -> None:
-        setup = self.session.setup
-        changes = {"model": setup.model, "left": setup.left.kind, "right": setup.right.kind}
-        remembered = {name: value for name, value in changes.items() if value is not LayerKind.REFERENCE}
-        self._store.update(**remembered)
-        self._show_scores()
-
-    def _on_target_chosen(self, target: Target) -> None:
-        self._store.update(target_kind=target.kind, target_value=target.value)
-
-    def _on_options_changed(self, options: SaveOptions) -> None:
-        self._store.update(
-            format=options.format, quality=options.quality, bits=options.bits or 0, metadata=options.metadata
-        )
-
-    def _on_mode_changed(self, mode: CompareMode) -> None:
-        self._store.update(mode=mode.value)
-
-    def _on_settings_changed(self, settings: AppSettings) -> None:
-        self._theme.apply(settings.theme)
-        self._apply_canvas_color()
-        self._menus.show_recent(settings.recent)
-        self.page.strip.show_recent(settings.recent)
-        self.page.show_settings(settings)
-        self.session.set_processing(settings.device, settings.precision)
-
-    def _apply_canvas_color(self) -> None:
-        self.page.view.set_canvas_color(self._theme.canvas_color(self._store.current.canvas))

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from vdsr_app.core.job import TargetSize
 from vdsr_app.core.picture import Picture
+from vdsr_app.gui.opener import Opener
 from vdsr_app.workers.messages import (
     ErrorReport,
     LayerResult,
@@ -18,7 +19,6 @@ from vdsr_app.workers.messages import (
     MetricsJob,
     MetricsResult,
     OpenedPicture,
-    OpenJob,
 )
 
 if TYPE_CHECKING:
@@ -50,9 +50,11 @@ class Scores(QObject):
         super().__init__(parent)
         self._service = service
         self._reference: Reference | None = None
-        self._opening: dict[int, Path] = {}
+        self._opener = Opener(service, self)
         self._jobs: dict[int, LayerSpec] = {}
         self._values: dict[LayerSpec, MetricsResult] = {}
+        self._opener.opened.connect(self._on_opened)
+        self._opener.failed.connect(self.failed)
         service.succeeded.connect(self._on_succeeded)
         service.failed.connect(self._on_failed)
         service.cancelled.connect(self._on_cancelled)
@@ -69,15 +71,11 @@ class Scores(QObject):
 
     def open(self, path: Path) -> None:
         """Read a reference; the one before stays in use until it is read."""
-        for job in list(self._opening):
-            self._service.cancel(job)
-        self._opening = {self._service.submit(OpenJob(path)): path}
+        self._opener.open(path)
 
     def close(self) -> None:
         """Use no reference any more."""
-        for job in list(self._opening):
-            self._service.cancel(job)
-        self._opening.clear()
+        self._opener.cancel()
         self.clear()
         if self._reference is not None:
             self._reference = None
@@ -105,20 +103,19 @@ class Scores(QObject):
         job = MetricsJob(self._reference.picture, result.picture, border_px)
         self._jobs[self._service.submit(job)] = result.layer
 
+    def _on_opened(self, path: Path, opened: OpenedPicture) -> None:
+        self.clear()
+        self._reference = Reference(path, opened.picture)
+        self.opened.emit(self._reference)
+
     def _on_succeeded(self, job: int, result: object) -> None:
-        if job in self._opening and isinstance(result, OpenedPicture):
-            path = self._opening.pop(job)
-            self.clear()
-            self._reference = Reference(path, result.picture)
-            self.opened.emit(self._reference)
-        elif job in self._jobs and isinstance(result, MetricsResult):
+        if job in self._jobs and isinstance(result, MetricsResult):
             self._values[self._jobs.pop(job)] = result
             self.changed.emit()
 
     def _on_failed(self, job: int, report: ErrorReport) -> None:
-        if self._opening.pop(job, None) is not None or self._jobs.pop(job, None) is not None:
+        if self._jobs.pop(job, None) is not None:
             self.failed.emit(report)
 
     def _on_cancelled(self, job: int) -> None:
-        self._opening.pop(job, None)
         self._jobs.pop(job, None)

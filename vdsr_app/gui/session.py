@@ -15,11 +15,12 @@ from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.gui.comparison import Comparison, LayerState
 from vdsr_app.gui.exporter import Exporter, SaveRequest
 from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.opener import Opener
 from vdsr_app.gui.scores import Scores
 from vdsr_app.gui.settings import AppSettings
 from vdsr_app.gui.setup import Half, Setup, layer_spec
 from vdsr_app.gui.targets import feasible
-from vdsr_app.workers.messages import ErrorReport, LayerKind, LayerResult, LayerSpec, OpenedPicture, OpenJob, Rect
+from vdsr_app.workers.messages import ErrorReport, LayerKind, LayerResult, LayerSpec, OpenedPicture, Rect
 
 if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService
@@ -65,12 +66,11 @@ class Session(QObject):
         self.comparison = Comparison(service, visible_region, self)
         self.exporter = Exporter(service, self)
         self.scores = Scores(service, self)
-        self._service = service
         self._models = models
         self._picture: Picture | None = None
         self._first_view: MipPyramid | None = None
         self._is_sample = False
-        self._opening: dict[int, tuple[Path, bool]] = {}
+        self._sample: Path | None = None
         self._halves: tuple[Half | None, Half | None] = (None, None)
         model = models.usable(settings.model)
         self._setup = Setup(
@@ -81,9 +81,10 @@ class Session(QObject):
             settings.device,
             settings.precision,
         )
-        service.succeeded.connect(self._on_succeeded)
-        service.failed.connect(self._on_failed)
-        service.cancelled.connect(self._on_cancelled)
+        self._opener = Opener(service, self)
+        self._opener.changed.connect(self.opening_changed)
+        self._opener.opened.connect(self._on_opened)
+        self._opener.failed.connect(self.failed)
         self.comparison.changed.connect(self._refresh_halves)
         self.comparison.finished.connect(self._on_layer_finished)
         self.comparison.failed.connect(self._on_layer_failed)
@@ -104,7 +105,7 @@ class Session(QObject):
     @property
     def opening(self) -> Path | None:
         """The file being read now."""
-        return next((path for path, _ in self._opening.values()), None)
+        return self._opener.path
 
     @property
     def setup(self) -> Setup:
@@ -140,10 +141,8 @@ class Session(QObject):
 
     def open(self, path: Path, *, is_sample: bool = False) -> None:
         """Read a file; the picture before stays until it is read."""
-        for job in list(self._opening):
-            self._service.cancel(job)
-        self._opening = {self._service.submit(OpenJob(path)): (path, is_sample)}
-        self.opening_changed.emit()
+        self._sample = path if is_sample else None
+        self._opener.open(path)
 
     def adopt(self, picture: Picture, first_view: MipPyramid | None = None, *, is_sample: bool = False) -> None:
         """Make `picture` the open one and start on its layers."""
@@ -208,8 +207,7 @@ class Session(QObject):
 
     def cancel(self) -> None:
         """Stop all that runs: reading, layers, saving."""
-        for job in list(self._opening):
-            self._service.cancel(job)
+        self._opener.cancel()
         self._give_up_pending_save()
         self.comparison.stop()
         self.exporter.stop()
@@ -304,20 +302,8 @@ class Session(QObject):
             if result is not None and reference is not None and spec.kind is not LayerKind.REFERENCE:
                 self.scores.measure(result, self.size)
 
-    def _on_succeeded(self, job: int, result: object) -> None:
-        if job not in self._opening or not isinstance(result, OpenedPicture):
-            return
-        path, is_sample = self._opening.pop(job)
-        self.opening_changed.emit()
+    def _on_opened(self, path: Path, opened: OpenedPicture) -> None:
+        is_sample = path == self._sample
         if not is_sample:
             self.opened.emit(path)
-        self.adopt(result.picture, result.pyramid, is_sample=is_sample)
-
-    def _on_failed(self, job: int, report: ErrorReport) -> None:
-        if self._opening.pop(job, None) is not None:
-            self.opening_changed.emit()
-            self.failed.emit(report)
-
-    def _on_cancelled(self, job: int) -> None:
-        if self._opening.pop(job, None) is not None:
-            self.opening_changed.emit()
+        self.adopt(opened.picture, opened.pyramid, is_sample=is_sample)

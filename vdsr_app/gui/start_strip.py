@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QLayout, QPushButton, QVBoxLayout, QWidget
 
 from vdsr_app.gui.icons import IconLabel, icon
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, plain_tooltip, text_label
@@ -14,7 +15,7 @@ from vdsr_app.gui.texts import file_name, menu_text
 from vdsr_app.gui.theme import set_role
 
 RECENT_SHOWN = 3
-_NAME_CHARS = 24
+_NAME_CHARS = 22
 
 
 class StartStrip(QWidget):
@@ -32,15 +33,12 @@ class StartStrip(QWidget):
         super().__init__()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "bar")
+        self._recent = _RecentRow()
+        self._recent.chosen.connect(self.recent_chosen)
         words = QVBoxLayout()
         words.setSpacing(4)
         words.addWidget(text_label(self.tr("Drop a picture or a model here"), "head"))
-        self._recent_row = QHBoxLayout()
-        self._recent_row.setSpacing(GROUP_GAP)
-        self._recent_row.addWidget(text_label(self.tr("This is a sample; drag the line to compare."), "quiet"))
-        self._recent_row.addStretch(1)
-        words.addLayout(self._recent_row)
-        self._links: list[QPushButton] = []
+        words.addWidget(self._recent)
         button = QPushButton(self.tr("Open picture…"))
         button.setIcon(icon("folder-open-outline", "on_accent"))
         button.setToolTip(self.tr("Choose a picture file (Ctrl+O)"))
@@ -54,24 +52,65 @@ class StartStrip(QWidget):
         row.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
 
     def show_recent(self, paths: Sequence[str]) -> None:
-        """Offer up to three files."""
-        for link in self._links:
-            link.deleteLater()
-        self._links = []
-        for path in paths[:RECENT_SHOWN]:
-            name = file_name(path)
-            short = name if len(name) <= _NAME_CHARS else f"{name[: _NAME_CHARS // 2]}…{name[-_NAME_CHARS // 3 :]}"
-            link = QPushButton(menu_text(short))
-            link.setProperty("path", path)
-            link.setToolTip(plain_tooltip(path))
-            link.setAccessibleName(self.tr("Open {name}").format(name=name))
-            link.setCursor(Qt.CursorShape.PointingHandCursor)
-            set_role(link, "link")
-            link.clicked.connect(self._on_link_clicked)
-            self._recent_row.insertWidget(self._recent_row.count() - 1, link)
-            self._links.append(link)
+        """Offer up to three files, as many as there is room for."""
+        self._recent.show_paths(paths[:RECENT_SHOWN])
 
-    def _on_link_clicked(self) -> None:
+
+class _RecentRow(QWidget):
+    """Words, then links; those without room are hidden."""
+
+    chosen = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._words = text_label(role="quiet")
+        self._links: list[QPushButton] = []
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(GROUP_GAP)
+        self._row.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
+        self._row.addWidget(self._words)
+        self._row.addStretch(1)
+        self.show_paths([])
+
+    def show_paths(self, paths: Sequence[str]) -> None:
+        for link in self._links:
+            self._row.removeWidget(link)
+            link.deleteLater()
+        self._links = [self._link(path) for path in paths]
+        for place, link in enumerate(self._links, start=1):
+            self._row.insertWidget(place, link)
+        sample = self.tr("This is a sample; drag the line to compare.")
+        self._words.setText(self.tr("Open again:") if paths else sample)
+        self._hide_what_does_not_fit()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._words.sizeHint().width(), self.sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._hide_what_does_not_fit()
+
+    def _link(self, path: str) -> QPushButton:
+        name = file_name(path)
+        if len(name) > _NAME_CHARS:
+            name = f"{name[: _NAME_CHARS // 2]}…{name[-_NAME_CHARS // 2 + 1 :]}"
+        link = QPushButton(menu_text(name))
+        link.setProperty("path", path)
+        link.setToolTip(plain_tooltip(path))
+        link.setAccessibleName(self.tr("Open {name}").format(name=file_name(path)))
+        link.setCursor(Qt.CursorShape.PointingHandCursor)
+        set_role(link, "link")
+        link.clicked.connect(self._on_clicked)
+        return link
+
+    def _hide_what_does_not_fit(self) -> None:
+        left = self.width() - self._words.sizeHint().width()
+        for link in self._links:
+            left -= link.sizeHint().width() + GROUP_GAP
+            link.setVisible(left >= 0)
+
+    def _on_clicked(self) -> None:
         link = self.sender()
         if isinstance(link, QPushButton):
-            self.recent_chosen.emit(Path(link.property("path")))
+            self.chosen.emit(Path(link.property("path")))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import sys
 from collections.abc import Sequence
 
 from PySide6.QtCore import QLibraryInfo, qVersion
 from PySide6.QtGui import QGuiApplication
 
-from vdsr_app import __version__
+from vdsr_app import __version__, paths
 
 LIBRARIES = ("torch", "PySide6-Essentials", "numpy", "pyvips", "pillow", "pillow-heif", "imagecodecs", "safetensors")
 
@@ -25,7 +24,7 @@ def system_information(device: str, models: Sequence[str]) -> str:
     screen = QGuiApplication.primaryScreen()
     size = screen.size()
     lines = [
-        f"VDSR Studio {__version__}{' (bundle)' if getattr(sys, 'frozen', False) else ''}",
+        f"VDSR Studio {__version__}{' (bundle)' if paths.is_bundle() else ''}",
         f"{platform.platform()}, {platform.machine()}",
         f"Python {platform.python_version()}, Qt {qVersion()} on {QGuiApplication.platformName()}"
         f"{' debug' if QLibraryInfo.isDebugBuild() else ''}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from vdsr_app.errors import VdsrError
 from vdsr_app.workers.messages import ErrorReport, JobProgress
 
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
+_NOT_PRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 _MINUTE_S = 60
 _HOUR_S = 3600
 
@@ -23,12 +23,7 @@ def _tr(text: str) -> str:
 
 def printable(text: str) -> str:
     """`text` on one line: control characters and bytes that are no text become a replacement character."""
-    decoded = os.fsencode(text).decode("utf-8", "replace") if _has_surrogates(text) else text
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cs", "Zl") else c for c in decoded)
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= c <= "\udfff" for c in text)
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _NOT_PRINTABLE else c for c in text)
 
 
 def file_name(path: Path | str) -> str:
@@ -53,7 +48,7 @@ def number(value: float, decimals: int = 0) -> str:
     """`value` with the decimal sign of the person's language, without grouping."""
     locale = QLocale()
     locale.setNumberOptions(QLocale.NumberOption.OmitGroupSeparator)
-    return locale.toString(value, "f", decimals)
+    return locale.toString(float(value), "f", decimals)
 
 
 def duration_text(seconds: float) -> str:

@@ -71,12 +71,11 @@ def probe(path: str | PathLike[str]) -> PictureInfo:
     """
     with PictureFile(path) as file:
         source_format = expect_readable(file.head, path)
-        with _decode_boundary(path, _UNREADABLE.format(TITLES[source_format])):
-            header = _open(file, source_format).header
-            width, height = _upright_size(header)
-            return PictureInfo(
-                source_format.value, width, height, header.mode, header.bits, header.has_alpha, header.frames
-            )
+        header = _header(file, source_format)
+        width, height = _upright_size(header)
+        return PictureInfo(
+            source_format.value, width, height, header.mode, header.bits, header.has_alpha, header.frames
+        )
 
 
 def read(
@@ -90,7 +89,8 @@ def read(
     Args:
         path: the file.
         max_pixels: most pixels to accept; see `DEFAULT_MAX_PIXELS`. What memory cannot hold is refused as well.
-        token: tested while the file is read and decoded.
+        token: tested while the file is read and decoded, though the decoders of WebP, AVIF, HEIC and JPEG XL take
+            a picture in one go.
 
     Raises:
         UnreadablePictureError: the file is missing, damaged, or no picture.
@@ -100,10 +100,7 @@ def read(
     """
     with PictureFile(path) as file:
         source_format = expect_readable(file.head, path)
-        file.load(token)
-        with _decode_boundary(path, _UNREADABLE.format(TITLES[source_format])):
-            opened = _open(file, source_format)
-        header = opened.header
+        header = _header(file, source_format)
         check_size(
             header.width,
             header.height,
@@ -113,11 +110,19 @@ def read(
             max_pixels=max_pixels,
             file_bytes=file.size,
         )
+        file.load(token)
         # TIFF is a wide field: there it may as well be a compression that nobody reads.
         failure = _UNREADABLE if source_format is SourceFormat.TIFF else _DAMAGED
         with _decode_boundary(path, failure.format(TITLES[source_format])):
-            raw = opened.decode(token)
-            return _assemble(raw, header, source_format, path, token)
+            opened = _open(file, source_format)
+            if opened.header != header:
+                raise UnreadablePictureError("The file was changed while it was read.", path=path, hint="Try again.")
+            return _assemble(opened.decode(token), header, source_format, path, token)
+
+
+def _header(file: PictureFile, source_format: SourceFormat) -> Header:
+    with _decode_boundary(file.path, _UNREADABLE.format(TITLES[source_format])):
+        return _open(file, source_format).header
 
 
 def _open(file: PictureFile, source_format: SourceFormat) -> OpenedPicture:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -71,15 +73,25 @@ def save(
     sample_bytes = picture.pixels.nbytes + (0 if picture.alpha is None else picture.alpha.nbytes)
     check_memory_to_write(sample_bytes, target, options.quality, file)
     carried = carry(picture, options.metadata, target)
+    # The hidden file comes first, so that a folder that allows no writing is found out before the work.
+    with (
+        _encode_boundary(file, target),
+        atomic_file(file, verify=lambda temporary: _verify(temporary, picture, target, file)) as stream,
+    ):
+        pieces, notes = encode(picture, target, options, carried, token)
+        for piece in pieces:
+            stream.write(piece)
+            if token is not None:
+                token.raise_if_cancelled()
+        size_bytes = stream.tell()
+    return SaveReport(file, target, size_bytes, (*carried.notes, *notes))
+
+
+@contextmanager
+def _encode_boundary(path: Path, target: FileFormat) -> Iterator[None]:
+    """The other side of the decode boundary: encoders are as inventive in their exceptions."""
     try:
-        # The hidden file comes first, so that a folder that allows no writing is found out before the work.
-        with atomic_file(file, verify=lambda temporary: _verify(temporary, picture, target, file)) as stream:
-            pieces, notes = encode(picture, target, options, carried, token)
-            for piece in pieces:
-                stream.write(piece)
-                if token is not None:
-                    token.raise_if_cancelled()
-            size_bytes = stream.tell()
+        yield
     except (VdsrError, Cancelled):
         raise
     except MemoryError as exc:
@@ -87,14 +99,12 @@ def save(
             "There is not enough memory to write this picture.", path=path, hint="Close other programs."
         ) from exc
     except Exception as exc:
-        # The other side of the decode boundary: encoders are as inventive in their exceptions.
         _log.info("Encoding %s failed", path, exc_info=True)
         raise SaveError(
             f"The picture could not be made into a {TITLES[SourceFormat(target.value)]} file.",
             path=path,
             hint="Choose another format.",
         ) from exc
-    return SaveReport(file, target, size_bytes, (*carried.notes, *notes))
 
 
 def _check_fits(picture: Picture, target: FileFormat, path: Path) -> None:

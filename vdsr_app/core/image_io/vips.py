@@ -22,10 +22,14 @@ def load() -> Any:
     """The pyvips module, imported and configured once.
 
     Its operation cache is off, since it would hold on to whole pictures; loaders that libvips itself calls unfit for
-    untrusted files are blocked; its warnings go to the log of Python, under "pyvips".
+    untrusted files are blocked. Its warnings are dropped: every failure comes as an exception too, and a handler
+    written in Python would run, garbage collection included, in the midst of libvips' own code. That was seen to
+    abort the process.
     """
+    os.environ.setdefault("VIPS_WARNING", "1")  # read once, while the library starts
     import pyvips
 
+    pyvips._remove_log_handler()
     pyvips.cache_set_max(0)
     pyvips.cache_set_max_mem(0)
     pyvips.cache_set_max_files(0)

@@ -1,0 +1,93 @@
+"""Keeps the settings and the window in step, both ways."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QDialog, QWidget
+
+from vdsr_app.core.job import SaveOptions, Target
+from vdsr_app.gui.compare_view import CompareMode
+from vdsr_app.gui.help_commands import HelpCommands, show_once
+from vdsr_app.gui.menus import Menus
+from vdsr_app.gui.settings import AppSettings, SettingsStore
+from vdsr_app.gui.settings_dialog import SettingsDialog
+from vdsr_app.gui.theme import ThemeManager
+from vdsr_app.gui.upscale_page import UpscalePage
+from vdsr_app.workers.messages import LayerKind
+
+
+class Preferences(QObject):
+    """Writes what the person chooses, and applies what the settings say."""
+
+    def __init__(
+        self,
+        window: QWidget,
+        store: SettingsStore,
+        theme: ThemeManager,
+        page: UpscalePage,
+        menus: Menus,
+        helper: HelpCommands,
+    ) -> None:
+        super().__init__(window)
+        self._window = window
+        self._store = store
+        self._theme = theme
+        self._page = page
+        self._menus = menus
+        self._help = helper
+        self._dialogs: list[QDialog] = []
+        page.session.setup_changed.connect(self._on_setup_changed)
+        page.view.mode_changed.connect(self._on_mode_changed)
+        page.inspector.scale.target_changed.connect(self._on_target_chosen)
+        page.inspector.export.options_changed.connect(self._on_options_changed)
+        menus.recent_cleared.connect(self._on_recent_cleared)
+        theme.changed.connect(self._apply_canvas_color)
+        store.changed.connect(self._apply)
+        self._apply(store.current)
+
+    def show_dialog(self) -> None:
+        """Show the settings that have no other place."""
+        dialog = SettingsDialog(self._store, self._help.device, self._window)
+        dialog.reset_wanted.connect(self.reset)
+        show_once(self._dialogs, dialog)
+
+    def reset(self) -> None:
+        """Back to the defaults, on the screen too."""
+        self._store.reset()
+        defaults = self._store.current
+        self._page.session.reset(defaults)
+        self._page.view.set_mode(CompareMode(defaults.mode))
+
+    def show_inspector(self, shown: bool) -> None:
+        """Open or close the right pane."""
+        self._store.update(inspector_visible=shown)
+
+    def _on_setup_changed(self) -> None:
+        setup = self._page.session.setup
+        changes = {"model": setup.model, "left": setup.left.kind, "right": setup.right.kind}
+        self._store.update(**{name: value for name, value in changes.items() if value is not LayerKind.REFERENCE})
+
+    def _on_target_chosen(self, target: Target) -> None:
+        self._store.update(target_kind=target.kind, target_value=target.value)
+
+    def _on_options_changed(self, options: SaveOptions) -> None:
+        self._store.update(
+            format=options.format, quality=options.quality, bits=options.bits or 0, metadata=options.metadata
+        )
+
+    def _on_mode_changed(self, mode: CompareMode) -> None:
+        self._store.update(mode=mode.value)
+
+    def _on_recent_cleared(self) -> None:
+        self._store.update(recent=())
+
+    def _apply(self, settings: AppSettings) -> None:
+        self._theme.apply(settings.theme)
+        self._apply_canvas_color()
+        self._menus.show_recent(settings.recent)
+        self._page.strip.show_recent(settings.recent)
+        self._page.show_settings(settings)
+        self._page.session.set_processing(settings.device, settings.precision)
+
+    def _apply_canvas_color(self) -> None:
+        self._page.view.set_canvas_color(self._theme.canvas_color(self._store.current.canvas))
