@@ -312,6 +312,8 @@ def test_a_result_is_written_once_and_dragged_as_often_as_wished(
     service.finish_save()
     out.begin(second, "a.png", OPTIONS)
     assert len(dragged) == 2
+    out.close()
+    assert not dragged[0].parent.exists()
 
 
 def test_a_drag_whose_file_fails_is_told(qtbot: QtBot, service: FakeService, parent: QWidget) -> None:

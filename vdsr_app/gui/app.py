@@ -52,7 +52,7 @@ def run(paths: Sequence[Path] = ()) -> int:
     signals.close()
     faults.close()
     if not service.close(CLOSE_TIMEOUT_MS):
-        logger.warning("A worker did not end in time; the process is left at once")
+        logger.info("A worker did not end in time; the process is left at once")
         logging.shutdown()
         os._exit(status)
     return status

@@ -62,6 +62,13 @@ class DragOut(QObject):
         path = Path(self._folder.path()) / name
         self._job = self._service.submit(SaveJob(result.picture, path, options))
 
+    def close(self) -> None:
+        """Remove the temporary files."""
+        self._written = None
+        if self._folder is not None:
+            self._folder.remove()
+            self._folder = None
+
     def _on_succeeded(self, job: int, saved: object) -> None:
         if job != self._job or not isinstance(saved, SavedFile) or self._wanted is None or self._coming is None:
             return

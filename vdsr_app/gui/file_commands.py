@@ -152,6 +152,10 @@ class FileCommands(QObject):
         name = output_name(source, setup.model, setup.target, current.format)
         self._drag_out.begin(result, name, current.save_options)
 
+    def close(self) -> None:
+        """Leave nothing behind; to be called when the window closes."""
+        self._drag_out.close()
+
     def _adopt(self, data: QMimeData | None) -> None:
         try:
             picture = picture_from_mime(data)

@@ -126,6 +126,7 @@ class MainWindow(QMainWindow):
                 return
         self._store.update(geometry=bytes(self.saveGeometry().data()))
         self._store.flush()
+        self.files.close()
         event.accept()
 
     def paintEvent(self, event: QPaintEvent) -> None:
