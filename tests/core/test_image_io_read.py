@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import pillow_heif
 import pytest
-import pyvips
 from PIL import Image, ImageCms
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io
+from vdsr_app.core.image_io import vips
 from vdsr_app.core.image_io.exif import ExifBlock
 from vdsr_app.core.image_io.heif_items import replace_exif
 from vdsr_app.core.image_io.samples import scale_depth, to_8_bits, turn_upright, unpremultiply
@@ -58,10 +58,8 @@ def _png(width: int, height: int, bits: int, colour: int, rows: bytes, *extra: t
     return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(kind, body) for kind, body in chunks)
 
 
-def _vips(samples: Samples) -> pyvips.Image:
-    deep, gray = samples.dtype == np.uint16, samples.shape[2] < 3
-    image = pyvips.Image.new_from_array(np.ascontiguousarray(samples))
-    return image.copy(interpretation=("grey16" if deep else "b-w") if gray else ("rgb16" if deep else "srgb"))
+def _vips(samples: Samples) -> Any:
+    return vips.from_array(np.ascontiguousarray(samples)).copy_memory()
 
 
 def _written(path: Path, data: bytes | bytearray) -> Path:
@@ -364,7 +362,7 @@ def test_orientation_is_applied_exactly_once(tmp_path: Path, orientation: int) -
 def test_exif_orientation_of_avif_is_only_a_note(tmp_path: Path) -> None:
     """By HEIF the container's own properties say how a picture is turned; browsers go by them alone."""
     image = _vips(_QUADRANTS).copy()
-    image.set_type(pyvips.GValue.blob_type, "exif-data", _exif(1))
+    image.set_type(vips.load().GValue.blob_type, "exif-data", _exif(1))
     data = image.heifsave_buffer(compression="av1", lossless=True, keep="exif")
     turned = b"".join(replace_exif(bytes(data), _exif(6).removeprefix(b"Exif\0\0")))
     picture = image_io.read(_written(tmp_path / "o.avif", turned))
@@ -641,6 +639,11 @@ def test_decoders_write_nothing_to_the_terminal(tmp_path: Path, capfd: pytest.Ca
         with pytest.raises(PictureError):
             image_io.read(file)
     assert capfd.readouterr() == ("", "")
+
+
+def test_libvips_does_not_log_through_python() -> None:
+    """Its handler in Python could start a garbage collection amid libvips' own logging, which ends the process."""
+    assert vips.load()._log_handler_id is None
 
 
 @pytest.mark.parametrize(("width", "height"), [(2**31 - 1, 1), (30_000, 20_000), (65_536, 65_536)])

@@ -32,6 +32,11 @@ def start(script: str) -> subprocess.Popen[str]:
     )
 
 
+def complaints(errors: str) -> list[str]:
+    """What a process said, but for what the offscreen platform says of every window with a least size."""
+    return [line for line in errors.splitlines() if "propagateSizeHints" not in line]
+
+
 RUN = """
     import sys
     from PySide6.QtCore import QTimer
@@ -57,7 +62,7 @@ def test_the_first_paint_imports_nothing_heavy() -> None:
     heavy = "print(*[m for m in ('torch', 'pyvips', 'qtawesome', 'qtpy') if m in sys.modules])"
     process = start(RUN.format(started=f"{heavy}; QTimer.singleShot(0, self.close)"))
     out, err = process.communicate(timeout=END_S)
-    assert (out.splitlines(), err) == (["", "on the screen"], "")
+    assert (out.splitlines(), complaints(err)) == (["", "on the screen"], [])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
@@ -68,7 +73,7 @@ def test_a_signal_closes_the_window_and_keeps_the_settings(tmp_path: Path, numbe
     assert process.stdout.readline() == "on the screen\n"
     process.send_signal(number)
     _, err = process.communicate(timeout=END_S)
-    assert (process.returncode, err) == (0, "")
+    assert (process.returncode, complaints(err)) == (0, [])
     settings = (tmp_path / "vdsr-home" / "settings.ini").read_text(encoding="utf-8")
     assert "quality=33" in settings
     assert "geometry=" in settings

@@ -14,6 +14,8 @@ from PySide6.QtCore import QCoreApplication, QMimeData
 from vdsr_app.core.models import SUFFIX as MODEL_SUFFIX
 from vdsr_app.gui.texts import file_name
 
+translate = QCoreApplication.translate
+
 _LOOK_AT_MOST = 10_000
 """Entries of a dropped folder that are looked at."""
 
@@ -52,18 +54,22 @@ def plan_drop(data: QMimeData | None) -> DropPlan:
     paths = local_paths(data)
     if not paths:
         if data.hasImage():
-            return DropPlan(DropKind.PICTURE, _tr("Open the picture"))
-        return DropPlan(DropKind.REFUSED, _tr("Only pictures and models can be dropped here"))
+            return DropPlan(DropKind.PICTURE, translate("Drops", "Open the picture"))
+        return DropPlan(DropKind.REFUSED, translate("Drops", "Only pictures and models can be dropped here"))
     if len(paths) == 1 and paths[0].suffix.lower() == MODEL_SUFFIX:
-        return DropPlan(DropKind.MODEL, _tr("Use the model {name}").format(name=file_name(paths[0])), paths[0])
+        return DropPlan(
+            DropKind.MODEL, translate("Drops", "Use the model {name}").format(name=file_name(paths[0])), paths[0]
+        )
     if len(paths) == 1 and not paths[0].is_dir():
-        return DropPlan(DropKind.OPEN, _tr("Open {name}").format(name=file_name(paths[0])), paths[0])
+        return DropPlan(DropKind.OPEN, translate("Drops", "Open {name}").format(name=file_name(paths[0])), paths[0])
     pictures = [picture for path in paths for picture in _pictures_in(path)]
     if not pictures:
-        return DropPlan(DropKind.REFUSED, _tr("There is no picture in it"))
-    words = _tr("Open {name}, the first of {count}").format(name=file_name(pictures[0]), count=len(pictures))
+        return DropPlan(DropKind.REFUSED, translate("Drops", "There is no picture in it"))
+    words = translate("Drops", "Open {name}, the first of {count}").format(
+        name=file_name(pictures[0]), count=len(pictures)
+    )
     if len(pictures) == 1:
-        words = _tr("Open {name}").format(name=file_name(pictures[0]))
+        words = translate("Drops", "Open {name}").format(name=file_name(pictures[0]))
     return DropPlan(DropKind.OPEN, words, pictures[0], len(pictures) - 1)
 
 
@@ -91,7 +97,3 @@ def _pictures_in(path: Path) -> list[Path]:
     return sorted(
         entry for entry in entries if entry.suffix.lower() in READABLE_SUFFIXES and not entry.name.startswith(".")
     )
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Drops", text)

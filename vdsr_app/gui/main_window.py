@@ -95,8 +95,8 @@ class MainWindow(QMainWindow):
             self.files.open_several(self._paths)
         else:
             self._open_sample()
-        current = self._store.current
-        self._service.preload(current.device, current.precision, self.session.setup.model)
+        self.session.comparison.finished.connect(self._preload_once)
+        self.session.failed.connect(self._preload_once)
         if self._store.problem:
             self.page.banner.show_message(BannerKind.NOTICE, self._store.problem)
 
@@ -166,6 +166,20 @@ class MainWindow(QMainWindow):
         event.accept()
         self.files.drop(plan_drop(event.mimeData()), event.mimeData())
         self.activateWindow()
+
+    def _preload_once(self) -> None:
+        """Load the network behind the window, once the first picture is on the screen.
+
+        Not earlier: while the system loads torch's library, for half a second, it lets no other thread load one or
+        touch its own variables for the first time. A reader that waits for it would hold up the interpreter, and with
+        it the window.
+        """
+        if self.session.opening is not None:
+            return
+        self.session.comparison.finished.disconnect(self._preload_once)
+        self.session.failed.disconnect(self._preload_once)
+        current = self._store.current
+        self._service.preload(current.device, current.precision, self.session.setup.model)
 
     def _open_sample(self) -> None:
         self.page.strip.show()

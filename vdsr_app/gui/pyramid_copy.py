@@ -8,8 +8,8 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.workers.messages import TileBlock
 
-_STEP_BYTES = 4 << 20
-"""Copied between two looks at the event queue; some 5 ms."""
+_STEP_BYTES = 1 << 20
+"""Copied between two looks at the event queue; a millisecond or two, fresh memory included."""
 
 
 class PyramidCopy(QObject):

@@ -17,6 +17,8 @@ from vdsr_app.gui.export_panel import DEEP
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.texts import file_name
 
+translate = QCoreApplication.translate
+
 PASTED_NAME = "pasted.png"
 
 
@@ -57,9 +59,9 @@ def ask_where(parent: QWidget, suggested: Path, options: SaveOptions, source: Pa
     while True:
         chosen, _ = QFileDialog.getSaveFileName(
             parent,
-            _tr("Save the result as"),
+            translate("SaveDialog", "Save the result as"),
             str(suggested),
-            f"{wished.value.upper()} (*{SUFFIXES[wished]});;" + _tr("All files") + " (*)",
+            f"{wished.value.upper()} (*{SUFFIXES[wished]});;" + translate("SaveDialog", "All files") + " (*)",
         )
         if not chosen:
             return None
@@ -76,16 +78,19 @@ def _may_write(parent: QWidget, path: Path, *, asked_already: bool, source: Path
         except SaveError:
             return _confirm(
                 parent,
-                _tr("{name} is the picture you opened.").format(name=file_name(path)),
-                _tr("Saving under this name replaces the original with the result. The original cannot be restored."),
-                _tr("Replace the original"),
+                translate("SaveDialog", "{name} is the picture you opened.").format(name=file_name(path)),
+                translate(
+                    "SaveDialog",
+                    "Saving under this name replaces the original with the result. The original cannot be restored.",
+                ),
+                translate("SaveDialog", "Replace the original"),
             )
     if path.exists() and not asked_already:
         return _confirm(
             parent,
-            _tr("{name} exists already.").format(name=file_name(path)),
-            _tr("Saving under this name replaces it."),
-            _tr("Replace"),
+            translate("SaveDialog", "{name} exists already.").format(name=file_name(path)),
+            translate("SaveDialog", "Saving under this name replaces it."),
+            translate("SaveDialog", "Replace"),
         )
     return True
 
@@ -93,18 +98,14 @@ def _may_write(parent: QWidget, path: Path, *, asked_already: bool, source: Path
 def _confirm(parent: QWidget, text: str, explanation: str, yes: str) -> bool:
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Warning)
-    box.setWindowTitle(_tr("Replace a file?"))
+    box.setWindowTitle(translate("SaveDialog", "Replace a file?"))
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setText(text)
     box.setInformativeText(explanation)
     replace_button = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
-    other = box.addButton(_tr("Choose another name"), QMessageBox.ButtonRole.RejectRole)
+    other = box.addButton(translate("SaveDialog", "Choose another name"), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(other)
     box.setEscapeButton(other)
     box.exec()
     box.deleteLater()
     return box.clickedButton() is replace_button
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("SaveDialog", text)

@@ -11,14 +11,12 @@ from vdsr_app.core.job import TargetSize
 from vdsr_app.errors import VdsrError
 from vdsr_app.workers.messages import ErrorReport, JobProgress
 
+translate = QCoreApplication.translate
+
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
 _NOT_PRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 _MINUTE_S = 60
 _HOUR_S = 3600
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Texts", text)
 
 
 def printable(text: str) -> str:
@@ -55,10 +53,14 @@ def duration_text(seconds: float) -> str:
     """A length of time in at most two units: "6 s", "2 min 5 s", "1 h 3 min"."""
     whole = max(0, round(seconds))
     if whole < _MINUTE_S:
-        return _tr("{seconds} s").format(seconds=whole)
+        return translate("Texts", "{seconds} s").format(seconds=whole)
     if whole < _HOUR_S:
-        return _tr("{minutes} min {seconds} s").format(minutes=whole // _MINUTE_S, seconds=whole % _MINUTE_S)
-    return _tr("{hours} h {minutes} min").format(hours=whole // _HOUR_S, minutes=whole % _HOUR_S // _MINUTE_S)
+        return translate("Texts", "{minutes} min {seconds} s").format(
+            minutes=whole // _MINUTE_S, seconds=whole % _MINUTE_S
+        )
+    return translate("Texts", "{hours} h {minutes} min").format(
+        hours=whole // _HOUR_S, minutes=whole % _HOUR_S // _MINUTE_S
+    )
 
 
 def size_text(width: int, height: int) -> str:
@@ -88,7 +90,7 @@ def progress_text(progress: JobProgress) -> str:
     percent = 100 * progress.done // progress.total if progress.total else 0
     text = f"{percent} %"
     if progress.seconds_left is not None:
-        text += " · " + _tr("{time} left").format(time=duration_text(progress.seconds_left))
+        text += " · " + translate("Texts", "{time} left").format(time=duration_text(progress.seconds_left))
     return text
 
 
