@@ -128,7 +128,7 @@ class Answers:
         self.questions: list[str] = []
         self._names = names
         self._click = click
-        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (self._names.pop(0), ""))
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (self._names.pop(0), ""))
         monkeypatch.setattr(QMessageBox, "exec", lambda box: self._answer(box))
 
     def _answer(self, box: QMessageBox) -> int:
@@ -167,11 +167,12 @@ def test_the_source_is_replaced_only_when_that_is_confirmed(
     assert request.path == name
 
 
-def test_a_file_that_the_dialog_could_not_know_of_is_asked_about(
-    parent: QWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("typed", ["a.v2", "a.v2.png"])
+def test_an_existing_file_is_asked_about_once(
+    parent: QWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str
 ) -> None:
     touch(tmp_path / "a.v2.png")
-    answers = Answers(monkeypatch, [str(tmp_path / "a.v2")], "Replace")
+    answers = Answers(monkeypatch, [str(tmp_path / typed)], "Replace")
     assert ask_where(parent, tmp_path / "x.png", OPTIONS, None) is not None
     assert answers.questions == ["a.v2.png exists already."]
 
@@ -261,7 +262,7 @@ def test_save_as_writes_and_tells_with_the_notes(
     window = finished_window(make_window, service, tmp_path / "a.png")
     offered: list[str] = []
 
-    def choose(_parent: object, _title: str, suggested: str, _filters: str) -> tuple[str, str]:
+    def choose(_parent: object, _title: str, suggested: str, _filters: str, options: object) -> tuple[str, str]:
         offered.append(suggested)
         return suggested, ""
 
@@ -271,6 +272,7 @@ def test_save_as_writes_and_tells_with_the_notes(
     service.finish_save()
     assert window.page.banner.text == "Saved a_vdsr_x2.png (5 B)"
 
+    (tmp_path / "a_vdsr_x2.png").unlink()
     window.commands.save.trigger()
     service.notice.emit(service.find(SaveJob), "XMP was too large and is left out.")
     service.finish_save()
@@ -281,7 +283,7 @@ def test_a_failed_save_is_told(
     make_window: MakeWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = finished_window(make_window, service, tmp_path / "a.png")
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out.png"), ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "out.png"), ""))
     window.commands.save.trigger()
     service.fail(SaveJob, "There is no room.")
     assert window.page.banner.text == "a.png: There is no room. Try again."

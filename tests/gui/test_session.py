@@ -16,6 +16,7 @@ from vdsr_app.gui.settings import AppSettings
 from vdsr_app.workers.messages import (
     LayerJob,
     LayerKind,
+    LayerResult,
     LayerSpec,
     MetricsJob,
     MetricsResult,
@@ -117,17 +118,20 @@ def test_a_new_size_gives_up_what_runs_and_keeps_the_old_picture_until_bicubic_i
     assert session.left_half.pyramid.width == 80
 
 
-def test_a_late_result_of_a_job_that_was_given_up_is_dropped(session: Session, service: FakeService) -> None:
+def test_a_late_result_of_a_job_that_was_given_up_is_dropped(
+    session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened(session, service)
     stale = service.find(LayerKind.BICUBIC)
-    stale_job = service.jobs[stale]
-    session.set_target(Target(TargetKind.SCALE, 3.0))
-    assert isinstance(stale_job, LayerJob)
-    service.jobs[stale] = stale_job  # it comes nevertheless
     before = session.left_half
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "cancel", lambda _number: None)  # it was finished already, and is on its way
+        session.set_target(Target(TargetKind.SCALE, 3.0))
     late = make_picture(40, 20)
-    service.succeeded.emit(stale, pyramid_of(late))
+    result = LayerResult(BICUBIC, Target(TargetKind.SCALE, 2.0), late, pyramid_of(late), 0.1)
+    service.succeeded.emit(stale, result)
     assert session.left_half is before
+    assert session.comparison.result(BICUBIC) is None
 
 
 def test_a_picture_that_cannot_be_opened_leaves_the_former_one_alone(
@@ -240,6 +244,15 @@ def test_save_waits_for_the_result(session: Session, service: FakeService, tmp_p
     assert isinstance(job, SaveJob)
     assert job.picture is result.picture
     assert session.exporter.pending is None
+
+
+def test_save_writes_the_networks_result_and_nothing_that_comes_before(session: Session, service: FakeService) -> None:
+    opened(session, service)
+    session.save(request())
+    service.finish_layer(LayerKind.BICUBIC)
+    assert service.waiting() == ["model"]
+    service.finish_layer(LayerKind.MODEL)
+    assert service.waiting() == ["SaveJob"]
 
 
 def test_save_runs_the_model_also_when_no_half_shows_it(session: Session, service: FakeService) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -142,19 +144,28 @@ def test_changed_comes_only_with_a_change(qtbot: QtBot, store: SettingsStore) ->
     assert signal.args[0].quality == 93
 
 
-def test_two_windows_keep_each_others_changes() -> None:
-    first, second = SettingsStore(settings_path()), SettingsStore(settings_path())
+OTHER_WINDOW = """
+from pathlib import Path
+from vdsr_app.gui.settings import SettingsStore, settings_path
+store = SettingsStore(settings_path())
+store.update(quality=50)
+store.add_recent(Path("/b.png"))
+store.flush()
+"""
+
+
+def test_two_windows_keep_each_others_changes(checkout: Path) -> None:
+    first = SettingsStore(settings_path())
     first.update(theme=Theme.DARK)
-    first.add_recent(Path("/a.png"))
     first.flush()
-    second.update(quality=50)
-    second.add_recent(Path("/b.png"))
-    second.flush()
+    # A process of its own: within one, Qt shares what it knows of a file.
+    subprocess.run([sys.executable, "-c", OTHER_WINDOW], check=True, cwd=checkout)
+    first.add_recent(Path("/a.png"))
     first.update(bits=16)
     first.flush()
     merged = SettingsStore(settings_path()).current
     assert (merged.theme, merged.quality, merged.bits) == (Theme.DARK, 50, 16)
-    assert merged.recent == ("/b.png", "/a.png")
+    assert merged.recent == ("/a.png", "/b.png")
 
 
 def test_recent_files_are_few_and_each_once(store: SettingsStore) -> None:

@@ -120,8 +120,10 @@ class MainWindow(QMainWindow):
         unsaved = exporter.saving or ((exporter.pending.path,) if exporter.pending else ())
         if unsaved and not self._quit_now:
             answer = ask_about_saving(self, str(unsaved[0]))
-            self._quit_after_save = answer is CloseAnswer.WAIT
-            if answer is not CloseAnswer.QUIT and (exporter.saving or exporter.pending or answer is CloseAnswer.STAY):
+            # It may have been finished while the question was open.
+            unfinished = bool(exporter.saving) or exporter.pending is not None
+            if answer is CloseAnswer.STAY or (answer is CloseAnswer.WAIT and unfinished):
+                self._quit_after_save = answer is CloseAnswer.WAIT
                 event.ignore()
                 return
         self._store.update(geometry=bytes(self.saveGeometry().data()))

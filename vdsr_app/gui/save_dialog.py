@@ -62,16 +62,18 @@ def ask_where(parent: QWidget, suggested: Path, options: SaveOptions, source: Pa
             translate("SaveDialog", "Save the result as"),
             str(suggested),
             f"{wished.value.upper()} (*{SUFFIXES[wished]});;" + translate("SaveDialog", "All files") + " (*)",
+            # The dialog knows neither the ending that is appended nor the source; so it is asked below, once.
+            options=QFileDialog.Option.DontConfirmOverwrite,
         )
         if not chosen:
             return None
         request = request_for(Path(chosen), options)
-        if _may_write(parent, request.path, asked_already=request.path == Path(chosen), source=source):
+        if _may_write(parent, request.path, source):
             return request
         suggested = request.path
 
 
-def _may_write(parent: QWidget, path: Path, *, asked_already: bool, source: Path | None) -> bool:
+def _may_write(parent: QWidget, path: Path, source: Path | None) -> bool:
     if source is not None:
         try:
             refuse_overwriting_a_source(path, [source])
@@ -85,7 +87,7 @@ def _may_write(parent: QWidget, path: Path, *, asked_already: bool, source: Path
                 ),
                 translate("SaveDialog", "Replace the original"),
             )
-    if path.exists() and not asked_already:
+    if path.exists():
         return _confirm(
             parent,
             translate("SaveDialog", "{name} exists already.").format(name=file_name(path)),
