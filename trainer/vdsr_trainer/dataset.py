@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vdsr_app.core import image_io
+from vdsr_app.core.folders import list_pictures
 from vdsr_app.core.protocol import protocol_luma
 from vdsr_app.core.resize import axis_table, resize
 from vdsr_app.errors import PictureError, TrainingError
@@ -95,12 +96,7 @@ def _read_folders(folders: Sequence[Path], smallest_px: int, notice: Callable[[s
     for folder in folders:
         if not folder.is_dir():
             raise TrainingError("There is no such folder of pictures.", path=folder, hint="Choose another folder.")
-        files = sorted(
-            path
-            for path in folder.rglob("*")
-            if path.suffix.lower() in image_io.READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-        )
-        for path in files:
+        for path in list_pictures(folder):
             try:
                 luma = protocol_luma(image_io.read(path).pixels).astype(np.uint8)
             except PictureError as error:

@@ -81,6 +81,7 @@ class _Run:
         self._average = MovingAverage(self._model, config.average_decay)
         self._optimiser = Optimiser(self._model, config)
         self._progress = checkpoint.Progress()
+        self._saved_step = -1
 
     def go(self, *, resume: bool) -> Path:
         config = self._config
@@ -155,10 +156,13 @@ class _Run:
 
     def _checkpoint(self) -> None:
         path = checkpoint.save(self._folder, self._model, self._average, self._optimiser, self._progress)
+        self._saved_step = self._progress.step
         self._tell(CheckpointSaved(self._progress.step, str(path)))
 
     def _finish(self) -> Path:
-        self._checkpoint()
+        # Saved twice, one state would push the earlier one, which is kept for safety, off the disk.
+        if self._saved_step != self._progress.step:
+            self._checkpoint()
         weights = self._folder / WEIGHTS_NAME
         save_weights(
             self._average.model,

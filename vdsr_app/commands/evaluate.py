@@ -12,7 +12,8 @@ from typing import Any
 
 from vdsr_app.commands.common import add_engine_arguments, make_engine, stop_on_signals
 from vdsr_app.console import Console
-from vdsr_app.core.evaluate import Evaluation, ScaleScores, evaluate, picture_files
+from vdsr_app.core.evaluate import Evaluation, ScaleScores, evaluate
+from vdsr_app.core.folders import picture_files
 from vdsr_app.core.protocol import Score
 
 SUMMARY = "measure PSNR and SSIM of a model over a folder"

@@ -17,7 +17,7 @@ from vdsr_app.commands.common import add_engine_arguments, make_engine, stop_on_
 from vdsr_app.console import Console
 from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io
-from vdsr_app.core.evaluate import picture_files
+from vdsr_app.core.folders import picture_files
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind, TargetSize, UpscaleSettings
 from vdsr_app.core.naming import PlannedOutput, format_of, plan_outputs, refuse_overwriting_a_source
 from vdsr_app.errors import SaveError, UsageError, VdsrError

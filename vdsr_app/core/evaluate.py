@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core import image_io
 from vdsr_app.core.protocol import Score, Trial, make_trial, protocol_luma, score
-from vdsr_app.errors import PictureError, UnreadablePictureError, UsageError, VdsrError
+from vdsr_app.errors import PictureError, UsageError, VdsrError
 
 
 class LumaUpscaler(Protocol):
@@ -70,26 +70,6 @@ class Evaluation:
 
     scales: tuple[ScaleScores, ...]
     failures: tuple[VdsrError, ...]
-
-
-def picture_files(folder: Path, *, deep: bool = True) -> list[Path]:
-    """Pictures in `folder`, with `deep` also in folders below, by name; hidden ones are left out.
-
-    Raises:
-        UsageError: there is no such folder, or nothing in it.
-    """
-    if folder.is_file():
-        return [folder]
-    if not folder.is_dir():
-        raise UnreadablePictureError("There is no such folder.", path=folder, hint="Check the name.")
-    files = sorted(
-        path
-        for path in (folder.rglob("*") if deep else folder.iterdir())
-        if path.suffix.lower() in image_io.READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
-    if not files:
-        raise UsageError("The folder holds no picture.", path=folder, hint="Choose a folder with pictures.")
-    return files
 
 
 def evaluate(
