@@ -19,6 +19,8 @@ class TrainConfig:
         data: folders of training pictures, searched recursively.
         validation: folder of pictures to choose by; empty holds some of `data` out.
         holdout: pictures held out of `data` where `validation` is empty.
+        exclude: files below `data` or `validation` that are left out, relative to the folder, or absolute.
+        start_from: installed model or .safetensors file whose weights the run begins with; empty begins from chance.
         depth: convolutions of the network.
         width: channels between them.
         residual: add the input to the output.
@@ -27,9 +29,20 @@ class TrainConfig:
         scale_min: smallest random scale factor.
         scale_max: largest random scale factor.
         shrunk_copies: factors below 1; each adds a smaller copy of every picture.
+        sampling: "random" positions, or "grid": every patch of a grid without overlap once an epoch, as in the paper.
         patch_px: side of a training patch.
         batch: patches a step.
         hard_candidates: patches looked at for each one taken; the one that bicubic serves worst wins.
+        jpeg_share: share of patches whose LR picture went through JPEG.
+        jpeg_quality_min: lowest JPEG quality.
+        jpeg_quality_max: highest JPEG quality.
+        blur_share: share of patches whose picture was blurred before shrinking.
+        blur_sigma_max: largest standard deviation of that blur, in LR pixels.
+        noise_share: share of patches whose LR picture got noise.
+        noise_sigma_max: largest standard deviation of that noise, on the scale [0, 255].
+        micro_batch: patches at once on the device; the gradients of a step are summed over them. 0 takes the whole
+            batch and halves it when memory is short.
+        cache_mb: memory for decoded pictures; 0 takes a quarter of the machine's.
         steps: optimiser steps in all.
         optimizer: "muon" (Muon on the inner layers, Adam on the rest), "adam", "adamw" or "sgd".
         rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
@@ -37,7 +50,8 @@ class TrainConfig:
         momentum: of SGD and Muon.
         weight_decay: L2 of SGD, decoupled in AdamW.
         clip_theta: element-wise clip to +-theta/rate with SGD; 0 switches it off.
-        schedule: "cosine" to zero, "step" (a tenth after each quarter) or "constant".
+        schedule: "cosine" to zero, "plateau" (constant, over the last fifth straight to zero: may be lengthened
+            while it runs), "step" (a tenth after each quarter) or "constant".
         warmup_steps: steps of a rising rate.
         average_decay: of the moving average of the weights that is validated and kept.
         precision: "bf16" (autocast, fp32 master weights) or "fp32".
@@ -51,6 +65,8 @@ class TrainConfig:
     data: tuple[str, ...] = ()
     validation: str = ""
     holdout: int = 10
+    exclude: tuple[str, ...] = ()
+    start_from: str = ""
     depth: int = 20
     width: int = 64
     residual: bool = True
@@ -59,9 +75,19 @@ class TrainConfig:
     scale_min: float = 1.2
     scale_max: float = 4.5
     shrunk_copies: tuple[float, ...] = (0.8, 0.6)
+    sampling: str = "random"
     patch_px: int = 48
     batch: int = 16
     hard_candidates: int = 2
+    jpeg_share: float = 0.0
+    jpeg_quality_min: int = 30
+    jpeg_quality_max: int = 95
+    blur_share: float = 0.0
+    blur_sigma_max: float = 0.8
+    noise_share: float = 0.0
+    noise_sigma_max: float = 4.0
+    micro_batch: int = 0
+    cache_mb: int = 0
     steps: int = 20_000
     optimizer: str = "muon"
     rate: float = 1e-3
@@ -87,6 +113,10 @@ class TrainConfig:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} = '{getattr(self, name)}' is not offered.", hint=_choose(choices))
+        if self.jpeg_quality_min > self.jpeg_quality_max:
+            raise ConfigError(
+                f"jpeg_quality_min = {self.jpeg_quality_min} is above jpeg_quality_max = {self.jpeg_quality_max}."
+            )
         if not self.scales or not all(1.0 <= scale <= 8.0 for scale in self.scales):
             raise ConfigError("scales needs one or more factors between 1 and 8.")
         if self.scale_min > self.scale_max:
@@ -105,6 +135,15 @@ _RANGES: dict[str, tuple[float, float]] = {
     "patch_px": (8, 512),
     "batch": (1, 65_536),
     "hard_candidates": (1, 64),
+    "jpeg_share": (0, 1),
+    "jpeg_quality_min": (1, 100),
+    "jpeg_quality_max": (1, 100),
+    "blur_share": (0, 1),
+    "blur_sigma_max": (0, 5),
+    "noise_share": (0, 1),
+    "noise_sigma_max": (0, 50),
+    "micro_batch": (0, 65_536),
+    "cache_mb": (0, 1_000_000),
     "steps": (1, 100_000_000),
     "rate": (1e-12, 10),
     "muon_rate": (1e-12, 10),
@@ -120,8 +159,9 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("muon", "adam", "adamw", "sgd"),
-    "schedule": ("cosine", "step", "constant"),
+    "schedule": ("cosine", "plateau", "step", "constant"),
     "precision": ("bf16", "fp32"),
+    "sampling": ("random", "grid"),
 }
 
 PRESETS: dict[str, TrainConfig] = {
@@ -132,6 +172,7 @@ PRESETS: dict[str, TrainConfig] = {
         rate=0.1,
         momentum=0.9,
         weight_decay=1e-4,
+        sampling="grid",
         clip_theta=0.01,
         schedule="step",
         warmup_steps=0,
@@ -143,6 +184,7 @@ PRESETS: dict[str, TrainConfig] = {
         average_decay=0.0,
         precision="fp32",
     ),
+    "photo": TrainConfig(jpeg_share=0.8, blur_share=0.3, noise_share=0.3),
 }
 """Named starting points; "robust" is the default."""
 
@@ -195,7 +237,7 @@ def _typed(key: str, value: Any, example: Any, path: Path | None) -> Any:
     if isinstance(example, tuple):
         if isinstance(value, str | int | float):
             value = [value]
-        kind = str if key == "data" else float
+        kind = str if key in ("data", "exclude") else float
         if isinstance(value, list | tuple) and all(_is(kind, item) for item in value):
             return tuple(kind(item) for item in value)
         raise ConfigError(f"{key} needs a list of {'texts' if kind is str else 'numbers'}.", path=path)

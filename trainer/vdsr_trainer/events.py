@@ -6,12 +6,12 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The run begins or goes on.
+    """The run begins or goes on. Whatever was told before of later steps than `step` is void: it is done again.
 
     Attributes:
         step: steps done already; 0 in a new run.
@@ -31,6 +31,21 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Preparing:
+    """Pictures are being read before the first step.
+
+    Attributes:
+        step: steps done already.
+        done: pictures read.
+        total: pictures in all.
+    """
+
+    step: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stepped:
     """Optimiser steps were done.
 
@@ -43,6 +58,8 @@ class Stepped:
         samples_per_second: patches a second since the last event.
         data_wait_share: share of the time spent waiting for patches, 0 to 1.
         seconds_left: estimate to the end, None until there is one.
+        memory_bytes: resident memory of the process, 0 where the system does not tell.
+        device_memory_bytes: memory that torch holds on the GPU, 0 on a CPU.
     """
 
     step: int
@@ -53,6 +70,8 @@ class Stepped:
     samples_per_second: float
     data_wait_share: float
     seconds_left: float | None
+    memory_bytes: int = 0
+    device_memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +82,14 @@ class Validated:
         step: steps done.
         psnr_db: scale factor as text -> mean PSNR of the network.
         bicubic_psnr_db: the same of bicubic.
+        crop: PNG of one held-out crop made by the network at this step, relative to the run folder; "" without one.
+            `crops/bicubic.png` and `crops/original.png` there show the same crop.
     """
 
     step: int
     psnr_db: dict[str, float]
     bicubic_psnr_db: dict[str, float]
+    crop: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +109,115 @@ class Noticed:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """The run ended.
+class RolledBack:
+    """The run diverged; it goes on from an earlier state with a lower learning rate.
+
+    Attributes:
+        step: step at which it was seen.
+        to_step: step of the state it went back to.
+        reason: one sentence for people.
+        rate_share: what the configured learning rates are multiplied with from now on, below 1.
+    """
+
+    step: int
+    to_step: int
+    reason: str
+    rate_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The run waits, at the person's wish."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A pause is over."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The result beside others on the whole validation pictures, at the end of a part of the run.
 
     Attributes:
         step: steps done.
-        weights: path of the .safetensors file.
+        pictures: how many were measured.
+        rows: name ("bicubic", an installed model's name, "this run") -> scale factor as text -> [PSNR in dB, SSIM].
+    """
+
+    step: int
+    pictures: int
+    rows: dict[str, dict[str, list[float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A dry run of a few steps on made-up patches; no run folder is written.
+
+    Attributes:
+        preset: name of the preset, or "" for a configuration of one's own.
+        seconds_a_step: median.
+        memory_bytes: peak of the process beyond what it held before, plus the GPU's peak.
+        steps: steps that a whole run of this configuration takes.
+    """
+
+    preset: str
+    seconds_a_step: float
+    memory_bytes: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The run, or this part of it, ended; always the last event unless it failed.
+
+    Attributes:
+        step: steps done.
+        weights: path of the .safetensors file; "" where it was discarded.
         complete: False where it was stopped before its last step; it can be resumed.
+        discarded: the person threw the run away; its folder is gone.
     """
 
     step: int
     weights: str
     complete: bool
+    discarded: bool = False
 
 
-Event = Started | Stepped | Validated | CheckpointSaved | Noticed | Finished
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The run, or this part of it, ended by an error; the last good checkpoint is kept.
+
+    Attributes:
+        step: steps done.
+        message: cause, file and next step, one plain text.
+    """
+
+    step: int
+    message: str
+
+
+Event = (
+    Started
+    | Preparing
+    | Stepped
+    | Validated
+    | CheckpointSaved
+    | Noticed
+    | RolledBack
+    | Paused
+    | Resumed
+    | Compared
+    | Measured
+    | Finished
+    | Failed
+)
 EventCallback = Callable[[Event], None]
-_EVENTS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Started, Stepped, Validated, CheckpointSaved, Noticed, Finished)
-}
+_EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def to_json(event: Event) -> str:

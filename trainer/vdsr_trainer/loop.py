@@ -14,8 +14,9 @@ from torch import Tensor
 from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.device import choose_device
+from vdsr_app.core.models import find_model
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
-from vdsr_app.core.weights import save_weights
+from vdsr_app.core.weights import load_model, save_weights
 from vdsr_app.errors import TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig, read_config, to_toml
@@ -75,8 +76,7 @@ class _Run:
         if config.threads:
             torch.set_num_threads(config.threads)
         self._device = choose_device(config.device)
-        model = VDSR(VDSRConfig(config.depth, config.width, config.residual))
-        initialise(model, config.seed)
+        model = first_model(config)
         self._model = model.to(self._device).train()
         self._average = MovingAverage(self._model, config.average_decay)
         self._optimiser = Optimiser(self._model, config)
@@ -181,10 +181,34 @@ class _Run:
         self._on_event(event)
 
 
+def first_model(config: TrainConfig) -> VDSR:
+    """The network as a new run begins with it: He initialisation, or the weights of `config.start_from`.
+
+    Raises:
+        TrainingError: that model is of another depth or width, or without the skip connection.
+        WeightsError: it is not there or damaged.
+    """
+    shape = VDSRConfig(config.depth, config.width, config.residual)
+    if not config.start_from:
+        model = VDSR(shape)
+        initialise(model, config.seed)
+        return model
+    info = find_model(config.start_from)
+    model = load_model(info).model.requires_grad_(True)
+    if model.config != shape:
+        raise TrainingError(
+            f"The model to start from has {model.config.depth} layers of {model.config.width} channels, the run"
+            f" {shape.depth} of {shape.width}.",
+            path=info.path,
+            hint="Choose the same depth and width, or start from nothing.",
+        )
+    return model
+
+
 def _without_places(config: TrainConfig) -> TrainConfig:
     """`config` with folders by their last name alone: weights are passed on, and say nothing of a person's disk."""
-    validation = Path(config.validation).name if config.validation else ""
-    return replace(config, data=tuple(Path(folder).name for folder in config.data), validation=validation)
+    places = {key: Path(getattr(config, key)).name for key in ("validation", "start_from")}
+    return replace(config, data=tuple(Path(folder).name for folder in config.data), **places)
 
 
 def forward_detail(model: VDSR, bicubic: Tensor, precision: str) -> Tensor:

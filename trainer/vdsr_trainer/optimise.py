@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from vdsr_app.core.network import VDSR
 from vdsr_trainer.config import TrainConfig
 
+_PLATEAU_END = 0.2
+"""Share of the steps in which the schedule "plateau" falls to zero."""
+
 
 class Optimiser:
     """One or two torch optimisers that step together.
@@ -94,6 +97,9 @@ def schedule(config: TrainConfig, step: int) -> float:
         case "cosine":
             done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
             return 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
+        case "plateau":
+            left = (config.steps - step) / max(1, config.steps - config.warmup_steps)
+            return min(1.0, max(0.0, left) / _PLATEAU_END)
         case "step":
             # The paper: a tenth after each 20 of 80 epochs.
             return float(0.1 ** min(3, 4 * step // config.steps))
