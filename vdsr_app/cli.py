@@ -1,4 +1,4 @@
-"""The command line: `vdsr upscale`, `vdsr evaluate`, `vdsr train`, `vdsr info`."""
+"""The command line: `vdsr upscale`, `vdsr evaluate`, `vdsr train`, `vdsr export`, `vdsr info`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from vdsr_app import __version__
-from vdsr_app.commands import evaluate, info, train, upscale
+from vdsr_app.commands import evaluate, export, info, train, upscale
 from vdsr_app.console import Console
 from vdsr_app.errors import Cancelled, ConfigError, UsageError, VdsrError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-_MODULES: dict[str, ModuleType] = {"upscale": upscale, "evaluate": evaluate, "train": train, "info": info}
+_MODULES: dict[str, ModuleType] = {
+    "upscale": upscale,
+    "evaluate": evaluate,
+    "train": train,
+    "export": export,
+    "info": info,
+}
 COMMANDS = tuple(_MODULES)
 """Names of the subcommands."""
 
@@ -28,6 +34,7 @@ examples:
   vdsr upscale scans/ --long-side 6000 -o out/ every picture of a folder, 6000 px long
   vdsr evaluate --data set5 --scales 2 3 4     PSNR and SSIM against bicubic
   vdsr train --data my-photos --out runs/mine  teach the network your own kind of picture
+  vdsr export vdsr --onnx vdsr.onnx            a model for other programs
   vdsr info                                    devices, models, folders
 
 `vdsr COMMAND --help` explains one command. Exit status: 0 all went well, 1 something failed, 2 wrong usage."""

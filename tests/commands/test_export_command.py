@@ -1,0 +1,53 @@
+"""`vdsr export`, from the arguments to the files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+
+from vdsr_app import paths
+from vdsr_app.core.weights import load_weights
+
+
+def test_writes_both_kinds(run, tiny: str, tmp_path: Path) -> None:
+    onnx_file, weights = tmp_path / "a.onnx", tmp_path / "a.safetensors"
+    status, said, wrong = run("export", tiny, "--onnx", onnx_file, "--safetensors", weights)
+    assert (status, wrong) == (0, "")
+    assert [line.split(":")[0] for line in said.splitlines()] == [str(weights), str(onnx_file)]
+    onnx.checker.check_model(onnx.load(onnx_file), full_check=True)
+    before = load_weights(paths.user_models_dir() / "tiny.safetensors")
+    after = load_weights(weights)
+    assert (after.checksum, after.metadata) == (before.checksum, before.metadata)
+
+
+def test_json_is_one_object_a_file(run, tiny: str, tmp_path: Path) -> None:
+    status, said, _ = run("export", tiny, "--onnx", tmp_path / "a.onnx", "--json")
+    (record,) = map(json.loads, said.splitlines())
+    assert status == 0
+    assert record["format"] == "onnx"
+    assert record["max_difference"] < 1e-4
+    assert record["checked_with"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--onnx", "model.txt"], ["--safetensors", "model.onnx"], ["--safetensors", "SOURCE"]],
+)
+def test_wrong_usage_writes_nothing(run, tiny: str, tmp_path: Path, monkeypatch, arguments: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = paths.user_models_dir() / "tiny.safetensors"
+    before = source.read_bytes()
+    status, said, wrong = run("export", source, *(source if each == "SOURCE" else each for each in arguments))
+    assert (status, said) == (2, "")
+    assert wrong.startswith("error: ")
+    assert source.read_bytes() == before
+    assert not any(tmp_path.glob("model.*"))
+
+
+def test_a_model_that_is_not_there_fails(run, tmp_path: Path) -> None:
+    status, _, wrong = run("export", "nobody", "--onnx", tmp_path / "a.onnx")
+    assert status == 1
+    assert "There is no model 'nobody'" in wrong

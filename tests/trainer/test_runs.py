@@ -1,0 +1,330 @@
+"""What the list of runs says of folders, whole and broken, and what may be done with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from vdsr_app.errors import SaveError, TrainingError
+from vdsr_trainer import run_tail, runs
+from vdsr_trainer.config import preset, read_config
+from vdsr_trainer.events import (
+    CheckpointSaved,
+    Event,
+    Failed,
+    Finished,
+    Paused,
+    RolledBack,
+    Started,
+    Stepped,
+    Validated,
+    to_json,
+)
+from vdsr_trainer.runs import RunLock, RunState
+
+
+def started(step: int = 0) -> Started:
+    return Started(step, 100, 10, 3, ("a",), "cpu")
+
+
+def stepped(step: int) -> Stepped:
+    return Stepped(step, 0.01, 1e-3, 1.0, 0.0, 10.0, 0.0, None)
+
+
+def validated(step: int, psnr_db: float) -> Validated:
+    return Validated(step, {"2": psnr_db}, {"2": 30.0})
+
+
+def write_events(folder: Path, *events: Event, end: str = "") -> None:
+    (folder / runs.EVENTS_NAME).write_text("".join(to_json(event) + "\n" for event in events) + end, "utf-8")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def folder(root: Path) -> Path:
+    return runs.create_run(root, "My holiday", "quick", preset("quick"))
+
+
+@contextmanager
+def other_process_holding(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds a lock until it is killed."""
+    code = (
+        f"import filelock; lock = filelock.FileLock({str(path)!r}); lock.acquire(); print('held', flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_new_run_is_listed_with_what_it_was_made_of(root: Path, folder: Path) -> None:
+    (run,) = runs.list_runs(root)
+    assert (run.folder, run.title, run.preset, run.state) == (folder, "My holiday", "quick", RunState.STOPPED)
+    assert (run.step, run.steps, run.weights, run.psnr_db) == (0, preset("quick").steps, None, {})
+    assert abs((datetime.now(UTC) - run.created).total_seconds()) < 60
+    assert read_config(folder / "config.toml") == preset("quick")
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("My holiday", "My-holiday"),
+        ("../../etc", "etc"),
+        ("  ", "Run"),
+        ("con", "run-con"),
+        ("LPT1.txt", "run-LPT1.txt"),
+        ("***", "run-"),
+        ("Größe/ß:*?", "Größe-ß"),
+        ("a" * 300, "a" * 60),
+        ("line\nbreak", "line-break"),
+        ("漢" * 200, "漢" * 60),
+    ],
+)
+def test_titles_become_folder_names_that_every_system_takes(root: Path, title: str, name: str) -> None:
+    assert runs.create_run(root, title, "", preset("quick")).name == name
+
+
+def test_equal_titles_get_folders_of_their_own(root: Path) -> None:
+    names = [runs.create_run(root, "Same", "", preset("quick")).name for _ in range(3)]
+    assert names == ["Same", "Same-2", "Same-3"]
+
+
+def test_creating_below_a_file_is_one_plain_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SaveError):
+        runs.create_run(tmp_path / "file", "A", "", preset("quick"))
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "step"),
+    [
+        ([started(), stepped(40), Finished(100, "w", True)], RunState.FINISHED, 100),
+        ([started(), stepped(40), Finished(40, "w", False)], RunState.STOPPED, 40),
+        ([started(), stepped(40), Failed(40, "No room.")], RunState.FAILED, 40),
+        ([started(), CheckpointSaved(30, "c"), stepped(40)], RunState.STOPPED, 30),  # killed: 40 has to be done again
+        ([Finished(40, "w", False), started(40), stepped(60)], RunState.STOPPED, 40),
+        ([], RunState.STOPPED, 0),
+    ],
+)
+def test_the_last_events_tell_the_state(root: Path, folder: Path, events: list[Event], state: RunState, step: int):
+    write_events(folder, *events)
+    (run,) = runs.list_runs(root)
+    assert (run.state, run.step) == (state, step)
+    assert run.reason == ("No room." if state is RunState.FAILED else "")
+
+
+def test_a_held_lock_means_running_and_a_killed_holder_means_stopped(root: Path, folder: Path) -> None:
+    write_events(folder, started(), stepped(40))
+    with other_process_holding(folder / runs.RUN_LOCK_NAME) as process:
+        assert runs.is_alive(folder)
+        assert runs.list_runs(root)[0].state is RunState.RUNNING
+        assert runs.list_runs(root)[0].step == 40
+        write_events(folder, started(), stepped(40), Paused(40))
+        assert runs.list_runs(root)[0].state is RunState.PAUSED
+        process.kill()
+        process.wait()
+        assert not runs.is_alive(folder)
+        assert runs.list_runs(root)[0].state is RunState.STOPPED
+
+
+def test_validations_of_steps_that_are_done_again_do_not_count(root: Path, folder: Path) -> None:
+    events = [started(), validated(20, 31.0), CheckpointSaved(20, "c"), validated(40, 33.0), started(20), stepped(25)]
+    write_events(folder, *events)
+    assert runs.list_runs(root)[0].psnr_db == {"2": 31.0}
+
+
+def test_a_roll_back_counts_as_the_step_it_went_to(folder: Path) -> None:
+    write_events(folder, started(), stepped(90), RolledBack(90, 50, "The loss was not finite.", 0.5))
+    assert run_tail.read_tail(folder / runs.EVENTS_NAME).step == 50
+
+
+def test_an_event_written_after_half_a_line_counts(folder: Path) -> None:
+    half = to_json(stepped(40))[:30]
+    (folder / runs.EVENTS_NAME).write_text(f"{to_json(started())}\n{half}{to_json(started(20))}\n", "utf-8")
+    tail = run_tail.read_tail(folder / runs.EVENTS_NAME)
+    assert (tail.step, tail.saved_step) == (20, 20)
+
+
+@pytest.mark.parametrize("block", [1, 2, 7, 64, 1 << 17])
+@pytest.mark.parametrize("text", [b"", b"\n", b"a", b"a\n", b"a\nbb\n\nccc\n", b"a\nbb\nhalf", b"\n\nlong line\nx\n"])
+def test_lines_come_backwards_whatever_the_blocks(tmp_path: Path, monkeypatch, block: int, text: bytes) -> None:
+    monkeypatch.setattr(run_tail, "_BLOCK_BYTES", block)
+    (tmp_path / "log").write_bytes(text)
+    whole = text[: text.rfind(b"\n") + 1]
+    assert list(run_tail.lines_backwards(tmp_path / "log")) == [line for line in whole.split(b"\n")[::-1] if line]
+
+
+def test_a_long_log_is_read_from_its_end(root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[Event] = [started()]
+    for step in range(1, 20_001):
+        events.append(stepped(step))
+        if step % 250 == 0:
+            events += [validated(step, 31.0 + step / 1e5), CheckpointSaved(step, "c")]
+    write_events(folder, *events)
+    read: list[bytes] = []
+    whole = run_tail.lines_backwards
+    monkeypatch.setattr(run_tail, "lines_backwards", lambda path: (read.append(line) or line for line in whole(path)))
+    (run,) = runs.list_runs(root)
+    assert (run.step, run.psnr_db) == (20_000, {"2": 31.2})
+    assert len(read) < 10
+
+
+def test_broken_folders_are_listed_with_a_reason(root: Path, folder: Path) -> None:
+    (folder / "config.toml").write_text("steps = [broken", "utf-8")
+    no_config = runs.create_run(root, "No config", "", preset("quick"))
+    (no_config / "config.toml").unlink()
+    future = runs.create_run(root, "Future", "", preset("quick"))
+    (future / "config.toml").write_text("telepathy = true", "utf-8")
+    log = runs.create_run(root, "Log", "", preset("quick"))
+    (log / "events.jsonl").mkdir()
+    found = {run.title: run for run in runs.list_runs(root)}
+    assert {run.state for run in found.values()} == {RunState.DAMAGED}
+    assert "TOML" in found["My holiday"].reason
+    assert "cannot be read" in found["No config"].reason
+    assert "telepathy" in found["Future"].reason
+    assert found["Log"].reason
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"title": 7, "created": "yesterday", "preset": []}', "\0"])
+def test_a_broken_run_json_costs_the_title_only(root: Path, folder: Path, text: str) -> None:
+    (folder / "run.json").write_text(text, "utf-8")
+    (run,) = runs.list_runs(root)
+    assert (run.title, run.preset, run.state) == ("My-holiday", "", RunState.STOPPED)
+    assert abs(run.created.timestamp() - (folder / "config.toml").stat().st_mtime) < 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "\x00\xff",
+        "7",
+        '{"event": "Telepathy"}',
+        '{"event": "Stepped", "step": "many"}',
+        '{"event": "Validated", "step": 5, "psnr_db": 3, "bicubic_psnr_db": {}}',
+        '{"event": "Validated", "step": "5", "psnr_db": {}, "bicubic_psnr_db": {}}',
+        '{"event": "Validated", "step": 60, "psnr_db": {"2": null}, "bicubic_psnr_db": {"2": "x"}}',
+    ],
+)
+def test_strange_lines_are_no_crash(root: Path, folder: Path, line: str) -> None:
+    write_events(folder, started(), stepped(50), end=line + "\n")
+    (run,) = runs.list_runs(root)
+    assert run.state is RunState.STOPPED
+    assert run.psnr_db == {}
+
+
+def test_other_folders_and_no_root_are_no_runs(root: Path, folder: Path, tmp_path: Path) -> None:
+    (root / "pictures").mkdir()
+    (root / "file").write_text("")
+    (root / ".deleted-1").mkdir()
+    (root / ".deleted-1" / "config.toml").write_text("")
+    assert [run.folder for run in runs.list_runs(root)] == [folder]
+    assert runs.list_runs(tmp_path / "nowhere") == ()
+
+
+def test_a_run_from_the_command_line_is_listed_by_its_folder(root: Path, folder: Path) -> None:
+    (folder / "run.json").unlink()
+    os.utime(folder / "config.toml", (1e9, 1e9))
+    (run,) = runs.list_runs(root)
+    assert (run.title, run.created.year) == ("My-holiday", 2001)
+
+
+def test_rename_keeps_all_but_the_title(root: Path, folder: Path) -> None:
+    before = runs.list_runs(root)[0]
+    runs.rename_run(folder, " Better\nname ")
+    after = runs.list_runs(root)[0]
+    assert (after.title, after.created, after.preset, after.folder) == (
+        "Better name",
+        before.created,
+        before.preset,
+        before.folder,
+    )
+
+
+def test_duplicate_takes_the_configuration_and_nothing_else(root: Path, folder: Path) -> None:
+    write_events(folder, started(), stepped(40))
+    (folder / "checkpoint.safetensors").write_bytes(b"state")
+    copy = runs.duplicate_run(folder, "Again")
+    assert sorted(path.name for path in copy.iterdir()) == ["config.toml", "run.json"]
+    assert read_config(copy / "config.toml") == read_config(folder / "config.toml")
+    assert {run.title: run.preset for run in runs.list_runs(root)} == {"My holiday": "quick", "Again": "quick"}
+
+
+def test_delete_removes_everything(root: Path, folder: Path) -> None:
+    (folder / "crops").mkdir()
+    (folder / "crops" / "original.png").write_bytes(b"png")
+    runs.delete_run(folder)
+    assert list(root.iterdir()) == []
+
+
+def test_a_running_run_is_not_deleted(folder: Path) -> None:
+    with RunLock(folder), pytest.raises(TrainingError, match="running"):
+        runs.delete_run(folder)
+    assert (folder / "config.toml").exists()
+
+
+def test_deleting_a_link_leaves_what_it_leads_to(root: Path, folder: Path, tmp_path: Path) -> None:
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    runs.delete_run(folder)
+    assert list(root.iterdir()) == []
+    assert (tmp_path / "elsewhere" / "config.toml").exists()
+
+
+def test_what_an_interrupted_deletion_left_goes_with_the_next_run(root: Path, folder: Path) -> None:
+    folder.rename(root / ".deleted-0123")
+    runs.create_run(root, "Next", "", preset("quick"))
+    assert [path.name for path in root.iterdir()] == ["Next"]
+
+
+def test_the_lock_is_for_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vdsr_trainer.run_files._LOCK_PATIENCE_S", 0.05)
+    with RunLock(folder) as lock:
+        assert lock.held
+        with pytest.raises(TrainingError, match="Another process"), RunLock(folder):
+            pass
+    assert not lock.held
+    assert not runs.is_alive(folder)
+
+
+def test_asking_whether_a_run_lives_leaves_its_lock_free(folder: Path) -> None:
+    with RunLock(folder):
+        assert runs.is_alive(folder)
+    assert not runs.is_alive(folder)
+    with RunLock(folder):
+        pass
+
+
+@pytest.mark.parametrize("command", runs.COMMANDS)
+@pytest.mark.parametrize("ends", runs.WHEN_WINDOW_ENDS)
+def test_control_is_read_as_written(folder: Path, command: runs.Command, ends: runs.WhenWindowEnds) -> None:
+    runs.write_control(folder, command, ends)
+    assert json.loads((folder / "control.json").read_text()) == {"command": command, "when_window_ends": ends}
+    assert runs.read_control(folder) == runs.Control(command, ends)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "7", '{"command": "explode", "when_window_ends": 3}', "\0", '{"command": []}']
+)
+def test_a_broken_control_file_asks_for_nothing(folder: Path, text: str) -> None:
+    (folder / "control.json").write_text(text, "utf-8")
+    assert runs.read_control(folder) == runs.Control()
+
+
+def test_control_in_a_folder_that_is_gone_is_one_plain_error(tmp_path: Path) -> None:
+    with pytest.raises(SaveError):
+        runs.write_control(tmp_path / "gone", "stop")

@@ -1,0 +1,279 @@
+"""What the service does beside runs: checking pictures, dry runs, exporting and installing a result."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import onnx
+import pytest
+
+from tests.workers.fake_trainer import COMMAND
+from vdsr_app import paths
+from vdsr_app.core.models import installed_models
+from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_app.core.weights import load_weights, save_weights
+from vdsr_app.errors import TrainingError
+from vdsr_app.workers.training import TrainingService
+from vdsr_trainer import runs
+from vdsr_trainer.config import preset
+from vdsr_trainer.events import Measured
+
+WAIT_MS = 30_000
+
+
+class Told:
+    """Lists of what each signal brought."""
+
+    def __init__(self, service: TrainingService) -> None:
+        self.all: list[tuple[str, object]] = []
+        names = ("checked", "check_failed", "measured", "measure_failed", "exported", "installed", "job_failed")
+        for name in names:
+            getattr(service, name).connect(lambda value, name=name: self.all.append((name, value)))
+        service.check_progress.connect(lambda done, total: self.all.append(("check_progress", (done, total))))
+        service.measure_finished.connect(lambda: self.all.append(("measure_finished", None)))
+
+    def of(self, name: str) -> list:
+        return [value for said, value in self.all if said == name]
+
+
+@pytest.fixture
+def service(qtbot) -> Iterator[TrainingService]:
+    service = TrainingService(command=lambda: COMMAND)
+    service.told = Told(service)
+    service.wait = lambda name: qtbot.waitUntil(lambda: bool(service.told.of(name)), timeout=WAIT_MS)
+    yield service
+    assert service.close(WAIT_MS)
+
+
+# --- checking pictures
+
+
+@pytest.fixture
+def preflight(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The check as the service sees it; it waits where a test says so."""
+    fake = SimpleNamespace(gate=threading.Event(), configs=[], threads=set(), error=None)
+    fake.gate.set()
+
+    def check_pictures(config, on_progress, token):
+        fake.configs.append(config)
+        fake.threads.add(threading.get_ident())
+        for i in range(3):
+            on_progress(i + 1, 3)
+            assert fake.gate.wait(30)
+            token.raise_if_cancelled()
+        if fake.error is not None:
+            raise fake.error
+        return f"report of {config.data[0]}"
+
+    module = ModuleType("vdsr_trainer.preflight")
+    module.check_pictures = check_pictures
+    monkeypatch.setitem(sys.modules, "vdsr_trainer.preflight", module)
+    return fake
+
+
+def test_a_check_tells_its_progress_and_its_report(service, preflight) -> None:
+    config = replace(preset("quick"), data=("birds",))
+    service.check(config)
+    service.wait("checked")
+    assert service.told.of("checked") == ["report of birds"]
+    assert service.told.of("check_progress")[-1] == (3, 3)
+    assert preflight.configs == [config]
+    assert threading.get_ident() not in preflight.threads
+
+
+def test_a_check_that_fails_says_why(service, preflight) -> None:
+    preflight.error = TrainingError("There is no such folder.", path="/birds", hint="Choose another.")
+    service.check(replace(preset("quick"), data=("birds",)))
+    service.wait("check_failed")
+    (report,) = service.told.of("check_failed")
+    assert (report.what, report.path, report.hint) == ("There is no such folder.", "/birds", "Choose another.")
+
+
+def test_a_new_check_takes_the_place_of_the_old(service, preflight, qtbot) -> None:
+    preflight.gate.clear()
+    first = service.check(replace(preset("quick"), data=("birds",)))
+    service.wait("check_progress")
+    second = service.check(replace(preset("quick"), data=("trees",)))
+    preflight.gate.set()
+    service.wait("checked")
+    assert first != second
+    assert service.told.of("checked") == ["report of trees"]
+    assert service.told.of("check_failed") == []
+
+
+def test_a_cancelled_check_says_nothing_more(service, preflight) -> None:
+    preflight.gate.clear()
+    service.check(replace(preset("quick"), data=("birds",)))
+    service.wait("check_progress")
+    service.cancel_check()
+    preflight.gate.set()
+    service.check(replace(preset("quick"), data=("trees",)))
+    service.wait("checked")
+    assert service.told.of("checked") == ["report of trees"]
+
+
+# --- dry runs
+
+
+def test_presets_are_measured_by_one_child_and_changed_ones_by_their_own(service) -> None:
+    service.measure(
+        {
+            "quick": replace(preset("quick"), data=("birds",), exclude=("a",)),
+            "mine": replace(preset("quick"), depth=7),
+            "robust": preset("robust"),
+        }
+    )
+    service.wait("measure_finished")
+    assert [(each.preset, each.seconds_a_step) for each in service.told.of("measured")] == [
+        ("quick", 0.5),
+        ("robust", 0.5),
+        ("mine", 7.0),
+    ]
+    assert [name for name, _ in service.told.all][-1] == "measure_finished"
+    assert service.told.of("measure_failed") == []
+
+
+def test_a_dry_run_that_fails_says_why(service) -> None:
+    service.measure({"quick": preset("quick"), "paper": preset("paper"), "robust": preset("robust")})
+    service.wait("measure_finished")
+    assert [each.preset for each in service.told.of("measured")] == ["quick"]
+    (report,) = service.told.of("measure_failed")
+    assert report.what == "There is no room. Make some."
+    assert len(service.told.of("measure_finished")) == 1
+
+
+def test_a_cancelled_dry_run_leaves_no_process(service) -> None:
+    service.measure({"photo": preset("photo")})
+    service.wait("measured")
+    process = service._measure._process
+    pid = process.processId()
+    service.cancel_measure()
+    assert service.told.of("measure_finished") == [None]
+    assert not Path(f"/proc/{pid}").exists()
+    service.cancel_measure()
+    assert service.told.of("measure_finished") == [None]
+
+
+def test_a_new_measurement_takes_the_place_of_the_old(service) -> None:
+    service.measure({"photo": preset("photo")})
+    service.wait("measured")
+    service.measure({"quick": preset("quick")})
+    service.wait("measure_finished")
+    assert service.told.of("measured") == [Measured("photo", 0.5, 2**20, 100), Measured("quick", 0.5, 2**20, 100)]
+    assert len(service.told.of("measure_finished")) == 1
+    assert service.told.of("measure_failed") == []
+
+
+def test_closing_ends_a_dry_run(qtbot) -> None:
+    service = TrainingService(command=lambda: COMMAND)
+    told = Told(service)
+    service.measure({"photo": preset("photo")})
+    qtbot.waitUntil(lambda: bool(told.of("measured")), timeout=WAIT_MS)
+    pid = service._measure._process.processId()
+    assert service.close(WAIT_MS)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_program_that_is_not_there_is_one_plain_error(qtbot, tmp_path: Path) -> None:
+    service = TrainingService(command=lambda: [str(tmp_path / "nothing")])
+    told = Told(service)
+    service.measure({"quick": preset("quick")})
+    qtbot.waitUntil(lambda: bool(told.of("measure_finished")), timeout=WAIT_MS)
+    (report,) = told.of("measure_failed")
+    assert "could not be started" in report.what
+    assert service.close(WAIT_MS)
+
+
+# --- results
+
+
+def trained(tmp_path: Path, title: str = "My birds", seed: int = 0) -> Path:
+    run = runs.create_run(tmp_path / "runs", title, "quick", preset("quick"))
+    model = VDSR(VDSRConfig(3, 4))
+    initialise(model, seed)
+    save_weights(model, run / "vdsr.safetensors", {"title": "as it was called", "steps": "9"})
+    return run / "vdsr.safetensors"
+
+
+def test_a_result_is_installed_under_the_title_of_its_run(service, tmp_path: Path) -> None:
+    weights = trained(tmp_path)
+    service.install(weights)
+    service.wait("installed")
+    (info,) = service.told.of("installed")
+    assert (info.name, info.title, info.bundled) == ("My-birds", "My birds", False)
+    assert info in installed_models()
+    assert info.path.parent == paths.user_models_dir()
+    assert load_weights(info.path).checksum == load_weights(weights).checksum
+    assert load_weights(info.path).metadata["steps"] == "9"
+
+
+def test_installing_twice_adds_one_model(service, qtbot, tmp_path: Path) -> None:
+    weights = trained(tmp_path)
+    for _ in range(3):
+        service.install(weights)
+    qtbot.waitUntil(lambda: len(service.told.of("installed")) == 3, timeout=WAIT_MS)
+    assert len({info.name for info in service.told.of("installed")}) == 1
+    assert len(list(paths.user_models_dir().glob("*.safetensors"))) == 1
+
+
+def test_results_with_one_title_get_names_and_titles_of_their_own(service, qtbot, tmp_path: Path) -> None:
+    for seed in (1, 2, 2, 3):
+        service.install(trained(tmp_path, "VDSR", seed))
+    qtbot.waitUntil(lambda: len(service.told.of("installed")) == 4, timeout=WAIT_MS)
+    infos = service.told.of("installed")
+    assert infos[1] == infos[2]
+    assert len({info.name for info in infos}) == len({info.title for info in infos}) == 3
+    assert len({model.title for model in installed_models()}) == len(installed_models())
+    bundled = {model.name for model in installed_models() if model.bundled}
+    assert not bundled & {info.name for info in infos}
+
+
+def test_damaged_weights_are_not_installed(service, tmp_path: Path) -> None:
+    weights = trained(tmp_path)
+    data = bytearray(weights.read_bytes())
+    data[-3] ^= 1
+    weights.write_bytes(data)
+    service.install(weights)
+    service.wait("job_failed")
+    assert "checksum" in service.told.of("job_failed")[0].what
+    assert not list(paths.user_models_dir().glob("*"))
+
+
+def test_a_result_is_exported_as_onnx(service, tmp_path: Path) -> None:
+    out = tmp_path / "birds.onnx"
+    service.export_onnx(trained(tmp_path), out)
+    service.wait("exported")
+    (report,) = service.told.of("exported")
+    assert report.path == out
+    assert report.max_difference < 1e-4
+    onnx.checker.check_model(onnx.load(out), full_check=True)
+
+
+def test_a_result_is_exported_as_it_is(service, tmp_path: Path) -> None:
+    weights, out = trained(tmp_path), tmp_path / "birds.safetensors"
+    service.export_weights(weights, out)
+    service.wait("exported")
+    assert service.told.of("exported")[0].path == out
+    assert out.read_bytes() == weights.read_bytes()
+    service.export_weights(weights, weights)
+    service.wait("job_failed")
+    assert "replace the model itself" in service.told.of("job_failed")[0].what
+
+
+def test_an_export_into_nowhere_fails_plainly(service, tmp_path: Path) -> None:
+    service.export_onnx(trained(tmp_path), tmp_path / "nowhere" / "birds.onnx")
+    service.wait("job_failed")
+    assert "folder does not exist" in service.told.of("job_failed")[0].what
+
+
+def test_the_window_may_import_it_without_torch() -> None:
+    absent = ("torch", "onnx", "filelock", "PySide6.QtGui")
+    code = f"import sys, vdsr_app.workers.training; print([name for name in {absent} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,34 @@
+"""A window without a window: starts the run of argv[1], chooses argv[2], says so, and waits to be killed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent.parent), str(HERE.parent.parent / "trainer")]
+
+from fake_trainer import COMMAND, out  # noqa: E402
+from PySide6.QtCore import QCoreApplication  # noqa: E402
+
+from vdsr_app.workers.training import TrainingService  # noqa: E402
+from vdsr_trainer.events import Stepped  # noqa: E402
+
+application = QCoreApplication(sys.argv)
+command = COMMAND if len(sys.argv) < 4 else sys.argv[3:]
+service = TrainingService(command=lambda: command)
+said = False
+
+
+def on_event(folder: Path, event: object) -> None:
+    global said
+    if isinstance(event, Stepped) and not said:
+        said = True
+        service.set_when_window_ends(sys.argv[2])
+        out("training")
+
+
+service.event_told.connect(on_event)
+service.crashed.connect(lambda report: out(str(report)))
+service.start(Path(sys.argv[1]))
+sys.exit(application.exec())

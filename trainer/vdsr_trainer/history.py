@@ -1,0 +1,272 @@
+"""The events of a run as curves, for plots and CSV, and reading a log that is being written. No torch."""
+
+from __future__ import annotations
+
+import bisect
+import csv
+import io
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vdsr_trainer.events import (
+    Compared,
+    Event,
+    Failed,
+    Finished,
+    Noticed,
+    Preparing,
+    RolledBack,
+    Started,
+    Stepped,
+    Validated,
+)
+from vdsr_trainer.run_tail import parse
+
+_MAX_READ_BYTES = 1 << 18
+"""Read at once, about a thousand events: so much is dealt with in some milliseconds, and the window stays alive."""
+
+
+class RunHistory:
+    """A fold of events; steps rise from one entry of a list to the next, whatever the run went back to.
+
+    Attributes:
+        steps: steps done at each report, as numbers for plots.
+        losses: mean squared error at each report; NaN where it was not finite.
+        rates: learning rate at each report.
+        norms: gradient norm at each report.
+        clipped: share of clipped gradient elements at each report, 0 to 1.
+        psnr_db: scale factor as text -> (steps, PSNR of the network).
+        bicubic_psnr_db: scale factor as text -> PSNR of bicubic on the same pictures.
+        crops: (step, file relative to the run folder) of each held-out crop.
+        marks: (step, sentence) where the run rolled back or went on.
+        notices: (step, sentence) that a person should know.
+        started: the last `Started`.
+        preparing: how far reading the pictures is; None once that is over.
+        latest: the last report.
+        compared: the result beside others.
+        finished: how the last part ended; None while it goes on.
+        failed: the error it ended by.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+        self.losses: list[float] = []
+        self.rates: list[float] = []
+        self.norms: list[float] = []
+        self.clipped: list[float] = []
+        self.psnr_db: dict[str, tuple[list[int], list[float]]] = {}
+        self.bicubic_psnr_db: dict[str, float] = {}
+        self.crops: list[tuple[int, str]] = []
+        self.marks: list[tuple[int, str]] = []
+        self.notices: list[tuple[int, str]] = []
+        self.started: Started | None = None
+        self.preparing: Preparing | None = None
+        self.latest: Stepped | None = None
+        self.compared: Compared | None = None
+        self.finished: Finished | None = None
+        self.failed: Failed | None = None
+
+    @property
+    def step(self) -> int:
+        """Steps done, by the last report or the beginning of this part of the run."""
+        known = [self.started.step if self.started else 0, self.latest.step if self.latest else 0]
+        return max(known)
+
+    def add(self, event: Event) -> None:
+        """Take one event in, in the order in which they were told."""
+        match event:
+            case Started():
+                self._start(event)
+            case Preparing():
+                self.preparing = event
+                self.finished = self.failed = None
+            case Stepped():
+                self._add_report(event)
+            case Validated():
+                self._add_validation(event)
+            case RolledBack():
+                self._forget_after(event.to_step)
+                self.marks.append((event.to_step, event.reason))
+            case Noticed():
+                self.notices.append((event.step, event.message))
+            case Compared():
+                self.compared = event
+            case Finished():
+                self.finished, self.preparing = event, None
+            case Failed():
+                self.failed, self.preparing = event, None
+            case _:
+                pass
+
+    def to_csv(self) -> str:
+        """Every report and validation as one table with a line a step; cells without a value are empty."""
+        scales = sorted(self.psnr_db, key=_scale_order)
+        rows: dict[int, dict[str, object]] = {}
+        for step, *values in zip(self.steps, self.losses, self.rates, self.norms, self.clipped, strict=True):
+            row = rows.setdefault(int(step), {})
+            row.update(zip(("loss", "rate", "gradient_norm", "clipped_share"), map(_cell, values), strict=True))
+        for scale, (steps, values) in self.psnr_db.items():
+            for step, value in zip(steps, values, strict=True):
+                rows.setdefault(step, {})[f"psnr_db_x{scale}"] = _cell(value)
+                rows[step][f"bicubic_psnr_db_x{scale}"] = _cell(self.bicubic_psnr_db.get(scale, math.nan))
+        names = [f"{kind}_x{scale}" for scale in scales for kind in ("psnr_db", "bicubic_psnr_db")]
+        text = io.StringIO()
+        table = csv.DictWriter(
+            text, ["step", "loss", "rate", "gradient_norm", "clipped_share", *names], restval="", lineterminator="\n"
+        )
+        table.writeheader()
+        for step in sorted(rows):
+            table.writerow({"step": step, **rows[step]})
+        return text.getvalue()
+
+    def _start(self, event: Started) -> None:
+        again = self.started is not None
+        self._forget_after(event.step)
+        self.started, self.preparing, self.finished, self.failed = event, None, None, None
+        if again and event.step:
+            self.marks.append((event.step, "The run went on."))
+
+    def _add_report(self, event: Stepped) -> None:
+        self.preparing = None
+        if self.steps and event.step <= self.steps[-1]:
+            self._forget_after(event.step - 1)
+        self.latest = event
+        self.steps.append(float(event.step))
+        for values, value in (
+            (self.losses, event.loss),
+            (self.rates, event.rate),
+            (self.norms, event.gradient_norm),
+            (self.clipped, event.clipped_share),
+        ):
+            values.append(_number(value))
+
+    def _add_validation(self, event: Validated) -> None:
+        for scale, value in event.psnr_db.items():
+            steps, values = self.psnr_db.setdefault(scale, ([], []))
+            while steps and steps[-1] >= event.step:
+                steps.pop()
+                values.pop()
+            steps.append(event.step)
+            values.append(_number(value))
+        self.bicubic_psnr_db.update({scale: _number(value) for scale, value in event.bicubic_psnr_db.items()})
+        if event.crop:
+            self.crops = [crop for crop in self.crops if crop[0] < event.step]
+            self.crops.append((event.step, event.crop))
+
+    def _forget_after(self, step: int) -> None:
+        """Drop what was told of later steps: they are done again."""
+        kept = bisect.bisect_right(self.steps, step)
+        if self.latest is not None and self.latest.step > step:
+            self.latest = None
+        for values in (self.steps, self.losses, self.rates, self.norms, self.clipped):
+            del values[kept:]
+        for steps, results in self.psnr_db.values():
+            kept = bisect.bisect_right(steps, step)
+            del steps[kept:], results[kept:]
+        self.crops = [crop for crop in self.crops if crop[0] <= step]
+        self.marks = [mark for mark in self.marks if mark[0] <= step]
+        if self.compared is not None and self.compared.step > step:
+            self.compared = None
+
+
+class EventTail:
+    """Reads a log of events while another process writes it.
+
+    Args:
+        path: the log; it need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._rest = b""
+        self._file_id: tuple[int, int] | None = None
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the log that were read."""
+        return self._offset
+
+    def read_new(self, stop_at: int | None = None) -> list[Event]:
+        """Events that were told since the last call, at most some thousand; call again until there is none.
+
+        A line without its end waits for the rest. A line or event that is not known is left out. A log that was cut
+        short or replaced is read from its beginning.
+
+        Args:
+            stop_at: byte of the log to read up to; None reads to its end.
+
+        Raises:
+            OSError: the log is there and cannot be read.
+        """
+        events: list[Event] = []
+        while not events and (block := self._read_block(stop_at)):
+            *lines, self._rest = (self._rest + block).split(b"\n")
+            events = [event for line in lines if (event := parse(line)) is not None]
+        return events
+
+    def _read_block(self, stop_at: int | None) -> bytes:
+        try:
+            with self._path.open("rb") as file:
+                state = os.fstat(file.fileno())
+                file_id = (state.st_dev, state.st_ino)
+                if file_id != self._file_id or state.st_size < self._offset:
+                    self._offset, self._rest, self._file_id = 0, b"", file_id
+                file.seek(self._offset)
+                wanted = _MAX_READ_BYTES if stop_at is None else min(_MAX_READ_BYTES, max(0, stop_at - self._offset))
+                block = file.read(wanted)
+        except FileNotFoundError:
+            return b""
+        self._offset += len(block)
+        return block
+
+
+def read_history(path: Path) -> RunHistory:
+    """The whole history in a log; no log has an empty one.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    history, tail = RunHistory(), EventTail(path)
+    while events := tail.read_new():
+        for event in events:
+            history.add(event)
+    return history
+
+
+def smoothed(values: Sequence[float], weight: float = 0.9) -> list[float]:
+    """Exponential mean without the pull towards the first value; NaN stays NaN and counts for nothing.
+
+    Args:
+        values: any numbers.
+        weight: share of the past, 0 to below 1.
+    """
+    result: list[float] = []
+    total = share = 0.0
+    for value in values:
+        if math.isfinite(value):
+            total = weight * total + (1.0 - weight) * value
+            share = weight * share + (1.0 - weight)
+            result.append(total / share)
+        else:
+            result.append(math.nan)
+    return result
+
+
+def _number(value: object) -> float:
+    """A number of an event; JSON's null, which stands for what is not finite, is NaN."""
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _cell(value: float) -> str:
+    return f"{value:.7g}" if math.isfinite(value) else ""
+
+
+def _scale_order(scale: str) -> tuple[float, str]:
+    number = scale.split()[0] if scale.split() else scale
+    try:
+        return float(number), scale
+    except ValueError:
+        return math.inf, scale

@@ -1,0 +1,157 @@
+"""What lies in a run folder, the locks on it, and what the window asks of a training process. No torch.
+
+The training process holds `run.lock` while it lives, and the system lets go of it however that process ends; so
+nothing here goes by process ids or by the age of a file.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from vdsr_app.core.atomic import save_error, write_atomically
+from vdsr_app.errors import SaveError, TrainingError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+CONFIG_NAME = "config.toml"
+RUN_NAME = "run.json"
+EVENTS_NAME = "events.jsonl"
+NEWEST_NAME = "checkpoint.safetensors"
+PREVIOUS_NAME = "checkpoint-previous.safetensors"
+WEIGHTS_NAME = "vdsr.safetensors"
+CARD_NAME = "vdsr.md"
+RESULT_NAME = "result.json"
+CROPS_NAME = "crops"
+OUTPUT_NAME = "output.log"
+CONTROL_NAME = "control.json"
+RUN_LOCK_NAME = "run.lock"
+WINDOW_LOCK_NAME = "window.lock"
+
+Command = Literal["run", "pause", "stop", "discard"]
+WhenWindowEnds = Literal["go on", "save"]
+COMMANDS: tuple[Command, ...] = ("run", "pause", "stop", "discard")
+WHEN_WINDOW_ENDS: tuple[WhenWindowEnds, ...] = ("go on", "save")
+
+_LOCK_PATIENCE_S = 2.0
+"""How long a starting run waits for its lock: whoever only asks whether the run lives holds it for an instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the window asks of a running process; see `write_control`."""
+
+    command: Command = "run"
+    when_window_ends: WhenWindowEnds = "go on"
+
+
+class RunLock:
+    """A file that one process holds while it does something with a run; the system lets go of it when that ends.
+
+    Args:
+        run: folder of the run.
+        name: `RUN_LOCK_NAME` for the training process, `WINDOW_LOCK_NAME` for the window.
+    """
+
+    def __init__(self, run: Path, name: str = RUN_LOCK_NAME) -> None:
+        self._run = run
+        self._path = run / name
+        # Imported late: the window lists runs, but does not before it is on the screen.
+        from filelock import FileLock
+
+        # thread_local=False: made in one thread, it may be released in another.
+        self._lock: BaseFileLock = FileLock(self._path, thread_local=False)
+
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the file."""
+        return bool(self._lock.is_locked)
+
+    def try_acquire(self, timeout_s: float = 0.0) -> bool:
+        """Take the file within `timeout_s` seconds; False where somebody else holds it.
+
+        Raises:
+            SaveError: the file cannot be made.
+        """
+        from filelock import Timeout
+
+        try:
+            self._lock.acquire(timeout=timeout_s, poll_interval=0.02)
+        except Timeout:
+            return False
+        except OSError as error:
+            raise save_error(self._path, error) from error
+        return True
+
+    def release(self) -> None:
+        """Let go of the file; does nothing when it is not held."""
+        self._lock.release(force=True)
+
+    def __enter__(self) -> RunLock:
+        """Take the file.
+
+        Raises:
+            TrainingError: another process holds it.
+            SaveError: the file cannot be made.
+        """
+        if not self.try_acquire(_LOCK_PATIENCE_S):
+            raise TrainingError(
+                "Another process is training this run.", path=self._run, hint="Wait for it, or stop it first."
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether a process is training this run now. A run whose lock cannot be opened counts as not alive."""
+    if not (folder / RUN_LOCK_NAME).exists():
+        return False
+    lock = RunLock(folder)
+    try:
+        if not lock.try_acquire():
+            return True
+    except SaveError:
+        return False
+    lock.release()
+    return False
+
+
+def write_control(run: Path, command: Command, when_window_ends: WhenWindowEnds = "go on") -> None:
+    """Ask the training process of a run for something; it looks within a fraction of a second.
+
+    Args:
+        run: its folder.
+        command: "run" (go on), "pause", "stop" (save, then end) or "discard" (end and delete the folder).
+        when_window_ends: "save": stop when the window's lock is free, that is, when the window has ended.
+
+    Raises:
+        SaveError: the folder cannot be written.
+    """
+    payload = json.dumps({"command": command, "when_window_ends": when_window_ends}).encode()
+    for last in (False, False, False, False, True):
+        try:
+            write_atomically(run / CONTROL_NAME, payload)
+        except SaveError as error:
+            # Windows refuses to replace a file at the moment in which the other process reads it.
+            if last or sys.platform != "win32" or not isinstance(error.__cause__, PermissionError):
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def read_control(run: Path) -> Control:
+    """What `write_control` asked last; a missing or damaged file asks for nothing."""
+    try:
+        values = json.loads((run / CONTROL_NAME).read_text("utf-8"))
+        command, ends = values.get("command"), values.get("when_window_ends", "go on")
+    except (OSError, ValueError, AttributeError):
+        return Control()
+    return Control(command if command in COMMANDS else "run", ends if ends in WHEN_WINDOW_ENDS else "go on")

@@ -1,0 +1,328 @@
+"""Training runs on the disk: what a run folder holds, which runs there are, and what may be done with them. No torch.
+
+The names of its files, its locks and `write_control` are in `run_files` and can be had from here too.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import secrets
+import shutil
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from vdsr_app.core.atomic import save_error, write_atomically
+from vdsr_app.errors import ConfigError, SaveError, TrainingError
+from vdsr_trainer.config import TrainConfig, read_config, to_toml
+from vdsr_trainer.run_files import (
+    CARD_NAME,
+    COMMANDS,
+    CONFIG_NAME,
+    CONTROL_NAME,
+    CROPS_NAME,
+    EVENTS_NAME,
+    NEWEST_NAME,
+    OUTPUT_NAME,
+    PREVIOUS_NAME,
+    RESULT_NAME,
+    RUN_LOCK_NAME,
+    RUN_NAME,
+    WEIGHTS_NAME,
+    WHEN_WINDOW_ENDS,
+    WINDOW_LOCK_NAME,
+    Command,
+    Control,
+    RunLock,
+    WhenWindowEnds,
+    is_alive,
+    read_control,
+    write_control,
+)
+from vdsr_trainer.run_tail import RunEnd, RunTail, read_tail
+
+__all__ = [
+    "CARD_NAME",
+    "COMMANDS",
+    "CONFIG_NAME",
+    "CONTROL_NAME",
+    "CROPS_NAME",
+    "EVENTS_NAME",
+    "NEWEST_NAME",
+    "OUTPUT_NAME",
+    "PREVIOUS_NAME",
+    "RESULT_NAME",
+    "RUN_LOCK_NAME",
+    "RUN_NAME",
+    "WEIGHTS_NAME",
+    "WHEN_WINDOW_ENDS",
+    "WINDOW_LOCK_NAME",
+    "Command",
+    "Control",
+    "RunInfo",
+    "RunLock",
+    "RunState",
+    "WhenWindowEnds",
+    "create_run",
+    "delete_run",
+    "describe_run",
+    "duplicate_run",
+    "is_alive",
+    "list_runs",
+    "read_control",
+    "rename_run",
+    "write_control",
+]
+
+_DELETED_PREFIX = ".deleted-"
+_NAME_CHARACTERS = 60
+_WINDOWS_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+class RunState(StrEnum):
+    """What a run is doing."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    """Not at its last step: stopped and saved, killed, or never started. It can go on."""
+    FINISHED = "finished"
+    FAILED = "failed"
+    """Ended by an error; it can go on from its last checkpoint."""
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One run of the list.
+
+    Attributes:
+        folder: where it is.
+        title: name for people.
+        created: when, in UTC.
+        preset: name of the preset it began with; "" where that is not known.
+        state: what it is doing.
+        step: steps done; where the process was killed, those of the last checkpoint.
+        steps: steps in all.
+        psnr_db: last validation by scale factor as text; empty before the first.
+        bicubic_psnr_db: the same of bicubic.
+        weights: the weight file, None before there is one.
+        reason: why it is damaged or failed, one text for people; else "".
+    """
+
+    folder: Path
+    title: str
+    created: datetime
+    preset: str
+    state: RunState
+    step: int
+    steps: int
+    psnr_db: dict[str, float] = field(default_factory=dict)
+    bicubic_psnr_db: dict[str, float] = field(default_factory=dict)
+    weights: Path | None = None
+    reason: str = ""
+
+
+def list_runs(root: Path) -> tuple[RunInfo, ...]:
+    """Every run below `root`, the newest first; a damaged one is listed with its reason. No `root`, no runs."""
+    try:
+        folders = [Path(entry.path) for entry in os.scandir(root) if not entry.name.startswith(".") and entry.is_dir()]
+    except OSError:
+        return ()
+    runs = [describe_run(folder) for folder in folders if _looks_like_run(folder)]
+    return tuple(sorted(runs, key=lambda run: (run.created, run.folder.name), reverse=True))
+
+
+def describe_run(folder: Path) -> RunInfo:
+    """What can be told of one run without loading its weights; reads the end of a long log only."""
+    about = _read_about(folder)
+    title = _text(about, "title") or folder.name
+    created = _created(folder, about)
+    weights = folder / WEIGHTS_NAME
+    try:
+        config = read_config(folder / CONFIG_NAME)
+        tail = read_tail(folder / EVENTS_NAME)
+    except (ConfigError, OSError) as error:
+        reason = f"{error.what} {error.hint}".strip() if isinstance(error, ConfigError) else _words(error)
+        return RunInfo(folder, title, created, _text(about, "preset"), RunState.DAMAGED, 0, 0, reason=reason)
+    state = _state(folder, tail)
+    crashed = state is RunState.STOPPED and tail.end is RunEnd.NONE
+    return RunInfo(
+        folder,
+        title,
+        created,
+        _text(about, "preset"),
+        state,
+        tail.saved_step if crashed else tail.step,
+        config.steps,
+        tail.psnr_db,
+        tail.bicubic_psnr_db,
+        weights if weights.is_file() else None,
+        tail.message if state is RunState.FAILED else "",
+    )
+
+
+def create_run(root: Path, title: str, preset: str, config: TrainConfig) -> Path:
+    """Make the folder of a new run below `root`; nothing is trained yet.
+
+    Args:
+        root: folder of all runs, made if missing.
+        title: name for people; the folder's name is made from it and is unique.
+        preset: name of the preset that `config` began with, or "".
+        config: what to train.
+
+    Raises:
+        SaveError: the folder cannot be made or written.
+    """
+    title = _clean_title(title)
+    folder = _new_folder(root, _folder_name(title))
+    try:
+        write_atomically(folder / CONFIG_NAME, to_toml(config).encode())
+        _write_about(folder, {"title": title, "created": datetime.now(UTC).isoformat(), "preset": preset})
+    except SaveError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    _sweep(root)
+    return folder
+
+
+def rename_run(folder: Path, title: str) -> None:
+    """Give a run another title, also while it runs; the folder keeps its name.
+
+    Raises:
+        SaveError: the folder cannot be written.
+    """
+    about = _read_about(folder)
+    known = {"created": _created(folder, about).isoformat(), "preset": _text(about, "preset")}
+    _write_about(folder, {**known, **about, "title": _clean_title(title)})
+
+
+def duplicate_run(folder: Path, title: str) -> Path:
+    """A new run beside `folder` with the same configuration and nothing of its state.
+
+    Raises:
+        ConfigError: the configuration is damaged.
+        SaveError: the folder cannot be made or written.
+    """
+    return create_run(folder.parent, title, _text(_read_about(folder), "preset"), read_config(folder / CONFIG_NAME))
+
+
+def delete_run(folder: Path) -> None:
+    """Delete a run with all it holds.
+
+    It vanishes at once, for it is renamed first; files that cannot be deleted yet go when the next run is made or
+    deleted.
+
+    Raises:
+        TrainingError: it is running.
+        SaveError: it cannot be renamed.
+    """
+    if is_alive(folder):
+        raise TrainingError("This run is running.", path=folder, hint="Stop it first, then delete it.")
+    if folder.is_symlink():
+        folder.unlink()  # the link alone: where it leads is not ours
+        return
+    doomed = folder.with_name(f"{_DELETED_PREFIX}{secrets.token_hex(6)}")
+    try:
+        folder.rename(doomed)
+    except OSError as error:
+        raise SaveError(
+            f"The run cannot be deleted: {_words(error)}",
+            path=folder,
+            hint="Close programs that use its files, then try again.",
+        ) from error
+    _sweep(folder.parent)
+
+
+def _state(folder: Path, tail: RunTail) -> RunState:
+    if is_alive(folder):
+        return RunState.PAUSED if tail.paused else RunState.RUNNING
+    match tail.end:
+        case RunEnd.COMPLETE:
+            return RunState.FINISHED
+        case RunEnd.FAILED:
+            return RunState.FAILED
+        case _:
+            return RunState.STOPPED
+
+
+def _looks_like_run(folder: Path) -> bool:
+    try:
+        return any((folder / name).exists() for name in (CONFIG_NAME, RUN_NAME, EVENTS_NAME, NEWEST_NAME))
+    except OSError:
+        return True  # a folder that may not be looked into is listed as damaged, with the reason
+
+
+def _read_about(folder: Path) -> dict[str, Any]:
+    """What run.json holds; a missing or damaged one only costs the title."""
+    try:
+        about = json.loads((folder / RUN_NAME).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def _write_about(folder: Path, about: dict[str, Any]) -> None:
+    write_atomically(folder / RUN_NAME, json.dumps(about, ensure_ascii=False, indent=1).encode())
+
+
+def _text(about: dict[str, Any], key: str) -> str:
+    value = about.get(key, "")
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _created(folder: Path, about: dict[str, Any]) -> datetime:
+    try:
+        moment = datetime.fromisoformat(_text(about, "created"))
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        path = folder / CONFIG_NAME
+        return datetime.fromtimestamp((path if path.exists() else folder).stat().st_mtime, UTC)
+    except OSError:
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _clean_title(title: str) -> str:
+    """`title` on one line, not empty."""
+    return " ".join("".join(c if c.isprintable() else " " for c in title).split()) or "Run"
+
+
+def _folder_name(title: str) -> str:
+    """A folder name that every system takes."""
+    name = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", title))[:_NAME_CHARACTERS].strip("-._ ")
+    return f"run-{name}" if not name or _WINDOWS_DEVICES.fullmatch(name) else name
+
+
+def _new_folder(root: Path, name: str) -> Path:
+    number = 1
+    while True:
+        folder = root / (name if number == 1 else f"{name}-{number}")
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+        except FileExistsError as error:
+            if not root.is_dir():
+                raise save_error(root, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))) from error
+            number += 1
+        except OSError as error:
+            raise save_error(folder, error) from error
+        else:
+            return folder
+
+
+def _sweep(root: Path) -> None:
+    """Delete what `delete_run` renamed; what resists stays for the next time."""
+    for folder in root.glob(f"{_DELETED_PREFIX}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _words(error: OSError) -> str:
+    return f"{error.strerror or error}."

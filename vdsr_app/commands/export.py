@@ -1,0 +1,68 @@
+"""Write a model as a file for other programs: ONNX, or safetensors with its metadata.
+
+The ONNX file is run on pictures of odd sizes and compared with this program's own network before it gets its name.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from vdsr_app.console import Console
+from vdsr_app.core.models import find_model
+from vdsr_app.errors import UsageError
+
+SUMMARY = "write a model as ONNX or safetensors"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `vdsr export`."""
+    parser.add_argument("model", metavar="MODEL", help="installed model or .safetensors file")
+    parser.add_argument("--onnx", type=Path, metavar="FILE", help="new .onnx file")
+    parser.add_argument("--safetensors", type=Path, metavar="FILE", help="new .safetensors file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a file")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> bool:
+    """Export and print what was written."""
+    _check(arguments)
+    info = find_model(arguments.model)
+    if arguments.safetensors is not None:
+        from vdsr_app.core.weights import load_model, save_weights
+
+        loaded = load_model(info)
+        own = {key: value for key, value in loaded.metadata.items() if key not in ("format", "residual", "sha256")}
+        save_weights(loaded.model, arguments.safetensors, own)
+        console.record({"file": str(arguments.safetensors), "format": "safetensors", "sha256": loaded.checksum})
+        console.result(f"{arguments.safetensors}: written")
+    if arguments.onnx is not None:
+        from vdsr_app.core.onnx_export import export_onnx
+
+        report = export_onnx(info, arguments.onnx)
+        console.record(
+            {
+                "file": str(report.path),
+                "format": "onnx",
+                "max_difference": report.max_difference,
+                "checked_with": report.checked_with,
+            }
+        )
+        console.result(
+            f"{report.path}: written; differs from torch by {report.max_difference:.1e} at most"
+            f" (checked with {report.checked_with})"
+        )
+    return True
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot be meant before anything is read."""
+    targets = {".onnx": arguments.onnx, ".safetensors": arguments.safetensors}
+    if not any(targets.values()):
+        raise UsageError("Nothing to export.", hint="Give --onnx FILE or --safetensors FILE.")
+    for suffix, path in targets.items():
+        if path is not None and path.suffix.lower() != suffix:
+            raise UsageError(f"The name does not end in {suffix}.", path=path, hint=f"Add {suffix} to it.")
+    source = Path(arguments.model)
+    target = arguments.safetensors
+    if target is not None and target.exists() and source.exists() and target.samefile(source):
+        raise UsageError("The export would replace the model itself.", path=target, hint="Choose another name.")

@@ -1,0 +1,353 @@
+"""The service between the window and training: checks pictures, measures, starts and follows runs, keeps results."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+from PySide6.QtCore import QDeadlineTimer, QObject, QTimer, Signal, Slot
+
+from vdsr_app import paths
+from vdsr_app.errors import VdsrError
+from vdsr_app.workers import training_jobs
+from vdsr_app.workers.lane import Lane
+from vdsr_app.workers.messages import ErrorReport, JobProgress
+from vdsr_app.workers.runner import LaneJob, Work, describe_failure
+from vdsr_app.workers.training_follow import RunFollower
+from vdsr_app.workers.training_launch import DetachedProcess
+from vdsr_app.workers.training_measure import MeasureProcess
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.events import Event
+from vdsr_trainer.runs import (
+    WINDOW_LOCK_NAME,
+    Command,
+    Control,
+    RunLock,
+    RunState,
+    WhenWindowEnds,
+    is_alive,
+    write_control,
+)
+
+logger = logging.getLogger(__name__)
+
+_REAP_MS = 2000
+_WINDOW_LOCK_PATIENCE_S = 0.5
+"""The training process tries this lock for an instant every two seconds; longer means another window has it."""
+
+
+class TrainingService(QObject):
+    """Training for the window; lives in the window's thread and is used from it only.
+
+    A run is a process of its own, which this service starts, finds again and follows, and which goes on without it.
+    One run is followed at a time.
+
+    Signals:
+        check_progress: pictures done, pictures in all; 20 a second at most.
+        checked: PreflightReport.
+        check_failed: ErrorReport. One of these two follows `check`, unless it is cancelled.
+        measured: Measured, one a configuration, each as soon as it is known.
+        measure_failed: ErrorReport; the rest is not measured.
+        measure_finished: nothing more is measured; always the last of a `measure`.
+        event_told: folder, Event: all that the log of the followed run holds, from its first line, then what is added.
+        state_changed: folder, RunState: first when the log was read once.
+        crashed: ErrorReport: the process ended without a word, or could not be started.
+        exported: OnnxReport or SavedFile.
+        installed: ModelInfo.
+        job_failed: ErrorReport of an export, an installation, or a wish that could not be passed to the run.
+    """
+
+    check_progress = Signal(int, int)
+    checked = Signal(object)
+    check_failed = Signal(object)
+    measured = Signal(object)
+    measure_failed = Signal(object)
+    measure_finished = Signal()
+    event_told = Signal(object, object)  # `event` is a method of QObject
+    state_changed = Signal(object, object)
+    crashed = Signal(object)
+    exported = Signal(object)
+    installed = Signal(object)
+    job_failed = Signal(object)
+
+    def __init__(
+        self, parent: QObject | None = None, command: Callable[[], list[str]] = paths.training_command
+    ) -> None:
+        """Start the two threads; no process is started and torch is not loaded.
+
+        Args:
+            parent: owner.
+            command: gives what starts `vdsr train`.
+        """
+        super().__init__(parent)
+        self._command = command
+        self._ids = count(1)
+        self._check: int | None = None
+        self._installing: set[int] = set()
+        # One for all runs: to delete one within its own signal would be a crash waiting to happen.
+        self._follower = RunFollower(self)
+        self._follower.told.connect(self._on_told)
+        self._follower.state_changed.connect(self._on_state_changed)
+        self._follower.crashed.connect(self.crashed)
+        self._follower.ended.connect(self._on_ended)
+        self._window_locks: dict[Path, RunLock] = {}
+        self._checks = Lane("check pictures", self)
+        self._checks.progress.connect(self._on_check_progress)
+        self._checks.succeeded.connect(self._on_checked)
+        self._checks.failed.connect(self._on_check_failed)
+        self._results = Lane("training results", self)
+        self._results.succeeded.connect(self._on_job_succeeded)
+        self._results.failed.connect(self._on_job_failed)
+        self._results.cancelled.connect(self._on_job_cancelled)
+        self._measure: MeasureProcess | None = None
+        self._children: list[DetachedProcess] = []
+        self._reaper = QTimer(self)
+        self._reaper.timeout.connect(self._on_reap)
+
+    # --- before a run
+
+    def check(self, config: TrainConfig) -> int:
+        """Decode every picture of `config` in a thread; a check that is under way is cancelled.
+
+        Returns:
+            The number of the job.
+        """
+        self.cancel_check()
+        self._check = next(self._ids)
+        self._checks.submit(LaneJob(self._check, partial(training_jobs.check_pictures, config)))
+        return self._check
+
+    def cancel_check(self) -> None:
+        """Cancel the check; no signal of it follows."""
+        if self._check is not None:
+            job_id, self._check = self._check, None
+            self._checks.cancel(job_id)
+
+    def measure(self, configs: dict[str, TrainConfig]) -> None:
+        """Do a few steps of each configuration in a child process; a measurement under way is given up.
+
+        Args:
+            configs: by the name under which `measured` tells of them.
+        """
+        if self._measure is None:
+            self._measure = MeasureProcess(self._command(), self)
+            self._measure.measured.connect(self.measured)
+            self._measure.failed.connect(self.measure_failed)
+            self._measure.finished.connect(self.measure_finished)
+        self._measure.start(configs)
+
+    def cancel_measure(self) -> None:
+        """Stop measuring; `measure_finished` follows at once where something was being measured."""
+        if self._measure is not None:
+            self._measure.cancel()
+
+    # --- a run
+
+    @property
+    def attached(self) -> Path | None:
+        """Folder of the run that is followed, also after it ended; None before `attach` and after `detach`."""
+        return self._follower.folder
+
+    def start(self, folder: Path) -> bool:
+        """Start or resume the run in `folder` and follow it; one that is running already is only followed.
+
+        Returns:
+            Whether a process trains it now; where not, `crashed` has told why.
+        """
+        if is_alive(folder):
+            self.attach(folder)
+            return True
+        ends: WhenWindowEnds = "save" if folder in self._window_locks else "go on"
+        try:
+            # What the last part was asked for does not count for this one.
+            write_control(folder, "run", ends)
+            process = DetachedProcess([*self._command(), "--resume", str(folder), "--json"], folder)
+        except VdsrError as error:
+            self.crashed.emit(describe_failure(error))
+            return False
+        self._children.append(process)
+        self._reaper.start(_REAP_MS)
+        if self.attached != folder:
+            self.detach()
+            self._follower.look_at(folder)
+        self._follower.begin(Control("run", ends), process)
+        return True
+
+    def attach(self, folder: Path) -> None:
+        """Follow the run in `folder`, alive or not; another one is followed no more, and goes on."""
+        if self.attached == folder and self._follower.following:
+            return
+        self.detach()
+        self._follower.look_at(folder)
+        self._follower.begin()
+
+    def detach(self) -> None:
+        """Follow no run; a running one goes on. What happens to it when the window ends stays as it was set."""
+        self._follower.look_at(None)
+        for folder, lock in list(self._window_locks.items()):
+            if not is_alive(folder):
+                lock.release()
+                del self._window_locks[folder]
+
+    def pause(self) -> None:
+        """Let the followed run wait; it tells `Paused` when it does."""
+        self._ask("pause")
+
+    def resume(self) -> None:
+        """Let a run that waits go on; it tells `Resumed`. For one whose process has ended, use `start`."""
+        self._ask("run")
+
+    def stop(self) -> None:
+        """Save the followed run and end its process; `Finished` follows."""
+        self._ask("stop")
+
+    def discard(self) -> None:
+        """End the followed run and delete its folder; `Finished` with `discarded` follows."""
+        self._ask("discard")
+
+    def set_when_window_ends(self, choice: WhenWindowEnds) -> None:
+        """Choose whether the followed run goes on without the window, or saves and stops, however the window ends."""
+        folder, wanted = self.attached, self._follower.wanted
+        if folder is None:
+            return
+        if choice == "save":
+            # The lock first: a run that is told to save looks whether it is free.
+            if self._hold_window_lock(folder):
+                self._tell(replace(wanted, when_window_ends="save"))
+        elif self._tell(replace(wanted, when_window_ends="go on")):
+            self._release_window_lock(folder)
+
+    # --- a result
+
+    def export_onnx(self, model: Path, out: Path) -> int:
+        """Write a weight file as ONNX in a thread; returns the number of the job."""
+        return self._submit(partial(training_jobs.export_onnx, model, out))
+
+    def export_weights(self, model: Path, out: Path) -> int:
+        """Copy a weight file in a thread, after a look at it; returns the number of the job."""
+        return self._submit(partial(training_jobs.export_weights, model, out))
+
+    def install(self, weights: Path) -> int:
+        """Put a run's weights into the list of models, in a thread; returns the number of the job."""
+        job_id = self._submit(partial(training_jobs.install, weights))
+        self._installing.add(job_id)
+        return job_id
+
+    def close(self, timeout_ms: int = 3000) -> bool:
+        """End everything but the runs: those go on, or save and stop, as was chosen; no signal comes afterwards.
+
+        Returns:
+            Whether the threads ended in time. If not, the process must leave by `os._exit`.
+        """
+        deadline = QDeadlineTimer(timeout_ms)
+        self.blockSignals(True)
+        self.cancel_check()
+        if self._measure is not None:
+            self._measure.close()
+        self.detach()
+        for lane in (self._checks, self._results):
+            lane.start_closing()
+        ended = [lane.wait_closed(deadline) for lane in (self._checks, self._results)]
+        for folder in list(self._window_locks):
+            self._release_window_lock(folder)
+        self._reaper.stop()
+        for child in self._children:
+            child.leave()
+        self._children.clear()
+        return all(ended)
+
+    # --- inside
+
+    def _ask(self, command: Command) -> None:
+        self._tell(replace(self._follower.wanted, command=command))
+
+    def _tell(self, control: Control) -> bool:
+        try:
+            self._follower.ask(control)
+        except VdsrError as error:
+            self.job_failed.emit(describe_failure(error))
+            return False
+        return True
+
+    def _hold_window_lock(self, folder: Path) -> bool:
+        if folder in self._window_locks:
+            return True
+        lock = RunLock(folder, WINDOW_LOCK_NAME)
+        try:
+            held = lock.try_acquire(_WINDOW_LOCK_PATIENCE_S)
+        except VdsrError as error:
+            self.job_failed.emit(describe_failure(error))
+            return False
+        if not held:
+            report = ErrorReport(
+                "Another window decides already what becomes of this run.", str(folder), "Close the other window first."
+            )
+            self.job_failed.emit(report)
+            return False
+        self._window_locks[folder] = lock
+        return True
+
+    def _release_window_lock(self, folder: Path) -> None:
+        lock = self._window_locks.pop(folder, None)
+        if lock is not None:
+            lock.release()
+
+    def _submit(self, work: Work) -> int:
+        job_id = next(self._ids)
+        self._results.submit(LaneJob(job_id, work, leaves_file=True))
+        return job_id
+
+    @Slot(object)
+    def _on_told(self, event: Event) -> None:
+        self.event_told.emit(self.attached, event)
+
+    @Slot(object)
+    def _on_state_changed(self, state: RunState) -> None:
+        self.state_changed.emit(self.attached, state)
+
+    @Slot()
+    def _on_reap(self) -> None:
+        """Forget processes that ended, so that none stays behind as a zombie while the window lives."""
+        self._children = [child for child in self._children if child.lives]
+        if not self._children:
+            self._reaper.stop()
+
+    @Slot()
+    def _on_ended(self) -> None:
+        if self.attached is not None:
+            self._release_window_lock(self.attached)
+
+    @Slot(int, object)
+    def _on_check_progress(self, job_id: int, progress: JobProgress) -> None:
+        self.check_progress.emit(progress.done, progress.total)
+
+    @Slot(int, object)
+    def _on_checked(self, job_id: int, report: object) -> None:
+        self._check = None
+        self.checked.emit(report)
+
+    @Slot(int, object)
+    def _on_check_failed(self, job_id: int, report: ErrorReport) -> None:
+        self._check = None
+        self.check_failed.emit(report)
+
+    @Slot(int, object)
+    def _on_job_succeeded(self, job_id: int, result: object) -> None:
+        if job_id in self._installing:
+            self._installing.discard(job_id)
+            self.installed.emit(result)
+        else:
+            self.exported.emit(result)
+
+    @Slot(int, object)
+    def _on_job_failed(self, job_id: int, report: ErrorReport) -> None:
+        self._installing.discard(job_id)
+        self.job_failed.emit(report)
+
+    @Slot(int)
+    def _on_job_cancelled(self, job_id: int) -> None:
+        self._installing.discard(job_id)

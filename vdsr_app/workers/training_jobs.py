@@ -1,0 +1,116 @@
+"""What the training service does in threads: checking pictures, exporting and installing a result."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vdsr_app.core.atomic import atomic_file
+from vdsr_app.core.models import ModelInfo, describe_model, install_model, installed_models
+from vdsr_app.core.weight_header import read_metadata
+from vdsr_app.errors import UsageError, WeightsError
+from vdsr_app.workers.messages import SavedFile
+from vdsr_app.workers.preload import load_torch
+from vdsr_app.workers.runner import JobContext
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.runs import RUN_NAME
+
+if TYPE_CHECKING:
+    from vdsr_trainer.report import PreflightReport
+
+    from vdsr_app.core.onnx_export import OnnxReport
+
+_OWN_ENTRIES = frozenset({"format", "residual", "sha256"})
+"""Entries of a weight file that `save_weights` writes itself."""
+
+
+def check_pictures(config: TrainConfig, context: JobContext) -> PreflightReport:
+    """Decode every picture of a configuration; see `vdsr_trainer.preflight`."""
+    from vdsr_trainer.preflight import check_pictures as check
+
+    return check(config, context.progress, context.token)
+
+
+def export_onnx(model: Path, out: Path, context: JobContext) -> OnnxReport:
+    """Write a weight file as ONNX; see `core.onnx_export`."""
+    load_torch(context.token)
+    from vdsr_app.core.onnx_export import export_onnx as export
+
+    return export(describe_model(model), out, context.token)
+
+
+def export_weights(model: Path, out: Path, context: JobContext) -> SavedFile:
+    """Copy a weight file, after a look at it.
+
+    Raises:
+        WeightsError: it is damaged.
+        UsageError: `out` is the file itself.
+        SaveError: it could not be copied.
+    """
+    load_torch(context.token)
+    from vdsr_app.core.weights import load_weights
+
+    load_weights(model)
+    if out.exists() and out.samefile(model):
+        raise UsageError("The export would replace the model itself.", path=out, hint="Choose another name.")
+    with model.open("rb") as source, atomic_file(out) as copy:
+        shutil.copyfileobj(source, copy)
+    return SavedFile(out, out.stat().st_size)
+
+
+def install(weights: Path, context: JobContext) -> ModelInfo:
+    """Put a run's result into the list of models, named after the run; what is there already is not added twice.
+
+    Raises:
+        WeightsError: the file is damaged.
+        SaveError: it could not be copied.
+    """
+    load_torch(context.token)
+    from vdsr_app.core.weights import load_weights, save_weights
+
+    loaded = load_weights(weights)
+    title = _run_title(weights.parent) or loaded.metadata.get("title", "").strip() or weights.stem
+    models = installed_models()
+    found = _installed_already(loaded.checksum, title, models)
+    if found is not None:
+        return found
+    taken = {model.title for model in models}
+    unique, number = title, 2
+    while unique in taken:
+        unique, number = f"{title} {number}", number + 1
+    context.token.raise_if_cancelled()
+    entries = {key: value for key, value in loaded.metadata.items() if key not in _OWN_ENTRIES}
+    with tempfile.TemporaryDirectory(prefix="vdsr-") as folder:
+        named = Path(folder) / f"{_file_stem(unique)}.safetensors"
+        save_weights(loaded.model, named, {**entries, "title": unique})
+        return install_model(named)
+
+
+def _run_title(run: Path) -> str:
+    """The title that the run has now; it may have been renamed since its weights were written."""
+    try:
+        title = json.loads((run / RUN_NAME).read_text("utf-8"))["title"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return title.strip() if isinstance(title, str) else ""
+
+
+def _installed_already(checksum: str, title: str, models: tuple[ModelInfo, ...]) -> ModelInfo | None:
+    """The person's model with these tensors, by this title or this title with a number."""
+    for model in models:
+        if model.bundled or not re.fullmatch(rf"{re.escape(title)}( \d+)?", model.title):
+            continue
+        try:
+            if read_metadata(model.path).get("sha256") == checksum:
+                return model
+        except WeightsError:
+            continue  # it changed since it was listed
+    return None
+
+
+def _file_stem(title: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", title)[:60].strip("-._") or "model"
