@@ -17,10 +17,14 @@ SOURCES = sorted([*(ROOT / "vdsr_app").rglob("*.py"), *(ROOT / "trainer").rglob(
 QT = ("PySide6", "qtawesome", "shiboken6")
 ABOVE_CORE = ("vdsr_app.gui", "vdsr_app.workers", "vdsr_app.cli", "vdsr_app.commands", "vdsr_app.console")
 NETWORK = ("vdsr_app.core.engine", "vdsr_app.core.network", "vdsr_app.core.weights", "torch")
-TRAINER_WITH_TORCH = tuple(
+ONNX = ("vdsr_app.core.onnx_export", "onnx", "onnxruntime")
+# What the window may know of training; each is shown below to do without torch and Qt.
+TORCH_FREE = ("config", "events", "history", "report", "run_files", "run_tail", "runs")
+PREFLIGHT = ("vdsr_trainer.preflight",)
+TRAINER_INSIDE = tuple(
     f"vdsr_trainer.{path.stem}"
     for path in sorted((ROOT / "trainer" / "vdsr_trainer").glob("*.py"))
-    if path.stem not in ("__init__", "config", "events")
+    if path.stem not in ("__init__", "preflight", *TORCH_FREE)
 )
 CONNECTIONS = (
     *("socket", "ssl", "http", "urllib.request", "urllib3", "requests", "ftplib", "smtplib", "asyncio"),
@@ -30,15 +34,16 @@ CONNECTIONS = (
 # Layer (longest prefix of the module's name wins) -> what it must never import, not even in a function.
 FORBIDDEN = {
     "vdsr_app": (*QT, "argparse", "torch", "vdsr_app.core", "vdsr_trainer", *ABOVE_CORE),
-    "vdsr_app.core": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE),
-    "vdsr_trainer": (*QT, "argparse", "tqdm", *ABOVE_CORE),
+    "vdsr_app.core": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE, *ONNX),
+    "vdsr_app.core.onnx_export": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE),
+    "vdsr_trainer": (*QT, "argparse", "tqdm", *ABOVE_CORE, *ONNX),
     "vdsr_app.workers": (
         *("PySide6.QtGui", "PySide6.QtWidgets", "qtawesome", "argparse"),
-        *("vdsr_app.gui", "vdsr_app.cli", "vdsr_app.commands", "vdsr_app.console", *TRAINER_WITH_TORCH),
+        *("vdsr_app.gui", "vdsr_app.cli", "vdsr_app.commands", "vdsr_app.console", *TRAINER_INSIDE),
     ),
     "vdsr_app.gui": (
         *("argparse", "threading", "concurrent", "multiprocessing"),
-        *("vdsr_app.cli", "vdsr_app.commands", "vdsr_app.console", *NETWORK, *TRAINER_WITH_TORCH),
+        *("vdsr_app.cli", "vdsr_app.commands", "vdsr_app.console", *NETWORK, *ONNX, *TRAINER_INSIDE, *PREFLIGHT),
     ),
     "vdsr_app.commands": (*QT, "vdsr_app.gui", "vdsr_app.workers"),
     "vdsr_app.cli": (*QT, "vdsr_app.gui", "vdsr_app.workers"),
@@ -47,9 +52,9 @@ FORBIDDEN = {
 }
 # Layer -> what it may import, but only inside a function (or for the type checker): it makes the start slow.
 LATE = {
-    "vdsr_app.workers": NETWORK,
-    "vdsr_app.cli": NETWORK,
-    "vdsr_app.commands": (*NETWORK, *TRAINER_WITH_TORCH),
+    "vdsr_app.workers": (*NETWORK, *ONNX, *PREFLIGHT),
+    "vdsr_app.cli": (*NETWORK, *ONNX),
+    "vdsr_app.commands": (*NETWORK, *ONNX, *TRAINER_INSIDE, *PREFLIGHT),
     "vdsr_app.__main__": ("vdsr_app.gui", "vdsr_app.cli"),
 }
 
@@ -113,6 +118,10 @@ def test_imports_only_what_its_layer_may(path: Path) -> None:
         ("vdsr_app.gui.theme", "from vdsr_app.core import engine"),
         ("vdsr_app.gui.theme", "if TYPE_CHECKING:\n  from vdsr_app.core.engine import Engine"),
         ("vdsr_app.gui.theme", "from vdsr_trainer import loop"),
+        ("vdsr_app.gui.theme", "def f():\n  from vdsr_trainer.preflight import check_pictures"),
+        ("vdsr_app.workers.lane", "from vdsr_trainer.preflight import check_pictures"),
+        ("vdsr_app.workers.lane", "def f():\n  from vdsr_trainer import loop"),
+        ("vdsr_app.workers.lane", "from vdsr_app.core.onnx_export import OnnxReport"),
         ("vdsr_app.workers.lane", "from vdsr_app.core.engine import Engine"),
         ("vdsr_app.workers.lane", "from PySide6.QtWidgets import QWidget"),
         ("vdsr_app.errors", "from vdsr_app.core.job import Target"),
@@ -130,7 +139,8 @@ def test_sees_a_forbidden_import(module: str, code: str) -> None:
     [
         ("vdsr_app.workers.lane", "def f():\n  from vdsr_app.core.engine import Engine"),
         ("vdsr_app.workers.lane", "if TYPE_CHECKING:\n  from vdsr_app.core.engine import Engine"),
-        ("vdsr_app.gui.theme", "from vdsr_trainer.config import TrainConfig"),
+        ("vdsr_app.workers.lane", "def f():\n  from vdsr_trainer.preflight import check_pictures"),
+        *(("vdsr_app.gui.theme", f"from vdsr_trainer import {name}") for name in TORCH_FREE),
         ("vdsr_app.gui.theme", "from vdsr_app.core.weight_header import read_metadata"),
     ],
 )
@@ -166,9 +176,11 @@ def test_used_in_one_place_only(name: str, home: set[str]) -> None:
     ("module", "absent"),
     [
         ("vdsr_app.__main__", ("numpy", "torch", "PySide6", "argparse")),
-        ("vdsr_app.cli", ("torch", "PySide6")),
+        ("vdsr_app.cli", ("torch", "PySide6", "onnx")),
         ("vdsr_app.workers.upscale", ("torch", "PySide6.QtWidgets")),
-        ("vdsr_app.gui.app", ("torch",)),
+        ("vdsr_app.workers.training", ("torch", "onnx", "PySide6.QtWidgets")),
+        ("vdsr_app.gui.app", ("torch", "onnx")),
+        *((f"vdsr_trainer.{name}", ("torch", "PySide6")) for name in TORCH_FREE),
     ],
 )
 def test_starts_without(module: str, absent: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `vdsr upscale`, `vdsr evaluate`, `vdsr train`, `vdsr export`, `vdsr info`."""
+"""The command line: `vdsr upscale`, `evaluate`, `train`, `runs`, `export` and `info`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from vdsr_app import __version__
-from vdsr_app.commands import evaluate, export, info, train, upscale
+from vdsr_app.commands import evaluate, export, info, runs, train, upscale
 from vdsr_app.console import Console
 from vdsr_app.errors import Cancelled, ConfigError, UsageError, VdsrError
 
@@ -17,6 +17,7 @@ _MODULES: dict[str, ModuleType] = {
     "upscale": upscale,
     "evaluate": evaluate,
     "train": train,
+    "runs": runs,
     "export": export,
     "info": info,
 }
@@ -34,6 +35,7 @@ examples:
   vdsr upscale scans/ --long-side 6000 -o out/ every picture of a folder, 6000 px long
   vdsr evaluate --data set5 --scales 2 3 4     PSNR and SSIM against bicubic
   vdsr train --data my-photos --out runs/mine  teach the network your own kind of picture
+  vdsr runs                                    your training runs, and how each does
   vdsr export vdsr --onnx vdsr.onnx            a model for other programs
   vdsr info                                    devices, models, folders
 

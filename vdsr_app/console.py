@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vdsr_app.errors import VdsrError
+from vdsr_app.errors import UsageError, VdsrError
 
 ProgressUpdate = Callable[[float], None]
 """Called with the absolute amount done."""
@@ -47,6 +47,18 @@ class Console:
     def error(self, error: VdsrError) -> None:
         """A failure in one line: file, cause, next step."""
         self._err(f"error: {error}")
+
+    def confirm(self, question: str) -> bool:
+        """Ask on the terminal, yes or no; nothing but "y" or "yes" is yes.
+
+        Raises:
+            UsageError: there is nobody to ask.
+        """
+        if not sys.stdin.isatty():
+            raise UsageError("There is no terminal to ask on.", hint="Give --yes if you are sure.")
+        sys.stderr.write(_printable(f"{question} [y/N] ", sys.stderr.encoding))
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     @contextmanager
     def progress(self, title: str, total: float, unit: str, scale: float = 1.0) -> Iterator[ProgressUpdate]:

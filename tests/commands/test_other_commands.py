@@ -69,7 +69,7 @@ def test_train_from_the_command_line_to_a_usable_model(run, tmp_path: Path, phot
     status, said, _ = run("train", "--data", folder, "--out", out, "--steps", 4, *options, "--json")
     assert status == 0
     events = [json.loads(line)["event"] for line in said.splitlines()]
-    assert events[0] == "Started"
+    assert events[0] == "Preparing"
     assert events[-1] == "Finished"
     assert "Validated" in events
     weights = out / "vdsr.safetensors"

@@ -145,7 +145,7 @@ def test_no_two_actions_have_one_shortcut(window: MainWindow) -> None:
 
 def test_every_action_has_words_a_tooltip_and_no_dead_menu(window: MainWindow) -> None:
     titles = [a.text().replace("&", "") for a in window.menuBar().actions()]
-    assert titles == ["File", "Edit", "View", "Run", "Help"]
+    assert titles == ["File", "Edit", "View", "Run", "Train", "Help"]
     for action in all_actions(window):
         if action.menu() is None:
             assert action.text()

@@ -81,6 +81,18 @@ def test_a_stopped_run_and_a_photo_run_say_so() -> None:
     assert "on 1 picture," in text
 
 
+def test_steps_that_follow_from_epochs_are_told_by_the_facts() -> None:
+    config = replace(preset("paper"), data=("a",), epochs=80)
+    assert "stopped" not in card_text(config, replace(FACTS, step=900, steps=900), COMPARED)
+    assert "stopped before its end, 900 steps" in card_text(config, replace(FACTS, step=100, steps=900), COMPARED)
+
+
+def test_markup_in_the_name_of_the_first_model_is_shown_literally() -> None:
+    text = card_text(replace(preset("quick"), data=("a",), start_from="/m/<b>x</b>.safetensors"), FACTS, COMPARED)
+    assert r"starting from the model '\<b\>x" not in text  # a slash is a place: the last part alone is named
+    assert r"'b\>.safetensors'" in text
+
+
 @pytest.mark.parametrize("title", ["<script>", "a|b", "[x](y)", "two\nlines\n# heading", "`code`"])
 def test_markup_in_titles_is_shown_literally(config: TrainConfig, title: str) -> None:
     first, second, *_ = card_text(config, replace(FACTS, title=title), COMPARED).splitlines()

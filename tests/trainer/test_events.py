@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 
 from vdsr_trainer.events import (
     CheckpointSaved,
+    Compared,
     Event,
+    Failed,
     Finished,
+    Measured,
     Noticed,
+    Paused,
+    Preparing,
+    Referenced,
+    Resumed,
+    RolledBack,
     Started,
     Stepped,
     Validated,
@@ -24,8 +33,20 @@ EVENTS: list[Event] = [
     Validated(250, {"2": 33.1}, {"2": 32.0}),
     CheckpointSaved(250, "/runs/x/checkpoint.safetensors"),
     Noticed(3, "Left out:\nline two"),
-    Finished(100, "vdsr.safetensors", True),
+    Finished(100, "vdsr.safetensors", True, seconds=3.5, data_wait_share=0.01),
+    Preparing(0, 3, 10),
+    Referenced(0, {"vdsr": {"2": 33.9}}),
+    RolledBack(20, 8, "It fell.", 0.5),
+    Paused(9),
+    Resumed(9),
+    Compared(100, 4, {"bicubic": {"2": [32.0, 0.9]}}),
+    Measured("quick", 0.25, 2**30, 1500),
+    Failed(5, "/pictures: They are gone."),
 ]
+
+
+def test_every_kind_is_tried() -> None:
+    assert {type(event) for event in EVENTS} == set(get_args(Event))
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
@@ -38,6 +59,11 @@ def test_one_line_there_and_back(event: Event) -> None:
 
 def test_infinite_numbers_become_null() -> None:
     assert json.loads(to_json(Stepped(1, float("inf"), 1, 1, 0, 1, 0, None)))["loss"] is None
+
+
+def test_infinite_numbers_in_tables_become_null_too() -> None:
+    line = to_json(Compared(1, 2, {"bicubic": {"2": [float("inf"), 1.0]}}))
+    assert json.loads(line)["rows"] == {"bicubic": {"2": [None, 1.0]}}
 
 
 @pytest.mark.parametrize("line", ["", "nonsense", "[]", "{}", '{"event": "Later", "x": 1}', '{"event": "Noticed"}'])

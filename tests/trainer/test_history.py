@@ -82,6 +82,11 @@ def test_a_roll_back_is_marked_and_its_curve_goes_back() -> None:
     assert history.steps == [10, 20]
 
 
+def test_after_a_roll_back_it_is_where_it_went_back_to() -> None:
+    history = folded(started(), stepped(10), stepped(20), RolledBack(20, 10, "Not finite.", 0.5))
+    assert (history.latest, history.step) == (None, 10)
+
+
 def test_null_numbers_become_nan() -> None:
     history = folded(
         started(), Stepped(10, None, 1e-3, None, 0.0, 1.0, 0.0, None), Validated(10, {"2": None}, {"2": None})

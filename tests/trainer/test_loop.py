@@ -2,20 +2,65 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core.weights import load_weights
-from vdsr_app.errors import TrainingError
+from vdsr_app.core.atomic import save_error
+from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_app.core.weights import load_weights, save_weights
+from vdsr_app.errors import SaveError, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig, preset
-from vdsr_trainer.events import CheckpointSaved, Event, Finished, Started, Stepped, Validated, from_json
-from vdsr_trainer.loop import EVENTS_NAME, WEIGHTS_NAME, resume_config, train
+from vdsr_trainer.events import (
+    CheckpointSaved,
+    Compared,
+    Event,
+    Failed,
+    Finished,
+    Noticed,
+    Paused,
+    Referenced,
+    Resumed,
+    RolledBack,
+    Started,
+    Stepped,
+    Validated,
+    from_json,
+)
+from vdsr_trainer.history import read_history
+from vdsr_trainer.learner import forward_detail
+from vdsr_trainer.loop import resume_config, train
+from vdsr_trainer.result import read_result
+from vdsr_trainer.run_files import (
+    CARD_NAME,
+    EVENTS_NAME,
+    NEWEST_NAME,
+    PREVIOUS_NAME,
+    WEIGHTS_NAME,
+    RunLock,
+    write_control,
+)
+from vdsr_trainer.runs import RunState, create_run, describe_run
+from vdsr_trainer.validate import Judge
+
+
+@pytest.fixture(autouse=True)
+def _bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundled model is a tiny one: it is measured in every run."""
+    folder = tmp_path / "bundled"
+    folder.mkdir()
+    model = VDSR(VDSRConfig(2, 4))
+    initialise(model, 5)
+    save_weights(model, folder / "vdsr.safetensors", {"title": "Bundled"})
+    monkeypatch.setattr("vdsr_app.paths.models_dir", lambda: folder)
 
 
 def _run(config: TrainConfig, run: Path, *, stop_at: int | None = None, resume: bool = False) -> list[Event]:
@@ -31,11 +76,18 @@ def _run(config: TrainConfig, run: Path, *, stop_at: int | None = None, resume: 
     return events
 
 
+def _started(events: list[Event]) -> Started:
+    (started,) = [event for event in events if isinstance(event, Started)]
+    return started
+
+
 def test_a_run_learns_and_leaves_weights(small: TrainConfig, tmp_path: Path) -> None:
     larger = replace(small, depth=5, width=16, batch=8, muon_rate=3e-3, average_decay=0.98)
     events = _run(replace(larger, steps=150, validate_every=150), tmp_path / "run")
-    assert isinstance(events[0], Started)
-    assert events[-1] == Finished(150, str(tmp_path / "run" / WEIGHTS_NAME), True)
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert (finished.step, finished.complete) == (150, True)
+    assert finished.weights == str(tmp_path / "run" / WEIGHTS_NAME)
     validated = [event for event in events if isinstance(event, Validated)]
     for scale in ("2", "3", "4"):
         assert validated[-1].psnr_db[scale] > validated[-1].bicubic_psnr_db[scale] + 0.1, "no better than bicubic"
@@ -62,7 +114,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     config = replace(small, optimizer=optimizer, rate=1e-3)
     _run(config, tmp_path / "whole")
     first = _run(config, tmp_path / "parts", stop_at=stop_at)
-    assert first[-1] == Finished(stop_at, str(tmp_path / "parts" / WEIGHTS_NAME), False)
+    # The state is written while the next steps are done, so the run ends some steps after it.
+    assert stop_at < first[-1].step < 30
+    assert first[-1] == replace(first[-1], complete=False)
     _run(resume_config(tmp_path / "parts"), tmp_path / "parts", resume=True)
     whole = load_weights(tmp_path / "whole" / WEIGHTS_NAME)
     parts = load_weights(tmp_path / "parts" / WEIGHTS_NAME)
@@ -82,8 +136,7 @@ def test_a_run_killed_between_checkpoints_goes_on_from_the_last(small: TrainConf
     with pytest.raises(Killed):
         train(small, tmp_path / "parts", die, CancelToken())
     events = _run(small, tmp_path / "parts", resume=True)
-    assert isinstance(events[0], Started)
-    assert events[0].step == 10
+    assert _started(events).step == 10
     assert load_weights(tmp_path / "whole" / WEIGHTS_NAME).checksum == (
         load_weights(tmp_path / "parts" / WEIGHTS_NAME).checksum
     )
@@ -92,7 +145,7 @@ def test_a_run_killed_between_checkpoints_goes_on_from_the_last(small: TrainConf
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(small: TrainConfig, tmp_path: Path, damage: str) -> None:
     _run(small, tmp_path / "run", stop_at=20)
-    newest = tmp_path / "run" / checkpoint.NEWEST
+    newest = tmp_path / "run" / NEWEST_NAME
     good = newest.read_bytes()
     match damage:
         case "cut":
@@ -102,24 +155,50 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(small: TrainConfig, tm
         case _:
             newest.unlink()
     events = _run(small, tmp_path / "run", resume=True)
-    assert isinstance(events[0], Started)
-    assert events[0].step == 10
+    assert _started(events).step == 20
     assert isinstance(events[-1], Finished)
     assert events[-1].complete
 
 
 def test_no_usable_checkpoint_is_said(small: TrainConfig, tmp_path: Path) -> None:
     _run(small, tmp_path / "run", stop_at=10)
-    for name in (checkpoint.NEWEST, checkpoint.PREVIOUS):
+    for name in (NEWEST_NAME, PREVIOUS_NAME):
         (tmp_path / "run" / name).write_bytes(b"nonsense")
+    events: list[Event] = []
     with pytest.raises(TrainingError, match="No checkpoint can be used"):
-        _run(small, tmp_path / "run", resume=True)
+        train(small, tmp_path / "run", events.append, CancelToken(), resume=True)
+    assert isinstance(events[-1], Failed)
+
+
+def test_a_run_that_has_not_begun_is_begun_by_resuming_it(small: TrainConfig, tmp_path: Path) -> None:
+    folder = create_run(tmp_path / "runs", "Mine", "robust", small)
+    events = _run(resume_config(folder), folder, resume=True)
+    assert isinstance(events[-1], Finished)
+    assert events[-1].complete
+    assert load_weights(folder / WEIGHTS_NAME).metadata["title"] == "Mine"
 
 
 def test_a_finished_run_is_not_overwritten(small: TrainConfig, tmp_path: Path) -> None:
     _run(replace(small, steps=2), tmp_path / "run")
+    before = (tmp_path / "run" / WEIGHTS_NAME).read_bytes()
     with pytest.raises(TrainingError, match="already"):
         _run(small, tmp_path / "run")
+    assert (tmp_path / "run" / WEIGHTS_NAME).read_bytes() == before
+
+
+def test_a_finished_run_can_be_made_longer(small: TrainConfig, tmp_path: Path) -> None:
+    _run(replace(small, steps=10), tmp_path / "run")
+    events = _run(replace(small, steps=20), tmp_path / "run", resume=True)
+    assert [event.step for event in events if isinstance(event, Started)] == [10]
+    assert events[-1].step == 20
+    assert describe_run(tmp_path / "run").state is RunState.FINISHED
+
+
+def test_one_process_trains_a_run(small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vdsr_trainer.run_files._LOCK_PATIENCE_S", 0.0)
+    (tmp_path / "run").mkdir()
+    with RunLock(tmp_path / "run"), pytest.raises(TrainingError, match="Another process"):
+        _run(small, tmp_path / "run", resume=True)
 
 
 def test_a_folder_without_run_cannot_be_resumed(tmp_path: Path) -> None:
@@ -127,28 +206,254 @@ def test_a_folder_without_run_cannot_be_resumed(tmp_path: Path) -> None:
         resume_config(tmp_path)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(small: TrainConfig, tmp_path: Path) -> None:
-    config = replace(small, optimizer="sgd", rate=10.0, clip_theta=0.0, schedule="constant", warmup_steps=0, steps=200)
-    with pytest.raises(TrainingError, match="not finite"):
-        _run(config, tmp_path / "run")
-    assert not (tmp_path / "run" / WEIGHTS_NAME).exists()
-
-
 def test_two_checkpoints_are_kept_and_no_temporary_file(small: TrainConfig, tmp_path: Path) -> None:
     _run(small, tmp_path / "run")
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        checkpoint.PREVIOUS,
-        checkpoint.NEWEST,
-        "config.toml",
-        EVENTS_NAME,
-        WEIGHTS_NAME,
-    ]
+    names = [path.name for path in (tmp_path / "run").iterdir()]
+    assert sorted(name for name in names if "checkpoint" in name) == [PREVIOUS_NAME, NEWEST_NAME]
+    assert [name for name in names if name.startswith(".vdsr-") or name == "reserve"] == []
+
+
+def test_a_run_leaves_a_card_and_a_comparison(small: TrainConfig, tmp_path: Path) -> None:
+    events = _run(small, tmp_path / "run")
+    (compared,) = [event for event in events if isinstance(event, Compared)]
+    assert set(compared.rows) == {"bicubic", "vdsr", "this run"}
+    assert read_result(tmp_path / "run") == compared
+    card = (tmp_path / "run" / CARD_NAME).read_text("utf-8")
+    assert f"{compared.rows['this run']['2'][0]:.2f}" in card
+    assert str(tmp_path) not in card
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert finished.seconds > 0
+    assert 0 <= finished.data_wait_share <= 1
+    assert 0 <= finished.saving_share <= 1
+
+
+def test_lines_to_aim_for_are_told_once(small: TrainConfig, tmp_path: Path) -> None:
+    first = _run(small, tmp_path / "run", stop_at=20)
+    second = _run(small, tmp_path / "run", resume=True)
+    (told,) = [event for event in first + second if isinstance(event, Referenced)]
+    assert set(told.psnr_db) == {"vdsr"}
+    (validated, *_) = [event for event in first if isinstance(event, Validated)]
+    assert set(told.psnr_db["vdsr"]) == set(validated.psnr_db)
+    assert first.index(told) < first.index(validated)
+
+
+def test_a_held_out_crop_is_kept_for_each_validation(small: TrainConfig, tmp_path: Path) -> None:
+    events = _run(small, tmp_path / "run")
+    crops = [event.crop for event in events if isinstance(event, Validated)]
+    assert crops == ["crops/00000015.png", "crops/00000030.png"]
+    sizes = set()
+    for name in (*crops, "crops/bicubic.png", "crops/original.png"):
+        with Image.open(tmp_path / "run" / name) as picture:
+            sizes.add((picture.size, picture.mode))
+    assert len(sizes) == 1
+
+
+# --- wishes
+
+
+@pytest.fixture
+def alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control file is looked at before each step."""
+    monkeypatch.setattr("vdsr_trainer.control._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("vdsr_trainer.control._PAUSED_LOOK_EVERY_S", 0.001)
+
+
+def _run_obeying(config: TrainConfig, run: Path, wishes: dict[type, str]) -> list[Event]:
+    """Train, and ask for something when an event of a kind comes for the first time."""
+    events: list[Event] = []
+    left = dict(wishes)
+
+    def collect(event: Event) -> None:
+        events.append(event)
+        if type(event) in left:
+            write_control(run, left.pop(type(event)))  # type: ignore[arg-type]
+
+    train(config, run, collect, CancelToken())
+    return events
+
+
+@pytest.mark.usefixtures("alert")
+def test_a_pause_changes_nothing_but_the_time(small: TrainConfig, tmp_path: Path) -> None:
+    events = _run_obeying(small, tmp_path / "run", {CheckpointSaved: "pause", Paused: "run"})
+    paused = next(event for event in events if isinstance(event, Paused))
+    assert isinstance(events[events.index(paused) + 1], Resumed)
+    assert any(isinstance(e, CheckpointSaved) and e.step == paused.step for e in events), "a pause saves first"
+    _run(small, tmp_path / "whole")
+    assert load_weights(tmp_path / "run" / WEIGHTS_NAME).checksum == (
+        load_weights(tmp_path / "whole" / WEIGHTS_NAME).checksum
+    )
+
+
+@pytest.mark.usefixtures("alert")
+def test_stop_saves_and_measures(small: TrainConfig, tmp_path: Path) -> None:
+    events = _run_obeying(small, tmp_path / "run", {CheckpointSaved: "stop"})
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert not finished.complete
+    assert 10 <= finished.step < 30
+    assert load_weights(Path(finished.weights)).metadata["steps"] == str(finished.step)
+    assert any(isinstance(event, Compared) for event in events)
+
+
+@pytest.mark.usefixtures("alert")
+def test_discard_leaves_no_folder(small: TrainConfig, tmp_path: Path) -> None:
+    events = _run_obeying(small, tmp_path / "run", {CheckpointSaved: "discard"})
+    assert isinstance(events[-1], Finished)
+    assert events[-1].discarded
+    assert not (tmp_path / "run").exists()
+
+
+# --- divergence
+
+
+class ScriptedJudge:
+    """Says what a test wants the validations to have found."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, gains: list[float]) -> None:
+        self.gains = gains
+
+        def validated(judge: Judge, model: object, step: int, crop: str = "") -> Validated:
+            gain = self.gains.pop(0) if self.gains else 1.0
+            return Validated(step, {"2": 30.0 + gain}, {"2": 30.0}, crop)
+
+        monkeypatch.setattr(Judge, "validated", validated)
+
+
+def test_a_loss_that_is_not_finite_goes_back_and_lowers_the_rate(small: TrainConfig, tmp_path: Path) -> None:
+    config = replace(small, optimizer="sgd", rate=0.5, clip_theta=0.0, schedule="constant", warmup_steps=0, patience=0)
+    events = _run(config, tmp_path / "run")
+    back = [event for event in events if isinstance(event, RolledBack)]
+    assert back, "the rate was not too high"
+    assert [event.rate_share for event in back] == [0.5 ** (i + 1) for i in range(len(back))]
+    assert "no longer a number" in back[0].reason
+    assert isinstance(events[-1], Finished)
+    assert events[-1].complete
+    load_weights(tmp_path / "run" / WEIGHTS_NAME)  # refuses numbers that are not finite
+    rates = [event.rate for event in events if isinstance(event, Stepped)]
+    assert rates[-1] == pytest.approx(0.5 * back[-1].rate_share)
+
+
+def test_a_result_that_fell_below_bicubic_goes_back_to_a_good_state(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ScriptedJudge(monkeypatch, [1.0, 1.0, -1.0, -1.0, -1.0])
+    config = replace(small, patience=3, validate_every=4, checkpoint_every=4, steps=40)
+    events = _run(config, tmp_path / "run")
+    (back,) = [event for event in events if isinstance(event, RolledBack)]
+    assert (back.step, back.to_step, back.rate_share) == (20, 8, 0.5)
+    assert "worse than bicubic by step 20" in back.reason
+    assert "back to step 8" in back.reason
+    steps = [event.step for event in events if isinstance(event, Validated)]
+    assert steps == [4, 8, 12, 16, 20, 12, 16, 20, 24, 28, 32, 36, 40]
+    assert events[-1] == replace(events[-1], step=40, complete=True)
+    history = read_history(tmp_path / "run" / EVENTS_NAME)
+    assert history.marks == [(8, back.reason)]
+
+
+def test_a_run_that_never_rises_begins_again(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ScriptedJudge(monkeypatch, [-1.0, -1.0, -1.0])
+    config = replace(small, patience=1, validate_every=4, checkpoint_every=4)
+    events = _run(config, tmp_path / "run")
+    (back,) = [event for event in events if isinstance(event, RolledBack)]
+    assert (back.step, back.to_step) == (12, 0)
+    assert "no better than bicubic" in back.reason
+    assert "to the beginning" in back.reason
+
+
+def test_a_run_that_diverges_again_and_again_fails_in_words(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ScriptedJudge(monkeypatch, [-1.0] * 1000)
+    config = replace(small, patience=1, validate_every=2, checkpoint_every=2, depth=2, width=4)
+    events: list[Event] = []
+    with pytest.raises(TrainingError, match="went back 12 times"):
+        train(config, tmp_path / "run", events.append, CancelToken())
+    assert isinstance(events[-1], Failed)
+    assert "another recipe" in events[-1].message
+    assert len([event for event in events if isinstance(event, RolledBack)]) == 12
+
+
+def test_a_run_killed_after_it_went_back_keeps_the_lower_rate(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(event: Event) -> None:
+        if isinstance(event, CheckpointSaved) and script.gains == []:
+            raise Killed
+
+    config = replace(small, patience=2, validate_every=4, checkpoint_every=4, steps=24)
+    gains = [1.0, -1.0, -1.0]
+    script = ScriptedJudge(monkeypatch, list(gains))
+    _run(config, tmp_path / "whole")
+    script.gains = list(gains)
+    with pytest.raises(Killed):
+        train(config, tmp_path / "parts", die, CancelToken())
+    events = _run(config, tmp_path / "parts", resume=True)
+    assert _started(events).step == 4
+    assert load_weights(tmp_path / "whole" / WEIGHTS_NAME).checksum == (
+        load_weights(tmp_path / "parts" / WEIGHTS_NAME).checksum
+    )
+
+
+# --- faults
+
+
+def _no_room(run: Path) -> SaveError:
+    cause = OSError(errno.ENOSPC, "No space left on device")
+    error = save_error(run / NEWEST_NAME, cause)
+    error.__cause__ = cause
+    return error
+
+
+def test_a_disk_that_is_full_at_the_start_is_told_before_anything_is_read(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vdsr_trainer.loop.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    events: list[Event] = []
+    with pytest.raises(SaveError, match="MB on the disk"):
+        train(small, tmp_path / "run", events.append, CancelToken())
+    assert [type(event) for event in events] == [Failed]
+
+
+def test_a_disk_that_is_full_for_a_while_costs_no_step(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tries = checkpoint.write, []
+
+    def write(run: Path, snapshot: checkpoint.Snapshot, *, keep_newest: bool = True) -> Path:
+        tries.append(snapshot.progress.step)
+        if len(tries) <= 1:
+            raise _no_room(run)
+        return real(run, snapshot, keep_newest=keep_newest)
+
+    monkeypatch.setattr(checkpoint, "write", write)
+    events = _run(small, tmp_path / "run")
+    assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [20, 30]
+    notices = [event.message for event in events if isinstance(event, Noticed)]
+    assert len([text for text in notices if "no room" in text and "goes on" in text]) == 1
+    assert isinstance(events[-1], Finished)
+
+
+def test_a_disk_that_is_full_at_the_end_is_one_plain_failure(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(run: Path, snapshot: checkpoint.Snapshot, *, keep_newest: bool = True) -> Path:
+        raise _no_room(run)
+
+    monkeypatch.setattr(checkpoint, "write", write)
+    events: list[Event] = []
+    with pytest.raises(SaveError, match="no room"):
+        train(replace(small, checkpoint_every=100), tmp_path / "run", events.append, CancelToken())
+    assert isinstance(events[-1], Failed)
+    assert "no room" in events[-1].message
 
 
 def test_bf16_and_fp32_agree_roughly() -> None:
-    from vdsr_app.core.network import VDSR, VDSRConfig, initialise
-    from vdsr_trainer.loop import forward_detail
-
     model = VDSR(VDSRConfig(6, 16))
     initialise(model, 0)
     luma = torch.rand(2, 1, 20, 20)
@@ -167,7 +472,7 @@ def test_the_papers_optimiser_does_not_get_stuck(small: TrainConfig, tmp_path: P
         rate=paper.rate,
         momentum=paper.momentum,
         weight_decay=paper.weight_decay,
-        clip_theta=0.003,
+        clip_theta=paper.clip_theta,
         schedule="step",
         depth=5,
         width=16,

@@ -16,7 +16,7 @@ from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.protocol import make_trial, score
 from vdsr_app.core.weights import save_weights
 from vdsr_app.errors import Cancelled
-from vdsr_trainer import result
+from vdsr_trainer import trials
 from vdsr_trainer.config import TrainConfig, preset
 from vdsr_trainer.events import from_json, to_json
 from vdsr_trainer.result import compare, read_result
@@ -85,7 +85,11 @@ def test_is_written_and_read_back_and_travels_as_an_event(config: TrainConfig, t
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"step": "x", "pictures": 1, "rows": {}}', '{"step": 1, "pictures": 1, "rows": 5}']
+    "text",
+    [
+        *("", "[]", "{}", '{"step": "x", "pictures": 1, "rows": {}}', '{"step": 1, "pictures": 1, "rows": 5}'),
+        *('{"step": 1, "pictures": 1, "rows": {"a": 5}}', '{"step": 1, "pictures": 1, "rows": {"a": {"2": [30]}}}'),
+    ],
 )
 def test_a_damaged_result_is_none(tmp_path: Path, text: str) -> None:
     assert read_result(tmp_path) is None
@@ -107,6 +111,29 @@ def test_a_damaged_model_is_left_out_with_a_notice(config: TrainConfig, tmp_path
     assert list(compared.rows) == ["bicubic", "this run"]
     assert len(notices) == 1
     assert "checksum" in notices[0]
+
+
+def test_a_model_that_gives_no_numbers_is_left_out_with_a_notice(config: TrainConfig, tmp_path: Path, bundled) -> None:
+    broken = VDSR(VDSRConfig(12, 4))
+    for layer in broken.layers:
+        layer.weight.data.fill_(1e4)  # each is a number that may be: only their product is none
+    save_weights(broken, bundled / "vdsr.safetensors")
+    notices: list[str] = []
+    compared = compare(network(3, 0.3), {"a": luma(0)}, config, tmp_path, step=1, notice=notices.append)
+    assert list(compared.rows) == ["bicubic", "this run"]
+    assert len(notices) == 1
+    assert "not finite" in notices[0]
+    assert read_result(tmp_path) == compared
+
+
+def test_a_model_named_like_a_row_does_not_take_its_place(config: TrainConfig, tmp_path: Path) -> None:
+    for name in ("bicubic", "this run"):
+        save_weights(network(2, 0.9), paths.user_models_dir() / f"{name}.safetensors")
+        compared = compare(
+            network(3, 0.0), {"a": luma(0)}, replace(config, start_from=name, scales=(2.0,)), tmp_path, step=1
+        )
+        assert list(compared.rows) == ["bicubic", "vdsr", "this run"]
+        assert compared.rows["this run"]["2"] == pytest.approx(compared.rows["bicubic"]["2"], abs=1e-3)
 
 
 def test_a_run_on_jpegs_is_measured_on_jpegs(config: TrainConfig, tmp_path: Path) -> None:
@@ -132,16 +159,16 @@ def test_pictures_too_small_for_a_factor_leave_it_out(config: TrainConfig, tmp_p
 
 def test_large_and_many_pictures_are_measured_in_part(config: TrainConfig, tmp_path: Path, monkeypatch) -> None:
     seen: list[tuple[int, ...]] = []
-    make = result.make_trial
+    make = trials.make_trial
     monkeypatch.setattr(
-        result, "make_trial", lambda plane, scale: (seen.append(plane.shape), make(plane[:40, :40], scale))[1]
+        trials, "make_trial", lambda plane, scale: (seen.append(plane.shape), make(plane[:40, :40], scale))[1]
     )
     pictures = {f"{i:02}": luma(i, 30, 30) for i in range(40)} | {"00": luma(0, 700, 600)}
     one = replace(config, scales=(2.0,))
     done: list[tuple[int, int]] = []
     compared = compare(network(3, 0.3), pictures, one, tmp_path, step=1, on_progress=lambda *a: done.append(a))
     assert compared.pictures == 16
-    assert max(seen) == (512, 512)
+    assert max(seen) == (320, 320)
     assert done == [(i, 48) for i in range(1, 49)]
 
 

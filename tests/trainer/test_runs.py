@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from vdsr_app.errors import SaveError, TrainingError
-from vdsr_trainer import run_tail, runs
+from vdsr_trainer import run_files, run_tail, runs
 from vdsr_trainer.config import preset, read_config
 from vdsr_trainer.events import (
     CheckpointSaved,
@@ -28,7 +31,8 @@ from vdsr_trainer.events import (
     Validated,
     to_json,
 )
-from vdsr_trainer.runs import RunLock, RunState
+from vdsr_trainer.run_files import RunLock
+from vdsr_trainer.runs import RunState
 
 
 def started(step: int = 0) -> Started:
@@ -44,7 +48,7 @@ def validated(step: int, psnr_db: float) -> Validated:
 
 
 def write_events(folder: Path, *events: Event, end: str = "") -> None:
-    (folder / runs.EVENTS_NAME).write_text("".join(to_json(event) + "\n" for event in events) + end, "utf-8")
+    (folder / run_files.EVENTS_NAME).write_text("".join(to_json(event) + "\n" for event in events) + end, "utf-8")
 
 
 @pytest.fixture
@@ -130,15 +134,15 @@ def test_the_last_events_tell_the_state(root: Path, folder: Path, events: list[E
 
 def test_a_held_lock_means_running_and_a_killed_holder_means_stopped(root: Path, folder: Path) -> None:
     write_events(folder, started(), stepped(40))
-    with other_process_holding(folder / runs.RUN_LOCK_NAME) as process:
-        assert runs.is_alive(folder)
+    with other_process_holding(folder / run_files.RUN_LOCK_NAME) as process:
+        assert run_files.is_alive(folder)
         assert runs.list_runs(root)[0].state is RunState.RUNNING
         assert runs.list_runs(root)[0].step == 40
         write_events(folder, started(), stepped(40), Paused(40))
         assert runs.list_runs(root)[0].state is RunState.PAUSED
         process.kill()
         process.wait()
-        assert not runs.is_alive(folder)
+        assert not run_files.is_alive(folder)
         assert runs.list_runs(root)[0].state is RunState.STOPPED
 
 
@@ -148,15 +152,30 @@ def test_validations_of_steps_that_are_done_again_do_not_count(root: Path, folde
     assert runs.list_runs(root)[0].psnr_db == {"2": 31.0}
 
 
+def test_validations_and_checkpoints_before_a_roll_back_do_not_count(root: Path, folder: Path) -> None:
+    events = [started(), validated(20, 31.0), CheckpointSaved(20, "c"), validated(40, 9.0), CheckpointSaved(40, "c")]
+    write_events(folder, *events, RolledBack(50, 30, "The loss was not finite.", 0.5), stepped(35))
+    (run,) = runs.list_runs(root)
+    assert (run.step, run.psnr_db) == (20, {"2": 31.0})
+
+
+def test_steps_of_epochs_are_those_that_the_run_was_told(root: Path) -> None:
+    epochs = replace(preset("paper"), sampling="grid", epochs=80)
+    folder = runs.create_run(root, "Paper", "paper", epochs)
+    assert runs.list_runs(root)[0].steps == 0
+    write_events(folder, started(), validated(20, 31.0), CheckpointSaved(20, "c"), stepped(40))
+    assert runs.list_runs(root)[0].steps == 100
+
+
 def test_a_roll_back_counts_as_the_step_it_went_to(folder: Path) -> None:
     write_events(folder, started(), stepped(90), RolledBack(90, 50, "The loss was not finite.", 0.5))
-    assert run_tail.read_tail(folder / runs.EVENTS_NAME).step == 50
+    assert run_tail.read_tail(folder / run_files.EVENTS_NAME).step == 50
 
 
 def test_an_event_written_after_half_a_line_counts(folder: Path) -> None:
     half = to_json(stepped(40))[:30]
-    (folder / runs.EVENTS_NAME).write_text(f"{to_json(started())}\n{half}{to_json(started(20))}\n", "utf-8")
-    tail = run_tail.read_tail(folder / runs.EVENTS_NAME)
+    (folder / run_files.EVENTS_NAME).write_text(f"{to_json(started())}\n{half}{to_json(started(20))}\n", "utf-8")
+    tail = run_tail.read_tail(folder / run_files.EVENTS_NAME)
     assert (tail.step, tail.saved_step) == (20, 20)
 
 
@@ -218,6 +237,8 @@ def test_a_broken_run_json_costs_the_title_only(root: Path, folder: Path, text: 
         '{"event": "Validated", "step": 5, "psnr_db": 3, "bicubic_psnr_db": {}}',
         '{"event": "Validated", "step": "5", "psnr_db": {}, "bicubic_psnr_db": {}}',
         '{"event": "Validated", "step": 60, "psnr_db": {"2": null}, "bicubic_psnr_db": {"2": "x"}}',
+        '{"event": "Validated", "step": 60, "psnr_db": {}, "bicubic_psnr_db": {}, "crop": 7}',
+        '{"event": "Failed", "step": 60, "message": ["no", "text"]}',
     ],
 )
 def test_strange_lines_are_no_crash(root: Path, folder: Path, line: str) -> None:
@@ -227,11 +248,29 @@ def test_strange_lines_are_no_crash(root: Path, folder: Path, line: str) -> None
     assert run.psnr_db == {}
 
 
+def test_a_number_that_was_not_finite_is_nan_again() -> None:
+    event = run_tail.parse(to_json(replace(stepped(5), loss=math.inf)).encode())
+    assert isinstance(event, Stepped)
+    assert math.isnan(event.loss)
+    assert (event.rate, event.seconds_left) == (1e-3, None)
+
+
+def test_a_link_that_leads_to_itself_hides_no_run(root: Path, folder: Path) -> None:
+    (root / "loop").symlink_to(root / "loop")
+    assert [run.folder for run in runs.list_runs(root)] == [folder]
+
+
+@pytest.mark.parametrize("title", ["two\\nlines", "tab\\there", "\\u001b[31mred"])
+def test_titles_are_one_line_whoever_wrote_them(root: Path, folder: Path, title: str) -> None:
+    (folder / "run.json").write_text(f'{{"title": "{title}"}}', "utf-8")
+    assert runs.list_runs(root)[0].title.isprintable()
+
+
 def test_other_folders_and_no_root_are_no_runs(root: Path, folder: Path, tmp_path: Path) -> None:
     (root / "pictures").mkdir()
     (root / "file").write_text("")
-    (root / ".deleted-1").mkdir()
-    (root / ".deleted-1" / "config.toml").write_text("")
+    (root / ".vdsr-deleted-1").mkdir()
+    (root / ".vdsr-deleted-1" / "config.toml").write_text("")
     assert [run.folder for run in runs.list_runs(root)] == [folder]
     assert runs.list_runs(tmp_path / "nowhere") == ()
 
@@ -277,6 +316,12 @@ def test_a_running_run_is_not_deleted(folder: Path) -> None:
     assert (folder / "config.toml").exists()
 
 
+def test_folders_of_other_programs_are_not_swept(root: Path, folder: Path) -> None:
+    (root / ".deleted-by-hand").mkdir()
+    runs.delete_run(folder)
+    assert [path.name for path in root.iterdir()] == [".deleted-by-hand"]
+
+
 def test_deleting_a_link_leaves_what_it_leads_to(root: Path, folder: Path, tmp_path: Path) -> None:
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
@@ -286,7 +331,7 @@ def test_deleting_a_link_leaves_what_it_leads_to(root: Path, folder: Path, tmp_p
 
 
 def test_what_an_interrupted_deletion_left_goes_with_the_next_run(root: Path, folder: Path) -> None:
-    folder.rename(root / ".deleted-0123")
+    folder.rename(root / ".vdsr-deleted-0123")
     runs.create_run(root, "Next", "", preset("quick"))
     assert [path.name for path in root.iterdir()] == ["Next"]
 
@@ -298,23 +343,32 @@ def test_the_lock_is_for_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
         with pytest.raises(TrainingError, match="Another process"), RunLock(folder):
             pass
     assert not lock.held
-    assert not runs.is_alive(folder)
+    assert not run_files.is_alive(folder)
 
 
 def test_asking_whether_a_run_lives_leaves_its_lock_free(folder: Path) -> None:
     with RunLock(folder):
-        assert runs.is_alive(folder)
-    assert not runs.is_alive(folder)
+        assert run_files.is_alive(folder)
+    assert not run_files.is_alive(folder)
     with RunLock(folder):
         pass
 
 
-@pytest.mark.parametrize("command", runs.COMMANDS)
-@pytest.mark.parametrize("ends", runs.WHEN_WINDOW_ENDS)
-def test_control_is_read_as_written(folder: Path, command: runs.Command, ends: runs.WhenWindowEnds) -> None:
-    runs.write_control(folder, command, ends)
+def test_who_asks_is_not_taken_for_the_holder(folder: Path) -> None:
+    """Two windows and a command line may look at the same moment; each must see that nobody trains."""
+    with RunLock(folder):
+        pass
+    with ThreadPoolExecutor(4) as pool:
+        seen = [*pool.map(lambda _: [run_files.is_alive(folder) for _ in range(500)], range(4))]
+    assert not any(map(any, seen))
+
+
+@pytest.mark.parametrize("command", run_files.COMMANDS)
+@pytest.mark.parametrize("ends", run_files.WHEN_WINDOW_ENDS)
+def test_control_is_read_as_written(folder: Path, command: run_files.Command, ends: run_files.WhenWindowEnds) -> None:
+    run_files.write_control(folder, command, ends)
     assert json.loads((folder / "control.json").read_text()) == {"command": command, "when_window_ends": ends}
-    assert runs.read_control(folder) == runs.Control(command, ends)
+    assert run_files.read_control(folder) == run_files.Control(command, ends)
 
 
 @pytest.mark.parametrize(
@@ -322,9 +376,9 @@ def test_control_is_read_as_written(folder: Path, command: runs.Command, ends: r
 )
 def test_a_broken_control_file_asks_for_nothing(folder: Path, text: str) -> None:
     (folder / "control.json").write_text(text, "utf-8")
-    assert runs.read_control(folder) == runs.Control()
+    assert run_files.read_control(folder) == run_files.Control()
 
 
 def test_control_in_a_folder_that_is_gone_is_one_plain_error(tmp_path: Path) -> None:
     with pytest.raises(SaveError):
-        runs.write_control(tmp_path / "gone", "stop")
+        run_files.write_control(tmp_path / "gone", "stop")

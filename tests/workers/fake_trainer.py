@@ -26,7 +26,7 @@ from vdsr_trainer.events import (  # noqa: E402
     Stepped,
     to_json,
 )
-from vdsr_trainer.runs import RunLock, read_control, write_control  # noqa: E402
+from vdsr_trainer.run_files import RunLock, read_control, write_control  # noqa: E402
 
 LONGEST_S = 120
 """An end also for one whose test was killed."""

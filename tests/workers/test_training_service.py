@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, QThread
 from tests.workers.fake_trainer import COMMAND, lives
 from vdsr_app.workers import training_follow
 from vdsr_app.workers.training import TrainingService
-from vdsr_trainer import runs
+from vdsr_trainer import run_files, runs
 from vdsr_trainer.config import preset
 from vdsr_trainer.events import (
     Event,
@@ -110,7 +110,7 @@ def behave(folder: Path, how: str) -> None:
 
 
 def write_events(folder: Path, *events: Event) -> None:
-    with (folder / runs.EVENTS_NAME).open("a", encoding="utf-8") as log:
+    with (folder / run_files.EVENTS_NAME).open("a", encoding="utf-8") as log:
         log.writelines(to_json(event) + "\n" for event in events)
 
 
@@ -129,10 +129,10 @@ def test_a_run_is_started_followed_and_stopped(watch, folder: Path) -> None:
     assert one.service.attached == folder
     one.wait_told(Stepped, 3)
     assert one.states == [RunState.RUNNING]
-    assert runs.is_alive(folder)
+    assert run_files.is_alive(folder)
     one.service.stop()
     one.wait_state(RunState.STOPPED)
-    assert not runs.is_alive(folder)
+    assert not run_files.is_alive(folder)
     kinds = [type(event) for event in one.events]
     assert kinds[:2] == [Preparing, Started]
     assert set(kinds[2:-1]) == {Stepped}
@@ -200,7 +200,7 @@ def test_a_wish_from_before_the_process_was_up_counts(watch, folder: Path) -> No
 @pytest.mark.parametrize("how", ["", "obeys what it finds"])
 def test_what_an_earlier_part_was_asked_for_does_not_count(watch, folder: Path, how: str) -> None:
     behave(folder, how)
-    runs.write_control(folder, "discard")
+    run_files.write_control(folder, "discard")
     one = watch()
     one.service.start(folder)
     one.wait_told(Stepped, 2)
@@ -326,6 +326,32 @@ def test_a_running_run_is_found_again_and_not_started_twice(watch, folder: Path)
         assert each.crashes == []
 
 
+def test_a_second_start_before_the_first_is_up_starts_nothing(watch, folder: Path) -> None:
+    one = watch()
+    assert one.service.start(folder)
+    assert one.service.start(folder)
+    assert len(one.service._children) == 1
+    one.wait_told(Stepped)
+    one.service.stop()
+    one.wait_state(RunState.STOPPED)
+    assert one.crashes == []
+
+
+def test_a_wish_to_discard_that_the_process_took_back_deletes_nothing(watch, folder: Path) -> None:
+    """Attached between the lock and the reset of old wishes: what the window read no longer holds."""
+    behave(folder, "deaf")
+    one, other = watch(), watch()
+    one.service.start(folder)
+    one.wait_told(Stepped)
+    run_files.write_control(folder, "discard")
+    other.service.attach(folder)
+    other.wait_told(Stepped)
+    run_files.write_control(folder, "run")
+    os.kill(pid_of(folder), signal.SIGKILL)
+    other.wait_state(RunState.STOPPED)
+    assert (folder / "config.toml").exists()
+
+
 def test_following_ends_with_detach_and_the_run_goes_on(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
@@ -363,7 +389,7 @@ def test_a_run_that_ended_long_ago_can_be_looked_at(watch, folder: Path, events:
 
 
 def test_looking_at_a_run_that_was_to_be_discarded_deletes_nothing(watch, folder: Path) -> None:
-    runs.write_control(folder, "discard")
+    run_files.write_control(folder, "discard")
     one = watch()
     one.service.attach(folder)
     one.wait_state(RunState.STOPPED)
@@ -391,7 +417,7 @@ def test_another_run_can_be_followed_instead(watch, folder: Path) -> None:
     one.service.attach(other_folder)
     assert one.service.attached == other_folder
     one.wait_state(RunState.FINISHED)
-    assert runs.is_alive(folder)
+    assert run_files.is_alive(folder)
     one.service.attach(folder)
     one.wait_state(RunState.RUNNING)
     one.service.stop()
@@ -469,7 +495,7 @@ def test_closing_leaves_the_run_alive(watch, folder: Path) -> None:
     assert one.service.close(WAIT_MS)
     other.service.attach(folder)
     other.wait_told(Stepped, len(one.events) + 2)
-    assert runs.is_alive(folder)
+    assert run_files.is_alive(folder)
     other.service.stop()
     other.wait_state(RunState.STOPPED)
 
@@ -496,7 +522,7 @@ def test_looking_elsewhere_is_not_closing(watch, folder: Path) -> None:
     one.service.detach()
     other.service.attach(folder)
     other.wait_told(Stepped, len(one.events) + 10)
-    assert runs.is_alive(folder)
+    assert run_files.is_alive(folder)
     one.service.attach(folder)
     one.service.set_when_window_ends("go on")
     one.service.close(WAIT_MS)
@@ -517,7 +543,7 @@ def test_a_second_window_cannot_take_the_choice_over(watch, folder: Path, monkey
     assert "Another window" in other.failures[0].what
     one.service.stop()
     one.wait_state(RunState.STOPPED)
-    with runs.RunLock(folder, runs.WINDOW_LOCK_NAME):
+    with run_files.RunLock(folder, run_files.WINDOW_LOCK_NAME):
         pass  # let go of with the end of the run
 
 

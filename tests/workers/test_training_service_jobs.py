@@ -190,6 +190,13 @@ def test_a_program_that_is_not_there_is_one_plain_error(qtbot, tmp_path: Path) -
     assert service.close(WAIT_MS)
 
 
+def test_no_place_for_temporary_files_is_one_plain_error(service, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
+    service.measure({"mine": replace(preset("quick"), depth=7)})
+    assert [name for name, _ in service.told.all] == ["measure_failed", "measure_finished"]
+    assert "temporary files" in service.told.of("measure_failed")[0].what
+
+
 # --- results
 
 

@@ -18,7 +18,7 @@ from tests.workers.fake_trainer import lives
 from vdsr_app import paths
 from vdsr_app.core.weights import load_weights
 from vdsr_app.workers.training import TrainingService
-from vdsr_trainer import runs
+from vdsr_trainer import run_files, runs
 from vdsr_trainer.config import preset
 from vdsr_trainer.events import Compared, Event, Finished, Started, Stepped
 from vdsr_trainer.runs import RunState
@@ -81,10 +81,10 @@ class Window:
 def window(qtbot, folder: Path) -> Iterator[Window]:
     window = Window(qtbot)
     yield window
-    if runs.is_alive(folder):
+    if run_files.is_alive(folder):
         window.service.attach(folder)
         window.service.stop()
-        qtbot.waitUntil(lambda: not runs.is_alive(folder), timeout=WAIT_MS)
+        qtbot.waitUntil(lambda: not run_files.is_alive(folder), timeout=WAIT_MS)
     assert window.service.close(30_000)
 
 

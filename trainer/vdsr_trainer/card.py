@@ -28,6 +28,9 @@ class RunFacts:
         seconds: time spent training, in all parts of the run.
         device: what it ran on.
         parameters: trainable numbers.
+        steps: steps in all, where they follow from epochs; 0 takes those of the configuration.
+        data_wait_share: share of the time in which the network waited for patches, 0 to 1.
+        saving_share: share of the time that checkpoints took, 0 to 1.
     """
 
     title: str
@@ -38,6 +41,9 @@ class RunFacts:
     seconds: float
     device: str
     parameters: int
+    steps: int = 0
+    data_wait_share: float = 0.0
+    saving_share: float = 0.0
 
 
 def write_card(run: Path, config: TrainConfig, facts: RunFacts, compared: Compared | None) -> Path:
@@ -82,8 +88,9 @@ def without_places(config: TrainConfig) -> TrainConfig:
 
 
 def _what_it_is(config: TrainConfig, facts: RunFacts) -> str:
-    begun = f", starting from the model '{_last_name(config.start_from)}'" if config.start_from else ""
-    done = "" if facts.step >= config.steps else f" It was stopped before its end, {config.steps:,} steps."
+    begun = f", starting from the model '{_plain(_last_name(config.start_from))}'" if config.start_from else ""
+    steps = facts.steps or config.steps
+    done = "" if facts.step >= steps else f" It was stopped before its end, {steps:,} steps."
     learned = _count(facts.training, "picture")
     return (
         "A VDSR network (Kim, Lee and Lee, CVPR 2016, arXiv 1511.04587) that enlarges pictures: bicubic first, then"
@@ -109,6 +116,7 @@ def _facts_table(config: TrainConfig, facts: RunFacts) -> str:
             f"{facts.step:,} of {_count(config.batch, 'patch', 'patches')}, {config.patch_px} x {config.patch_px} px",
         ),
         ("time", f"{_duration(facts.seconds)} on {_plain(facts.device)}, {config.precision}"),
+        ("waits", f"{facts.data_wait_share:.1%} of it for pictures, {facts.saving_share:.1%} for checkpoints"),
         ("seed", str(config.seed)),
         ("licence", "the pictures' licence decides: ask whose pictures it learned from before you pass it on"),
     ]

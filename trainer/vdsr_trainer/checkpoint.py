@@ -1,25 +1,31 @@
-"""Resumable states: one safetensors file with weights, moving average, optimiser and step; two are kept."""
+"""Resumable states: one safetensors file with weights, moving average, optimiser and progress; two are kept."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
-from vdsr_app.core.atomic import write_atomically
-from vdsr_app.core.network import VDSR
-from vdsr_app.core.weights import tensor_checksum
-from vdsr_app.errors import TrainingError
-from vdsr_trainer.optimise import MovingAverage, Optimiser
+from vdsr_app.core.atomic import save_error, write_atomically
+from vdsr_app.core.weights import MAX_ABSOLUTE, tensor_checksum
+from vdsr_app.errors import SaveError, TrainingError
+from vdsr_trainer.health import Health
+from vdsr_trainer.learner import Learner, NotFiniteError
+from vdsr_trainer.meter import Spent
+from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME
 
-NEWEST = "checkpoint.safetensors"
-PREVIOUS = "checkpoint-previous.safetensors"
+logger = logging.getLogger(__name__)
+
+_KIND = "vdsr-checkpoint-2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,67 +34,187 @@ class Progress:
 
     Attributes:
         step: steps done.
-        seconds: time spent training, in all parts of the run.
         best_psnr_db: best mean validation PSNR so far.
+        rate_share: what the scheduled rates are multiplied with; halved at each roll-back.
+        roll_backs: how often the run went back.
+        referenced: the installed models were measured already.
+        health: what the validations say.
+        spent: where the time went.
     """
 
     step: int = 0
-    seconds: float = 0.0
     best_psnr_db: float = -1.0
+    rate_share: float = 1.0
+    roll_backs: int = 0
+    referenced: bool = False
+    health: Health = field(default_factory=Health)
+    spent: Spent = field(default_factory=Spent)
+
+    def to_json(self) -> str:
+        """As text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Progress:
+        """From `to_json`.
+
+        Raises:
+            ValueError: it is something else.
+            TypeError: the same.
+            KeyError: the same.
+        """
+        values = json.loads(text)
+        return cls(**{**values, "health": Health(**values["health"]), "spent": Spent(**values["spent"])})
 
 
-def save(run: Path, model: VDSR, average: MovingAverage, optimiser: Optimiser, progress: Progress) -> Path:
-    """Write the newest state atomically; the one before it is kept under another name.
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """A state taken off the device, which later steps do not change."""
+
+    tensors: dict[str, Tensor]
+    scalars: dict[str, Any]
+    progress: Progress
+
+
+def take(learner: Learner, progress: Progress) -> Snapshot:
+    """Copy the state of a run.
 
     Raises:
-        SaveError: no room, or the folder is gone; earlier states are untouched.
+        NotFiniteError: a weight is NaN or infinite, or beyond what any trained network has.
     """
     tensors: dict[str, Tensor] = {}
     scalars: dict[str, Any] = {}
-    tensors.update({f"model.{name}": tensor for name, tensor in model.state_dict().items()})
-    tensors.update({f"average.{name}": tensor for name, tensor in average.model.state_dict().items()})
-    for i, part in enumerate(optimiser.parts):
+    tensors.update({f"model.{name}": tensor for name, tensor in learner.model.state_dict().items()})
+    tensors.update({f"average.{name}": tensor for name, tensor in learner.average.model.state_dict().items()})
+    for i, part in enumerate(learner.optimiser.parts):
         for index, state in part.state_dict()["state"].items():
             for key, value in state.items():
                 if isinstance(value, Tensor):
                     tensors[f"optimiser.{i}.{index}.{key}"] = value
                 else:
                     scalars[f"optimiser.{i}.{index}.{key}"] = value
-    # clone: safetensors refuses tensors that share memory, and the matrices that Muon sees are views.
+    # clone: the run goes on, and the matrices that Muon sees are views, which safetensors refuses.
     tensors = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise NotFiniteError
+    if any(float(tensor.abs().max()) > MAX_ABSOLUTE for tensor in learner.average.model.state_dict().values()):
+        raise NotFiniteError  # on its way there, and no weight file would be written of it
+    return Snapshot(tensors, scalars, progress)
+
+
+def write(run: Path, snapshot: Snapshot, *, keep_newest: bool = True) -> Path:
+    """Write a state atomically.
+
+    Args:
+        run: folder of the run.
+        snapshot: the state.
+        keep_newest: the newest state on the disk becomes the previous one; else the previous one stays.
+
+    Raises:
+        SaveError: no room, or the folder is gone; of the earlier states at least one is untouched.
+    """
     metadata = {
-        "kind": "vdsr-checkpoint-1",
-        "progress": json.dumps(
-            {"step": progress.step, "seconds": progress.seconds, "best_psnr_db": progress.best_psnr_db}
-        ),
-        "scalars": json.dumps(scalars),
-        "sha256": tensor_checksum(tensors),
+        "kind": _KIND,
+        "progress": snapshot.progress.to_json(),
+        "scalars": json.dumps(snapshot.scalars),
+        "sha256": tensor_checksum(snapshot.tensors),
     }
-    newest = run / NEWEST
-    if newest.exists():
-        newest.replace(run / PREVIOUS)
-    write_atomically(newest, safetensors.torch.save(tensors, metadata=metadata))
+    payload = safetensors.torch.save(snapshot.tensors, metadata=metadata)
+    newest = run / NEWEST_NAME
+    if keep_newest and newest.exists():
+        try:
+            newest.replace(run / PREVIOUS_NAME)
+        except OSError as error:
+            raise save_error(newest, error) from error
+    write_atomically(newest, payload)
     return newest
 
 
-def load(run: Path, model: VDSR, average: MovingAverage, optimiser: Optimiser) -> Progress:
-    """Put the newest sound state of `run` into the three objects.
+def exists(run: Path) -> bool:
+    """Whether `run` holds a state, sound or not."""
+    return any((run / name).exists() for name in (NEWEST_NAME, PREVIOUS_NAME))
+
+
+def load(run: Path, learner: Learner, names: Sequence[str] = (NEWEST_NAME, PREVIOUS_NAME)) -> Progress:
+    """Put the first sound state of `names` into `learner`.
 
     Raises:
-        TrainingError: neither the newest nor the previous state can be used.
+        TrainingError: none of them can be used.
     """
     reasons = []
-    for name in (NEWEST, PREVIOUS):
+    for name in names:
         path = run / name
         if not path.is_file():
             continue
         try:
             tensors, metadata = _read(path)
-            return _restore(tensors, metadata, model, average, optimiser)
-        except (safetensors.SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+            return _restore(tensors, metadata, learner)
+        except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+            logger.warning("%s cannot be used: %s", path, error)
             reasons.append(f"{name}: {error}")
     why = "; ".join(reasons) if reasons else "the folder holds none"
     raise TrainingError(f"No checkpoint can be used ({why}).", path=run, hint="Start a new run.")
+
+
+class Keeper:
+    """Writes states in a thread of its own, so that the steps wait for the copy alone and not for the disk.
+
+    Args:
+        run: folder of the run.
+        newest_is_sound: whether the newest state on the disk is one to go back to.
+    """
+
+    def __init__(self, run: Path, *, newest_is_sound: bool) -> None:
+        self._run = run
+        self._newest_is_sound = newest_is_sound
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._pending: tuple[Snapshot, Future[Path]] | None = None
+        self._step = -1
+
+    def __enter__(self) -> Keeper:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True)
+
+    @property
+    def newest_is_sound(self) -> bool:
+        """Whether the newest state on the disk is one to go back to."""
+        return self._newest_is_sound
+
+    @property
+    def step(self) -> int:
+        """Step of the newest state that is on the disk or on its way there; -1 where this part of the run has none."""
+        return self._step
+
+    def begin(self, snapshot: Snapshot) -> None:
+        """Write a state in the thread; `finish` must have been called for the one before.
+
+        A state saved while the run does badly takes the place of the newest one only where that one was no better, so
+        that a good state is always left to go back to.
+        """
+        sound = snapshot.progress.health.sound
+        keep_newest = self._newest_is_sound or sound or not snapshot.progress.health.rose
+        future = self._pool.submit(write, self._run, snapshot, keep_newest=keep_newest)
+        self._pending = (snapshot, future)
+        self._step = snapshot.progress.step
+
+    def finish(self, *, wait: bool = True) -> Path | None:
+        """What became of the state that `begin` took: its file, or None while it is being written or there is none.
+
+        Raises:
+            SaveError: it could not be written.
+        """
+        if self._pending is None or not (wait or self._pending[1].done()):
+            return None
+        (snapshot, future), self._pending = self._pending, None
+        try:
+            path = future.result()
+        except SaveError:
+            self._step = -1
+            raise
+        self._newest_is_sound = snapshot.progress.health.sound
+        return path
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -96,28 +222,22 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     tensors = safetensors.torch.load(payload)
     with safetensors.safe_open(path, framework="pt") as file:
         metadata = dict(file.metadata() or {})
-    if metadata.get("kind") != "vdsr-checkpoint-1":
-        raise ValueError("it is no checkpoint")
+    if metadata.get("kind") != _KIND:
+        raise ValueError("it is no checkpoint of this version")
     if metadata.get("sha256") != tensor_checksum(tensors):
         raise ValueError("it does not match its checksum")
     return tensors, metadata
 
 
-def _restore(
-    tensors: Mapping[str, Tensor],
-    metadata: Mapping[str, str],
-    model: VDSR,
-    average: MovingAverage,
-    optimiser: Optimiser,
-) -> Progress:
+def _restore(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], learner: Learner) -> Progress:
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
     scalars = json.loads(metadata["scalars"])
-    progress = Progress(**json.loads(metadata["progress"]))
-    model.load_state_dict(under("model."), strict=True)
-    average.model.load_state_dict(under("average."), strict=True)
-    for i, part in enumerate(optimiser.parts):
+    progress = Progress.from_json(metadata["progress"])
+    learner.model.load_state_dict(under("model."), strict=True)
+    learner.average.model.load_state_dict(under("average."), strict=True)
+    for i, part in enumerate(learner.optimiser.parts):
         prefix = f"optimiser.{i}."
         states: dict[int, dict[str, Any]] = {}
         entries: dict[str, Any] = {**under(prefix)}

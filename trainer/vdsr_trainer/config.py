@@ -20,6 +20,7 @@ class TrainConfig:
         validation: folder of pictures to choose by; empty holds some of `data` out.
         holdout: pictures held out of `data` where `validation` is empty.
         exclude: files below `data` or `validation` that are left out, relative to the folder, or absolute.
+        keep_duplicates: train on pictures that equal another one, or resemble a held-out one, too.
         start_from: installed model or .safetensors file whose weights the run begins with; empty begins from chance.
         depth: convolutions of the network.
         width: channels between them.
@@ -43,7 +44,9 @@ class TrainConfig:
         micro_batch: patches at once on the device; the gradients of a step are summed over them. 0 takes the whole
             batch and halves it when memory is short.
         cache_mb: memory for decoded pictures; 0 takes a quarter of the machine's.
-        steps: optimiser steps in all.
+        steps: optimiser steps in all; not looked at where `epochs` is above 0.
+        epochs: passes over every patch of the grid, from which the steps follow; only with sampling "grid". 0 counts
+            steps instead.
         optimizer: "muon" (Muon on the inner layers, Adam on the rest), "adam", "adamw" or "sgd".
         rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
         muon_rate: learning rate of the inner layers under "muon".
@@ -54,7 +57,9 @@ class TrainConfig:
             while it runs), "step" (a tenth after each quarter) or "constant".
         warmup_steps: steps of a rising rate.
         average_decay: of the moving average of the weights that is validated and kept.
-        precision: "bf16" (autocast, fp32 master weights) or "fp32".
+        precision: "bf16" (autocast, fp32 master weights), "fp32", or "auto": bf16 where the hardware has it fast.
+        patience: validations in a row that may be no better than bicubic before the run goes back to a better state
+            with half the rate (three times as many before it was better for the first time); 0 for any number.
         seed: of initial weights, patches and flips.
         validate_every: steps between validations.
         checkpoint_every: steps between checkpoints.
@@ -66,6 +71,7 @@ class TrainConfig:
     validation: str = ""
     holdout: int = 10
     exclude: tuple[str, ...] = ()
+    keep_duplicates: bool = False
     start_from: str = ""
     depth: int = 20
     width: int = 64
@@ -89,6 +95,7 @@ class TrainConfig:
     micro_batch: int = 0
     cache_mb: int = 0
     steps: int = 20_000
+    epochs: int = 0
     optimizer: str = "muon"
     rate: float = 1e-3
     muon_rate: float = 4e-3
@@ -98,7 +105,8 @@ class TrainConfig:
     schedule: str = "cosine"
     warmup_steps: int = 200
     average_decay: float = 0.999
-    precision: str = "bf16"
+    precision: str = "auto"
+    patience: int = 5
     seed: int = 0
     validate_every: int = 250
     checkpoint_every: int = 250
@@ -119,6 +127,8 @@ class TrainConfig:
             )
         if not self.scales or not all(1.0 <= scale <= 8.0 for scale in self.scales):
             raise ConfigError("scales needs one or more factors between 1 and 8.")
+        if self.epochs and self.sampling != "grid":
+            raise ConfigError("epochs needs sampling = 'grid'.", hint="Set steps instead, or choose the grid.")
         if self.scale_min > self.scale_max:
             raise ConfigError(f"scale_min = {self.scale_min:g} is above scale_max = {self.scale_max:g}.")
         if not all(0.1 <= factor < 1.0 for factor in self.shrunk_copies):
@@ -145,6 +155,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "micro_batch": (0, 65_536),
     "cache_mb": (0, 1_000_000),
     "steps": (1, 100_000_000),
+    "epochs": (0, 100_000),
     "rate": (1e-12, 10),
     "muon_rate": (1e-12, 10),
     "momentum": (0, 0.9999),
@@ -152,15 +163,17 @@ _RANGES: dict[str, tuple[float, float]] = {
     "clip_theta": (0, 1e6),
     "warmup_steps": (0, 1_000_000),
     "average_decay": (0, 0.999999),
+    "patience": (0, 10_000),
     "seed": (0, 2**63 - 1),
     "validate_every": (1, 100_000_000),
     "checkpoint_every": (1, 100_000_000),
     "threads": (0, 4096),
 }
+_REFINING, _REFINING_STEPS = 0.2, 0.4
 _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("muon", "adam", "adamw", "sgd"),
     "schedule": ("cosine", "plateau", "step", "constant"),
-    "precision": ("bf16", "fp32"),
+    "precision": ("auto", "bf16", "fp32"),
     "sampling": ("random", "grid"),
 }
 
@@ -173,7 +186,8 @@ PRESETS: dict[str, TrainConfig] = {
         momentum=0.9,
         weight_decay=1e-4,
         sampling="grid",
-        clip_theta=0.01,
+        epochs=80,
+        clip_theta=1e-4,
         schedule="step",
         warmup_steps=0,
         batch=64,
@@ -198,6 +212,29 @@ def preset(name: str) -> TrainConfig:
     if name not in PRESETS:
         raise ConfigError(f"There is no preset '{name}'.", hint=_choose(tuple(PRESETS)))
     return PRESETS[name]
+
+
+def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int = 64) -> TrainConfig:
+    """`config` for a run that begins with a trained model instead of with chance.
+
+    What is there is to be refined and not forgotten: so the rates are a fifth, and fewer steps do.
+
+    Args:
+        config: a recipe for a run from chance.
+        model: installed model or .safetensors file.
+        depth: its convolutions.
+        width: channels between them.
+    """
+    return replace(
+        config,
+        start_from=model,
+        depth=depth,
+        width=width,
+        residual=True,
+        rate=config.rate * _REFINING,
+        muon_rate=config.muon_rate * _REFINING,
+        steps=max(1, round(config.steps * _REFINING_STEPS)),
+    )
 
 
 def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
@@ -225,6 +262,8 @@ def apply_values(base: TrainConfig, values: dict[str, Any], path: Path | None = 
             hint = f"Did you mean '{near[0]}'?" if near else "Run `vdsr train --help` for the keys."
             raise ConfigError(f"There is no setting '{key}'.", path=path, hint=hint)
         typed[key] = _typed(key, value, known[key], path)
+    if "steps" in typed and "epochs" not in typed:
+        typed["epochs"] = 0  # whoever counts steps means steps
     return replace(base, **typed)
 
 

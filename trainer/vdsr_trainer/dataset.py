@@ -1,9 +1,4 @@
-"""Training pictures in memory, and patches of them that depend on nothing but (seed, step).
-
-A patch of the degraded picture is computed from just the samples it depends on. That equals cutting it from the
-whole degraded picture, edge rules included, at a small part of the cost; so every patch can have a scale factor of
-its own.
-"""
+"""Training pictures, and batches of patches of them that depend on nothing but (seed, step)."""
 
 from __future__ import annotations
 
@@ -15,31 +10,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vdsr_app.core import image_io
-from vdsr_app.core.folders import list_pictures
-from vdsr_app.core.protocol import protocol_luma
-from vdsr_app.core.resize import axis_table, resize
-from vdsr_app.errors import PictureError, TrainingError
+from vdsr_app.control import CancelToken, ProgressCallback
+from vdsr_trainer.cache_size import cache_bytes
 from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.degrade import Degradation, Luma8, degraded_patches
+from vdsr_trainer.items import Held, make_items, read_recorded
+from vdsr_trainer.pictures import in_parallel, is_unchanged, record_pictures, unique_names
+from vdsr_trainer.preflight import Index, Plan, moved, named_folders, read_index, save_index
+from vdsr_trainer.report import IssueKind, PictureIssue, PictureRecord
+from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME
+from vdsr_trainer.sampling import make_order
+from vdsr_trainer.split import grid_patches, plan_split
+from vdsr_trainer.working_set import WorkingSet
 
-Luma8 = npt.NDArray[np.uint8]
-"""(H, W) uint8 luma, studio range."""
-_HARDNESS_SCALE = 3.0
+__all__ = ["Luma8", "Patches", "TrainingData", "open_data"]
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingPicture:
-    """One picture, or a shrunk copy of one.
-
-    Attributes:
-        name: file name, for messages.
-        luma: (H, W) uint8.
-        hardness: (H + 1, W + 1) float64, summed-area table of bicubic's squared error at x3.
-    """
-
-    name: str
-    luma: Luma8
-    hardness: npt.NDArray[np.float64]
+_JUDGES = 64
+_JUDGE_PX = 768
+_NAMED_ISSUES = 20
+_DRAWS = 12
+"""Uniform numbers for each patch, before those for its candidates."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,159 +45,196 @@ class Patches:
     target: npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Split:
-    """Lumas by file name, for training and for validation."""
+def open_data(
+    config: TrainConfig,
+    run: Path,
+    *,
+    on_progress: ProgressCallback,
+    notice: Callable[[str], None],
+    token: CancelToken,
+) -> TrainingData:
+    """The pictures of a run, ready to be cut.
 
-    training: dict[str, Luma8]
-    validation: dict[str, Luma8]
+    A run that has a checkpoint goes on with the pictures that `pictures.json` in its folder names; any other looks at
+    its folders, decodes what that file does not know yet, and writes it. Where all pictures fit into the memory that
+    is set aside for them they are decoded now, else as the steps need them.
 
-
-def load_split(config: TrainConfig, notice: Callable[[str], None]) -> Split:
-    """Read every picture and hold some out.
-
-    Held out are `config.holdout` pictures spread evenly over the list sorted by name, or the pictures of
-    `config.validation`. Pictures that cannot be read, or are smaller than a patch, are left out with a notice.
+    Args:
+        config: folders, sizes, sampling, degradations, seed.
+        run: folder of the run.
+        on_progress: called with (done, total) pictures, from this thread; begins anew for each pass over them.
+        notice: takes a sentence for each picture that is left out, up to 20.
+        token: tested at each picture.
 
     Raises:
-        TrainingError: a folder is missing or nothing usable is left.
+        TrainingError: a folder is missing or empty, too few pictures are usable, or a picture of a run that goes on is
+            missing or has changed.
+        SaveError: `pictures.json` cannot be written.
+        Cancelled: by the token.
     """
-    lumas = _read_folders([Path(folder) for folder in config.data], config.patch_px, notice)
-    if config.validation:
-        return Split(lumas, _read_folders([Path(config.validation)], 64, notice))
-    if len(lumas) <= config.holdout:
-        raise TrainingError(
-            f"{len(lumas)} pictures are too few to hold {config.holdout} of them out.",
-            hint="Add pictures, or lower holdout.",
-        )
-    # Small pictures make poor judges: the larger half of the list is what is held out from.
-    by_area = sorted(lumas, key=lambda name: (-lumas[name].size, name))
-    judges = sorted(by_area[: max(config.holdout, len(lumas) // 2)])
-    stride = len(judges) / config.holdout
-    held_out = {judges[int(i * stride)] for i in range(config.holdout)}
-    return Split(
-        {name: luma for name, luma in lumas.items() if name not in held_out},
-        {name: lumas[name] for name in sorted(held_out)},
+    plan = _earlier_plan(config, run, notice)
+    goes_on = plan is not None
+    if plan is None:
+        plan = _new_plan(config, run, on_progress, notice, token)
+    items = make_items(plan.training, config, plan.cache_bytes)
+    pictures = WorkingSet(items, config, plan.cache_bytes)
+    try:
+        validation = _validation(plan.held_out, token)
+        if sum(item.bytes for item in items) <= plan.cache_bytes:
+            pictures.load_all(on_progress, token)
+        elif goes_on:
+            _check_again(plan.training, on_progress, token)
+    except BaseException:
+        pictures.close()
+        raise
+    return TrainingData(config, plan, pictures, validation)
+
+
+class TrainingData:
+    """Pictures to validate on, and batches of patches of those to train on.
+
+    Attributes:
+        pictures: training pictures, without shrunk copies.
+        validation: (H, W) uint8 luma by name: the middle of at most 768 x 768 px of at most 64 held-out pictures.
+        patches_per_epoch: patches of the grid without overlap, shrunk copies included; at least 1.
+    """
+
+    def __init__(self, config: TrainConfig, plan: Plan, pictures: WorkingSet, validation: dict[str, Luma8]) -> None:
+        self.pictures = len(plan.training)
+        self.validation = validation
+        self.patches_per_epoch = max(1, grid_patches(plan.training, config))
+        self._config = config
+        self._pictures = pictures
+        self._order = make_order(pictures.items, config, plan.cache_bytes)
+        self._wanted: tuple[int, ...] | None = None
+
+    @property
+    def bytes_held(self) -> int:
+        """Memory that training pictures take now."""
+        return self._pictures.bytes_held
+
+    def batch(self, step: int) -> Patches:
+        """The patches of one step, shape and range as in `Patches`; may be called from any thread, for any step.
+
+        Raises:
+            TrainingError: a picture is gone or has changed.
+        """
+        config, side = self._config, self._config.patch_px
+        rng = np.random.default_rng([config.seed, step])
+        draws = rng.random((config.batch, _DRAWS + 2 * config.hard_candidates))
+        picks = self._order.picks(step, draws[:, :2])
+        self._fetch_ahead(step)
+        held = [self._pictures.get(pick.item)[pick.band] for pick in picks]
+        places = [
+            pick.place or _hardest(each, draw[_DRAWS:], side)
+            for pick, each, draw in zip(picks, held, draws, strict=True)
+        ]
+        degradations = [_degradation(draw, config) for draw in draws]
+        low = degraded_patches([each.source for each in held], places, (side, side), degradations)
+        bicubic = np.empty((config.batch, 1, side, side), np.float32)
+        target = np.empty_like(bicubic)
+        for i, (each, (top, left)) in enumerate(zip(held, places, strict=True)):
+            turn = int(draws[i, 4] * 8)
+            row = top - each.source.first_row
+            bicubic[i, 0] = _turned(low[i], turn)
+            target[i, 0] = _turned(each.source.luma[row : row + side, left : left + side], turn)
+        return Patches(bicubic / np.float32(255.0), target / np.float32(255.0))
+
+    def close(self) -> None:
+        """Let go of the pictures and the threads that fetch them."""
+        self._pictures.close()
+
+    def _fetch_ahead(self, step: int) -> None:
+        key, items = self._order.wanted(step)
+        if key != self._wanted:
+            self._wanted = key
+            self._pictures.want(items())
+
+
+def _earlier_plan(config: TrainConfig, run: Path, notice: Callable[[str], None]) -> Plan | None:
+    """What a run that goes on has settled on; None for a run without a checkpoint."""
+    if not any((run / name).is_file() for name in (NEWEST_NAME, PREVIOUS_NAME)):
+        return None
+    index = read_index(run)
+    if index is None or index.plan is None:
+        notice("The list of pictures that this run began with is missing or damaged, so a new one is made.")
+        return None
+    return moved(index, config).plan
+
+
+def _new_plan(
+    config: TrainConfig,
+    run: Path,
+    on_progress: ProgressCallback,
+    notice: Callable[[str], None],
+    token: CancelToken,
+) -> Plan:
+    known = read_index(run)
+    records = record_pictures(config, known.records if known is not None else (), on_progress, token)
+    report = plan_split(records, config)
+    left_out = [issue for issue in report.issues if not (config.keep_duplicates and issue.kind.may_be_kept)]
+    for issue in left_out[:_NAMED_ISSUES]:
+        notice(_sentence(issue))
+    if len(left_out) > _NAMED_ISSUES:
+        notice(f"Left out: {len(left_out) - _NAMED_ISSUES} more pictures.")
+    plan = Plan(report.training, report.held_out, cache_bytes(config))
+    save_index(run, Index(report.records, plan, named_folders(config)))
+    return plan
+
+
+def _check_again(records: Sequence[PictureRecord], on_progress: ProgressCallback, token: CancelToken) -> None:
+    """See that pictures are what they were; only files with another size or time are decoded."""
+    touched = [record for record in records if not is_unchanged(record)]
+    for done, _ in enumerate(in_parallel(lambda record: read_recorded(record, token).shape, touched, token)):
+        on_progress(done + 1, len(touched))
+
+
+def _sentence(issue: PictureIssue) -> str:
+    if issue.kind is IssueKind.UNREADABLE:
+        return f"Left out: {issue.picture.path}: {issue.reason}"
+    return f"Left out: {issue.picture.name}: {issue.reason}"
+
+
+def _validation(records: Sequence[PictureRecord], token: CancelToken) -> dict[str, Luma8]:
+    count = min(len(records), _JUDGES)
+    chosen = [records[i * len(records) // count] for i in range(count)]
+    middles = dict(in_parallel(lambda record: _middle(read_recorded(record, token)), chosen, token))
+    return {name: middles[record] for record, name in unique_names(chosen).items()}
+
+
+def _middle(luma: Luma8) -> Luma8:
+    top, left = (max(0, (size - _JUDGE_PX) // 2) for size in luma.shape)
+    return luma[top : top + _JUDGE_PX, left : left + _JUDGE_PX].copy()  # no view, which would hold the whole
+
+
+def _degradation(draw: npt.NDArray[np.float64], config: TrainConfig) -> Degradation:
+    """What happens to one patch, from uniform numbers in [0, 1)."""
+    if draw[2] < config.fixed_share:
+        scale = config.scales[int(draw[3] * len(config.scales))]
+    else:
+        # Steps of 0.05, as the slider of the upscaler has.
+        scale = round((config.scale_min + draw[3] * (config.scale_max - config.scale_min)) * 20) / 20
+    qualities = config.jpeg_quality_max - config.jpeg_quality_min + 1
+    return Degradation(
+        scale,
+        blur_sigma=draw[7] * config.blur_sigma_max if draw[6] < config.blur_share else 0.0,
+        noise_sigma=draw[9] * config.noise_sigma_max if draw[8] < config.noise_share else 0.0,
+        jpeg_quality=config.jpeg_quality_min + int(draw[10] * qualities) if draw[5] < config.jpeg_share else 0,
+        noise_seed=int(draw[11] * 2**53),
     )
 
 
-def _read_folders(folders: Sequence[Path], smallest_px: int, notice: Callable[[str], None]) -> dict[str, Luma8]:
-    lumas: dict[str, Luma8] = {}
-    for folder in folders:
-        if not folder.is_dir():
-            raise TrainingError("There is no such folder of pictures.", path=folder, hint="Choose another folder.")
-        for path in list_pictures(folder):
-            try:
-                luma = protocol_luma(image_io.read(path).pixels).astype(np.uint8)
-            except PictureError as error:
-                notice(f"Left out: {error}")
-                continue
-            if min(luma.shape) < smallest_px:
-                notice(f"Left out: {path} is smaller than {smallest_px} px.")
-                continue
-            lumas[f"{folder.name}/{path.relative_to(folder).as_posix()}"] = luma
-    if not lumas:
-        raise TrainingError(
-            f"No usable picture in {', '.join(map(str, folders)) or 'an empty list of folders'}.",
-            hint="Choose a folder with pictures of at least the patch size.",
-        )
-    return lumas
+def _hardest(held: Held, draw: npt.NDArray[np.float64], side: int) -> tuple[int, int]:
+    """The hardest of some random places."""
+    band = held.band
+    tops, lefts = draw.reshape(2, -1)
+    rows = band.first + (tops * (band.last - band.first - side + 1)).astype(np.int64)
+    cols = (lefts * (band.width - side + 1)).astype(np.int64)
+    best = int(np.argmax(held.hardness_of(rows, cols, side))) if len(rows) > 1 else 0
+    return int(rows[best]), int(cols[best])
 
 
-def prepare(lumas: dict[str, Luma8], config: TrainConfig) -> list[TrainingPicture]:
-    """Pictures and their shrunk copies, in the order of their names, with their tables of hardness."""
-    pictures = []
-    for name in sorted(lumas):
-        full = lumas[name]
-        copies = [full]
-        for factor in config.shrunk_copies:
-            height, width = (round(size * factor) for size in full.shape)
-            if min(height, width) >= config.patch_px:
-                copies.append(np.clip(np.rint(resize(full, height, width)), 0, 255).astype(np.uint8))
-        pictures += [TrainingPicture(name, luma, _hardness(luma)) for luma in copies]
-    return pictures
-
-
-def _hardness(luma: Luma8) -> npt.NDArray[np.float64]:
-    height, width = luma.shape
-    small = resize(luma, max(1, round(height / _HARDNESS_SCALE)), max(1, round(width / _HARDNESS_SCALE)))
-    error = (resize(small, height, width).astype(np.float64) - luma) ** 2
-    return np.pad(error.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-
-
-class PatchSampler:
-    """Batches as a pure function of the step: workers carry no state, and a resumed run sees the same patches."""
-
-    def __init__(self, pictures: Sequence[TrainingPicture], config: TrainConfig) -> None:
-        if not pictures:
-            raise TrainingError("There is no picture to cut patches from.")
-        self._pictures = pictures
-        self._config = config
-        areas = np.array([picture.luma.size for picture in pictures], dtype=np.float64)
-        self._cumulative = np.cumsum(areas / areas.sum())
-
-    def batch(self, step: int) -> Patches:
-        """The patches of one step, shape and range as in `Patches`."""
-        config = self._config
-        rng = np.random.default_rng([config.seed, step])
-        shape = (config.batch, 1, config.patch_px, config.patch_px)
-        bicubic, target = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        for i in range(config.batch):
-            pick = min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self._pictures) - 1)
-            picture = self._pictures[pick]
-            top, left = self._position(picture, rng)
-            rows, cols = slice(top, top + config.patch_px), slice(left, left + config.patch_px)
-            low = degraded_patch(picture.luma, self._scale(rng), rows, cols)
-            turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-            bicubic[i, 0] = _turned(low, turns, flip) / 255.0
-            target[i, 0] = _turned(picture.luma[rows, cols], turns, flip) / np.float32(255.0)
-        return Patches(bicubic, target)
-
-    def _scale(self, rng: np.random.Generator) -> float:
-        config = self._config
-        if rng.random() < config.fixed_share:
-            return config.scales[int(rng.integers(len(config.scales)))]
-        # Steps of 0.05 keep the tables of weights in the cache.
-        return round(rng.uniform(config.scale_min, config.scale_max) * 20) / 20
-
-    def _position(self, picture: TrainingPicture, rng: np.random.Generator) -> tuple[int, int]:
-        side, table = self._config.patch_px, picture.hardness
-        count = self._config.hard_candidates
-        tops = rng.integers(picture.luma.shape[0] - side + 1, size=count)
-        lefts = rng.integers(picture.luma.shape[1] - side + 1, size=count)
-        errors = (
-            table[tops + side, lefts + side]
-            - table[tops, lefts + side]
-            - table[tops + side, lefts]
-            + table[tops, lefts]
-        )
-        best = int(np.argmax(errors))
-        return int(tops[best]), int(lefts[best])
-
-
-def degraded_patch(luma: Luma8, scale: float, rows: slice, cols: slice) -> npt.NDArray[np.float32]:
-    """The window (rows, cols) of `luma` shrunk by `scale` and enlarged again, both bicubic and unrounded.
-
-    Args:
-        luma: (H, W) uint8.
-        scale: factor, at least 1.
-        rows: window within the picture.
-        cols: window within the picture.
-
-    Returns:
-        (rows, cols) float32 on the scale [0, 255].
-    """
-    matrices = []
-    for size, window in zip(luma.shape, (rows, cols), strict=True):
-        small = max(1, round(size / scale))
-        first, last, up = axis_table(small, size).window(window.start, window.stop)
-        source_first, source_last, down = axis_table(size, small).window(first, last)
-        # Shrinking and enlarging one axis are linear, so they fuse into one matrix.
-        matrices.append((slice(source_first, source_last), (up @ down).astype(np.float32)))
-    (source_rows, vertical), (source_cols, horizontal) = matrices
-    return np.asarray(vertical @ luma[source_rows, source_cols].astype(np.float32) @ horizontal.T)
-
-
-def _turned(patch: npt.NDArray[Any], turns: int, flip: bool) -> npt.NDArray[Any]:
-    turned = np.rot90(patch, turns)
-    return turned[:, ::-1] if flip else turned
+def _turned(patch: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
+    """One of the eight turns and flips of a square."""
+    turned = np.rot90(patch, turn % 4)
+    return turned[:, ::-1] if turn >= 4 else turned

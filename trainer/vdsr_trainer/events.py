@@ -93,6 +93,19 @@ class Validated:
 
 
 @dataclass(frozen=True, slots=True)
+class Referenced:
+    """What other models reach on what `Validated` measures: lines to aim for. Told once, before the first validation.
+
+    Attributes:
+        step: steps done.
+        psnr_db: name of an installed model -> scale factor as text -> mean PSNR in dB.
+    """
+
+    step: int
+    psnr_db: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointSaved:
     """A resumable state is on the disk."""
 
@@ -180,12 +193,18 @@ class Finished:
         weights: path of the .safetensors file; "" where it was discarded.
         complete: False where it was stopped before its last step; it can be resumed.
         discarded: the person threw the run away; its folder is gone.
+        seconds: time spent training in all parts of the run, without pauses.
+        data_wait_share: share of it in which the network waited for patches, 0 to 1.
+        saving_share: share of it that checkpoints took, 0 to 1.
     """
 
     step: int
     weights: str
     complete: bool
     discarded: bool = False
+    seconds: float = 0.0
+    data_wait_share: float = 0.0
+    saving_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +225,7 @@ Event = (
     | Preparing
     | Stepped
     | Validated
+    | Referenced
     | CheckpointSaved
     | Noticed
     | RolledBack
@@ -240,4 +260,12 @@ def from_json(line: str) -> Event | None:
 
 
 def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_finite(inner) for inner in value]
+        case _:
+            return value

@@ -17,6 +17,7 @@ from vdsr_trainer.events import (
     Finished,
     Noticed,
     Preparing,
+    Referenced,
     RolledBack,
     Started,
     Stepped,
@@ -39,6 +40,7 @@ class RunHistory:
         clipped: share of clipped gradient elements at each report, 0 to 1.
         psnr_db: scale factor as text -> (steps, PSNR of the network).
         bicubic_psnr_db: scale factor as text -> PSNR of bicubic on the same pictures.
+        targets: name of an installed model -> scale factor as text -> PSNR on the same pictures.
         crops: (step, file relative to the run folder) of each held-out crop.
         marks: (step, sentence) where the run rolled back or went on.
         notices: (step, sentence) that a person should know.
@@ -58,6 +60,7 @@ class RunHistory:
         self.clipped: list[float] = []
         self.psnr_db: dict[str, tuple[list[int], list[float]]] = {}
         self.bicubic_psnr_db: dict[str, float] = {}
+        self.targets: dict[str, dict[str, float]] = {}
         self.crops: list[tuple[int, str]] = []
         self.marks: list[tuple[int, str]] = []
         self.notices: list[tuple[int, str]] = []
@@ -70,9 +73,8 @@ class RunHistory:
 
     @property
     def step(self) -> int:
-        """Steps done, by the last report or the beginning of this part of the run."""
-        known = [self.started.step if self.started else 0, self.latest.step if self.latest else 0]
-        return max(known)
+        """Steps done, by the last report that still holds or the beginning of this part of the run."""
+        return max(self.started.step if self.started else 0, int(self.steps[-1]) if self.steps else 0)
 
     def add(self, event: Event) -> None:
         """Take one event in, in the order in which they were told."""
@@ -86,6 +88,11 @@ class RunHistory:
                 self._add_report(event)
             case Validated():
                 self._add_validation(event)
+            case Referenced():
+                self.targets = {
+                    name: {scale: value for scale, value in row.items() if math.isfinite(_number(value))}
+                    for name, row in event.psnr_db.items()
+                }
             case RolledBack():
                 self._forget_after(event.to_step)
                 self.marks.append((event.to_step, event.reason))
@@ -102,7 +109,7 @@ class RunHistory:
 
     def to_csv(self) -> str:
         """Every report and validation as one table with a line a step; cells without a value are empty."""
-        scales = sorted(self.psnr_db, key=_scale_order)
+        scales = sorted(self.psnr_db, key=scale_order)
         rows: dict[int, dict[str, object]] = {}
         for step, *values in zip(self.steps, self.losses, self.rates, self.norms, self.clipped, strict=True):
             row = rows.setdefault(int(step), {})
@@ -255,6 +262,15 @@ def smoothed(values: Sequence[float], weight: float = 0.9) -> list[float]:
     return result
 
 
+def scale_order(scale: str) -> tuple[float, str]:
+    """Sorts the keys of validations and results, such as "2", "10" and "2 jpeg 40", by factor."""
+    number = scale.split()[0] if scale.split() else scale
+    try:
+        return float(number), scale
+    except ValueError:
+        return math.inf, scale
+
+
 def _number(value: object) -> float:
     """A number of an event; JSON's null, which stands for what is not finite, is NaN."""
     return float(value) if isinstance(value, int | float) else math.nan
@@ -262,11 +278,3 @@ def _number(value: object) -> float:
 
 def _cell(value: float) -> str:
     return f"{value:.7g}" if math.isfinite(value) else ""
-
-
-def _scale_order(scale: str) -> tuple[float, str]:
-    number = scale.split()[0] if scale.split() else scale
-    try:
-        return float(number), scale
-    except ValueError:
-        return math.inf, scale

@@ -2,60 +2,102 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import shutil
 import time
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from vdsr_app.control import CancelToken
-from vdsr_app.core.atomic import write_atomically
-from vdsr_app.core.device import choose_device
-from vdsr_app.core.models import find_model
-from vdsr_app.core.network import VDSR, VDSRConfig, initialise
-from vdsr_app.core.weights import load_model, save_weights
-from vdsr_app.errors import TrainingError
+from vdsr_app.core.atomic import is_out_of_room, remove_leftovers, save_error, write_atomically
+from vdsr_app.core.device import usable_cores
+from vdsr_app.errors import Cancelled, SaveError, TrainingError, VdsrError
 from vdsr_trainer import checkpoint
+from vdsr_trainer.checkpoint import Keeper, Progress
 from vdsr_trainer.config import TrainConfig, read_config, to_toml
-from vdsr_trainer.dataset import Patches, PatchSampler, load_split, prepare
-from vdsr_trainer.events import CheckpointSaved, Event, EventCallback, Finished, Noticed, Started, Stepped, to_json
-from vdsr_trainer.optimise import MovingAverage, Optimiser
-from vdsr_trainer.validate import Judge
+from vdsr_trainer.control import Controller, Wish
+from vdsr_trainer.dataset import TrainingData, open_data
+from vdsr_trainer.ending import write_result, write_weights
+from vdsr_trainer.events import (
+    CheckpointSaved,
+    Event,
+    EventCallback,
+    Failed,
+    Finished,
+    Noticed,
+    Paused,
+    Preparing,
+    Resumed,
+    RolledBack,
+    Started,
+)
+from vdsr_trainer.health import Diverged
+from vdsr_trainer.learner import Learner, NotFiniteError
+from vdsr_trainer.meter import Meter
+from vdsr_trainer.prefetch import Prefetcher
+from vdsr_trainer.run_files import CONFIG_NAME, EVENTS_NAME, NEWEST_NAME, PREVIOUS_NAME, RunLock
+from vdsr_trainer.run_log import RunLog
+from vdsr_trainer.runs import note_run
+from vdsr_trainer.validate import CropWriter, Judge
 
-CONFIG_NAME = "config.toml"
-EVENTS_NAME = "events.jsonl"
-WEIGHTS_NAME = "vdsr.safetensors"
-_AHEAD = 3
-_REPORT_SECONDS = 2.0
+logger = logging.getLogger(__name__)
+
+_MOST_ROLL_BACKS = 12
+_RATE_CUT = 0.5
+_ROOM_IN_STATES = 4
+"""Room on the disk that a run wants at its start, in sizes of its states: two kept, one being written, the rest."""
+_GPU_PATCH_THREADS = 8
 
 
-def train(config: TrainConfig, run: Path, on_event: EventCallback, token: CancelToken, *, resume: bool = False) -> Path:
+def train(
+    config: TrainConfig,
+    run: Path,
+    on_event: EventCallback,
+    token: CancelToken,
+    *,
+    resume: bool = False,
+    preset: str = "",
+) -> Path | None:
     """Train, validate, checkpoint, and write the moving average as a weight file.
+
+    The run folder is locked meanwhile, and its control file is obeyed: see `run_files`.
 
     Args:
         config: what to do.
         run: folder of the run; made if missing.
         on_event: called for every event, from this thread.
         token: cancelling it saves a checkpoint and the weights so far, and returns.
-        resume: go on from the newest checkpoint in `run`.
+        resume: go on from the newest checkpoint in `run`, or begin where there is none yet.
+        preset: name of the preset that `config` began with, to be told in lists and on the card; "" where unknown.
 
     Returns:
-        Path of the weight file.
+        Path of the weight file; None where the run was discarded.
 
     Raises:
-        TrainingError: no usable pictures, a run that is there already, or a loss that is not finite.
+        TrainingError: no usable pictures, a run that is there already or runs elsewhere, or one that diverges again
+            and again. `Failed` was told before, once the folder could be written.
         SaveError: the run folder cannot be written.
+        DeviceError: the device is absent, failed, or has no memory for one patch.
+        WeightsError: the model to start from is missing or damaged.
+        Cancelled: through `token`, before the first step.
     """
-    if not resume and (run / checkpoint.NEWEST).exists():
+    if not resume and (checkpoint.exists(run) or (run / EVENTS_NAME).exists()):
         raise TrainingError(
             "This folder holds a run already.", path=run, hint="Use --resume, or choose another folder."
         )
-    run.mkdir(parents=True, exist_ok=True)
-    write_atomically(run / CONFIG_NAME, to_toml(config).encode())
-    return _Run(config, run, on_event, token).go(resume=resume)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise save_error(run, error) from error
+    with RunLock(run):
+        remove_leftovers(run)
+        note_run(run, preset)
+        with RunLog(run) as log:
+            outcome = _Run(config, run, on_event, token, log).go()
+    if outcome is None:
+        _delete(run)
+    return outcome
 
 
 def resume_config(run: Path) -> TrainConfig:
@@ -68,238 +110,301 @@ def resume_config(run: Path) -> TrainConfig:
 class _Run:
     """State of one run while it runs."""
 
-    def __init__(self, config: TrainConfig, run: Path, on_event: EventCallback, token: CancelToken) -> None:
+    def __init__(
+        self, config: TrainConfig, run: Path, on_event: EventCallback, token: CancelToken, log: RunLog
+    ) -> None:
         self._config = config
         self._folder = run
         self._on_event = on_event
         self._token = token
-        if config.threads:
-            torch.set_num_threads(config.threads)
-        self._device = choose_device(config.device)
-        model = first_model(config)
-        self._model = model.to(self._device).train()
-        self._average = MovingAverage(self._model, config.average_decay)
-        self._optimiser = Optimiser(self._model, config)
-        self._progress = checkpoint.Progress()
-        self._saved_step = -1
+        self._log = log
+        self._progress = Progress()
 
-    def go(self, *, resume: bool) -> Path:
-        config = self._config
-        with (self._folder / EVENTS_NAME).open("a", encoding="utf-8", buffering=1) as log:
-            self._log = log
-            if resume:
-                self._progress = checkpoint.load(self._folder, self._model, self._average, self._optimiser)
-            split = load_split(config, lambda message: self._tell(Noticed(self._progress.step, message)))
-            judge = Judge.prepare(split.validation, config)
+    def go(self) -> Path | None:
+        """Run, and tell how it ended where it failed."""
+        try:
+            return self._go()
+        except Cancelled:
+            raise
+        except VdsrError as error:
+            self._tell(Failed(self._progress.step, str(error)))
+            raise
+        except Exception:
+            self._tell(
+                Failed(
+                    self._progress.step,
+                    "Something unexpected went wrong. Resume the run; if it happens again, please report it.",
+                )
+            )
+            raise
+
+    def _go(self) -> Path | None:
+        self._controller = Controller(self._folder, self._token)
+        write_atomically(self._folder / CONFIG_NAME, to_toml(self._config).encode())
+        self._learner = Learner(self._config, self._notice)
+        self._check_room()
+        if checkpoint.exists(self._folder):
+            self._progress = checkpoint.load(self._folder, self._learner)
+        with contextlib.closing(self._open_data()) as data:
+            self._plan_steps(data)
+            self._judge = Judge.prepare(data.validation, self._config)
+            self._crops = CropWriter(self._folder, self._judge, self._config)
+            self._crops.write_fixed()
             self._tell(
                 Started(
                     self._progress.step,
-                    config.steps,
-                    self._model.config.parameters,
-                    len(split.training),
-                    tuple(split.validation),
-                    str(self._device),
+                    self._config.steps,
+                    self._learner.model.config.parameters,
+                    data.pictures,
+                    tuple(data.validation),
+                    self._learner.describe(),
                 )
             )
-            sampler = PatchSampler(prepare(split.training, config), config)
-            self._steps(sampler, judge)
-            return self._finish()
+            self._meter = Meter(self._config, self._learner.device, self._progress.spent)
+            with Keeper(self._folder, newest_is_sound=self._progress.health.sound) as keeper:
+                self._keeper = keeper
+                wish = self._learn(data)
+                if wish is Wish.DISCARD:
+                    self._tell(Finished(self._progress.step, "", complete=False, discarded=True))
+                    return None
+                return self._finish(data, wish)
 
-    def _steps(self, sampler: PatchSampler, judge: Judge) -> None:
-        config, meter = self._config, _Meter(self._config)
-        begun, carried = time.monotonic(), self._progress.seconds
-        with _Prefetcher(sampler, self._progress.step, config.steps) as batches:
-            while self._progress.step < config.steps and not self._token.cancelled:
+    # --- before the first step
+
+    def _open_data(self) -> TrainingData:
+        last_told = 0.0
+
+        def told(done: int, total: int) -> None:
+            nonlocal last_told
+            if self._controller.look() in (Wish.STOP, Wish.INTERRUPT, Wish.DISCARD):
+                self._token.cancel()
+            now = time.monotonic()
+            if done in (0, total) or now - last_told > 0.1:
+                last_told = now
+                self._tell(Preparing(self._progress.step, done, total))
+
+        return open_data(self._config, self._folder, on_progress=told, notice=self._notice, token=self._token)
+
+    def _plan_steps(self, data: TrainingData) -> None:
+        """Where epochs are counted, the steps follow from the pictures."""
+        if self._config.epochs:
+            steps = max(1, self._config.epochs * data.patches_per_epoch // self._config.batch)
+            self._config = replace(self._config, steps=steps)
+            self._learner.set_config(self._config)
+            write_atomically(self._folder / CONFIG_NAME, to_toml(self._config).encode())
+
+    def _check_room(self) -> None:
+        """Refuse at once what would fail at the first checkpoint.
+
+        Raises:
+            SaveError: the disk is almost full.
+        """
+        wanted = _ROOM_IN_STATES * 4 * 4 * self._learner.model.config.parameters + (1 << 20)
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError:
+            return
+        if free < wanted and not checkpoint.exists(self._folder):
+            raise SaveError(
+                f"The run needs {wanted / 1e6:.0f} MB on the disk, and {free / 1e6:.0f} MB are free.",
+                path=self._folder,
+                hint="Free some space or choose another folder.",
+            )
+
+    # --- steps
+
+    def _learn(self, data: TrainingData) -> Wish:
+        """Step until the end or until somebody wishes otherwise; goes back where the run diverges."""
+        while True:
+            try:
+                wish = self._step_on(data)
+                if wish is not Wish.DISCARD and self._keeper.step != self._progress.step:
+                    self._save(wait=False)  # refuses weights that are no numbers
+            except NotFiniteError:
+                self._roll_back(Diverged.NOT_FINITE)
+            except _Fell as fell:
+                self._roll_back(fell.how)
+            else:
+                return wish
+
+    def _step_on(self, data: TrainingData) -> Wish:
+        config, learner = self._config, self._learner
+        with self._prefetcher(data) as batches:
+            while self._progress.step < config.steps:
+                wish = self._controller.look()
+                if wish is Wish.PAUSE:
+                    wish = self._pause()
+                if wish is not Wish.GO_ON:
+                    return wish
                 patches, waited = batches.next()
-                self._optimiser.set_step(self._progress.step)
-                loss = self._forward_backward(patches)
-                norm, clipped = self._optimiser.step()
+                result = learner.step(patches, self._progress.step, self._progress.rate_share)
                 step = self._progress.step + 1
-                self._average.update(self._model, step)
-                self._progress = replace(self._progress, step=step, seconds=carried + time.monotonic() - begun)
-                report = meter.add(step, loss, self._optimiser.rate, norm, clipped, waited)
+                self._progress = replace(self._progress, step=step)
+                report = self._meter.add_step(step, result, learner.optimiser.rate, waited)
                 if report is not None:
                     self._tell(report)
                 if step % config.validate_every == 0 or step == config.steps:
-                    self._validate(judge)
-                    meter.restart()
+                    self._validate()
                 if step % config.checkpoint_every == 0:
-                    self._checkpoint()
+                    self._save(wait=False)
+                self._look_after_saving(wait=False)
+        return Wish.GO_ON
 
-    def _forward_backward(self, patches: Patches) -> float:
-        bicubic = torch.from_numpy(patches.bicubic).to(self._device)
-        target = torch.from_numpy(patches.target).to(self._device)
-        detail = forward_detail(self._model, bicubic, self._config.precision)
-        wanted = target - bicubic if self._config.residual else target
-        if self._config.optimizer == "sgd":
-            # The paper's scale: half the squared error, summed over a patch, mean over the batch; its rate and clip
-            # belong to that.
-            loss = 0.5 * (detail - wanted).square().sum() / len(bicubic)
-            mean_square = float(loss.detach()) * 2 * len(bicubic) / bicubic.numel()
-        else:
-            loss = (detail - wanted).square().mean()
-            mean_square = float(loss.detach())
-        if not mean_square < float("inf"):
+    def _prefetcher(self, data: TrainingData) -> Prefetcher:
+        on_cpu = self._learner.device.type == "cpu"
+        threads = 1 if on_cpu else max(1, min(_GPU_PATCH_THREADS, usable_cores() - 1))
+        return Prefetcher(data.batch, self._progress.step, self._config.steps, threads)
+
+    def _pause(self) -> Wish:
+        begun = time.monotonic()
+        # Saved first, so that nothing is lost with a machine that is switched off meanwhile.
+        if self._keeper.step != self._progress.step:
+            self._save(wait=True)
+        self._tell(Paused(self._progress.step))
+        wish = self._controller.wait_while_paused()
+        self._meter.add_pause(time.monotonic() - begun)
+        if wish is Wish.GO_ON:
+            self._tell(Resumed(self._progress.step))
+        return wish
+
+    def _validate(self) -> None:
+        begun = time.monotonic()
+        learner, step = self._learner, self._progress.step
+        if not self._progress.referenced:
+            self._tell(self._judge.referenced(learner.device, step))
+            self._progress = replace(self._progress, referenced=True)
+        crop = self._crops.write(learner.average.model, step, self._config.steps)
+        validated = self._judge.validated(learner.average.model, step, crop)
+        count = len(validated.psnr_db)
+        mean = sum(validated.psnr_db.values()) / count
+        gain = mean - sum(validated.bicubic_psnr_db.values()) / count
+        best = max(mean, self._progress.best_psnr_db)
+        self._progress = replace(self._progress, best_psnr_db=best, health=self._progress.health.after(gain))
+        self._tell(validated)
+        self._meter.add_judging(time.monotonic() - begun)
+        verdict = self._progress.health.verdict(self._config.patience)
+        if verdict is not None and step < self._config.steps:
+            raise _Fell(verdict)
+
+    # --- states
+
+    def _save(self, *, wait: bool) -> None:
+        begun = time.monotonic()
+        self._look_after_saving(wait=True)
+        progress = replace(self._progress, spent=self._meter.spent)
+        self._keeper.begin(checkpoint.take(self._learner, progress))
+        if wait:
+            self._look_after_saving(wait=True)
+        self._meter.add_saving(time.monotonic() - begun)
+
+    def _look_after_saving(self, *, wait: bool, strict: bool = False) -> None:
+        """Tell of a state that has been written; a full disk is told, and tried again at the next checkpoint."""
+        try:
+            path = self._keeper.finish(wait=wait)
+        except SaveError as error:
+            if strict or not is_out_of_room(error):
+                raise
+            self._notice(f"{error} The run goes on; its state is saved at the next checkpoint for which there is room.")
+            return
+        if path is not None:
+            self._tell(CheckpointSaved(self._keeper.step, str(path)))
+
+    def _roll_back(self, how: Diverged) -> None:
+        """Go back to a good state with a lower rate, or to the beginning where there is none."""
+        self._look_after_saving(wait=True)
+        at, before = self._progress.step, self._progress
+        reason = how.reason(at)
+        if before.roll_backs >= _MOST_ROLL_BACKS:
             raise TrainingError(
-                f"The loss is not finite at step {self._progress.step + 1}.",
+                f"{reason} The run went back {before.roll_backs} times already, each time with a lower rate.",
                 path=self._folder,
-                hint="Resume from the last checkpoint with a lower rate.",
+                hint="Start a new run with another recipe, or with other pictures.",
             )
-        torch.autograd.backward(loss)
-        return mean_square
-
-    def _validate(self, judge: Judge) -> None:
-        result = judge.measure(self._average.model, self._progress.step)
-        mean = sum(result.psnr_db.values()) / len(result.psnr_db)
-        self._progress = replace(self._progress, best_psnr_db=max(mean, self._progress.best_psnr_db))
-        self._tell(result)
-
-    def _checkpoint(self) -> None:
-        path = checkpoint.save(self._folder, self._model, self._average, self._optimiser, self._progress)
-        self._saved_step = self._progress.step
-        self._tell(CheckpointSaved(self._progress.step, str(path)))
-
-    def _finish(self) -> Path:
-        # Saved twice, one state would push the earlier one, which is kept for safety, off the disk.
-        if self._saved_step != self._progress.step:
-            self._checkpoint()
-        weights = self._folder / WEIGHTS_NAME
-        save_weights(
-            self._average.model,
-            weights,
-            {
-                "title": self._folder.name,
-                "steps": str(self._progress.step),
-                "training": to_toml(_without_places(self._config)),
-            },
+        earlier = self._restore(how)
+        share = min(before.rate_share, earlier.rate_share) * _RATE_CUT
+        self._progress = replace(
+            earlier,
+            rate_share=share,
+            roll_backs=before.roll_backs + 1,
+            referenced=before.referenced,
+            best_psnr_db=before.best_psnr_db,
         )
-        self._tell(Finished(self._progress.step, str(weights), self._progress.step >= self._config.steps))
+        self._tell(RolledBack(at, self._progress.step, f"{reason} {_went_back(self._progress)}", share))
+        # At once: a run that is killed now must not go on with the rate that was too high.
+        self._save(wait=True)
+
+    def _restore(self, how: Diverged) -> Progress:
+        names: tuple[str, ...] = (NEWEST_NAME, PREVIOUS_NAME)
+        if how is Diverged.FELL and not self._keeper.newest_is_sound:
+            names = (PREVIOUS_NAME,)
+        if how is not Diverged.NEVER_ROSE:
+            try:
+                return checkpoint.load(self._folder, self._learner, names)
+            except TrainingError as error:
+                logger.warning("There is no state to go back to: %s", error)
+        self._learner.restart()
+        return Progress()
+
+    # --- the end
+
+    def _finish(self, data: TrainingData, wish: Wish) -> Path:
+        self._look_after_saving(wait=True, strict=True)
+        spent = self._meter.spent
+        complete = self._progress.step >= self._config.steps
+        average = self._learner.average.model
+        weights = write_weights(average, self._folder, self._config, self._progress.step)
+        if wish is not Wish.INTERRUPT:
+            event = write_result(
+                self._folder,
+                self._config,
+                average,
+                data,
+                step=self._progress.step,
+                spent=spent,
+                device=self._learner.describe(),
+                still_wanted=self._still_wanted,
+                notice=self._notice,
+            )
+            if event is not None:
+                self._tell(event)
+        self._tell(
+            Finished(
+                self._progress.step,
+                str(weights),
+                complete,
+                seconds=spent.training,
+                data_wait_share=spent.share(spent.waiting),
+                saving_share=spent.share(spent.saving),
+            )
+        )
         return weights
 
+    def _still_wanted(self) -> bool:
+        """Whether the result is to be measured on: no signal came since."""
+        return self._controller.look() is not Wish.INTERRUPT
+
+    def _notice(self, message: str) -> None:
+        self._tell(Noticed(self._progress.step, message))
+
     def _tell(self, event: Event) -> None:
-        self._log.write(to_json(event) + "\n")
+        self._log.write(event)
         self._on_event(event)
 
 
-def first_model(config: TrainConfig) -> VDSR:
-    """The network as a new run begins with it: He initialisation, or the weights of `config.start_from`.
-
-    Raises:
-        TrainingError: that model is of another depth or width, or without the skip connection.
-        WeightsError: it is not there or damaged.
-    """
-    shape = VDSRConfig(config.depth, config.width, config.residual)
-    if not config.start_from:
-        model = VDSR(shape)
-        initialise(model, config.seed)
-        return model
-    info = find_model(config.start_from)
-    model = load_model(info).model.requires_grad_(True)
-    if model.config != shape:
-        raise TrainingError(
-            f"The model to start from has {model.config.depth} layers of {model.config.width} channels, the run"
-            f" {shape.depth} of {shape.width}.",
-            path=info.path,
-            hint="Choose the same depth and width, or start from nothing.",
-        )
-    return model
+class _Fell(Exception):  # noqa: N818 - it is caught within the run
+    def __init__(self, how: Diverged) -> None:
+        super().__init__(how.value)
+        self.how = how
 
 
-def _without_places(config: TrainConfig) -> TrainConfig:
-    """`config` with folders by their last name alone: weights are passed on, and say nothing of a person's disk."""
-    places = {key: Path(getattr(config, key)).name for key in ("validation", "start_from")}
-    return replace(config, data=tuple(Path(folder).name for folder in config.data), **places)
+def _went_back(progress: Progress) -> str:
+    place = f"to step {progress.step:,}" if progress.step else "to the beginning"
+    return f"The run went back {place} and goes on with {progress.rate_share:.2g} times the learning rate."
 
 
-def forward_detail(model: VDSR, bicubic: Tensor, precision: str) -> Tensor:
-    """The network without its skip connection, in the arithmetic of training.
-
-    Under "bf16" the inner and last convolutions run in bfloat16 on channels_last activations; the first stays in
-    float32, since 8 bits of mantissa cannot hold the luma whose small differences it must see.
-
-    Args:
-        model: the network; its weights stay float32.
-        bicubic: (N, 1, P, P) float32.
-        precision: "bf16" or "fp32".
-
-    Returns:
-        (N, 1, P, P) float32.
-    """
-    half = precision == "bf16"
-    features = torch.relu(model.layers[0](bicubic))  # (N, width, P, P)
-    features = features.to(torch.bfloat16 if half else torch.float32, memory_format=torch.channels_last)
-    with torch.autocast(bicubic.device.type, torch.bfloat16, enabled=half):
-        for layer in model.layers[1:-1]:
-            features = torch.relu(layer(features))
-        detail: Tensor = model.layers[-1](features)  # (N, 1, P, P)
-    return detail.float()
-
-
-class _Prefetcher:
-    """Cuts the next batches in a thread while the network works on this one; numpy lets go of the GIL."""
-
-    def __init__(self, sampler: PatchSampler, first: int, last: int) -> None:
-        self._sampler = sampler
-        self._next = first
-        self._last = last
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="patches")
-        self._queue: deque[Future[Patches]] = deque()
-
-    def __enter__(self) -> _Prefetcher:
-        for _ in range(_AHEAD):
-            self._order()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _order(self) -> None:
-        if self._next < self._last:
-            self._queue.append(self._pool.submit(self._sampler.batch, self._next))
-            self._next += 1
-
-    def next(self) -> tuple[Patches, float]:
-        """The next batch, and the seconds it was waited for."""
-        begun = time.monotonic()
-        patches = self._queue.popleft().result()
-        waited = time.monotonic() - begun
-        self._order()
-        return patches, waited
-
-
-class _Meter:
-    """Averages steps into reports, one every two seconds."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        self._config = config
-        self._seconds_a_step = 0.0
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget the open window, after something that is not training took time."""
-        self._begun = time.monotonic()
-        self._losses: list[float] = []
-        self._waited = 0.0
-
-    def add(self, step: int, loss: float, rate: float, norm: float, clipped: float, waited: float) -> Stepped | None:
-        """Count one step; a report when the window is full or the run ends."""
-        self._losses.append(loss)
-        self._waited += waited
-        elapsed = time.monotonic() - self._begun
-        if elapsed < _REPORT_SECONDS and step < self._config.steps:
-            return None
-        count = len(self._losses)
-        a_step = elapsed / count
-        self._seconds_a_step = a_step if not self._seconds_a_step else 0.8 * self._seconds_a_step + 0.2 * a_step
-        report = Stepped(
-            step,
-            sum(self._losses) / count,
-            rate,
-            norm,
-            clipped,
-            count * self._config.batch / max(elapsed, 1e-9),
-            self._waited / max(elapsed, 1e-9),
-            (self._config.steps - step) * self._seconds_a_step,
-        )
-        self.restart()
-        return report
+def _delete(run: Path) -> None:
+    """Throw the folder of a discarded run away; of what resists, the log tells alone."""
+    try:
+        shutil.rmtree(run)
+    except OSError as error:
+        logger.warning("A discarded run could not be deleted: %s", error)

@@ -59,27 +59,33 @@ class Optimiser:
                 )
         self._peaks = [[float(group["lr"]) for group in part.param_groups] for part in self.parts]
 
+    def set_config(self, config: TrainConfig) -> None:
+        """Follow the schedule of `config` from now on; its optimiser and rates are not looked at."""
+        self._config = config
+
     @property
     def rate(self) -> float:
         """Current learning rate of the first part."""
         return float(self.parts[0].param_groups[0]["lr"])
 
-    def set_step(self, step: int) -> None:
-        """Set the learning rates for the step that comes after `step` steps."""
-        share = schedule(self._config, step)
+    def set_step(self, step: int, rate_share: float = 1.0) -> None:
+        """Set the learning rates for the step that comes after `step` steps, `rate_share` of what is scheduled."""
+        share = schedule(self._config, step) * rate_share
         for part, peaks in zip(self.parts, self._peaks, strict=True):
             for group, peak in zip(part.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
 
-    def step(self) -> tuple[float, float]:
+    def step(self) -> tuple[Tensor, Tensor]:
         """Clip and apply the gradients, then clear them.
 
         Returns:
-            L2 norm of all gradients before clipping, and the share of elements that were clipped.
+            L2 norm of all gradients before clipping, and the share of elements that were clipped; on the device.
         """
         gradients = [parameter.grad for parameter in self._model.parameters() if parameter.grad is not None]
-        norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients])))
-        clipped = clip_elements(gradients, self._config.clip_theta / self.rate) if self._config.clip_theta else 0.0
+        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+        clipped = torch.zeros_like(norm)
+        if self._config.clip_theta and self.rate > 0:
+            clipped = clip_elements(gradients, self._config.clip_theta / self.rate)
         for kernel, view in self._views:
             view.grad = None if kernel.grad is None else kernel.grad.view(view.shape)
         for part in self.parts:
@@ -107,13 +113,17 @@ def schedule(config: TrainConfig, step: int) -> float:
             return 1.0
 
 
-def clip_elements(gradients: Sequence[Tensor], limit: float) -> float:
-    """Clip each element to +-limit in place, as the paper does (not the global norm); returns the share clipped."""
+def clip_elements(gradients: Sequence[Tensor], limit: float) -> Tensor:
+    """Clip each element to +-limit in place, as the paper does (not the global norm).
+
+    Returns:
+        The share that was clipped, 0 to 1, on the device.
+    """
     total = sum(gradient.numel() for gradient in gradients)
-    clipped = sum(int((gradient.abs() > limit).sum()) for gradient in gradients)
+    clipped = torch.stack([(gradient.abs() > limit).sum() for gradient in gradients]).sum() / total
     for gradient in gradients:
         gradient.clamp_(-limit, limit)
-    return clipped / max(1, total)
+    return clipped
 
 
 class MovingAverage:
@@ -132,5 +142,4 @@ class MovingAverage:
         """Move towards `model` after `step` steps; the decay rises as (1 + step) / (10 + step) to its value."""
         weight = 1.0 - min(self._decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            for average, current in zip(self.model.parameters(), model.parameters(), strict=True):
-                average.lerp_(current, weight)
+            torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), weight)

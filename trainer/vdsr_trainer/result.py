@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.engine import Engine
 from vdsr_app.core.models import installed_models
 from vdsr_app.core.network import VDSR
-from vdsr_app.core.protocol import Plane, Score, Trial, make_trial, score
-from vdsr_app.core.resize import resize
+from vdsr_app.core.protocol import Plane, Score, Trial, score
 from vdsr_app.core.weights import load_model
-from vdsr_app.errors import UsageError, WeightsError
+from vdsr_app.errors import VdsrError, WeightsError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.dataset import Luma8
 from vdsr_trainer.events import Compared
 from vdsr_trainer.run_files import RESULT_NAME
+from vdsr_trainer.trials import middle, trial_keys, worn_trial
 
 THIS_RUN = "this run"
 BICUBIC = "bicubic"
-JPEG_QUALITY = 40
-"""Of the pictures that show what a run for photographs was for."""
 
-_CROP_PX = 512
-_MAX_PICTURES = 16
+_SIDE_PX = 320
+MAX_PICTURES = 16
 _EQUAL_PSNR_DB = 100.0
 """Stands for the infinite PSNR of equal pictures: JSON has no infinity, and a mean with one says nothing."""
 
@@ -46,14 +42,15 @@ def compare(
     run: Path,
     *,
     step: int,
+    most_pictures: int = MAX_PICTURES,
     token: CancelToken | None = None,
     on_progress: ProgressCallback | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> Compared:
     """Measure `model`, bicubic, the bundled models and the one the run started from, and write `result.json`.
 
-    By the protocol of the papers (`core.protocol`), on the middle of at most 512 x 512 px of at most 16 pictures,
-    spread evenly, so that this takes a minute and not an hour. Every model runs as the upscaler would run it, on the
+    By the protocol of the papers (`core.protocol`), on the middle of at most 320 x 320 px of some pictures, spread
+    evenly, so that this takes a minute and not an hour. Every model runs as the upscaler would run it, on the
     run's device in the arithmetic that suits it. A run that trained on JPEGs is measured on those too, under keys such
     as "2 jpeg 40": the picture was shrunk, went through JPEG of quality 40, and is enlarged.
 
@@ -63,9 +60,11 @@ def compare(
         config: of the run; its scale factors above 1 are measured.
         run: folder of the run.
         step: steps done.
-        token: tested before each picture; not the one that stopped the run, or nothing would be measured.
+        most_pictures: how many to measure at most.
+        token: tested at each picture; not the one that stopped the run, or nothing would be measured.
         on_progress: called with (done, total) measurements.
-        notice: takes a sentence where a model could not be measured.
+        notice: takes a sentence where a model could not be measured: it is damaged, has no room on the device, or gives
+            numbers that are not finite. Its row is left out.
 
     Returns:
         Rows "bicubic", installed names and "this run": scale factor as text -> [PSNR in dB, SSIM]. A factor for which
@@ -75,26 +74,31 @@ def compare(
         SaveError: `result.json` cannot be written.
         Cancelled: through `token`.
     """
-    names = _spread(sorted(validation))
-    planes = [_middle(validation[name]).astype(np.float64) for name in names]
+    names = _spread(sorted(validation), most_pictures)
+    planes = [middle(validation[name], _SIDE_PX).astype(np.float64) for name in names]
     device = str(next(model.parameters()).device)
     networks = {**_others(config, notice), THIS_RUN: model}
-    total = len(_keys(config)) * len(planes) * (1 + len(networks))
+    total = len(trial_keys(config)) * len(planes) * (1 + len(networks))
     rows: _Rows = {}
     done = 0
+
+    def measured() -> None:
+        nonlocal done
+        if token is not None:
+            token.raise_if_cancelled()
+        done += 1
+        if on_progress is not None:
+            on_progress(done, total)
+
     for name in (BICUBIC, *networks):
-        estimate = _bicubic if name == BICUBIC else _network(networks[name], device, token)
-        for key, trials in _trials(planes, config):
-            scores = []
-            for trial in trials:
-                if token is not None:
-                    token.raise_if_cancelled()
-                scores.append(score(trial, estimate(trial.bicubic)))
-                done += 1
-                if on_progress is not None:
-                    on_progress(done, total)
-            if scores:
-                rows.setdefault(name, {})[key] = _mean(scores)
+        try:
+            estimate = _bicubic if name == BICUBIC else _network(networks[name], device, token)
+            row = _row(planes, config, estimate, measured)
+        except VdsrError as error:
+            _say(notice, error)
+            continue
+        if row:
+            rows[name] = row
     compared = Compared(step, len(planes), rows)
     write_atomically(run / RESULT_NAME, json.dumps({"step": step, "pictures": len(planes), "rows": rows}).encode())
     return compared
@@ -104,8 +108,12 @@ def read_result(run: Path) -> Compared | None:
     """What `compare` wrote last; None where there is none, or it is damaged."""
     try:
         values = json.loads((run / RESULT_NAME).read_text("utf-8"))
-        return Compared(int(values["step"]), int(values["pictures"]), dict(values["rows"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        rows = {
+            str(name): {str(key): [float(psnr_db), float(ssim)] for key, (psnr_db, ssim) in row.items()}
+            for name, row in values["rows"].items()
+        }
+        return Compared(int(values["step"]), int(values["pictures"]), rows)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -113,14 +121,33 @@ def _others(config: TrainConfig, notice: Callable[[str], None] | None) -> dict[s
     """The bundled models, and the installed one that the run started from, by name."""
     networks: dict[str, VDSR] = {}
     for info in installed_models():
-        if not info.bundled and info.name != config.start_from:
+        if info.name in (BICUBIC, THIS_RUN) or not (info.bundled or info.name == config.start_from):
             continue
         try:
             networks[info.name] = load_model(info).model
         except WeightsError as error:
-            if notice is not None:
-                notice(f"Not compared with: {error}")
+            _say(notice, error)
     return networks
+
+
+def _say(notice: Callable[[str], None] | None, error: VdsrError) -> None:
+    if notice is not None:
+        notice(f"Not compared with: {error}")
+
+
+def _row(
+    planes: list[Plane], config: TrainConfig, estimate: _Estimate, measured: Callable[[], None]
+) -> dict[str, list[float]]:
+    """One line of the table; `measured` is called after each measurement, and may stop it by raising."""
+    row = {}
+    for key, trials in _trials(planes, config):
+        scores = []
+        for trial in trials:
+            scores.append(score(trial, estimate(trial.bicubic)))
+            measured()
+        if scores:
+            row[key] = _mean(scores)
+    return row
 
 
 def _network(model: VDSR, device: str, token: CancelToken | None) -> _Estimate:
@@ -136,51 +163,15 @@ def _bicubic(bicubic: Plane) -> Plane:
     return bicubic
 
 
-def _keys(config: TrainConfig) -> list[tuple[str, float, int]]:
-    """Key of a column, scale factor, and JPEG quality of its pictures or 0."""
-    qualities = (0, JPEG_QUALITY) if config.jpeg_share else (0,)
-    scales = sorted({scale for scale in config.scales if scale > 1.0})
-    return [
-        (f"{scale:g} jpeg {quality}" if quality else f"{scale:g}", scale, quality)
-        for quality in qualities
-        for scale in scales
-    ]
-
-
 def _trials(planes: list[Plane], config: TrainConfig) -> Iterator[tuple[str, Iterator[Trial]]]:
     """Made anew for each model: kept, they would take more memory than the network."""
-    for key, scale, quality in _keys(config):
-        yield key, (trial for plane in planes if (trial := _trial(plane, scale, quality)) is not None)
+    for key, scale, quality in trial_keys(config):
+        yield key, (trial for plane in planes if (trial := worn_trial(plane, scale, quality)) is not None)
 
 
-def _trial(plane: Plane, scale: float, quality: int) -> Trial | None:
-    """None where the picture is too small for the factor."""
-    try:
-        trial = make_trial(plane, scale)
-    except UsageError:
-        return None
-    if not quality:
-        return trial
-    height, width = trial.reference.shape
-    small = resize(trial.reference, round(height / scale), round(width / scale), dtype=np.float64)
-    worn = _through_jpeg(np.clip(np.rint(small), 0, 255).astype(np.uint8), quality)
-    return Trial(trial.reference, np.asarray(resize(worn, height, width, dtype=np.float64)), trial.border_px)
-
-
-def _through_jpeg(luma: Luma8, quality: int) -> Luma8:
-    file = io.BytesIO()
-    Image.fromarray(luma).save(file, "jpeg", quality=quality)
-    return np.asarray(Image.open(file))
-
-
-def _middle(luma: Luma8) -> Luma8:
-    top, left = (max(0, (size - _CROP_PX) // 2) for size in luma.shape)
-    return luma[top : top + _CROP_PX, left : left + _CROP_PX]
-
-
-def _spread(names: list[str]) -> list[str]:
-    """At most `_MAX_PICTURES` of `names`, evenly spread."""
-    count = min(len(names), _MAX_PICTURES)
+def _spread(names: list[str], most: int) -> list[str]:
+    """At most `most` of `names`, evenly spread."""
+    count = min(len(names), most)
     return [names[i * len(names) // count] for i in range(count)]
 
 

@@ -7,6 +7,7 @@ nothing here goes by process ids or by the age of a file.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ RESULT_NAME = "result.json"
 CROPS_NAME = "crops"
 OUTPUT_NAME = "output.log"
 CONTROL_NAME = "control.json"
+RESERVE_NAME = "reserve"
 RUN_LOCK_NAME = "run.lock"
 WINDOW_LOCK_NAME = "window.lock"
 
@@ -40,6 +42,10 @@ WHEN_WINDOW_ENDS: tuple[WhenWindowEnds, ...] = ("go on", "save")
 
 _LOCK_PATIENCE_S = 2.0
 """How long a starting run waits for its lock: whoever only asks whether the run lives holds it for an instant."""
+_PROBE_PATIENCE_S = 0.01
+"""How long one who asks waits for another who asks, where locks cannot be shared (Windows)."""
+_SHARING_TRIES, _SHARING_WAIT_S = 5, 0.02
+"""Windows refuses to open a file while it is replaced, and to replace it while it is read: a matter of microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +117,36 @@ class RunLock:
 
 def is_alive(folder: Path) -> bool:
     """Whether a process is training this run now. A run whose lock cannot be opened counts as not alive."""
-    if not (folder / RUN_LOCK_NAME).exists():
+    if not os.path.exists(folder / RUN_LOCK_NAME):
         return False
+    if sys.platform != "win32":
+        return _is_held(folder / RUN_LOCK_NAME)
     lock = RunLock(folder)
     try:
-        if not lock.try_acquire():
+        if not lock.try_acquire(_PROBE_PATIENCE_S):
             return True
     except SaveError:
         return False
     lock.release()
+    return False
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a process holds this file; any number may ask at once and none is taken for the holder."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    import fcntl
+
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError | PermissionError)  # the second is said by some network disks
+    finally:
+        os.close(descriptor)
     return False
 
 
@@ -135,14 +162,13 @@ def write_control(run: Path, command: Command, when_window_ends: WhenWindowEnds 
         SaveError: the folder cannot be written.
     """
     payload = json.dumps({"command": command, "when_window_ends": when_window_ends}).encode()
-    for last in (False, False, False, False, True):
+    for tries_left in reversed(range(_SHARING_TRIES)):
         try:
             write_atomically(run / CONTROL_NAME, payload)
         except SaveError as error:
-            # Windows refuses to replace a file at the moment in which the other process reads it.
-            if last or sys.platform != "win32" or not isinstance(error.__cause__, PermissionError):
+            if not (tries_left and _is_sharing(error.__cause__)):
                 raise
-            time.sleep(0.02)
+            time.sleep(_SHARING_WAIT_S)
         else:
             return
 
@@ -150,8 +176,24 @@ def write_control(run: Path, command: Command, when_window_ends: WhenWindowEnds 
 def read_control(run: Path) -> Control:
     """What `write_control` asked last; a missing or damaged file asks for nothing."""
     try:
-        values = json.loads((run / CONTROL_NAME).read_text("utf-8"))
+        values = json.loads(_read_shared(run / CONTROL_NAME))
         command, ends = values.get("command"), values.get("when_window_ends", "go on")
     except (OSError, ValueError, AttributeError):
         return Control()
     return Control(command if command in COMMANDS else "run", ends if ends in WHEN_WINDOW_ENDS else "go on")
+
+
+def _read_shared(path: Path) -> bytes:
+    """What a file holds that another process may be replacing: not to get it would be to forget a pause."""
+    for _ in range(_SHARING_TRIES - 1):
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            if not _is_sharing(error):
+                raise
+            time.sleep(_SHARING_WAIT_S)
+    return path.read_bytes()
+
+
+def _is_sharing(error: BaseException | None) -> bool:
+    return sys.platform == "win32" and isinstance(error, PermissionError)

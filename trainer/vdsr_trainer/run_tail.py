@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from vdsr_trainer.events import (
     CheckpointSaved,
@@ -22,7 +23,13 @@ from vdsr_trainer.events import (
 
 _BLOCK_BYTES = 1 << 17
 _EVENT = b'{"event": "'
-_WANTED = tuple(_EVENT + kind.__name__.encode() + b'"' for kind in (Validated, Started, CheckpointSaved))
+_KINDS: dict[str, type] = {
+    **dict.fromkeys(("step", "to_step", "steps"), int),
+    **dict.fromkeys(("psnr_db", "bicubic_psnr_db", "rows"), dict),
+    **dict.fromkeys(("message", "reason", "crop", "weights", "path", "device"), str),
+}
+"""What the fields of these names must be, whatever the event: whoever reads a log relies on it."""
+_WANTED = tuple(_EVENT + kind.__name__.encode() + b'"' for kind in (Validated, Started, RolledBack, CheckpointSaved))
 
 
 class RunEnd(Enum):
@@ -41,6 +48,7 @@ class RunTail:
 
     Attributes:
         step: steps done.
+        steps: steps in all as the last part was told; 0 where the log was not read so far.
         saved_step: step of the last checkpoint.
         paused: the last event is a pause.
         end: how it ended.
@@ -50,6 +58,7 @@ class RunTail:
     """
 
     step: int = 0
+    steps: int = 0
     saved_step: int = 0
     paused: bool = False
     end: RunEnd = RunEnd.NONE
@@ -58,13 +67,18 @@ class RunTail:
     bicubic_psnr_db: dict[str, float] = field(default_factory=dict)
 
 
-def read_tail(path: Path) -> RunTail:
+def read_tail(path: Path, *, with_steps: bool = False) -> RunTail:
     """Read a log backwards until its last event, checkpoint and validation are known; no log says nothing.
+
+    Args:
+        path: the log.
+        with_steps: go on to the beginning of the last part, for `RunTail.steps`.
 
     Raises:
         OSError: it cannot be read.
     """
     last: Event | None = None
+    steps: int | None = None
     saved: int | None = None
     validated: Validated | None = None
     limit: float = math.inf  # events of later steps were told before a part that does them again
@@ -79,18 +93,22 @@ def read_tail(path: Path) -> RunTail:
             case Started():
                 limit = min(limit, event.step)
                 saved = event.step if saved is None else saved
+                steps = event.steps if steps is None else steps
+            case RolledBack():
+                limit = min(limit, event.to_step)
             case CheckpointSaved() if saved is None and event.step <= limit:
                 saved = event.step
             case Validated() if validated is None and event.step <= limit:
                 validated = event
             case _:
                 pass
-        if saved is not None and validated is not None:
+        if saved is not None and validated is not None and not (with_steps and steps is None):
             break
     if last is None:
         return RunTail()
     return RunTail(
         _step(last),
+        steps or 0,
         saved or 0,
         isinstance(last, Paused),
         _end(last),
@@ -104,14 +122,18 @@ def parse(line: bytes) -> Event | None:
     """The event of one line of a log; None for a line, an event or a shape that this version does not know.
 
     A process that was killed may have left half a line, to which the next one added its first event: that one counts.
+    Numbers that were not finite, null in JSON, are NaN again.
     """
     event = from_json(line[max(0, line.rfind(_EVENT)) :].decode("utf-8", "replace"))
     if event is None:
         return None
-    steps = [getattr(event, name, 0) for name in ("step", "to_step")]
-    tables = [getattr(event, name, {}) for name in ("psnr_db", "bicubic_psnr_db")]
-    sound = all(isinstance(step, int) for step in steps) and all(isinstance(table, dict) for table in tables)
-    return event if sound else None
+    lost: dict[str, Any] = {
+        each.name: math.nan
+        for each in fields(event)
+        if each.type in ("float", float) and getattr(event, each.name) is None
+    }
+    event = replace(event, **lost) if lost else event
+    return event if all(isinstance(getattr(event, name, kind()), kind) for name, kind in _KINDS.items()) else None
 
 
 def lines_backwards(path: Path) -> Iterator[bytes]:

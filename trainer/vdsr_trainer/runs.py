@@ -1,6 +1,6 @@
-"""Training runs on the disk: what a run folder holds, which runs there are, and what may be done with them. No torch.
+"""Training runs on the disk: which there are, how each does, and what may be done with them. No torch.
 
-The names of its files, its locks and `write_control` are in `run_files` and can be had from here too.
+The names of a run's files, its locks and `write_control` are in `run_files`.
 """
 
 from __future__ import annotations
@@ -21,68 +21,18 @@ from typing import Any
 from vdsr_app.core.atomic import save_error, write_atomically
 from vdsr_app.errors import ConfigError, SaveError, TrainingError
 from vdsr_trainer.config import TrainConfig, read_config, to_toml
-from vdsr_trainer.run_files import (
-    CARD_NAME,
-    COMMANDS,
-    CONFIG_NAME,
-    CONTROL_NAME,
-    CROPS_NAME,
-    EVENTS_NAME,
-    NEWEST_NAME,
-    OUTPUT_NAME,
-    PREVIOUS_NAME,
-    RESULT_NAME,
-    RUN_LOCK_NAME,
-    RUN_NAME,
-    WEIGHTS_NAME,
-    WHEN_WINDOW_ENDS,
-    WINDOW_LOCK_NAME,
-    Command,
-    Control,
-    RunLock,
-    WhenWindowEnds,
-    is_alive,
-    read_control,
-    write_control,
-)
+from vdsr_trainer.run_files import CARD_NAME as CARD_NAME
+from vdsr_trainer.run_files import CONFIG_NAME as CONFIG_NAME
+from vdsr_trainer.run_files import EVENTS_NAME as EVENTS_NAME
+from vdsr_trainer.run_files import NEWEST_NAME, RUN_NAME, is_alive
+from vdsr_trainer.run_files import WEIGHTS_NAME as WEIGHTS_NAME
+from vdsr_trainer.run_files import Command as Command
 from vdsr_trainer.run_tail import RunEnd, RunTail, read_tail
 
-__all__ = [
-    "CARD_NAME",
-    "COMMANDS",
-    "CONFIG_NAME",
-    "CONTROL_NAME",
-    "CROPS_NAME",
-    "EVENTS_NAME",
-    "NEWEST_NAME",
-    "OUTPUT_NAME",
-    "PREVIOUS_NAME",
-    "RESULT_NAME",
-    "RUN_LOCK_NAME",
-    "RUN_NAME",
-    "WEIGHTS_NAME",
-    "WHEN_WINDOW_ENDS",
-    "WINDOW_LOCK_NAME",
-    "Command",
-    "Control",
-    "RunInfo",
-    "RunLock",
-    "RunState",
-    "WhenWindowEnds",
-    "create_run",
-    "delete_run",
-    "describe_run",
-    "duplicate_run",
-    "is_alive",
-    "list_runs",
-    "read_control",
-    "rename_run",
-    "write_control",
-]
-
-_DELETED_PREFIX = ".deleted-"
+_DELETED_PREFIX = ".vdsr-deleted-"
+"""Of this program alone: everything of that name in a folder of runs is deleted."""
 _NAME_CHARACTERS = 60
-_WINDOWS_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+_WINDOWS_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[\d¹²³])(\..*)?")
 
 
 class RunState(StrEnum):
@@ -109,7 +59,7 @@ class RunInfo:
         preset: name of the preset it began with; "" where that is not known.
         state: what it is doing.
         step: steps done; where the process was killed, those of the last checkpoint.
-        steps: steps in all.
+        steps: steps in all; 0 where they follow from epochs and the run did not begin yet.
         psnr_db: last validation by scale factor as text; empty before the first.
         bicubic_psnr_db: the same of bicubic.
         weights: the weight file, None before there is one.
@@ -132,7 +82,8 @@ class RunInfo:
 def list_runs(root: Path) -> tuple[RunInfo, ...]:
     """Every run below `root`, the newest first; a damaged one is listed with its reason. No `root`, no runs."""
     try:
-        folders = [Path(entry.path) for entry in os.scandir(root) if not entry.name.startswith(".") and entry.is_dir()]
+        with os.scandir(root) as entries:
+            folders = [Path(entry.path) for entry in entries if not entry.name.startswith(".") and _is_folder(entry)]
     except OSError:
         return ()
     runs = [describe_run(folder) for folder in folders if _looks_like_run(folder)]
@@ -142,12 +93,13 @@ def list_runs(root: Path) -> tuple[RunInfo, ...]:
 def describe_run(folder: Path) -> RunInfo:
     """What can be told of one run without loading its weights; reads the end of a long log only."""
     about = _read_about(folder)
-    title = _text(about, "title") or folder.name
+    title = _one_line(_text(about, "title")) or folder.name
     created = _created(folder, about)
     weights = folder / WEIGHTS_NAME
     try:
         config = read_config(folder / CONFIG_NAME)
-        tail = read_tail(folder / EVENTS_NAME)
+        # How many steps epochs are, the run itself works out.
+        tail = read_tail(folder / EVENTS_NAME, with_steps=config.epochs > 0)
     except (ConfigError, OSError) as error:
         reason = f"{error.what} {error.hint}".strip() if isinstance(error, ConfigError) else _words(error)
         return RunInfo(folder, title, created, _text(about, "preset"), RunState.DAMAGED, 0, 0, reason=reason)
@@ -160,7 +112,7 @@ def describe_run(folder: Path) -> RunInfo:
         _text(about, "preset"),
         state,
         tail.saved_step if crashed else tail.step,
-        config.steps,
+        tail.steps if config.epochs else config.steps,
         tail.psnr_db,
         tail.bicubic_psnr_db,
         weights if weights.is_file() else None,
@@ -190,6 +142,17 @@ def create_run(root: Path, title: str, preset: str, config: TrainConfig) -> Path
         raise
     _sweep(root)
     return folder
+
+
+def note_run(folder: Path, preset: str) -> None:
+    """Write down when a run was made and from which preset, unless that is known; for runs without `create_run`.
+
+    Raises:
+        SaveError: the folder cannot be written.
+    """
+    if not (folder / RUN_NAME).exists():
+        about = {"title": _clean_title(folder.name), "created": datetime.now(UTC).isoformat(), "preset": preset}
+        _write_about(folder, about)
 
 
 def rename_run(folder: Path, title: str) -> None:
@@ -225,12 +188,11 @@ def delete_run(folder: Path) -> None:
     """
     if is_alive(folder):
         raise TrainingError("This run is running.", path=folder, hint="Stop it first, then delete it.")
-    if folder.is_symlink():
-        folder.unlink()  # the link alone: where it leads is not ours
-        return
-    doomed = folder.with_name(f"{_DELETED_PREFIX}{secrets.token_hex(6)}")
     try:
-        folder.rename(doomed)
+        if folder.is_symlink():
+            folder.unlink()  # the link alone: where it leads is not ours
+            return
+        folder.rename(folder.with_name(f"{_DELETED_PREFIX}{secrets.token_hex(6)}"))
     except OSError as error:
         raise SaveError(
             f"The run cannot be deleted: {_words(error)}",
@@ -257,6 +219,13 @@ def _looks_like_run(folder: Path) -> bool:
         return any((folder / name).exists() for name in (CONFIG_NAME, RUN_NAME, EVENTS_NAME, NEWEST_NAME))
     except OSError:
         return True  # a folder that may not be looked into is listed as damaged, with the reason
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link that leads back to itself hides no other run
 
 
 def _read_about(folder: Path) -> dict[str, Any]:
@@ -292,7 +261,11 @@ def _created(folder: Path, about: dict[str, Any]) -> datetime:
 
 def _clean_title(title: str) -> str:
     """`title` on one line, not empty."""
-    return " ".join("".join(c if c.isprintable() else " " for c in title).split()) or "Run"
+    return _one_line(title) or "Run"
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _folder_name(title: str) -> str:

@@ -1,57 +1,172 @@
-"""Measuring the network on held-out pictures while it trains."""
+"""Measuring the network on held-out pictures while it trains, and a crop of one of them to look at."""
 
 from __future__ import annotations
 
+import io
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
+from vdsr_app.core.atomic import write_atomically
+from vdsr_app.core.models import installed_models
 from vdsr_app.core.network import VDSR
-from vdsr_app.core.protocol import Trial, make_trial, score
+from vdsr_app.core.protocol import Plane, Trial, score
+from vdsr_app.core.weights import load_model
+from vdsr_app.errors import SaveError, TrainingError, WeightsError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.dataset import Luma8
-from vdsr_trainer.events import Validated
+from vdsr_trainer.events import Referenced, Validated
+from vdsr_trainer.run_files import CROPS_NAME
+from vdsr_trainer.trials import middle, trial_keys, worn_trial
 
-_CROP_PX = 180
+logger = logging.getLogger(__name__)
+
+_SIDE_PX = 180
 """Side of the middle of each picture that is measured: enough to choose by, cheap enough to do often."""
+_EQUAL_PSNR_DB = 100.0
+"""Stands for the infinite PSNR of equal pictures, such as flat ones: a mean with an infinity says nothing."""
+_CROP_PX = 160
+_MOST_CROPS = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judge:
-    """Trials of the held-out pictures by scale factor, with bicubic's mean PSNR."""
+    """Trials of the held-out pictures by scale factor, with bicubic's mean PSNR.
+
+    Attributes:
+        trials: key of `trial_keys` -> one trial a picture.
+        bicubic_psnr_db: the same key -> mean PSNR in dB.
+    """
 
     trials: dict[str, list[Trial]]
     bicubic_psnr_db: dict[str, float]
 
     @classmethod
-    def prepare(cls, lumas: dict[str, Luma8], config: TrainConfig) -> Judge:
-        """Make the trials once; `lumas` are (H, W) uint8 by name."""
-        trials = {
-            f"{scale:g}": [make_trial(_middle(luma).astype(np.float64), scale) for luma in lumas.values()]
-            for scale in config.scales
-        }
-        means = {
-            scale: float(np.mean([score(trial, trial.bicubic).psnr_db for trial in those]))
-            for scale, those in trials.items()
-        }
-        return cls(trials, means)
+    def prepare(cls, lumas: Mapping[str, Luma8], config: TrainConfig) -> Judge:
+        """Make the trials once.
 
-    def measure(self, model: VDSR, step: int) -> Validated:
-        """Mean PSNR of `model` at each scale factor, in full precision."""
-        device = next(model.parameters()).device
-        results = {}
-        with torch.inference_mode():
-            for scale, trials in self.trials.items():
-                scores = []
-                for trial in trials:
-                    tensor = torch.from_numpy(trial.bicubic / 255.0).to(device, torch.float32)[None, None]
-                    estimate = model(tensor)[0, 0].cpu().numpy() * 255.0
-                    scores.append(score(trial, estimate).psnr_db)
-                results[scale] = float(np.mean(scores))
-        return Validated(step, results, self.bicubic_psnr_db)
+        Args:
+            lumas: (H, W) uint8 by name.
+            config: of the run.
+
+        Raises:
+            TrainingError: every picture is too small.
+        """
+        planes = [middle(luma, _SIDE_PX).astype(np.float64) for luma in lumas.values()]
+        trials = {}
+        for key, scale, quality in trial_keys(config):
+            those = [trial for plane in planes if (trial := worn_trial(plane, scale, quality)) is not None]
+            if those:
+                trials[key] = those
+        if not trials:
+            raise TrainingError(
+                "The held-out pictures are too small to judge by.", hint="Choose larger ones, or smaller scale factors."
+            )
+        return cls(trials, {key: _mean([_psnr(t, t.bicubic) for t in those]) for key, those in trials.items()})
+
+    def measure(self, model: VDSR) -> dict[str, float]:
+        """Mean PSNR of `model` by key, in full precision on its device."""
+        return {key: _mean([_psnr(t, estimate(model, t.bicubic)) for t in those]) for key, those in self.trials.items()}
+
+    def validated(self, model: VDSR, step: int, crop: str = "") -> Validated:
+        """The event of a validation after `step` steps."""
+        return Validated(step, self.measure(model), self.bicubic_psnr_db, crop)
+
+    def referenced(self, device: torch.device, step: int) -> Referenced:
+        """What the bundled models reach; one that cannot be loaded is left out and logged."""
+        rows = {}
+        for info in installed_models():
+            if not info.bundled:
+                continue
+            try:
+                rows[info.name] = self.measure(load_model(info).model.to(device))
+            except WeightsError as error:
+                logger.warning("Not compared with: %s", error)
+        return Referenced(step, rows)
 
 
-def _middle(luma: Luma8) -> Luma8:
-    top, left = (max(0, (size - _CROP_PX) // 2) for size in luma.shape)
-    return luma[top : top + _CROP_PX, left : left + _CROP_PX]
+class CropWriter:
+    """Keeps what the network made of one held-out crop, for the window to show over the steps.
+
+    The crop is where bicubic does worst, at the largest scale factor up to 4, so that there is something to see. At
+    most `_MOST_CROPS` are written, evenly spread over the run.
+
+    Args:
+        run: folder of the run.
+        judge: whose trials it is taken from.
+        config: of the run.
+    """
+
+    def __init__(self, run: Path, judge: Judge, config: TrainConfig) -> None:
+        clean = [(scale, key) for key, scale, quality in trial_keys(config) if not quality and key in judge.trials]
+        seen = [pair for pair in clean if pair[0] <= 4] or clean[:1]
+        self._folder = run / CROPS_NAME
+        key = max(seen)[1] if seen else next(iter(judge.trials))
+        self._trial, self._rows, self._cols = _worst_window(judge.trials[key])
+        self._stride = max(1, -(-config.steps // config.validate_every) // _MOST_CROPS)
+        self._validate_every = config.validate_every
+
+    def write_fixed(self) -> None:
+        """Write what does not change: bicubic and the original.
+
+        Raises:
+            SaveError: the folder cannot be written.
+        """
+        self._folder.mkdir(exist_ok=True)
+        self._save("bicubic", self._trial.bicubic)
+        self._save("original", self._trial.reference)
+
+    def write(self, model: VDSR, step: int, steps: int) -> str:
+        """Write the crop as `model` makes it; its place relative to the run, or "" where this one is left out."""
+        if step % (self._validate_every * self._stride) and step != steps:
+            return ""
+        name = f"{step:08d}"
+        try:
+            self._save(name, estimate(model, self._trial.bicubic))
+        except SaveError as error:
+            logger.warning("The crop of step %d could not be written: %s", step, error)
+            return ""
+        return f"{CROPS_NAME}/{name}.png"
+
+    def _save(self, name: str, plane: Plane) -> None:
+        pixels = np.clip(np.floor(plane[self._rows, self._cols] + 0.5), 0, 255).astype(np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "png")
+        write_atomically(self._folder / f"{name}.png", file.getvalue())
+
+
+def estimate(model: VDSR, bicubic: Plane) -> Plane:
+    """What `model` makes of (H, W) bicubic luma in [0, 255]; same shape and range, not rounded."""
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        tensor = torch.from_numpy(bicubic / 255.0).to(device, torch.float32)[None, None]
+        return np.asarray(model(tensor)[0, 0].cpu().numpy() * 255.0, dtype=np.float64)
+
+
+def _worst_window(trials: list[Trial]) -> tuple[Trial, slice, slice]:
+    """Trial and window of `_CROP_PX` where bicubic errs most."""
+    best: tuple[float, Trial, int, int] | None = None
+    for trial in trials:
+        errors = (trial.bicubic - trial.reference) ** 2
+        height, width = errors.shape
+        for top in range(0, max(1, height - _CROP_PX + 1), 8):
+            for left in range(0, max(1, width - _CROP_PX + 1), 8):
+                error = float(errors[top : top + _CROP_PX, left : left + _CROP_PX].sum())
+                if best is None or error > best[0]:
+                    best = (error, trial, top, left)
+    assert best is not None  # a judge has a trial for each key
+    _, trial, top, left = best
+    return trial, slice(top, top + _CROP_PX), slice(left, left + _CROP_PX)
+
+
+def _psnr(trial: Trial, plane: Plane) -> float:
+    return min(score(trial, plane).psnr_db, _EQUAL_PSNR_DB)
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values))

@@ -12,7 +12,10 @@ from vdsr_app.console import Console
 from vdsr_app.core.models import installed_models
 
 SUMMARY = "show devices, models and folders"
-_PACKAGES = ("torch", "PySide6-Essentials", "numpy", "pillow", "pyvips", "pillow-heif", "imagecodecs")
+_PACKAGES = (
+    *("torch", "PySide6-Essentials", "numpy", "pillow", "pyvips", "pillow-heif", "imagecodecs"),
+    *("pyqtgraph", "onnx", "onnxruntime"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,8 @@
 """Train the network on folders of pictures.
 
-The run folder keeps the configuration, every event, two checkpoints and, at the end, the weights as .safetensors.
-Ctrl+C saves and stops; `vdsr train --resume RUN` goes on exactly where it was.
+The run folder keeps the configuration, every event, two checkpoints and, at the end, the weights as .safetensors with a
+model card. Ctrl+C saves and stops; `vdsr train --resume RUN` goes on exactly where it was. `--measure` does a few steps
+and tells what a run would cost on this machine.
 """
 
 from __future__ import annotations
@@ -15,7 +16,20 @@ from vdsr_app.commands.common import stop_on_signals
 from vdsr_app.console import Console, ProgressUpdate
 from vdsr_app.errors import UsageError
 from vdsr_trainer.config import PRESETS, TrainConfig, apply_values, preset, read_config
-from vdsr_trainer.events import Event, Finished, Noticed, Started, Stepped, Validated, to_json
+from vdsr_trainer.events import (
+    Compared,
+    Event,
+    Finished,
+    Noticed,
+    Paused,
+    Preparing,
+    Resumed,
+    RolledBack,
+    Started,
+    Stepped,
+    Validated,
+    to_json,
+)
 
 SUMMARY = "train the network on your own pictures"
 
@@ -36,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint-every", type=int, metavar="N", help="steps between checkpoints")
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda, mps (auto)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads; 0 leaves the choice to torch")
+    parser.add_argument("--measure", action="store_true", help="tell time and memory by a dry run; trains nothing")
+    parser.add_argument("--presets", nargs="+", choices=tuple(PRESETS), metavar="P", help="presets to --measure")
     parser.add_argument("--json", action="store_true", help="print one JSON object an event")
 
 
@@ -43,7 +59,11 @@ _OVERRIDES = ("steps", "depth", "seed", "checkpoint_every", "device", "threads",
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
-    """Train or go on; True when the run reached its last step, or was stopped and saved."""
+    """Train, go on, or measure; True when the run reached its last step, or was stopped and saved."""
+    if arguments.presets and not arguments.measure:
+        raise UsageError("--presets belongs to --measure.", hint="Choose one recipe with --preset.")
+    if arguments.measure:
+        return _measure(arguments, console)
     from vdsr_trainer.loop import resume_config, train
 
     if arguments.resume is not None:
@@ -54,8 +74,37 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
         folder, config = arguments.out, _configuration(arguments)
         if folder is None:
             raise UsageError("A new run needs a folder.", hint="Give --out RUN.")
+        if not config.data:
+            raise UsageError("There are no pictures to train on.", hint="Give --data FOLDER.")
     with stop_on_signals() as token, console.progress("Training", config.steps, "steps") as update:
-        train(config, folder, _Reporter(console, update), token, resume=arguments.resume is not None)
+        preset_name = "" if arguments.resume is not None else arguments.preset
+        reporter = _Reporter(console, update)
+        train(config, folder, reporter, token, resume=arguments.resume is not None, preset=preset_name)
+    return True
+
+
+def _measure(arguments: argparse.Namespace, console: Console) -> bool:
+    if arguments.resume is not None or arguments.out is not None:
+        raise UsageError("--measure trains nothing.", hint="Leave --resume and --out away.")
+    if arguments.presets and (arguments.config is not None or _given(arguments)):
+        raise UsageError("--presets measures the presets as they are.", hint="Use --preset with other settings.")
+    if arguments.presets:
+        configs = {name: preset(name) for name in arguments.presets}
+    else:
+        configs = {arguments.preset: _configuration(arguments)}
+    from vdsr_trainer.measure import measure
+
+    with stop_on_signals() as token:
+        for name, config in configs.items():
+            event = measure(config, name, token)
+            if console.json:
+                console.raw(to_json(event))
+            else:
+                minutes = event.seconds_a_step * event.steps / 60
+                console.result(
+                    f"{name}: {event.seconds_a_step:.3g} s a step, {event.memory_bytes / 1e6:,.0f} MB;"
+                    f" {event.steps:,} steps take about {minutes:,.0f} min"
+                )
     return True
 
 
@@ -70,8 +119,8 @@ def _configuration(arguments: argparse.Namespace) -> TrainConfig:
     config = apply_values(config, _given(arguments))
     if arguments.data:
         config = replace(config, data=tuple(str(Path(folder).resolve()) for folder in arguments.data))
-    if not config.data:
-        raise UsageError("There are no pictures to train on.", hint="Give --data FOLDER.")
+    if config.validation:
+        config = replace(config, validation=str(Path(config.validation).resolve()))
     return config
 
 
@@ -88,17 +137,21 @@ class _Reporter:
     def __init__(self, console: Console, update: ProgressUpdate) -> None:
         self._console = console
         self._update = update
+        self._prepared = 0
 
     def __call__(self, event: Event) -> None:
         if self._console.json:
             self._console.raw(to_json(event))
             return
         match event:
+            case Preparing():
+                self._show_preparing(event)
             case Started():
                 self._console.result(
                     f"{event.pictures} pictures, {len(event.held_out)} held out, {event.parameters:,} parameters,"
                     f" on {event.device}; step {event.step} of {event.steps}"
                 )
+                self._update(event.step)
             case Stepped():
                 self._update(event.step)
             case Validated():
@@ -107,10 +160,42 @@ class _Reporter:
                     for scale, value in event.psnr_db.items()
                 )
                 self._console.result(f"step {event.step:>6}  {gains}")
+            case RolledBack():
+                self._console.note(event.reason)
+                self._update(event.to_step)
             case Noticed():
                 self._console.note(event.message)
+            case Paused():
+                self._console.note(f"Paused at step {event.step}.")
+            case Resumed():
+                self._console.note("Going on.")
+            case Compared():
+                self._show_comparison(event)
             case Finished():
-                state = "finished" if event.complete else "stopped and saved; go on with --resume"
-                self._console.result(f"Run {state} at step {event.step}: {event.weights}")
+                self._show_end(event)
             case _:
                 pass
+
+    def _show_preparing(self, event: Preparing) -> None:
+        """One line a tenth, where there is no terminal to draw a bar on it is the only sign of life."""
+        tenth = 10 * event.done // max(1, event.total)
+        if tenth > self._prepared:
+            self._prepared = tenth
+            self._console.note(f"Pictures looked at: {event.done} of {event.total}")
+
+    def _show_comparison(self, event: Compared) -> None:
+        self._console.result(f"on {event.pictures} held-out pictures (PSNR in dB / SSIM):")
+        for name, row in event.rows.items():
+            cells = "  ".join(f"x{key} {psnr_db:.2f} / {ssim:.4f}" for key, (psnr_db, ssim) in row.items())
+            self._console.result(f"  {name:<10} {cells}")
+
+    def _show_end(self, event: Finished) -> None:
+        if event.discarded:
+            self._console.result("Run discarded.")
+            return
+        state = "finished" if event.complete else "stopped and saved; go on with --resume"
+        self._console.result(f"Run {state} at step {event.step}: {event.weights}")
+        self._console.note(
+            f"{event.data_wait_share:.1%} of the time went into waiting for pictures, {event.saving_share:.1%} into"
+            " checkpoints."
+        )

@@ -24,7 +24,7 @@ from vdsr_app.core.weight_header import HINT, read_metadata
 from vdsr_app.errors import WeightsError
 
 FORMAT = "vdsr-1"
-_MAX_ABSOLUTE = 1e4
+MAX_ABSOLUTE = 1e4
 """No useful weight comes near; larger ones overflow to infinity within the network."""
 
 
@@ -159,5 +159,5 @@ def _config_of(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str,
 def _check_values(path: Path, name: str, tensor: Tensor) -> None:
     if not bool(torch.isfinite(tensor).all()):
         raise WeightsError(f"'{name}' holds numbers that are not finite.", path=path, hint=HINT)
-    if float(tensor.abs().max()) > _MAX_ABSOLUTE:
+    if float(tensor.abs().max()) > MAX_ABSOLUTE:
         raise WeightsError(f"'{name}' holds numbers that no trained network has.", path=path, hint=HINT)

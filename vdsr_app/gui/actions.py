@@ -46,6 +46,12 @@ class Actions(QObject):
         self.run = self._make(self.tr("Upscale now"), "play-outline", "F5")
         self.cancel = self._make(self.tr("Cancel"), "stop-circle-outline", "Esc")
 
+        self.train_new = self._make(self.tr("New training…"), "plus", "Ctrl+T")
+        self.train_runs = self._make(self.tr("Show runs"), "format-list-bulleted", "Ctrl+Shift+T")
+        self.train_pause = self._make(self.tr("Pause training"), "pause", "")
+        self.train_stop = self._make(self.tr("Stop training and save"), "content-save-check-outline", "")
+        self.train_folder = self._make(self.tr("Open the folder of runs"), "folder-open-outline", "")
+
         self.guide = self._make(self.tr("User guide"), "help-circle-outline", QKeySequence.StandardKey.HelpContents)
         self.log_folder = self._make(self.tr("Open the log folder"), "text-box-outline", "")
         self.system_info = self._make(self.tr("Copy system information"), "clipboard-text-outline", "")
@@ -55,6 +61,14 @@ class Actions(QObject):
     def zooms(self) -> dict[float, QAction]:
         """Fixed zooms by their percent."""
         return {100.0: self.zoom_100, 200.0: self.zoom_200, 400.0: self.zoom_400, 800.0: self.zoom_800}
+
+    def of_the_view(self) -> tuple[QAction, ...]:
+        """Actions that only concern the picture on the screen."""
+        return (
+            *self.modes.actions(),
+            *(self.swap, self.fit, *self.zooms().values(), self.zoom_in, self.zoom_out, self.smooth),
+            *(self.inspector, self.open_reference),
+        )
 
     def _make(self, text: str, icon_name: str, shortcut: Shortcut, *, checkable: bool = False) -> QAction:
         action = QAction(text, self)

@@ -51,7 +51,8 @@ def run(paths: Sequence[Path] = ()) -> int:
     status = app.exec()
     signals.close()
     faults.close()
-    if not service.close(CLOSE_TIMEOUT_MS):
+    ended = service.close(CLOSE_TIMEOUT_MS)
+    if not (window.training.close(CLOSE_TIMEOUT_MS if ended else 0) and ended):
         logger.info("A worker did not end in time; the process is left at once")
         logging.shutdown()
         os._exit(status)

@@ -1,13 +1,13 @@
-"""Asks what shall become of a file that is being saved when the window is closed."""
+"""Asks what shall become of a file that is being saved, or a run that trains, when the window is closed."""
 
 from __future__ import annotations
 
 from enum import Enum, auto
 
 from PySide6.QtCore import QCoreApplication, Qt
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QMessageBox, QWidget
 
-from vdsr_app.gui.texts import file_name
+from vdsr_app.gui.texts import file_name, printable
 
 translate = QCoreApplication.translate
 
@@ -41,3 +41,42 @@ def ask_about_saving(parent: QWidget, path: str) -> CloseAnswer:
     if clicked is wait:
         return CloseAnswer.WAIT
     return CloseAnswer.QUIT if clicked is leave else CloseAnswer.STAY
+
+
+class TrainingAnswer(Enum):
+    """What the person wants of a run that trains."""
+
+    GO_ON = auto()
+    SAVE = auto()
+    STAY = auto()
+
+
+def ask_about_training(parent: QWidget, title: str) -> tuple[TrainingAnswer, bool]:
+    """Ask what becomes of the run of that title.
+
+    Returns:
+        The answer, and whether it shall be remembered.
+    """
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle(translate("CloseDialog", "Quit VDSR Studio?"))
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(translate("CloseDialog", "“{name}” is still training.").format(name=printable(title)))
+    box.setInformativeText(
+        translate("CloseDialog", "It can go on without the window; start the program again to see how far it is.")
+    )
+    remember = QCheckBox(translate("CloseDialog", "Always do this"))
+    remember.setToolTip(translate("CloseDialog", "Below the curves of a run this can be changed again"))
+    box.setCheckBox(remember)
+    go_on = box.addButton(translate("CloseDialog", "Let it go on"), QMessageBox.ButtonRole.AcceptRole)
+    save = box.addButton(translate("CloseDialog", "Save and stop"), QMessageBox.ButtonRole.DestructiveRole)
+    stay = box.addButton(translate("CloseDialog", "Stay"), QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(go_on)
+    box.setEscapeButton(stay)
+    box.exec()
+    box.deleteLater()
+    clicked = box.clickedButton()
+    if clicked is stay or clicked is None:
+        return TrainingAnswer.STAY, False
+    answer = TrainingAnswer.SAVE if clicked is save else TrainingAnswer.GO_ON
+    return answer, remember.isChecked()

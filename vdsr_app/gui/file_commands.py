@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QMimeData, QObject, QProcess, QUrl
+from PySide6.QtCore import QMimeData, QObject, QProcess, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QWidget
 
@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 
 class FileCommands(QObject):
-    """Carries out what menus, buttons, drops and pastes ask for, and tells the outcome in the banner."""
+    """Carries out what menus, buttons, drops and pastes ask for, and tells the outcome in the banner.
+
+    Signals:
+        front_wanted: what is shown now, or told in the banner, belongs to the workspace "Upscale".
+    """
+
+    front_wanted = Signal()
 
     def __init__(
         self,
@@ -68,6 +74,7 @@ class FileCommands(QObject):
 
     def open(self, path: Path) -> None:
         """Open a picture file, or add a model file."""
+        self.front_wanted.emit()
         if path.suffix.lower() == MODEL_SUFFIX:
             self.add_model(path)
         else:
@@ -85,6 +92,7 @@ class FileCommands(QObject):
             case DropKind.PICTURE:
                 self._adopt(data)
             case DropKind.REFUSED:
+                self.front_wanted.emit()
                 self._banner.show_message(BannerKind.NOTICE, plan.words)
             case DropKind.MODEL | DropKind.OPEN if plan.path is not None:
                 self._left_alone = (plan.path, plan.left_alone) if plan.left_alone else None
@@ -95,6 +103,7 @@ class FileCommands(QObject):
         data = QGuiApplication.clipboard().mimeData()
         plan = plan_drop(data)
         if plan.kind is DropKind.REFUSED:
+            self.front_wanted.emit()
             self._banner.show_message(BannerKind.NOTICE, self.tr("There is no picture on the clipboard."))
         else:
             self.drop(plan, data)
@@ -157,6 +166,7 @@ class FileCommands(QObject):
         self._drag_out.close()
 
     def _adopt(self, data: QMimeData | None) -> None:
+        self.front_wanted.emit()
         try:
             picture = picture_from_mime(data)
         except VdsrError as error:

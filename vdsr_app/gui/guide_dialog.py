@@ -38,7 +38,7 @@ class GuideDialog(QDialog):
         path = resources_dir() / "guide.md"
         try:
             text.setMarkdown(path.read_text(encoding="utf-8"))
-            _lay_out(text.document())
+            lay_out(text.document())
         except OSError as error:
             logger.error("The user guide cannot be read: %s", error)
             text.setPlainText(self.tr("The user guide is missing. Install the program again."))
@@ -54,7 +54,7 @@ class GuideDialog(QDialog):
         self._text.scrollToAnchor(url.fragment())
 
 
-def _lay_out(document: QTextDocument) -> None:
+def lay_out(document: QTextDocument) -> None:
     """Give headings their sizes and everything its distance, which Markdown leaves open."""
     cursor = QTextCursor(document)
     cursor.beginEditBlock()

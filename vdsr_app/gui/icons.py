@@ -26,7 +26,7 @@ _FONT = "materialdesignicons6-webfont-*.ttf"
 _CHARMAP = "materialdesignicons6-webfont-charmap-*.json"
 
 
-def icon(name: str, color: str = "text") -> QIcon:
+def icon(name: str, color: str = "text", *, inverts: bool = True) -> QIcon:
     """An icon that follows the theme by itself.
 
     The icon font is loaded when the first icon is painted, not before.
@@ -34,8 +34,10 @@ def icon(name: str, color: str = "text") -> QIcon:
     Args:
         name: name in the family, such as "content-save-outline".
         color: a token of the theme: "text", "quiet", "on_accent" (upon a filled button), "good", "caution", "bad".
+        inverts: whether it takes the colour of words on the accent where it is selected; not in lists whose selected
+            row has a quiet background.
     """
-    return QIcon(_ThemedEngine(name, color))
+    return QIcon(_ThemedEngine(name, color, inverts))
 
 
 def glyphs() -> dict[str, str]:
@@ -66,10 +68,11 @@ class IconLabel(QWidget):
 class _ThemedEngine(QIconEngine):
     """Looks its colour up when it paints."""
 
-    def __init__(self, name: str, color: str) -> None:
+    def __init__(self, name: str, color: str, inverts: bool = True) -> None:
         super().__init__()
         self._name = name
         self._color = color
+        self._inverts = inverts
 
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
         family, characters = _load()
@@ -77,7 +80,7 @@ class _ThemedEngine(QIconEngine):
         color = getattr(tokens, self._color)
         if mode == QIcon.Mode.Disabled:
             color = tokens.disabled
-        elif mode == QIcon.Mode.Selected:
+        elif mode == QIcon.Mode.Selected and self._inverts:
             color = tokens.on_accent
         font = QFont(family)
         font.setPixelSize(rect.height())
@@ -96,7 +99,7 @@ class _ThemedEngine(QIconEngine):
         return pixmap
 
     def clone(self) -> QIconEngine:
-        return _ThemedEngine(self._name, self._color)
+        return _ThemedEngine(self._name, self._color, self._inverts)
 
 
 @lru_cache(maxsize=1)

@@ -11,12 +11,12 @@ from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QIcon, QKeyEvent, QPaintEvent
 from PySide6.QtWidgets import QMainWindow, QVBoxLayout, QWidget
 
+from vdsr_app.core.models import ModelInfo
 from vdsr_app.gui.actions import Actions, allow
 from vdsr_app.gui.activity import ActivityMonitor
 from vdsr_app.gui.banner import BannerKind
 from vdsr_app.gui.close_dialog import CloseAnswer, ask_about_saving
 from vdsr_app.gui.compare_view import CursorReading
-from vdsr_app.gui.drops import DropKind, plan_drop
 from vdsr_app.gui.file_commands import FileCommands
 from vdsr_app.gui.help_commands import HelpCommands
 from vdsr_app.gui.menus import Menus
@@ -26,7 +26,9 @@ from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.status_line import Activity, StatusLine
 from vdsr_app.gui.texts import file_name, score_text
 from vdsr_app.gui.theme import SEARCH_PREFIX, ThemeManager
+from vdsr_app.gui.training_commands import MakeService, TrainingCommands
 from vdsr_app.gui.upscale_page import UpscalePage
+from vdsr_app.gui.window_drops import WindowDrops
 from vdsr_app.gui.workspaces import Workspaces
 from vdsr_app.paths import resources_dir
 from vdsr_app.workers.messages import ErrorReport
@@ -49,6 +51,8 @@ class MainWindow(QMainWindow):
         session: what is open and what is done with it.
         files: what is done with files.
         status: the line below.
+        training: the workspace "Train".
+        workspaces: the switch between them.
 
     Signals:
         first_painted: the window is on the screen for the first time; whatever takes long may begin.
@@ -57,7 +61,12 @@ class MainWindow(QMainWindow):
     first_painted = Signal()
 
     def __init__(
-        self, service: UpscaleService, store: SettingsStore, theme: ThemeManager, paths: Sequence[Path] = ()
+        self,
+        service: UpscaleService,
+        store: SettingsStore,
+        theme: ThemeManager,
+        paths: Sequence[Path] = (),
+        make_training: MakeService | None = None,
     ) -> None:
         """Build the window; nothing is opened before `start`.
 
@@ -66,6 +75,7 @@ class MainWindow(QMainWindow):
             store: what is remembered.
             theme: applied already.
             paths: files that `start` opens.
+            make_training: gives the service for training when it is first needed; None takes the real one.
         """
         super().__init__()
         self._paths = list(paths)
@@ -80,8 +90,11 @@ class MainWindow(QMainWindow):
         self.session = self.page.session
         self.files = FileCommands(self, service, self.session, store, self._models, self.page.banner)
         self.status = StatusLine()
+        self.workspaces = Workspaces()
+        self.training = TrainingCommands(self, self.commands, self._models, store, self.status, make_training)
         self._help = HelpCommands(self, self.commands, self._models)
         self._menus = Menus(self.menuBar(), self.commands)
+        self._drops = WindowDrops(self.page, self.files, self.training)
         self._preferences = Preferences(self, store, theme, self.page, self._menus, self._help)
         self._monitor = ActivityMonitor(self.session, self._models, self)
         self._build()
@@ -90,6 +103,7 @@ class MainWindow(QMainWindow):
 
     def start(self) -> None:
         """Begin to work; to be called once the window is on the screen."""
+        self.training.look_for_running()
         self.page.view.setFocus()
         if self._paths:
             self.files.open_several(self._paths)
@@ -107,7 +121,8 @@ class MainWindow(QMainWindow):
             hint=self.tr("Go on, or save and start again. Please report it with the details."),
             details="".join(traceback.format_exception(error)),
         )
-        self.page.banner.show_report(report)
+        if not self.training.report(report):
+            self.page.banner.show_report(report)
 
     def close_unasked(self) -> None:
         """Close at once, as the system demands."""
@@ -126,6 +141,9 @@ class MainWindow(QMainWindow):
                 self._quit_after_save = answer is CloseAnswer.WAIT
                 event.ignore()
                 return
+        if not self._quit_now and not self.training.may_close():
+            event.ignore()
+            return
         self._store.update(geometry=bytes(self.saveGeometry().data()))
         self._store.flush()
         self.files.close()
@@ -146,27 +164,16 @@ class MainWindow(QMainWindow):
             super().keyPressEvent(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Light the canvas and say what a drop would do."""
-        plan = plan_drop(event.mimeData())
-        own = event.source() is not None
-        if own or (plan.kind is DropKind.REFUSED and not event.mimeData().hasUrls()):
-            event.ignore()
-            return
-        event.setDropAction(Qt.DropAction.CopyAction)
-        event.accept()
-        self.page.view.set_drop_hint(plan.words)
+        """Light the workspace and say what a drop would do."""
+        self._drops.enter(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        """Let the canvas be as it was."""
-        self.page.view.set_drop_hint(None)
-        event.accept()
+        """Let the workspace be as it was."""
+        self._drops.leave(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Do what was said."""
-        self.page.view.set_drop_hint(None)
-        event.setDropAction(Qt.DropAction.CopyAction)
-        event.accept()
-        self.files.drop(plan_drop(event.mimeData()), event.mimeData())
+        self._drops.drop(event)
         self.activateWindow()
 
     def _preload_once(self) -> None:
@@ -193,13 +200,14 @@ class MainWindow(QMainWindow):
         self.setMinimumHeight(MINIMUM_HEIGHT)
         self.resize(*DEFAULT_SIZE)
         self.setAcceptDrops(True)
-        workspaces = Workspaces()
-        workspaces.add(self.tr("Upscale"), "image-size-select-large", self.page)
+        # "Batch" will stand between them; the keys stay what they are.
+        self.workspaces.add(self.tr("Upscale"), "image-size-select-large", self.page, 1)
+        self.workspaces.add(self.tr("Train"), "school-outline", self.training.host, 3)
         body = QWidget()
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(workspaces, 1)
+        column.addWidget(self.workspaces, 1)
         column.addWidget(self.status)
         self.setCentralWidget(body)
         self.page.strip.setVisible(not self._paths)
@@ -229,6 +237,10 @@ class MainWindow(QMainWindow):
         self._menus.recent_chosen.connect(files.open)
         self._help.told.connect(self._on_told)
         self.status.cancel_wanted.connect(session.cancel)
+        files.front_wanted.connect(self._show_upscale)
+        self.training.front_wanted.connect(self._show_training)
+        self.training.model_made.connect(self._on_model_made)
+        self.workspaces.changed.connect(self._on_workspace_changed)
 
     def _connect_session(self) -> None:
         session = self.session
@@ -244,6 +256,28 @@ class MainWindow(QMainWindow):
         self._service.device_described.connect(self._on_device_described)
         self.page.view.cursor_moved.connect(self._on_cursor_moved)
         self._show_scores()
+
+    def _show_upscale(self) -> None:
+        self.workspaces.show_page(self.page)
+
+    def _show_training(self) -> None:
+        self.workspaces.show_page(self.training.host)
+
+    def _on_workspace_changed(self) -> None:
+        front = self.workspaces.current
+        self.page.set_in_front(front is self.page)
+        self.training.set_in_front(front is self.training.host)
+        if front is self.page:
+            self.page.view.setFocus()
+
+    def _on_model_made(self, info: ModelInfo) -> None:
+        """A result of training is to be used: with it pictures are enlarged from now on."""
+        self._show_upscale()
+        self.session.set_model(info.name)
+        text = self.tr("“{title}” is in use. Open a picture to see what it does.").format(title=info.title)
+        if not self.session.is_sample and self.session.picture is not None:
+            text = self.tr("“{title}” is in use.").format(title=info.title)
+        self.page.banner.show_message(BannerKind.SUCCESS, text)
 
     def _on_run_triggered(self) -> None:
         self.session.run(again=not self.session.comparison.running)

@@ -40,7 +40,9 @@ class Menus(QObject):
             ],
         )
         self._add(self.tr("&Run"), [a.run, a.cancel])
-        # "Train" stands here as soon as there is something in it.
+        self._add(
+            self.tr("&Train"), [a.train_new, a.train_runs, None, a.train_pause, a.train_stop, None, a.train_folder]
+        )
         self._add(self.tr("&Help"), [a.guide, None, a.log_folder, a.system_info, None, a.about])
 
     def show_recent(self, paths: Sequence[str]) -> None:

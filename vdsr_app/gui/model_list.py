@@ -53,9 +53,13 @@ class ModelList(QObject):
             raise VdsrError(
                 self.tr("The model could not be read."), path=path, hint=self.tr("Check the file and try again.")
             ) from error
+        self.refresh()
+        return info
+
+    def refresh(self) -> None:
+        """See again what is installed."""
         self._models = installed_models()
         self.changed.emit()
-        return info
 
     def title(self, name: str) -> str:
         """Words for a model."""

@@ -28,6 +28,7 @@ _VERSION_KEY = "version"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _MODES = ("wipe", "side", "single")
+_TRAINING_ENDS = ("ask", "go on", "save")
 
 
 class Theme(StrEnum):
@@ -70,6 +71,7 @@ class AppSettings:
         geometry: the window's size and place as Qt writes it, empty at first.
         recent: files opened last, newest first.
         save_folder: where a pasted picture's result is offered to be saved.
+        training_end: what becomes of a training run when the window closes: "ask", "go on" or "save" (and stop).
     """
 
     theme: Theme = Theme.SYSTEM
@@ -90,6 +92,7 @@ class AppSettings:
     geometry: bytes = b""
     recent: tuple[str, ...] = ()
     save_folder: str = ""
+    training_end: str = "ask"
 
     def __post_init__(self) -> None:
         _check(_DEVICE.fullmatch(self.device) is not None, f"{self.device!r} is no device.")
@@ -99,6 +102,7 @@ class AppSettings:
         scale_kept = self.target_kind is not TargetKind.SCALE or MIN_SCALE <= self.target_value <= MAX_SCALE
         _check(scale_kept, f"{self.target_value:g} is no scale factor.")
         _check(self.mode in _MODES, f"{self.mode!r} is no way to compare.")
+        _check(self.training_end in _TRAINING_ENDS, f"{self.training_end!r} is no end of a training.")
         _check(1 <= self.quality <= 100, f"{self.quality} is no quality.")
         _check(self.bits in (0, 8, 16), f"{self.bits} is no depth.")
         _check(self.left is not LayerKind.REFERENCE, "A reference is not remembered.")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QToolButton, QWidget
 
 from vdsr_app.gui.icons import icon
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, ElidedLabel, text_label
-from vdsr_app.gui.texts import hex_color
+from vdsr_app.gui.texts import hex_color, menu_text
 from vdsr_app.gui.theme import set_role, tokens_in_use
 
 Rgba = tuple[int, int, int, int]
@@ -35,9 +35,11 @@ class StatusLine(QWidget):
 
     Signals:
         cancel_wanted: the person wants what runs to stop.
+        training_wanted: the person wants to see the run that trains.
     """
 
     cancel_wanted = Signal()
+    training_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,6 +59,12 @@ class StatusLine(QWidget):
         self._cancel.setAccessibleName(self.tr("Cancel"))
         set_role(self._cancel, "small")
         self._cancel.clicked.connect(self.cancel_wanted)
+        self._training = QPushButton()
+        self._training.setIcon(icon("school-outline", "accent"))
+        self._training.setToolTip(self.tr("Show the run"))
+        self._training.setAutoDefault(False)
+        set_role(self._training, "link")
+        self._training.clicked.connect(self.training_wanted)
         self._place = text_label()
         self._left = _Swatch(self.tr("Colour of the left half"))
         self._right = _Swatch(self.tr("Colour of the right half"))
@@ -70,6 +78,8 @@ class StatusLine(QWidget):
         row.addWidget(self._cancel)
         row.addWidget(self._activity, 1)
         row.addSpacing(GROUP_GAP)
+        row.addWidget(self._training)
+        row.addSpacing(GROUP_GAP)
         for widget in (self._place, self._left, self._right):
             row.addWidget(widget)
         row.addSpacing(SECTION_GAP - GROUP_GAP)
@@ -79,6 +89,7 @@ class StatusLine(QWidget):
         self.show_activity(None)
         self.show_cursor(None, None, None)
         self.show_scores("", "")
+        self.show_training("")
 
     def show_device(self, text: str) -> None:
         """Tell what the network runs on."""
@@ -98,6 +109,12 @@ class StatusLine(QWidget):
         """Say something short where the activity stands while nothing runs."""
         if self._bar.isHidden():
             self._activity.setText(text)
+
+    def show_training(self, text: str) -> None:
+        """Tell that a run trains, or nothing."""
+        self._training.setText(menu_text(text))
+        self._training.setAccessibleName(text)
+        self._training.setVisible(bool(text))
 
     def show_cursor(self, place: tuple[int, int] | None, left: Rgba | None, right: Rgba | None) -> None:
         """Tell the pixel under the pointer and its colour in both halves."""

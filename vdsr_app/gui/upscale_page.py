@@ -48,6 +48,7 @@ class UpscalePage(QWidget):
         self._actions = actions
         self._models = models
         self._fit_next = False
+        self._in_front = True
         self._shown_wish: tuple[Target, tuple[int, int] | None] | None = None
         self.view = CompareView()
         self.session = Session(service, models, settings, self.view.visible_region, self)
@@ -80,6 +81,13 @@ class UpscalePage(QWidget):
             self.view.set_mode(CompareMode(settings.mode))
         self._actions.inspector.setChecked(settings.inspector_visible)
         self.inspector.setVisible(settings.inspector_visible)
+
+    def set_in_front(self, in_front: bool) -> None:
+        """Whether this workspace is shown; its keys do nothing while another is."""
+        self._in_front = in_front
+        for action in self._actions.of_the_view():
+            allow(action, in_front, self.tr("switch to Upscale first"))
+        self._show_result()
 
     def _connect_session(self) -> None:
         session, picker, panels = self.session, self.bar.picker, self.inspector
@@ -180,11 +188,13 @@ class UpscalePage(QWidget):
         there, running = session.picture is not None, session.comparison.running
         ready = session.result is not None
         no_picture = self.tr("open a picture first")
-        allow(a.save, there, no_picture)
-        allow(a.copy, ready, self.tr("the result is not finished") if there else no_picture)
-        allow(a.run, there, no_picture)
+        front, elsewhere = self._in_front, self.tr("switch to Upscale first")
+        no_picture = no_picture if front else elsewhere
+        allow(a.save, there and front, no_picture)
+        allow(a.copy, ready and front, self.tr("the result is not finished") if there and front else no_picture)
+        allow(a.run, there and front, no_picture)
         busy = running or session.opening is not None or bool(session.exporter.saving)
-        allow(a.cancel, busy, self.tr("nothing is running"))
+        allow(a.cancel, busy and front, self.tr("nothing is running") if front else elsewhere)
         self.inspector.export.show_result(self._result_text(), ready=ready, primary=there and not session.is_sample)
 
     def _result_text(self) -> str:

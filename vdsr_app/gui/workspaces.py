@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
@@ -12,7 +12,13 @@ from vdsr_app.gui.theme import set_role
 
 
 class Workspaces(QWidget):
-    """Pages of which one is shown; with a single page there is no switch."""
+    """Pages of which one is shown; with a single page there is no switch.
+
+    Signals:
+        changed: another page is shown.
+    """
+
+    changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,16 +38,22 @@ class Workspaces(QWidget):
         column.addWidget(self._pages, 1)
         self._switch.hide()
 
-    def add(self, title: str, icon_name: str, page: QWidget) -> QAction:
-        """Add a page at the end; it can be reached by Ctrl and its number.
+    def add(self, title: str, icon_name: str, page: QWidget, number: int) -> QAction:
+        """Add a page at the end.
+
+        Args:
+            title: words of its button.
+            icon_name: icon of its button.
+            page: what is shown.
+            number: with Ctrl the key that shows it; it stays the same whatever other pages there are.
 
         Returns:
             The action that shows it.
         """
-        number = self._pages.addWidget(page) + 1
+        count = self._pages.addWidget(page) + 1
         action = QAction(icon(icon_name), title, self)
         action.setCheckable(True)
-        action.setChecked(number == 1)
+        action.setChecked(count == 1)
         action.setShortcut(f"Ctrl+{number}")
         action.setToolTip(f"{title} (Ctrl+{number})")
         action.setData(page)
@@ -51,9 +63,9 @@ class Workspaces(QWidget):
         button = QToolButton()
         button.setDefaultAction(action)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setIconSize(QSize(LARGE_PX, LARGE_PX))
+        button.setIconSize(QSize(LARGE_PX + 8, LARGE_PX))
         set_role(button, "workspace")
-        self._buttons.insertWidget(number - 1, button)
+        self._buttons.insertWidget(count - 1, button)
         self._switch.setVisible(self._pages.count() > 1)
         return action
 
@@ -62,7 +74,15 @@ class Workspaces(QWidget):
         """The page that is shown, or None without pages."""
         return self._pages.currentWidget()
 
+    def show_page(self, page: QWidget) -> None:
+        """Show a page that was added."""
+        for action in self._actions.actions():
+            action.setChecked(action.data() is page)
+        if page is not self.current:
+            self._pages.setCurrentWidget(page)
+            self.changed.emit()
+
     def _on_triggered(self) -> None:
         action = self._actions.checkedAction()
         if action is not None:
-            self._pages.setCurrentWidget(action.data())
+            self.show_page(action.data())

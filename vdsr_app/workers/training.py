@@ -17,21 +17,22 @@ from vdsr_app.workers import training_jobs
 from vdsr_app.workers.lane import Lane
 from vdsr_app.workers.messages import ErrorReport, JobProgress
 from vdsr_app.workers.runner import LaneJob, Work, describe_failure
+from vdsr_app.workers.training_desk import TrainingDesk
 from vdsr_app.workers.training_follow import RunFollower
 from vdsr_app.workers.training_launch import DetachedProcess
 from vdsr_app.workers.training_measure import MeasureProcess
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.events import Event
-from vdsr_trainer.runs import (
+from vdsr_trainer.run_files import (
     WINDOW_LOCK_NAME,
     Command,
     Control,
     RunLock,
-    RunState,
     WhenWindowEnds,
     is_alive,
     write_control,
 )
+from vdsr_trainer.runs import RunState
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,9 @@ class TrainingService(QObject):
 
     A run is a process of its own, which this service starts, finds again and follows, and which goes on without it.
     One run is followed at a time.
+
+    Attributes:
+        desk: lists runs, counts pictures, makes and deletes runs.
 
     Signals:
         check_progress: pictures done, pictures in all; 20 a second at most.
@@ -84,6 +88,7 @@ class TrainingService(QObject):
             command: gives what starts `vdsr train`.
         """
         super().__init__(parent)
+        self.desk = TrainingDesk(self)
         self._command = command
         self._ids = count(1)
         self._check: int | None = None
@@ -152,20 +157,31 @@ class TrainingService(QObject):
         """Folder of the run that is followed, also after it ended; None before `attach` and after `detach`."""
         return self._follower.folder
 
-    def start(self, folder: Path) -> bool:
+    @property
+    def following(self) -> bool:
+        """Whether its log is being read: from `attach` or `start` to the end of its process."""
+        return self._follower.following
+
+    def start(self, folder: Path, steps: int | None = None) -> bool:
         """Start or resume the run in `folder` and follow it; one that is running already is only followed.
+
+        Args:
+            folder: of the run.
+            steps: another number of steps in all, more than it was made for; None leaves it.
 
         Returns:
             Whether a process trains it now; where not, `crashed` has told why.
         """
-        if is_alive(folder):
+        # A process that was started holds no lock before it has loaded torch.
+        if is_alive(folder) or any(child.run == folder and child.lives for child in self._children):
             self.attach(folder)
             return True
         ends: WhenWindowEnds = "save" if folder in self._window_locks else "go on"
         try:
             # What the last part was asked for does not count for this one.
             write_control(folder, "run", ends)
-            process = DetachedProcess([*self._command(), "--resume", str(folder), "--json"], folder)
+            longer = [] if steps is None else ["--steps", str(steps)]
+            process = DetachedProcess([*self._command(), "--resume", str(folder), *longer, "--json"], folder)
         except VdsrError as error:
             self.crashed.emit(describe_failure(error))
             return False
@@ -249,9 +265,9 @@ class TrainingService(QObject):
         if self._measure is not None:
             self._measure.close()
         self.detach()
-        for lane in (self._checks, self._results):
+        for lane in (self._checks, self._results, self.desk):
             lane.start_closing()
-        ended = [lane.wait_closed(deadline) for lane in (self._checks, self._results)]
+        ended = [lane.wait_closed(deadline) for lane in (self._checks, self._results, self.desk)]
         for folder in list(self._window_locks):
             self._release_window_lock(folder)
         self._reaper.stop()

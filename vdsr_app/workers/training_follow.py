@@ -14,15 +14,8 @@ from vdsr_app.workers.runner import describe_failure
 from vdsr_app.workers.training_launch import DetachedProcess, crash_report
 from vdsr_trainer.events import Event, Failed, Finished, Paused, Preparing, Started
 from vdsr_trainer.history import EventTail
-from vdsr_trainer.runs import (
-    EVENTS_NAME,
-    Control,
-    RunState,
-    delete_run,
-    is_alive,
-    read_control,
-    write_control,
-)
+from vdsr_trainer.run_files import CONTROL_NAME, EVENTS_NAME, Control, is_alive, read_control, write_control
+from vdsr_trainer.runs import RunState, delete_run
 
 logger = logging.getLogger(__name__)
 
@@ -200,8 +193,7 @@ class RunFollower(QObject):
     def _end(self, folder: Path) -> None:
         """The process is gone, or there was none."""
         self._timer.stop()
-        discarded = self._wanted.command == "discard"
-        if discarded and self._seen_alive:
+        if self._seen_alive and self._is_discarded(folder):
             self._finish_discarding(folder)
             return
         match self._last:
@@ -215,6 +207,12 @@ class RunFollower(QObject):
         self._process, self._paused = None, False
         self._wanted = replace(self._wanted, command="run")
         self._tell_end(state, (), crash_report(folder) if crashed else None)
+
+    def _is_discarded(self, folder: Path) -> bool:
+        """Whether the run was to be thrown away, by the file as well: there, a new process forgets old wishes."""
+        if self._wanted.command != "discard":
+            return False
+        return read_control(folder).command == "discard" or not (folder / CONTROL_NAME).exists()
 
     def _finish_discarding(self, folder: Path) -> None:
         """Delete what the process left of its folder: files that it held itself, or all of it where it was killed."""

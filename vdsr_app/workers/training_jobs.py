@@ -17,12 +17,11 @@ from vdsr_app.workers.messages import SavedFile
 from vdsr_app.workers.preload import load_torch
 from vdsr_app.workers.runner import JobContext
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.runs import RUN_NAME
+from vdsr_trainer.run_files import RUN_NAME
 
 if TYPE_CHECKING:
-    from vdsr_trainer.report import PreflightReport
-
     from vdsr_app.core.onnx_export import OnnxReport
+    from vdsr_trainer.report import PreflightReport
 
 _OWN_ENTRIES = frozenset({"format", "residual", "sha256"})
 """Entries of a weight file that `save_weights` writes itself."""

@@ -14,7 +14,7 @@ from PySide6.QtCore import QProcessEnvironment
 from vdsr_app.core.atomic import save_error
 from vdsr_app.errors import TrainingError
 from vdsr_app.workers.messages import ErrorReport
-from vdsr_trainer.runs import OUTPUT_NAME
+from vdsr_trainer.run_files import OUTPUT_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ class DetachedProcess:
 
     Its standard error goes to `output.log` in the run's folder. Its standard output goes nowhere: all it says there is
     in the log of events.
+
+    Attributes:
+        run: folder of the run.
     """
 
     def __init__(self, command: Sequence[str], run: Path) -> None:
@@ -46,6 +49,7 @@ class DetachedProcess:
             SaveError: the folder cannot be written.
             TrainingError: the program cannot be started.
         """
+        self.run = run
         path = run / OUTPUT_NAME
         try:
             log = path.open("wb")  # of this part of the run alone

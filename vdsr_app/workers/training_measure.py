@@ -9,6 +9,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QProcess, QTemporaryDir, Signal, Slot
 
+from vdsr_app.core.atomic import write_atomically
+from vdsr_app.errors import SaveError
 from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training_launch import child_environment, told_error
 from vdsr_trainer.config import PRESETS, TrainConfig, to_toml
@@ -62,13 +64,21 @@ class MeasureProcess(QObject):
         """Measure these configurations by their names; what was being measured is given up, without a signal."""
         self._give_up()
         self._folder = QTemporaryDir()
+        if not self._folder.isValid():
+            what = f"There is no place for temporary files: {self._folder.errorString()}."
+            self._fail(ErrorReport(what, hint="Free some space, then try again."))
+            return
         stock = [name for name, config in configs.items() if _is_stock(name, config)]
         if stock:
             self._parts.append(_Part(("--presets", *stock), ""))
         for i, (name, config) in enumerate(configs.items()):
             if name not in stock:
                 path = Path(self._folder.filePath(f"{i}.toml"))
-                path.write_text(to_toml(_without_data(config)), "utf-8")
+                try:
+                    write_atomically(path, to_toml(_without_data(config)).encode())
+                except SaveError as error:
+                    self._fail(ErrorReport(error.what, str(path), "Free some space, then try again."))
+                    return
                 self._parts.append(_Part(("--config", str(path)), name))
         self._next()
 

@@ -1,0 +1,153 @@
+"""`vdsr train`: what it accepts, what it measures, what it prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.commands.conftest import json_lines
+from vdsr_trainer.config import PRESETS, read_config
+
+TINY = """
+depth = 3
+width = 4
+patch_px = 16
+batch = 2
+holdout = 1
+scales = [2]
+shrunk_copies = []
+validate_every = 4
+checkpoint_every = 4
+"""
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    (folder / "below").mkdir(parents=True)
+    for seed in range(6):
+        pixels = np.random.default_rng(seed).integers(0, 256, (8, 9, 3), dtype=np.uint8).repeat(6, 0).repeat(6, 1)
+        Image.fromarray(pixels).save(folder / ("below" if seed % 2 else ".") / f"{seed}.png")
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+def _train(run, pictures: Path, config: Path, out: Path, *more: object) -> tuple[int, str, str]:
+    options = ("--device", "cpu", "--threads", 1, *more)
+    return run("train", "--data", pictures, "--out", out, "--config", config, *options)
+
+
+def test_every_event_is_one_json_object_a_line(run, pictures: Path, config: Path, tmp_path: Path) -> None:
+    status, said, _ = _train(run, pictures, config, tmp_path / "run", "--steps", 8, "--json")
+    events = json_lines(said)
+    assert status == 0
+    kinds = [event["event"] for event in events]
+    assert kinds[0] == "Preparing"
+    assert kinds[-1] == "Finished"
+    assert {"Started", "Stepped", "Validated", "Referenced", "CheckpointSaved", "Compared"} <= set(kinds)
+    assert Path(events[-1]["weights"]).is_file()
+    assert [event["step"] for event in events if event["event"] == "Validated"] == [4, 8]
+    assert (tmp_path / "run" / "events.jsonl").read_text().splitlines() == said.splitlines()
+
+
+def test_people_read_the_gain_and_where_the_weights_are(run, pictures: Path, config: Path, tmp_path: Path) -> None:
+    status, said, noted = _train(run, pictures, config, tmp_path / "run", "--steps", 4)
+    assert status == 0
+    assert "5 pictures, 1 held out" in said
+    assert "this run" in said
+    assert str(tmp_path / "run" / "vdsr.safetensors") in said
+    assert "waiting for pictures" in noted
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_each_preset_trains(run, pictures: Path, config: Path, tmp_path: Path, preset: str) -> None:
+    status, said, _ = _train(run, pictures, config, tmp_path / "run", "--preset", preset, "--steps", 4, "--json")
+    assert status == 0
+    assert json_lines(said)[-1]["complete"]
+    kept = read_config(tmp_path / "run" / "config.toml")
+    assert kept.optimizer == PRESETS[preset].optimizer
+    assert (kept.depth, kept.steps, kept.epochs) == (3, 4, 0)
+
+
+def test_epochs_become_steps(run, pictures: Path, config: Path, tmp_path: Path) -> None:
+    config.write_text(TINY + "epochs = 2\n")
+    status, said, _ = _train(run, pictures, config, tmp_path / "run", "--preset", "paper", "--json")
+    assert status == 0
+    started = next(event for event in json_lines(said) if event["event"] == "Started")
+    # Five pictures of 48 x 54 px have 3 x 3 patches of 16 px each; two of them make a batch.
+    assert started["steps"] == 2 * 5 * 9 // 2
+    assert json_lines(said)[-1]["step"] == started["steps"]
+
+
+def test_measuring_tells_each_preset_and_writes_nothing(run, config: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    status, said, _ = run("train", "--measure", "--config", config, "--threads", 1, "--device", "cpu", "--json")
+    assert status == 0
+    (measured,) = json_lines(said)
+    assert measured["event"] == "Measured"
+    assert measured["preset"] == "robust"
+    assert measured["seconds_a_step"] > 0
+    assert measured["memory_bytes"] > 2**20
+    assert sorted(path for path in tmp_path.rglob("*") if "logs" not in path.parts) == [
+        path for path in before if "logs" not in path.parts
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("detph = 4", "Did you mean 'depth'?"),
+        ("batch = 0", "batch"),
+        ('scales = "two"', "scales"),
+        ("steps = 3.5", "whole number"),
+        ("depth = [", "not valid TOML"),
+    ],
+)
+def test_a_bad_configuration_is_named(run, pictures: Path, config: Path, tmp_path: Path, line: str, said: str) -> None:
+    config.write_text(f"{line}\n")
+    status, out, err = _train(run, pictures, config, tmp_path / "run")
+    assert status != 0
+    assert said in err
+    assert out == ""
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda folder: None, "no such folder"),
+        (lambda folder: folder.mkdir(), "No usable picture"),
+        (lambda folder: (folder.mkdir(), (folder / "a.png").write_bytes(b"no picture")), "No usable picture"),
+    ],
+)
+def test_a_folder_without_pictures_is_one_plain_error(run, config: Path, tmp_path: Path, make, said: str) -> None:
+    folder = tmp_path / "nothing"
+    make(folder)
+    status, _, err = _train(run, folder, config, tmp_path / "run")
+    assert status == 1
+    assert [line for line in err.splitlines() if line.startswith("error: ")] == [err.splitlines()[-1]]
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--presets", "quick"),
+        ("--measure", "--out", "x"),
+        ("--measure", "--presets", "quick", "--depth", 4),
+        ("--resume", "x", "--out", "y"),
+        ("--out", "x"),
+    ],
+)
+def test_wrong_usage(run, tmp_path: Path, arguments: tuple[object, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("train", *arguments)[0] == 2

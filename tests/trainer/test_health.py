@@ -1,0 +1,47 @@
+"""When a run counts as gone wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from vdsr_trainer.health import Diverged, Health
+
+
+def _after(*gains: float) -> Health:
+    health = Health()
+    for gain in gains:
+        health = health.after(gain)
+    return health
+
+
+@pytest.mark.parametrize(
+    ("gains", "patience", "verdict"),
+    [
+        ((), 2, None),
+        ((-1, -1, -1, -1, -1), 2, None),
+        ((-1, -1, -1, -1, -1, -1), 2, Diverged.NEVER_ROSE),
+        ((0, 0, 0, 0, 0, 0), 2, Diverged.NEVER_ROSE),
+        ((1, -1), 2, None),
+        ((1, -1, -1), 2, Diverged.FELL),
+        ((1, -1, 1, -1), 2, None),
+        ((-1, -1, -1, -1, 1, 1, 1, 1, 1, 1), 2, None),
+        ((float("nan"), float("nan"), float("nan")), 1, Diverged.NEVER_ROSE),
+        ((1, -1, -1, -1, -1, -1, -1), 0, None),
+    ],
+)
+def test_verdict(gains: tuple[float, ...], patience: int, verdict: Diverged | None) -> None:
+    assert _after(*gains).verdict(patience) is verdict
+
+
+def test_only_a_state_that_is_better_than_bicubic_is_one_to_go_back_to() -> None:
+    assert [_after(*gains).sound for gains in ((), (-1,), (1,), (1, -1), (1, -1, 1))] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_reasons_are_sentences_with_the_step() -> None:
+    assert {how.reason(1250).count("1,250") for how in Diverged} == {1}

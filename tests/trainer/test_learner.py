@@ -1,0 +1,124 @@
+"""One step at a time: memory that is short, pieces of a batch, numbers that are none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vdsr_app.errors import DeviceError, DeviceMemoryError
+from vdsr_trainer import learner as module
+from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.dataset import Patches
+from vdsr_trainer.learner import Learner, NotFiniteError, resolve_precision
+
+CONFIG = replace(
+    preset("robust"), depth=4, width=8, batch=6, patch_px=16, precision="fp32", threads=1, device="cpu", warmup_steps=0
+)
+
+
+def _patches(seed: int = 0, config: TrainConfig = CONFIG) -> Patches:
+    rng = np.random.default_rng(seed)
+    target = rng.random((config.batch, 1, config.patch_px, config.patch_px), np.float32)
+    return Patches(target + rng.normal(0, 0.05, target.shape).astype(np.float32), target)
+
+
+def _weights(learner: Learner) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in learner.model.parameters()]
+
+
+def _learn(config: TrainConfig, steps: int = 3) -> list[torch.Tensor]:
+    learner = Learner(config)
+    for step in range(steps):
+        learner.step(_patches(step, config), step)
+    return _weights(learner)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("micro_batch", [1, 4, 5, 100])
+def test_pieces_of_a_batch_give_what_the_whole_gives(optimizer: str, micro_batch: int) -> None:
+    config = replace(CONFIG, optimizer=optimizer, clip_theta=1e-3 if optimizer == "sgd" else 0.0)
+    for whole, pieces in zip(_learn(config), _learn(replace(config, micro_batch=micro_batch)), strict=True):
+        torch.testing.assert_close(whole, pieces, rtol=1e-4, atol=1e-6)
+
+
+def test_the_loss_is_the_mean_square_whatever_the_pieces() -> None:
+    patches = _patches()
+    first = [float(Learner(replace(CONFIG, micro_batch=n)).step(patches, 0).mean_square) for n in (0, 1, 4)]
+    assert first == pytest.approx([first[0]] * 3, rel=1e-5)
+    with torch.no_grad():
+        result = Learner(CONFIG).model(torch.from_numpy(patches.bicubic))
+    assert first[0] == pytest.approx(float((result - torch.from_numpy(patches.target)).square().mean()), rel=1e-5)
+
+
+class SmallDevice:
+    """Has room for so many patches at once; more raise what the device raises."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int, error: Exception) -> None:
+        self.tried: list[int] = []
+        real = module.forward_detail
+
+        def forward(model, bicubic, precision):
+            self.tried.append(len(bicubic))
+            if len(bicubic) > room:
+                raise error
+            return real(model, bicubic, precision)
+
+        monkeypatch.setattr(module, "forward_detail", forward)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("cuda"), MemoryError(), RuntimeError("DefaultCPUAllocator")])
+def test_short_memory_halves_the_pieces_and_changes_nothing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    whole = _learn(CONFIG, 2)
+    device = SmallDevice(monkeypatch, 2, error)
+    notices: list[str] = []
+    learner = Learner(CONFIG, notices.append)
+    for step in range(2):
+        learner.step(_patches(step), step)
+    assert device.tried == [6, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    assert [text for text in notices if "pieces of 1" in text]
+    assert len(notices) == 2
+    for expected, found in zip(whole, _weights(learner), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_no_memory_for_one_patch_is_one_plain_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    SmallDevice(monkeypatch, 0, torch.OutOfMemoryError("cuda"))
+    with pytest.raises(DeviceMemoryError, match="one patch"):
+        Learner(CONFIG).step(_patches(), 0)
+
+
+def test_a_device_that_fails_is_no_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = SmallDevice(monkeypatch, 0, torch.AcceleratorError("cuda"))
+    with pytest.raises(DeviceError) as caught:
+        Learner(CONFIG).step(_patches(), 0)
+    assert not isinstance(caught.value, DeviceMemoryError)
+    assert device.tried == [6]
+
+
+def test_a_loss_that_is_no_number_changes_no_weight() -> None:
+    learner = Learner(CONFIG)
+    before = _weights(learner)
+    patches = _patches()
+    patches.target[2, 0, 3, 3] = np.nan
+    with pytest.raises(NotFiniteError):
+        learner.step(patches, 0)
+    assert all(torch.equal(a, b) for a, b in zip(before, _weights(learner), strict=True))
+    assert all(parameter.grad is None for parameter in learner.model.parameters())
+
+
+def test_the_rate_is_the_share_of_what_is_scheduled() -> None:
+    learner = Learner(replace(CONFIG, optimizer="adam", rate=0.5, schedule="constant"))
+    learner.step(_patches(), 0, 0.25)
+    assert learner.optimiser.rate == 0.125
+
+
+def test_automatic_precision_goes_by_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    for fast, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr("vdsr_app.core.device._cpu_has_fast_bf16", lambda fast=fast: fast)
+        assert resolve_precision("auto", cpu) == expected
+    assert resolve_precision("bf16", cpu) == "bf16"
+    assert resolve_precision("fp32", cpu) == "fp32"

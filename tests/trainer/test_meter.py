@@ -1,0 +1,94 @@
+"""Reports, and where the time went."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vdsr_trainer import meter as module
+from vdsr_trainer.config import preset
+from vdsr_trainer.events import Stepped
+from vdsr_trainer.learner import StepResult
+from vdsr_trainer.meter import Meter, Spent
+
+CONFIG = replace(preset("robust"), steps=100, batch=8, validate_every=50)
+
+
+class Clock:
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def _result(mean_square: float) -> StepResult:
+    return StepResult(torch.tensor(mean_square), torch.tensor(3.0), torch.tensor(0.5))
+
+
+def _steps(
+    meter: Meter, clock: Clock, count: int, seconds: float, waited: float = 0.0, first: int = 0
+) -> list[Stepped]:
+    reports = []
+    for step in range(first + 1, first + count + 1):
+        clock.now += seconds
+        report = meter.add_step(step, _result(float(step)), 0.01, waited)
+        if report is not None:
+            reports.append(report)
+    return reports
+
+
+def test_a_report_every_two_seconds_tells_means_and_rates(clock: Clock) -> None:
+    reports = _steps(Meter(CONFIG, torch.device("cpu"), Spent()), clock, 16, 0.25, waited=0.05)
+    assert [report.step for report in reports] == [8, 16]
+    first = reports[0]
+    assert first.loss == 4.5
+    assert first.samples_per_second == pytest.approx(32)
+    assert first.data_wait_share == pytest.approx(0.2)
+    assert (first.gradient_norm, first.clipped_share, first.rate) == (3.0, 0.5, 0.01)
+    assert first.memory_bytes > 2**20
+    assert first.device_memory_bytes == 0
+
+
+def test_time_left_counts_the_validations_still_to_come(clock: Clock) -> None:
+    meter = Meter(CONFIG, torch.device("cpu"), Spent())
+    (report,) = _steps(meter, clock, 4, 0.5)
+    assert report.seconds_left == pytest.approx(96 * 0.5)
+    meter.add_judging(10.0)
+    clock.now += 10.0
+    (report,) = _steps(meter, clock, 4, 0.5, first=4)
+    assert report.seconds_left == pytest.approx(92 * 0.5 + 2 * 10.0)
+
+
+def test_validations_and_pauses_do_not_slow_the_samples(clock: Clock) -> None:
+    meter = Meter(CONFIG, torch.device("cpu"), Spent())
+    _steps(meter, clock, 2, 0.5)
+    clock.now += 100.0
+    meter.add_pause(60.0)
+    meter.add_judging(40.0)
+    (report,) = _steps(meter, clock, 2, 0.5, first=2)
+    assert report.samples_per_second == pytest.approx(16)
+
+
+def test_time_is_added_up_over_the_parts_of_a_run_without_pauses(clock: Clock) -> None:
+    meter = Meter(CONFIG, torch.device("cpu"), Spent(training=100.0, waiting=5.0, saving=1.0, judging=20.0))
+    _steps(meter, clock, 10, 1.0, waited=0.5)
+    meter.add_saving(1.0)
+    clock.now += 30.0
+    meter.add_pause(30.0)
+    spent = meter.spent
+    assert spent == Spent(110.0, 10.0, 2.0, 20.0)
+    assert spent.share(spent.waiting) == pytest.approx(10 / 110)
+
+
+def test_shares_of_nothing_are_nothing() -> None:
+    assert Spent().share(1.0) == 0.0
+    assert Spent(training=1.0).share(2.0) == 1.0

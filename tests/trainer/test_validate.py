@@ -1,0 +1,122 @@
+"""Judging a network on held-out pictures, and the crop that is kept to look at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.trainer.conftest import draw_picture
+from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_app.core.protocol import make_trial, protocol_luma, score
+from vdsr_app.errors import TrainingError
+from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.validate import CropWriter, Judge
+
+CONFIG = replace(preset("robust"), scales=(2.0, 3.0), steps=1000, validate_every=100)
+
+
+def _luma(seed: int, height: int = 96, width: int = 110) -> np.ndarray:
+    return protocol_luma(draw_picture(seed, height, width)).astype(np.uint8)
+
+
+@pytest.fixture
+def lumas() -> dict[str, np.ndarray]:
+    return {f"p{seed}.png": _luma(seed) for seed in range(3)}
+
+
+@pytest.fixture
+def silent() -> VDSR:
+    """Adds nothing: its result is bicubic."""
+    model = VDSR(VDSRConfig(2, 4)).requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.zero_()
+    return model
+
+
+def test_bicubic_is_the_protocols(lumas: dict[str, np.ndarray], silent: VDSR) -> None:
+    judge = Judge.prepare(lumas, CONFIG)
+    for scale in (2, 3):
+        expected = []
+        for luma in lumas.values():
+            trial = make_trial(luma.astype(np.float64), scale)
+            expected.append(score(trial, trial.bicubic).psnr_db)
+        assert judge.bicubic_psnr_db[str(scale)] == pytest.approx(np.mean(expected))
+    assert judge.measure(silent) == pytest.approx(judge.bicubic_psnr_db, abs=0.01)
+
+
+def test_only_the_middle_of_a_large_picture_is_measured() -> None:
+    large = Judge.prepare({"a": _luma(1, 400, 500)}, CONFIG)
+    assert {trial.reference.shape for trial in large.trials["2"]} == {(180, 180)}
+
+
+def test_a_run_on_jpegs_is_judged_on_jpegs_too(lumas: dict[str, np.ndarray]) -> None:
+    judge = Judge.prepare(lumas, replace(CONFIG, jpeg_share=0.5))
+    assert list(judge.trials) == ["2", "3", "2 jpeg 40", "3 jpeg 40"]
+    assert judge.bicubic_psnr_db["2 jpeg 40"] < judge.bicubic_psnr_db["2"] - 0.5
+
+
+def test_flat_pictures_have_a_finite_number() -> None:
+    judge = Judge.prepare({"flat": np.full((64, 64), 90, np.uint8)}, CONFIG)
+    assert judge.bicubic_psnr_db == {"2": 100.0, "3": 100.0}
+
+
+def test_pictures_too_small_to_judge_by_are_said() -> None:
+    with pytest.raises(TrainingError, match="too small to judge"):
+        Judge.prepare({"dot": np.zeros((9, 9), np.uint8)}, CONFIG)
+
+
+def test_the_bundled_model_is_a_line_to_aim_for(lumas: dict[str, np.ndarray]) -> None:
+    judge = Judge.prepare({name: luma[:40, :40] for name, luma in lumas.items()}, CONFIG)
+    told = judge.referenced(torch.device("cpu"), 7)
+    assert told.step == 7
+    assert set(told.psnr_db) == {"vdsr"}
+    assert told.psnr_db["vdsr"]["2"] > judge.bicubic_psnr_db["2"]
+
+
+def _pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        assert picture.mode == "L"
+        return np.asarray(picture).astype(int)
+
+
+def test_the_crop_shows_where_bicubic_does_worst(tmp_path: Path, silent: VDSR) -> None:
+    calm = np.full((180, 180), 120, np.uint8)
+    judge = Judge.prepare({"calm": calm, "busy": _luma(2, 180, 180)}, CONFIG)
+    crops = CropWriter(tmp_path, judge, CONFIG)
+    crops.write_fixed()
+    assert crops.write(silent, 100, 1000) == "crops/00000100.png"
+    bicubic, original, mine = (
+        _pixels(tmp_path / "crops" / f"{name}.png") for name in ("bicubic", "original", "00000100")
+    )
+    assert original.shape == bicubic.shape == mine.shape == (160, 160)
+    assert original.std() > 10, "it is the calm picture"
+    assert np.array_equal(bicubic, mine), "the silent network adds nothing"
+    assert 0 < np.abs(bicubic - original).mean() < 60
+
+
+@pytest.mark.parametrize(("steps", "most"), [(1000, 10), (100_000, 201)])
+def test_crops_are_few_however_long_the_run(
+    tmp_path: Path, lumas: dict[str, np.ndarray], silent: VDSR, steps: int, most: int
+) -> None:
+    config: TrainConfig = replace(CONFIG, steps=steps)
+    crops = CropWriter(tmp_path, Judge.prepare(lumas, config), config)
+    crops.write_fixed()
+    written = [crops.write(silent, step, steps) for step in range(100, steps + 1, 100)]
+    kept = [name for name in written if name]
+    assert most / 2 < len(kept) <= most
+    assert written[-1], "the last one is always kept"
+
+
+def test_a_residual_network_with_weights_changes_the_crop(tmp_path: Path, lumas: dict[str, np.ndarray]) -> None:
+    model = VDSR(VDSRConfig(3, 4))
+    initialise(model, 1)
+    crops = CropWriter(tmp_path, Judge.prepare(lumas, CONFIG), CONFIG)
+    crops.write_fixed()
+    crops.write(model, 100, 1000)
+    mine, bicubic = (_pixels(tmp_path / "crops" / f"{name}.png") for name in ("00000100", "bicubic"))
+    assert np.abs(mine - bicubic).mean() > 1

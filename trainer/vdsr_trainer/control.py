@@ -1,0 +1,106 @@
+"""What a person wishes of a run while it trains, read between its steps: from the control file, a signal, the window."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+
+from vdsr_app.control import CancelToken
+from vdsr_app.errors import SaveError
+from vdsr_trainer.run_files import WINDOW_LOCK_NAME, RunLock, read_control, write_control
+
+logger = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 0.2
+_LOOK_AT_WINDOW_EVERY_S = 2.0
+_PAUSED_LOOK_EVERY_S = 0.1
+
+
+class Wish(Enum):
+    """What the run should do before its next step."""
+
+    GO_ON = "go on"
+    PAUSE = "pause"
+    STOP = "stop"
+    """Save, measure the result, end."""
+    INTERRUPT = "interrupt"
+    """Save and end as soon as possible: a signal came, or the window is gone."""
+    DISCARD = "discard"
+
+
+class Controller:
+    """Looks at the control file a few times a second, so that a step costs nothing.
+
+    Args:
+        run: folder of the run, whose lock this process holds.
+        token: cancelled by a signal.
+    """
+
+    def __init__(self, run: Path, token: CancelToken) -> None:
+        self._run = run
+        self._token = token
+        self._wish = Wish.GO_ON
+        self._look_at = 0.0
+        self._look_at_window_at = time.monotonic() + _LOOK_AT_WINDOW_EVERY_S
+        self._forget_the_past()
+
+    def look(self) -> Wish:
+        """The wish now; the disk is asked at most five times a second."""
+        if self._token.cancelled:
+            return Wish.INTERRUPT
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_EVERY_S
+            self._wish = self._read(now)
+        return self._wish
+
+    def wait_while_paused(self, on_wait: Callable[[], None] = lambda: None) -> Wish:
+        """Sleep until the wish is no longer a pause; `on_wait` is called some times a second."""
+        while (wish := self.look()) is Wish.PAUSE:
+            on_wait()
+            time.sleep(_PAUSED_LOOK_EVERY_S)
+        return wish
+
+    def _read(self, now: float) -> Wish:
+        control = read_control(self._run)
+        if control.when_window_ends == "save" and now >= self._look_at_window_at:
+            self._look_at_window_at = now + _LOOK_AT_WINDOW_EVERY_S
+            if self._window_is_gone():
+                return Wish.INTERRUPT
+        match control.command:
+            case "pause":
+                return Wish.PAUSE
+            case "stop":
+                return Wish.STOP
+            case "discard":
+                return Wish.DISCARD
+            case _:
+                return Wish.GO_ON
+
+    def _window_is_gone(self) -> bool:
+        """Whether nobody holds the window's lock: the system lets go of it however the window ends."""
+        lock = RunLock(self._run, WINDOW_LOCK_NAME)
+        try:
+            if not lock.try_acquire():
+                return False
+        except SaveError as error:
+            logger.warning("The window's lock cannot be looked at: %s", error)
+            return False
+        lock.release()
+        return True
+
+    def _forget_the_past(self) -> None:
+        """What an earlier part of the run was asked for does not count for this one.
+
+        A window says "run" before it starts a process, so any other command here is from before; and the window that
+        wanted the run saved at its end counts only while it is there.
+        """
+        control = read_control(self._run)
+        ends = control.when_window_ends
+        if ends == "save" and self._window_is_gone():
+            ends = "go on"
+        if control.command != "run" or ends != control.when_window_ends:
+            write_control(self._run, "run", ends)

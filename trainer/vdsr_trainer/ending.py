@@ -1,0 +1,104 @@
+"""What a run leaves behind: the weights, how they compare, and a card that says what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.network import VDSR
+from vdsr_app.core.weights import save_weights
+from vdsr_app.errors import Cancelled
+from vdsr_trainer.card import RunFacts, without_places, write_card
+from vdsr_trainer.config import TrainConfig, to_toml
+from vdsr_trainer.dataset import TrainingData
+from vdsr_trainer.events import Compared
+from vdsr_trainer.meter import Spent
+from vdsr_trainer.result import MAX_PICTURES, compare
+from vdsr_trainer.run_files import WEIGHTS_NAME
+from vdsr_trainer.runs import describe_run
+
+_PICTURES_OF_A_PART = 4
+"""Measured where a run was stopped before its end: somebody waits for it to be saved."""
+
+
+def write_weights(average: VDSR, run: Path, config: TrainConfig, step: int) -> Path:
+    """Write the moving average as the run's weight file.
+
+    Raises:
+        SaveError: the folder cannot be written.
+    """
+    weights = run / WEIGHTS_NAME
+    about = {
+        "title": describe_run(run).title,
+        "steps": str(step),
+        "training": to_toml(without_places(config)),
+    }
+    save_weights(average, weights, about)
+    return weights
+
+
+def write_result(
+    run: Path,
+    config: TrainConfig,
+    average: VDSR,
+    data: TrainingData,
+    *,
+    step: int,
+    spent: Spent,
+    device: str,
+    still_wanted: Callable[[], bool],
+    notice: Callable[[str], None],
+) -> Compared | None:
+    """Measure the result beside other models and write the model card.
+
+    Args:
+        run: folder of the run.
+        config: of the run.
+        average: the result.
+        data: the pictures; those held out are measured on.
+        step: steps done.
+        spent: where the time went.
+        device: what it ran on, for people.
+        still_wanted: asked before each picture; where it says no, the card is written without the table.
+        notice: takes a sentence for people.
+
+    Raises:
+        SaveError: the folder cannot be written.
+    """
+    token = CancelToken()
+
+    def told(done: int, total: int) -> None:
+        if not still_wanted():
+            token.cancel()
+
+    complete = step >= config.steps
+    try:
+        compared = compare(
+            average,
+            data.validation,
+            config,
+            run,
+            step=step,
+            most_pictures=MAX_PICTURES if complete else _PICTURES_OF_A_PART,
+            token=token,
+            on_progress=told,
+            notice=notice,
+        )
+    except Cancelled:
+        compared = None
+    about = describe_run(run)
+    facts = RunFacts(
+        about.title,
+        about.preset,
+        step,
+        data.pictures,
+        len(data.validation),
+        spent.training,
+        device,
+        average.config.parameters,
+        data_wait_share=spent.share(spent.waiting),
+        saving_share=spent.share(spent.saving),
+    )
+    write_card(run, config, facts, compared)
+    return compared

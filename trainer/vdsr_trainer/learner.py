@@ -1,0 +1,222 @@
+"""The network with what changes it: one optimiser step at a time, in pieces where memory is short."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vdsr_app.core.device import Precision, choose_device, choose_precision, device_name
+from vdsr_app.core.models import find_model
+from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_app.core.weights import load_model
+from vdsr_app.errors import DeviceError, DeviceMemoryError, TrainingError
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.dataset import Patches
+from vdsr_trainer.optimise import MovingAverage, Optimiser
+
+logger = logging.getLogger(__name__)
+
+_LOOK_EVERY_ON_GPU = 25
+"""Steps from one look at the loss to the next on a GPU, where each look waits for the device."""
+
+
+class NotFiniteError(Exception):
+    """The loss became NaN or infinite; the weights are not to be used."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepResult:
+    """One step; the numbers stay on the device until somebody needs them.
+
+    Attributes:
+        mean_square: mean squared error of luma on the scale [0, 1].
+        norm: L2 norm of all gradients before clipping.
+        clipped_share: share of gradient elements that were clipped, 0 to 1.
+    """
+
+    mean_square: Tensor
+    norm: Tensor
+    clipped_share: Tensor
+
+
+class Learner:
+    """Network, moving average and optimiser of one run.
+
+    Attributes:
+        device: what they are on.
+        precision: "bf16" or "fp32", what "auto" came to.
+        model: the trained network, float32.
+        average: the moving average of its weights.
+        optimiser: what moves them.
+    """
+
+    def __init__(self, config: TrainConfig, notice: Callable[[str], None] = lambda _: None) -> None:
+        """Begin as a new run does.
+
+        Args:
+            config: of the run.
+            notice: takes a sentence when memory is short.
+
+        Raises:
+            UsageError: there is no such kind of device.
+            DeviceError: this computer has no such device.
+            TrainingError: the model to start from has another shape.
+            WeightsError: it is missing or damaged.
+        """
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self._config = config
+        self._notice = notice
+        self._micro = config.micro_batch or config.batch
+        self.device = choose_device(config.device)
+        self.precision = resolve_precision(config.precision, self.device)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all that was learned."""
+        self.model = first_model(self._config).to(self.device).train()
+        self.average = MovingAverage(self.model, self._config.average_decay)
+        self.optimiser = Optimiser(self.model, self._config)
+
+    def set_config(self, config: TrainConfig) -> None:
+        """Take over a number of steps that only now is known."""
+        self._config = config
+        self.optimiser.set_config(config)
+
+    def describe(self) -> str:
+        """Device and precision for people: "AMD EPYC · bf16"."""
+        return f"{device_name(self.device)} · {self.precision}"
+
+    def step(self, patches: Patches, step: int, rate_share: float = 1.0) -> StepResult:
+        """Learn from one batch.
+
+        Args:
+            patches: one batch.
+            step: steps done before.
+            rate_share: what the scheduled rate is multiplied with.
+
+        Raises:
+            NotFiniteError: the loss is NaN or infinite; on a CPU the weights are as before.
+            DeviceMemoryError: memory is short even for one patch.
+            DeviceError: the device failed.
+        """
+        mean_square = self._gradients(patches)
+        every = 1 if self.device.type == "cpu" else _LOOK_EVERY_ON_GPU
+        if step % every == 0 and not bool(torch.isfinite(mean_square)):
+            self._clear()
+            raise NotFiniteError
+        self.optimiser.set_step(step, rate_share)
+        norm, clipped_share = self.optimiser.step()
+        self.average.update(self.model, step + 1)
+        return StepResult(mean_square, norm, clipped_share)
+
+    def _gradients(self, patches: Patches) -> Tensor:
+        """Put the batch's gradients into the network; returns the mean squared error."""
+        while True:
+            try:
+                return self._accumulate(patches)
+            except torch.AcceleratorError as error:
+                raise DeviceError(f"{device_name(self.device)} failed.", hint="Resume the run.") from error
+            except (MemoryError, RuntimeError) as error:
+                # As in the upscaler's backend: not every allocator reports a shortage as torch.OutOfMemoryError.
+                if self._micro <= 1:
+                    raise DeviceMemoryError(
+                        "There is not enough memory to learn from one patch.",
+                        hint="Close other programs, or choose smaller patches or a network of fewer layers.",
+                    ) from error
+                logger.warning("A batch in pieces of %d did not fit.", self._micro, exc_info=error)
+            # Only here, after the traceback and the tensors it holds are gone, is there memory to give back.
+            self._clear()
+            self._micro = max(1, min(self._micro, len(patches.bicubic)) // 2)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self._notice(
+                f"Memory was short: each batch is now learned in pieces of {self._micro}. The result stays the same."
+            )
+
+    def _accumulate(self, patches: Patches) -> Tensor:
+        total = patches.bicubic.size
+        squares = torch.zeros((), device=self.device)
+        # The paper's scale with its optimiser: half the squared error, summed over a patch, mean over the batch; its
+        # rate and clip belong to that. Elsewhere the mean over all pixels.
+        weight = 0.5 / len(patches.bicubic) if self._config.optimizer == "sgd" else 1.0 / total
+        for first in range(0, len(patches.bicubic), self._micro):
+            piece = slice(first, first + self._micro)
+            bicubic, target = self._load(patches.bicubic[piece]), self._load(patches.target[piece])
+            detail = forward_detail(self.model, bicubic, self.precision)
+            error = (detail - (target - bicubic if self._config.residual else target)).square().sum()
+            torch.autograd.backward(error * weight)
+            squares += error.detach()
+        return squares / total
+
+    def _load(self, array: object) -> Tensor:
+        tensor = torch.as_tensor(array)
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+    def _clear(self) -> None:
+        for parameter in self.model.parameters():
+            parameter.grad = None
+
+
+def first_model(config: TrainConfig) -> VDSR:
+    """The network as a new run begins with it: He initialisation, or the weights of `config.start_from`.
+
+    Raises:
+        TrainingError: that model is of another depth or width, or without the skip connection.
+        WeightsError: it is not there or damaged.
+    """
+    shape = VDSRConfig(config.depth, config.width, config.residual)
+    if not config.start_from:
+        model = VDSR(shape)
+        initialise(model, config.seed)
+        return model
+    info = find_model(config.start_from)
+    model = load_model(info).model.requires_grad_(True)
+    if model.config != shape:
+        raise TrainingError(
+            f"The model to start from has {model.config.depth} layers of {model.config.width} channels, the run"
+            f" {shape.depth} of {shape.width}.",
+            path=info.path,
+            hint="Choose the same depth and width, or start from nothing.",
+        )
+    return model
+
+
+def resolve_precision(wish: str, device: torch.device) -> str:
+    """What "auto" comes to: bf16 where the hardware multiplies it fast, else fp32; others as they are.
+
+    fp16 is not offered: its small gradients would need a scale of their own.
+    """
+    if wish != "auto":
+        return wish
+    return "bf16" if choose_precision(device) is Precision.BF16 else "fp32"
+
+
+def forward_detail(model: VDSR, bicubic: Tensor, precision: str) -> Tensor:
+    """The network without its skip connection, in the arithmetic of training.
+
+    Under "bf16" the inner and last convolutions run in bfloat16 on channels_last activations; the first stays in
+    float32, since 8 bits of mantissa cannot hold the luma whose small differences it must see.
+
+    Args:
+        model: the network; its weights stay float32.
+        bicubic: (N, 1, P, P) float32.
+        precision: "bf16" or "fp32".
+
+    Returns:
+        (N, 1, P, P) float32.
+    """
+    half = precision == "bf16"
+    features = torch.relu(model.layers[0](bicubic))  # (N, width, P, P)
+    features = features.to(torch.bfloat16 if half else torch.float32, memory_format=torch.channels_last)
+    with torch.autocast(bicubic.device.type, torch.bfloat16, enabled=half):
+        for layer in model.layers[1:-1]:
+            features = torch.relu(layer(features))
+        detail: Tensor = model.layers[-1](features)  # (N, 1, P, P)
+    return detail.float()

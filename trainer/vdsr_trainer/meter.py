@@ -1,0 +1,128 @@
+"""Averages steps into reports, and adds up what a run's time went into."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.events import Stepped
+from vdsr_trainer.learner import StepResult
+from vdsr_trainer.memory import device_bytes, resident_bytes
+
+_REPORT_SECONDS = 2.0
+_PAST_SHARE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds of a run, in all its parts, without pauses.
+
+    Attributes:
+        training: from the first step to the last, all that follows included.
+        waiting: the network waited for patches.
+        saving: checkpoints held the steps up.
+        judging: validations.
+    """
+
+    training: float = 0.0
+    waiting: float = 0.0
+    saving: float = 0.0
+    judging: float = 0.0
+
+    def share(self, seconds: float) -> float:
+        """`seconds` as a share of the training, 0 to 1."""
+        return min(1.0, seconds / self.training) if self.training > 0 else 0.0
+
+
+class Meter:
+    """Counts steps and time.
+
+    Args:
+        config: of the run.
+        device: whose memory is told.
+        spent: in earlier parts of the run.
+    """
+
+    def __init__(self, config: TrainConfig, device: torch.device, spent: Spent) -> None:
+        self._config = config
+        self._device = device
+        self._before = spent
+        self._waiting, self._saving, self._judging = spent.waiting, spent.saving, spent.judging
+        self._begun = time.monotonic()
+        self._paused = 0.0
+        self._a_step: float | None = None
+        self._a_validation = 0.0
+        self._open_window()
+
+    @property
+    def spent(self) -> Spent:
+        """Until now."""
+        here = time.monotonic() - self._begun - self._paused
+        return Spent(self._before.training + here, self._waiting, self._saving, self._judging)
+
+    def add_step(self, step: int, result: StepResult, rate: float, waited: float) -> Stepped | None:
+        """Count one step; a report when two seconds are full or the run ends.
+
+        Args:
+            step: steps done.
+            result: of this step.
+            rate: its learning rate.
+            waited: seconds for which its patches were waited for.
+        """
+        self._losses.append(result.mean_square)
+        self._window_waited += waited
+        self._waiting += waited
+        elapsed = time.monotonic() - self._window_begun
+        if elapsed < _REPORT_SECONDS and step < self._config.steps:
+            return None
+        # Only here are numbers fetched from the device, where fetching waits for it.
+        losses = torch.stack(self._losses).to("cpu", torch.float64)
+        count = len(losses)
+        a_step = max(elapsed, 1e-9) / count
+        past = self._a_step if self._a_step is not None else a_step
+        self._a_step = _PAST_SHARE * past + (1.0 - _PAST_SHARE) * a_step
+        waited_share = min(1.0, self._window_waited / max(elapsed, 1e-9))
+        self._open_window()
+        return Stepped(
+            step,
+            float(losses.mean()),
+            rate,
+            float(result.norm),
+            float(result.clipped_share),
+            self._config.batch / a_step,
+            waited_share,
+            self._seconds_left(step),
+            resident_bytes(),
+            device_bytes(self._device),
+        )
+
+    def add_saving(self, seconds: float) -> None:
+        """Time for which a checkpoint held the steps up; it counts to the steps as well."""
+        self._saving += seconds
+
+    def add_judging(self, seconds: float) -> None:
+        """Time of a validation; it does not count to the steps."""
+        self._judging += seconds
+        self._a_validation = seconds
+        self._window_begun += seconds
+
+    def add_pause(self, seconds: float) -> None:
+        """Time that counts to nothing."""
+        self._paused += seconds
+        self._window_begun += seconds
+
+    def _open_window(self) -> None:
+        self._window_begun = time.monotonic()
+        self._window_waited = 0.0
+        self._losses: list[Tensor] = []
+
+    def _seconds_left(self, step: int) -> float | None:
+        if self._a_step is None:
+            return None
+        steps, every = self._config.steps, self._config.validate_every
+        validations = -(-steps // every) - step // every
+        return (steps - step) * self._a_step + validations * self._a_validation

@@ -1,0 +1,242 @@
+"""The picture files of a run: finding them, decoding them to luma, and what is remembered of each. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from vdsr_app.control import CancelToken, ProgressCallback
+from vdsr_app.core import image_io
+from vdsr_app.core.folders import list_pictures
+from vdsr_app.core.protocol import protocol_luma
+from vdsr_app.errors import PictureError, PictureTooLargeError, TrainingError
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.fingerprint import fingerprint
+from vdsr_trainer.report import PictureRecord
+
+Luma8 = npt.NDArray[np.uint8]
+"""(H, W) uint8 luma: studio range of a colour picture, full range of a gray one."""
+
+Found = tuple[str, str]
+"""Folder as the configuration names it, and the file's path below it with slashes."""
+
+_Argument = TypeVar("_Argument")
+_Result = TypeVar("_Result")
+_LARGE_PIXELS = 30_000_000
+"""Pictures with more pixels than this are decoded one at a time: several at once would be gigabytes."""
+_STRIP_PIXELS = 1 << 20
+_MAX_WORKERS = 16
+_large = threading.Lock()
+
+
+def workers() -> int:
+    """Threads that decode: as many as the process may use processors, at most 16."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(_MAX_WORKERS, allowed))
+
+
+def find_pictures(config: TrainConfig) -> list[Found]:
+    """Every picture file below the folders of `config`, in the order of folders and names.
+
+    A file that several folders reach, or several links, is listed once for training and once for validation; what is
+    hidden, or lies in a hidden folder, is not listed; links to folders are not followed.
+
+    Raises:
+        TrainingError: a folder is missing, cannot be listed, or holds no picture; or no folder is given.
+    """
+    if not config.data:
+        raise TrainingError("There is no folder of pictures to train on.", hint="Choose a folder with pictures.")
+    found: dict[Found, None] = {}
+    for folders in (config.data, (config.validation,) if config.validation else ()):
+        seen: set[str] = set()
+        for folder in folders:
+            for file in _files(folder):
+                place = os.path.realpath(Path(folder, file))
+                if place not in seen:
+                    seen.add(place)
+                    found[folder, file] = None
+    return list(found)
+
+
+def _files(folder: str) -> list[str]:
+    root = Path(folder)
+    require_folder(root)
+    try:
+        files = [path.relative_to(root) for path in list_pictures(root)]
+    except OSError as error:
+        raise TrainingError(
+            f"The folder of pictures cannot be listed: {error.strerror or error}.",
+            path=root,
+            hint="Check that it is still there and may be read.",
+        ) from error
+    shown = [file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts)]
+    if not shown:
+        raise TrainingError(
+            "The folder holds no pictures.", path=root, hint="Choose a folder with pictures, or take this one out."
+        )
+    return shown
+
+
+def require_folder(folder: Path) -> None:
+    """See that a folder is there.
+
+    Raises:
+        TrainingError: it is not.
+    """
+    if not folder.is_dir():
+        raise TrainingError(
+            "There is no such folder of pictures.",
+            path=folder,
+            hint="Connect the disk that it is on, or choose another folder.",
+        )
+
+
+def read_luma(path: Path, token: CancelToken | None = None) -> Luma8:
+    """Luma of a picture file as the evaluation protocol has it, (H, W) uint8; transparency is not looked at.
+
+    Raises:
+        PictureError: it cannot be read.
+        Cancelled: by the token.
+    """
+    try:
+        return _read_luma(path, _LARGE_PIXELS, token)
+    except PictureTooLargeError:
+        with _large:
+            return _read_luma(path, image_io.DEFAULT_MAX_PIXELS, token)
+
+
+def _read_luma(path: Path, max_pixels: int, token: CancelToken | None) -> Luma8:
+    pixels = image_io.read(path, max_pixels=max_pixels, token=token).pixels
+    height, width = pixels.shape[:2]
+    luma = np.empty((height, width), np.uint8)
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):  # in strips: the arithmetic is float64
+        luma[top : top + rows] = protocol_luma(pixels[top : top + rows])
+    return luma
+
+
+def digest(luma: Luma8) -> str:
+    """SHA-256 of a luma plane and its size, hexadecimal."""
+    state = hashlib.sha256(f"{luma.shape[0]}x{luma.shape[1]}:".encode())
+    state.update(np.ascontiguousarray(luma).data)
+    return state.hexdigest()
+
+
+def record_picture(found: Found, token: CancelToken | None = None) -> PictureRecord:
+    """Decode one file; where that fails the record says why.
+
+    Raises:
+        Cancelled: by the token.
+    """
+    folder, file = found
+    path = Path(folder, file)
+    try:
+        about = path.stat()
+    except OSError as error:
+        return PictureRecord(folder, file, 0, 0, reason=f"The file cannot be read: {error.strerror or error}.")
+    try:
+        luma = read_luma(path, token)
+    except PictureError as error:
+        return PictureRecord(
+            folder, file, about.st_size, about.st_mtime_ns, reason=f"{error.what} {error.hint}".strip()
+        )
+    height, width = luma.shape
+    return PictureRecord(folder, file, about.st_size, about.st_mtime_ns, height, width, digest(luma), fingerprint(luma))
+
+
+def is_unchanged(record: PictureRecord) -> bool:
+    """Whether the file has the size and the time that it had when it was decoded."""
+    try:
+        about = record.path.stat()
+    except OSError:
+        return False
+    return (about.st_size, about.st_mtime_ns) == (record.size_bytes, record.modified_ns)
+
+
+def record_pictures(
+    config: TrainConfig,
+    known: Iterable[PictureRecord],
+    on_progress: ProgressCallback,
+    token: CancelToken,
+) -> tuple[PictureRecord, ...]:
+    """One record for each file below the folders of `config`; only files that `known` does not hold are decoded.
+
+    Args:
+        config: folders.
+        known: records of an earlier time; those of files that have changed are not used.
+        on_progress: called with (done, total) files, from this thread.
+        token: tested at each file.
+
+    Raises:
+        TrainingError: a folder is missing or empty, or vanished while it was read.
+        Cancelled: by the token.
+    """
+    found = find_pictures(config)
+    wanted = set(found)
+    earlier = {place: record for record in known if (place := (record.folder, record.file)) in wanted}
+    # What could not be read is tried again: it may be permitted now, or memory may suffice.
+    records = {place: record for place, record in earlier.items() if not record.reason and is_unchanged(record)}
+    missing = [place for place in found if place not in records]
+    done = len(found) - len(missing)
+    on_progress(done, len(found))
+    for place, record in in_parallel(lambda place: record_picture(place, token), missing, token):
+        records[place] = record
+        done += 1
+        on_progress(done, len(found))
+    for folder in dict.fromkeys(folder for folder, _ in found):
+        if not Path(folder).is_dir():
+            raise TrainingError(
+                "The folder of pictures vanished while it was read.",
+                path=folder,
+                hint="Connect the disk that it is on, then try again.",
+            )
+    return tuple(records[place] for place in found)
+
+
+def in_parallel(
+    function: Callable[[_Argument], _Result], arguments: Iterable[_Argument], token: CancelToken
+) -> Iterator[tuple[_Argument, _Result]]:
+    """Call `function` for each argument, in `workers` threads; pairs as they get ready.
+
+    Raises:
+        Cancelled: by the token.
+    """
+    count = workers()
+    pool = ThreadPoolExecutor(count, thread_name_prefix="pictures")
+    waiting: dict[Future[_Result], _Argument] = {}
+    rest = iter(arguments)
+    try:
+        while True:
+            token.raise_if_cancelled()
+            waiting |= {
+                pool.submit(function, argument): argument for argument in islice(rest, 2 * count - len(waiting))
+            }
+            if not waiting:
+                return
+            ready, _ = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+            for future in ready:
+                yield waiting.pop(future), future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def unique_names(records: Sequence[PictureRecord]) -> Mapping[PictureRecord, str]:
+    """A name for each picture, as `PictureRecord.name` but with a number where two would be one."""
+    names: dict[PictureRecord, str] = {}
+    taken: set[str] = set()
+    for record in records:
+        name, number = record.name, 2
+        while name in taken:
+            name, number = f"{record.name} ({number})", number + 1
+        taken.add(name)
+        names[record] = name
+    return names

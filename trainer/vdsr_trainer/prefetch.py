@@ -1,0 +1,55 @@
+"""Cuts the next batches in threads while the network works on this one; numpy lets go of the GIL."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from vdsr_trainer.dataset import Patches
+
+_AHEAD_PER_THREAD = 3
+
+
+class Prefetcher:
+    """Batches in the order of their steps, cut ahead of time.
+
+    Args:
+        batch: makes the batch of a step; called from several threads.
+        first: step of the first batch.
+        last: step after the last one.
+        threads: how many cut.
+    """
+
+    def __init__(self, batch: Callable[[int], Patches], first: int, last: int, threads: int = 1) -> None:
+        self._batch = batch
+        self._next = first
+        self._last = last
+        self._ahead = _AHEAD_PER_THREAD * threads
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="patches")
+        self._queue: deque[Future[Patches]] = deque()
+
+    def __enter__(self) -> Prefetcher:
+        self._order()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def next(self) -> tuple[Patches, float]:
+        """The next batch, and the seconds it was waited for.
+
+        Raises:
+            TrainingError: a picture is gone.
+        """
+        begun = time.monotonic()
+        patches = self._queue.popleft().result()
+        waited = time.monotonic() - begun
+        self._order()
+        return patches, waited
+
+    def _order(self) -> None:
+        while self._next < self._last and len(self._queue) < self._ahead:
+            self._queue.append(self._pool.submit(self._batch, self._next))
+            self._next += 1

@@ -1,0 +1,159 @@
+"""Looking at every picture before a run, and remembering what was seen in the run's folder. No torch.
+
+`pictures.json` holds one record a picture. Until a run has a checkpoint it only saves decoding files again. From its
+first checkpoint on, it also says which pictures the run trains and validates on, so that a resumed run goes on with
+exactly those.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from vdsr_app.control import CancelToken, ProgressCallback
+from vdsr_app.core.atomic import write_atomically
+from vdsr_app.errors import TrainingError
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.pictures import record_pictures
+from vdsr_trainer.report import PictureRecord, PreflightReport
+from vdsr_trainer.split import plan_split
+
+INDEX_NAME = "pictures.json"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run has settled on.
+
+    Attributes:
+        training: pictures that are trained on.
+        held_out: pictures that are validated on.
+        cache_bytes: memory for decoded pictures; which pictures a step may see depends on it.
+    """
+
+    training: tuple[PictureRecord, ...]
+    held_out: tuple[PictureRecord, ...]
+    cache_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What `pictures.json` holds.
+
+    Attributes:
+        records: every file that was looked at.
+        plan: None before the run has begun.
+        folders: those that the configuration named, in its order; the records have no others.
+    """
+
+    records: tuple[PictureRecord, ...]
+    plan: Plan | None = None
+    folders: tuple[str, ...] = ()
+
+
+def check_pictures(config: TrainConfig, on_progress: ProgressCallback, token: CancelToken) -> PreflightReport:
+    """Decode every picture of `config`, on all processors, and decide what each is used for.
+
+    Args:
+        config: folders, sizes, what to exclude.
+        on_progress: called with (done, total) files, from this thread.
+        token: tested at each file.
+
+    Raises:
+        TrainingError: a folder is missing, empty or vanished, or nothing is left to train or validate on.
+        Cancelled: by the token.
+    """
+    return plan_split(record_pictures(config, (), on_progress, token), config)
+
+
+def write_index(run: Path, report: PreflightReport) -> None:
+    """Keep what a check found in the folder of a run, so that the run need not decode all pictures again.
+
+    Raises:
+        SaveError: the folder cannot be written.
+    """
+    save_index(run, Index(report.records))
+
+
+def save_index(run: Path, index: Index) -> None:
+    """Write `pictures.json`.
+
+    Raises:
+        SaveError: the folder cannot be written.
+    """
+    folders = list(dict.fromkeys((*index.folders, *(record.folder for record in index.records))))
+    number = {folder: i for i, folder in enumerate(folders)}
+    rows = [[number[record.folder], *list(asdict(record).values())[1:]] for record in index.records]
+    values: dict[str, Any] = {"version": _VERSION, "folders": folders, "records": rows}
+    if index.plan is not None:
+        place = {record: i for i, record in enumerate(index.records)}
+        values["plan"] = {
+            "training": [place[record] for record in index.plan.training],
+            "held_out": [place[record] for record in index.plan.held_out],
+            "cache_bytes": index.plan.cache_bytes,
+        }
+    write_atomically(run / INDEX_NAME, json.dumps(values, separators=(",", ":")).encode())
+
+
+def read_index(run: Path) -> Index | None:
+    """What `save_index` wrote; None where there is nothing, or it is damaged or of another version."""
+    try:
+        values = json.loads((run / INDEX_NAME).read_text("utf-8"))
+        if values["version"] != _VERSION:
+            return None
+        folders = [str(folder) for folder in values["folders"]]
+        records = tuple(_record(folders, row) for row in values["records"])
+        plan = values.get("plan")
+        if plan is None:
+            return Index(records, None, tuple(folders))
+        training, held_out = (tuple(records[i] for i in plan[key]) for key in ("training", "held_out"))
+        if not training or not held_out:
+            return None
+        return Index(records, Plan(training, held_out, int(plan["cache_bytes"])), tuple(folders))
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def moved(index: Index, config: TrainConfig) -> Index:
+    """`index` with the folders that `config` names now, each in the place of the one that it named before.
+
+    A run can so be carried to another machine, where its pictures have another place.
+
+    Raises:
+        TrainingError: there are more or fewer folders than before.
+    """
+    now = named_folders(config)
+    if index.folders == now:
+        return index
+    if len(index.folders) != len(now):
+        raise TrainingError(
+            f"The run began with {len(index.folders)} folders of pictures, and {len(now)} are named now.",
+            path=now[0] if now else None,
+            hint="Name as many folders, in the same order, or begin a new run.",
+        )
+    place = dict(zip(index.folders, now, strict=True))
+    records = tuple(replace(record, folder=place[record.folder]) for record in index.records)
+    if index.plan is None:
+        return Index(records, None, now)
+    new = dict(zip(index.records, records, strict=True))
+    training, held_out = (tuple(new[r] for r in those) for those in (index.plan.training, index.plan.held_out))
+    return Index(records, Plan(training, held_out, index.plan.cache_bytes), now)
+
+
+def named_folders(config: TrainConfig) -> tuple[str, ...]:
+    """The folders of `config`, each once: those of `data`, then `validation`."""
+    return tuple(dict.fromkeys((*config.data, *((config.validation,) if config.validation else ()))))
+
+
+def _record(folders: Sequence[str], row: Sequence[Any]) -> PictureRecord:
+    names = [field.name for field in fields(PictureRecord)]
+    values = dict(zip(names, row, strict=True))
+    kinds = {"file": str, "digest": str, "thumbnail": str, "reason": str, "folder": int}
+    if not all(type(value) is kinds.get(name, int) for name, value in values.items()) or values["folder"] < 0:
+        raise ValueError(f"damaged record {row}")
+    bytes.fromhex(values["thumbnail"])
+    return PictureRecord(**{**values, "folder": folders[values["folder"]]})

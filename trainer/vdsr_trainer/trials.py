@@ -1,0 +1,63 @@
+"""Which tests a run is judged by: held-out pictures, shrunk by each scale factor, clean and as JPEGs."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from vdsr_app.core.protocol import Plane, Trial, make_trial
+from vdsr_app.core.resize import resize
+from vdsr_app.errors import UsageError
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.dataset import Luma8
+
+JPEG_QUALITY = 40
+"""Of the pictures that show what a run for photographs was for."""
+
+
+def trial_keys(config: TrainConfig) -> list[tuple[str, float, int]]:
+    """Key of a column, its scale factor, and the JPEG quality of its pictures or 0: ("2 jpeg 40", 2.0, 40)."""
+    qualities = (0, JPEG_QUALITY) if config.jpeg_share else (0,)
+    scales = sorted({scale for scale in config.scales if scale > 1.0})
+    return [
+        (f"{scale:g} jpeg {quality}" if quality else f"{scale:g}", scale, quality)
+        for quality in qualities
+        for scale in scales
+    ]
+
+
+def worn_trial(plane: Plane, scale: float, quality: int) -> Trial | None:
+    """One picture by the papers' protocol; with `quality`, its small version went through JPEG.
+
+    Args:
+        plane: (H, W) float64 whole numbers in [0, 255].
+        scale: factor above 1.
+        quality: of the JPEG, or 0 for none.
+
+    Returns:
+        None where the picture is too small for the factor.
+    """
+    try:
+        trial = make_trial(plane, scale)
+    except UsageError:
+        return None
+    if not quality:
+        return trial
+    height, width = trial.reference.shape
+    small = resize(trial.reference, round(height / scale), round(width / scale), dtype=np.float64)
+    worn = _through_jpeg(np.clip(np.rint(small), 0, 255).astype(np.uint8), quality)
+    return Trial(trial.reference, np.asarray(resize(worn, height, width, dtype=np.float64)), trial.border_px)
+
+
+def middle(luma: Luma8, side_px: int) -> Luma8:
+    """The middle of a picture, at most `side_px` high and wide."""
+    top, left = (max(0, (size - side_px) // 2) for size in luma.shape)
+    return luma[top : top + side_px, left : left + side_px]
+
+
+def _through_jpeg(luma: Luma8, quality: int) -> Luma8:
+    file = io.BytesIO()
+    Image.fromarray(luma).save(file, "jpeg", quality=quality)
+    return np.asarray(Image.open(file))

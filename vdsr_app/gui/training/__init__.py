@@ -1,0 +1,1 @@
+"""The workspace "Train": a wizard, the runs, their plots and results."""

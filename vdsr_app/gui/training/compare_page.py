@@ -1,0 +1,52 @@
+"""Several runs on one plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from vdsr_app.gui.sections import PANE_GAP, SECTION_GAP
+from vdsr_app.gui.theme import set_role
+from vdsr_app.gui.training.parts import page_head, plain
+from vdsr_trainer.history import RunHistory
+
+
+class ComparePage(QWidget):
+    """The curves of the runs that were selected in the list.
+
+    Signals:
+        back_wanted: the person wants to see the list again.
+    """
+
+    back_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Late: with it comes a library for plots.
+        from vdsr_app.gui.training.runs_plot import RunsPlot
+
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(self, "pane")
+        self.back = plain(self.tr("Back to the list"), "arrow-left")
+        self.back.clicked.connect(self.back_wanted)
+        head = QHBoxLayout()
+        head.addLayout(
+            page_head(
+                self.tr("Runs side by side"), self.tr("How good each was on its held-out pictures after so many steps.")
+            ),
+            1,
+        )
+        head.addWidget(self.back, 0, Qt.AlignmentFlag.AlignTop)
+        self._plot = RunsPlot()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(PANE_GAP, PANE_GAP, PANE_GAP, PANE_GAP)
+        column.setSpacing(SECTION_GAP)
+        column.addLayout(head)
+        column.addWidget(self._plot, 1)
+
+    def show_runs(self, runs: Sequence[tuple[str, RunHistory]]) -> None:
+        """Show these histories under their titles."""
+        self._plot.set_runs(runs)
+        self.back.setFocus()

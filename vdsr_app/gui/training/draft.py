@@ -1,0 +1,233 @@
+"""What the wizard has gathered so far: pictures, what was found in them, the recipe. No widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from vdsr_app.core.models import ModelInfo
+from vdsr_app.core.weight_header import read_header
+from vdsr_app.errors import WeightsError
+from vdsr_app.gui.texts import file_name
+from vdsr_trainer.config import PRESETS, TrainConfig, starting_from
+from vdsr_trainer.events import Measured
+from vdsr_trainer.report import PreflightReport
+
+DEFAULT_PRESET = "robust"
+OWN = "own"
+"""Under this name a recipe of one's own is measured."""
+_PICTURE_FIELDS = ("data", "validation", "holdout", "exclude", "keep_duplicates")
+_FREE_OF_COST = (
+    *_PICTURE_FIELDS,
+    *("start_from", "steps", "epochs", "rate", "muon_rate", "warmup_steps", "seed", "schedule", "patience"),
+    *("validate_every", "checkpoint_every", "scales", "average_decay"),
+)
+
+
+class Draft(QObject):
+    """A run that is being put together.
+
+    Attributes:
+        config: all of it; `config.data` is empty at first.
+        preset: recipe it began with.
+        title: name of the run.
+        report: what the check found; None before, and after the pictures changed.
+        measured: what a step costs, by preset or `OWN`.
+
+    Signals:
+        pictures_changed: other folders, or other pictures left out.
+        recipe_changed: anything else.
+    """
+
+    pictures_changed = Signal()
+    recipe_changed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.measured: dict[str, Measured] = {}
+        self._models: tuple[ModelInfo, ...] = ()
+        self.begin(())
+
+    def begin(self, models: Sequence[ModelInfo], like: TrainConfig | None = None, preset: str = "") -> None:
+        """Start over, from nothing or with the settings of another run."""
+        self._models = tuple(models)
+        self.report: PreflightReport | None = None
+        self.title = ""
+        self._title_typed = False
+        self.preset = preset if preset in PRESETS else DEFAULT_PRESET
+        self.measured.pop(OWN, None)
+        self.config = TrainConfig()
+        self.config = self.stock(self.preset) if like is None else like
+        self._suggest_title()
+        self.pictures_changed.emit()
+        self.recipe_changed.emit()
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether the recipe differs from what its preset gives."""
+        return self.config != self._recipe(self.preset, self.config.start_from)
+
+    def set_folders(self, folders: Sequence[str]) -> None:
+        """Learn from the pictures in these folders."""
+        self._set_pictures(data=tuple(dict.fromkeys(folders)), exclude=())
+        self._suggest_title()
+
+    def set_pictures(self, **values: Any) -> None:
+        """Change what is done with pictures: `validation`, `holdout`, `exclude`, `keep_duplicates`."""
+        self._set_pictures(**values)
+
+    def set_report(self, report: PreflightReport) -> None:
+        """Keep what the check found."""
+        self.report = report
+        self.recipe_changed.emit()
+
+    def set_measured(self, measured: Measured) -> None:
+        """Keep what a step of a preset, or of `OWN`, costs."""
+        self.measured[measured.preset] = measured
+        self.recipe_changed.emit()
+
+    def choose_preset(self, name: str) -> None:
+        """Take a preset as it comes; pictures stay, settings of one's own are given up."""
+        self.preset = name
+        self.measured.pop(OWN, None)
+        self.config = self.stock(name)
+        self._suggest_title()
+        self.recipe_changed.emit()
+
+    def reset(self) -> None:
+        """Back to the preset; where the run starts from stays."""
+        self.config = self._recipe(self.preset, self.config.start_from)
+        self.measured.pop(OWN, None)
+        self.recipe_changed.emit()
+
+    def set_start(self, model: str) -> None:
+        """Begin with the weights of an installed model, or from nothing with "".
+
+        Layers, rates and steps follow; what the person changed beside them stays.
+        """
+        if model == self.config.start_from:
+            return
+        before, after = self._recipe(self.preset, self.config.start_from), self._recipe(self.preset, model)
+        shape = {} if not model else {"depth": after.depth, "width": after.width}
+        own = {
+            name: getattr(self.config, name)
+            for name in TrainConfig.__slots__
+            if getattr(self.config, name) != getattr(before, name)
+        }
+        self.config = replace(after, **{**own, "start_from": model, **shape})
+        self.measured.pop(OWN, None)
+        self.recipe_changed.emit()
+
+    def set_value(self, **values: Any) -> None:
+        """Change settings of the recipe.
+
+        Raises:
+            ConfigError: they are not allowed, alone or together; nothing is changed.
+        """
+        changed = replace(self.config, **values)
+        if any(_costs(name) and getattr(changed, name) != getattr(self.config, name) for name in values):
+            self.measured.pop(OWN, None)
+        self.config = changed
+        start = self.config.start_from
+        if start and self.shape(start) != (changed.depth, changed.width):
+            self.set_start("")
+        else:
+            self.recipe_changed.emit()
+
+    def set_title(self, title: str) -> None:
+        """Take a name that the person typed; an empty one goes back to the suggestion."""
+        self._title_typed = bool(title.strip())
+        self.title = title.strip()
+        if not self._title_typed:
+            self._suggest_title()
+
+    def shape(self, model: str) -> tuple[int, int]:
+        """Layers and channels of an installed model; (0, 0) where it cannot be read."""
+        info = next((info for info in self._models if info.name == model), None)
+        return (0, 0) if info is None else _shape_of(info.path)
+
+    def stock(self, preset: str) -> TrainConfig:
+        """What a preset comes to with these pictures, beginning where it is best to begin."""
+        return self._recipe(preset, self._best_start(preset))
+
+    def steps(self, config: TrainConfig | None = None) -> int:
+        """Steps in all, as far as they are known: those of epochs follow from the pictures."""
+        config = config or self.config
+        if not config.epochs:
+            return config.steps
+        patches = self.report.patches_per_epoch if self.report is not None else 0
+        return max(1, config.epochs * patches // config.batch) if patches else 0
+
+    def to_measure(self) -> dict[str, TrainConfig]:
+        """Recipes whose cost is not known yet, by preset; the preset itself where a step of it costs the same."""
+        wanted = {}
+        for name, preset in PRESETS.items():
+            if name not in self.measured:
+                stock = self.stock(name)
+                wanted[name] = preset if _cost_alike(stock, preset) else stock
+        return wanted
+
+    def cost(self, preset: str) -> tuple[float, int] | None:
+        """Seconds and bytes that a preset takes on this machine; None before it was measured."""
+        config, measured = self.stock(preset), self.measured.get(preset)
+        if preset == self.preset:
+            config, measured = self.config, self.measured_now()
+        if measured is None:
+            return None
+        return measured.seconds_a_step * (self.steps(config) or measured.steps), measured.memory_bytes
+
+    def measured_now(self) -> Measured | None:
+        """What a step of this recipe costs; None before it was measured."""
+        return self.measured.get(OWN) or (None if self.needs_measuring() else self.measured.get(self.preset))
+
+    def needs_measuring(self) -> bool:
+        """Whether a step of this recipe costs something else than one of its preset."""
+        return OWN not in self.measured and not _cost_alike(self.config, self.stock(self.preset))
+
+    def _set_pictures(self, **values: Any) -> None:
+        self.config = replace(self.config, **values)
+        self.report = None
+        self.pictures_changed.emit()
+
+    def _recipe(self, preset: str, start: str) -> TrainConfig:
+        """A preset with the pictures of this draft, beginning with a model or, with "", from nothing."""
+        kept = {name: getattr(self.config, name) for name in _PICTURE_FIELDS}
+        config = replace(PRESETS[preset], **kept)
+        shape = self.shape(start) if start else (0, 0)
+        return config if shape == (0, 0) else starting_from(config, start, *shape)
+
+    def _best_start(self, preset: str) -> str:
+        """The bundled model; a recipe to compare with a publication begins from nothing as that did."""
+        bundled = (model.name for model in self._models if model.bundled and self.shape(model.name) != (0, 0))
+        return "" if preset == "paper" else next(bundled, "")
+
+    def _suggest_title(self) -> None:
+        if self._title_typed:
+            return
+        folder = file_name(Path(self.config.data[0])) if self.config.data else ""
+        self.title = f"{folder} {self.preset}".strip() if folder else ""
+
+
+def _costs(name: str) -> bool:
+    """Whether time or memory of a step may depend on a setting."""
+    return name not in _FREE_OF_COST
+
+
+def _cost_alike(one: TrainConfig, other: TrainConfig) -> bool:
+    return all(getattr(one, name) == getattr(other, name) for name in TrainConfig.__slots__ if _costs(name))
+
+
+@lru_cache(maxsize=32)
+def _shape_of(path: Path) -> tuple[int, int]:
+    """Layers and channels of a weight file, from its header."""
+    try:
+        header = read_header(path)
+    except WeightsError:
+        return 0, 0
+    kernels = [entry["shape"] for name, entry in header.items() if name.endswith(".weight")]
+    return (len(kernels), int(kernels[0][0])) if kernels else (0, 0)

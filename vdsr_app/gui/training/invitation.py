@@ -1,0 +1,78 @@
+"""What the workspace shows before there is any run."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from vdsr_app.gui.icons import IconLabel
+from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, text_label
+from vdsr_app.gui.theme import set_role
+from vdsr_app.gui.training.parts import primary
+
+_WIDTH = 520
+
+
+class Invitation(QWidget):
+    """Two sentences and one button.
+
+    Attributes:
+        button: the one button.
+
+    Signals:
+        choose_wanted: the person wants to choose pictures.
+    """
+
+    choose_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(self, "pane")
+        self.button = primary(self.tr("Choose pictures…"), "folder-image")
+        self.button.clicked.connect(self.choose_wanted)
+        words = self.tr(
+            "The network that comes with the program has learned from all kinds of pictures. Show it a folder of "
+            "your own, and it learns to enlarge pictures like those better."
+        )
+        column = QVBoxLayout()
+        column.setSpacing(GROUP_GAP)
+        column.addStretch(2)
+        column.addWidget(IconLabel("school-outline", "accent", 48))
+        column.addSpacing(GROUP_GAP)
+        column.addWidget(text_label(self.tr("Teach it your kind of picture"), "title"))
+        column.addWidget(text_label(words, wrap=True))
+        column.addSpacing(SECTION_GAP)
+        row = QHBoxLayout()
+        row.setSpacing(SECTION_GAP)
+        row.addWidget(self.button)
+        row.addWidget(text_label(self.tr("or drop a folder here"), "quiet"))
+        row.addStretch(1)
+        column.addLayout(row)
+        column.addSpacing(PANE_GAP)
+        for icon_name, sentence in (
+            (
+                "timer-outline",
+                self.tr("From minutes to a night; you see how long before it begins, and may stop at any time."),
+            ),
+            ("chart-line", self.tr("Judged by pictures that it has never seen, so that the curves can be trusted.")),
+            ("lock-outline", self.tr("Nothing leaves this computer, and your pictures are only read.")),
+        ):
+            column.addLayout(_promise(icon_name, sentence))
+        column.addStretch(3)
+        inner = QWidget()
+        inner.setMaximumWidth(_WIDTH)
+        inner.setLayout(column)
+        outer = QHBoxLayout(self)
+        outer.setContentsMargins(PANE_GAP, SECTION_GAP, PANE_GAP, SECTION_GAP)
+        outer.addStretch(1)
+        outer.addWidget(inner, 100)
+        outer.addStretch(1)
+
+
+def _promise(icon_name: str, sentence: str) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setSpacing(GROUP_GAP)
+    row.addWidget(IconLabel(icon_name, "quiet"), 0, Qt.AlignmentFlag.AlignTop)
+    row.addWidget(text_label(sentence, "quiet", wrap=True), 1)
+    return row

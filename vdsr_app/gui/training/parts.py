@@ -1,0 +1,281 @@
+"""Building blocks of the pages about training: cards to choose from, folds, pages that scroll, questions."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QWheelEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from vdsr_app.gui.icons import IconLabel, icon
+from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, text_label
+from vdsr_app.gui.theme import set_role
+
+ICON_SIZE = QSize(22, 16)
+"""Of an icon in a button with words: Qt leaves next to nothing between the two, so the icon brings its own air."""
+TEXT_WIDTH = 760
+"""Widest column of text and controls; longer lines are hard to read."""
+
+
+class Page(QScrollArea):
+    """A page that scrolls where the window is small.
+
+    Attributes:
+        body: layout to fill.
+    """
+
+    def __init__(self, title: str = "", lead: str = "", *, width: int = TEXT_WIDTH) -> None:
+        super().__init__()
+        set_role(self, "pane")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        content = QWidget()
+        column = QWidget()
+        column.setMaximumWidth(width)
+        row = QHBoxLayout(content)
+        row.setContentsMargins(PANE_GAP, PANE_GAP, PANE_GAP, PANE_GAP)
+        row.addWidget(column, 1)
+        row.addStretch(0)
+        self.body = QVBoxLayout(column)
+        self.body.setContentsMargins(0, 0, 0, 0)
+        self.body.setSpacing(SECTION_GAP)
+        if title:
+            self.body.addLayout(page_head(title, lead))
+        self.setWidget(content)
+
+
+def page_head(title: str, lead: str = "") -> QVBoxLayout:
+    """A page's title and the sentence below it."""
+    column = QVBoxLayout()
+    column.setSpacing(4)
+    column.addWidget(text_label(title, "title"))
+    if lead:
+        column.addWidget(text_label(lead, "quiet", wrap=True))
+    return column
+
+
+def primary(text: str, icon_name: str = "") -> QPushButton:
+    """The one filled button of a screen."""
+    button = plain(text)
+    if icon_name:
+        button.setIcon(icon(icon_name, "on_accent"))
+        button.setIconSize(ICON_SIZE)
+    set_role(button, "primary")
+    return button
+
+
+def plain(text: str, icon_name: str = "", tip: str = "") -> QPushButton:
+    """A button beside the primary one."""
+    button = QPushButton(text)
+    button.setAutoDefault(False)
+    if icon_name:
+        button.setIcon(icon(icon_name))
+        button.setIconSize(ICON_SIZE)
+    button.setToolTip(tip)
+    return button
+
+
+def link(text: str, tip: str = "") -> QPushButton:
+    """A button that looks like words."""
+    button = plain(text, tip=tip)
+    button.setCursor(Qt.CursorShape.PointingHandCursor)
+    set_role(button, "link")
+    return button
+
+
+def icon_button(icon_name: str, name: str) -> QToolButton:
+    """A small button without words; its name is told in the tooltip."""
+    button = QToolButton()
+    button.setIcon(icon(icon_name))
+    button.setToolTip(name)
+    button.setAccessibleName(name)
+    return button
+
+
+def allow_button(button: QPushButton, allowed: bool, reason: str, tip: str = "") -> None:
+    """Enable a button, or disable it and say why."""
+    button.setEnabled(allowed)
+    button.setToolTip(tip if allowed else reason)
+
+
+class Card(QPushButton):
+    """One choice of several, with a title, a sentence and a quiet line."""
+
+    def __init__(self, title: str, words: str, tag: str = "") -> None:
+        super().__init__()
+        set_role(self, "card")
+        self.setCheckable(True)
+        self.setAutoExclusive(True)
+        self.setAutoDefault(False)
+        self._title = title
+        self._words = words
+        head = QHBoxLayout()
+        head.setSpacing(GROUP_GAP)
+        head.addWidget(text_label(title, "head"))
+        if tag:
+            head.addWidget(text_label(tag, "tag"))
+        head.addStretch(1)
+        self._cost = text_label(role="quiet", wrap=True)
+        column = self._column = QVBoxLayout(self)
+        column.setContentsMargins(SECTION_GAP - 2, 12, SECTION_GAP - 2, 12)
+        column.setSpacing(4)
+        column.addLayout(head)
+        column.addWidget(text_label(words, wrap=True))
+        column.addStretch(1)
+        column.addWidget(self._cost)
+        for label in self.findChildren(QLabel):
+            label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        self.show_cost("")
+
+    @property
+    def cost(self) -> str:
+        """The quiet line."""
+        return self._cost.text()
+
+    def show_cost(self, text: str) -> None:
+        """Change the quiet line."""
+        self._cost.setText(text)
+        self.setAccessibleName(self._title)
+        self.setAccessibleDescription(f"{self._words} {text}".strip())
+
+    def hasHeightForWidth(self) -> bool:
+        """The sentence wraps."""
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        """As high as the words need."""
+        return self._column.totalHeightForWidth(width)
+
+    def sizeHint(self) -> QSize:
+        """As large as the words."""
+        return self._column.totalSizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrow enough for two side by side in a small window."""
+        return QSize(180, self._column.totalMinimumSize().height())
+
+
+class Fold(QWidget):
+    """A head that opens and closes what is below it.
+
+    Attributes:
+        body: layout to fill.
+
+    Signals:
+        toggled: whether it is open now.
+    """
+
+    toggled = Signal(bool)
+
+    def __init__(self, title: str, *, opened: bool = False) -> None:
+        super().__init__()
+        self._head = QPushButton(title)
+        self._head.setCheckable(True)
+        self._head.setAutoDefault(False)
+        self._head.setIconSize(ICON_SIZE)
+        set_role(self._head, "fold")
+        self._content = QWidget()
+        self.body = QVBoxLayout(self._content)
+        self.body.setContentsMargins(0, GROUP_GAP, 0, 0)
+        self.body.setSpacing(SECTION_GAP)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._head, 0, Qt.AlignmentFlag.AlignLeading)
+        column.addWidget(self._content)
+        self._head.toggled.connect(self._on_toggled)
+        self._head.setChecked(opened)
+        self._on_toggled(opened)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the body is shown."""
+        return self._head.isChecked()
+
+    def set_open(self, opened: bool) -> None:
+        """Show or hide the body."""
+        self._head.setChecked(opened)
+
+    def set_title(self, title: str) -> None:
+        """Change the words of the head."""
+        self._head.setText(title)
+
+    def _on_toggled(self, opened: bool) -> None:
+        self._head.setIcon(icon("chevron-down" if opened else "chevron-right"))
+        self._content.setVisible(opened)
+        self.toggled.emit(opened)
+
+
+class Note(QWidget):
+    """An icon and a sentence beside each other; hidden while it has nothing to say."""
+
+    def __init__(self, icon_name: str = "information-outline", color: str = "quiet") -> None:
+        super().__init__()
+        self._icon = IconLabel(icon_name, color)
+        self._words = text_label(wrap=True)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GROUP_GAP)
+        row.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self._words, 1)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """The sentence, or "" while it is hidden."""
+        return "" if self.isHidden() else self._words.text()
+
+    def say(self, text: str, icon_name: str = "", color: str = "quiet") -> None:
+        """Show a sentence; "" hides all."""
+        self._words.setText(text)
+        if icon_name:
+            self._icon.set_icon(icon_name, color)
+        self.setVisible(bool(text))
+
+
+class Choice(QComboBox):
+    """A list that the wheel does not change while the page is scrolled."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Scroll the page, not the list."""
+        event.ignore()
+
+
+def ask(parent: QWidget, title: str, text: str, more: str, yes: str, *, icon_shown: QIcon | None = None) -> bool:
+    """Ask before something that cannot be undone; the safe answer is the default."""
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Question)
+    if icon_shown is not None:
+        box.setIconPixmap(icon_shown.pixmap(32, 32))
+    box.setWindowTitle(title)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(text)
+    box.setInformativeText(more)
+    sure = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
+    keep = box.addButton(QMessageBox.StandardButton.Cancel)
+    box.setDefaultButton(keep)
+    box.setEscapeButton(keep)
+    box.exec()
+    box.deleteLater()
+    return box.clickedButton() is sure

@@ -1,0 +1,109 @@
+"""Axes of a plot: round ticks, numbers in the person's language, grid lines that stay in the background.
+
+Imports pyqtgraph; to be imported when the first plot is made, not before.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QPen
+
+from vdsr_app.gui.theme import Tokens
+from vdsr_app.gui.training.plot_theme import TICK_PX, ink_color, tick_font
+from vdsr_app.gui.training.plot_ticks import count_text, linear_ticks, log_ticks, share_text, tick_text
+
+LEFT_WIDTH = 66
+BOTTOM_HEIGHT = 36
+_OVERHANG_PX = 30
+"""A number at the very end of the lower axis may stand out so far."""
+_X_TICK_ROOM = 66
+_Y_TICK_ROOM = 34
+
+
+class PlotAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis with a title.
+
+    Args:
+        side: "left", "bottom" or "right".
+        title: what it measures, with its unit.
+        whole: only whole numbers.
+        share: 0 to 1 as percent.
+    """
+
+    def __init__(self, side: str, title: str, *, whole: bool = False, share: bool = False) -> None:
+        super().__init__(side)
+        self._ink = "clipped" if share else "quiet"
+        self.log = False
+        self._title = title
+        self._whole = whole
+        self._share = share
+        self.enableAutoSIPrefix(False)
+        self.setZValue(-100)
+        overhang = _OVERHANG_PX if side == "bottom" else 4
+        self.setStyle(tickLength=0, tickTextOffset=6, maxTextLevel=0, hideOverlappingLabels=overhang)
+        if side == "bottom":
+            self.setHeight(BOTTOM_HEIGHT)
+        else:
+            self.setWidth(LEFT_WIDTH)
+
+    def set_tokens(self, tokens: Tokens, *, grid: bool) -> None:
+        """Take the colours and the font of a theme."""
+        self.setTickFont(tick_font())
+        color = ink_color(self._ink, tokens)
+        self.setTextPen(color)
+        self.setPen(QPen(Qt.PenStyle.NoPen) if self.orientation != "bottom" else pg.mkPen(tokens.outline))
+        self.setTickPen(pg.mkPen(tokens.line))
+        self.setStyle(tickAlpha=255 if grid else 0)
+        self.setGrid(255 if grid else False)
+        self.setLabel(self._title, **{"color": color.name(), "font-size": f"{TICK_PX}px"})
+        self.showLabel(bool(self._title and self.style["showValues"]))
+
+    def set_shown(self, shown: bool) -> None:
+        """Show numbers and title, or only keep the place."""
+        self.setStyle(showValues=shown)
+        self.showLabel(bool(shown and self._title))
+
+    def set_title(self, title: str) -> None:
+        """Measure something else."""
+        self._title = title
+        self.setLabel(title, **self.labelStyle)
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N803
+        """Where ticks stand, for pyqtgraph: (distance, places)."""
+        most = max(2, int(size / (_X_TICK_ROOM if self.orientation == "bottom" else _Y_TICK_ROOM)))
+        low, high = minVal, maxVal
+        ticks = log_ticks(low, high, most) if self.log else linear_ticks(low, high, most, whole=self._whole)
+        if self._whole:
+            ticks = [tick for tick in ticks if tick >= 0]
+        return [(ticks[1] - ticks[0] if len(ticks) > 1 else 1.0, ticks)]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """Words at the ticks."""
+        if self._share:
+            return [share_text(value) if 0 <= value <= 1.0001 else "" for value in values]
+        if self._whole:
+            return [count_text(value) for value in values]
+        if self.log:
+            return [_exponent_text(value, values) for value in values]
+        return [tick_text(value, spacing) for value in values]
+
+    def mouseDragEvent(self, event: Any) -> None:
+        """Dragging along an axis pans it, as in the plot; other buttons do nothing."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            super().mouseDragEvent(event)
+        else:
+            event.ignore()
+
+
+def _exponent_text(value: float, values: list[float]) -> str:
+    """10**`value` with as many digits as its neighbours need to differ."""
+    power = 10.0**value
+    others = sorted(10.0**other for other in values)
+    gaps = [b - a for a, b in pairwise(others)]
+    near = min((gap for gap in gaps if gap > 0), default=power)
+    wide = len(values) < 2 or max(values) - min(values) >= 0.8
+    return tick_text(float(f"{power:.3g}"), float(f"{power:.0e}") if wide else float(f"{near:.1g}"))

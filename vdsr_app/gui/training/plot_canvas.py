@@ -1,0 +1,304 @@
+"""The part of a plot that pyqtgraph draws: curves in a view that can be zoomed, axes, and an overlay.
+
+Imports pyqtgraph; to be imported when the first plot is made, not before.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QGraphicsGridLayout
+
+from vdsr_app.gui.theme import LIGHT, Tokens
+from vdsr_app.gui.training.plot_axes import LEFT_WIDTH, PlotAxis
+from vdsr_app.gui.training.plot_model import Content, Level, LineStyle, Range, Series, mapped, place
+from vdsr_app.gui.training.plot_overlay import Cursor, EndLabel, PlotOverlay
+from vdsr_app.gui.training.plot_theme import ink_color, line_pen
+
+MIN_RIGHT_PX = 16
+_DOTS_UP_TO = 48
+"""Curves of so few points show each as a dot."""
+_WIDTHS = {
+    LineStyle.SOLID: 2.0,
+    LineStyle.THIN: 1.5,
+    LineStyle.FAINT: 1.0,
+    LineStyle.DASHED: 2.0,
+    LineStyle.DOTTED: 1.5,
+}
+
+
+class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
+    """Curves over rising x. What it shows is told by `show_content`; ranges are told, and chosen by the person.
+
+    Args:
+        x_title: what the lower axis measures, with its unit.
+        y_title: the same of the left axis.
+        right_title: of an axis for shares, 0 to 100 %; "" for none.
+        whole_x: whether the lower axis counts.
+
+    Signals:
+        range_chosen: the person zoomed or panned.
+        pointed: x under the mouse (float) and marks there, or None and no marks.
+        reset_wanted: the person double-clicked.
+    """
+
+    range_chosen = Signal()
+    pointed = Signal(object, object)
+    reset_wanted = Signal()
+
+    def __init__(self, x_title: str, y_title: str, right_title: str = "", *, whole_x: bool = True) -> None:
+        super().__init__(background=None)
+        self.log = False
+        self._tokens = LIGHT
+        self._labels_width = 0.0
+        self._ratio: float | None = None
+        self._content = Content()
+        self._curves: list[Any] = []
+        self._view = pg.ViewBox(enableMenu=False, defaultPadding=0.0)
+        self._view.disableAutoRange()
+        self._shares = pg.ViewBox(enableMenu=False, defaultPadding=0.0, enableMouse=False)
+        self._left = PlotAxis("left", y_title)
+        self._bottom = PlotAxis("bottom", x_title, whole=whole_x)
+        self._right = PlotAxis("right", right_title, share=True)
+        self._overlay = PlotOverlay(self.ranges)
+        self._build()
+
+    def _build(self) -> None:
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName(self._left.labelText)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_StyledBackground, False)
+        body = pg.GraphicsLayout()
+        body.layout.setContentsMargins(0, 2, 0, 0)
+        body.layout.setSpacing(0)
+        for item, row, column in ((self._left, 0, 0), (self._view, 0, 1), (self._right, 0, 2), (self._bottom, 1, 1)):
+            body.layout.addItem(item, row, column)
+        body.layout.setColumnStretchFactor(1, 100)
+        self.setCentralItem(body)
+        self._grid: QGraphicsGridLayout = body.layout
+        self._left.linkToView(self._view)
+        self._bottom.linkToView(self._view)
+        self._right.linkToView(self._shares)
+        self.scene().addItem(self._shares)
+        self.scene().addItem(self._overlay)
+        self._shares.setYRange(0.0, 1.05, padding=0)
+        self._show_right(False)
+        self._view.sigRangeChangedManually.connect(self._on_range_chosen)
+        self._view.sigRangeChanged.connect(self._on_range_changed)
+        self._view.sigResized.connect(self._place)
+        self.scene().sigMouseClicked.connect(self._on_clicked)
+
+    # What it shows.
+
+    def set_tokens(self, tokens: Tokens) -> None:
+        """Take the colours of a theme."""
+        self._tokens = self._overlay.tokens = tokens
+        self.setBackground(tokens.pane)
+        self._left.set_tokens(tokens, grid=True)
+        self._bottom.set_tokens(tokens, grid=False)
+        self._right.set_tokens(tokens, grid=False)
+        self._style_curves()
+        self._overlay.update()
+
+    def set_pixel_ratio(self, ratio: float) -> None:
+        """Draw for another screen than the one that it is on."""
+        self._ratio = ratio
+        self._style_curves()
+
+    def set_titles(self, x_title: str, y_title: str) -> None:
+        """Measure something else."""
+        self._bottom.set_title(x_title)
+        self._left.set_title(y_title)
+
+    def set_right_width(self, width: float) -> None:
+        """Leave room for the words at the ends of lines."""
+        self._labels_width = width
+        self._right.setWidth(max(width, LEFT_WIDTH if self._right.style["showValues"] else MIN_RIGHT_PX))
+        self._grid.activate()
+        self._place()
+
+    def show_content(self, content: Content, log: bool) -> None:
+        """Draw other curves; the ranges stay."""
+        styles_changed = [_look(s) for s in content.series] != [_look(s) for s in self._content.series]
+        self._content, self.log = content, log
+        if self._left.log != log:
+            self._left.log = log
+            self._left.picture = None
+            self._left.update()
+        while len(self._curves) > len(content.series):
+            curve = self._curves.pop()
+            curve.getViewBox().removeItem(curve)
+        for index, series in enumerate(content.series):
+            self._show_series(index, series)
+        if styles_changed:
+            self._style_curves()
+        self._show_right(any(series.on_right for series in content.series))
+        self._show_overlay()
+
+    def show_cursor(self, x: float | None, values: list[tuple[Series, float]]) -> None:
+        """Draw the vertical line, with a dot on each curve; None takes it away."""
+        if x is None:
+            self._overlay.reading = None
+        else:
+            told = [(series, value) for series, value in values if series.style is not LineStyle.FAINT]
+            ys = [(self._to_axis(value, series.on_right), series.ink) for series, value in told]
+            self._overlay.reading = Cursor(x, tuple((y, ink) for y, ink in ys if math.isfinite(y)))
+        self._overlay.update()
+
+    # What part of it.
+
+    def sizeHint(self) -> QSize:
+        """Little; it takes what it gets."""
+        return QSize(200, 90)
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for the axes and a little more."""
+        return QSize(160, 80)
+
+    def ranges(self) -> tuple[Range, Range]:
+        """Ends of both axes, the left one's as they lie on it (see `plot_model.mapped`)."""
+        (x0, x1), (y0, y1) = self._view.viewRange()
+        return (x0, x1), (y0, y1)
+
+    def set_ranges(self, x_range: Range, y_range: Range) -> None:
+        """Show a part."""
+        self._view.setRange(xRange=x_range, yRange=y_range, padding=0)
+
+    def limit(self, x_range: Range, y_range: Range) -> None:
+        """Keep zoom and pan near what there is, so that nobody is lost in the void."""
+        (x0, x1), (y0, y1) = x_range, y_range
+        width, height = x1 - x0, y1 - y0
+        self._view.setLimits(
+            xMin=x0 - width,
+            xMax=x1 + width,
+            yMin=y0 - 20 * height,
+            yMax=y1 + 20 * height,
+            minXRange=min(4.0, width),
+            minYRange=1e-4 * height,
+        )
+
+    def zoom(self, factor: float, x: float | None = None) -> None:
+        """Zoom along x, below 1 to see less; around `x`, or the middle."""
+        (x0, x1), _ = self.ranges()
+        center = (x0 + x1) / 2 if x is None else min(max(x, x0), x1)
+        self._view.setXRange(center - (center - x0) * factor, center + (x1 - center) * factor, padding=0)
+        self.range_chosen.emit()
+
+    # Events.
+
+    def event(self, event: QEvent) -> bool:
+        """Follow the view to a screen of another scale."""
+        if event.type() in (QEvent.Type.DevicePixelRatioChange, QEvent.Type.ScreenChangeInternal):
+            self._style_curves()
+        return bool(super().event(event))
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Tell what is under the mouse."""
+        super().mouseMoveEvent(event)
+        point = self.mapToScene(event.position().toPoint())
+        box = self._view.sceneBoundingRect()
+        if event.buttons() == Qt.MouseButton.NoButton and box.contains(point):
+            self.pointed.emit(self._view.mapSceneToView(point).x(), self._overlay.marks_at(point.x()))
+        else:
+            self.pointed.emit(None, ())
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Nothing is under the mouse any more."""
+        super().leaveEvent(event)
+        self.pointed.emit(None, ())
+
+    def _on_clicked(self, event: Any) -> None:
+        if event.double() and event.button() == Qt.MouseButton.LeftButton:
+            event.accept()
+            self.reset_wanted.emit()
+
+    def _on_range_chosen(self, _axes: object) -> None:
+        self.range_chosen.emit()
+
+    def _on_range_changed(self, *_: object) -> None:
+        (x0, x1), _y = self.ranges()
+        self._shares.setXRange(x0, x1, padding=0)
+        self._overlay.update()
+
+    # Drawing.
+
+    def _show_series(self, index: int, series: Series) -> None:
+        view = self._shares if series.on_right else self._view
+        if index < len(self._curves) and self._curves[index].getViewBox() is not view:
+            for curve in self._curves[index:]:
+                curve.getViewBox().removeItem(curve)
+            del self._curves[index:]
+        if index == len(self._curves):
+            curve = pg.PlotDataItem(antialias=True, connect="finite", clipToView=True, autoDownsample=True)
+            # Of each column of pixels the lowest and the highest value, drawn line by line: paths are far slower.
+            curve.opts["autoDownsampleFactor"] = 1.0
+            curve.curve.setSegmentedLineMode("on")
+            self._curves.append(curve)
+            view.addItem(curve, ignoreBounds=True)
+            self._style_curve(curve, series)
+        y = mapped(series.y, self.log and not series.on_right)
+        dots = len(series.x) <= _DOTS_UP_TO and series.style is not LineStyle.FAINT
+        self._curves[index].setData(series.x, y, symbol="o" if dots else None)
+
+    def _style_curves(self) -> None:
+        for curve, series in zip(self._curves, self._content.series, strict=False):
+            self._style_curve(curve, series)
+
+    def _style_curve(self, curve: Any, series: Series) -> None:
+        faint = series.style is LineStyle.FAINT
+        # Fine zigzag gains nothing from it, and is drawn several times as fast without.
+        curve.opts["antialias"] = not faint
+        # Such pens are as wide on the screen whatever the zoom, and so are told in the screen's own pixels.
+        width = _WIDTHS[series.style] * (self._ratio or self.devicePixelRatioF())
+        pen = line_pen(series.ink, series.style, self._tokens, width)
+        pen.setCosmetic(True)
+        curve.setPen(pen)
+        curve.setSymbolBrush(ink_color(series.ink, self._tokens))
+        curve.setSymbolPen(None)
+        curve.setSymbolSize(5)
+        curve.setZValue(-1 if faint else 1)
+
+    def _show_right(self, shown: bool) -> None:
+        """The axis for shares; without it its place is left for labels."""
+        self._shares.setVisible(shown)
+        if self._right.style["showValues"] == shown and self._right.fixedWidth is not None:
+            return
+        self._right.set_shown(shown)
+        self.set_right_width(self._labels_width)
+
+    def _show_overlay(self) -> None:
+        content = self._content
+        labels: list[EndLabel] = []
+        for series in content.series:
+            good = series.y[np.isfinite(series.y)]
+            if series.label and len(good):
+                labels.append(EndLabel(self._to_axis(float(good[-1])), series.label, series.ink, bold=True))
+        levels: list[Level] = []
+        for level in content.levels:
+            y = self._to_axis(level.y)
+            if math.isfinite(y):
+                levels.append(Level(y, level.ink, level.style, level.label))
+                labels.append(EndLabel(y, level.label, level.ink, level.rank))
+        self._overlay.levels = tuple(levels)
+        self._overlay.labels = tuple(label for label in labels if math.isfinite(label.y) and label.text)
+        self._overlay.marks = content.marks
+        self._overlay.update()
+
+    def _to_axis(self, value: float, on_right: bool = False) -> float:
+        if on_right:
+            low, high = self.ranges()[1]
+            return low + value / 1.05 * (high - low)
+        return place(value, self.log)
+
+    def _place(self, *_: object) -> None:
+        box: QRectF = self._view.sceneBoundingRect()
+        self._shares.setGeometry(box)
+        self._overlay.place(QRectF(QPointF(0, 0), QPointF(self.width(), self.height())), box)
+
+
+def _look(series: Series) -> tuple[str, LineStyle]:
+    return series.ink, series.style

@@ -1,0 +1,110 @@
+"""Where the ticks of an axis stand, and numbers in the person's language."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import QLocale
+
+from vdsr_app.gui.texts import number
+
+_NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def linear_ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
+    """Round numbers from `low` to `high`, at most `most` (which is 2 at least).
+
+    Args:
+        low: lower end of the axis.
+        high: upper end, above `low`.
+        most: how many there may be.
+        whole: only whole numbers.
+    """
+    if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
+        return []
+    step = _nice_step((high - low) / max(1, most), whole)
+    first = math.ceil(low / step - 1e-9)
+    ticks = [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
+    return ticks[:: max(1, math.ceil(len(ticks) / max(2, most)))]
+
+
+def log_ticks(low: float, high: float, most: int) -> list[float]:
+    """Exponents of ten of round numbers from 10**`low` to 10**`high`, at most about `most`."""
+    if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
+        return []
+    if high - low < 0.8:
+        # Less than a decade: round numbers on the axis itself are nearly evenly spaced.
+        return [math.log10(value) for value in linear_ticks(10.0**low, 10.0**high, most) if value > 0]
+    for digits in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [
+            exponent + math.log10(digit)
+            for exponent in range(math.floor(low), math.ceil(high) + 1)
+            for digit in digits
+            if low <= exponent + math.log10(digit) <= high
+        ]
+        if len(ticks) <= most:
+            return ticks
+    stride = math.ceil(len(ticks) / max(2, most))
+    return [tick for tick in ticks if round(tick) % stride == 0]
+
+
+def tick_text(value: float, step: float) -> str:
+    """A number on an axis whose ticks are `step` apart: "5,000", "36.5", "0.0002", "3·10⁻⁵"."""
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size < 1e-4 or size >= 1e7:
+        return _power_text(value)
+    decimals = 0 if step >= 1 else min(6, math.ceil(-math.log10(step) - 1e-9))
+    while decimals < 6 and step > 0 and abs(step * 10**decimals - round(step * 10**decimals)) > 1e-6:
+        decimals += 1
+    return QLocale().toString(float(value), "f", decimals)
+
+
+def short_text(value: float) -> str:
+    """A number with three digits that count: "0.00213", "1.25", "312"; a dash where it is none."""
+    if not math.isfinite(value):
+        return "–"  # noqa: RUF001
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size < 1e-4 or size >= 1e6:
+        return _power_text(value)
+    return number(value, max(0, 2 - math.floor(math.log10(size))))
+
+
+def decibel_text(value: float) -> str:
+    """A level with two decimals; a dash where it is no number."""
+    return number(value, 2) if math.isfinite(value) else "–"  # noqa: RUF001
+
+
+def share_text(value: float) -> str:
+    """0 to 1 as a percentage; small ones with a decimal."""
+    if not math.isfinite(value):
+        return "–"  # noqa: RUF001
+    return f"{number(100 * value, 1 if 0 < value < 0.0995 else 0)} %"
+
+
+def count_text(value: float) -> str:
+    """A whole number with its thousands set apart: "12,400"."""
+    return QLocale().toString(round(value))
+
+
+def _power_text(value: float) -> str:
+    head, exponent = (float(part) for part in f"{value:.1e}".split("e"))
+    power = f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+    if head == 1.0:
+        return power
+    return f"{number(head, 0 if head == round(head) else 1)}·{power}"
+
+
+def _nice_step(rough: float, whole: bool) -> float:
+    if rough <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(nice * power for nice in _NICE if nice * power >= rough * (1 - 1e-9))
+    if whole:
+        step = max(1.0, step)
+        step = float(math.ceil(step)) if step != int(step) else step
+    return step

@@ -1,0 +1,255 @@
+"""The recipe's details: every setting, in groups, each checked as it is typed."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFocusEvent
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLineEdit, QSlider, QVBoxLayout, QWidget
+
+from vdsr_app.errors import ConfigError
+from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, text_label
+from vdsr_app.gui.theme import set_role
+from vdsr_app.gui.training.draft import Draft
+from vdsr_app.gui.training.parts import Choice, Note, link
+from vdsr_app.gui.training.recipe_fields import (
+    FieldKind,
+    FieldSpec,
+    duration_fields,
+    field_groups,
+    from_text,
+    in_words,
+    to_text,
+)
+from vdsr_app.gui.training.words import about
+
+_SHORTEST_S = 60.0
+_LONGEST_S = 172_800.0
+_SLIDER_STEPS = 400
+_LABEL_WIDTH = 112
+_FIELD_WIDTH = 168
+
+
+class RecipeDetails(QWidget):
+    """All fields of a draft.
+
+    Signals:
+        changed: there are other faults than before, or none.
+    """
+
+    changed = Signal()
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self._draft = draft
+        self._fields: dict[str, _Field] = {}
+        self._duration = _Duration(draft)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(SECTION_GAP)
+        column.addWidget(text_label(self.tr("How long"), "head"))
+        column.addWidget(self._duration)
+        column.addLayout(self._grid(duration_fields()))
+        for title, specs in field_groups().items():
+            column.addWidget(text_label(title, "head"))
+            column.addLayout(self._grid(specs))
+        self._reset = link(self.tr("Back to the preset"), self.tr("Give up all changes of the details"))
+        self._reset.clicked.connect(self._on_reset)
+        column.addWidget(self._reset, 0, Qt.AlignmentFlag.AlignLeading)
+        draft.recipe_changed.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong, one sentence a field."""
+        return [field.fault for field in self._fields.values() if field.fault]
+
+    def field(self, key: str) -> QWidget:
+        """The control of a setting."""
+        return self._fields[key].control
+
+    def refresh(self) -> None:
+        """Show what the draft holds; what is being typed stays."""
+        for field in self._fields.values():
+            field.refresh()
+        epochs = bool(self._draft.config.epochs)
+        self._fields["steps"].setVisible(not epochs)
+        self._fields["epochs"].setVisible(epochs)
+        self._duration.refresh()
+        self._reset.setVisible(self._draft.is_touched or bool(self.faults))
+        self.changed.emit()
+
+    def _grid(self, specs: tuple[FieldSpec, ...]) -> QGridLayout:
+        """Two fields a row."""
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(SECTION_GAP)
+        grid.setVerticalSpacing(GROUP_GAP)
+        grid.setColumnStretch(0, 1)
+        grid.setColumnStretch(1, 1)
+        for place, spec in enumerate(specs):
+            field = _Field(spec, self._draft)
+            field.changed.connect(self._on_field_changed)
+            self._fields[spec.key] = field
+            # Both durations take the same place: one of them is hidden.
+            row, side = (0, 0) if spec.key == "epochs" else divmod(place, 2)
+            grid.addWidget(field, row, side, Qt.AlignmentFlag.AlignTop)
+        return grid
+
+    def _on_field_changed(self) -> None:
+        self._reset.setVisible(self._draft.is_touched or bool(self.faults))
+        self.changed.emit()
+
+    def _on_reset(self) -> None:
+        for field in self._fields.values():
+            field.forget()
+        self._draft.reset()
+
+
+class _Field(QWidget):
+    """Label, control, unit, and what is wrong below."""
+
+    changed = Signal()
+
+    def __init__(self, spec: FieldSpec, draft: Draft) -> None:
+        super().__init__()
+        self._spec = spec
+        self._draft = draft
+        self.fault = ""
+        label = text_label(spec.label, "quiet")
+        label.setMinimumWidth(_LABEL_WIDTH)
+        self.control: Choice | QLineEdit = self._choice() if spec.kind is FieldKind.CHOICE else self._line()
+        self.control.setAccessibleName(spec.label)
+        self.control.setAccessibleDescription(spec.tip)
+        label.setBuddy(self.control)
+        for widget in (label, self.control):
+            widget.setToolTip(spec.tip)
+        row = QHBoxLayout()
+        row.setSpacing(GROUP_GAP)
+        row.addWidget(label)
+        row.addWidget(self.control)
+        if spec.unit:
+            row.addWidget(text_label(spec.unit, "quiet"))
+        row.addStretch(1)
+        self._note = Note("alert-circle-outline", "bad")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(row)
+        column.addWidget(self._note)
+
+    def refresh(self) -> None:
+        """Show the draft's value, unless something wrong stands here still."""
+        if self.fault:
+            return
+        text = to_text(self._spec, self._draft.config)
+        if isinstance(self.control, Choice):
+            self.control.setCurrentIndex(self.control.findData(text))
+        elif not self.control.hasFocus():
+            self.control.setText(text)
+
+    def forget(self) -> None:
+        """Give up what was typed wrong."""
+        self._set_fault("")
+        if isinstance(self.control, QLineEdit):
+            self.control.setText(to_text(self._spec, self._draft.config))
+
+    def _choice(self) -> Choice:
+        control = Choice(self._spec.label)
+        for value, words in self._spec.choices.items():
+            control.addItem(words, value)
+        control.setMinimumWidth(_FIELD_WIDTH)
+        control.activated.connect(self._on_activated)
+        return control
+
+    def _line(self) -> QLineEdit:
+        control = _Line()
+        control.setFixedWidth(_FIELD_WIDTH if self._spec.kind is FieldKind.SCALES else _FIELD_WIDTH // 2)
+        control.textEdited.connect(self._on_edited)
+        control.left.connect(self.refresh)
+        return control
+
+    def _on_activated(self, index: int) -> None:
+        if isinstance(self.control, Choice):
+            self._try(self.control.itemData(index))
+
+    def _on_edited(self, text: str) -> None:
+        try:
+            value = from_text(self._spec, text)
+        except ValueError as error:
+            self._set_fault(str(error))
+            self.changed.emit()
+            return
+        self._try(value)
+
+    def _try(self, value: object) -> None:
+        former, self.fault = self.fault, ""
+        try:
+            self._draft.set_value(**{self._spec.key: value})
+        except ConfigError as error:
+            self._set_fault(in_words(self._spec, f"{error.what} {error.hint}".strip()))
+        else:
+            if former:
+                self._set_fault("")
+        self.changed.emit()
+
+    def _set_fault(self, text: str) -> None:
+        self.fault = text
+        self._note.say(text)
+        self.control.setProperty("wrong", bool(text))
+        set_role(self.control, "field")
+
+
+class _Line(QLineEdit):
+    """Tells when the keyboard leaves it."""
+
+    left = Signal()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.left.emit()
+
+
+class _Duration(QWidget):
+    """A slider of time, once it is known what a step costs."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self._draft = draft
+        self._slider = QSlider(Qt.Orientation.Horizontal)
+        self._slider.setRange(0, _SLIDER_STEPS)
+        self._slider.setPageStep(_SLIDER_STEPS // 20)
+        self._slider.setAccessibleName(self.tr("How long it learns"))
+        self._slider.setToolTip(self.tr("Longer is better, less and less so"))
+        self._slider.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._words = text_label()
+        self._words.setMinimumWidth(_LABEL_WIDTH)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(SECTION_GAP)
+        row.addWidget(self._slider, 1)
+        row.addWidget(self._words)
+        self._slider.valueChanged.connect(self._on_moved)
+
+    def refresh(self) -> None:
+        """Show the draft's duration."""
+        measured, cost = self._draft.measured_now(), self._draft.cost(self._draft.preset)
+        self._slider.setEnabled(measured is not None and not self._draft.config.epochs)
+        if cost is None:
+            self._words.setText(self.tr("not measured yet"))
+            return
+        self._words.setText(about(cost[0]))
+        share = math.log(max(cost[0], _SHORTEST_S) / _SHORTEST_S) / math.log(_LONGEST_S / _SHORTEST_S)
+        self._slider.blockSignals(True)
+        if not self._slider.isSliderDown():
+            self._slider.setValue(round(_SLIDER_STEPS * share))
+        self._slider.blockSignals(False)
+
+    def _on_moved(self, value: int) -> None:
+        measured = self._draft.measured_now()
+        if measured is None:
+            return
+        seconds = _SHORTEST_S * (_LONGEST_S / _SHORTEST_S) ** (value / _SLIDER_STEPS)
+        steps = max(1, seconds / max(measured.seconds_a_step, 1e-6))
+        digits = 10 ** max(0, math.floor(math.log10(steps)) - 1)
+        self._draft.set_value(steps=min(100_000_000, max(1, round(steps / digits) * digits)))

@@ -1,0 +1,313 @@
+"""The settings that the recipe's details offer: groups of fields, each with one sentence for beginners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from PySide6.QtCore import QCoreApplication, QLocale
+
+from vdsr_trainer.config import TrainConfig
+
+translate = QCoreApplication.translate
+
+
+class FieldKind(StrEnum):
+    """How a value is written."""
+
+    WHOLE = "whole"
+    NUMBER = "number"
+    PERCENT = "percent"
+    SCALES = "scales"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One setting.
+
+    Attributes:
+        key: field of TrainConfig.
+        label: name for people.
+        tip: what it does, in one sentence.
+        kind: how it is written.
+        unit: what stands behind it.
+        choices: values and words; only with CHOICE.
+    """
+
+    key: str
+    label: str
+    tip: str
+    kind: FieldKind = FieldKind.WHOLE
+    unit: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+
+def field_groups() -> dict[str, tuple[FieldSpec, ...]]:
+    """All fields but those of the duration, by the title of their group."""
+    return {
+        translate("RecipeFields", "What it practises on"): _practice(),
+        translate("RecipeFields", "Network"): _network(),
+        translate("RecipeFields", "Learning"): _learning(),
+        translate("RecipeFields", "This computer"): _computer(),
+    }
+
+
+def duration_fields() -> tuple[FieldSpec, ...]:
+    """How long it learns: one of the two counts."""
+    return (
+        FieldSpec(
+            "steps",
+            translate("RecipeFields", "Steps"),
+            translate("RecipeFields", "How often the network is corrected; more takes longer and helps less."),
+        ),
+        FieldSpec(
+            "epochs",
+            translate("RecipeFields", "Passes"),
+            translate("RecipeFields", "How often every part of every picture is seen."),
+        ),
+    )
+
+
+def to_text(spec: FieldSpec, config: TrainConfig) -> str:
+    """The value as the field shows it."""
+    value = getattr(config, spec.key)
+    match spec.kind:
+        case FieldKind.PERCENT:
+            return f"{100 * value:g}"
+        case FieldKind.SCALES:
+            return ", ".join(f"{scale:g}" for scale in value)
+        case FieldKind.NUMBER:
+            return f"{value:g}"
+        case _:
+            return str(value)
+
+
+def from_text(spec: FieldSpec, text: str) -> object:
+    """The value that a text stands for.
+
+    Raises:
+        ValueError: it stands for none; the message is for people.
+    """
+    text = text.strip()
+    try:
+        match spec.kind:
+            case FieldKind.PERCENT:
+                return round(_number(text) / 100, 6)
+            case FieldKind.SCALES:
+                parts = text.replace(";", " ").replace(", ", " ").split() if " " in text else text.split(",")
+                return tuple(_number(part) for part in parts if part)
+            case FieldKind.NUMBER:
+                return _number(text)
+            case FieldKind.WHOLE:
+                return int("".join(text.split()))
+            case _:
+                return text
+    except ValueError:
+        words = {
+            FieldKind.WHOLE: translate("RecipeFields", "A whole number belongs here."),
+            FieldKind.SCALES: translate(
+                "RecipeFields", "Numbers with commas between them belong here, such as 2, 3, 4."
+            ),
+        }
+        raise ValueError(words.get(spec.kind, translate("RecipeFields", "A number belongs here."))) from None
+
+
+def in_words(spec: FieldSpec, message: str) -> str:
+    """A message of TrainConfig with the label in place of the key, and shares as percents left as they are."""
+    return message.replace(spec.key, spec.label, 1)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        value, fine = QLocale().toDouble(text)
+        if not fine:
+            raise
+        return value
+
+
+def _practice() -> tuple[FieldSpec, ...]:
+    percent, number = FieldKind.PERCENT, FieldKind.NUMBER
+    of_patches = translate("RecipeFields", "% of the patches")
+    return (
+        FieldSpec(
+            "scales",
+            translate("RecipeFields", "Scale factors"),
+            translate("RecipeFields", "Enlargements it learns most of and is judged by."),
+            FieldKind.SCALES,
+        ),
+        FieldSpec(
+            "jpeg_share",
+            translate("RecipeFields", "JPEG in"),
+            translate("RecipeFields", "How often it meets JPEG blocks and learns to undo them."),
+            percent,
+            of_patches,
+        ),
+        FieldSpec(
+            "jpeg_quality_min",
+            translate("RecipeFields", "Worst quality"),
+            translate("RecipeFields", "The lowest JPEG quality it meets, 1 to 100."),
+        ),
+        FieldSpec(
+            "jpeg_quality_max",
+            translate("RecipeFields", "Best quality"),
+            translate("RecipeFields", "The highest JPEG quality it meets, 1 to 100."),
+        ),
+        FieldSpec(
+            "blur_share",
+            translate("RecipeFields", "Blur in"),
+            translate("RecipeFields", "How often it meets slightly blurred pictures."),
+            percent,
+            of_patches,
+        ),
+        FieldSpec(
+            "blur_sigma_max",
+            translate("RecipeFields", "Strongest blur"),
+            translate("RecipeFields", "How far the blur reaches at most."),
+            number,
+            translate("RecipeFields", "px"),
+        ),
+        FieldSpec(
+            "noise_share",
+            translate("RecipeFields", "Noise in"),
+            translate("RecipeFields", "How often it meets noise and learns to remove it."),
+            percent,
+            of_patches,
+        ),
+        FieldSpec(
+            "noise_sigma_max",
+            translate("RecipeFields", "Strongest noise"),
+            translate("RecipeFields", "How strong the noise is at most, of 255."),
+            number,
+        ),
+    )
+
+
+def _network() -> tuple[FieldSpec, ...]:
+    return (
+        FieldSpec(
+            "depth",
+            translate("RecipeFields", "Layers"),
+            translate("RecipeFields", "More layers see further and take longer; 20 is what VDSR has."),
+        ),
+        FieldSpec(
+            "width",
+            translate("RecipeFields", "Channels"),
+            translate("RecipeFields", "How much each layer can hold; 64 is what VDSR has."),
+        ),
+        FieldSpec(
+            "patch_px",
+            translate("RecipeFields", "Patch"),
+            translate("RecipeFields", "Side of the small squares it learns from."),
+            unit=translate("RecipeFields", "px"),
+        ),
+        FieldSpec(
+            "batch",
+            translate("RecipeFields", "Patches a step"),
+            translate("RecipeFields", "Squares looked at for each correction; more is calmer, slower."),
+        ),
+    )
+
+
+def _learning() -> tuple[FieldSpec, ...]:
+    optimizers = {
+        "muon": translate("RecipeFields", "Muon (fastest)"),
+        "adam": "Adam",
+        "adamw": "AdamW",
+        "sgd": translate("RecipeFields", "SGD (as published)"),
+    }
+    schedules = {
+        "cosine": translate("RecipeFields", "Falls smoothly to zero"),
+        "plateau": translate("RecipeFields", "Stays, falls at the end"),
+        "step": translate("RecipeFields", "Falls in steps"),
+        "constant": translate("RecipeFields", "Stays"),
+    }
+    return (
+        FieldSpec(
+            "optimizer",
+            translate("RecipeFields", "Method"),
+            translate("RecipeFields", "How corrections are made."),
+            FieldKind.CHOICE,
+            choices=optimizers,
+        ),
+        FieldSpec(
+            "muon_rate",
+            translate("RecipeFields", "Rate, inside"),
+            translate("RecipeFields", "Size of the corrections of the inner layers, with Muon."),
+            FieldKind.NUMBER,
+        ),
+        FieldSpec(
+            "rate",
+            translate("RecipeFields", "Rate"),
+            translate("RecipeFields", "Size of the corrections: too large and it forgets, too small and it crawls."),
+            FieldKind.NUMBER,
+        ),
+        FieldSpec(
+            "schedule",
+            translate("RecipeFields", "Rate over time"),
+            translate("RecipeFields", "How the corrections become smaller."),
+            FieldKind.CHOICE,
+            choices=schedules,
+        ),
+        FieldSpec(
+            "warmup_steps",
+            translate("RecipeFields", "Warm-up"),
+            translate("RecipeFields", "Steps at the beginning with small corrections."),
+            unit=translate("RecipeFields", "steps"),
+        ),
+        FieldSpec(
+            "seed",
+            translate("RecipeFields", "Seed"),
+            translate("RecipeFields", "Decides all that is random: the same seed gives the same network."),
+        ),
+    )
+
+
+def _computer() -> tuple[FieldSpec, ...]:
+    devices = {
+        "auto": translate("RecipeFields", "Automatic"),
+        "cpu": translate("RecipeFields", "Processor"),
+        "cuda": translate("RecipeFields", "NVIDIA graphics card"),
+        "mps": translate("RecipeFields", "Apple graphics"),
+    }
+    precisions = {
+        "auto": translate("RecipeFields", "Automatic"),
+        "bf16": translate("RecipeFields", "16 bit (faster)"),
+        "fp32": translate("RecipeFields", "32 bit (exact)"),
+    }
+    return (
+        FieldSpec(
+            "device",
+            translate("RecipeFields", "Device"),
+            translate("RecipeFields", "What does the work."),
+            FieldKind.CHOICE,
+            choices=devices,
+        ),
+        FieldSpec(
+            "precision",
+            translate("RecipeFields", "Precision"),
+            translate("RecipeFields", "In which numbers it is done."),
+            FieldKind.CHOICE,
+            choices=precisions,
+        ),
+        FieldSpec(
+            "threads",
+            translate("RecipeFields", "Threads"),
+            translate("RecipeFields", "Processor cores it may use; 0 lets it choose. Fewer leave room for other work."),
+        ),
+        FieldSpec(
+            "validate_every",
+            translate("RecipeFields", "Judged every"),
+            translate("RecipeFields", "Steps from one point of the curve to the next."),
+            unit=translate("RecipeFields", "steps"),
+        ),
+        FieldSpec(
+            "checkpoint_every",
+            translate("RecipeFields", "Saved every"),
+            translate("RecipeFields", "Steps that a power cut may cost at most."),
+            unit=translate("RecipeFields", "steps"),
+        ),
+    )

@@ -1,0 +1,225 @@
+"""Third step: which recipe, what it costs on this machine, and what it begins with."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, QTimer, Signal
+from PySide6.QtWidgets import QButtonGroup, QGridLayout, QLineEdit, QVBoxLayout, QWidget
+
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.sections import GROUP_GAP, ROW_LABEL_WIDTH, SECTION_GAP, add_row, rows_layout, text_label
+from vdsr_app.gui.texts import printable
+from vdsr_app.gui.training.draft import OWN, Draft
+from vdsr_app.gui.training.parts import Card, Choice, Fold, Note, Page
+from vdsr_app.gui.training.recipe_details import RecipeDetails
+from vdsr_app.gui.training.words import cost
+from vdsr_app.workers.messages import ErrorReport
+from vdsr_app.workers.training import TrainingService
+from vdsr_trainer.events import Measured
+
+_MEASURE_AFTER_MS = 800
+"""After the last change of the details: a dry run takes some seconds."""
+
+
+class RecipePage(Page):
+    """Cards to choose from, a name, a beginning, and folded details.
+
+    Signals:
+        changed: whether the step is done may be another than before.
+    """
+
+    changed = Signal()
+
+    def __init__(self, draft: Draft, service: TrainingService, models: ModelList) -> None:
+        super().__init__(
+            self.tr("How shall it learn?"),
+            self.tr(
+                "Choose one. Times are measured on this computer; you can stop at any time and keep what is there."
+            ),
+        )
+        self._draft = draft
+        self._service = service
+        self._models = models
+        self._cards: dict[str, Card] = {}
+        self._asked: set[str] = set()
+        self._why_unmeasured = ""
+        self._blocked = ""
+        self.body.addLayout(self._build_cards())
+        self._name = QLineEdit()
+        self._name.setMaxLength(80)
+        self._name.textEdited.connect(draft.set_title)
+        self._start = Choice(self.tr("Start from"))
+        self._start.setToolTip(self.tr("A network that has learned already gets to a usable result much sooner"))
+        self._start.activated.connect(self._on_start_chosen)
+        self._start_note = text_label(role="caption", wrap=True)
+        rows = rows_layout()
+        add_row(rows, self.tr("Name"), self._name)
+        add_row(rows, self.tr("Start from"), self._start)
+        self._start_note.setContentsMargins(ROW_LABEL_WIDTH + GROUP_GAP, 0, 0, 0)
+        beginning = QVBoxLayout()
+        beginning.setSpacing(4)
+        beginning.addLayout(rows)
+        beginning.addWidget(self._start_note)
+        self.body.addLayout(beginning)
+        self._own = Note("timer-outline")
+        self.details = RecipeDetails(draft)
+        self.fold = Fold(self.tr("Details"))
+        self.fold.toggled.connect(self._on_fold_toggled)
+        self.fold.body.addWidget(self._own)
+        self.fold.body.addWidget(self.details)
+        self.body.addWidget(self.fold)
+        self.body.addStretch(1)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_MEASURE_AFTER_MS)
+        self._timer.timeout.connect(self._on_measure_own)
+        service.measured.connect(self._on_measured)
+        service.measure_failed.connect(self._on_measure_failed)
+        service.measure_finished.connect(self._on_measure_finished)
+        draft.recipe_changed.connect(self._on_recipe_changed)
+        self.details.changed.connect(self.changed)
+        self.refresh()
+
+    @property
+    def why_not(self) -> str:
+        """Why the run cannot be started, or ""."""
+        if self.details.faults:
+            return self.tr("A value of the details is not possible")
+        return self._blocked
+
+    def card(self, preset: str) -> Card:
+        """The card of a preset."""
+        return self._cards[preset]
+
+    def enter(self, *, busy: str) -> None:
+        """The page is shown: measure what is not known yet.
+
+        Args:
+            busy: title of a run that trains now, or ""; beside it nothing can be measured or started.
+        """
+        self._blocked = self.tr("“{name}” is training. Stop it first.").format(name=busy) if busy else ""
+        self._why_unmeasured = self.tr("not measured while a run trains") if busy else ""
+        missing = self._draft.to_measure()
+        if missing and not busy and not self._asked:
+            self._asked = set(missing)
+            self._service.measure(missing)
+        self._on_recipe_changed()
+
+    def leave(self) -> None:
+        """The page is shown no longer: the machine is needed for other things."""
+        self._timer.stop()
+        if self._asked:
+            self._service.cancel_measure()
+
+    def refresh(self) -> None:
+        """Show what the draft holds."""
+        draft = self._draft
+        self._cards[draft.preset].setChecked(True)
+        for name, card in self._cards.items():
+            card.show_cost(self._cost_text(draft.cost(name), name))
+        if not self._name.hasFocus() or not self._name.text():
+            self._name.setText(draft.title)
+        self._name.setPlaceholderText(draft.title)
+        self._show_starts()
+        touched = draft.is_touched
+        self.fold.set_title(self.tr("Details (changed)") if touched else self.tr("Details"))
+        self._own.say(self._own_text() if touched else "", "timer-outline", "text")
+        self.changed.emit()
+
+    def _on_recipe_changed(self) -> None:
+        self.refresh()
+        if self._draft.needs_measuring() and OWN not in self._asked and not self._blocked and self.isVisible():
+            self._timer.start()
+
+    def _build_cards(self) -> QVBoxLayout:
+        words = {
+            "robust": (self.tr("Robust"), self.tr("The best result. Takes its time, and is worth it."), True),
+            "quick": (
+                self.tr("Quick look"),
+                self.tr("A first result in minutes, to see whether it is worth it."),
+                False,
+            ),
+            "photo": (
+                self.tr("Photo"),
+                self.tr("For pictures from phones and the web: takes JPEG blocks and noise back too."),
+                False,
+            ),
+            "paper": (self.tr("Paper"), self.tr("As published in 2016, for comparison. Slower, not better."), False),
+        }
+        grid = QGridLayout()
+        grid.setSpacing(GROUP_GAP + 4)
+        group = QButtonGroup(self)
+        for place, (name, (title, sentence, best)) in enumerate(words.items()):
+            card = Card(title, sentence, self.tr("recommended") if best else "")
+            card.setProperty("preset", name)
+            card.clicked.connect(self._on_card_clicked)
+            group.addButton(card)
+            self._cards[name] = card
+            grid.addWidget(card, place // 2, place % 2)
+        column = QVBoxLayout()
+        column.setSpacing(SECTION_GAP)
+        column.addLayout(grid)
+        return column
+
+    def _cost_text(self, known: tuple[float, int] | None, name: str) -> str:
+        if known is not None:
+            return cost(*known)
+        if name in self._asked:
+            return self.tr("measuring…")
+        return self._why_unmeasured or self.tr("not measured")
+
+    def _own_text(self) -> str:
+        known = self._draft.cost(self._draft.preset)
+        words = self.tr("With your changes: {cost}")
+        return words.format(cost=self._cost_text(known, OWN))
+
+    def _show_starts(self) -> None:
+        config = self._draft.config
+        self._start.clear()
+        for model in self._models.models:
+            if self._draft.shape(model.name) != (0, 0):
+                title = printable(model.title)
+                words = self.tr("{title}, comes with the program (recommended)") if model.bundled else "{title}"
+                self._start.addItem(words.format(title=title), model.name)
+        self._start.addItem(self.tr("Nothing: learn everything anew"), "")
+        self._start.setCurrentIndex(max(0, self._start.findData(config.start_from)))
+        why = self.tr("It has learned from other pictures already and gets used to yours: a good result much sooner.")
+        if not config.start_from:
+            why = self.tr("Takes several times as long to become good.") if self._start.count() > 1 else ""
+        self._start_note.setText(why)
+
+    def _on_fold_toggled(self, opened: bool) -> None:
+        if opened:
+            # Once the page has grown.
+            QTimer.singleShot(0, self, self._show_fold)
+
+    def _show_fold(self) -> None:
+        self.verticalScrollBar().setValue(self.fold.mapTo(self.widget(), QPoint(0, 0)).y() - SECTION_GAP)
+
+    def _on_card_clicked(self) -> None:
+        card = self.sender()
+        if isinstance(card, QWidget):
+            self._draft.choose_preset(card.property("preset"))
+
+    def _on_start_chosen(self, index: int) -> None:
+        self._why_unmeasured = ""
+        self._draft.set_start(self._start.itemData(index))
+
+    def _on_measure_own(self) -> None:
+        """Measure the changed recipe, and whatever of the presets is not known yet."""
+        if not self._draft.needs_measuring() or self.details.faults:
+            return
+        wanted = {OWN: self._draft.config, **self._draft.to_measure()}
+        self._asked, self._why_unmeasured = set(wanted), ""
+        self._service.measure(wanted)
+        self.refresh()
+
+    def _on_measured(self, measured: Measured) -> None:
+        self._asked.discard(measured.preset)
+        self._draft.set_measured(measured)
+
+    def _on_measure_failed(self, _report: ErrorReport) -> None:
+        self._why_unmeasured = self.tr("could not be measured here")
+
+    def _on_measure_finished(self) -> None:
+        self._asked.clear()
+        self.refresh()

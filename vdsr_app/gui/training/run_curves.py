@@ -1,0 +1,130 @@
+"""A run's history as arrays for plots. Only what is new is converted: a long run stays cheap to follow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from vdsr_app.gui.training.plot_model import Values
+from vdsr_trainer.history import RunHistory
+
+SMOOTHING = 0.9
+"""Share of the past in smoothed values; see `vdsr_trainer.history.smoothed`."""
+
+_FIRST_ROOM = 1024
+_COLUMNS = 5
+
+
+class RunCurves:
+    """Follows one history.
+
+    Attributes:
+        history: what is followed.
+    """
+
+    def __init__(self, history: RunHistory) -> None:
+        self.history = history
+        self._count = 0
+        self._table = np.empty((_COLUMNS, _FIRST_ROOM))
+        self._smooth = (_Smoothed(), _Smoothed())
+        self._smoothed = np.empty((2, _FIRST_ROOM))
+        self._marks: tuple[tuple[int, str], ...] = ()
+        self._begun: object = None
+
+    @property
+    def steps(self) -> Values:
+        """Steps done at each report."""
+        return self._table[0, : self._count]
+
+    @property
+    def losses(self) -> Values:
+        """Loss at each report, NaN where it was not finite."""
+        return self._table[1, : self._count]
+
+    @property
+    def rates(self) -> Values:
+        """Learning rate at each report."""
+        return self._table[2, : self._count]
+
+    @property
+    def norms(self) -> Values:
+        """Gradient norm at each report."""
+        return self._table[3, : self._count]
+
+    @property
+    def clipped(self) -> Values:
+        """Share of clipped gradient elements at each report, 0 to 1."""
+        return self._table[4, : self._count]
+
+    @property
+    def smooth_losses(self) -> Values:
+        """Losses, smoothed."""
+        return self._smoothed[0, : self._count]
+
+    @property
+    def smooth_norms(self) -> Values:
+        """Gradient norms, smoothed."""
+        return self._smoothed[1, : self._count]
+
+    def update(self) -> None:
+        """Take in what is new in the history, or all of it where a part was done again."""
+        history = self.history
+        columns = (history.steps, history.losses, history.rates, history.norms, history.clipped)
+        marks, begun = tuple(history.marks), history.started
+        if marks != self._marks or begun is not self._begun or not self._goes_on(columns):
+            self._count = 0
+            self._smooth = (_Smoothed(), _Smoothed())
+        self._marks, self._begun = marks, begun
+        first, count = self._count, len(history.steps)
+        self._make_room(count)
+        for row, column in enumerate(columns):
+            self._table[row, first:count] = column[first:]
+        for row, (smooth, column) in enumerate(zip(self._smooth, (history.losses, history.norms), strict=True)):
+            self._smoothed[row, first:count] = smooth.go_on(column[first:])
+        self._count = count
+
+    def _goes_on(self, columns: tuple[list[float], ...]) -> bool:
+        """Whether what is known is still the beginning of the history, judged by its last entry."""
+        last = self._count - 1
+        if last < 0:
+            return True
+        if last >= len(columns[0]):
+            return False
+        known = self._table[:, last]
+        return all(_same(known[row], column[last]) for row, column in enumerate(columns))
+
+    def _make_room(self, count: int) -> None:
+        if count > self._table.shape[1]:
+            room = max(count, 2 * self._table.shape[1])
+            for name in ("_table", "_smoothed"):
+                old = getattr(self, name)
+                new = np.empty((old.shape[0], room))
+                new[:, : old.shape[1]] = old
+                setattr(self, name, new)
+
+
+class _Smoothed:
+    """`vdsr_trainer.history.smoothed` that goes on where it ended."""
+
+    def __init__(self) -> None:
+        self._total = 0.0
+        self._share = 0.0
+
+    def go_on(self, values: Sequence[float]) -> list[float]:
+        total, share = self._total, self._share
+        result = []
+        for value in values:
+            if math.isfinite(value):
+                total = SMOOTHING * total + (1.0 - SMOOTHING) * value
+                share = SMOOTHING * share + (1.0 - SMOOTHING)
+                result.append(total / share)
+            else:
+                result.append(math.nan)
+        self._total, self._share = total, share
+        return result
+
+
+def _same(known: float, value: float) -> bool:
+    return bool(known == value) or (math.isnan(known) and math.isnan(value))

@@ -1,0 +1,291 @@
+"""Fourth step: the run while it learns, and whatever can be done with it meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+
+from vdsr_app.errors import VdsrError
+from vdsr_app.gui.icons import IconLabel
+from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, ElidedLabel, text_label, upright_line
+from vdsr_app.gui.settings import SettingsStore
+from vdsr_app.gui.texts import number, report_details, report_of, report_text
+from vdsr_app.gui.theme import set_role
+from vdsr_app.gui.training.parts import Choice, Note, ask, link, plain
+from vdsr_app.gui.training.watch import RunWatch
+from vdsr_app.gui.training.words import percent, state_look, time_left
+from vdsr_app.workers.messages import ErrorReport
+from vdsr_app.workers.training import TrainingService
+from vdsr_trainer.runs import RunState
+
+_SIDE_WIDTH = 300
+
+
+class RunPage(QWidget):
+    """State, progress, plots, a held-out crop and facts; pause, stop, discard, resume.
+
+    Attributes:
+        ends: the choice what becomes of the run when the window closes; stands among the buttons below.
+
+    Signals:
+        changed: the run is in another state than before.
+        told: sentence, and whether it is good news.
+        failed: ErrorReport of something that could not be written.
+    """
+
+    changed = Signal()
+    told = Signal(str, bool)
+    failed = Signal(object)
+
+    def __init__(self, watch: RunWatch, service: TrainingService, store: SettingsStore) -> None:
+        super().__init__()
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(self, "pane")
+        self._watch = watch
+        self._service = service
+        self._store = store
+        self._shown: object = None
+        self.ends = self._build_ends()
+        self._folder: Path | None = None
+        column = QVBoxLayout(self)
+        column.setContentsMargins(PANE_GAP, SECTION_GAP, PANE_GAP, SECTION_GAP)
+        column.setSpacing(GROUP_GAP + 4)
+        column.addLayout(self._build_head())
+        column.addWidget(self._build_trouble())
+        column.addLayout(self._build_body(), 1)
+        watch.changed.connect(self.refresh)
+        watch.state_changed.connect(self._on_state_changed)
+        store.changed.connect(self._show_end_choice)
+        self._show_end_choice()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what is known of the run."""
+        watch = self._watch
+        self._title.setText(watch.title)
+        self._show_state()
+        self._show_trouble()
+        if self._shown is not watch.history or self._folder != watch.folder:
+            self._shown, self._folder = watch.history, watch.folder
+            self._plots.set_history(watch.history)
+            self._crop.set_run(watch.folder, watch.history)
+            self._facts.show_history(watch.history)
+        elif self.isVisible():
+            self._plots.refresh()
+            self._crop.refresh()
+            self._facts.show_history(watch.history)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Catch up with what came while the page was hidden."""
+        super().showEvent(event)
+        self.refresh()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Draw nothing while nobody looks."""
+        super().hideEvent(event)
+
+    def pause_or_go_on(self) -> None:
+        """Let it wait, or go on."""
+        if self._watch.state is RunState.PAUSED:
+            self._watch.go_on()
+        elif self._watch.alive:
+            self._watch.pause()
+
+    def confirm_discard(self) -> bool:
+        """Ask, then end the run and delete it; whether it was confirmed."""
+        sure = ask(
+            self,
+            self.tr("Discard this run?"),
+            self.tr("“{name}” is ended and deleted.").format(name=self._watch.title),
+            self.tr("What it has learned is lost: its weights, curves and checkpoints. Your pictures are not touched."),
+            self.tr("Discard"),
+        )
+        if sure:
+            self._watch.discard()
+        return sure
+
+    def save_plots(self, suffix: str) -> None:
+        """Ask for a name and write the curves as a picture or a table."""
+        name = f"{self._watch.title or 'run'}.{suffix}".replace("/", "-")
+        start = str(Path(self._store.current.save_folder or Path.home()) / name)
+        kinds = {"png": self.tr("PNG picture (*.png)"), "csv": self.tr("Table (*.csv)")}
+        chosen, _ = QFileDialog.getSaveFileName(self, self.tr("Save the curves"), start, kinds[suffix])
+        if not chosen:
+            return
+        path = Path(chosen)
+        if path.suffix.lower() != f".{suffix}":
+            path = path.with_name(f"{path.name}.{suffix}")
+        try:
+            (self._plots.save_png if suffix == "png" else self._plots.save_csv)(path)
+        except VdsrError as error:
+            self.failed.emit(report_of(error))
+        except OSError as error:
+            self.failed.emit(
+                ErrorReport(
+                    self.tr("The curves could not be saved: {why}.").format(why=error.strerror or error),
+                    str(path),
+                    self.tr("Choose another folder."),
+                )
+            )
+        else:
+            self.told.emit(self.tr("Saved {name}").format(name=path.name), True)
+
+    def _build_head(self) -> QVBoxLayout:
+        self._title = ElidedLabel()
+        set_role(self._title, "title")
+        self._icon = IconLabel()
+        self._state = text_label()
+        self._numbers = text_label(role="quiet")
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setRange(0, 1000)
+        self._bar.setAccessibleName(self.tr("Progress of the run"))
+        save = plain(self.tr("Save curves"), "chart-line", self.tr("As a picture or as a table of numbers"))
+        menu = QMenu(save)
+        menu.addAction(self.tr("Picture (PNG)…")).triggered.connect(self._on_save_png)
+        menu.addAction(self.tr("Table (CSV)…")).triggered.connect(self._on_save_csv)
+        save.setMenu(menu)
+        self._save = save
+        first = QHBoxLayout()
+        first.setSpacing(GROUP_GAP)
+        first.addWidget(self._title, 1)
+        first.addWidget(save)
+        second = QHBoxLayout()
+        second.setSpacing(GROUP_GAP)
+        second.addWidget(self._icon)
+        second.addWidget(self._state)
+        second.addStretch(1)
+        second.addWidget(self._numbers)
+        column = QVBoxLayout()
+        column.setSpacing(GROUP_GAP - 2)
+        column.addLayout(first)
+        column.addLayout(second)
+        column.addWidget(self._bar)
+        return column
+
+    def _build_trouble(self) -> QWidget:
+        self._trouble = QWidget()
+        self._trouble_words = Note("alert-circle-outline", "bad")
+        self._copy = link(self.tr("Copy details"))
+        self._copy.clicked.connect(self._on_copy)
+        row = QHBoxLayout(self._trouble)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._trouble_words, 1)
+        row.addWidget(self._copy, 0, Qt.AlignmentFlag.AlignTop)
+        return self._trouble
+
+    def _build_body(self) -> QHBoxLayout:
+        # Late: with them comes a library for plots, which the first window does not wait for.
+        from vdsr_app.gui.training.crop_panel import CropPanel
+        from vdsr_app.gui.training.run_facts import RunFacts
+        from vdsr_app.gui.training.run_plots import RunPlots
+
+        self._plots = RunPlots()
+        self._crop = CropPanel()
+        self._facts = RunFacts()
+        side = QWidget()
+        inside = QVBoxLayout(side)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(SECTION_GAP)
+        inside.addWidget(self._crop)
+        inside.addWidget(self._facts)
+        inside.addStretch(1)
+        scroll = QScrollArea()
+        set_role(scroll, "pane")
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setFixedWidth(_SIDE_WIDTH)
+        scroll.setWidget(side)
+        row = QHBoxLayout()
+        row.setSpacing(SECTION_GAP)
+        row.addWidget(self._plots, 1)
+        row.addWidget(upright_line())
+        row.addWidget(scroll)
+        return row
+
+    def _build_ends(self) -> QWidget:
+        self._ends_label = text_label(self.tr("When the window closes"), "quiet")
+        self._ends = Choice(self.tr("When the window closes"))
+        for words, value in (
+            (self.tr("ask me"), "ask"),
+            (self.tr("it goes on"), "go on"),
+            (self.tr("it saves and stops"), "save"),
+        ):
+            self._ends.addItem(words, value)
+        self._ends.activated.connect(self._on_end_chosen)
+        whole = QWidget()
+        row = QHBoxLayout(whole)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GROUP_GAP)
+        row.addWidget(self._ends_label)
+        row.addWidget(self._ends)
+        return whole
+
+    def _show_state(self) -> None:
+        watch = self._watch
+        _, icon_name, color = state_look(watch.state or RunState.RUNNING)
+        self._icon.set_icon(icon_name, color)
+        self._state.setText(watch.state_text())
+        step, steps = watch.history.step, watch.steps
+        self._bar.setValue(1000 * step // steps if steps else 0)
+        parts = [self.tr("{percent} %").format(percent=percent(step, steps))]
+        latest = watch.history.latest
+        if latest is not None and watch.state is RunState.RUNNING:
+            if latest.seconds_left is not None:
+                parts.append(time_left(latest.seconds_left))
+            parts.append(self.tr("{rate} patches/s").format(rate=number(latest.samples_per_second)))
+        self._numbers.setText(" · ".join(parts))
+        self._save.setEnabled(bool(watch.history.steps))
+        self._save.setToolTip(
+            self.tr("As a picture or as a table of numbers")
+            if watch.history.steps
+            else self.tr("There is no curve yet")
+        )
+
+    def _show_trouble(self) -> None:
+        watch = self._watch
+        words = ""
+        if watch.report is not None and not watch.alive:
+            words = report_text(watch.report)
+        elif watch.state is RunState.FAILED and watch.history.failed is not None:
+            words = watch.history.failed.message
+        elif watch.state is RunState.DAMAGED and watch.info is not None:
+            words = watch.info.reason
+        self._trouble_words.say(words, "alert-circle-outline", "bad")
+        self._trouble.setVisible(bool(words))
+
+    def _show_end_choice(self) -> None:
+        self._ends.setCurrentIndex(self._ends.findData(self._store.current.training_end))
+
+    def _on_end_chosen(self, index: int) -> None:
+        choice = self._ends.itemData(index)
+        self._store.update(training_end=choice)
+        self._pass_end_choice()
+
+    def _pass_end_choice(self) -> None:
+        if self._watch.alive:
+            self._service.set_when_window_ends("save" if self._store.current.training_end == "save" else "go on")
+
+    def _on_state_changed(self, state: RunState) -> None:
+        if state is RunState.RUNNING:
+            self._pass_end_choice()
+        self.changed.emit()
+
+    def _on_copy(self) -> None:
+        watch = self._watch
+        if watch.report is not None:
+            text = report_details(watch.report)
+        else:
+            text = f"{self._trouble_words.text}\n{watch.folder}"
+        QGuiApplication.clipboard().setText(text)
+        self.told.emit(self.tr("The details are on the clipboard."), True)
+
+    def _on_save_png(self) -> None:
+        self.save_plots("png")
+
+    def _on_save_csv(self) -> None:
+        self.save_plots("csv")

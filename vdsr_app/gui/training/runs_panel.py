@@ -1,0 +1,313 @@
+"""All runs in a list, and what may be done with those that are selected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, Qt, Signal
+from PySide6.QtGui import QAction, QColor, QKeyEvent, QKeySequence, QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QMenu,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from vdsr_app.gui.icons import icon
+from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP
+from vdsr_app.gui.texts import printable
+from vdsr_app.gui.theme import set_role, tokens_in_use
+from vdsr_app.gui.training.parts import allow_button, page_head, plain, primary
+from vdsr_app.gui.training.words import count, date_text, gain_text, percent, state_look
+from vdsr_trainer.runs import RunInfo, RunState
+
+_ALIVE = (RunState.RUNNING, RunState.PAUSED)
+_NAME, _STATE, _PROGRESS, _DATE, _GAIN = range(5)
+_INFO = Qt.ItemDataRole.UserRole
+_SHARE = Qt.ItemDataRole.UserRole + 1
+
+
+class RunsPanel(QWidget):
+    """The list with its buttons; does nothing itself.
+
+    Signals:
+        new_wanted: the person wants to train another network.
+        open_wanted: RunInfo.
+        resume_wanted: RunInfo.
+        use_wanted: RunInfo.
+        renamed: RunInfo and the new title.
+        duplicate_wanted: RunInfo.
+        delete_wanted: list of RunInfo.
+        compare_wanted: list of RunInfo.
+        folder_wanted: RunInfo.
+    """
+
+    new_wanted = Signal()
+    open_wanted = Signal(object)
+    resume_wanted = Signal(object)
+    use_wanted = Signal(object)
+    renamed = Signal(object, str)
+    duplicate_wanted = Signal(object)
+    delete_wanted = Signal(object)
+    compare_wanted = Signal(object)
+    folder_wanted = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(self, "pane")
+        self.new_button = primary(self.tr("New training"), "plus")
+        self.new_button.clicked.connect(self.new_wanted)
+        head = QHBoxLayout()
+        head.addLayout(page_head(self.tr("Your trainings")), 1)
+        head.addWidget(self.new_button, 0, Qt.AlignmentFlag.AlignTop)
+        self.list = _RunList()
+        self._make_actions()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(PANE_GAP, PANE_GAP, PANE_GAP, SECTION_GAP)
+        column.setSpacing(SECTION_GAP)
+        column.addLayout(head)
+        column.addWidget(self.list, 1)
+        column.addLayout(self._build_buttons())
+        self.list.itemSelectionChanged.connect(self._show_allowed)
+        self.list.itemActivated.connect(self._on_open)
+        self.list.customContextMenuRequested.connect(self._on_menu_wanted)
+        self.list.itemChanged.connect(self._on_item_changed)
+        self._show_allowed()
+
+    @property
+    def selected(self) -> list[RunInfo]:
+        """Runs that are selected, in the order of the list."""
+        items = sorted(self.list.selectedItems(), key=self.list.indexOfTopLevelItem)
+        return [item.data(_NAME, _INFO) for item in items]
+
+    def show_runs(self, runs: Sequence[RunInfo]) -> None:
+        """Show these runs; what is selected stays so, and a name that is being typed is not disturbed."""
+        if self.list.state() == QAbstractItemView.State.EditingState:
+            return
+        chosen = {run.folder for run in self.selected}
+        old = [run.folder for run in self._all()]
+        self.list.blockSignals(True)
+        if old != [run.folder for run in runs]:
+            self.list.clear()
+            self.list.addTopLevelItems([QTreeWidgetItem() for _ in runs])
+        for item, run in zip(self._items(), runs, strict=True):
+            _fill(item, run)
+            item.setSelected(run.folder in chosen)
+        if not self.list.selectedItems() and runs:
+            self.list.setCurrentItem(self._items()[0])
+        self.list.blockSignals(False)
+        self._show_allowed()
+
+    def select(self, folder: Path) -> None:
+        """Select one run."""
+        for item in self._items():
+            if item.data(_NAME, _INFO).folder == folder:
+                self.list.setCurrentItem(item)
+
+    def _make_actions(self) -> None:
+        self._rename = self._action(self.tr("Rename"), "rename-outline", "F2", self._on_rename)
+        self._duplicate = self._action(self.tr("Duplicate…"), "content-duplicate", "Ctrl+D", self._on_duplicate)
+        self._folder = self._action(self.tr("Show folder"), "folder-open-outline", "", self._on_folder)
+        self._delete = self._action(self.tr("Delete…"), "delete-outline", "Del", self._on_delete)
+
+    def _action(self, text: str, icon_name: str, keys: str, slot: object) -> QAction:
+        action = QAction(icon(icon_name), text, self.list)
+        if keys:
+            action.setShortcut(QKeySequence(keys))
+        action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        action.triggered.connect(slot)
+        self.list.addAction(action)
+        return action
+
+    def _build_buttons(self) -> QHBoxLayout:
+        self._open = plain(self.tr("Open"), "chart-line")
+        self._resume = plain(self.tr("Resume"), "play-outline")
+        self._use = plain(self.tr("Use now"), "image-size-select-large")
+        self._compare = plain(self.tr("Compare"), "chart-multiple")
+        more = plain(self.tr("More"), "dots-horizontal", self.tr("Rename, duplicate, show folder, delete"))
+        menu = QMenu(more)
+        menu.setToolTipsVisible(True)
+        menu.addActions([self._rename, self._duplicate, self._folder])
+        menu.addSeparator()
+        menu.addAction(self._delete)
+        more.setMenu(menu)
+        self._more, self._menu = more, menu
+        self._open.clicked.connect(self._on_open)
+        self._resume.clicked.connect(self._on_resume)
+        self._use.clicked.connect(self._on_use)
+        self._compare.clicked.connect(self._on_compare)
+        row = QHBoxLayout()
+        row.setSpacing(GROUP_GAP)
+        for button in (self._open, self._resume, self._use, self._compare, more):
+            row.addWidget(button)
+        row.addStretch(1)
+        return row
+
+    def _show_allowed(self) -> None:
+        runs = self.selected
+        one = runs[0] if len(runs) == 1 else None
+        select_one = self.tr("Select one run")
+        allow_button(self._open, one is not None, select_one, self.tr("Show its curves (Enter)"))
+        resumable = one is not None and one.state in (RunState.STOPPED, RunState.FAILED)
+        busy = any(run.state in _ALIVE for run in self._all())
+        why = self.tr("Only a run that was stopped can go on") if one is not None else select_one
+        if resumable and busy:
+            resumable, why = False, self.tr("Another run is training; stop it first")
+        allow_button(self._resume, resumable, why, self.tr("Go on where it ended"))
+        usable = one is not None and one.weights is not None and one.state not in _ALIVE
+        why = self.tr("This run has no result yet") if one is not None else select_one
+        allow_button(self._use, usable, why, self.tr("Enlarge pictures with it"))
+        allow_button(
+            self._compare, len(runs) > 1, self.tr("Select several runs, with Ctrl or Shift"), self.tr("On one plot")
+        )
+        self._more.setEnabled(bool(runs))
+        for action in (self._rename, self._duplicate, self._folder):
+            action.setEnabled(one is not None)
+            action.setToolTip("" if one is not None else select_one)
+        alive = any(run.state in _ALIVE for run in runs)
+        self._delete.setEnabled(bool(runs) and not alive)
+        self._delete.setToolTip(self.tr("Stop it first") if alive else "")
+
+    def _all(self) -> list[RunInfo]:
+        return [item.data(_NAME, _INFO) for item in self._items()]
+
+    def _items(self) -> list[QTreeWidgetItem]:
+        rows = range(self.list.topLevelItemCount())
+        return [item for row in rows if (item := self.list.topLevelItem(row)) is not None]
+
+    def _one(self) -> RunInfo | None:
+        runs = self.selected
+        return runs[0] if len(runs) == 1 else None
+
+    def _on_menu_wanted(self, place: QPoint) -> None:
+        if self.selected:
+            self._menu.popup(self.list.viewport().mapToGlobal(place))
+
+    def _on_open(self) -> None:
+        if (run := self._one()) is not None:
+            self.open_wanted.emit(run)
+
+    def _on_resume(self) -> None:
+        if (run := self._one()) is not None:
+            self.resume_wanted.emit(run)
+
+    def _on_use(self) -> None:
+        if (run := self._one()) is not None:
+            self.use_wanted.emit(run)
+
+    def _on_compare(self) -> None:
+        if len(self.selected) > 1:
+            self.compare_wanted.emit(self.selected)
+
+    def _on_rename(self) -> None:
+        item = self.list.currentItem()
+        if item is not None:
+            self.list.editItem(item, _NAME)
+
+    def _on_duplicate(self) -> None:
+        if (run := self._one()) is not None:
+            self.duplicate_wanted.emit(run)
+
+    def _on_folder(self) -> None:
+        if (run := self._one()) is not None:
+            self.folder_wanted.emit(run)
+
+    def _on_delete(self) -> None:
+        if self.selected:
+            self.delete_wanted.emit(self.selected)
+
+    def _on_item_changed(self, item: QTreeWidgetItem, column: int) -> None:
+        run: RunInfo = item.data(_NAME, _INFO)
+        title = item.text(_NAME).strip()
+        if column != _NAME or title == printable(run.title):
+            return
+        if title:
+            self.renamed.emit(run, title)
+        else:
+            item.setText(_NAME, printable(run.title))
+
+
+class _RunList(QTreeWidget):
+    """Rows of one height; only names can be edited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAccessibleName(self.tr("Trainings"))
+        self.setHeaderLabels(
+            [self.tr("Name"), self.tr("State"), self.tr("Progress"), self.tr("Begun"), self.tr("Gain over bicubic")]
+        )
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(True)
+        self.setAllColumnsShowFocus(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setItemDelegateForColumn(_PROGRESS, _ProgressDelegate(self))
+        header = self.header()
+        header.setStretchLastSection(False)
+        header.setSectionsMovable(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeading | Qt.AlignmentFlag.AlignVCenter)
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        for column, width in ((_STATE, 112), (_PROGRESS, 148), (_DATE, 148), (_GAIN, 140)):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
+            header.resizeSection(column, width)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter opens."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentItem() is not None:
+            self.itemActivated.emit(self.currentItem(), 0)
+        else:
+            super().keyPressEvent(event)
+
+
+class _ProgressDelegate(QStyledItemDelegate):
+    """A slim bar with the share done behind it."""
+
+    _BAR_WIDTH = 64
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        super().paint(painter, option, index)
+        share = index.data(_SHARE)
+        if share is None:
+            return
+        tokens = tokens_in_use()
+        box: QRect = option.rect
+        bar = QRect(box.left() + 8, box.center().y() - 2, self._BAR_WIDTH, 5)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(tokens.pressed))
+        painter.drawRoundedRect(bar, 2.5, 2.5)
+        bar.setWidth(round(self._BAR_WIDTH * share))
+        painter.setBrush(QColor(tokens.accent))
+        painter.drawRoundedRect(bar, 2.5, 2.5)
+        painter.setPen(QColor(tokens.text))
+        words = box.adjusted(self._BAR_WIDTH + 16, 0, 0, 0)
+        painter.drawText(words, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, f"{int(100 * share)} %")
+        painter.restore()
+
+
+def _fill(item: QTreeWidgetItem, run: RunInfo) -> None:
+    word, icon_name, color = state_look(run.state)
+    item.setData(_NAME, _INFO, run)
+    item.setText(_NAME, printable(run.title))
+    item.setText(_STATE, word)
+    item.setIcon(_STATE, icon(icon_name, color, inverts=False))
+    item.setData(_PROGRESS, _SHARE, percent(run.step, run.steps) / 100 if run.state is not RunState.DAMAGED else None)
+    item.setToolTip(_PROGRESS, f"{count(run.step)} / {count(run.steps)}")
+    item.setText(_DATE, date_text(run.created))
+    item.setText(_GAIN, gain_text(run))
+    item.setToolTip(_NAME, "")
+    item.setToolTip(_STATE, printable(run.reason))
+    item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)

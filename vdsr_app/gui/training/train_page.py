@@ -1,0 +1,280 @@
+"""The workspace "Train": an invitation, the list of runs, the wizard, runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
+
+from vdsr_app import paths
+from vdsr_app.errors import VdsrError
+from vdsr_app.gui.banner import Banner, BannerKind
+from vdsr_app.gui.file_commands import show_in_folder
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.settings import SettingsStore
+from vdsr_app.gui.texts import report_of
+from vdsr_app.gui.theme import set_role
+from vdsr_app.gui.training.invitation import Invitation
+from vdsr_app.gui.training.parts import ask
+from vdsr_app.gui.training.runs_panel import RunsPanel
+from vdsr_app.gui.training.step_list import Step
+from vdsr_app.gui.training.watch import RunWatch
+from vdsr_app.gui.training.wizard import Wizard
+from vdsr_app.workers.messages import ErrorReport
+from vdsr_app.workers.training import TrainingService
+from vdsr_trainer.config import read_config
+from vdsr_trainer.history import RunHistory
+from vdsr_trainer.run_files import CONFIG_NAME
+from vdsr_trainer.runs import RunInfo, RunState, rename_run
+
+_LIST_EVERY_MS = 2000
+
+
+class TrainPage(QWidget):
+    """Shows one of its four pages, and does what the list of runs asks for.
+
+    Attributes:
+        banner: the message above everything.
+        wizard: puts runs together and shows them.
+        runs: the list.
+
+    Signals:
+        use_wanted: Path of weights that pictures shall be enlarged with.
+    """
+
+    use_wanted = Signal(object)
+
+    def __init__(self, service: TrainingService, watch: RunWatch, models: ModelList, store: SettingsStore) -> None:
+        super().__init__()
+        self._service = service
+        self._watch = watch
+        self._listed: tuple[RunInfo, ...] | None = None
+        self._compare: QWidget | None = None
+        self.banner = Banner()
+        self.invitation = Invitation()
+        self.runs = RunsPanel()
+        self.wizard = Wizard(service, watch, models, store)
+        self._blank = QWidget()
+        self._blank.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(self._blank, "pane")
+        self._pages = QStackedWidget()
+        for page in (self._blank, self.invitation, self.runs, self.wizard):
+            self._pages.addWidget(page)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.banner)
+        column.addWidget(self._pages, 1)
+        self._hint = _DropHint(self)
+        self._timer = QTimer(self)
+        self._timer.setInterval(_LIST_EVERY_MS)
+        self._timer.timeout.connect(self._on_list_due)
+        self._connect()
+        if watch.alive:
+            self.show_followed()
+
+    @property
+    def shown(self) -> QWidget | None:
+        """The page that is shown."""
+        return self._pages.currentWidget()
+
+    def new_training(self, folders: Sequence[str] = ()) -> None:
+        """Begin the wizard; with folders, they are its first step's answer."""
+        self.banner.dismiss()
+        if folders and self.shown is self.wizard and self.wizard.step is Step.PICTURES:
+            self.wizard.pictures.add_folders(folders)
+            return
+        self.wizard.begin(folders)
+        self._show(self.wizard)
+
+    def show_home(self) -> None:
+        """Show the list of runs, or the invitation where there is none."""
+        self.banner.dismiss()
+        self.wizard.leave()
+        self._listed = None
+        if self.shown is self.wizard or self.shown is self._compare:
+            self._show(self.runs if self.runs.list.topLevelItemCount() else self._blank)
+        self._service.desk.list_runs(paths.runs_dir())
+
+    def show_followed(self) -> None:
+        """Show the run that is followed."""
+        if self._watch.folder is not None:
+            self.wizard.show_run()
+            self._show(self.wizard)
+
+    def show_run(self, run: RunInfo) -> None:
+        """Follow a run and show it: its curves, or its result where it is finished."""
+        self.banner.dismiss()
+        self._watch.look_at(run.folder)
+        self.wizard.show_run(result=run.state is RunState.FINISHED and run.weights is not None)
+        self._show(self.wizard)
+
+    def set_drop_hint(self, words: str | None) -> None:
+        """Say what a drop would do, or nothing."""
+        self._hint.say(words)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Look for runs; other programs may have made some."""
+        super().showEvent(event)
+        self._on_list_due()
+        self._timer.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Look no more."""
+        super().hideEvent(event)
+        self._timer.stop()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the hint over everything."""
+        super().resizeEvent(event)
+        self._hint.setGeometry(self.rect())
+
+    def _connect(self) -> None:
+        runs, wizard, desk, watch = self.runs, self.wizard, self._service.desk, self._watch
+        self.invitation.choose_wanted.connect(self._on_choose)
+        runs.new_wanted.connect(self.new_training)
+        runs.open_wanted.connect(self.show_run)
+        runs.resume_wanted.connect(self._on_resume)
+        runs.use_wanted.connect(self._on_use)
+        runs.renamed.connect(self._on_renamed)
+        runs.duplicate_wanted.connect(self._on_duplicate)
+        runs.delete_wanted.connect(self._on_delete)
+        runs.compare_wanted.connect(self._on_compare)
+        runs.folder_wanted.connect(self._on_folder)
+        wizard.home_wanted.connect(self.show_home)
+        wizard.use_wanted.connect(self.use_wanted)
+        wizard.told.connect(self.tell)
+        wizard.step_changed.connect(self.banner.dismiss)
+        wizard.failed.connect(self.banner.show_report)
+        desk.listed.connect(self._on_listed)
+        desk.deleted.connect(self._on_deleted)
+        desk.failed.connect(self.banner.show_report)
+        desk.histories_read.connect(self._on_histories)
+        self._service.job_failed.connect(self.banner.show_report)
+        watch.noticed.connect(self._on_noticed)
+        watch.crashed.connect(self._on_crashed)
+        watch.discarded.connect(self._on_discarded)
+
+    def tell(self, text: str, good: bool) -> None:
+        """Say something that happened."""
+        self.banner.show_message(BannerKind.SUCCESS if good else BannerKind.NOTICE, text)
+
+    def _show(self, page: QWidget) -> None:
+        self._pages.setCurrentWidget(page)
+
+    def _on_choose(self) -> None:
+        self.new_training()
+        self.wizard.pictures.choose_folder()
+
+    def _on_list_due(self) -> None:
+        if self.shown is not self.wizard and self.shown is not self._compare:
+            self._service.desk.list_runs(paths.runs_dir())
+
+    def _on_listed(self, runs: tuple[RunInfo, ...]) -> None:
+        self._listed = runs
+        self.runs.show_runs(runs)
+        if self.shown in (self._blank, self.invitation, self.runs):
+            page = self.runs if runs else self.invitation
+            if page is not self.shown:
+                self._show(page)
+                (self.runs.list if runs else self.invitation.button).setFocus()
+
+    def _on_resume(self, run: RunInfo) -> None:
+        self.banner.dismiss()
+        self.wizard.resume(run.folder)
+        self._show(self.wizard)
+
+    def _on_use(self, run: RunInfo) -> None:
+        if run.weights is not None:
+            self.use_wanted.emit(run.weights)
+
+    def _on_renamed(self, run: RunInfo, title: str) -> None:
+        try:
+            rename_run(run.folder, title)
+        except VdsrError as error:
+            self.banner.show_report(report_of(error))
+        if self._watch.folder == run.folder:
+            self._watch.refresh_info()
+        self._service.desk.list_runs(paths.runs_dir())
+
+    def _on_duplicate(self, run: RunInfo) -> None:
+        try:
+            config = read_config(run.folder / CONFIG_NAME)
+        except VdsrError as error:
+            self.banner.show_report(report_of(error))
+            return
+        self.wizard.begin(like=config, preset=run.preset)
+        self._show(self.wizard)
+        self.tell(self.tr("The settings of “{name}” are taken over.").format(name=run.title), False)
+
+    def _on_delete(self, runs: list[RunInfo]) -> None:
+        names = ", ".join(f"“{run.title}”" for run in runs[:3]) + (" …" if len(runs) > 3 else "")
+        sure = ask(
+            self,
+            self.tr("Delete?"),
+            self.tr("Delete {names}?").format(names=names),
+            self.tr(
+                "Weights, curves and checkpoints are lost. Pictures, and networks that are in use already or were "
+                "exported, stay as they are."
+            ),
+            self.tr("Delete"),
+        )
+        if sure:
+            for run in runs:
+                if self._watch.folder == run.folder:
+                    self._watch.leave()
+                self._service.desk.delete(run.folder)
+
+    def _on_deleted(self, _folder: Path) -> None:
+        self._service.desk.list_runs(paths.runs_dir())
+
+    def _on_compare(self, runs: list[RunInfo]) -> None:
+        self._service.desk.read_histories([(run.title, run.folder) for run in runs])
+
+    def _on_histories(self, runs: tuple[tuple[str, RunHistory], ...]) -> None:
+        # Late: with it comes a library for plots.
+        from vdsr_app.gui.training.compare_page import ComparePage
+
+        if not isinstance(self._compare, ComparePage):
+            self._compare = ComparePage()
+            self._compare.back_wanted.connect(self.show_home)
+            self._pages.addWidget(self._compare)
+        self._show(self._compare)
+        self._compare.show_runs(runs)
+
+    def _on_folder(self, run: RunInfo) -> None:
+        show_in_folder(run.folder / CONFIG_NAME)
+
+    def _on_noticed(self, text: str) -> None:
+        self.tell(text, False)
+
+    def _on_crashed(self, report: ErrorReport) -> None:
+        if not (self.shown is self.wizard and self.wizard.step is Step.RUN):  # else that page tells it
+            self.banner.show_report(report)
+
+    def _on_discarded(self) -> None:
+        title = self._watch.title
+        self._watch.leave()
+        if self.shown is self.wizard and self.wizard.step >= Step.RUN:
+            self.show_home()
+        self.tell(self.tr("“{name}” was discarded.").format(name=title), True)
+
+
+class _DropHint(QLabel):
+    """Covers the page while something is held over it."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        set_role(self, "drophint")
+        self.hide()
+
+    def say(self, words: str | None) -> None:
+        self.setText(words or "")
+        self.setVisible(bool(words))
+        self.raise_()

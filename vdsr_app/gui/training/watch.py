@@ -1,0 +1,238 @@
+"""The run that is followed: its history, its state, and what it was asked for. No widgets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from vdsr_app.gui.status_line import Activity
+from vdsr_app.gui.training.words import count, percent, time_left
+from vdsr_app.workers.messages import ErrorReport
+from vdsr_app.workers.training import TrainingService
+from vdsr_trainer.events import Event, Failed, Finished, Noticed, RolledBack
+from vdsr_trainer.history import RunHistory
+from vdsr_trainer.run_files import Command
+from vdsr_trainer.runs import RunInfo, RunState, describe_run
+
+_CHANGED_MS = 100
+
+
+class RunWatch(QObject):
+    """Follows one run through the service and folds what it tells.
+
+    Attributes:
+        folder: of the run, None before one is followed.
+        history: all it told.
+        state: what it is doing; None until its log was read once.
+        report: why its process ended without a word, or could not be started.
+        asked: what it was asked for and has not done yet; "run" where nothing is.
+
+    Signals:
+        changed: anything of the above; ten times a second at most.
+        state_changed: the RunState.
+        noticed: sentence about something that happened while it was followed.
+        crashed: ErrorReport.
+        discarded: the run is gone at the person's wish.
+        finished: it did its last step while it was followed.
+    """
+
+    changed = Signal()
+    state_changed = Signal(object)
+    noticed = Signal(str)
+    crashed = Signal(object)
+    discarded = Signal()
+    finished = Signal()
+
+    def __init__(self, service: TrainingService, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._service = service
+        self.folder: Path | None = None
+        self._info: RunInfo | None = None
+        self._clear()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_CHANGED_MS)
+        self._timer.timeout.connect(self.changed)
+        service.event_told.connect(self._on_event)
+        service.state_changed.connect(self._on_state)
+        service.crashed.connect(self._on_crashed)
+
+    @property
+    def info(self) -> RunInfo | None:
+        """What stands in the run's folder beside its log: title, preset; read when it was turned to."""
+        return self._info
+
+    @property
+    def title(self) -> str:
+        """Name of the run, or ""."""
+        return self._info.title if self._info is not None else ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process trains it, or waits."""
+        return self.state in (RunState.RUNNING, RunState.PAUSED)
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        if self.history.started is not None:
+            return self.history.started.steps
+        return self._info.steps if self._info is not None else 0
+
+    @property
+    def percent(self) -> int:
+        """Share done."""
+        return percent(self.history.step, self.steps)
+
+    def refresh_info(self) -> None:
+        """Read again what the run is called."""
+        if self.folder is not None:
+            self._info = describe_run(self.folder)
+            self.changed.emit()
+
+    def look_at(self, folder: Path) -> None:
+        """Follow the run in this folder, alive or not."""
+        if self.folder == folder and self._service.attached == folder and self._service.following:
+            return
+        self._turn_to(folder)
+        self._service.attach(folder)
+
+    def start(self, folder: Path, steps: int | None = None) -> None:
+        """Start the run in this folder, or let it go on, and follow it."""
+        self._turn_to(folder)
+        # From the beginning of its log, so that nothing of it is told twice.
+        self._service.detach()
+        self._service.start(folder, steps)
+
+    def leave(self) -> None:
+        """Follow nothing; a running one goes on."""
+        self._service.detach()
+        self.folder, self._info = None, None
+        self._clear()
+        self.changed.emit()
+
+    def pause(self) -> None:
+        """Let it wait."""
+        self._ask("pause")
+        self._service.pause()
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self._ask("run")
+        self._service.resume()
+
+    def stop(self) -> None:
+        """Save it and end it."""
+        self._ask("stop")
+        self._service.stop()
+
+    def discard(self) -> None:
+        """End it and delete it; one without a process is not touched."""
+        self._ask("discard")
+        self._service.discard()
+
+    def activity(self) -> Activity | None:
+        """One line for the other workspaces; None while nothing trains."""
+        if not self.alive:
+            return None
+        history = self.history
+        parts = [self.tr("Training {name}").format(name=self.title)]
+        if self.state is RunState.PAUSED:
+            parts = [self.tr("{name} is paused").format(name=self.title)]
+        if history.preparing is not None and history.latest is None:
+            parts.append(self.tr("reading pictures"))
+        else:
+            parts.append(self.tr("{percent} %").format(percent=self.percent))
+        left = history.latest.seconds_left if history.latest is not None else None
+        if left is not None and self.state is RunState.RUNNING:
+            parts.append(time_left(left))
+        return Activity(" · ".join(parts), history.step / self.steps if self.steps else None)
+
+    def state_text(self) -> str:
+        """What it does now, in words."""
+        history = self.history
+        asked = {
+            "stop": self.tr("Saving what it has learned…"),
+            "discard": self.tr("Discarding…"),
+            "pause": self.tr("Pausing after this step…"),
+        }
+        if self.alive and self.asked in asked and not (self.asked == "pause" and self.state is RunState.PAUSED):
+            return asked[self.asked]
+        match self.state:
+            case None:
+                return self.tr("Starting…")
+            case RunState.PAUSED:
+                return self.tr("Paused at step {step} of {steps}").format(**self._steps_words())
+            case RunState.RUNNING if history.preparing is not None:
+                done, total = history.preparing.done, history.preparing.total
+                return self.tr("Reading pictures: {done} of {total}").format(done=count(done), total=count(total))
+            case RunState.RUNNING if history.started is None:
+                return self.tr("Starting…")
+            case RunState.RUNNING:
+                return self.tr("Learning: step {step} of {steps}").format(**self._steps_words())
+            case RunState.FINISHED:
+                return self.tr("Finished after {steps} steps").format(**self._steps_words())
+            case RunState.FAILED:
+                return self.tr("Ended by an error at step {step} of {steps}").format(**self._steps_words())
+            case _:
+                return self.tr("Stopped at step {step} of {steps}").format(**self._steps_words())
+
+    def _steps_words(self) -> dict[str, str]:
+        return {"step": count(self.history.step), "steps": count(self.steps)}
+
+    def _turn_to(self, folder: Path) -> None:
+        self.folder = folder
+        self._info = describe_run(folder)
+        self._clear()
+        self.changed.emit()
+
+    def _clear(self) -> None:
+        self.history = RunHistory()
+        self.state: RunState | None = None
+        self.report: ErrorReport | None = None
+        self.asked: Command = "run"
+
+    def _ask(self, command: Command) -> None:
+        self.asked = command
+        self.changed.emit()
+
+    @Slot(object, object)
+    def _on_event(self, folder: Path, event: Event) -> None:
+        if folder != self.folder:
+            return
+        self.history.add(event)
+        if self.state is not None:  # else it is an old one, told again
+            match event:
+                case Noticed(message=words) | RolledBack(reason=words):
+                    self.noticed.emit(words)
+                case _:
+                    pass
+        if isinstance(event, Finished) and event.discarded:
+            self.discarded.emit()
+        elif isinstance(event, Finished | Failed):
+            self.asked = "run"
+        if not self._timer.isActive():
+            self._timer.start()
+
+    @Slot(object, object)
+    def _on_state(self, folder: Path, state: RunState) -> None:
+        if folder != self.folder:
+            return
+        was_alive = self.alive
+        self.state = state
+        if not self.alive or (state is RunState.PAUSED) == (self.asked == "pause"):
+            self.asked = "run" if self.asked in ("pause", "run") or not self.alive else self.asked
+        self.state_changed.emit(state)
+        self.changed.emit()
+        if was_alive and state is RunState.FINISHED:
+            self.finished.emit()
+
+    @Slot(object)
+    def _on_crashed(self, report: ErrorReport) -> None:
+        self.report = report
+        if self.state is None:
+            self.state = RunState.STOPPED
+            self.state_changed.emit(self.state)
+        self.crashed.emit(report)
+        self.changed.emit()

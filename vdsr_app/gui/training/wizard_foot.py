@@ -1,0 +1,97 @@
+"""The buttons below a page of the wizard: back at the left, the ways on at the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, text_label
+from vdsr_app.gui.theme import set_role
+from vdsr_app.gui.training.parts import allow_button, plain, primary
+
+Way = tuple[str, str, str]
+"""Name of what happens, words, and why it cannot be done now or ""."""
+
+_OTHERS = 2
+
+
+class WizardFoot(QWidget):
+    """One primary button, at most two others, and back.
+
+    Signals:
+        pressed: name of what shall happen; "back" among them.
+    """
+
+    pressed = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(self, "pane")
+        line = QWidget()
+        line.setFixedHeight(1)
+        line.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(line, "line")
+        self.back = plain(self.tr("Back"), "arrow-left")
+        self.back.setProperty("way", "back")
+        self._why = text_label(role="quiet")
+        self._why.setAlignment(Qt.AlignmentFlag.AlignTrailing | Qt.AlignmentFlag.AlignVCenter)
+        self._others = [plain("") for _ in range(_OTHERS)]
+        self.primary = primary("")
+        row = QHBoxLayout()
+        row.setContentsMargins(PANE_GAP, 12, PANE_GAP, 12)
+        row.setSpacing(GROUP_GAP)
+        row.addWidget(self.back)
+        self._beside: QWidget | None = None
+        self._row = row
+        row.addWidget(self._why, 1)
+        for button in (*self._others, self.primary):
+            row.addWidget(button)
+        for button in (self.back, *self._others, self.primary):
+            button.clicked.connect(self._on_clicked)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(line)
+        column.addLayout(row)
+
+    @property
+    def shown(self) -> list[QPushButton]:
+        """Buttons that are shown, from left to right."""
+        return [button for button in (self.back, *self._others, self.primary) if not button.isHidden()]
+
+    def show_buttons(
+        self, *, primary: Way, others: Sequence[Way] = (), back: bool = False, beside: bool = False
+    ) -> None:
+        """Show these ways on; `beside` shows the control that one page has at the left."""
+        if self._beside is not None:
+            self._beside.setVisible(beside)
+        self.back.setVisible(back)
+        for button, way in zip(self._others, [*others, *[None] * _OTHERS][:_OTHERS], strict=True):
+            button.setVisible(way is not None)
+            if way is not None:
+                _show(button, way)
+        _show(self.primary, primary)
+        self._why.setText(primary[2])
+
+    def set_beside(self, widget: QWidget) -> None:
+        """Give one page a control of its own at the left."""
+        self._beside = widget
+        self._row.insertWidget(0, widget)
+
+    def focus_primary(self) -> None:
+        """Let the keyboard stand on the way on."""
+        if self.primary.isEnabled():
+            self.primary.setFocus()
+
+    def _on_clicked(self) -> None:
+        self.pressed.emit(self.sender().property("way"))
+
+
+def _show(button: QPushButton, way: Way) -> None:
+    name, words, why = way
+    button.setProperty("way", name)
+    button.setText(words)
+    allow_button(button, not why, why)

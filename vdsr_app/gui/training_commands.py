@@ -1,0 +1,256 @@
+"""Training in the window: its workspace, its menu, its line below, and what becomes of it when the window closes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QMimeData, QObject, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QShowEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from vdsr_app import paths
+from vdsr_app.core.models import ModelInfo
+from vdsr_app.gui.actions import Actions, allow
+from vdsr_app.gui.banner import BannerKind
+from vdsr_app.gui.close_dialog import TrainingAnswer, ask_about_training
+from vdsr_app.gui.drops import local_paths
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.settings import SettingsStore
+from vdsr_app.gui.status_line import StatusLine
+from vdsr_app.gui.texts import file_name
+from vdsr_app.workers.messages import ErrorReport
+
+if TYPE_CHECKING:
+    from vdsr_app.gui.training.train_page import TrainPage
+    from vdsr_app.gui.training.watch import RunWatch
+    from vdsr_app.workers.training import TrainingService
+    from vdsr_trainer.runs import RunInfo
+
+MakeService = Callable[[], "TrainingService"]
+
+
+class TrainingCommands(QObject):
+    """Makes service and pages when they are first needed, and carries out what is asked for outside of them.
+
+    Attributes:
+        host: the workspace; empty until it is first shown.
+
+    Signals:
+        front_wanted: the workspace shall be shown.
+        model_made: ModelInfo of a result that pictures shall be enlarged with.
+    """
+
+    front_wanted = Signal()
+    model_made = Signal(object)
+
+    def __init__(
+        self,
+        window: QWidget,
+        actions: Actions,
+        models: ModelList,
+        store: SettingsStore,
+        status: StatusLine,
+        make_service: MakeService | None = None,
+    ) -> None:
+        """Nothing is made yet.
+
+        Args:
+            window: owner, and parent of questions.
+            actions: of the menu.
+            models: gets the results that are taken into use.
+            store: what is remembered.
+            status: tells that a run trains.
+            make_service: gives the service; None takes the real one.
+        """
+        super().__init__(window)
+        self._window = window
+        self._actions = actions
+        self._models = models
+        self._store = store
+        self._status = status
+        self._make_service = make_service or _real_service
+        self._service: TrainingService | None = None
+        self._watch: RunWatch | None = None
+        self._page: TrainPage | None = None
+        self._in_front = False
+        self.host = _Host()
+        self.host.first_shown.connect(self._on_first_shown)
+        actions.train_new.triggered.connect(self.new_training)
+        actions.train_runs.triggered.connect(self.show_runs)
+        actions.train_pause.triggered.connect(self._on_pause)
+        actions.train_stop.triggered.connect(self._on_stop)
+        actions.train_folder.triggered.connect(self._on_folder)
+        status.training_wanted.connect(self.show_followed)
+        self._refresh()
+
+    @property
+    def page(self) -> TrainPage:
+        """The workspace's pages, made now if they were not."""
+        if self._page is None:
+            # Late: the first window does not wait for it.
+            from vdsr_app.gui.training.train_page import TrainPage
+
+            service, watch = self._needed()
+            self._page = TrainPage(service, watch, self._models, self._store)
+            self._page.use_wanted.connect(self._on_use_wanted)
+            self.host.fill(self._page)
+        return self._page
+
+    def look_for_running(self) -> None:
+        """Find a run that trains since an earlier window was open. The disk is read elsewhere."""
+        if paths.runs_dir().is_dir():
+            service, _ = self._needed()
+            service.desk.listed.connect(self._on_listed_first)
+            service.desk.list_runs(paths.runs_dir())
+
+    def new_training(self) -> None:
+        """Show the wizard's first page."""
+        self.front_wanted.emit()
+        self.page.new_training()
+
+    def show_runs(self) -> None:
+        """Show the list of runs."""
+        self.front_wanted.emit()
+        self.page.show_home()
+
+    def show_followed(self) -> None:
+        """Show the run that trains."""
+        self.front_wanted.emit()
+        self.page.show_followed()
+
+    def set_in_front(self, in_front: bool) -> None:
+        """Whether the workspace is shown."""
+        self._in_front = in_front
+        self._refresh()
+
+    @property
+    def in_front(self) -> bool:
+        """Whether the workspace is shown."""
+        return self._in_front
+
+    def folders_in(self, data: QMimeData) -> list[str]:
+        """Folders that a drop would take pictures from; none while another workspace is shown."""
+        return [str(path) for path in local_paths(data) if path.is_dir()] if self._in_front else []
+
+    def drop_words(self, folders: list[str]) -> str:
+        """What a drop of these folders would do."""
+        if len(folders) == 1:
+            return self.tr("Learn from the pictures in {name}").format(name=file_name(folders[0]))
+        return self.tr("Learn from the pictures in {count} folders").format(count=len(folders))
+
+    def may_close(self) -> bool:
+        """Ask what becomes of a run that trains, unless that is known; whether the window may close."""
+        watch, service = self._watch, self._service
+        if watch is None or service is None or not watch.alive or self._store.current.training_end != "ask":
+            return True
+        answer, remember = ask_about_training(self._window, watch.title)
+        if answer is TrainingAnswer.STAY:
+            return False
+        choice = "save" if answer is TrainingAnswer.SAVE else "go on"
+        if remember:
+            self._store.update(training_end=choice)
+        service.set_when_window_ends("save" if choice == "save" else "go on")
+        return True
+
+    def report(self, report: ErrorReport) -> bool:
+        """Tell a failure here, where this workspace is shown; whether it was."""
+        if self._in_front and self._page is not None:
+            self._page.banner.show_report(report)
+            return True
+        return False
+
+    def close(self, timeout_ms: int) -> bool:
+        """End the threads; a run goes on or saves and stops, as was chosen. Whether they ended in time."""
+        return self._service is None or self._service.close(timeout_ms)
+
+    def _needed(self) -> tuple[TrainingService, RunWatch]:
+        if self._service is None or self._watch is None:
+            from vdsr_app.gui.training.watch import RunWatch
+
+            self._service = self._make_service()
+            self._watch = RunWatch(self._service, self)
+            self._watch.changed.connect(self._refresh)
+            self._service.installed.connect(self._on_installed)
+        return self._service, self._watch
+
+    def _refresh(self) -> None:
+        watch, a = self._watch, self._actions
+        alive = watch is not None and watch.alive
+        paused = alive and watch is not None and watch.state == "paused"
+        ending = alive and watch is not None and watch.asked in ("stop", "discard")
+        a.train_pause.setText(self.tr("Continue training") if paused else self.tr("Pause training"))
+        why = self.tr("it is ending already") if ending else self.tr("nothing is training")
+        allow(a.train_pause, alive and not ending, why)
+        allow(a.train_stop, alive and not ending, why)
+        activity = None if watch is None or self._in_front else watch.activity()
+        self._status.show_training("" if activity is None else activity.text)
+
+    def _on_first_shown(self) -> None:
+        _ = self.page
+
+    def _on_listed_first(self, runs: tuple[RunInfo, ...]) -> None:
+        service, watch = self._needed()
+        service.desk.listed.disconnect(self._on_listed_first)
+        alive = [run for run in runs if run.state in ("running", "paused")]
+        if alive and watch.folder is None:
+            watch.look_at(alive[0].folder)
+            if self._page is not None:
+                self._page.show_followed()
+
+    def _on_pause(self) -> None:
+        if self._watch is None:
+            return
+        if self._watch.state == "paused":
+            self._watch.go_on()
+        else:
+            self._watch.pause()
+
+    def _on_stop(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+            self.show_followed()
+
+    def _on_folder(self) -> None:
+        folder = paths.runs_dir()
+        folder.mkdir(parents=True, exist_ok=True)
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+    def _on_use_wanted(self, weights: Path) -> None:
+        service, _ = self._needed()
+        self.page.banner.show_message(BannerKind.NOTICE, self.tr("Taking it into the list of models…"))
+        service.install(weights)
+
+    def _on_installed(self, info: ModelInfo) -> None:
+        if self._page is not None:
+            self._page.banner.dismiss()
+        self._models.refresh()
+        self.model_made.emit(info)
+
+
+class _Host(QWidget):
+    """Stands for the workspace until it is first shown."""
+
+    first_shown = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._shown = False
+
+    def fill(self, page: QWidget) -> None:
+        self._column.addWidget(page)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not self._shown:
+            self._shown = True
+            self.first_shown.emit()
+
+
+def _real_service() -> TrainingService:
+    from vdsr_app.workers.training import TrainingService
+
+    return TrainingService()

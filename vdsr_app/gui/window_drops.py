@@ -1,0 +1,53 @@
+"""What is held over the window, or dropped on it: told and done by the workspace in front."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
+
+from vdsr_app.gui.drops import DropKind, plan_drop
+from vdsr_app.gui.file_commands import FileCommands
+from vdsr_app.gui.training_commands import TrainingCommands
+from vdsr_app.gui.upscale_page import UpscalePage
+
+
+class WindowDrops:
+    """Folders on the workspace "Train" are learned from; everything else is opened."""
+
+    def __init__(self, page: UpscalePage, files: FileCommands, training: TrainingCommands) -> None:
+        self._page = page
+        self._files = files
+        self._training = training
+
+    def enter(self, event: QDragEnterEvent) -> None:
+        """Say what a drop would do, or refuse it."""
+        plan = plan_drop(event.mimeData())
+        folders = self._training.folders_in(event.mimeData())
+        own = event.source() is not None
+        if own or (plan.kind is DropKind.REFUSED and not event.mimeData().hasUrls()):
+            event.ignore()
+            return
+        event.setDropAction(Qt.DropAction.CopyAction)
+        event.accept()
+        self._hint(self._training.drop_words(folders) if folders else plan.words)
+
+    def leave(self, event: QDragLeaveEvent) -> None:
+        """Say nothing more."""
+        self._hint(None)
+        event.accept()
+
+    def drop(self, event: QDropEvent) -> None:
+        """Do what was said."""
+        self._hint(None)
+        event.setDropAction(Qt.DropAction.CopyAction)
+        event.accept()
+        folders = self._training.folders_in(event.mimeData())
+        if folders:
+            self._training.page.new_training(folders)
+        else:
+            self._files.drop(plan_drop(event.mimeData()), event.mimeData())
+
+    def _hint(self, words: str | None) -> None:
+        self._page.view.set_drop_hint(None if self._training.in_front else words)
+        if self._training.in_front:
+            self._training.page.set_drop_hint(words)

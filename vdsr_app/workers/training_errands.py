@@ -1,0 +1,150 @@
+"""The work of `TrainingDesk`, called in its thread. No torch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.picture import Pixels
+from vdsr_app.errors import TrainingError, VdsrError
+from vdsr_app.workers.runner import JobContext
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.history import RunHistory, read_history
+from vdsr_trainer.run_files import EVENTS_NAME
+from vdsr_trainer.runs import RunInfo, create_run, delete_run, list_runs
+
+if TYPE_CHECKING:
+    from vdsr_trainer.report import PreflightReport
+
+logger = logging.getLogger(__name__)
+
+_NEEDED_BYTES = 200_000_000
+"""Two checkpoints, weights, crops and log of the largest preset, and something over."""
+_LOOK_EVERY = 512
+"""Directory entries between two looks at the cancel token."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewRun:
+    """A run that is to be made.
+
+    Attributes:
+        root: folder of all runs.
+        title: name for people.
+        preset: name of the preset it began with, or "".
+        config: what to train.
+        report: what is known of its pictures; None lets the run find out.
+    """
+
+    root: Path
+    title: str
+    preset: str
+    config: TrainConfig
+    report: PreflightReport | None = None
+
+
+def list_all(root: Path, context: JobContext) -> tuple[RunInfo, ...]:
+    """Every run, the newest first."""
+    return list_runs(root)
+
+
+def count_pictures(folders: tuple[str, ...], context: JobContext) -> tuple[int, ...]:
+    """Files with a picture's ending in each folder, in all levels, hidden ones left out; -1 for what is no folder."""
+    from vdsr_app.core.image_io.formats import READABLE_SUFFIXES
+
+    return tuple(_count(folder, READABLE_SUFFIXES, context.token) for folder in folders)
+
+
+def thumbnail(path: Path, side_px: int, context: JobContext) -> tuple[Path, Pixels | None]:
+    """The picture at no less than `side_px` where it is so large, as (H, W, 4) uint8 for the screen."""
+    from vdsr_app.core.display import picture_to_rgba
+    from vdsr_app.core.image_io import read
+
+    try:
+        rgba = picture_to_rgba(read(path, token=context.token), context.token)
+    except VdsrError as error:
+        logger.info("No thumbnail: %s", error)
+        return path, None
+    while min(rgba.shape[:2]) >= 2 * side_px:
+        height, width = (size // 2 * 2 for size in rgba.shape[:2])
+        blocks = rgba[:height, :width].reshape(height // 2, 2, width // 2, 2, 4)
+        rgba = blocks.mean(axis=(1, 3), dtype="float32").astype("uint8")
+    return path, rgba
+
+
+def read_histories(runs: tuple[tuple[str, Path], ...], context: JobContext) -> tuple[tuple[str, RunHistory], ...]:
+    """The whole history of each run, with its title."""
+    found = []
+    for title, folder in runs:
+        context.token.raise_if_cancelled()
+        try:
+            found.append((title, read_history(folder / EVENTS_NAME)))
+        except OSError as error:
+            raise TrainingError(
+                f"The log of the run cannot be read: {error.strerror or error}.",
+                path=folder,
+                hint="Check that the folder is there and may be read.",
+            ) from error
+    return tuple(found)
+
+
+def create(new: NewRun, context: JobContext) -> Path:
+    """Make the folder of a run.
+
+    Raises:
+        TrainingError: there is not enough room, or a folder of pictures is gone.
+        SaveError: the folder cannot be made or written.
+    """
+    for folder in filter(None, (*new.config.data, new.config.validation)):
+        if not Path(folder).exists():
+            raise TrainingError("The folder of pictures is gone.", path=folder, hint="Choose it again, or another.")
+    _check_room(new.root)
+    run = create_run(new.root, new.title, new.preset, new.config)
+    if new.report is not None:
+        from vdsr_trainer.preflight import write_index
+
+        write_index(run, new.report)
+    return run
+
+
+def delete(folder: Path, context: JobContext) -> Path:
+    """Delete a run.
+
+    Raises:
+        TrainingError: it is running.
+        SaveError: it cannot be deleted.
+    """
+    delete_run(folder)
+    return folder
+
+
+def _check_room(root: Path) -> None:
+    place = root
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if free < _NEEDED_BYTES:
+        raise TrainingError(
+            f"There is not enough room on the disk: {_NEEDED_BYTES // 10**6} MB are needed, {free // 10**6} are free.",
+            path=root,
+            hint="Make room, then start again.",
+        )
+
+
+def _count(folder: str, suffixes: frozenset[str] | tuple[str, ...], token: CancelToken) -> int:
+    if not os.path.isdir(folder):
+        return -1
+    found = seen = 0
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += sum(os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".") for name in files)
+        seen += len(files) + 1
+        if seen >= _LOOK_EVERY:
+            token.raise_if_cancelled()
+            seen = 0
+    return found
