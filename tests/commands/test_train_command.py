@@ -29,7 +29,7 @@ def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
     (folder / "below").mkdir(parents=True)
     for seed in range(6):
-        pixels = np.random.default_rng(seed).integers(0, 256, (8, 9, 3), dtype=np.uint8).repeat(6, 0).repeat(6, 1)
+        pixels = np.random.default_rng(seed).integers(0, 256, (8, 9, 3), dtype=np.uint8).repeat(9, 0).repeat(9, 1)
         Image.fromarray(pixels).save(folder / ("below" if seed % 2 else ".") / f"{seed}.png")
     return folder
 
@@ -83,8 +83,8 @@ def test_epochs_become_steps(run, pictures: Path, config: Path, tmp_path: Path) 
     status, said, _ = _train(run, pictures, config, tmp_path / "run", "--preset", "paper", "--json")
     assert status == 0
     started = next(event for event in json_lines(said) if event["event"] == "Started")
-    # Five pictures of 48 x 54 px have 3 x 3 patches of 16 px each; two of them make a batch.
-    assert started["steps"] == 2 * 5 * 9 // 2
+    # Five pictures of 81 x 72 px have 5 x 4 patches of 16 px each; two of them make a batch.
+    assert started["steps"] == 2 * 5 * 20 // 2
     assert json_lines(said)[-1]["step"] == started["steps"]
 
 
@@ -125,8 +125,8 @@ def test_a_bad_configuration_is_named(run, pictures: Path, config: Path, tmp_pat
     ("make", "said"),
     [
         (lambda folder: None, "no such folder"),
-        (lambda folder: folder.mkdir(), "No usable picture"),
-        (lambda folder: (folder.mkdir(), (folder / "a.png").write_bytes(b"no picture")), "No usable picture"),
+        (lambda folder: folder.mkdir(), "holds no pictures"),
+        (lambda folder: (folder.mkdir(), (folder / "a.png").write_bytes(b"no picture")), "(1 unreadable)"),
     ],
 )
 def test_a_folder_without_pictures_is_one_plain_error(run, config: Path, tmp_path: Path, make, said: str) -> None:

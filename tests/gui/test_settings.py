@@ -35,6 +35,7 @@ EVERYTHING = {
     "geometry": b"\x00\xff;=,\n",
     "recent": ("/a, b/ü.png", "/bytes/\udcff.png", '/"quoted"/%20.png'),
     "save_folder": "/tmp/out",
+    "training_end": "save",
 }
 
 

@@ -58,8 +58,9 @@ class TrainConfig:
         warmup_steps: steps of a rising rate.
         average_decay: of the moving average of the weights that is validated and kept.
         precision: "bf16" (autocast, fp32 master weights), "fp32", or "auto": bf16 where the hardware has it fast.
-        patience: validations in a row that may be no better than bicubic before the run goes back to a better state
-            with half the rate (three times as many before it was better for the first time); 0 for any number.
+        patience: validations in a row that may be worse than bicubic before the run goes back to a better state with
+            half the rate; a run that was never better begins again after three times as many without any progress.
+            0 for any number.
         seed: of initial weights, patches and flips.
         validate_every: steps between validations.
         checkpoint_every: steps between checkpoints.

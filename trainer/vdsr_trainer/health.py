@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 _PATIENCE_BEFORE_RISE = 3
 """A run that never was better than bicubic gets so many times the patience: every run begins there."""
+_CLEARLY_DB = 0.05
+_PROGRESS_DB = 0.01
+_WORST_GAIN_DB = -1000.0
 
 
 class Diverged(Enum):
@@ -17,6 +20,11 @@ class Diverged(Enum):
     """It was better than bicubic and no longer is."""
     NEVER_ROSE = "never rose"
 
+    @property
+    def most(self) -> int:
+        """How often a run may go wrong in this way before it fails."""
+        return 3 if self is Diverged.NEVER_ROSE else 12
+
     def reason(self, step: int) -> str:
         """One sentence for people."""
         match self:
@@ -25,7 +33,7 @@ class Diverged(Enum):
             case Diverged.FELL:
                 return f"The result had become worse than bicubic by step {step:,}."
             case _:
-                return f"The result was still no better than bicubic at step {step:,}."
+                return f"The result was no better than bicubic by step {step:,}, and got no better any more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +41,16 @@ class Health:
     """What the validations so far say.
 
     Attributes:
-        rose: one of them was better than bicubic.
-        below: how many of the last in a row were not.
+        rose: one of them was clearly better than bicubic.
+        below: how many of the last in a row were worse.
+        best_gain_db: the best mean PSNR above bicubic.
+        stale: how many validations ago that was.
     """
 
     rose: bool = False
     below: int = 0
+    best_gain_db: float = _WORST_GAIN_DB
+    stale: int = 0
 
     @property
     def sound(self) -> bool:
@@ -47,18 +59,24 @@ class Health:
 
     def after(self, gain_db: float) -> Health:
         """With one more validation, whose mean PSNR is `gain_db` above bicubic's."""
-        if gain_db > 0:
-            return Health(rose=True, below=0)
-        return replace(self, below=self.below + 1)
+        better = gain_db > self.best_gain_db + _PROGRESS_DB
+        return Health(
+            self.rose or gain_db > _CLEARLY_DB,
+            0 if gain_db >= 0 else self.below + 1,
+            gain_db if better else self.best_gain_db,
+            0 if better else self.stale + 1,
+        )
 
     def verdict(self, patience: int) -> Diverged | None:
         """Whether it is time to go back.
 
+        A run that is still below bicubic but gets better is only slow, and is left alone.
+
         Args:
-            patience: validations in a row that may be no better than bicubic; 0 for any number.
+            patience: validations in a row that may be worse than bicubic; 0 for any number.
         """
         if not patience:
             return None
         if self.rose:
             return Diverged.FELL if self.below >= patience else None
-        return Diverged.NEVER_ROSE if self.below >= _PATIENCE_BEFORE_RISE * patience else None
+        return Diverged.NEVER_ROSE if self.stale >= _PATIENCE_BEFORE_RISE * patience else None

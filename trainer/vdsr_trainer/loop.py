@@ -43,7 +43,6 @@ from vdsr_trainer.validate import CropWriter, Judge
 
 logger = logging.getLogger(__name__)
 
-_MOST_ROLL_BACKS = 12
 _RATE_CUT = 0.5
 _ROOM_IN_STATES = 4
 """Room on the disk that a run wants at its start, in sizes of its states: two kept, one being written, the rest."""
@@ -314,17 +313,19 @@ class _Run:
         self._look_after_saving(wait=True)
         at, before = self._progress.step, self._progress
         reason = how.reason(at)
-        if before.roll_backs >= _MOST_ROLL_BACKS:
+        if before.roll_backs >= how.most:
             raise TrainingError(
                 f"{reason} The run went back {before.roll_backs} times already, each time with a lower rate.",
                 path=self._folder,
-                hint="Start a new run with another recipe, or with other pictures.",
+                hint="Start a new run with another recipe or other pictures.",
             )
         earlier = self._restore(how)
+        health = replace(earlier.health, below=0, stale=0)
         share = min(before.rate_share, earlier.rate_share) * _RATE_CUT
         self._progress = replace(
             earlier,
             rate_share=share,
+            health=health,
             roll_backs=before.roll_backs + 1,
             referenced=before.referenced,
             best_psnr_db=before.best_psnr_db,

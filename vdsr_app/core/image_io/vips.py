@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,18 +15,24 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core.picture import Pixels
 
 _MAX_THREADS = 8
+_loading = threading.Lock()
 _DTYPES: dict[str, type[np.uint8 | np.uint16]] = {"uchar": np.uint8, "ushort": np.uint16}
 
 
-@cache
 def load() -> Any:
-    """The pyvips module, imported and configured once.
+    """The pyvips module, imported and configured once, whatever the number of threads that ask.
 
     Its operation cache is off, since it would hold on to whole pictures; loaders that libvips itself calls unfit for
     untrusted files are blocked. Its warnings are dropped: every failure comes as an exception too, and a handler
     written in Python would run, garbage collection included, in the midst of libvips' own code. That was seen to
     abort the process.
     """
+    with _loading:
+        return _load_once()
+
+
+@cache
+def _load_once() -> Any:
     os.environ.setdefault("VIPS_WARNING", "1")  # read once, while the library starts
     import pyvips
 

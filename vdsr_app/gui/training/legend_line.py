@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -23,7 +23,7 @@ _WIDTHS = {
 }
 _SWATCH_PX = 17
 _GAP_PX = 5
-_ENTRY_GAP_PX = 14
+_ENTRY_GAP_PX = 12
 _MOST_ROWS = 3
 _NAME_PX = 180
 
@@ -100,11 +100,11 @@ class LegendLine(QWidget):
     def heightForWidth(self, width: int) -> int:
         """Its lines."""
         boxes = self._boxes(width)
-        return round(boxes[-1].bottom()) if boxes else ROW_PX
+        return round(boxes[-1].bottom()) + 2 if boxes else ROW_PX
 
     def sizeHint(self) -> QSize:
         """All on one line."""
-        return QSize(round(sum(self._widths.values()) + _ENTRY_GAP_PX * len(self._widths)), ROW_PX)
+        return QSize(round(sum(self._widths.values()) + _ENTRY_GAP_PX * len(self._widths)), ROW_PX + 2)
 
     def minimumSizeHint(self) -> QSize:
         """Any width will do."""
@@ -158,7 +158,7 @@ class LegendLine(QWidget):
                 left, row = 0.0, row + 1
             if row == _MOST_ROWS:
                 break
-            boxes.append(QRectF(QRect(0, row * ROW_PX, 0, ROW_PX)).adjusted(left, 0, left + wide, 0))
+            boxes.append(QRectF(left, 2 + row * ROW_PX, wide, ROW_PX))
             left += wide + _ENTRY_GAP_PX
         return boxes
 

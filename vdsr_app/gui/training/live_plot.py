@@ -31,6 +31,7 @@ from vdsr_app.gui.training.plot_ticks import share_text, short_text
 if TYPE_CHECKING:
     from vdsr_app.gui.training.plot_canvas import PlotCanvas
 
+_HEAD_PX = 22
 _KEYBOARD_FOCUS = (
     Qt.FocusReason.TabFocusReason,
     Qt.FocusReason.BacktabFocusReason,
@@ -50,7 +51,7 @@ class PlotSpec:
         right_title: of an axis for shares; "" for none.
         y_text: a value in words, without its unit.
         log: whether the left axis can be logarithmic; it is at first.
-        compact: whether the legend stands beside the title instead of below it.
+        compact: whether the legend stands beside the title instead of below it, and leaves x to others.
     """
 
     title: str
@@ -233,7 +234,7 @@ class LivePlot(QFrame):
         self.pointed.emit(self._cursor)
 
     def _show_legend(self, at: float | None, values: list[tuple[Series, float]]) -> None:
-        entries = [] if at is None else [Entry(self._spec.x_text(at))]
+        entries = [] if at is None or self._spec.compact else [Entry(self._spec.x_text(at))]
         for series, value in values:
             text = share_text(value) if series.on_right else self._spec.y_text(value)
             entries.append(Entry(series.name, series.ink, series.style, text))
@@ -300,10 +301,12 @@ class LivePlot(QFrame):
         self._back.hide()
         head = QHBoxLayout()
         head.setSpacing(8)
-        head.addWidget(self._title)
+        top = Qt.AlignmentFlag.AlignTop
+        self._title.setMinimumHeight(_HEAD_PX)
+        head.addWidget(self._title, 0, top)
         head.addWidget(self._legend if self._spec.compact else QWidget(), 1)
-        head.addWidget(self._back)
-        head.addWidget(self._log)
+        head.addWidget(self._back, 0, top)
+        head.addWidget(self._log, 0, top)
         column = QVBoxLayout(self)
         column.setContentsMargins(11, 5, 5, 1)
         column.setSpacing(0)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPen
 
 from vdsr_app.gui.theme import Tokens
@@ -19,7 +19,7 @@ from vdsr_app.gui.training.plot_ticks import count_text, linear_ticks, log_ticks
 LEFT_WIDTH = 66
 BOTTOM_HEIGHT = 36
 _OVERHANG_PX = 30
-"""A number at the very end of the lower axis may stand out so far."""
+"""A number at the very end of the lower axis may stand out so far; of the others a fourth."""
 _X_TICK_ROOM = 66
 _Y_TICK_ROOM = 34
 
@@ -43,7 +43,7 @@ class PlotAxis(pg.AxisItem):  # type: ignore[misc]
         self._share = share
         self.enableAutoSIPrefix(False)
         self.setZValue(-100)
-        overhang = _OVERHANG_PX if side == "bottom" else 4
+        overhang = _OVERHANG_PX if side == "bottom" else _OVERHANG_PX // 4
         self.setStyle(tickLength=0, tickTextOffset=6, maxTextLevel=0, hideOverlappingLabels=overhang)
         if side == "bottom":
             self.setHeight(BOTTOM_HEIGHT)
@@ -71,6 +71,11 @@ class PlotAxis(pg.AxisItem):  # type: ignore[misc]
         """Measure something else."""
         self._title = title
         self.setLabel(title, **self.labelStyle)
+
+    def boundingRect(self) -> QRectF:
+        """Room for numbers at the very ends; pyqtgraph forgets it where there is a grid."""
+        rect: QRectF = super().boundingRect()
+        return rect.adjusted(0, -_OVERHANG_PX // 4, 0, _OVERHANG_PX // 4) if self.grid is not False else rect
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N803
         """Where ticks stand, for pyqtgraph: (distance, places)."""

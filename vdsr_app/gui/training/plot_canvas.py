@@ -23,6 +23,7 @@ from vdsr_app.gui.training.plot_theme import ink_color, line_pen
 MIN_RIGHT_PX = 16
 _DOTS_UP_TO = 48
 """Curves of so few points show each as a dot."""
+_PATHS_UP_TO = 256
 _WIDTHS = {
     LineStyle.SOLID: 2.0,
     LineStyle.THIN: 1.5,
@@ -55,7 +56,7 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         super().__init__(background=None)
         self.log = False
         self._tokens = LIGHT
-        self._labels_width = 0.0
+        self._labels_width = -1.0
         self._ratio: float | None = None
         self._content = Content()
         self._curves: list[Any] = []
@@ -116,6 +117,8 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
 
     def set_right_width(self, width: float) -> None:
         """Leave room for the words at the ends of lines."""
+        if width == self._labels_width:
+            return
         self._labels_width = width
         self._right.setWidth(max(width, LEFT_WIDTH if self._right.style["showValues"] else MIN_RIGHT_PX))
         self._grid.activate()
@@ -167,6 +170,8 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
     def set_ranges(self, x_range: Range, y_range: Range) -> None:
         """Show a part."""
         self._view.setRange(xRange=x_range, yRange=y_range, padding=0)
+        # Else pyqtgraph tells its curves of it only while they are painted, and they are painted twice.
+        self.scene().prepareForPaint()
 
     def limit(self, x_range: Range, y_range: Range) -> None:
         """Keep zoom and pan near what there is, so that nobody is lost in the void."""
@@ -234,14 +239,14 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
             del self._curves[index:]
         if index == len(self._curves):
             curve = pg.PlotDataItem(antialias=True, connect="finite", clipToView=True, autoDownsample=True)
-            # Of each column of pixels the lowest and the highest value, drawn line by line: paths are far slower.
-            curve.opts["autoDownsampleFactor"] = 1.0
-            curve.curve.setSegmentedLineMode("on")
+            curve.opts["autoDownsampleFactor"] = 1.0  # one value a column of pixels, or its lowest and highest
             self._curves.append(curve)
             view.addItem(curve, ignoreBounds=True)
             self._style_curve(curve, series)
         y = mapped(series.y, self.log and not series.on_right)
         dots = len(series.x) <= _DOTS_UP_TO and series.style is not LineStyle.FAINT
+        # Long paths are very slow where they are wide; single lines are not, and the seams between them cannot be seen.
+        self._curves[index].curve.setSegmentedLineMode("off" if len(series.x) <= _PATHS_UP_TO else "on")
         self._curves[index].setData(series.x, y, symbol="o" if dots else None)
 
     def _style_curves(self) -> None:
@@ -252,10 +257,13 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         faint = series.style is LineStyle.FAINT
         # Fine zigzag gains nothing from it, and is drawn several times as fast without.
         curve.opts["antialias"] = not faint
+        curve.opts["downsampleMethod"] = "mean" if series.style is LineStyle.SOLID else "peak"
         # Such pens are as wide on the screen whatever the zoom, and so are told in the screen's own pixels.
         width = _WIDTHS[series.style] * (self._ratio or self.devicePixelRatioF())
         pen = line_pen(series.ink, series.style, self._tokens, width)
         pen.setCosmetic(True)
+        if series.style is not LineStyle.FAINT:
+            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
         curve.setPen(pen)
         curve.setSymbolBrush(ink_color(series.ink, self._tokens))
         curve.setSymbolPen(None)
@@ -268,7 +276,8 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         if self._right.style["showValues"] == shown and self._right.fixedWidth is not None:
             return
         self._right.set_shown(shown)
-        self.set_right_width(self._labels_width)
+        width, self._labels_width = self._labels_width, -1.0
+        self.set_right_width(width)
 
     def _show_overlay(self) -> None:
         content = self._content

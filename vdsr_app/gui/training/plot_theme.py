@@ -86,7 +86,7 @@ def line_pen(ink: str, style: LineStyle, tokens: Tokens, width: float) -> QPen:
         width: in the painter's units.
     """
     color = ink_color(ink, tokens)
-    pen = QPen(color, width, _DASHES[style])
+    pen = QPen(color, width, _DASHES[style], Qt.PenCapStyle.FlatCap, Qt.PenJoinStyle.RoundJoin)
     if style is LineStyle.DASHED:
         pen.setDashPattern([5, 3])
     elif style is LineStyle.DOTTED:

@@ -1,0 +1,178 @@
+"""What the wizard gathers, and the words it uses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from vdsr_app.core.models import ModelInfo
+from vdsr_app.errors import ConfigError
+from vdsr_app.gui.training.draft import OWN, Draft
+from vdsr_app.gui.training.recipe_fields import FieldKind, FieldSpec, field_groups, from_text, to_text
+from vdsr_app.gui.training.verdict import Verdict, judge
+from vdsr_app.gui.training.words import about, best_gain, date_text, gain_words, scale_key_text
+from vdsr_trainer.config import PRESETS, TrainConfig, starting_from
+from vdsr_trainer.events import Compared, Measured
+
+BUNDLED = Path(__file__).resolve().parents[3] / "models" / "vdsr.safetensors"
+
+
+@pytest.fixture
+def draft(qapp: QApplication) -> Draft:
+    draft = Draft()
+    draft.begin([ModelInfo("vdsr", BUNDLED, "VDSR", bundled=True)])
+    return draft
+
+
+def test_a_run_begins_with_the_bundled_model_unless_it_repeats_a_publication(draft: Draft) -> None:
+    assert draft.config == starting_from(PRESETS["robust"], "vdsr")
+    draft.choose_preset("paper")
+    assert draft.config == PRESETS["paper"]
+
+
+def test_another_beginning_keeps_what_the_person_changed(draft: Draft) -> None:
+    draft.set_value(batch=5, steps=777)
+    draft.set_start("")
+    assert (draft.config.batch, draft.config.steps) == (5, 777)
+    assert draft.config.rate == PRESETS["robust"].rate
+    draft.set_start("vdsr")
+    assert draft.config.rate == starting_from(PRESETS["robust"], "vdsr").rate
+    draft.reset()
+    assert not draft.is_touched
+
+
+def test_other_layers_than_the_models_begin_from_nothing(draft: Draft) -> None:
+    draft.set_value(depth=9)
+    assert (draft.config.start_from, draft.config.depth) == ("", 9)
+    assert draft.config.rate == PRESETS["robust"].rate
+    draft.set_start("vdsr")
+    assert draft.config.depth == 20
+
+
+def test_what_is_not_possible_changes_nothing(draft: Draft) -> None:
+    before = draft.config
+    with pytest.raises(ConfigError):
+        draft.set_value(depth=1000)
+    assert draft.config == before
+
+
+def test_the_name_follows_folder_and_preset_until_it_is_typed(draft: Draft) -> None:
+    draft.set_folders(["/x/Birds", "/x/Cats"])
+    draft.choose_preset("photo")
+    assert draft.title == "Birds photo"
+    draft.set_title(" Mine ")
+    draft.choose_preset("quick")
+    assert draft.title == "Mine"
+    draft.set_title("")
+    assert draft.title == "Birds quick"
+
+
+def test_costs_are_those_of_the_presets_until_a_step_costs_something_else(draft: Draft) -> None:
+    assert draft.to_measure()["robust"] == PRESETS["robust"]  # one process measures all of these
+    draft.set_measured(Measured("robust", 0.5, 1000, 20_000))
+    assert draft.cost("robust") == (0.5 * draft.config.steps, 1000)
+    assert draft.cost("photo") is None
+    draft.set_value(steps=10)
+    assert draft.cost("robust") == (5.0, 1000)
+    draft.set_value(batch=3)
+    assert draft.needs_measuring()
+    assert draft.cost("robust") is None
+    draft.set_measured(Measured(OWN, 0.1, 500, 10))
+    assert draft.cost("robust") == (1.0, 500)
+
+
+def test_other_pictures_must_be_checked_again(draft: Draft) -> None:
+    draft.set_folders(["/a"])
+    draft.report = object()  # type: ignore[assignment]
+    draft.set_pictures(keep_duplicates=True)
+    assert draft.report is None
+    draft.set_pictures(exclude=("/a/1.png",))
+    draft.set_folders(["/b"])
+    assert draft.config.exclude == ()
+
+
+def test_every_field_writes_what_it_reads() -> None:
+    for specs in field_groups().values():
+        for spec in specs:
+            for config in PRESETS.values():
+                value = from_text(spec, to_text(spec, config))
+                assert value == getattr(config, spec.key), spec.key
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (FieldKind.SCALES, "2, 3,4", (2.0, 3.0, 4.0)),
+        (FieldKind.SCALES, "1.5 2", (1.5, 2.0)),
+        (FieldKind.PERCENT, "80", 0.8),
+        (FieldKind.NUMBER, "1e-3", 0.001),
+        (FieldKind.WHOLE, "20 000", 20_000),
+    ],
+)
+def test_values_are_read_as_people_write_them(kind: FieldKind, text: str, value: object) -> None:
+    assert from_text(FieldSpec("x", "X", "", kind), text) == value
+
+
+@pytest.mark.parametrize("kind", [FieldKind.SCALES, FieldKind.PERCENT, FieldKind.NUMBER, FieldKind.WHOLE])
+def test_what_is_no_number_is_told_for_people(kind: FieldKind) -> None:
+    with pytest.raises(ValueError, match="belong"):
+        from_text(FieldSpec("x", "X", "", kind), "many")
+
+
+def test_every_setting_that_is_offered_exists() -> None:
+    keys = [spec.key for specs in field_groups().values() for spec in specs]
+    assert set(keys) <= set(TrainConfig.__slots__)
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (20, "less than a minute"),
+        (130, "about 2 min"),
+        (1500, "about 25 min"),
+        (6000, "about 1.5 h"),
+        (11_000, "about 3 h"),
+        (40_000, "about 11 h"),
+        (260_000, "about 3 days"),
+    ],
+)
+def test_times_are_told_as_estimates(seconds: float, words: str) -> None:
+    assert about(seconds) == words
+
+
+def test_gains_and_scales_in_words() -> None:
+    assert scale_key_text("2") == "2×"  # noqa: RUF001
+    assert scale_key_text("2.5 jpeg 40") == "2.5×, from JPEG"  # noqa: RUF001
+    assert gain_words(1.234, "3") == "+1.23 dB at 3×"  # noqa: RUF001
+    assert gain_words(-0.5, "3") == "−0.50 dB at 3×"  # noqa: RUF001
+    assert best_gain({"2": 33.0, "3": 30.0}, {"2": 30.0, "3": 29.0}) == (3.0, "2")
+    assert best_gain({}, {}) is None
+    assert date_text(datetime.now(UTC)).startswith("today, ")
+
+
+def compared(own: float, model: float | None = None, bicubic: float = 30.0) -> Compared:
+    rows = {"bicubic": {"2": [bicubic, 0.9]}, "this run": {"2": [own, 0.9]}}
+    if model is not None:
+        rows["vdsr"] = {"2": [model, 0.9]}
+    return Compared(100, 5, rows)
+
+
+@pytest.mark.parametrize(
+    ("table", "verdict", "words"),
+    [
+        (None, Verdict.UNKNOWN, "Nothing was measured"),
+        (compared(33.0, 32.0), Verdict.BETTER, "it beats VDSR by 1.00 dB"),
+        (compared(31.0, 32.0), Verdict.WORSE, "loses to VDSR by 1.00 dB"),
+        (compared(32.01, 32.0), Verdict.MIXED, "as good as VDSR"),
+        (compared(29.0, 32.0), Verdict.WORSE, "no better than plain bicubic"),
+        (compared(31.0), Verdict.BETTER, "it beats bicubic by 1.00 dB"),
+    ],
+)
+def test_the_verdict_is_honest(table: Compared | None, verdict: Verdict, words: str) -> None:
+    found, sentence = judge(table, lambda name: name.upper() if name == "vdsr" else name)
+    assert found is verdict
+    assert words in sentence

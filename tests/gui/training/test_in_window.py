@@ -1,0 +1,298 @@
+"""Training beside the rest of the window: menu, keys, line below, drops, list of runs, closing and finding again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QWidget
+from pytestqt.qtbot import QtBot
+
+from tests.gui.fakes import FakeService
+from tests.gui.training.conftest import PATIENCE_MS, MakeTraining, answer, behave, run_folders
+from tests.gui.training.test_wizard import check, start, wait_for
+from vdsr_app import paths
+from vdsr_app.gui.main_window import MainWindow
+from vdsr_app.gui.settings import SettingsStore
+from vdsr_app.gui.training.step_list import Step
+from vdsr_app.gui.training.train_page import TrainPage
+from vdsr_app.workers.messages import OpenJob
+from vdsr_trainer.config import PRESETS, read_config
+from vdsr_trainer.run_files import is_alive
+from vdsr_trainer.runs import RunState, create_run, describe_run
+
+ROOT = Path(__file__).resolve().parents[3]
+CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
+
+
+def make_run(title: str) -> Path:
+    return create_run(paths.runs_dir(), title, "robust", PRESETS["robust"])
+
+
+def running(qtbot: QtBot, page: TrainPage, pictures: Path) -> Path:
+    """A run that trains for minutes."""
+    behave("slow")
+    wizard = start(qtbot, page, pictures)
+    wait_for(qtbot, wizard, RunState.RUNNING)
+    return run_folders()[0]
+
+
+def listed(qtbot: QtBot, page: TrainPage, count: int) -> None:
+    page.show_home()
+    qtbot.waitUntil(lambda: page.shown is page.runs and page.runs.list.topLevelItemCount() == count)
+
+
+# Start
+
+
+def test_the_first_window_loads_neither_plots_nor_torch_nor_the_pages() -> None:
+    code = "import sys, vdsr_app.gui.app; print(*[m for m in sys.modules if m.split('.')[0] in ('pyqtgraph', 'torch')"
+    code += " or m.startswith(('vdsr_app.gui.training.', 'vdsr_app.workers.training'))])"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
+
+
+def test_nothing_of_training_is_made_before_it_is_needed(window: MainWindow) -> None:
+    window.start()
+    assert window.training._service is None
+    assert window.training._page is None
+
+
+# Menu, keys, workspaces
+
+
+def test_the_workspaces_keep_their_keys(window: MainWindow) -> None:
+    keys = {action.text(): action.shortcut().toString() for action in window.workspaces.actions()}
+    assert keys == {"Upscale": "Ctrl+1", "Train": "Ctrl+3"}
+
+
+def test_keys_of_the_picture_do_nothing_while_training_is_in_front(window: MainWindow, page: TrainPage) -> None:
+    c = window.commands
+    assert not c.side.isEnabled()
+    assert "switch to Upscale first" in c.side.toolTip()
+    assert not c.cancel.isEnabled()
+    window.workspaces.show_page(window.page)
+    assert c.side.isEnabled()
+
+
+def test_the_menu_says_why_nothing_can_be_stopped_and_stops_what_trains(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
+) -> None:
+    c = window.commands
+    assert "nothing is training" in c.train_stop.toolTip()
+    running(qtbot, page, pictures)
+    c.train_pause.trigger()
+    wait_for(qtbot, page.wizard, RunState.PAUSED)
+    assert c.train_pause.text() == "Continue training"
+    c.train_stop.trigger()
+    wait_for(qtbot, page.wizard, RunState.STOPPED)
+    assert not c.train_stop.isEnabled()
+
+
+def test_the_line_below_tells_of_a_run_and_leads_to_it(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
+) -> None:
+    running(qtbot, page, pictures)
+    assert window.status._training.isHidden()
+    window.workspaces.show_page(window.page)
+    qtbot.waitUntil(lambda: "%" in window.status._training.text(), timeout=PATIENCE_MS)
+    assert window.status._training.text().startswith("Training birds robust")
+    window.status._training.click()
+    assert window.workspaces.current is window.training.host
+    assert page.wizard.step is Step.RUN
+
+
+# Drops
+
+
+def drop(window: MainWindow, path: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    window.dragEnterEvent(QDragEnterEvent(QPoint(200, 200), copy, data, left, none))
+    window.dropEvent(QDropEvent(QPointF(200, 200), copy, data, left, none))
+
+
+def test_a_folder_goes_to_the_wizard_and_a_picture_to_upscale(
+    window: MainWindow, page: TrainPage, service: FakeService, pictures: Path
+) -> None:
+    drop(window, pictures)
+    assert page.wizard.draft.config.data == (str(pictures),)
+    assert page.shown is page.wizard
+    drop(window, pictures / "01.png")
+    assert window.workspaces.current is window.page
+    assert isinstance(service.jobs[service.find(OpenJob)], OpenJob)
+
+
+def test_what_a_drop_would_do_is_said_over_the_page(window: MainWindow, page: TrainPage, pictures: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(pictures))])
+    copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    window.dragEnterEvent(QDragEnterEvent(QPoint(200, 200), copy, data, left, none))
+    assert page._hint.text() == "Learn from the pictures in birds"
+    assert page._hint.isVisible()
+
+
+# The list
+
+
+def test_runs_can_be_renamed_duplicated_and_deleted(
+    qtbot: QtBot, page: TrainPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = make_run("First"), make_run("Second")
+    listed(qtbot, page, 2)
+    page.runs.select(first)
+    item = page.runs.list.currentItem()
+    item.setText(0, "  Grandmother slides ")
+    qtbot.waitUntil(lambda: describe_run(first).title == "Grandmother slides")
+
+    page.runs._duplicate.trigger()
+    assert page.shown is page.wizard
+    assert "Grandmother slides" in page.banner.text
+
+    listed(qtbot, page, 2)
+    page.runs.select(second)
+    asked = answer(monkeypatch, "Cancel")
+    page.runs._delete.trigger()
+    assert asked == ["Delete “Second”?"]
+    assert second.exists()
+    answer(monkeypatch, "Delete")
+    page.runs._delete.trigger()
+    qtbot.waitUntil(lambda: page.runs.list.topLevelItemCount() == 1)
+    assert run_folders() == [first]
+
+
+def test_what_cannot_be_done_with_a_run_says_why(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    folder = running(qtbot, page, pictures)
+    make_run("Another")
+    listed(qtbot, page, 2)
+    runs = page.runs
+    runs.select(folder)
+    assert not runs._delete.isEnabled()
+    assert runs._delete.toolTip() == "Stop it first"
+    runs.list.clearSelection()
+    runs.select(next(f for f in run_folders() if f != folder))
+    assert runs._resume.toolTip() == "Another run is training; stop it first"
+    assert runs._use.toolTip() == "This run has no result yet"
+    assert "several" in runs._compare.toolTip()
+
+
+def test_beside_a_run_that_trains_no_other_can_be_started(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    running(qtbot, page, pictures)
+    page.show_home()
+    wizard = check(qtbot, page, pictures)
+    wizard.foot.primary.click()
+    assert wizard.step is Step.RECIPE
+    assert wizard.foot.primary.toolTip() == "“birds robust” is training. Stop it first."
+    assert wizard.recipe.card("quick").cost == "not measured while a run trains"
+
+
+# Closing and finding again
+
+
+@pytest.mark.parametrize(("button", "closes", "ends"), [("Stay", False, False), ("Let it go on", True, False),
+                                                        ("Save and stop", True, True)])  # fmt: skip
+def test_closing_asks_what_becomes_of_the_run(
+    qtbot: QtBot,
+    window: MainWindow,
+    page: TrainPage,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    button: str,
+    closes: bool,
+    ends: bool,
+) -> None:
+    folder = running(qtbot, page, pictures)
+    asked = answer(monkeypatch, button)
+    assert window.close() is closes
+    assert asked == ["“birds robust” is still training."]
+    if closes:
+        assert window.training.close(PATIENCE_MS)
+    if ends:
+        qtbot.waitUntil(lambda: not is_alive(folder), timeout=PATIENCE_MS)
+        assert (folder / "vdsr.safetensors").exists()
+    else:
+        assert is_alive(folder)
+
+
+def test_the_answer_is_remembered_and_can_be_changed_at_the_run(
+    qtbot: QtBot,
+    window: MainWindow,
+    page: TrainPage,
+    pictures: Path,
+    store: SettingsStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running(qtbot, page, pictures)
+    answer(monkeypatch, "Let it go on", tick=True)
+    assert window.close()
+    assert store.current.training_end == "go on"
+    asked = answer(monkeypatch, "Stay")
+    window.show()
+    assert window.close()
+    assert asked == []
+    run = page.wizard.run
+    assert run is not None
+    assert run._ends.currentText() == "it goes on"  # type: ignore[attr-defined]
+
+
+def test_a_run_that_goes_on_is_found_again(
+    qtbot: QtBot,
+    window: MainWindow,
+    page: TrainPage,
+    pictures: Path,
+    make_window: MakeTraining,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = running(qtbot, page, pictures)
+    answer(monkeypatch, "Let it go on")
+    window.close()
+    window.training.close(PATIENCE_MS)
+    again = make_window()
+    again.start()
+    qtbot.waitUntil(lambda: "birds robust" in again.status._training.text(), timeout=PATIENCE_MS)
+    again.status._training.click()
+    wizard = again.training.page.wizard
+    assert wizard.step is Step.RUN
+    assert wizard._watch.folder == folder
+    wizard.stop()
+    wait_for(qtbot, wizard, RunState.STOPPED)
+
+
+# Accessibility
+
+
+def nameless(page: TrainPage) -> list[str]:
+    return [
+        f"{type(w).__name__} {w.property('role')} {w.toolTip()}"
+        for w in page.findChildren(QWidget)
+        if isinstance(w, CONTROLS)
+        and w.isVisible()
+        and not w.objectName().startswith("qt_")
+        and not (w.accessibleName() or (isinstance(w, QAbstractButton) and w.text()))
+    ]
+
+
+def test_every_control_of_every_page_has_a_name(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    assert nameless(page) == []
+    wizard = check(qtbot, page, pictures)
+    assert nameless(page) == []
+    wizard.foot.primary.click()
+    wizard.recipe.fold.set_open(True)
+    assert nameless(page) == []
+    steps = wizard.recipe.details.field("steps")
+    assert isinstance(steps, QLineEdit)
+    steps.setText("200")
+    steps.textEdited.emit("200")
+    wizard.foot.primary.click()
+    qtbot.waitUntil(lambda: wizard.step is Step.RUN, timeout=PATIENCE_MS)
+    assert nameless(page) == []
+    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    assert nameless(page) == []
+    listed(qtbot, page, 1)
+    assert nameless(page) == []
+    assert read_config(run_folders()[0] / "config.toml").steps == 200

@@ -1,0 +1,335 @@
+"""The wizard from nothing to a result, as a person would go through it, with a stand-in for the training process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLineEdit, QPushButton, QToolButton
+from pytestqt.qtbot import QtBot
+
+from tests.gui.training.conftest import PATIENCE_MS, answer, behave, make_pictures, run_folders
+from vdsr_app import paths
+from vdsr_app.errors import TrainingError
+from vdsr_app.gui.main_window import MainWindow
+from vdsr_app.gui.training.step_list import Step
+from vdsr_app.gui.training.train_page import TrainPage
+from vdsr_app.gui.training.wizard import Wizard
+from vdsr_app.workers import training_errands
+from vdsr_trainer.config import read_config
+from vdsr_trainer.run_files import read_control
+from vdsr_trainer.runs import RunState
+
+
+def press(wizard: Wizard, words: str) -> None:
+    """Press a button below the page."""
+    button = next(button for button in wizard.foot.shown if button.text() == words)
+    assert button.isEnabled(), button.toolTip()
+    button.click()
+
+
+def words_below(wizard: Wizard) -> list[str]:
+    return [button.text() for button in wizard.foot.shown]
+
+
+def primaries(page: TrainPage) -> list[str]:
+    return [b.text() for b in page.findChildren(QPushButton) if b.isVisible() and b.property("role") == "primary"]
+
+
+def check(qtbot: QtBot, page: TrainPage, folder: Path) -> Wizard:
+    """Through the first two steps."""
+    wizard = page.wizard
+    page.new_training([str(folder)])
+    qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
+    press(wizard, "Next")
+    qtbot.waitUntil(lambda: wizard.draft.report is not None, timeout=PATIENCE_MS)
+    return wizard
+
+
+def to_recipe(qtbot: QtBot, page: TrainPage, folder: Path) -> Wizard:
+    wizard = check(qtbot, page, folder)
+    press(wizard, "Next")
+    assert wizard.step is Step.RECIPE
+    return wizard
+
+
+def write(wizard: Wizard, key: str, text: str) -> None:
+    """Type into a field of the details."""
+    field = wizard.recipe.details.field(key)
+    assert isinstance(field, QLineEdit)
+    field.setText(text)
+    field.textEdited.emit(text)
+
+
+def start(qtbot: QtBot, page: TrainPage, folder: Path, steps: int = 200) -> Wizard:
+    """Through the first three steps; the run is alive then."""
+    wizard = to_recipe(qtbot, page, folder)
+    write(wizard, "steps", str(steps))
+    press(wizard, "Start training")
+    qtbot.waitUntil(lambda: wizard.step is Step.RUN, timeout=PATIENCE_MS)
+    return wizard
+
+
+def wait_for(qtbot: QtBot, wizard: Wizard, state: RunState) -> None:
+    qtbot.waitUntil(lambda: wizard._watch.state is state, timeout=PATIENCE_MS)
+
+
+# The whole way
+
+
+def test_from_nothing_to_use_now(qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path) -> None:
+    assert primaries(page) == ["Choose pictures…"]
+    wizard = check(qtbot, page, pictures)
+    assert wizard.check._summary.text == "14 pictures: 12 to learn from, 2 held out to judge by, none left out."
+    press(wizard, "Next")
+    assert primaries(page) == ["Start training"]
+    qtbot.waitUntil(lambda: len(wizard.draft.measured) == 4, timeout=PATIENCE_MS)
+    assert "1.2 GB" in wizard.recipe.card("robust").cost
+    write(wizard, "steps", "300")
+    press(wizard, "Start training")
+    qtbot.waitUntil(lambda: wizard.step is Step.RUN, timeout=PATIENCE_MS)
+    (folder,) = run_folders()
+    assert read_config(folder / "config.toml").steps == 300
+    assert (folder / "pictures.json").exists()  # the run need not decode the pictures again
+    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    assert "it beats VDSR by 0.33 dB" in wizard.result._verdict.text
+    assert primaries(page) == ["Use now"]
+    press(wizard, "Use now")
+    qtbot.waitUntil(lambda: window.workspaces.current is window.page, timeout=PATIENCE_MS)
+    assert window.session.setup.model == "birds-robust"
+    assert "“birds robust” is in use." in window.page.banner.text
+    assert (paths.user_models_dir() / "birds-robust.safetensors").is_file()
+
+
+# Pictures
+
+
+def test_folders_can_be_added_and_removed_and_their_pictures_are_counted(
+    qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path
+) -> None:
+    wizard = page.wizard
+    page.new_training()
+    assert words_below(wizard) == ["Choose pictures…"]
+    wizard.pictures.add_folders([str(pictures), str(make_pictures(tmp_path / "cats", 9)), str(pictures)])
+    qtbot.waitUntil(lambda: wizard.pictures.found == 23)
+    assert wizard.draft.config.data == (str(pictures), str(tmp_path / "cats"))
+    remove = next(b for b in page.findChildren(QToolButton) if "Remove cats" in b.accessibleName())
+    remove.click()
+    qtbot.waitUntil(lambda: wizard.pictures.found == 14)
+    assert "that is few" in wizard.pictures._total.text
+
+
+def test_a_folder_without_pictures_and_one_that_is_gone_are_told_at_once(
+    qtbot: QtBot, page: TrainPage, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    page.new_training([str(tmp_path / "empty"), str(tmp_path / "gone")])
+    pictures = page.wizard.pictures
+    qtbot.waitUntil(lambda: pictures.found == 0)
+    assert "There is no picture" in pictures._total.text
+    assert not page.wizard.foot.primary.isEnabled()
+    assert page.wizard.foot.primary.toolTip() == "There is no picture in these folders"
+    assert not page.wizard.steps.button(Step.CHECK).isEnabled()
+
+
+# Check
+
+
+def test_what_is_wrong_with_pictures_is_told_and_one_click_leaves_out(
+    qtbot: QtBot, page: TrainPage, pictures: Path
+) -> None:
+    (pictures / "broken.png").write_bytes(b"\x89PNG no more")
+    Image.new("RGB", (4, 4)).save(pictures / "dot.png")
+    (pictures / "twice.png").write_bytes((pictures / "03.png").read_bytes())
+    wizard = check(qtbot, page, pictures)
+    report = wizard.draft.report
+    assert report is not None
+    assert sorted(issue.kind.value for issue in report.issues) == ["duplicate", "too small", "unreadable"]
+    assert "3 left out" in wizard.check._summary.text
+    group = next(group for group in wizard.check._groups if group.wanted)
+    qtbot.waitUntil(lambda: not group._thumbnails[0].pixmap().isNull(), timeout=PATIENCE_MS)
+
+    group.keep_chosen.emit(True)
+    qtbot.waitUntil(lambda: wizard.draft.report not in (None, report), timeout=PATIENCE_MS)
+    assert wizard.draft.config.keep_duplicates
+    assert "2 left out" in wizard.check._summary.text
+
+    wizard.check._on_left_out(pictures / "05.png")
+    qtbot.waitUntil(lambda: wizard.draft.report is not None, timeout=PATIENCE_MS)
+    assert wizard.draft.config.exclude == (str(pictures / "05.png"),)
+    assert all(record.file != "05.png" for record in (*wizard.draft.report.training, *wizard.draft.report.held_out))
+
+
+def test_a_check_can_be_cancelled_and_done_again(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    wizard = page.wizard
+    page.new_training([str(pictures)])
+    qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
+    press(wizard, "Next")
+    wizard.check._progress.cancel.click()
+    assert not wizard.foot.primary.isEnabled()
+    assert wizard.foot.primary.toolTip() == "The pictures are not checked yet"
+    wizard.check._again.click()
+    qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
+
+
+def test_too_few_pictures_are_one_message_with_the_way_out(qtbot: QtBot, page: TrainPage, tmp_path: Path) -> None:
+    wizard = page.wizard
+    page.new_training([str(make_pictures(tmp_path / "one", 1))])
+    qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
+    press(wizard, "Next")
+    qtbot.waitUntil(lambda: wizard.check._failed is not None, timeout=PATIENCE_MS)
+    assert wizard.check._summary.text
+    assert not wizard.foot.primary.isEnabled()
+    wizard.check._others.click()
+    assert wizard.step is Step.PICTURES
+
+
+# Recipe
+
+
+def test_a_value_that_is_not_possible_is_told_at_its_field_and_nothing_starts(
+    qtbot: QtBot, page: TrainPage, pictures: Path
+) -> None:
+    wizard = to_recipe(qtbot, page, pictures)
+    for text, message in (("999", "Layers = 999 is outside 2 to 64."), ("many", "A whole number belongs here.")):
+        write(wizard, "depth", text)
+        assert wizard.recipe.details.faults == [message]
+        assert not wizard.foot.primary.isEnabled()
+    write(wizard, "depth", "8")
+    assert wizard.recipe.details.faults == []
+    assert wizard.draft.config.depth == 8
+    assert wizard.foot.primary.isEnabled()
+    write(wizard, "rate", "-1")
+    wizard.recipe.details._reset.click()
+    assert wizard.recipe.details.faults == []
+    assert not wizard.draft.is_touched
+
+
+def test_a_changed_recipe_is_measured_anew(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    wizard = to_recipe(qtbot, page, pictures)
+    qtbot.waitUntil(lambda: len(wizard.draft.measured) == 4, timeout=PATIENCE_MS)
+    write(wizard, "batch", "4")
+    qtbot.waitUntil(lambda: "own" in wizard.draft.measured, timeout=PATIENCE_MS)
+    assert "800 MB" in wizard.recipe._own.text
+
+
+def test_a_folder_that_vanished_and_a_full_disk_are_told_and_nothing_starts(
+    qtbot: QtBot, page: TrainPage, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wizard = to_recipe(qtbot, page, pictures)
+
+    def full(root: Path) -> None:
+        raise TrainingError("There is not enough room on the disk.", path=root, hint="Make room.")
+
+    monkeypatch.setattr(training_errands, "_check_room", full)
+    press(wizard, "Start training")
+    qtbot.waitUntil(lambda: "not enough room" in page.banner.text)
+    assert wizard.step is Step.RECIPE
+    monkeypatch.undo()
+    pictures.rename(pictures.with_name("moved"))
+    press(wizard, "Start training")
+    qtbot.waitUntil(lambda: "folder of pictures is gone" in page.banner.text)
+    assert run_folders() == []
+
+
+# Run
+
+
+def test_pause_go_on_stop_and_resume(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    behave("slow")
+    wizard = start(qtbot, page, pictures)
+    wait_for(qtbot, wizard, RunState.RUNNING)
+    assert words_below(wizard) == ["Discard…", "Pause", "Stop and save"]
+    press(wizard, "Pause")
+    wait_for(qtbot, wizard, RunState.PAUSED)
+    press(wizard, "Continue")
+    wait_for(qtbot, wizard, RunState.RUNNING)
+    press(wizard, "Stop and save")
+    assert wizard._watch.state_text() == "Saving what it has learned…"
+    wait_for(qtbot, wizard, RunState.STOPPED)
+    assert words_below(wizard) == ["Resume", "See the result"]
+    assert primaries(page) == ["See the result"]
+    behave("")
+    press(wizard, "Resume")
+    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    assert wizard.steps.button(Step.RESULT).isEnabled()
+    assert not wizard.steps.button(Step.RECIPE).isEnabled()
+
+
+def test_discard_asks_and_deletes(
+    qtbot: QtBot, page: TrainPage, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behave("slow")
+    wizard = start(qtbot, page, pictures)
+    wait_for(qtbot, wizard, RunState.RUNNING)
+    asked = answer(monkeypatch, "Cancel")
+    press(wizard, "Discard…")
+    assert asked == ["“birds robust” is ended and deleted."]
+    assert read_control(run_folders()[0]).command == "run"
+    answer(monkeypatch, "Discard")
+    press(wizard, "Discard…")
+    qtbot.waitUntil(lambda: page.shown is page.invitation, timeout=PATIENCE_MS)
+    assert "was discarded" in page.banner.text
+    assert run_folders() == []
+
+
+@pytest.mark.parametrize(("how", "words"), [("fail", "no room left on the disk"), ("crash", "ended unexpectedly")])
+def test_a_run_that_ends_badly_says_why_and_can_go_on(
+    qtbot: QtBot, page: TrainPage, pictures: Path, how: str, words: str
+) -> None:
+    behave(how)
+    wizard = start(qtbot, page, pictures)
+    run = wizard.run
+    assert run is not None
+    qtbot.waitUntil(lambda: words in run._trouble_words.text, timeout=PATIENCE_MS)  # type: ignore[attr-defined]
+    assert primaries(page) == ["Resume"]
+    behave("")
+    press(wizard, "Resume")
+    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+
+
+def test_what_happens_on_the_way_is_told_in_words(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    behave("diverge")
+    told: list[str] = []
+    page.wizard._watch.noticed.connect(told.append)
+    wizard = start(qtbot, page, pictures)
+    qtbot.waitUntil(lambda: len(told) >= 2, timeout=PATIENCE_MS)
+    assert "half the learning rate" in told[0]
+    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+
+
+def test_a_finished_run_can_learn_longer(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    wizard = start(qtbot, page, pictures)
+    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    wizard.result._more.click()
+    wizard.result._longer.steps.setValue(150)
+    wizard.result._longer.go.click()
+    assert wizard.step is Step.RUN
+    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    assert wizard._watch.steps == 350
+
+
+def test_keys_alone_go_through_the_first_steps(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
+) -> None:
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    page.new_training([str(pictures)])
+    wizard = page.wizard
+    qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
+    wizard.foot.focus_primary()
+    qtbot.keyClick(wizard.foot.primary, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled() and wizard.foot.primary.hasFocus(), timeout=PATIENCE_MS)
+    qtbot.keyClick(wizard.foot.primary, Qt.Key.Key_Space)
+    assert wizard.step is Step.RECIPE
+
+
+def test_the_settings_of_another_run_can_be_taken_over(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    wizard = page.wizard
+    like = replace(wizard.draft.config, data=(str(pictures),), depth=7, steps=123)
+    wizard.begin(like=like, preset="photo")
+    assert (wizard.draft.config.depth, wizard.draft.config.steps, wizard.draft.preset) == (7, 123, "photo")
+    assert wizard.draft.is_touched
