@@ -115,13 +115,15 @@ class App:
         state: dict[str, Any] = json.loads(self._state_file.read_text())
         return state
 
-    def wait(self, what: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    def wait(
+        self, what: str, condition: Callable[[dict[str, Any]], bool], patience_s: float = PATIENCE_S
+    ) -> dict[str, Any]:
         """Wait until the window shows something.
 
         Raises:
             AssertionError: it never did.
         """
-        end_s = time.monotonic() + PATIENCE_S
+        end_s = time.monotonic() + patience_s
         state: dict[str, Any] = {}
         while time.monotonic() < end_s:
             if self.process.poll() is not None:

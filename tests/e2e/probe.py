@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QPoint, QTimer
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QWidget
 
 from tests.workers.window_gauge import Gauge
 from vdsr_app.gui.main_window import MainWindow
@@ -61,6 +61,7 @@ def state_of(window: MainWindow, gauge: Gauge) -> dict[str, Any]:
         "sample": session.is_sample,
         "dialog": None if dialog is None else dialog.windowTitle(),
         "strip": page.strip.isVisible(),
+        "training": training_state(window),
         "worst_ms": gauge.worst["charged_ms"],
         "first_paint_s": _first_paint_s[0] if _first_paint_s else None,
         "places": {
@@ -72,6 +73,22 @@ def state_of(window: MainWindow, gauge: Gauge) -> dict[str, Any]:
             "cancel": place(window.status._cancel),
         },
     }
+
+
+def training_state(window: MainWindow) -> dict[str, Any]:
+    """What the workspace "Train" shows, and where its controls are, by the names that a screen reader tells."""
+    commands = window.training
+    if not commands.in_front:
+        return {"line": window.status._training.text(), "controls": {}, "words": [], "step": ""}
+    page = commands.page
+    controls = {}
+    for kind in (QAbstractButton, QLineEdit):
+        for control in page.findChildren(kind):
+            if control.isVisible() and control.isEnabled() and not control.visibleRegion().isEmpty():
+                controls[control.accessibleName() or getattr(control, "text", str)()] = place(control)
+    words = [label.text() for label in page.findChildren(QLabel) if label.isVisible() and label.text()]
+    step = page.wizard.step.name if page.shown is page.wizard else ""
+    return {"line": "", "controls": controls, "words": words, "step": step}
 
 
 def watch(window: MainWindow) -> None:

@@ -321,14 +321,15 @@ def test_the_switch_appears_with_the_second_workspace(qtbot: QtBot) -> None:
     spaces = Workspaces()
     qtbot.addWidget(spaces)
     first, second = QWidget(), QWidget()
-    spaces.add("Upscale", "image", first)
+    spaces.add("Upscale", "image", first, 1)
     spaces.show()
     assert not any(b.isVisible() for b in spaces.findChildren(QToolButton))
-    action = spaces.add("Batch", "image-multiple", second)
-    assert [b.text() for b in spaces.findChildren(QToolButton) if b.isVisible()] == ["Upscale", "Batch"]
-    assert action.shortcut().toString() == "Ctrl+2"
+    action = spaces.add("Train", "school-outline", second, 3)
+    assert [b.text() for b in spaces.findChildren(QToolButton) if b.isVisible()] == ["Upscale", "Train"]
+    assert action.shortcut().toString() == "Ctrl+3"
     assert spaces.current is first
-    action.trigger()
+    with qtbot.waitSignal(spaces.changed):
+        action.trigger()
     assert spaces.current is second
 
 

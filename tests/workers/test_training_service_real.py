@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for seed in range(6):
-        pixels = np.random.default_rng(seed).integers(0, 256, (8, 8), dtype=np.uint8).repeat(5, 0).repeat(5, 1)
+        pixels = np.random.default_rng(seed).integers(0, 256, (8, 8), dtype=np.uint8).repeat(9, 0).repeat(9, 1)
         Image.fromarray(pixels).save(pictures / f"{seed}.png")
     config = replace(
         preset("robust"),

@@ -12,7 +12,7 @@ from fake_trainer import COMMAND, out  # noqa: E402
 from PySide6.QtCore import QCoreApplication  # noqa: E402
 
 from vdsr_app.workers.training import TrainingService  # noqa: E402
-from vdsr_trainer.events import Stepped  # noqa: E402
+from vdsr_trainer.events import Failed, Stepped  # noqa: E402
 
 application = QCoreApplication(sys.argv)
 command = COMMAND if len(sys.argv) < 4 else sys.argv[3:]
@@ -22,7 +22,9 @@ said = False
 
 def on_event(folder: Path, event: object) -> None:
     global said
-    if isinstance(event, Stepped) and not said:
+    if isinstance(event, Failed):
+        out(event.message)
+    elif isinstance(event, Stepped) and not said:
         said = True
         service.set_when_window_ends(sys.argv[2])
         out("training")

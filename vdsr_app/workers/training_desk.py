@@ -51,8 +51,8 @@ class TrainingDesk(QObject):
         self._lane.cancelled.connect(self._on_cancelled)
 
     def list_runs(self, root: Path) -> None:
-        """Ask for all runs below a folder; a list that is being made already is not made twice."""
-        if "list" not in self._kinds.values():
+        """Ask for all runs below a folder; of several wishes at once, the first and the last are fulfilled."""
+        if list(self._kinds.values()).count("list") < 2:
             self._submit("list", partial(training_errands.list_all, root))
 
     def count_pictures(self, folders: Sequence[str]) -> None:

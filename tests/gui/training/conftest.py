@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from tests.gui.fakes import FakeService
 from tests.gui.training import stand_in
 from vdsr_app import paths
+from vdsr_app.errors import SaveError
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.theme import ThemeManager
@@ -48,6 +50,15 @@ def run_folders() -> list[Path]:
     """Folders of all runs."""
     root = paths.runs_dir()
     return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+
+
+def ended(folder: Path) -> bool:
+    """Whether no process trains the run; asks for it again and again, for a window may still ask for something else."""
+    if not is_alive(folder):
+        return True
+    with contextlib.suppress(SaveError):  # it vanished this very moment
+        write_control(folder, "discard")
+    return False
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, text: str, *, tick: bool = False) -> list[str]:
@@ -91,17 +102,18 @@ def make_window(
         return window
 
     yield make
-    for folder in run_folders():
-        if is_alive(folder):
-            write_control(folder, "discard")
-            qtbot.waitUntil(lambda folder=folder: not is_alive(folder), timeout=PATIENCE_MS)
+    # First the threads: one that is still running when its object goes would end the whole test run.
+    closed = []
     for window in windows:
         window.close_unasked()
-        assert window.training.close(PATIENCE_MS)
+        closed.append(window.training.close(PATIENCE_MS))
         window.deleteLater()
     windows.clear()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     gc.collect()
+    for folder in run_folders():
+        qtbot.waitUntil(lambda folder=folder: ended(folder), timeout=PATIENCE_MS)
+    assert all(closed)
 
 
 @pytest.fixture

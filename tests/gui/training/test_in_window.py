@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QWidget
+from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QFileDialog, QLineEdit, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.fakes import FakeService
@@ -26,7 +26,7 @@ from vdsr_trainer.run_files import is_alive
 from vdsr_trainer.runs import RunState, create_run, describe_run
 
 ROOT = Path(__file__).resolve().parents[3]
-CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
+CONTROLS = (QAbstractButton, QSlider, QAbstractSpinBox, QComboBox, QLineEdit)
 
 
 def make_run(title: str) -> Path:
@@ -150,6 +150,7 @@ def test_runs_can_be_renamed_duplicated_and_deleted(
     item.setText(0, "  Grandmother slides ")
     qtbot.waitUntil(lambda: describe_run(first).title == "Grandmother slides")
 
+    qtbot.waitUntil(lambda: page.runs.selected[0].title == "Grandmother slides")
     page.runs._duplicate.trigger()
     assert page.shown is page.wizard
     assert "Grandmother slides" in page.banner.text
@@ -189,6 +190,67 @@ def test_beside_a_run_that_trains_no_other_can_be_started(qtbot: QtBot, page: Tr
     assert wizard.step is Step.RECIPE
     assert wizard.foot.primary.toolTip() == "“birds robust” is training. Stop it first."
     assert wizard.recipe.card("quick").cost == "not measured while a run trains"
+
+
+def test_another_run_can_be_looked_at_while_one_trains(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
+) -> None:
+    folder = running(qtbot, page, pictures)
+    other = make_run("Another")
+    listed(qtbot, page, 2)
+    page.runs.select(other)
+    page.runs._open.click()
+    assert page.wizard._watch.folder == other
+    qtbot.waitUntil(lambda: page.wizard._watch.state is RunState.STOPPED)
+    assert page.wizard.foot.primary.toolTip() == "“birds robust” is training. Stop it first."
+    window.workspaces.show_page(window.page)
+    qtbot.waitUntil(lambda: "birds robust" in window.status._training.text(), timeout=PATIENCE_MS)
+    assert page.wizard._watch.folder == folder
+
+
+def test_results_can_be_exported_from_the_list(
+    qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wizard = start(qtbot, page, pictures)
+    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    listed(qtbot, page, 1)
+    out = tmp_path / "out"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(out), ""))
+    page.runs._weights.trigger()
+    qtbot.waitUntil(lambda: page.banner.text.startswith("Exported out.safetensors"), timeout=PATIENCE_MS)
+    assert out.with_suffix(".safetensors").is_file()
+    page.runs._onnx.trigger()
+    qtbot.waitUntil(lambda: page.banner.text.startswith("Exported out.onnx"), timeout=PATIENCE_MS)
+    assert "differs by" in page.banner.text
+
+
+def test_runs_can_be_set_side_by_side(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    wizard = start(qtbot, page, pictures)
+    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    make_run("Another")
+    listed(qtbot, page, 2)
+    page.runs.list.selectAll()
+    page.runs._compare.click()
+    qtbot.waitUntil(lambda: page.shown is page._compare, timeout=PATIENCE_MS)
+    page._compare.back.click()  # type: ignore[union-attr]
+    assert page.shown is page.runs
+
+
+def test_curves_are_saved_as_picture_and_table(
+    qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wizard = start(qtbot, page, pictures)
+    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    wizard.go_to(Step.RUN)
+    run = wizard.run
+    assert run is not None
+    for suffix in ("png", "csv"):
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "curves"), ""))
+        run.save_plots(suffix)  # type: ignore[attr-defined]
+        assert (tmp_path / f"curves.{suffix}").stat().st_size > 0
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "none" / "curves.csv"), ""))
+    run.save_plots("csv")  # type: ignore[attr-defined]
+    assert "curves.csv" in page.banner.text
 
 
 # Closing and finding again
@@ -238,6 +300,17 @@ def test_the_answer_is_remembered_and_can_be_changed_at_the_run(
     run = page.wizard.run
     assert run is not None
     assert run._ends.currentText() == "it goes on"  # type: ignore[attr-defined]
+
+
+def test_a_run_that_shall_stop_with_the_window_does_so_unasked(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path, store: SettingsStore
+) -> None:
+    store.update(training_end="save")
+    folder = running(qtbot, page, pictures)
+    assert window.close()
+    assert window.training.close(PATIENCE_MS)
+    qtbot.waitUntil(lambda: not is_alive(folder), timeout=PATIENCE_MS)
+    assert (folder / "vdsr.safetensors").exists()
 
 
 def test_a_run_that_goes_on_is_found_again(

@@ -74,7 +74,9 @@ def start(qtbot: QtBot, page: TrainPage, folder: Path, steps: int = 200) -> Wiza
 
 
 def wait_for(qtbot: QtBot, wizard: Wizard, state: RunState) -> None:
-    qtbot.waitUntil(lambda: wizard._watch.state is state, timeout=PATIENCE_MS)
+    """Wait for a state of a run that has done a step."""
+    watch = wizard._watch
+    qtbot.waitUntil(lambda: watch.state is state and watch.history.latest is not None, timeout=PATIENCE_MS)
 
 
 # The whole way

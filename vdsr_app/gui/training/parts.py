@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QWheelEvent
+from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -262,12 +262,10 @@ class Choice(QComboBox):
         event.ignore()
 
 
-def ask(parent: QWidget, title: str, text: str, more: str, yes: str, *, icon_shown: QIcon | None = None) -> bool:
+def ask(parent: QWidget, title: str, text: str, more: str, yes: str) -> bool:
     """Ask before something that cannot be undone; the safe answer is the default."""
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Question)
-    if icon_shown is not None:
-        box.setIconPixmap(icon_shown.pixmap(32, 32))
     box.setWindowTitle(title)
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setText(text)

@@ -34,12 +34,15 @@ class PlotAxis(pg.AxisItem):  # type: ignore[misc]
         share: 0 to 1 as percent.
     """
 
+    # pyqtgraph lays out while it is being made.
+    _title = ""
+
     def __init__(self, side: str, title: str, *, whole: bool = False, share: bool = False) -> None:
         super().__init__(side)
         self._ink = "clipped" if share else "quiet"
         self.log = False
         self._title = title
-        self._whole = whole
+        self.whole = whole
         self._share = share
         self.enableAutoSIPrefix(False)
         self.setZValue(-100)
@@ -60,17 +63,23 @@ class PlotAxis(pg.AxisItem):  # type: ignore[misc]
         self.setStyle(tickAlpha=255 if grid else 0)
         self.setGrid(255 if grid else False)
         self.setLabel(self._title, **{"color": color.name(), "font-size": f"{TICK_PX}px"})
-        self.showLabel(bool(self._title and self.style["showValues"]))
+        self.showLabel(self._has_title())
 
     def set_shown(self, shown: bool) -> None:
         """Show numbers and title, or only keep the place."""
         self.setStyle(showValues=shown)
-        self.showLabel(bool(shown and self._title))
+        self.showLabel(self._has_title())
 
     def set_title(self, title: str) -> None:
         """Measure something else."""
         self._title = title
         self.setLabel(title, **self.labelStyle)
+
+    def resizeEvent(self, event: Any = None) -> None:
+        """Leave the title out where it would be cut; the head of the plot tells it as well."""
+        super().resizeEvent(event)
+        if self.orientation != "bottom" and self.label.isVisible() != self._has_title():
+            self.showLabel(self._has_title())
 
     def boundingRect(self) -> QRectF:
         """Room for numbers at the very ends; pyqtgraph forgets it where there is a grid."""
@@ -81,8 +90,8 @@ class PlotAxis(pg.AxisItem):  # type: ignore[misc]
         """Where ticks stand, for pyqtgraph: (distance, places)."""
         most = max(2, int(size / (_X_TICK_ROOM if self.orientation == "bottom" else _Y_TICK_ROOM)))
         low, high = minVal, maxVal
-        ticks = log_ticks(low, high, most) if self.log else linear_ticks(low, high, most, whole=self._whole)
-        if self._whole:
+        ticks = log_ticks(low, high, most) if self.log else linear_ticks(low, high, most, whole=self.whole)
+        if self.whole:
             ticks = [tick for tick in ticks if tick >= 0]
         return [(ticks[1] - ticks[0] if len(ticks) > 1 else 1.0, ticks)]
 
@@ -90,11 +99,16 @@ class PlotAxis(pg.AxisItem):  # type: ignore[misc]
         """Words at the ticks."""
         if self._share:
             return [share_text(value) if 0 <= value <= 1.0001 else "" for value in values]
-        if self._whole:
+        if self.whole:
             return [count_text(value) for value in values]
         if self.log:
             return [_exponent_text(value, values) for value in values]
         return [tick_text(value, spacing) for value in values]
+
+    def _has_title(self) -> bool:
+        room = self.size().width() if self.orientation == "bottom" else self.size().height()
+        fits = room < 1 or self.label.boundingRect().width() <= room
+        return bool(self._title and self.style["showValues"] and fits)
 
     def mouseDragEvent(self, event: Any) -> None:
         """Dragging along an axis pans it, as in the plot; other buttons do nothing."""

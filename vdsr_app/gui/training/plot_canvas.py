@@ -6,7 +6,6 @@ Imports pyqtgraph; to be imported when the first plot is made, not before.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -14,23 +13,17 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QGraphicsGridLayout
 
-from vdsr_app.gui.theme import LIGHT, Tokens
+from vdsr_app.gui.theme import Tokens
 from vdsr_app.gui.training.plot_axes import LEFT_WIDTH, PlotAxis
-from vdsr_app.gui.training.plot_model import Content, Level, LineStyle, Range, Series, mapped, place
+from vdsr_app.gui.training.plot_curves import PlotCurves
+from vdsr_app.gui.training.plot_model import Content, Level, LineStyle, Range, Series, place
 from vdsr_app.gui.training.plot_overlay import Cursor, EndLabel, PlotOverlay
-from vdsr_app.gui.training.plot_theme import ink_color, line_pen
+from vdsr_app.gui.training.plot_view import PlotView
 
 MIN_RIGHT_PX = 16
+_NEW_SCREEN = (QEvent.Type.Show, QEvent.Type.DevicePixelRatioChange, QEvent.Type.ScreenChangeInternal)
 _DOTS_UP_TO = 48
 """Curves of so few points show each as a dot."""
-_PATHS_UP_TO = 256
-_WIDTHS = {
-    LineStyle.SOLID: 2.0,
-    LineStyle.THIN: 1.5,
-    LineStyle.FAINT: 1.0,
-    LineStyle.DASHED: 2.0,
-    LineStyle.DOTTED: 1.5,
-}
 
 
 class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
@@ -55,14 +48,12 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
     def __init__(self, x_title: str, y_title: str, right_title: str = "", *, whole_x: bool = True) -> None:
         super().__init__(background=None)
         self.log = False
-        self._tokens = LIGHT
         self._labels_width = -1.0
         self._ratio: float | None = None
         self._content = Content()
-        self._curves: list[Any] = []
-        self._view = pg.ViewBox(enableMenu=False, defaultPadding=0.0)
-        self._view.disableAutoRange()
+        self._view = PlotView()
         self._shares = pg.ViewBox(enableMenu=False, defaultPadding=0.0, enableMouse=False)
+        self._curves = PlotCurves(self._view, self._shares)
         self._left = PlotAxis("left", y_title)
         self._bottom = PlotAxis("bottom", x_title, whole=whole_x)
         self._right = PlotAxis("right", right_title, share=True)
@@ -74,7 +65,7 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         self.setAccessibleName(self._left.labelText)
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_StyledBackground, False)
         body = pg.GraphicsLayout()
-        body.layout.setContentsMargins(0, 2, 0, 0)
+        body.layout.setContentsMargins(0, 6, 0, 0)
         body.layout.setSpacing(0)
         for item, row, column in ((self._left, 0, 0), (self._view, 0, 1), (self._right, 0, 2), (self._bottom, 1, 1)):
             body.layout.addItem(item, row, column)
@@ -91,27 +82,27 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         self._view.sigRangeChangedManually.connect(self._on_range_chosen)
         self._view.sigRangeChanged.connect(self._on_range_changed)
         self._view.sigResized.connect(self._place)
-        self.scene().sigMouseClicked.connect(self._on_clicked)
 
     # What it shows.
 
     def set_tokens(self, tokens: Tokens) -> None:
         """Take the colours of a theme."""
-        self._tokens = self._overlay.tokens = tokens
+        self._overlay.tokens = tokens
         self.setBackground(tokens.pane)
         self._left.set_tokens(tokens, grid=True)
         self._bottom.set_tokens(tokens, grid=False)
         self._right.set_tokens(tokens, grid=False)
-        self._style_curves()
+        self._curves.set_tokens(tokens)
         self._overlay.update()
 
     def set_pixel_ratio(self, ratio: float) -> None:
         """Draw for another screen than the one that it is on."""
         self._ratio = ratio
-        self._style_curves()
+        self._curves.set_ratio(ratio)
 
-    def set_titles(self, x_title: str, y_title: str) -> None:
+    def set_titles(self, x_title: str, y_title: str, *, whole_x: bool) -> None:
         """Measure something else."""
+        self._bottom.whole = whole_x
         self._bottom.set_title(x_title)
         self._left.set_title(y_title)
 
@@ -126,19 +117,12 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
 
     def show_content(self, content: Content, log: bool) -> None:
         """Draw other curves; the ranges stay."""
-        styles_changed = [_look(s) for s in content.series] != [_look(s) for s in self._content.series]
         self._content, self.log = content, log
         if self._left.log != log:
             self._left.log = log
             self._left.picture = None
             self._left.update()
-        while len(self._curves) > len(content.series):
-            curve = self._curves.pop()
-            curve.getViewBox().removeItem(curve)
-        for index, series in enumerate(content.series):
-            self._show_series(index, series)
-        if styles_changed:
-            self._style_curves()
+        self._curves.show(content.series, log)
         self._show_right(any(series.on_right for series in content.series))
         self._show_overlay()
 
@@ -153,6 +137,15 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         self._overlay.update()
 
     # What part of it.
+
+    @property
+    def y_is_free(self) -> bool:
+        """Whether the person chose the range of the left axis."""
+        return self._view.y_is_free
+
+    def fit_y(self) -> None:
+        """Give the left axis back to its values."""
+        self._view.y_is_free = False
 
     def sizeHint(self) -> QSize:
         """Little; it takes what it gets."""
@@ -197,8 +190,8 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
 
     def event(self, event: QEvent) -> bool:
         """Follow the view to a screen of another scale."""
-        if event.type() in (QEvent.Type.DevicePixelRatioChange, QEvent.Type.ScreenChangeInternal):
-            self._style_curves()
+        if event.type() in _NEW_SCREEN:
+            self._curves.set_ratio(self._ratio or self.devicePixelRatioF())
         return bool(super().event(event))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -211,15 +204,16 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         else:
             self.pointed.emit(None, ())
 
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Ask for everything."""
+        super().mouseDoubleClickEvent(event)
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.reset_wanted.emit()
+
     def leaveEvent(self, event: QEvent) -> None:
         """Nothing is under the mouse any more."""
         super().leaveEvent(event)
         self.pointed.emit(None, ())
-
-    def _on_clicked(self, event: Any) -> None:
-        if event.double() and event.button() == Qt.MouseButton.LeftButton:
-            event.accept()
-            self.reset_wanted.emit()
 
     def _on_range_chosen(self, _axes: object) -> None:
         self.range_chosen.emit()
@@ -230,45 +224,6 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         self._overlay.update()
 
     # Drawing.
-
-    def _show_series(self, index: int, series: Series) -> None:
-        view = self._shares if series.on_right else self._view
-        if index < len(self._curves) and self._curves[index].getViewBox() is not view:
-            for curve in self._curves[index:]:
-                curve.getViewBox().removeItem(curve)
-            del self._curves[index:]
-        if index == len(self._curves):
-            curve = pg.PlotDataItem(antialias=True, connect="finite", clipToView=True, autoDownsample=True)
-            curve.opts["autoDownsampleFactor"] = 1.0  # one value a column of pixels, or its lowest and highest
-            self._curves.append(curve)
-            view.addItem(curve, ignoreBounds=True)
-            self._style_curve(curve, series)
-        y = mapped(series.y, self.log and not series.on_right)
-        dots = len(series.x) <= _DOTS_UP_TO and series.style is not LineStyle.FAINT
-        # Long paths are very slow where they are wide; single lines are not, and the seams between them cannot be seen.
-        self._curves[index].curve.setSegmentedLineMode("off" if len(series.x) <= _PATHS_UP_TO else "on")
-        self._curves[index].setData(series.x, y, symbol="o" if dots else None)
-
-    def _style_curves(self) -> None:
-        for curve, series in zip(self._curves, self._content.series, strict=False):
-            self._style_curve(curve, series)
-
-    def _style_curve(self, curve: Any, series: Series) -> None:
-        faint = series.style is LineStyle.FAINT
-        # Fine zigzag gains nothing from it, and is drawn several times as fast without.
-        curve.opts["antialias"] = not faint
-        curve.opts["downsampleMethod"] = "mean" if series.style is LineStyle.SOLID else "peak"
-        # Such pens are as wide on the screen whatever the zoom, and so are told in the screen's own pixels.
-        width = _WIDTHS[series.style] * (self._ratio or self.devicePixelRatioF())
-        pen = line_pen(series.ink, series.style, self._tokens, width)
-        pen.setCosmetic(True)
-        if series.style is not LineStyle.FAINT:
-            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-        curve.setPen(pen)
-        curve.setSymbolBrush(ink_color(series.ink, self._tokens))
-        curve.setSymbolPen(None)
-        curve.setSymbolSize(5)
-        curve.setZValue(-1 if faint else 1)
 
     def _show_right(self, shown: bool) -> None:
         """The axis for shares; without it its place is left for labels."""
@@ -295,7 +250,16 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         self._overlay.levels = tuple(levels)
         self._overlay.labels = tuple(label for label in labels if math.isfinite(label.y) and label.text)
         self._overlay.marks = content.marks
+        self._overlay.dots = self._dots()
         self._overlay.update()
+
+    def _dots(self) -> tuple[tuple[float, float, str], ...]:
+        """Each value of curves that have few, so that a single one is seen too."""
+        series = [s for s in self._content.series if s.style is not LineStyle.FAINT and not s.on_right]
+        if max((len(s.x) for s in series), default=0) > _DOTS_UP_TO:
+            return ()
+        places = [(float(x), self._to_axis(float(y)), s.ink) for s in series for x, y in zip(s.x, s.y, strict=True)]
+        return tuple(dot for dot in places if math.isfinite(dot[1]))
 
     def _to_axis(self, value: float, on_right: bool = False) -> float:
         if on_right:
@@ -307,7 +271,3 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         box: QRectF = self._view.sceneBoundingRect()
         self._shares.setGeometry(box)
         self._overlay.place(QRectF(QPointF(0, 0), QPointF(self.width(), self.height())), box)
-
-
-def _look(series: Series) -> tuple[str, LineStyle]:
-    return series.ink, series.style

@@ -140,11 +140,16 @@ def nearest(x: Values, wanted: float) -> int:
 def value_at(series: Series, x: float) -> float:
     """Value of a curve at the entry nearest to `x`; NaN where the curve does not reach so far."""
     if not len(series.x):
-        return float("nan")
+        return math.nan
     reach = (series.x[-1] - series.x[0]) / max(1, len(series.x) - 1)
     if not series.x[0] - reach <= x <= series.x[-1] + reach:
-        return float("nan")
+        return math.nan
     return float(series.y[nearest(series.x, x)])
+
+
+def newest(series: Series) -> float:
+    """Last value of a curve; NaN where it has none."""
+    return float(series.y[-1]) if len(series.y) else math.nan
 
 
 def fit_x(content: Content) -> Range:

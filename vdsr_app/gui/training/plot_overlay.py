@@ -19,6 +19,7 @@ MARK_REACH_PX = 6
 _LABEL_GAP_PX = 13
 _LABEL_OFFSET_PX = 8
 _DOT_PX = 3.5
+_SMALL_DOT_PX = 2.5
 _SIGN_PX = 9
 
 
@@ -64,6 +65,7 @@ class PlotOverlay(QGraphicsItem):
         levels: horizontal lines; `y` in units of the axis.
         marks: vertical lines.
         labels: at the right ends.
+        dots: (x, y in units of the axis, ink) of single values.
         reading: where values are read, None without such a place.
         tokens: the theme.
     """
@@ -76,6 +78,7 @@ class PlotOverlay(QGraphicsItem):
         self.levels: tuple[Level, ...] = ()
         self.marks: tuple[Mark, ...] = ()
         self.labels: tuple[EndLabel, ...] = ()
+        self.dots: tuple[tuple[float, float, str], ...] = ()
         self.reading: Cursor | None = None
         self.tokens: Tokens = LIGHT
         self.setZValue(100)
@@ -119,6 +122,10 @@ class PlotOverlay(QGraphicsItem):
             painter.drawLine(QPointF(self._plot.left(), row), QPointF(self._plot.right(), row))
         for mark in self.marks:
             self._draw_mark(painter, mark)
+        painter.setPen(Qt.PenStyle.NoPen)
+        for x, y, ink in self.dots:
+            painter.setBrush(ink_color(ink, self.tokens))
+            painter.drawEllipse(QPointF(self.x_of(x), self.y_of(y)), _SMALL_DOT_PX, _SMALL_DOT_PX)
         painter.restore()
         self._draw_labels(painter)
         if self.reading is not None:

@@ -13,7 +13,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def linear_ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
-    """Round numbers from `low` to `high`, at most `most` (which is 2 at least).
+    """Round numbers from `low` to `high`, about `most` of them and two at least.
 
     Args:
         low: lower end of the axis.
@@ -23,10 +23,13 @@ def linear_ticks(low: float, high: float, most: int, *, whole: bool = False) -> 
     """
     if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
         return []
-    step = _nice_step((high - low) / max(1, most), whole)
-    first = math.ceil(low / step - 1e-9)
-    ticks = [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
-    return ticks[:: max(1, math.ceil(len(ticks) / max(2, most)))]
+    for count in range(max(1, most), max(1, most) + 8):
+        step = _nice_step((high - low) / count, whole)
+        first = math.ceil(low / step - 1e-9)
+        ticks = [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
+        if len(ticks) > 1:  # one number alone does not tell the scale
+            break
+    return ticks
 
 
 def log_ticks(low: float, high: float, most: int) -> list[float]:
@@ -36,17 +39,20 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
     if high - low < 0.8:
         # Less than a decade: round numbers on the axis itself are nearly evenly spaced.
         return [math.log10(value) for value in linear_ticks(10.0**low, 10.0**high, most) if value > 0]
-    for digits in ((1, 2, 5), (1, 3), (1,)):
-        ticks = [
-            exponent + math.log10(digit)
-            for exponent in range(math.floor(low), math.ceil(high) + 1)
-            for digit in digits
-            if low <= exponent + math.log10(digit) <= high
-        ]
-        if len(ticks) <= most:
-            return ticks
-    stride = math.ceil(len(ticks) / max(2, most))
-    return [tick for tick in ticks if round(tick) % stride == 0]
+    decades = _decade_ticks(low, high, (1,))
+    if len(decades) > most:
+        stride = math.ceil(len(decades) / max(2, most))
+        return [tick for tick in decades if round(tick) % stride == 0]
+    finer = [_decade_ticks(low, high, digits) for digits in ((1, 3), (1, 2, 5))]
+    fitting = [ticks for ticks in (decades, *finer) if len(ticks) <= most]
+    # One number alone does not tell the scale.
+    return fitting[-1] if len(fitting[-1]) > 1 else next((t for t in finer if len(t) > 1), fitting[-1])
+
+
+def _decade_ticks(low: float, high: float, digits: tuple[int, ...]) -> list[float]:
+    exponents = range(math.floor(low), math.ceil(high) + 1)
+    places = [exponent + math.log10(digit) for exponent in exponents for digit in digits]
+    return [place for place in places if low <= place <= high]
 
 
 def tick_text(value: float, step: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -96,8 +97,7 @@ def from_text(spec: FieldSpec, text: str) -> object:
             case FieldKind.PERCENT:
                 return round(_number(text) / 100, 6)
             case FieldKind.SCALES:
-                parts = text.replace(";", " ").replace(", ", " ").split() if " " in text else text.split(",")
-                return tuple(_number(part) for part in parts if part)
+                return tuple(_number(part) for part in re.split(r"[,;\s]+", text) if part)
             case FieldKind.NUMBER:
                 return _number(text)
             case FieldKind.WHOLE:

@@ -61,11 +61,10 @@ class RecipePage(Page):
         beginning.addWidget(self._start_note)
         self.body.addLayout(beginning)
         self._own = Note("timer-outline")
-        self.details = RecipeDetails(draft)
+        self._details: RecipeDetails | None = None
         self.fold = Fold(self.tr("Details"))
         self.fold.toggled.connect(self._on_fold_toggled)
         self.fold.body.addWidget(self._own)
-        self.fold.body.addWidget(self.details)
         self.body.addWidget(self.fold)
         self.body.addStretch(1)
         self._timer = QTimer(self)
@@ -76,15 +75,27 @@ class RecipePage(Page):
         service.measure_failed.connect(self._on_measure_failed)
         service.measure_finished.connect(self._on_measure_finished)
         draft.recipe_changed.connect(self._on_recipe_changed)
-        self.details.changed.connect(self.changed)
         self.refresh()
 
     @property
     def why_not(self) -> str:
         """Why the run cannot be started, or ""."""
-        if self.details.faults:
+        if self._has_faults:
             return self.tr("A value of the details is not possible")
         return self._blocked
+
+    @property
+    def details(self) -> RecipeDetails:
+        """All settings; made when they are first looked at, for most people never do."""
+        if self._details is None:
+            self._details = RecipeDetails(self._draft)
+            self._details.changed.connect(self.changed)
+            self.fold.body.addWidget(self._details)
+        return self._details
+
+    @property
+    def _has_faults(self) -> bool:
+        return self._details is not None and bool(self._details.faults)
 
     def card(self, preset: str) -> Card:
         """The card of a preset."""
@@ -135,7 +146,7 @@ class RecipePage(Page):
             "robust": (self.tr("Robust"), self.tr("The best result. Takes its time, and is worth it."), True),
             "quick": (
                 self.tr("Quick look"),
-                self.tr("A first result in minutes, to see whether it is worth it."),
+                self.tr("A first result soon, to see whether it is worth it."),
                 False,
             ),
             "photo": (
@@ -189,11 +200,13 @@ class RecipePage(Page):
 
     def _on_fold_toggled(self, opened: bool) -> None:
         if opened:
+            self.details.refresh()
             # Once the page has grown.
             QTimer.singleShot(0, self, self._show_fold)
 
     def _show_fold(self) -> None:
-        self.verticalScrollBar().setValue(self.fold.mapTo(self.widget(), QPoint(0, 0)).y() - SECTION_GAP)
+        top = self.fold.mapTo(self, QPoint(0, 0)).y() + self.verticalScrollBar().value()
+        self.verticalScrollBar().setValue(top - SECTION_GAP)
 
     def _on_card_clicked(self) -> None:
         card = self.sender()
@@ -206,7 +219,7 @@ class RecipePage(Page):
 
     def _on_measure_own(self) -> None:
         """Measure the changed recipe, and whatever of the presets is not known yet."""
-        if not self._draft.needs_measuring() or self.details.faults:
+        if not self._draft.needs_measuring() or self._has_faults:
             return
         wanted = {OWN: self._draft.config, **self._draft.to_measure()}
         self._asked, self._why_unmeasured = set(wanted), ""

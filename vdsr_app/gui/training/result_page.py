@@ -6,19 +6,17 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QMenu, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QMenu, QSpinBox, QVBoxLayout, QWidget
 
 from vdsr_app.gui.file_commands import show_in_folder
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, ElidedLabel, indent_number, text_label
-from vdsr_app.gui.settings import SettingsStore
-from vdsr_app.gui.texts import bytes_text, file_name, number, printable
-from vdsr_app.gui.training.parts import Note, Page, link, plain
+from vdsr_app.gui.texts import number, printable
+from vdsr_app.gui.training.exports import NetworkExports
+from vdsr_app.gui.training.parts import Note, Page, allow_button, link, plain
 from vdsr_app.gui.training.verdict import BICUBIC, THIS_RUN, Verdict, judge
 from vdsr_app.gui.training.watch import RunWatch
 from vdsr_app.gui.training.words import count, pictures, scale_key_text
-from vdsr_app.workers.messages import SavedFile
-from vdsr_app.workers.training import TrainingService
 from vdsr_trainer.events import Compared
 from vdsr_trainer.run_files import CARD_NAME, WEIGHTS_NAME
 
@@ -35,18 +33,15 @@ class ResultPage(Page):
 
     Signals:
         longer_wanted: number of steps in all.
-        told: sentence, and whether it is good news.
     """
 
     longer_wanted = Signal(int)
-    told = Signal(str, bool)
 
-    def __init__(self, watch: RunWatch, service: TrainingService, models: ModelList, store: SettingsStore) -> None:
+    def __init__(self, watch: RunWatch, models: ModelList, exports: NetworkExports) -> None:
         super().__init__(self.tr("What came of it"))
         self._watch = watch
-        self._service = service
         self._models = models
-        self._store = store
+        self._exports = exports
         self._compared: Compared | None = None
         self._name = text_label(role="quiet", wrap=True)
         self._verdict = Note()
@@ -63,7 +58,6 @@ class ResultPage(Page):
         self._longer.go.clicked.connect(self._on_longer)
         self.body.addWidget(self._longer)
         self.body.addStretch(1)
-        service.exported.connect(self._on_exported)
         watch.changed.connect(self.refresh)
         self.refresh()
 
@@ -82,6 +76,10 @@ class ResultPage(Page):
         if self._watch.alive:
             return self.tr("The run is not over")
         return "" if self.weights is not None else self.tr("The run has no result yet")
+
+    def allow_longer(self, why_not: str) -> None:
+        """Allow the run to go on, or say why it cannot."""
+        allow_button(self._more, not why_not, why_not, self.tr("Go on where it ended"))
 
     def refresh(self) -> None:
         """Show what is known of the result."""
@@ -107,8 +105,8 @@ class ResultPage(Page):
         self._export = plain(self.tr("Export…"), "export-variant", self.tr("Write the network as a file to pass on"))
         menu = QMenu(self._export)
         menu.setToolTipsVisible(True)
-        menu.addAction(self.tr("Weights for VDSR Studio (safetensors)…")).triggered.connect(self.export_weights)
-        menu.addAction(self.tr("For other programs (ONNX)…")).triggered.connect(self.export_onnx)
+        menu.addAction(self.tr("Weights for VDSR Studio (safetensors)…")).triggered.connect(self._on_export_weights)
+        menu.addAction(self.tr("For other programs (ONNX)…")).triggered.connect(self._on_export_onnx)
         self._export.setMenu(menu)
         self._card = plain(self.tr("Model card"), "card-text-outline")
         self._card.clicked.connect(self._on_card)
@@ -123,47 +121,13 @@ class ResultPage(Page):
         row.addStretch(1)
         return row
 
-    def export_weights(self) -> None:
-        """Ask for a name and copy the weights there."""
-        self._ask_and_export(".safetensors", self.tr("Weights (*.safetensors)"))
+    def _on_export_weights(self) -> None:
+        if self.weights is not None:
+            self._exports.ask_for_weights(self.weights, self._watch.title)
 
-    def export_onnx(self) -> None:
-        """Ask for a name and write the network as ONNX."""
-        self._ask_and_export(".onnx", self.tr("ONNX (*.onnx)"))
-
-    def _ask_and_export(self, suffix: str, kind: str) -> None:
-        weights = self.weights
-        if weights is None:
-            return
-        name = (self._watch.title or "vdsr").replace("/", "-") + suffix
-        start = str(Path(self._store.current.save_folder or Path.home()) / name)
-        chosen, _ = QFileDialog.getSaveFileName(self, self.tr("Export the network"), start, kind)
-        if not chosen:
-            return
-        out = Path(chosen)
-        if out.suffix.lower() != suffix:
-            out = out.with_name(out.name + suffix)
-        self.told.emit(self.tr("Exporting {name}…").format(name=file_name(out)), False)
-        if suffix == ".onnx":
-            self._service.export_onnx(weights, out)
-        else:
-            self._service.export_weights(weights, out)
-
-    def _on_exported(self, result: object) -> None:
-        if isinstance(result, SavedFile):
-            size = bytes_text(result.size_bytes)
-            words = self.tr("Exported {name} ({size})").format(name=file_name(result.path), size=size)
-        else:
-            words = self.tr(
-                "Exported {name} ({size}), checked with {program}: it differs by {difference} of 1 at most."
-            )
-            words = words.format(
-                name=file_name(result.path),  # type: ignore[attr-defined]
-                size=bytes_text(result.size_bytes),  # type: ignore[attr-defined]
-                program=result.checked_with,  # type: ignore[attr-defined]
-                difference=f"{result.max_difference:.1g}",  # type: ignore[attr-defined]
-            )
-        self.told.emit(words, True)
+    def _on_export_onnx(self) -> None:
+        if self.weights is not None:
+            self._exports.ask_for_onnx(self.weights, self._watch.title)
 
     def _show_table(self) -> None:
         while (item := self._table.takeAt(0)) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
+from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from vdsr_app.errors import VdsrError
@@ -31,12 +31,10 @@ class RunPage(QWidget):
         ends: the choice what becomes of the run when the window closes; stands among the buttons below.
 
     Signals:
-        changed: the run is in another state than before.
         told: sentence, and whether it is good news.
         failed: ErrorReport of something that could not be written.
     """
 
-    changed = Signal()
     told = Signal(str, bool)
     failed = Signal(object)
 
@@ -82,17 +80,6 @@ class RunPage(QWidget):
         """Catch up with what came while the page was hidden."""
         super().showEvent(event)
         self.refresh()
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        """Draw nothing while nobody looks."""
-        super().hideEvent(event)
-
-    def pause_or_go_on(self) -> None:
-        """Let it wait, or go on."""
-        if self._watch.state is RunState.PAUSED:
-            self._watch.go_on()
-        elif self._watch.alive:
-            self._watch.pause()
 
     def confirm_discard(self) -> bool:
         """Ask, then end the run and delete it; whether it was confirmed."""
@@ -184,15 +171,16 @@ class RunPage(QWidget):
         from vdsr_app.gui.training.run_plots import RunPlots
 
         self._plots = RunPlots()
+        for area in self._plots.findChildren(QScrollArea):
+            set_role(area, "pane")
         self._crop = CropPanel()
         self._facts = RunFacts()
         side = QWidget()
         inside = QVBoxLayout(side)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(SECTION_GAP)
-        inside.addWidget(self._crop)
+        inside.addWidget(self._crop, 1)
         inside.addWidget(self._facts)
-        inside.addStretch(1)
         scroll = QScrollArea()
         set_role(scroll, "pane")
         scroll.setWidgetResizable(True)
@@ -271,9 +259,9 @@ class RunPage(QWidget):
             self._service.set_when_window_ends("save" if self._store.current.training_end == "save" else "go on")
 
     def _on_state_changed(self, state: RunState) -> None:
-        if state is RunState.RUNNING:
+        # "Go on" is what a run does by itself; to say so could undo what another window was asked for.
+        if state is RunState.RUNNING and self._store.current.training_end == "save":
             self._pass_end_choice()
-        self.changed.emit()
 
     def _on_copy(self) -> None:
         watch = self._watch

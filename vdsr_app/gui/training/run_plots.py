@@ -12,9 +12,10 @@ from PySide6.QtWidgets import QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.gui.sections import GROUP_GAP
-from vdsr_app.gui.training.live_plot import LivePlot, PlotSpec
+from vdsr_app.gui.training.live_plot import LivePlot
 from vdsr_app.gui.training.marks_list import MarksList
 from vdsr_app.gui.training.plot_figure import save_figure
+from vdsr_app.gui.training.plot_head import PlotSpec
 from vdsr_app.gui.training.plot_model import Range
 from vdsr_app.gui.training.plot_overlay import labels_width
 from vdsr_app.gui.training.plot_ticks import count_text, decibel_text
@@ -31,8 +32,8 @@ from vdsr_trainer.history import RunHistory
 _FRAME_MS = 50
 """Between two redraws at least: 20 a second."""
 _TWO_COLUMNS_PX = 560
-_LARGE_PX, _SMALL_PX = 184, 140
-"""Heights below which the plots scroll."""
+_HEIGHTS_PX = {1: (248, 190), 2: (212, 164)}
+"""By columns: heights of large and small plots below which they scroll."""
 _LABELS_PX = 112
 """Room for the words at the ends of lines at most."""
 
@@ -137,11 +138,9 @@ class RunPlots(QWidget):
         psnr = self.tr("PSNR (dB)")
         self.psnr = LivePlot(PlotSpec(self.tr("PSNR"), steps, psnr, step_text, y_text=decibel_text))
         rate = self.tr("Learning rate")
-        self.rate = LivePlot(PlotSpec(rate, steps, rate, step_text, compact=True))
+        self.rate = LivePlot(PlotSpec(rate, steps, rate, step_text))
         norm, clipped = self.tr("L2 norm"), self.tr("Clipped (%)")
-        self.gradient = LivePlot(
-            PlotSpec(self.tr("Gradient"), steps, norm, step_text, right_title=clipped, log=True, compact=True)
-        )
+        self.gradient = LivePlot(PlotSpec(self.tr("Gradient"), steps, norm, step_text, right_title=clipped, log=True))
         for plot in self.plots:
             plot.pointed.connect(self._on_pointed)
             plot.x_range_chosen.connect(self._on_x_range_chosen)
@@ -154,7 +153,7 @@ class RunPlots(QWidget):
             self._grid.removeWidget(plot)
         for index, plot in enumerate(self.plots):
             large = plot in (self.loss, self.psnr)
-            plot.setMinimumHeight(_LARGE_PX if large else _SMALL_PX)
+            plot.setMinimumHeight(_HEIGHTS_PX[columns][0 if large else 1])
             self._grid.addWidget(plot, index // columns, index % columns)
             self._grid.setRowStretch(index // columns, 3 if large else 2)
         for row in range(4 // columns, 4):

@@ -42,6 +42,7 @@ class RunsPanel(QWidget):
         open_wanted: RunInfo.
         resume_wanted: RunInfo.
         use_wanted: RunInfo.
+        export_wanted: RunInfo, and whether as ONNX.
         renamed: RunInfo and the new title.
         duplicate_wanted: RunInfo.
         delete_wanted: list of RunInfo.
@@ -53,6 +54,7 @@ class RunsPanel(QWidget):
     open_wanted = Signal(object)
     resume_wanted = Signal(object)
     use_wanted = Signal(object)
+    export_wanted = Signal(object, bool)
     renamed = Signal(object, str)
     duplicate_wanted = Signal(object)
     delete_wanted = Signal(object)
@@ -115,6 +117,8 @@ class RunsPanel(QWidget):
     def _make_actions(self) -> None:
         self._rename = self._action(self.tr("Rename"), "rename-outline", "F2", self._on_rename)
         self._duplicate = self._action(self.tr("Duplicate…"), "content-duplicate", "Ctrl+D", self._on_duplicate)
+        self._weights = self._action(self.tr("Export weights…"), "export-variant", "", self._on_export_weights)
+        self._onnx = self._action(self.tr("Export as ONNX…"), "export-variant", "", self._on_export_onnx)
         self._folder = self._action(self.tr("Show folder"), "folder-open-outline", "", self._on_folder)
         self._delete = self._action(self.tr("Delete…"), "delete-outline", "Del", self._on_delete)
 
@@ -132,10 +136,12 @@ class RunsPanel(QWidget):
         self._resume = plain(self.tr("Resume"), "play-outline")
         self._use = plain(self.tr("Use now"), "image-size-select-large")
         self._compare = plain(self.tr("Compare"), "chart-multiple")
-        more = plain(self.tr("More"), "dots-horizontal", self.tr("Rename, duplicate, show folder, delete"))
+        more = plain(self.tr("More"), "dots-horizontal", self.tr("Rename, duplicate, export, delete"))
         menu = QMenu(more)
         menu.setToolTipsVisible(True)
         menu.addActions([self._rename, self._duplicate, self._folder])
+        menu.addSeparator()
+        menu.addActions([self._weights, self._onnx])
         menu.addSeparator()
         menu.addAction(self._delete)
         more.setMenu(menu)
@@ -165,6 +171,9 @@ class RunsPanel(QWidget):
         usable = one is not None and one.weights is not None and one.state not in _ALIVE
         why = self.tr("This run has no result yet") if one is not None else select_one
         allow_button(self._use, usable, why, self.tr("Enlarge pictures with it"))
+        for action in (self._weights, self._onnx):
+            action.setEnabled(usable)
+            action.setToolTip("" if usable else why)
         allow_button(
             self._compare, len(runs) > 1, self.tr("Select several runs, with Ctrl or Shift"), self.tr("On one plot")
         )
@@ -202,6 +211,14 @@ class RunsPanel(QWidget):
     def _on_use(self) -> None:
         if (run := self._one()) is not None:
             self.use_wanted.emit(run)
+
+    def _on_export_weights(self) -> None:
+        if (run := self._one()) is not None:
+            self.export_wanted.emit(run, False)
+
+    def _on_export_onnx(self) -> None:
+        if (run := self._one()) is not None:
+            self.export_wanted.emit(run, True)
 
     def _on_compare(self) -> None:
         if len(self.selected) > 1:
@@ -283,7 +300,7 @@ class _ProgressDelegate(QStyledItemDelegate):
             return
         tokens = tokens_in_use()
         box: QRect = option.rect
-        bar = QRect(box.left() + 8, box.center().y() - 2, self._BAR_WIDTH, 5)
+        bar = QRect(box.left() + 11, box.center().y() - 2, self._BAR_WIDTH, 5)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
@@ -293,7 +310,7 @@ class _ProgressDelegate(QStyledItemDelegate):
         painter.setBrush(QColor(tokens.accent))
         painter.drawRoundedRect(bar, 2.5, 2.5)
         painter.setPen(QColor(tokens.text))
-        words = box.adjusted(self._BAR_WIDTH + 16, 0, 0, 0)
+        words = box.adjusted(self._BAR_WIDTH + 19, 0, 0, -1)
         painter.drawText(words, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, f"{int(100 * share)} %")
         painter.restore()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -27,7 +28,7 @@ from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer.config import read_config
 from vdsr_trainer.history import RunHistory
-from vdsr_trainer.run_files import CONFIG_NAME
+from vdsr_trainer.run_files import CONFIG_NAME, is_alive
 from vdsr_trainer.runs import RunInfo, RunState, rename_run
 
 _LIST_EVERY_MS = 2000
@@ -51,8 +52,8 @@ class TrainPage(QWidget):
         super().__init__()
         self._service = service
         self._watch = watch
-        self._listed: tuple[RunInfo, ...] | None = None
         self._compare: QWidget | None = None
+        self._alive: Path | None = None
         self.banner = Banner()
         self.invitation = Invitation()
         self.runs = RunsPanel()
@@ -87,14 +88,15 @@ class TrainPage(QWidget):
         if folders and self.shown is self.wizard and self.wizard.step is Step.PICTURES:
             self.wizard.pictures.add_folders(folders)
             return
+        self.follow_what_trains()
         self.wizard.begin(folders)
         self._show(self.wizard)
 
     def show_home(self) -> None:
         """Show the list of runs, or the invitation where there is none."""
+        self.follow_what_trains()
         self.banner.dismiss()
         self.wizard.leave()
-        self._listed = None
         if self.shown is self.wizard or self.shown is self._compare:
             self._show(self.runs if self.runs.list.topLevelItemCount() else self._blank)
         self._service.desk.list_runs(paths.runs_dir())
@@ -108,9 +110,21 @@ class TrainPage(QWidget):
     def show_run(self, run: RunInfo) -> None:
         """Follow a run and show it: its curves, or its result where it is finished."""
         self.banner.dismiss()
+        if self._watch.alive and self._watch.folder != run.folder:
+            self._alive = self._watch.folder
+            self.wizard.set_busy_with(self._watch.title)
         self._watch.look_at(run.folder)
         self.wizard.show_run(result=run.state is RunState.FINISHED and run.weights is not None)
         self._show(self.wizard)
+
+    def follow_what_trains(self) -> bool:
+        """Turn back to the run that trains, where another was looked at; whether it was turned to."""
+        alive, self._alive = self._alive, None
+        self.wizard.set_busy_with("")
+        if alive is None or self._watch.alive or not is_alive(alive):
+            return False
+        self._watch.look_at(alive)
+        return True
 
     def set_drop_hint(self, words: str | None) -> None:
         """Say what a drop would do, or nothing."""
@@ -123,9 +137,11 @@ class TrainPage(QWidget):
         self._timer.start()
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Look no more."""
+        """Look no more; the line below tells of the run that trains."""
         super().hideEvent(event)
         self._timer.stop()
+        if self.follow_what_trains() and self.shown is self.wizard and self.wizard.step >= Step.RUN:
+            self.wizard.show_run()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the hint over everything."""
@@ -139,6 +155,7 @@ class TrainPage(QWidget):
         runs.open_wanted.connect(self.show_run)
         runs.resume_wanted.connect(self._on_resume)
         runs.use_wanted.connect(self._on_use)
+        runs.export_wanted.connect(self._on_export)
         runs.renamed.connect(self._on_renamed)
         runs.duplicate_wanted.connect(self._on_duplicate)
         runs.delete_wanted.connect(self._on_delete)
@@ -174,13 +191,18 @@ class TrainPage(QWidget):
             self._service.desk.list_runs(paths.runs_dir())
 
     def _on_listed(self, runs: tuple[RunInfo, ...]) -> None:
-        self._listed = runs
+        runs = tuple(self._as_followed(run) for run in runs)
         self.runs.show_runs(runs)
         if self.shown in (self._blank, self.invitation, self.runs):
             page = self.runs if runs else self.invitation
             if page is not self.shown:
                 self._show(page)
                 (self.runs.list if runs else self.invitation.button).setFocus()
+
+    def _as_followed(self, run: RunInfo) -> RunInfo:
+        """A process that loads its libraries holds no lock yet: whoever started it knows better than the disk."""
+        watch = self._watch
+        return replace(run, state=watch.state) if run.folder == watch.folder and watch.alive and watch.state else run
 
     def _on_resume(self, run: RunInfo) -> None:
         self.banner.dismiss()
@@ -190,6 +212,11 @@ class TrainPage(QWidget):
     def _on_use(self, run: RunInfo) -> None:
         if run.weights is not None:
             self.use_wanted.emit(run.weights)
+
+    def _on_export(self, run: RunInfo, as_onnx: bool) -> None:
+        if run.weights is not None:
+            exports = self.wizard.exports
+            (exports.ask_for_onnx if as_onnx else exports.ask_for_weights)(run.weights, run.title)
 
     def _on_renamed(self, run: RunInfo, title: str) -> None:
         try:

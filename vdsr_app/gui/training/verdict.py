@@ -42,7 +42,7 @@ def judge(compared: Compared | None, title_of: Callable[[str], str]) -> tuple[Ve
             "Verdict", "Nothing was measured: the run ended before it could be judged by the held-out pictures."
         )
     gains = _differences(own, compared.rows.get(BICUBIC, {}))
-    if gains and sum(gains) / len(gains) < EQUAL_DB:
+    if gains and max(gains) < EQUAL_DB:
         return Verdict.WORSE, translate(
             "Verdict", "On your held-out pictures it is no better than plain bicubic yet: train longer."
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from vdsr_app import paths
@@ -14,6 +15,7 @@ from vdsr_app.gui.sections import upright_line
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.training.check_page import CheckPage
 from vdsr_app.gui.training.draft import Draft
+from vdsr_app.gui.training.exports import NetworkExports
 from vdsr_app.gui.training.pictures_page import PicturesPage
 from vdsr_app.gui.training.recipe_page import RecipePage
 from vdsr_app.gui.training.result_page import ResultPage
@@ -26,7 +28,12 @@ from vdsr_app.workers.training_errands import NewRun
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.runs import RunState
 
+logger = logging.getLogger(__name__)
+
 _DRAFT_STEPS = (Step.PICTURES, Step.CHECK, Step.RECIPE)
+
+
+_PLOTS_AFTER_MS = 400
 
 
 class Wizard(QWidget):
@@ -38,6 +45,7 @@ class Wizard(QWidget):
         check: second page.
         recipe: third page.
         result: last page.
+        exports: writes results to pass on.
         steps: the list at the left.
         foot: the buttons below.
 
@@ -64,12 +72,14 @@ class Wizard(QWidget):
         self._step = Step.PICTURES
         self._on_run = False
         self._creating = False
+        self._busy_with = ""
         self.draft = Draft(self)
         self.steps = StepList()
         self.pictures = PicturesPage(self.draft, service.desk)
         self.check = CheckPage(self.draft, service)
         self.recipe = RecipePage(self.draft, service, models)
-        self.result = ResultPage(watch, service, models, store)
+        self.exports = NetworkExports(service, store, self)
+        self.result = ResultPage(watch, models, self.exports)
         self.run: QWidget | None = None
         self.foot = WizardFoot()
         self._pages = QStackedWidget()
@@ -102,6 +112,11 @@ class Wizard(QWidget):
             self.pictures.add_folders(folders)
         self.go_to(Step.PICTURES)
 
+    def set_busy_with(self, title: str) -> None:
+        """Tell which other run trains while this one is looked at, or ""; beside it this one cannot go on."""
+        self._busy_with = self.tr("“{name}” is training. Stop it first.").format(name=title) if title else ""
+        self.result.allow_longer(self._busy_with)
+
     def show_run(self, *, result: bool = False) -> None:
         """Show the run that is followed."""
         self._on_run = True
@@ -124,9 +139,10 @@ class Wizard(QWidget):
             self.check.start_if_needed()
         elif step is Step.RECIPE:
             self.recipe.enter(busy=self._watch.title if self._watch.alive else "")
+            QTimer.singleShot(_PLOTS_AFTER_MS, self, _load_plots)
         self.refresh()
-        self.check.focus_cancel()
         self.foot.focus_primary()
+        self.check.focus_cancel()
 
     def leave(self) -> None:
         """The wizard is not shown any longer: give up what only serves the person who looks at it."""
@@ -153,7 +169,7 @@ class Wizard(QWidget):
         for page in (self.pictures, self.check, self.recipe):
             page.changed.connect(self.refresh)
         self.check.other_pictures_wanted.connect(self._on_other_pictures)
-        self.result.told.connect(self.told)
+        self.exports.told.connect(self.told)
         self.result.longer_wanted.connect(self._on_longer)
         service.checked.connect(self._on_checked)
         service.desk.created.connect(self._on_created)
@@ -236,12 +252,13 @@ class Wizard(QWidget):
             foot.show_buttons(primary=("stop", self.tr("Stop and save"), self.tr("It is being started")))
         elif self.result.weights is None or watch.state is RunState.FAILED or watch.report is not None:
             others = [] if self.result.weights is None else [("result", self.tr("See the result"), "")]
-            foot.show_buttons(primary=("resume", self.tr("Resume"), ""), others=others)
+            foot.show_buttons(primary=("resume", self.tr("Resume"), self._busy_with), others=others)
         elif watch.state is RunState.FINISHED:
             foot.show_buttons(primary=("result", self.tr("See the result"), ""))
         else:
             foot.show_buttons(
-                primary=("result", self.tr("See the result"), ""), others=[("resume", self.tr("Resume"), "")]
+                primary=("result", self.tr("See the result"), ""),
+                others=[("resume", self.tr("Resume"), self._busy_with)],
             )
 
     def _on_pressed(self, name: str) -> None:
@@ -321,3 +338,10 @@ class Wizard(QWidget):
     def _on_finished(self) -> None:
         if self._on_run and self._step is Step.RUN and self.isVisible() and self.result.weights is not None:
             self.go_to(Step.RESULT)
+
+
+def _load_plots() -> None:
+    """Load the library for plots before the page that needs it: both at once would hold up the window too long."""
+    from vdsr_app.gui.training import run_plots
+
+    logger.debug("%s is loaded", run_plots.__name__)

@@ -15,6 +15,7 @@ Way = tuple[str, str, str]
 """Name of what happens, words, and why it cannot be done now or ""."""
 
 _OTHERS = 2
+_NOT_BY_ACCIDENT = ("stop",)
 
 
 class WizardFoot(QWidget):
@@ -68,6 +69,10 @@ class WizardFoot(QWidget):
         """Show these ways on; `beside` shows the control that one page has at the left."""
         if self._beside is not None:
             self._beside.setVisible(beside)
+        had_focus = self.hasFocus() or any(button.hasFocus() for button in (self.back, *self._others, self.primary))
+        if had_focus:
+            # Else Qt would hand it to some control at the other end of the window.
+            self.setFocus()
         self.back.setVisible(back)
         for button, way in zip(self._others, [*others, *[None] * _OTHERS][:_OTHERS], strict=True):
             button.setVisible(way is not None)
@@ -75,6 +80,8 @@ class WizardFoot(QWidget):
                 _show(button, way)
         _show(self.primary, primary)
         self._why.setText(primary[2])
+        if had_focus:
+            self.focus_primary()
 
     def set_beside(self, widget: QWidget) -> None:
         """Give one page a control of its own at the left."""
@@ -82,9 +89,11 @@ class WizardFoot(QWidget):
         self._row.insertWidget(0, widget)
 
     def focus_primary(self) -> None:
-        """Let the keyboard stand on the way on."""
-        if self.primary.isEnabled():
+        """Let the keyboard stand on the way on, unless that would end what is going on."""
+        if self.primary.isEnabled() and self.primary.property("way") not in _NOT_BY_ACCIDENT:
             self.primary.setFocus()
+        else:
+            self.setFocus()
 
     def _on_clicked(self) -> None:
         self.pressed.emit(self.sender().property("way"))

@@ -1,0 +1,108 @@
+"""Errands around training: counts, thumbnails, new runs, and that each wish has one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QDeadlineTimer
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from vdsr_app.workers import training_errands
+from vdsr_app.workers.training_desk import TrainingDesk
+from vdsr_app.workers.training_errands import NewRun
+from vdsr_trainer.config import TrainConfig, read_config
+from vdsr_trainer.runs import create_run
+
+
+@pytest.fixture
+def desk(qapp: QApplication) -> Iterator[TrainingDesk]:
+    desk = TrainingDesk()
+    yield desk
+    desk.start_closing()
+    assert desk.wait_closed(QDeadlineTimer(5000))
+
+
+def save(path: Path, side: int = 40) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((side, 2 * side, 3), 90, np.uint8)).save(path)
+    return path
+
+
+def test_pictures_are_counted_in_all_levels_without_hidden_ones(
+    qtbot: QtBot, desk: TrainingDesk, tmp_path: Path
+) -> None:
+    for name in ("a.png", "b/c.JPG", "b/.hidden.png", ".trash/d.png", "b/text.txt"):
+        path = tmp_path / "pictures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    with qtbot.waitSignal(desk.counted) as told:
+        desk.count_pictures([str(tmp_path / "pictures"), str(tmp_path / "gone")])
+    assert told.args == [(2, -1)]
+
+
+def test_only_the_last_count_is_told(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
+    save(tmp_path / "one" / "a.png")
+    told: list[object] = []
+    desk.counted.connect(told.append)
+    for _ in range(5):
+        desk.count_pictures([str(tmp_path)])
+    desk.count_pictures([str(tmp_path / "none")])
+    qtbot.waitUntil(lambda: told != [])
+    assert told == [(-1,)]
+
+
+def test_thumbnails_are_small_and_those_that_cannot_be_made_are_left_out(
+    qtbot: QtBot, desk: TrainingDesk, tmp_path: Path
+) -> None:
+    good, bad = save(tmp_path / "a.png", 400), tmp_path / "b.png"
+    bad.write_bytes(b"no picture")
+    told: list[tuple[Path, object]] = []
+    desk.thumbnail_made.connect(lambda path, rgba: told.append((path, rgba)))
+    desk.make_thumbnails([bad, good], 64)
+    qtbot.waitUntil(lambda: told != [])
+    ((path, rgba),) = told
+    assert path == good
+    assert isinstance(rgba, np.ndarray)
+    assert rgba.shape == (100, 200, 4)
+    assert (rgba[..., :3] == 90).all()
+
+
+def test_a_run_is_made_listed_and_deleted(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
+    save(tmp_path / "pictures" / "a.png")
+    config = TrainConfig(data=(str(tmp_path / "pictures"),), steps=7)
+    with qtbot.waitSignal(desk.created) as told:
+        desk.create(NewRun(tmp_path / "runs", "Birds", "quick", config))
+    (folder,) = told.args
+    assert read_config(folder / "config.toml") == config
+    with qtbot.waitSignal(desk.listed) as told:
+        desk.list_runs(tmp_path / "runs")
+    assert [run.title for run in told.args[0]] == ["Birds"]
+    with qtbot.waitSignal(desk.deleted):
+        desk.delete(folder)
+    assert not folder.exists()
+
+
+def test_a_folder_that_is_gone_and_a_full_disk_make_no_run(
+    qtbot: QtBot, desk: TrainingDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with qtbot.waitSignal(desk.create_failed) as told:
+        desk.create(NewRun(tmp_path / "runs", "Birds", "", TrainConfig(data=(str(tmp_path / "gone"),))))
+    assert told.args[0].what == "The folder of pictures is gone."
+    assert told.args[0].path == str(tmp_path / "gone")
+    monkeypatch.setattr(training_errands, "_NEEDED_BYTES", 1 << 60)
+    with qtbot.waitSignal(desk.create_failed) as told:
+        desk.create(NewRun(tmp_path / "runs", "Birds", "", TrainConfig(data=(str(tmp_path),))))
+    assert "not enough room" in told.args[0].what
+    assert not (tmp_path / "runs").exists()
+
+
+def test_histories_of_several_runs_come_together(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
+    folders = [create_run(tmp_path, title, "", TrainConfig()) for title in ("A", "B")]
+    with qtbot.waitSignal(desk.histories_read) as told:
+        desk.read_histories([("A", folders[0]), ("B", folders[1])])
+    assert [title for title, _ in told.args[0]] == ["A", "B"]

@@ -1,0 +1,71 @@
+"""Writing a run's network to a file to pass on: asks for a name, and tells the outcome."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from vdsr_app.gui.settings import SettingsStore
+from vdsr_app.gui.texts import bytes_text, file_name
+from vdsr_app.workers.messages import SavedFile
+from vdsr_app.workers.training import TrainingService
+
+_WEIGHTS, _ONNX = ".safetensors", ".onnx"
+
+
+class NetworkExports(QObject):
+    """Asks where to, and lets the service write.
+
+    Signals:
+        told: sentence, and whether it is good news.
+    """
+
+    told = Signal(str, bool)
+
+    def __init__(self, service: TrainingService, store: SettingsStore, window: QWidget) -> None:
+        super().__init__(window)
+        self._service = service
+        self._store = store
+        self._window = window
+        service.exported.connect(self._on_exported)
+
+    def ask_for_weights(self, weights: Path, title: str) -> None:
+        """Ask for a name and copy the weights there."""
+        out = self._ask(title, _WEIGHTS, self.tr("Weights (*.safetensors)"))
+        if out is not None:
+            self._service.export_weights(weights, out)
+
+    def ask_for_onnx(self, weights: Path, title: str) -> None:
+        """Ask for a name and write the network as ONNX."""
+        out = self._ask(title, _ONNX, self.tr("ONNX (*.onnx)"))
+        if out is not None:
+            self._service.export_onnx(weights, out)
+
+    def _ask(self, title: str, suffix: str, kind: str) -> Path | None:
+        name = (title or "vdsr").replace("/", "-") + suffix
+        start = str(Path(self._store.current.save_folder or Path.home()) / name)
+        chosen, _ = QFileDialog.getSaveFileName(self._window, self.tr("Export the network"), start, kind)
+        if not chosen:
+            return None
+        out = Path(chosen)
+        if out.suffix.lower() != suffix:
+            out = out.with_name(out.name + suffix)
+        self.told.emit(self.tr("Exporting {name}…").format(name=file_name(out)), False)
+        return out
+
+    def _on_exported(self, result: object) -> None:
+        if isinstance(result, SavedFile):
+            size = bytes_text(result.size_bytes)
+            words = self.tr("Exported {name} ({size})").format(name=file_name(result.path), size=size)
+        else:
+            words = self.tr(
+                "Exported {name} ({size}), checked with {program}: its result differs by {difference} of 1 at most."
+            ).format(
+                name=file_name(result.path),  # type: ignore[attr-defined]
+                size=bytes_text(result.size_bytes),  # type: ignore[attr-defined]
+                program=result.checked_with,  # type: ignore[attr-defined]
+                difference=f"{result.max_difference:.1g}",  # type: ignore[attr-defined]
+            )
+        self.told.emit(words, True)
