@@ -45,8 +45,8 @@ class TrainConfig:
             batch and halves it when memory is short.
         cache_mb: memory for decoded pictures; 0 takes a quarter of the machine's.
         steps: optimiser steps in all; not looked at where `epochs` is above 0.
-        epochs: passes over every patch of the grid, from which the steps follow; only with sampling "grid". 0 counts
-            steps instead.
+        epochs: passes over every patch of the grid at each of `scales`, from which the steps follow; only with sampling
+            "grid". 0 counts steps instead.
         optimizer: "muon" (Muon on the inner layers, Adam on the rest), "adam", "adamw" or "sgd".
         rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
         muon_rate: learning rate of the inner layers under "muon".

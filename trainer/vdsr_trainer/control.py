@@ -1,4 +1,4 @@
-"""What a person wishes of a run while it trains, read between its steps: from the control file, a signal, the window."""
+"""What a person wishes of a run, read between its steps: from the control file, a signal, the end of the window."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class TrainingData:
     Attributes:
         pictures: training pictures, without shrunk copies.
         validation: (H, W) uint8 luma by name: the middle of at most 768 x 768 px of at most 64 held-out pictures.
-        patches_per_epoch: patches of the grid without overlap, shrunk copies included; at least 1.
+        patches_per_epoch: see `split.grid_patches`; at least 1.
     """
 
     def __init__(self, config: TrainConfig, plan: Plan, pictures: WorkingSet, validation: dict[str, Luma8]) -> None:
@@ -129,7 +129,7 @@ class TrainingData:
             pick.place or _hardest(each, draw[_DRAWS:], side)
             for pick, each, draw in zip(picks, held, draws, strict=True)
         ]
-        degradations = [_degradation(draw, config) for draw in draws]
+        degradations = [_degradation(draw, config, pick.scale) for draw, pick in zip(draws, picks, strict=True)]
         low = degraded_patches([each.source for each in held], places, (side, side), degradations)
         bicubic = np.empty((config.batch, 1, side, side), np.float32)
         target = np.empty_like(bicubic)
@@ -207,9 +207,11 @@ def _middle(luma: Luma8) -> Luma8:
     return luma[top : top + _JUDGE_PX, left : left + _JUDGE_PX].copy()  # no view, which would hold the whole
 
 
-def _degradation(draw: npt.NDArray[np.float64], config: TrainConfig) -> Degradation:
-    """What happens to one patch, from uniform numbers in [0, 1)."""
-    if draw[2] < config.fixed_share:
+def _degradation(draw: npt.NDArray[np.float64], config: TrainConfig, scale: float | None) -> Degradation:
+    """What happens to one patch, from uniform numbers in [0, 1); where `scale` is None, it is drawn too."""
+    if scale is not None:
+        pass
+    elif draw[2] < config.fixed_share:
         scale = config.scales[int(draw[3] * len(config.scales))]
     else:
         # Steps of 0.05, as the slider of the upscaler has.

@@ -88,7 +88,7 @@ class PreflightReport:
         training: pictures that are trained on.
         held_out: pictures that are validated on.
         issues: what is wrong; pictures that are left out are in neither of the two.
-        patches_per_epoch: patches of the grid without overlap, in `training` and its shrunk copies.
+        patches_per_epoch: patches of the grid without overlap, in `training` and its shrunk copies, at each scale.
     """
 
     records: tuple[PictureRecord, ...]

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.items import Item
+from vdsr_trainer.split import epoch_scales
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -42,11 +43,13 @@ class Pick:
         item: number of the item.
         band: number of the band within it.
         place: top and left within the whole copy; None where it may lie anywhere in the band.
+        scale: scale factor; None where it is drawn.
     """
 
     item: int
     band: int
     place: tuple[int, int] | None = None
+    scale: float | None = None
 
 
 class Order(Protocol):
@@ -140,7 +143,7 @@ class _Round:
 
 
 class GridOrder:
-    """Every patch of the grid without overlap once an epoch, in a new order each time.
+    """Every patch of the grid without overlap once an epoch at each scale factor, in a new order each time.
 
     What does not fill a patch at the right and bottom edges is left out. Where the pictures do not fit into memory,
     they are put into groups that do, other groups each epoch, and the groups come one after the other.
@@ -149,7 +152,8 @@ class GridOrder:
     def __init__(self, items: Sequence[Item], config: TrainConfig, budget_bytes: int) -> None:
         self._seed, self._batch, self._side = config.seed, config.batch, config.patch_px
         self._items = items
-        self._patches = np.array([sum(self._in_bands(item)) for item in items])
+        self._scales: Sequence[float | None] = epoch_scales(config)
+        self._patches = np.array([sum(self._in_bands(item)) * len(self._scales) for item in items])
         self._bytes = np.array([item.bytes for item in items])
         self._all = int(self._bytes.sum()) <= budget_bytes
         self._budget = budget_bytes
@@ -192,12 +196,14 @@ class GridOrder:
         return [((band.last - band.first) // self._side) * (band.width // self._side) for band in item.bands]
 
     def _pick(self, number: int, patch: int) -> Pick:
+        patch, which = divmod(patch, len(self._scales))
         for band_number, (band, count) in enumerate(
             zip(self._items[number].bands, self._in_bands(self._items[number]), strict=True)
         ):
             if patch < count:
                 row, column = divmod(patch, band.width // self._side)
-                return Pick(number, band_number, (band.first + row * self._side, column * self._side))
+                place = (band.first + row * self._side, column * self._side)
+                return Pick(number, band_number, place, self._scales[which])
             patch -= count
         raise IndexError(patch)
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
-from PIL import Image
 
 from vdsr_app.core.protocol import Plane, Trial, make_trial
-from vdsr_app.core.resize import resize
 from vdsr_app.errors import UsageError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.dataset import Luma8
+from vdsr_trainer.degrade import Degradation, Luma8, degrade_whole
 
 JPEG_QUALITY = 40
 """Of the pictures that show what a run for photographs was for."""
@@ -45,19 +41,11 @@ def worn_trial(plane: Plane, scale: float, quality: int) -> Trial | None:
         return None
     if not quality:
         return trial
-    height, width = trial.reference.shape
-    small = resize(trial.reference, round(height / scale), round(width / scale), dtype=np.float64)
-    worn = _through_jpeg(np.clip(np.rint(small), 0, 255).astype(np.uint8), quality)
-    return Trial(trial.reference, np.asarray(resize(worn, height, width, dtype=np.float64)), trial.border_px)
+    worn = degrade_whole(trial.reference.astype(np.uint8), Degradation(scale, jpeg_quality=quality))
+    return Trial(trial.reference, worn.astype(np.float64), trial.border_px)
 
 
 def middle(luma: Luma8, side_px: int) -> Luma8:
     """The middle of a picture, at most `side_px` high and wide."""
     top, left = (max(0, (size - side_px) // 2) for size in luma.shape)
     return luma[top : top + side_px, left : left + side_px]
-
-
-def _through_jpeg(luma: Luma8, quality: int) -> Luma8:
-    file = io.BytesIO()
-    Image.fromarray(luma).save(file, "jpeg", quality=quality)
-    return np.asarray(Image.open(file))

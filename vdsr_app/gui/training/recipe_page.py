@@ -16,6 +16,7 @@ from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer.events import Measured
 
+_GROWN_AFTER_MS = 60
 _MEASURE_AFTER_MS = 800
 """After the last change of the details: a dry run takes some seconds."""
 
@@ -201,8 +202,8 @@ class RecipePage(Page):
     def _on_fold_toggled(self, opened: bool) -> None:
         if opened:
             self.details.refresh()
-            # Once the page has grown.
-            QTimer.singleShot(0, self, self._show_fold)
+            # Once the page has grown, which takes Qt more than one turn.
+            QTimer.singleShot(_GROWN_AFTER_MS, self, self._show_fold)
 
     def _show_fold(self) -> None:
         top = self.fold.mapTo(self, QPoint(0, 0)).y() + self.verticalScrollBar().value()

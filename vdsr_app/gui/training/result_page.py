@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QMenu, QSpinBox, QVBoxLa
 
 from vdsr_app.gui.file_commands import show_in_folder
 from vdsr_app.gui.model_list import ModelList
-from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, ElidedLabel, indent_number, text_label
+from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, indent_number, text_label
 from vdsr_app.gui.texts import number, printable
 from vdsr_app.gui.training.exports import NetworkExports
 from vdsr_app.gui.training.parts import Note, Page, allow_button, link, plain
@@ -146,9 +146,7 @@ class ResultPage(Page):
             self._table.addWidget(_cell(scale_key_text(key), "quiet"), 0, column)
         for row, (name, scores) in enumerate(compared.rows.items(), start=1):
             role = "strong" if name == THIS_RUN else ""
-            label = ElidedLabel(printable(self._title_of(name)))
-            label.setProperty("role", role)
-            self._table.addWidget(label, row, 0)
+            self._table.addWidget(text_label(printable(self._title_of(name)), role), row, 0)
             for column, key in enumerate(keys, start=1):
                 self._table.addWidget(_cell(_score(scores.get(key)), role), row, column)
         self._table.setColumnStretch(0, 1)
