@@ -1,56 +1,94 @@
-"""Patches: exactly what whole-picture degradation gives, and a function of (seed, step) alone."""
+"""A run's pictures: which they are, and batches that are a function of (seed, step) alone, within bounded memory."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from PIL import Image
 
-from vdsr_app.core.resize import resize
-from vdsr_app.errors import TrainingError
-from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.dataset import PatchSampler, TrainingPicture, degraded_patch, load_split, prepare
+from tests.trainer.conftest import draw_picture
+from vdsr_app.control import CancelToken
+from vdsr_app.errors import Cancelled, TrainingError
+from vdsr_trainer import cache_size, dataset
+from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.dataset import Patches, TrainingData, open_data
+from vdsr_trainer.degrade import Degradation, Source, degraded_patches
+from vdsr_trainer.pictures import read_luma
+from vdsr_trainer.preflight import INDEX_NAME, check_pictures, read_index, write_index
+from vdsr_trainer.run_files import NEWEST_NAME
 
-
-@settings(max_examples=40, deadline=None)
-@given(
-    height=st.integers(20, 60),
-    width=st.integers(20, 60),
-    scale=st.floats(1.0, 4.5),
-    data=st.data(),
-)
-def test_a_patch_is_cut_from_the_whole_degraded_picture(
-    height: int, width: int, scale: float, data: st.DataObject
-) -> None:
-    luma = np.random.default_rng(height * 64 + width).integers(16, 236, (height, width), dtype=np.uint8)
-    small = resize(luma, max(1, round(height / scale)), max(1, round(width / scale)), dtype=np.float64)
-    whole = resize(small, height, width, dtype=np.float64)
-    top, left = data.draw(st.integers(0, height - 10)), data.draw(st.integers(0, width - 10))
-    patch = degraded_patch(luma, scale, slice(top, top + 10), slice(left, left + 10))
-    assert patch == pytest.approx(whole[top : top + 10, left : left + 10], abs=2e-3)
+Opener = Callable[..., TrainingData]
 
 
-def _sampler(config: TrainConfig, lumas: dict[str, np.ndarray] | None = None) -> PatchSampler:
-    return PatchSampler(prepare(lumas or load_split(config, lambda text: None).training, config), config)
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return folder
 
 
-def test_batches_depend_on_seed_and_step_alone(small: TrainConfig) -> None:
-    first, second = _sampler(small), _sampler(small)
+@pytest.fixture
+def opened(run: Path) -> Iterator[Opener]:
+    """Opens the data of a configuration, and closes it in the end."""
+    everything = []
+
+    def open_one(config: TrainConfig, said: list[str] | None = None, folder: Path = run) -> TrainingData:
+        notice = (lambda message: None) if said is None else said.append
+        data = open_data(config, folder, on_progress=lambda done, all_: None, notice=notice, token=CancelToken())
+        everything.append(data)
+        return data
+
+    yield open_one
+    for data in everything:
+        data.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("pictures")]
+
+
+def begun(run: Path) -> None:
+    """As if the run had a checkpoint."""
+    (run / NEWEST_NAME).write_bytes(b"")
+
+
+def equal(one: Patches, other: Patches) -> bool:
+    return np.array_equal(one.bicubic, other.bicubic) and np.array_equal(one.target, other.target)
+
+
+def gray_folder(folder: Path, lumas: list[np.ndarray]) -> str:
+    folder.mkdir()
+    for i, luma in enumerate(lumas):
+        Image.fromarray(luma).save(folder / f"g{i:03}.png")
+    return str(folder)
+
+
+@pytest.fixture
+def judges(tmp_path: Path) -> str:
+    """A folder to validate on, so that all of another is trained on."""
+    return gray_folder(tmp_path / "judges", [draw_picture(99)[..., 0]])
+
+
+# --- batches
+
+
+def test_batches_depend_on_seed_and_step_alone(small: TrainConfig, opened: Opener, tmp_path: Path) -> None:
+    first, second = opened(small), opened(small)
     second.batch(3)
     for step in (5, 0):
-        one, other = first.batch(step), second.batch(step)
-        assert np.array_equal(one.bicubic, other.bicubic)
-        assert np.array_equal(one.target, other.target)
+        assert equal(first.batch(step), second.batch(step))
     assert not np.array_equal(first.batch(5).target, first.batch(6).target)
-    assert not np.array_equal(first.batch(5).target, _sampler(replace(small, seed=1)).batch(5).target)
+    assert not np.array_equal(first.batch(5).target, opened(replace(small, seed=1)).batch(5).target)
 
 
-def test_input_and_target_show_the_same_place(small: TrainConfig) -> None:
-    patches = _sampler(replace(small, scales=(2.0,), fixed_share=1.0, batch=16)).batch(0)
+def test_input_and_target_show_the_same_place(small: TrainConfig, opened: Opener) -> None:
+    patches = opened(replace(small, scales=(2.0,), fixed_share=1.0, batch=16)).batch(0)
     assert patches.bicubic.shape == patches.target.shape == (16, 1, 24, 24)
     assert patches.target.dtype == patches.bicubic.dtype == np.float32
     assert patches.target.min() >= 16 / 255 - 1e-6
@@ -60,65 +98,468 @@ def test_input_and_target_show_the_same_place(small: TrainConfig) -> None:
         assert error < np.mean((low[::-1] - high) ** 2) or np.ptp(high) == 0
 
 
-def test_all_eight_turns_come_up(small: TrainConfig) -> None:
+def test_all_eight_turns_come_up(small: TrainConfig, opened: Opener, tmp_path: Path, judges: str) -> None:
     corner = np.zeros((24, 24), np.uint8)
     corner[:6, :12] = 200
-    seen = set()
-    sampler = _sampler(replace(small, batch=64), {"corner": corner})
-    for target in sampler.batch(0).target[:, 0]:
-        seen.add(target.tobytes())
-    assert len(seen) == 8
+    folder = gray_folder(tmp_path / "corner", [corner])
+    data = opened(replace(small, data=(folder,), validation=judges, batch=64))
+    assert len({target.tobytes() for target in data.batch(0).target[:, 0]}) == 8
 
 
-def test_hard_patches_are_preferred(small: TrainConfig) -> None:
+def test_hard_patches_are_preferred(small: TrainConfig, opened: Opener, tmp_path: Path, judges: str) -> None:
     half = np.full((200, 200), 100, np.uint8)
     half[:, 100:] = np.random.default_rng(0).integers(16, 236, (200, 100))
+    config = replace(small, data=(gray_folder(tmp_path / "half", [half]),), validation=judges, batch=100)
     spread = []
     for candidates in (1, 6):
-        config = replace(small, hard_candidates=candidates, batch=100)
-        targets = _sampler(config, {"half": half}).batch(0).target
+        targets = opened(replace(config, hard_candidates=candidates)).batch(0).target
         spread.append(float(np.mean(targets.std(axis=(1, 2, 3)) > 0.1)))
     assert spread[0] < 0.75 < 0.95 < spread[1]
 
 
-def test_held_out_pictures_are_never_trained_on(small: TrainConfig) -> None:
-    split = load_split(small, lambda text: None)
-    again = load_split(small, lambda text: None)
-    assert len(split.validation) == 2
-    assert len(split.training) == 6
-    assert not split.training.keys() & split.validation.keys()
-    assert split.validation.keys() == again.validation.keys()
+def test_large_pictures_are_drawn_from_more_often(
+    small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
+) -> None:
+    lumas = [np.full((height, 40), value, np.uint8) for height, value in ((30, 50), (270, 150))]
+    config = replace(small, data=(gray_folder(tmp_path / "two", lumas),), validation=judges, batch=400)
+    targets = opened(replace(config, hard_candidates=1)).batch(0).target.mean(axis=(1, 2, 3)) * 255
+    assert 0.85 < np.mean(np.abs(targets - 150) < 1) < 0.95
 
 
-def test_a_validation_folder_is_taken_as_it_is(small: TrainConfig, pictures: Path) -> None:
-    split = load_split(replace(small, validation=str(pictures)), lambda text: None)
-    assert len(split.training) == len(split.validation) == 8
+def test_shrunk_copies_are_drawn_from(small: TrainConfig, opened: Opener, tmp_path: Path, judges: str) -> None:
+    stripes = np.zeros((200, 200), np.uint8)
+    stripes[:, ::2] = 200
+    config = replace(small, data=(gray_folder(tmp_path / "stripes", [stripes]),), validation=judges, batch=200)
+    flat = [
+        float(np.mean(opened(replace(config, shrunk_copies=copies)).batch(0).target.std(axis=(1, 2, 3)) < 0.1))
+        for copies in ((), (0.5,), (0.1,))
+    ]
+    assert flat[0] == flat[2] == 0, "a copy smaller than a patch is not made"
+    assert 0.1 < flat[1] < 0.3, "a quarter of the area against the whole"
 
 
-def test_bad_files_are_left_out_and_named(small: TrainConfig, pictures: Path) -> None:
+def test_degradations_are_drawn_by_their_shares(
+    small: TrainConfig, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Degradation] = []
+
+    def watched(sources: object, places: object, shape: tuple[int, int], done: list[Degradation]) -> np.ndarray:
+        drawn.extend(done)
+        return np.zeros((len(done), *shape), np.float32)
+
+    monkeypatch.setattr(dataset, "degraded_patches", watched)
+    photo = preset("photo")
+    names = ("jpeg_share", "blur_share", "noise_share", "blur_sigma_max", "noise_sigma_max")
+    data = opened(replace(small, batch=500, **{name: getattr(photo, name) for name in names}))
+    for step in range(4):
+        data.batch(step)
+    qualities = [done.jpeg_quality for done in drawn if done.jpeg_quality]
+    blurs = [done.blur_sigma for done in drawn if done.blur_sigma]
+    noises = [done.noise_sigma for done in drawn if done.noise_sigma]
+    assert [len(those) / 2000 for those in (qualities, blurs, noises)] == pytest.approx([0.8, 0.3, 0.3], abs=0.04)
+    assert (min(qualities), max(qualities)) == (30, 95)
+    assert 0 < min(blurs) < 0.05 < 0.75 < max(blurs) < photo.blur_sigma_max
+    assert 0 < min(noises) < 0.3 < 3.7 < max(noises) < photo.noise_sigma_max
+    assert len({done.noise_seed for done in drawn}) == 2000
+    scales = Counter(done.scale for done in drawn)
+    assert sum(scales[scale] for scale in small.scales) / 2000 == pytest.approx(0.7 + 0.3 * 3 / 67, abs=0.04)
+    assert (min(scales), max(scales)) == (1.2, 4.5)
+    clean = opened(small, folder=data_folder(small)).batch
+    drawn.clear()
+    clean(0)
+    assert all(done.clean for done in drawn)
+
+
+def data_folder(config: TrainConfig) -> Path:
+    """A run folder of its own for a second configuration."""
+    folder = Path(config.data[0]).parent / "other-run"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+# --- the grid
+
+
+def numbered(count: int, rows: int, cols: int, side: int) -> list[np.ndarray]:
+    """Pictures whose grid patches are plain, each of a value of its own, with a rest at right and bottom."""
+    values = np.arange(count * rows * cols).reshape(count, rows, cols)
+    assert values.max() < 240
+    pictures = np.repeat(np.repeat(values, side, axis=1), side, axis=2).astype(np.uint8)
+    return [np.pad(picture, ((0, 5), (0, 7)), constant_values=255) for picture in pictures]
+
+
+def patches_seen(data: TrainingData, first: int, last: int) -> list[int]:
+    seen = []
+    for step in range(first, last):
+        target = data.batch(step).target
+        assert np.ptp(target, axis=(1, 2, 3)).max() == 0, "a patch across the lines of the grid"
+        seen += np.rint(target[:, 0, 0, 0] * 255).astype(int).tolist()
+    return seen
+
+
+def test_an_epoch_of_the_grid_shows_every_patch_once_at_each_scale(
+    small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
+) -> None:
+    folder = gray_folder(tmp_path / "numbered", numbered(5, 3, 4, 24))
+    config = replace(small, data=(folder,), validation=judges, sampling="grid", scales=(2.0, 3.0), fixed_share=1.0)
+    data = opened(replace(config, batch=10))
+    assert data.patches_per_epoch == 120
+    epochs = [patches_seen(data, 12 * epoch, 12 * epoch + 12) for epoch in range(3)]
+    for seen in epochs:
+        assert Counter(seen) == dict.fromkeys(range(60), 2)
+    assert epochs[0] != epochs[1] != epochs[2]
+    # Batches that do not divide the epoch run on into the next.
+    odd = patches_seen(opened(replace(config, batch=7)), 0, 52)
+    assert Counter(odd[:120]) == Counter(odd[120:240]) == Counter(epochs[0])
+
+
+def test_scales_of_the_grid_are_drawn_where_that_is_asked_for(
+    small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
+) -> None:
+    folder = gray_folder(tmp_path / "numbered", numbered(5, 3, 4, 24))
+    config = replace(small, data=(folder,), validation=judges, sampling="grid", fixed_share=0.5, batch=10)
+    data = opened(config)
+    assert data.patches_per_epoch == 60
+    assert sorted(patches_seen(data, 0, 6)) == list(range(60))
+
+
+# --- memory
+
+
+@pytest.fixture
+def many(tmp_path: Path, judges: str, small: TrainConfig) -> TrainConfig:
+    """Sixty pictures that take three times the memory that they may."""
+    rng = np.random.default_rng(0)
+    lumas = [np.repeat(rng.integers(0, 240, (220, 30), dtype=np.uint8), 8, axis=1) for _ in range(60)]
+    return replace(small, data=(gray_folder(tmp_path / "many", lumas),), validation=judges, cache_mb=1, batch=16)
+
+
+def numbered_many(tmp_path: Path) -> str:
+    """240 patches in 48 pictures of 53 KB, most of which the grid leaves out."""
+    lumas = []
+    for i in range(48):
+        luma = np.full((47, 1200), 255, np.uint8)
+        for j in range(5):
+            luma[:24, j * 24 : j * 24 + 24] = 5 * i + j
+        lumas.append(luma)
+    return gray_folder(tmp_path / "numbered", lumas)
+
+
+@pytest.mark.parametrize("sampling", ["random", "grid"])
+def test_memory_is_bounded_and_batches_are_the_same_in_any_order(
+    many: TrainConfig, opened: Opener, sampling: str
+) -> None:
+    config = replace(many, sampling=sampling)
+    data = opened(config)
+    assert data.pictures == 60
+    steps = [0, 1, 2, 3, 200, 201, 5000, 77, 123_456]
+    batches, most = {}, 0
+    for step in steps:
+        batches[step] = data.batch(step)
+        most = max(most, data.bytes_held)
+    assert 2**19 < most <= 2**20
+    begun_late = opened(config)
+    for step in reversed(steps):
+        assert equal(begun_late.batch(step), batches[step])
+    with ThreadPoolExecutor(4) as pool:
+        for step, batch in zip(steps * 3, pool.map(opened(config).batch, steps * 3), strict=True):
+            assert equal(batch, batches[step])
+
+
+def test_every_picture_has_its_turn(many: TrainConfig, opened: Opener, tmp_path: Path) -> None:
+    lumas = [np.full((200, 300), 4 * i, np.uint8) for i in range(60)]
+    data = opened(replace(many, data=(gray_folder(tmp_path / "plain", lumas),)))
+    seen: Counter[int] = Counter()
+    for step in range(0, 120, 2):  # 3.6 megapixels are a round of 360 patches, or 22 steps
+        seen.update(np.rint(data.batch(step).target.mean(axis=(1, 2, 3)) * 255 / 4).astype(int).tolist())
+        assert data.bytes_held <= 2**20
+    assert set(seen) == set(range(60))
+    assert max(seen.values()) < 4 * sum(seen.values()) / 60
+
+
+def test_neighbouring_steps_share_pictures(many: TrainConfig, opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    from vdsr_trainer import items
+
+    real = items.read_recorded
+    monkeypatch.setattr(items, "read_recorded", lambda record, token: decoded.append(record.file) or real(record, token))
+    data = opened(many)
+    for step in range(60):
+        data.batch(step)
+    data.close()
+    # 960 patches are the time for 9.6 megapixels, which are 182 of these pictures; some more are there ahead.
+    assert len(decoded) < 182 + 60
+
+
+def test_the_grid_shows_every_patch_once_within_bounded_memory(
+    small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
+) -> None:
+    config = replace(small, data=(numbered_many(tmp_path),), validation=judges, cache_mb=1, sampling="grid", batch=24)
+    data = opened(replace(config, patch_px=24))
+    # The white rest of each picture is 45 patches more.
+    assert data.patches_per_epoch == 48 * 50
+    seen = [value for value in patches_seen(data, 0, 100) if value != 255]
+    assert sorted(seen) == list(range(240))
+    assert data.bytes_held <= 2**20
+    again = [value for value in patches_seen(data, 100, 200) if value != 255]
+    assert sorted(again) == list(range(240))
+    assert again != seen
+
+
+def test_a_picture_larger_than_the_memory_is_cut_and_degraded_whole(
+    small: TrainConfig, opened: Opener, tmp_path: Path, judges: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    luma = np.kron(rng.integers(0, 256, (380, 200)), np.ones((5, 5))).astype(np.uint8)
+    folder = gray_folder(tmp_path / "huge", [luma])
+    shares = {"jpeg_share": 0.5, "blur_share": 0.5, "noise_share": 0.5}
+    config = replace(small, data=(folder,), validation=judges, cache_mb=1, batch=8, scales=(2.0,), scale_max=2.0)
+    data = opened(replace(config, **shares))
+    rows: list[int] = []
+
+    def compared(sources: list[Source], places: list, shape: tuple[int, int], done: list) -> np.ndarray:
+        patches = degraded_patches(sources, places, shape, done)
+        whole = degraded_patches([Source(luma, 1900, 0, True)] * len(sources), places, shape, done)
+        assert np.array_equal(patches, whole)
+        rows.extend(top for top, _ in places)
+        assert all(len(source.luma) < 1000 for source in sources)
+        return patches
+
+    monkeypatch.setattr(dataset, "degraded_patches", compared)
+    for step in range(0, 4000, 50):
+        data.batch(step)
+        assert data.bytes_held <= 2**20
+    assert min(rows) < 100
+    assert max(rows) > 1780
+    assert np.histogram(rows, 10, (0, 1900))[0].min() > 10, "all of the picture is drawn from"
+
+
+def test_the_memory_is_a_quarter_of_the_machines_but_some_at_least(
+    small: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cache_size.machine_bytes() > 2**28
+    for machine, wanted in ((2**35, 2**33), (2**29, 2**28), (0, 2**28)):
+        monkeypatch.setattr(cache_size, "machine_bytes", lambda machine=machine: machine)
+        assert cache_size.cache_bytes(small) == wanted
+    assert cache_size.cache_bytes(replace(small, cache_mb=10)) == 10 * 2**20
+
+
+def test_a_picture_that_vanishes_midway_stops_the_run_in_words(many: TrainConfig, opened: Opener) -> None:
+    data = opened(many)
+    data.batch(0)
+    folder = Path(many.data[0])
+    away = folder.with_name("away")
+    folder.rename(away)
+    with pytest.raises(TrainingError, match="folder of training pictures is gone") as caught:
+        for step in range(100, 2000, 100):
+            data.batch(step)
+    assert caught.value.path == str(folder)
+    away.rename(folder)
+    data.batch(900)
+
+
+# --- which pictures
+
+
+def test_held_out_pictures_are_never_trained_on(small: TrainConfig, opened: Opener, run: Path) -> None:
+    data, again = opened(small), opened(small)
+    assert (data.pictures, len(data.validation)) == (7, 1)
+    assert data.validation.keys() == again.validation.keys()
+    plan = read_index(run).plan
+    assert not set(plan.training) & set(plan.held_out)
+    assert [record.name for record in plan.held_out] == list(data.validation)
+
+
+def test_bad_files_are_left_out_and_named(small: TrainConfig, opened: Opener, pictures: Path) -> None:
     (pictures / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
     (pictures / "notes.txt").write_text("no picture")
     said: list[str] = []
-    split = load_split(small, said.append)
-    assert len(split.training) == 6
+    data = opened(small, said)
+    assert data.pictures == 7
     assert len(said) == 1
     assert "broken.png" in said[0]
 
 
-@pytest.mark.parametrize("what", ["missing", "empty", "few"])
-def test_unusable_folders(small: TrainConfig, tmp_path: Path, what: str) -> None:
+def test_a_thousand_bad_files_are_no_thousand_messages(small: TrainConfig, opened: Opener, pictures: Path) -> None:
+    for i in range(50):
+        (pictures / f"bad{i}.png").write_bytes(b"bad")
+    said: list[str] = []
+    opened(small, said)
+    assert len(said) == 21
+    assert "30 more" in said[-1]
+
+
+def test_what_is_kept_on_purpose_is_not_left_out(small: TrainConfig, opened: Opener, pictures: Path) -> None:
+    shutil.copy(pictures / "p0.png", pictures / "z.png")
+    said: list[str] = []
+    assert opened(replace(small, keep_duplicates=True), said).pictures == 8
+    assert said == []
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "none"])
+def test_unusable_folders(small: TrainConfig, opened: Opener, tmp_path: Path, what: str) -> None:
     (tmp_path / "empty").mkdir()
-    config = {
-        "missing": replace(small, data=(str(tmp_path / "nowhere"),)),
-        "empty": replace(small, data=(str(tmp_path / "empty"),)),
-        "few": replace(small, holdout=8),
-    }[what]
+    data = {"missing": (str(tmp_path / "nowhere"),), "empty": (str(tmp_path / "empty"),), "none": ()}[what]
     with pytest.raises(TrainingError):
-        load_split(config, lambda text: None)
+        opened(replace(small, data=data))
 
 
-def test_shrunk_copies_add_pictures(small: TrainConfig) -> None:
-    lumas = load_split(small, lambda text: None).training
-    pictures: list[TrainingPicture] = prepare(lumas, replace(small, shrunk_copies=(0.5, 0.2)))
-    sizes = {picture.luma.shape for picture in pictures}
-    assert sizes == {(72, 88), (36, 44)}, "a copy smaller than a patch is not made"
+def test_validation_takes_little_memory(small: TrainConfig, opened: Opener, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lumas = [np.repeat(rng.integers(0, 256, (80, 20), dtype=np.uint8), 4, axis=1) for _ in range(70)]
+    large = np.zeros((900, 1000), np.uint8)
+    large[66:-66, 116:-116] = np.arange(768)[:, None] % 200 + 30
+    data = opened(replace(small, validation=gray_folder(tmp_path / "judges", [large, *lumas])))
+    assert len(data.validation) == 64
+    shapes = {name: luma.shape for name, luma in data.validation.items()}
+    assert shapes["judges/g000.png"] == (768, 768)
+    assert data.validation["judges/g000.png"].min() == 30, "the middle"
+    assert all(luma.base is None for luma in data.validation.values()), "a view holds the whole picture"
+
+
+def test_pictures_of_one_name_in_two_folders_are_both_there(small: TrainConfig, opened: Opener, tmp_path: Path) -> None:
+    places = []
+    for i in range(2):
+        for j in range(6):
+            folder = tmp_path / str(i) / "same"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(draw_picture(6 * i + j)).save(folder / f"p{j}.png")
+        places.append(str(tmp_path / str(i) / "same"))
+    data = opened(replace(small, data=tuple(places), holdout=2))
+    assert (data.pictures, len(data.validation)) == (10, 2)
+    twin = opened(replace(small, validation=places[0]), folder=data_folder(small))
+    assert len(twin.validation) == 6
+
+
+def test_opening_tells_its_progress_and_can_be_cancelled(small: TrainConfig, run: Path) -> None:
+    told: list[tuple[int, int]] = []
+    open_data(
+        small,
+        run,
+        on_progress=lambda done, total: told.append((done, total)),
+        notice=lambda message: None,
+        token=CancelToken(),
+    ).close()
+    assert told == [*((i, 8) for i in range(9)), *((i, 7) for i in range(8))]
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        open_data(small, run, on_progress=lambda done, total: None, notice=lambda message: None, token=token)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("pictures")]
+
+
+# --- the index, before and after the run has begun
+
+
+def decodes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that are decoded for a record from now on."""
+    from vdsr_trainer import pictures as module
+
+    decoded: list[str] = []
+    real = module.record_picture
+    monkeypatch.setattr(module, "record_picture", lambda found, token: decoded.append(found[1]) or real(found, token))
+    return decoded
+
+
+def test_what_the_window_checked_is_not_checked_again(
+    small: TrainConfig, opened: Opener, run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_index(run, check_pictures(small, lambda done, total: None, CancelToken()))
+    decoded = decodes(monkeypatch)
+    (pictures / "p3.png").unlink()
+    Image.fromarray(draw_picture(20)).save(pictures / "new.png")
+    assert opened(small).pictures == 7
+    assert decoded == ["new.png"]
+
+
+def test_a_run_that_goes_on_keeps_its_pictures(
+    small: TrainConfig, opened: Opener, run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = opened(small)
+    begun(run)
+    Image.fromarray(draw_picture(20)).save(pictures / "aaa.png")
+    for path in pictures.iterdir():
+        os.utime(path, ns=(1, 1))
+    monkeypatch.setattr(cache_size, "machine_bytes", lambda: 2**40)
+    decoded = decodes(monkeypatch)
+    after = opened(small)
+    assert decoded == []
+    assert after.pictures == before.pictures
+    assert after.validation.keys() == before.validation.keys()
+    for step in (0, 9):
+        assert equal(before.batch(step), after.batch(step))
+
+
+@pytest.mark.parametrize("cache_mb", [0, 1])
+@pytest.mark.parametrize("harm", ["missing", "changed", "broken"])
+def test_a_run_that_goes_on_needs_its_pictures_as_they_were(
+    many: TrainConfig, opened: Opener, run: Path, harm: str, cache_mb: int
+) -> None:
+    config = replace(many, cache_mb=cache_mb)
+    opened(config)
+    begun(run)
+    path = Path(many.data[0]) / "g007.png"
+    if harm == "missing":
+        path.unlink()
+    elif harm == "changed":
+        Image.fromarray(draw_picture(20)).save(path)
+    else:
+        path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(TrainingError) as caught:
+        opened(config)
+    assert caught.value.path == str(path)
+    assert "new run" in caught.value.hint
+
+
+def test_before_the_first_checkpoint_pictures_may_come_and_go(
+    small: TrainConfig, opened: Opener, pictures: Path
+) -> None:
+    opened(small)
+    (pictures / "p3.png").unlink()
+    assert opened(small).pictures == 6
+
+
+def test_memory_for_a_run_that_goes_on_is_what_it_was(many: TrainConfig, opened: Opener, run: Path) -> None:
+    before = opened(many)
+    begun(run)
+    after = opened(replace(many, cache_mb=2))
+    for step in (0, 500):
+        assert equal(before.batch(step), after.batch(step))
+    assert after.bytes_held <= 2**20
+
+
+def test_a_run_goes_on_with_its_pictures_at_another_place(
+    small: TrainConfig, opened: Opener, run: Path, pictures: Path
+) -> None:
+    before = opened(small)
+    batch = before.batch(4)
+    begun(run)
+    moved = pictures.with_name("elsewhere")
+    pictures.rename(moved)
+    with pytest.raises(TrainingError, match="gone") as caught:
+        opened(small)
+    assert caught.value.path == str(pictures)
+    assert equal(opened(replace(small, data=(str(moved),))).batch(4), batch)
+
+
+def test_a_lost_list_of_pictures_is_said_and_made_anew(small: TrainConfig, opened: Opener, run: Path) -> None:
+    before = opened(small)
+    begun(run)
+    (run / INDEX_NAME).write_bytes(b"{")
+    said: list[str] = []
+    after = opened(small, said)
+    assert len(said) == 1
+    assert "list of pictures" in said[0]
+    assert equal(before.batch(1), after.batch(1))
+
+
+def test_a_gray_file_keeps_its_range(small: TrainConfig, opened: Opener, tmp_path: Path, judges: str) -> None:
+    luma = np.zeros((100, 100), np.uint8)
+    luma[:, 50:] = 255
+    folder = gray_folder(tmp_path / "ink", [luma])
+    assert np.array_equal(read_luma(Path(folder) / "g000.png"), luma)
+    data = opened(replace(small, data=(folder,), validation=judges, jpeg_share=1.0, jpeg_quality_min=95, batch=32))
+    patches = data.batch(0)
+    plain = np.ptp(patches.target, axis=(1, 2, 3)) == 0
+    assert plain.any()
+    assert np.abs(patches.bicubic - patches.target)[plain].max() < 0.1

@@ -18,7 +18,7 @@ from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import load_weights, save_weights
 from vdsr_app.errors import SaveError, TrainingError
 from vdsr_trainer import checkpoint
-from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.config import TrainConfig, preset, starting_from
 from vdsr_trainer.events import (
     CheckpointSaved,
     Compared,
@@ -236,6 +236,18 @@ def test_lines_to_aim_for_are_told_once(small: TrainConfig, tmp_path: Path) -> N
     (validated, *_) = [event for event in first if isinstance(event, Validated)]
     assert set(told.psnr_db["vdsr"]) == set(validated.psnr_db)
     assert first.index(told) < first.index(validated)
+
+
+def test_a_run_that_starts_from_a_model_shows_where_it_begins(small: TrainConfig, tmp_path: Path) -> None:
+    config = starting_from(small, "vdsr", depth=2, width=4)
+    events = _run(config, tmp_path / "run")
+    first = next(event for event in events if isinstance(event, Validated))
+    told = next(event for event in events if isinstance(event, Referenced))
+    assert first.step == 0
+    assert first.psnr_db == pytest.approx(told.psnr_db["vdsr"], abs=1e-4)
+    assert (tmp_path / "run" / first.crop).is_file()
+    assert config.rate < small.rate
+    assert config.steps < small.steps
 
 
 def test_a_held_out_crop_is_kept_for_each_validation(small: TrainConfig, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from vdsr_app.workers.training import TrainingService
 from vdsr_trainer import runs
 from vdsr_trainer.config import preset
 from vdsr_trainer.events import Measured
+from vdsr_trainer.report import PictureRecord, PreflightReport
 
 WAIT_MS = 30_000
 
@@ -57,11 +58,12 @@ def service(qtbot) -> Iterator[TrainingService]:
 @pytest.fixture
 def preflight(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The check as the service sees it; it waits where a test says so."""
-    fake = SimpleNamespace(gate=threading.Event(), configs=[], threads=set(), error=None)
+    fake = SimpleNamespace(gate=threading.Event(), configs=[], known=[], threads=set(), error=None)
     fake.gate.set()
 
-    def check_pictures(config, on_progress, token):
+    def check_pictures(config, on_progress, token, known=()):
         fake.configs.append(config)
+        fake.known.append(known)
         fake.threads.add(threading.get_ident())
         for i in range(3):
             on_progress(i + 1, 3)
@@ -69,7 +71,7 @@ def preflight(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
             token.raise_if_cancelled()
         if fake.error is not None:
             raise fake.error
-        return f"report of {config.data[0]}"
+        return PreflightReport((PictureRecord(config.data[0], "a.png", 1, 1),), (), (), (), 1)
 
     module = ModuleType("vdsr_trainer.preflight")
     module.check_pictures = check_pictures
@@ -77,14 +79,28 @@ def preflight(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return fake
 
 
+def checked_folders(service) -> list[str]:
+    return [report.records[0].folder for report in service.told.of("checked")]
+
+
 def test_a_check_tells_its_progress_and_its_report(service, preflight) -> None:
     config = replace(preset("quick"), data=("birds",))
     service.check(config)
     service.wait("checked")
-    assert service.told.of("checked") == ["report of birds"]
+    assert checked_folders(service) == ["birds"]
     assert service.told.of("check_progress")[-1] == (3, 3)
     assert preflight.configs == [config]
     assert threading.get_ident() not in preflight.threads
+
+
+def test_what_the_last_check_saw_is_not_decoded_again(service, preflight, qtbot) -> None:
+    service.check(replace(preset("quick"), data=("birds",)))
+    service.wait("checked")
+    service.check(replace(preset("quick"), data=("birds",), holdout=3))
+    qtbot.waitUntil(lambda: len(service.told.of("checked")) == 2)
+    first, second = preflight.known
+    assert first == ()
+    assert second == service.told.of("checked")[0].records
 
 
 def test_a_check_that_fails_says_why(service, preflight) -> None:
@@ -103,7 +119,7 @@ def test_a_new_check_takes_the_place_of_the_old(service, preflight, qtbot) -> No
     preflight.gate.set()
     service.wait("checked")
     assert first != second
-    assert service.told.of("checked") == ["report of trees"]
+    assert checked_folders(service) == ["trees"]
     assert service.told.of("check_failed") == []
 
 
@@ -115,7 +131,7 @@ def test_a_cancelled_check_says_nothing_more(service, preflight) -> None:
     preflight.gate.set()
     service.check(replace(preset("quick"), data=("trees",)))
     service.wait("checked")
-    assert service.told.of("checked") == ["report of trees"]
+    assert checked_folders(service) == ["trees"]
 
 
 # --- dry runs

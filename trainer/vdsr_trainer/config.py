@@ -180,7 +180,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 PRESETS: dict[str, TrainConfig] = {
     "robust": TrainConfig(),
-    "quick": TrainConfig(depth=12, steps=1500, batch=16, patch_px=32, muon_rate=5e-3, warmup_steps=50),
+    "quick": TrainConfig(
+        depth=12, steps=1500, batch=16, patch_px=32, muon_rate=5e-3, warmup_steps=50, validate_every=125
+    ),
     "paper": TrainConfig(
         optimizer="sgd",
         rate=0.1,
@@ -235,6 +237,7 @@ def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int =
         rate=config.rate * _REFINING,
         muon_rate=config.muon_rate * _REFINING,
         steps=max(1, round(config.steps * _REFINING_STEPS)),
+        validate_every=max(1, round(config.validate_every * _REFINING_STEPS)),
     )
 
 

@@ -50,6 +50,16 @@ def fingerprint(luma: Luma8) -> str:
     return levels.hex()
 
 
+def check_fingerprint(text: str) -> None:
+    """See that `text` can be compared.
+
+    Raises:
+        ValueError: `fingerprint` never gives such a text.
+    """
+    if len(bytes.fromhex(text)) not in (0, _SIDE * _SIDE):
+        raise ValueError(f"a fingerprint of {len(text)} characters")
+
+
 def resembling(prints: Sequence[str], others: Sequence[str]) -> dict[int, int]:
     """Which of `prints` resembles one of `others`: index -> index of the one that it resembles most.
 

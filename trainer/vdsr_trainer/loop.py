@@ -162,6 +162,8 @@ class _Run:
             self._meter = Meter(self._config, self._learner.device, self._progress.spent)
             with Keeper(self._folder, newest_is_sound=self._progress.health.sound) as keeper:
                 self._keeper = keeper
+                if self._config.start_from and not self._progress.step:
+                    self._validate()  # where it begins: what is won shows from the first value on
                 wish = self._learn(data)
                 if wish is Wish.DISCARD:
                     self._tell(Finished(self._progress.step, "", complete=False, discarded=True))

@@ -17,6 +17,7 @@ from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.errors import TrainingError
 from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.fingerprint import check_fingerprint
 from vdsr_trainer.pictures import record_pictures
 from vdsr_trainer.report import PictureRecord, PreflightReport
 from vdsr_trainer.split import plan_split
@@ -55,19 +56,22 @@ class Index:
     folders: tuple[str, ...] = ()
 
 
-def check_pictures(config: TrainConfig, on_progress: ProgressCallback, token: CancelToken) -> PreflightReport:
+def check_pictures(
+    config: TrainConfig, on_progress: ProgressCallback, token: CancelToken, known: Sequence[PictureRecord] = ()
+) -> PreflightReport:
     """Decode every picture of `config`, on all processors, and decide what each is used for.
 
     Args:
         config: folders, sizes, what to exclude.
         on_progress: called with (done, total) files, from this thread.
         token: tested at each file.
+        known: of an earlier check; files that have not changed since are not decoded again.
 
     Raises:
         TrainingError: a folder is missing, empty or vanished, or nothing is left to train or validate on.
         Cancelled: by the token.
     """
-    return plan_split(record_pictures(config, (), on_progress, token), config)
+    return plan_split(record_pictures(config, known, on_progress, token), config)
 
 
 def write_index(run: Path, report: PreflightReport) -> None:
@@ -110,11 +114,12 @@ def read_index(run: Path) -> Index | None:
         plan = values.get("plan")
         if plan is None:
             return Index(records, None, tuple(folders))
-        training, held_out = (tuple(records[i] for i in plan[key]) for key in ("training", "held_out"))
+        places = dict(enumerate(records))
+        training, held_out = (tuple(places[i] for i in plan[key]) for key in ("training", "held_out"))
         if not training or not held_out:
             return None
         return Index(records, Plan(training, held_out, int(plan["cache_bytes"])), tuple(folders))
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
         return None
 
 
@@ -155,5 +160,5 @@ def _record(folders: Sequence[str], row: Sequence[Any]) -> PictureRecord:
     kinds = {"file": str, "digest": str, "thumbnail": str, "reason": str, "folder": int}
     if not all(type(value) is kinds.get(name, int) for name, value in values.items()) or values["folder"] < 0:
         raise ValueError(f"damaged record {row}")
-    bytes.fromhex(values["thumbnail"])
+    check_fingerprint(values["thumbnail"])
     return PictureRecord(**{**values, "folder": folders[values["folder"]]})

@@ -21,7 +21,7 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.dataset import Luma8
 from vdsr_trainer.events import Compared
 from vdsr_trainer.run_files import RESULT_NAME
-from vdsr_trainer.trials import middle, trial_keys, worn_trial
+from vdsr_trainer.trials import middle, spread, trial_keys, worn_trial
 
 THIS_RUN = "this run"
 BICUBIC = "bicubic"
@@ -74,7 +74,7 @@ def compare(
         SaveError: `result.json` cannot be written.
         Cancelled: through `token`.
     """
-    names = _spread(sorted(validation), most_pictures)
+    names = spread(sorted(validation), most_pictures)
     planes = [middle(validation[name], _SIDE_PX).astype(np.float64) for name in names]
     device = str(next(model.parameters()).device)
     networks = {**_others(config, notice), THIS_RUN: model}
@@ -167,12 +167,6 @@ def _trials(planes: list[Plane], config: TrainConfig) -> Iterator[tuple[str, Ite
     """Made anew for each model: kept, they would take more memory than the network."""
     for key, scale, quality in trial_keys(config):
         yield key, (trial for plane in planes if (trial := worn_trial(plane, scale, quality)) is not None)
-
-
-def _spread(names: list[str], most: int) -> list[str]:
-    """At most `most` of `names`, evenly spread."""
-    count = min(len(names), most)
-    return [names[i * len(names) // count] for i in range(count)]
 
 
 def _mean(scores: list[Score]) -> list[float]:

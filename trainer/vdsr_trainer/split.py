@@ -37,7 +37,12 @@ def plan_split(records: Sequence[PictureRecord], config: TrainConfig) -> Preflig
         held_out = _without_repeats(_usable(mine, judge_px(config), issues, held_out=True), issues, held_out=True)
         if not held_out:
             raise _nothing("validate", config.validation, judge_px(config), issues)
-    training = _usable([r for r in looked_at if r.folder in config.data], config.patch_px, issues, held_out=False)
+    others = [record for record in looked_at if record.folder in config.data]
+    if config.validation and not config.keep_duplicates:
+        # A folder for validation below one for training: that is no leak to be told of.
+        places = {os.path.abspath(record.path) for record in mine}
+        others = [r for r in others if r.folder == config.validation or os.path.abspath(r.path) not in places]
+    training = _usable(others, config.patch_px, issues, held_out=False)
     unique = _without_repeats(training, issues, held_out=False)
     if not config.validation:
         held_out = _held_out(unique, config, issues)

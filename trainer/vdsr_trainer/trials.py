@@ -49,3 +49,9 @@ def middle(luma: Luma8, side_px: int) -> Luma8:
     """The middle of a picture, at most `side_px` high and wide."""
     top, left = (max(0, (size - side_px) // 2) for size in luma.shape)
     return luma[top : top + side_px, left : left + side_px]
+
+
+def spread(names: list[str], most: int) -> list[str]:
+    """At most `most` of `names`, evenly spread."""
+    count = min(len(names), most)
+    return [names[i * len(names) // count] for i in range(count)]

@@ -22,12 +22,13 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.dataset import Luma8
 from vdsr_trainer.events import Referenced, Validated
 from vdsr_trainer.run_files import CROPS_NAME
-from vdsr_trainer.trials import middle, trial_keys, worn_trial
+from vdsr_trainer.trials import middle, spread, trial_keys, worn_trial
 
 logger = logging.getLogger(__name__)
 
 _SIDE_PX = 180
 """Side of the middle of each picture that is measured: enough to choose by, cheap enough to do often."""
+_MOST_PICTURES = 16
 _EQUAL_PSNR_DB = 100.0
 """Stands for the infinite PSNR of equal pictures, such as flat ones: a mean with an infinity says nothing."""
 _CROP_PX = 160
@@ -57,7 +58,8 @@ class Judge:
         Raises:
             TrainingError: every picture is too small.
         """
-        planes = [middle(luma, _SIDE_PX).astype(np.float64) for luma in lumas.values()]
+        names = spread(sorted(lumas), _MOST_PICTURES)
+        planes = [middle(lumas[name], _SIDE_PX).astype(np.float64) for name in names]
         trials = {}
         for key, scale, quality in trial_keys(config):
             those = [trial for plane in planes if (trial := worn_trial(plane, scale, quality)) is not None]

@@ -8,6 +8,7 @@ and tells what a run would cost on this machine.
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ from vdsr_trainer.events import (
 )
 
 SUMMARY = "train the network on your own pictures"
+
+_THREADS_THAT_SLEEP = {"GOMP_SPINCOUNT": "2000", "KMP_BLOCKTIME": "1"}
+"""For torch's OpenMP, read when it is loaded. Left to themselves, its threads wait for each other by spinning: beside
+another busy program on two cores, a step took 2.2 s instead of 0.9, against 0.44 s alone with either setting."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +67,8 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     """Train, go on, or measure; True when the run reached its last step, or was stopped and saved."""
     if arguments.presets and not arguments.measure:
         raise UsageError("--presets belongs to --measure.", hint="Choose one recipe with --preset.")
+    for name, value in _THREADS_THAT_SLEEP.items():
+        os.environ.setdefault(name, value)
     if arguments.measure:
         return _measure(arguments, console)
     from vdsr_trainer.loop import resume_config, train

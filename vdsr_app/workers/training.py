@@ -23,6 +23,7 @@ from vdsr_app.workers.training_launch import DetachedProcess
 from vdsr_app.workers.training_measure import MeasureProcess
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.events import Event
+from vdsr_trainer.report import PictureRecord, PreflightReport
 from vdsr_trainer.run_files import (
     WINDOW_LOCK_NAME,
     Command,
@@ -92,6 +93,7 @@ class TrainingService(QObject):
         self._command = command
         self._ids = count(1)
         self._check: int | None = None
+        self._known: tuple[PictureRecord, ...] = ()
         self._installing: set[int] = set()
         # One for all runs: to delete one within its own signal would be a crash waiting to happen.
         self._follower = RunFollower(self)
@@ -118,12 +120,14 @@ class TrainingService(QObject):
     def check(self, config: TrainConfig) -> int:
         """Decode every picture of `config` in a thread; a check that is under way is cancelled.
 
+        Files that the last check saw and that have not changed since are not decoded again.
+
         Returns:
             The number of the job.
         """
         self.cancel_check()
         self._check = next(self._ids)
-        self._checks.submit(LaneJob(self._check, partial(training_jobs.check_pictures, config)))
+        self._checks.submit(LaneJob(self._check, partial(training_jobs.check_pictures, config, self._known)))
         return self._check
 
     def cancel_check(self) -> None:
@@ -342,8 +346,9 @@ class TrainingService(QObject):
         self.check_progress.emit(progress.done, progress.total)
 
     @Slot(int, object)
-    def _on_checked(self, job_id: int, report: object) -> None:
+    def _on_checked(self, job_id: int, report: PreflightReport) -> None:
         self._check = None
+        self._known = report.records
         self.checked.emit(report)
 
     @Slot(int, object)

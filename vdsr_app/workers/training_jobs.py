@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,17 +22,17 @@ from vdsr_trainer.run_files import RUN_NAME
 
 if TYPE_CHECKING:
     from vdsr_app.core.onnx_export import OnnxReport
-    from vdsr_trainer.report import PreflightReport
+    from vdsr_trainer.report import PictureRecord, PreflightReport
 
 _OWN_ENTRIES = frozenset({"format", "residual", "sha256"})
 """Entries of a weight file that `save_weights` writes itself."""
 
 
-def check_pictures(config: TrainConfig, context: JobContext) -> PreflightReport:
-    """Decode every picture of a configuration; see `vdsr_trainer.preflight`."""
+def check_pictures(config: TrainConfig, known: Sequence[PictureRecord], context: JobContext) -> PreflightReport:
+    """Decode the pictures of a configuration that are not known; see `vdsr_trainer.preflight`."""
     from vdsr_trainer.preflight import check_pictures as check
 
-    return check(config, context.progress, context.token)
+    return check(config, context.progress, context.token, known)
 
 
 def export_onnx(model: Path, out: Path, context: JobContext) -> OnnxReport:

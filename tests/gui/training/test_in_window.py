@@ -224,7 +224,9 @@ def test_results_can_be_exported_from_the_list(
     assert "differs by" in page.banner.text
 
 
-def test_runs_can_be_set_side_by_side(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_runs_can_be_set_side_by_side(
+    qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wizard = start(qtbot, page, pictures)
     qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
     make_run("Another")
@@ -232,7 +234,13 @@ def test_runs_can_be_set_side_by_side(qtbot: QtBot, page: TrainPage, pictures: P
     page.runs.list.selectAll()
     page.runs._compare.click()
     qtbot.waitUntil(lambda: page.shown is page._compare, timeout=PATIENCE_MS)
-    page._compare.back.click()  # type: ignore[union-attr]
+    compare = page._compare
+    assert compare is not None
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "both.csv"), ""))
+    compare.save.save("csv")  # type: ignore[attr-defined]
+    assert (tmp_path / "both.csv").stat().st_size > 0
+    assert "both.csv" in page.banner.text
+    compare.back.click()  # type: ignore[attr-defined]
     assert page.shown is page.runs
 
 
@@ -246,10 +254,10 @@ def test_curves_are_saved_as_picture_and_table(
     assert run is not None
     for suffix in ("png", "csv"):
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "curves"), ""))
-        run.save_plots(suffix)  # type: ignore[attr-defined]
+        run.save.save(suffix)  # type: ignore[attr-defined]
         assert (tmp_path / f"curves.{suffix}").stat().st_size > 0
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "none" / "curves.csv"), ""))
-    run.save_plots("csv")  # type: ignore[attr-defined]
+    run.save.save("csv")  # type: ignore[attr-defined]
     assert "curves.csv" in page.banner.text
 
 

@@ -323,7 +323,7 @@ def test_keys_alone_go_through_the_first_steps(
     wizard = page.wizard
     qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
     wizard.foot.focus_primary()
-    qtbot.keyClick(wizard.foot.primary, Qt.Key.Key_Space)
+    qtbot.keyClick(wizard.foot.primary, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled() and wizard.foot.primary.hasFocus(), timeout=PATIENCE_MS)
     qtbot.keyClick(wizard.foot.primary, Qt.Key.Key_Space)
     assert wizard.step is Step.RECIPE

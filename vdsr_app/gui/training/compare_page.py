@@ -8,8 +8,10 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from vdsr_app.gui.sections import PANE_GAP, SECTION_GAP
+from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.theme import set_role
 from vdsr_app.gui.training.parts import page_head, plain
+from vdsr_app.gui.training.save_curves import SaveCurvesButton
 from vdsr_trainer.history import RunHistory
 
 
@@ -18,11 +20,14 @@ class ComparePage(QWidget):
 
     Signals:
         back_wanted: the person wants to see the list again.
+
+    Attributes:
+        save: writes the curves.
     """
 
     back_wanted = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, store: SettingsStore) -> None:
         super().__init__()
         # Late: with it comes a library for plots.
         from vdsr_app.gui.training.runs_plot import RunsPlot
@@ -38,8 +43,11 @@ class ComparePage(QWidget):
             ),
             1,
         )
-        head.addWidget(self.back, 0, Qt.AlignmentFlag.AlignTop)
         self._plot = RunsPlot()
+        self.save = SaveCurvesButton(store, self._plot.save_png, self._plot.save_csv)
+        self.save.subject = self.tr("runs")
+        head.addWidget(self.save, 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(self.back, 0, Qt.AlignmentFlag.AlignTop)
         column = QVBoxLayout(self)
         column.setContentsMargins(PANE_GAP, PANE_GAP, PANE_GAP, PANE_GAP)
         column.setSpacing(SECTION_GAP)

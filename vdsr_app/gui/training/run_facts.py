@@ -19,7 +19,7 @@ _NOTHING = "–"  # noqa: RUF001
 
 
 class RunFacts(QWidget):
-    """Step, time left, speed, memory, waiting and learning rate; in one row, or as many as the width asks for."""
+    """Memory, waiting, speed, learning rate, step and time left; in one row, or as many as the width asks for."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,9 +30,10 @@ class RunFacts(QWidget):
         self._memory = _Fact(self.tr("Memory"))
         self._device = _Fact(self.tr("GPU memory"))
         self._waiting = _Fact(self.tr("Waiting for data"))
+        # First what is told nowhere else: where there is little room, the last ones are below the fold.
         self._facts = (
-            *(self._step, self._left, self._speed, self._rate),
             *(self._memory, self._device, self._waiting),
+            *(self._speed, self._rate, self._step, self._left),
         )
         self._waiting.setToolTip(self.tr("Share of the time in which the network waits for patches"))
         self._grid = QGridLayout(self)

@@ -6,18 +6,17 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
-from vdsr_app.errors import VdsrError
 from vdsr_app.gui.icons import IconLabel
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, ElidedLabel, text_label, upright_line
 from vdsr_app.gui.settings import SettingsStore
-from vdsr_app.gui.texts import number, report_details, report_of, report_text
+from vdsr_app.gui.texts import number, report_details, report_text
 from vdsr_app.gui.theme import set_role
-from vdsr_app.gui.training.parts import Choice, Note, ask, link, plain
+from vdsr_app.gui.training.parts import Choice, Note, ask, link
+from vdsr_app.gui.training.save_curves import SaveCurvesButton
 from vdsr_app.gui.training.watch import RunWatch
 from vdsr_app.gui.training.words import percent, state_look, time_left
-from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer.runs import RunState
 
@@ -29,6 +28,7 @@ class RunPage(QWidget):
 
     Attributes:
         ends: the choice what becomes of the run when the window closes; stands among the buttons below.
+        save: writes the curves.
 
     Signals:
         told: sentence, and whether it is good news.
@@ -64,6 +64,7 @@ class RunPage(QWidget):
         """Show what is known of the run."""
         watch = self._watch
         self._title.setText(watch.title)
+        self.save.subject = watch.title
         self._show_state()
         self._show_trouble()
         if self._shown is not watch.history or self._folder != watch.folder:
@@ -94,32 +95,6 @@ class RunPage(QWidget):
             self._watch.discard()
         return sure
 
-    def save_plots(self, suffix: str) -> None:
-        """Ask for a name and write the curves as a picture or a table."""
-        name = f"{self._watch.title or 'run'}.{suffix}".replace("/", "-")
-        start = str(Path(self._store.current.save_folder or Path.home()) / name)
-        kinds = {"png": self.tr("PNG picture (*.png)"), "csv": self.tr("Table (*.csv)")}
-        chosen, _ = QFileDialog.getSaveFileName(self, self.tr("Save the curves"), start, kinds[suffix])
-        if not chosen:
-            return
-        path = Path(chosen)
-        if path.suffix.lower() != f".{suffix}":
-            path = path.with_name(f"{path.name}.{suffix}")
-        try:
-            (self._plots.save_png if suffix == "png" else self._plots.save_csv)(path)
-        except VdsrError as error:
-            self.failed.emit(report_of(error))
-        except OSError as error:
-            self.failed.emit(
-                ErrorReport(
-                    self.tr("The curves could not be saved: {why}.").format(why=error.strerror or error),
-                    str(path),
-                    self.tr("Choose another folder."),
-                )
-            )
-        else:
-            self.told.emit(self.tr("Saved {name}").format(name=path.name), True)
-
     def _build_head(self) -> QVBoxLayout:
         self._title = ElidedLabel()
         set_role(self._title, "title")
@@ -130,16 +105,16 @@ class RunPage(QWidget):
         self._bar.setTextVisible(False)
         self._bar.setRange(0, 1000)
         self._bar.setAccessibleName(self.tr("Progress of the run"))
-        save = plain(self.tr("Save curves"), "chart-line", self.tr("As a picture or as a table of numbers"))
-        menu = QMenu(save)
-        menu.addAction(self.tr("Picture (PNG)…")).triggered.connect(self._on_save_png)
-        menu.addAction(self.tr("Table (CSV)…")).triggered.connect(self._on_save_csv)
-        save.setMenu(menu)
-        self._save = save
+        # The plots come later, so they are looked up when something is saved.
+        self.save = SaveCurvesButton(
+            self._store, lambda path: self._plots.save_png(path), lambda path: self._plots.save_csv(path)
+        )
+        self.save.told.connect(self.told)
+        self.save.failed.connect(self.failed)
         first = QHBoxLayout()
         first.setSpacing(GROUP_GAP)
         first.addWidget(self._title, 1)
-        first.addWidget(save)
+        first.addWidget(self.save)
         second = QHBoxLayout()
         second.setSpacing(GROUP_GAP)
         second.addWidget(self._icon)
@@ -227,8 +202,8 @@ class RunPage(QWidget):
                 parts.append(time_left(latest.seconds_left))
             parts.append(self.tr("{rate} patches/s").format(rate=number(latest.samples_per_second)))
         self._numbers.setText(" · ".join(parts))
-        self._save.setEnabled(bool(watch.history.steps))
-        self._save.setToolTip(
+        self.save.setEnabled(bool(watch.history.steps))
+        self.save.setToolTip(
             self.tr("As a picture or as a table of numbers")
             if watch.history.steps
             else self.tr("There is no curve yet")
@@ -271,9 +246,3 @@ class RunPage(QWidget):
             text = f"{self._trouble_words.text}\n{watch.folder}"
         QGuiApplication.clipboard().setText(text)
         self.told.emit(self.tr("The details are on the clipboard."), True)
-
-    def _on_save_png(self) -> None:
-        self.save_plots("png")
-
-    def _on_save_csv(self) -> None:
-        self.save_plots("csv")

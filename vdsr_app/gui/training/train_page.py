@@ -52,6 +52,7 @@ class TrainPage(QWidget):
         super().__init__()
         self._service = service
         self._watch = watch
+        self._store = store
         self._compare: QWidget | None = None
         self._alive: Path | None = None
         self.banner = Banner()
@@ -266,8 +267,10 @@ class TrainPage(QWidget):
         from vdsr_app.gui.training.compare_page import ComparePage
 
         if not isinstance(self._compare, ComparePage):
-            self._compare = ComparePage()
+            self._compare = ComparePage(self._store)
             self._compare.back_wanted.connect(self.show_home)
+            self._compare.save.told.connect(self.tell)
+            self._compare.save.failed.connect(self.banner.show_report)
             self._pages.addWidget(self._compare)
         self._show(self._compare)
         self._compare.show_runs(runs)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, text_label
@@ -52,6 +53,7 @@ class WizardFoot(QWidget):
             row.addWidget(button)
         for button in (self.back, *self._others, self.primary):
             button.clicked.connect(self._on_clicked)
+            button.installEventFilter(self)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -94,6 +96,16 @@ class WizardFoot(QWidget):
             self.primary.setFocus()
         else:
             self.setFocus()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Let Return press the button that has the focus, as in any wizard; not every desktop does so by itself."""
+        if not (isinstance(event, QKeyEvent) and isinstance(watched, QPushButton)):
+            return super().eventFilter(watched, event)
+        if event.type() != QEvent.Type.KeyPress or event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            return False
+        if not event.isAutoRepeat():
+            watched.click()
+        return True
 
     def _on_clicked(self) -> None:
         self.pressed.emit(self.sender().property("way"))
