@@ -198,15 +198,23 @@ def patches_seen(data: TrainingData, first: int, last: int) -> list[int]:
 
 
 def test_an_epoch_of_the_grid_shows_every_patch_once_at_each_scale(
-    small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
+    small: TrainConfig, opened: Opener, tmp_path: Path, judges: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scales: list[float] = []
+
+    def watched(sources: list, places: list, shape: tuple[int, int], done: list[Degradation]) -> np.ndarray:
+        scales.extend(each.scale for each in done)
+        return degraded_patches(sources, places, shape, done)
+
+    monkeypatch.setattr(dataset, "degraded_patches", watched)
     folder = gray_folder(tmp_path / "numbered", numbered(5, 3, 4, 24))
     config = replace(small, data=(folder,), validation=judges, sampling="grid", scales=(2.0, 3.0), fixed_share=1.0)
     data = opened(replace(config, batch=10))
     assert data.patches_per_epoch == 120
     epochs = [patches_seen(data, 12 * epoch, 12 * epoch + 12) for epoch in range(3)]
-    for seen in epochs:
-        assert Counter(seen) == dict.fromkeys(range(60), 2)
+    for number, seen in enumerate(epochs):
+        shown = zip(seen, scales[120 * number : 120 * number + 120], strict=True)
+        assert set(shown) == {(value, scale) for value in range(60) for scale in (2.0, 3.0)}
     assert epochs[0] != epochs[1] != epochs[2]
     # Batches that do not divide the epoch run on into the next.
     odd = patches_seen(opened(replace(config, batch=7)), 0, 52)
@@ -271,7 +279,9 @@ def test_every_picture_has_its_turn(many: TrainConfig, opened: Opener, tmp_path:
     data = opened(replace(many, data=(gray_folder(tmp_path / "plain", lumas),)))
     seen: Counter[int] = Counter()
     for step in range(0, 120, 2):  # 3.6 megapixels are a round of 360 patches, or 22 steps
-        seen.update(np.rint(data.batch(step).target.mean(axis=(1, 2, 3)) * 255 / 4).astype(int).tolist())
+        batch = np.rint(data.batch(step).target.mean(axis=(1, 2, 3)) * 255 / 4).astype(int).tolist()
+        assert len(set(batch)) > 4, "some ten pictures are in memory"
+        seen.update(batch)
         assert data.bytes_held <= 2**20
     assert set(seen) == set(range(60))
     assert max(seen.values()) < 4 * sum(seen.values()) / 60
@@ -282,7 +292,9 @@ def test_neighbouring_steps_share_pictures(many: TrainConfig, opened: Opener, mo
     from vdsr_trainer import items
 
     real = items.read_recorded
-    monkeypatch.setattr(items, "read_recorded", lambda record, token: decoded.append(record.file) or real(record, token))
+    monkeypatch.setattr(
+        items, "read_recorded", lambda record, token: decoded.append(record.file) or real(record, token)
+    )
     data = opened(many)
     for step in range(60):
         data.batch(step)
@@ -322,7 +334,7 @@ def test_a_picture_larger_than_the_memory_is_cut_and_degraded_whole(
         whole = degraded_patches([Source(luma, 1900, 0, True)] * len(sources), places, shape, done)
         assert np.array_equal(patches, whole)
         rows.extend(top for top, _ in places)
-        assert all(len(source.luma) < 1000 for source in sources)
+        assert all(len(source.luma) < 1000 and source.luma.base is None for source in sources)
         return patches
 
     monkeypatch.setattr(dataset, "degraded_patches", compared)
@@ -351,8 +363,7 @@ def test_a_picture_that_vanishes_midway_stops_the_run_in_words(many: TrainConfig
     away = folder.with_name("away")
     folder.rename(away)
     with pytest.raises(TrainingError, match="folder of training pictures is gone") as caught:
-        for step in range(100, 2000, 100):
-            data.batch(step)
+        list(map(data.batch, range(100, 2000, 100)))
     assert caught.value.path == str(folder)
     away.rename(folder)
     data.batch(900)

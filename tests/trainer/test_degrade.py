@@ -27,7 +27,9 @@ def picture(height: int, width: int, *, full_range: bool = False, seed: int = 0)
     """Smooth shades with edges and some grain, so that JPEG and rounding have something to do."""
     rng = np.random.default_rng([seed, height, width])
     y, x = np.mgrid[0:height, 0:width]
-    plane = 120 + 60 * np.sin(x / 7) * np.cos(y / 11) + 40 * ((x // 9 + y // 13) % 2) + rng.normal(0, 6, (height, width))
+    plane = (
+        120 + 60 * np.sin(x / 7) * np.cos(y / 11) + 40 * ((x // 9 + y // 13) % 2) + rng.normal(0, 6, (height, width))
+    )
     low, high = (0, 255) if full_range else (16, 235)
     return np.clip(np.rint(plane), low, high).astype(np.uint8)
 

@@ -244,6 +244,12 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
         list(in_parallel(fail, range(100), CancelToken()))
 
 
+def test_work_in_threads_ends_when_it_is_cancelled() -> None:
+    token = CancelToken()
+    with pytest.raises(Cancelled):
+        list(in_parallel(lambda number: token.cancel() if number == 100 else number, range(10_000), token))
+
+
 # --- resembling pictures
 
 
@@ -307,6 +313,7 @@ def test_the_most_alike_is_named() -> None:
     luma = scene(0)
     near, nearer = fingerprint(luma[12:, 14:]), fingerprint(through_jpeg(luma, 80))
     assert resembling([fingerprint(luma)], [near, nearer]) == {0: 1}
+    assert resembling([fingerprint(luma)], [nearer, near]) == {0: 0}
 
 
 @pytest.mark.shared

@@ -64,14 +64,17 @@ class Taps:
     def blurred(self, sigmas: _Floats) -> Taps:
         """The same of an input that is blurred first, by Gaussians of these standard deviations in input samples."""
         radii = np.ceil(BLUR_SIGMAS * sigmas).astype(np.int64)
-        taps = np.arange(self.weights.shape[2])
-        # distance[t, u]: of input sample u, counted from `radius` before the window, to blurred sample t.
-        distance = np.arange(len(taps) + 2 * radii.max()) - taps[:, None] - radii[:, None, None]
-        spread = np.maximum(sigmas, 1e-3)[:, None, None]
-        gauss = np.exp(-0.5 * (distance / spread) ** 2)
-        gauss[np.abs(distance) > radii[:, None, None]] = 0.0
+        count = self.weights.shape[2]
+        weights = np.zeros((*self.left.shape, count + 2 * int(radii.max())))
+        weights[:, :, :count] = self.weights
+        some = np.flatnonzero(sigmas)
+        # distance[window, t, u]: of input sample u, counted from `radius` before the window, to blurred sample t.
+        distance = np.arange(weights.shape[2]) - np.arange(count)[:, None] - radii[some, None, None]
+        gauss = np.exp(-0.5 * (distance / sigmas[some, None, None]) ** 2)
+        gauss[np.abs(distance) > radii[some, None, None]] = 0.0
         gauss /= gauss.sum(axis=2, keepdims=True)
-        return Taps(self.left - radii[:, None], self.weights @ gauss, self.taps + 2 * radii, self.counts)
+        weights[some] = self.weights[some] @ gauss
+        return Taps(self.left - radii[:, None], weights, self.taps + 2 * radii, self.counts)
 
     def matrices(self) -> list[_Floats]:
         """(samples, input) matrix of each window over the input from `first` to `last`."""
