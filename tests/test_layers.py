@@ -19,13 +19,14 @@ ABOVE_CORE = ("vdsr_app.gui", "vdsr_app.workers", "vdsr_app.cli", "vdsr_app.comm
 NETWORK = ("vdsr_app.core.engine", "vdsr_app.core.network", "vdsr_app.core.weights", "torch")
 ONNX = ("vdsr_app.core.onnx_export", "onnx", "onnxruntime")
 # What the window may know of training; each is shown below to do without torch and Qt.
-TORCH_FREE = ("config", "events", "history", "report", "run_files", "run_tail", "runs")
-PREFLIGHT = ("vdsr_trainer.preflight",)
-TRAINER_INSIDE = tuple(
-    f"vdsr_trainer.{path.stem}"
-    for path in sorted((ROOT / "trainer" / "vdsr_trainer").glob("*.py"))
-    if path.stem not in ("__init__", "preflight", *TORCH_FREE)
-)
+TORCH_FREE = ("config", "events", "history", "data.report", "run_files", "run_tail", "runs")
+PREFLIGHT = ("vdsr_trainer.data.preflight",)
+_TRAINER_MODULES = {
+    ".".join(path.relative_to(ROOT / "trainer").with_suffix("").parts)
+    for path in (ROOT / "trainer" / "vdsr_trainer").rglob("*.py")
+    if path.stem != "__init__"
+}
+TRAINER_INSIDE = tuple(sorted(_TRAINER_MODULES - {f"vdsr_trainer.{name}" for name in TORCH_FREE} - set(PREFLIGHT)))
 CONNECTIONS = (
     *("socket", "ssl", "http", "urllib.request", "urllib3", "requests", "ftplib", "smtplib", "asyncio"),
     "PySide6.QtNetwork",
@@ -118,8 +119,8 @@ def test_imports_only_what_its_layer_may(path: Path) -> None:
         ("vdsr_app.gui.theme", "from vdsr_app.core import engine"),
         ("vdsr_app.gui.theme", "if TYPE_CHECKING:\n  from vdsr_app.core.engine import Engine"),
         ("vdsr_app.gui.theme", "from vdsr_trainer import loop"),
-        ("vdsr_app.gui.theme", "def f():\n  from vdsr_trainer.preflight import check_pictures"),
-        ("vdsr_app.workers.lane", "from vdsr_trainer.preflight import check_pictures"),
+        ("vdsr_app.gui.theme", "def f():\n  from vdsr_trainer.data.preflight import check_pictures"),
+        ("vdsr_app.workers.lane", "from vdsr_trainer.data.preflight import check_pictures"),
         ("vdsr_app.workers.lane", "def f():\n  from vdsr_trainer import loop"),
         ("vdsr_app.workers.lane", "from vdsr_app.core.onnx_export import OnnxReport"),
         ("vdsr_app.workers.lane", "from vdsr_app.core.engine import Engine"),
@@ -139,8 +140,8 @@ def test_sees_a_forbidden_import(module: str, code: str) -> None:
     [
         ("vdsr_app.workers.lane", "def f():\n  from vdsr_app.core.engine import Engine"),
         ("vdsr_app.workers.lane", "if TYPE_CHECKING:\n  from vdsr_app.core.engine import Engine"),
-        ("vdsr_app.workers.lane", "def f():\n  from vdsr_trainer.preflight import check_pictures"),
-        *(("vdsr_app.gui.theme", f"from vdsr_trainer import {name}") for name in TORCH_FREE),
+        ("vdsr_app.workers.lane", "def f():\n  from vdsr_trainer.data.preflight import check_pictures"),
+        *(("vdsr_app.gui.theme", f"import vdsr_trainer.{name}") for name in TORCH_FREE),
         ("vdsr_app.gui.theme", "from vdsr_app.core.weight_header import read_metadata"),
     ],
 )

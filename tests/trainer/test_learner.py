@@ -11,7 +11,7 @@ import torch
 from vdsr_app.errors import DeviceError, DeviceMemoryError
 from vdsr_trainer import learner as module
 from vdsr_trainer.config import TrainConfig, preset
-from vdsr_trainer.dataset import Patches
+from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.learner import Learner, NotFiniteError, resolve_precision
 
 CONFIG = replace(

@@ -22,8 +22,8 @@ from vdsr_app.errors import TrainingError
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer import runs
 from vdsr_trainer.config import preset
+from vdsr_trainer.data.report import PictureRecord, PreflightReport
 from vdsr_trainer.events import Measured
-from vdsr_trainer.report import PictureRecord, PreflightReport
 
 WAIT_MS = 30_000
 
@@ -73,9 +73,9 @@ def preflight(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
             raise fake.error
         return PreflightReport((PictureRecord(config.data[0], "a.png", 1, 1),), (), (), (), 1)
 
-    module = ModuleType("vdsr_trainer.preflight")
+    module = ModuleType("vdsr_trainer.data.preflight")
     module.check_pictures = check_pictures
-    monkeypatch.setitem(sys.modules, "vdsr_trainer.preflight", module)
+    monkeypatch.setitem(sys.modules, "vdsr_trainer.data.preflight", module)
     return fake
 
 

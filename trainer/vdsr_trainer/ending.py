@@ -11,7 +11,7 @@ from vdsr_app.core.weights import save_weights
 from vdsr_app.errors import Cancelled
 from vdsr_trainer.card import RunFacts, without_places, write_card
 from vdsr_trainer.config import TrainConfig, to_toml
-from vdsr_trainer.dataset import TrainingData
+from vdsr_trainer.data.dataset import TrainingData
 from vdsr_trainer.events import Compared
 from vdsr_trainer.meter import Spent
 from vdsr_trainer.result import MAX_PICTURES, compare

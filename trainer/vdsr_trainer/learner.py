@@ -15,7 +15,7 @@ from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import load_model
 from vdsr_app.errors import DeviceError, DeviceMemoryError, TrainingError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.dataset import Patches
+from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.optimise import MovingAverage, Optimiser
 
 logger = logging.getLogger(__name__)

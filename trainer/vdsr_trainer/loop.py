@@ -17,7 +17,7 @@ from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Keeper, Progress
 from vdsr_trainer.config import TrainConfig, read_config, to_toml
 from vdsr_trainer.control import Controller, Wish
-from vdsr_trainer.dataset import TrainingData, open_data
+from vdsr_trainer.data.dataset import TrainingData, open_data
 from vdsr_trainer.ending import write_result, write_weights
 from vdsr_trainer.events import (
     CheckpointSaved,

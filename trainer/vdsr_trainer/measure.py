@@ -8,7 +8,7 @@ import numpy as np
 
 from vdsr_app.control import CancelToken
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.dataset import Patches
+from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.events import Measured
 from vdsr_trainer.learner import Learner
 from vdsr_trainer.memory import device_bytes, resident_bytes

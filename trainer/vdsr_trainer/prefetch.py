@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from vdsr_trainer.dataset import Patches
+from vdsr_trainer.data.dataset import Patches
 
 _AHEAD_PER_THREAD = 3
 

@@ -18,7 +18,7 @@ from vdsr_app.core.protocol import Plane, Score, Trial, score
 from vdsr_app.core.weights import load_model
 from vdsr_app.errors import VdsrError, WeightsError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.dataset import Luma8
+from vdsr_trainer.data.dataset import Luma8
 from vdsr_trainer.events import Compared
 from vdsr_trainer.run_files import RESULT_NAME
 from vdsr_trainer.trials import middle, spread, trial_keys, worn_trial

@@ -7,7 +7,7 @@ import numpy as np
 from vdsr_app.core.protocol import Plane, Trial, make_trial
 from vdsr_app.errors import UsageError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.degrade import Degradation, Luma8, degrade_whole
+from vdsr_trainer.data.degrade import Degradation, Luma8, degrade_whole
 
 JPEG_QUALITY = 40
 """Of the pictures that show what a run for photographs was for."""

@@ -19,7 +19,7 @@ from vdsr_app.core.protocol import Plane, Trial, score
 from vdsr_app.core.weights import load_model
 from vdsr_app.errors import SaveError, TrainingError, WeightsError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.dataset import Luma8
+from vdsr_trainer.data.dataset import Luma8
 from vdsr_trainer.events import Referenced, Validated
 from vdsr_trainer.run_files import CROPS_NAME
 from vdsr_trainer.trials import middle, spread, trial_keys, worn_trial

@@ -22,8 +22,8 @@ from vdsr_app.workers.training_follow import RunFollower
 from vdsr_app.workers.training_launch import DetachedProcess
 from vdsr_app.workers.training_measure import MeasureProcess
 from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.data.report import PictureRecord, PreflightReport
 from vdsr_trainer.events import Event
-from vdsr_trainer.report import PictureRecord, PreflightReport
 from vdsr_trainer.run_files import (
     WINDOW_LOCK_NAME,
     Command,

@@ -19,7 +19,7 @@ from vdsr_trainer.run_files import EVENTS_NAME
 from vdsr_trainer.runs import RunInfo, create_run, delete_run, list_runs
 
 if TYPE_CHECKING:
-    from vdsr_trainer.report import PreflightReport
+    from vdsr_trainer.data.report import PreflightReport
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def create(new: NewRun, context: JobContext) -> Path:
     _check_room(new.root)
     run = create_run(new.root, new.title, new.preset, new.config)
     if new.report is not None:
-        from vdsr_trainer.preflight import write_index
+        from vdsr_trainer.data.preflight import write_index
 
         write_index(run, new.report)
     return run

@@ -22,15 +22,15 @@ from vdsr_trainer.run_files import RUN_NAME
 
 if TYPE_CHECKING:
     from vdsr_app.core.onnx_export import OnnxReport
-    from vdsr_trainer.report import PictureRecord, PreflightReport
+    from vdsr_trainer.data.report import PictureRecord, PreflightReport
 
 _OWN_ENTRIES = frozenset({"format", "residual", "sha256"})
 """Entries of a weight file that `save_weights` writes itself."""
 
 
 def check_pictures(config: TrainConfig, known: Sequence[PictureRecord], context: JobContext) -> PreflightReport:
-    """Decode the pictures of a configuration that are not known; see `vdsr_trainer.preflight`."""
-    from vdsr_trainer.preflight import check_pictures as check
+    """Decode the pictures of a configuration that are not known; see `vdsr_trainer.data.preflight`."""
+    from vdsr_trainer.data.preflight import check_pictures as check
 
     return check(config, context.progress, context.token, known)
 

@@ -15,7 +15,7 @@ from vdsr_app.gui.texts import printable
 from vdsr_app.gui.theme import set_role
 from vdsr_app.gui.training.parts import Fold, link
 from vdsr_app.gui.training.words import issue_head, issue_why
-from vdsr_trainer.report import IssueKind, PictureIssue, PictureRecord
+from vdsr_trainer.data.report import IssueKind, PictureIssue, PictureRecord
 
 THUMBNAIL_PX = 64
 SHOWN_AT_MOST = 30

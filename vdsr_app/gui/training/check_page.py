@@ -16,7 +16,7 @@ from vdsr_app.gui.training.parts import Note, Page, link, plain
 from vdsr_app.gui.training.words import count, pictures
 from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
-from vdsr_trainer.report import IssueKind, PreflightReport
+from vdsr_trainer.data.report import IssueKind, PreflightReport
 
 _ORDER = (IssueKind.NEAR_DUPLICATE, IssueKind.DUPLICATE, IssueKind.TOO_SMALL, IssueKind.UNREADABLE)
 

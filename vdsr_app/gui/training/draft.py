@@ -15,8 +15,8 @@ from vdsr_app.core.weight_header import read_header
 from vdsr_app.errors import WeightsError
 from vdsr_app.gui.texts import file_name
 from vdsr_trainer.config import PRESETS, TrainConfig, starting_from
+from vdsr_trainer.data.report import PreflightReport
 from vdsr_trainer.events import Measured
-from vdsr_trainer.report import PreflightReport
 
 DEFAULT_PRESET = "robust"
 OWN = "own"

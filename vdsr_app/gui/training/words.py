@@ -8,7 +8,7 @@ from datetime import datetime
 from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
 
 from vdsr_app.gui.texts import bytes_text, number, scale_text
-from vdsr_trainer.report import IssueKind
+from vdsr_trainer.data.report import IssueKind
 from vdsr_trainer.runs import RunInfo, RunState
 
 translate = QCoreApplication.translate

@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from vdsr_app.control import CancelToken, ProgressCallback
-from vdsr_trainer.cache_size import cache_bytes
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.degrade import Degradation, Luma8, degraded_patches
-from vdsr_trainer.items import Held, make_items, read_recorded
-from vdsr_trainer.pictures import in_parallel, is_unchanged, record_pictures, unique_names
-from vdsr_trainer.preflight import Index, Plan, moved, named_folders, read_index, save_index
-from vdsr_trainer.report import IssueKind, PictureIssue, PictureRecord
+from vdsr_trainer.data.cache_size import cache_bytes
+from vdsr_trainer.data.degrade import Degradation, Luma8, degraded_patches
+from vdsr_trainer.data.items import Held, make_items, read_recorded
+from vdsr_trainer.data.pictures import in_parallel, is_unchanged, record_pictures, unique_names
+from vdsr_trainer.data.preflight import Index, Plan, moved, named_folders, read_index, save_index
+from vdsr_trainer.data.report import IssueKind, PictureIssue, PictureRecord
+from vdsr_trainer.data.sampling import make_order
+from vdsr_trainer.data.split import grid_patches, plan_split
+from vdsr_trainer.data.working_set import WorkingSet
 from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME
-from vdsr_trainer.sampling import make_order
-from vdsr_trainer.split import grid_patches, plan_split
-from vdsr_trainer.working_set import WorkingSet
 
 __all__ = ["Luma8", "Patches", "TrainingData", "open_data"]
 

@@ -17,10 +17,10 @@ from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.errors import TrainingError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.fingerprint import check_fingerprint
-from vdsr_trainer.pictures import record_pictures
-from vdsr_trainer.report import PictureRecord, PreflightReport
-from vdsr_trainer.split import plan_split
+from vdsr_trainer.data.fingerprint import check_fingerprint
+from vdsr_trainer.data.pictures import record_pictures
+from vdsr_trainer.data.report import PictureRecord, PreflightReport
+from vdsr_trainer.data.split import plan_split
 
 INDEX_NAME = "pictures.json"
 _VERSION = 1

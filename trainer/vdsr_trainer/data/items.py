@@ -17,10 +17,10 @@ from PIL import Image
 from vdsr_app.control import CancelToken
 from vdsr_app.errors import PictureError, TrainingError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.degrade import Luma8, Source, is_full_range, reach_px
-from vdsr_trainer.pictures import digest, read_luma
-from vdsr_trainer.report import PictureRecord
-from vdsr_trainer.split import copy_sizes
+from vdsr_trainer.data.degrade import Luma8, Source, is_full_range, reach_px
+from vdsr_trainer.data.pictures import digest, read_luma
+from vdsr_trainer.data.report import PictureRecord
+from vdsr_trainer.data.split import copy_sizes
 
 _BLOCK_PX = 8
 """Side of the squares by which it is known how hard a place is."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from vdsr_app.errors import TrainingError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.fingerprint import resembling
-from vdsr_trainer.report import IssueKind, PictureIssue, PictureRecord, PreflightReport
+from vdsr_trainer.data.fingerprint import resembling
+from vdsr_trainer.data.report import IssueKind, PictureIssue, PictureRecord, PreflightReport
 
 _SMALLEST_JUDGE_PX = 64
 

@@ -18,12 +18,12 @@ from PIL import Image
 from tests.trainer.conftest import draw_picture
 from vdsr_app.control import CancelToken
 from vdsr_app.errors import Cancelled, TrainingError
-from vdsr_trainer import cache_size, dataset
 from vdsr_trainer.config import TrainConfig, preset
-from vdsr_trainer.dataset import Patches, TrainingData, open_data
-from vdsr_trainer.degrade import Degradation, Source, degraded_patches
-from vdsr_trainer.pictures import read_luma
-from vdsr_trainer.preflight import INDEX_NAME, check_pictures, read_index, write_index
+from vdsr_trainer.data import cache_size, dataset
+from vdsr_trainer.data.dataset import Patches, TrainingData, open_data
+from vdsr_trainer.data.degrade import Degradation, Source, degraded_patches
+from vdsr_trainer.data.pictures import read_luma
+from vdsr_trainer.data.preflight import INDEX_NAME, check_pictures, read_index, write_index
 from vdsr_trainer.run_files import NEWEST_NAME
 
 Opener = Callable[..., TrainingData]
@@ -289,7 +289,7 @@ def test_every_picture_has_its_turn(many: TrainConfig, opened: Opener, tmp_path:
 
 def test_neighbouring_steps_share_pictures(many: TrainConfig, opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[str] = []
-    from vdsr_trainer import items
+    from vdsr_trainer.data import items
 
     real = items.read_recorded
     monkeypatch.setattr(
@@ -464,7 +464,7 @@ def test_opening_tells_its_progress_and_can_be_cancelled(small: TrainConfig, run
 
 def decodes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that are decoded for a record from now on."""
-    from vdsr_trainer import pictures as module
+    from vdsr_trainer.data import pictures as module
 
     decoded: list[str] = []
     real = module.record_picture

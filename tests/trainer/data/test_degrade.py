@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vdsr_app.core.resize import resize
-from vdsr_trainer.degrade import (
+from vdsr_trainer.data.degrade import (
     Degradation,
     Source,
     degrade_whole,

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.items import Item
-from vdsr_trainer.split import epoch_scales
+from vdsr_trainer.data.items import Item
+from vdsr_trainer.data.split import epoch_scales
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]

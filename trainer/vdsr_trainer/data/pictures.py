@@ -20,8 +20,8 @@ from vdsr_app.core.folders import list_pictures
 from vdsr_app.core.protocol import protocol_luma
 from vdsr_app.errors import PictureError, PictureTooLargeError, TrainingError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.fingerprint import fingerprint
-from vdsr_trainer.report import PictureRecord
+from vdsr_trainer.data.fingerprint import fingerprint
+from vdsr_trainer.data.report import PictureRecord
 
 Luma8 = npt.NDArray[np.uint8]
 """(H, W) uint8 luma: studio range of a colour picture, full range of a gray one."""

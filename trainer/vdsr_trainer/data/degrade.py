@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vdsr_trainer.taps import BLUR_SIGMAS, Taps, matmul, mirrored
+from vdsr_trainer.data.taps import BLUR_SIGMAS, Taps, matmul, mirrored
 
 Luma8 = npt.NDArray[np.uint8]
 """(H, W) uint8 luma: studio range of a colour picture, full range of a gray one."""

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.errors import Cancelled, TrainingError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.items import Held, Item, load
-from vdsr_trainer.pictures import in_parallel, workers
+from vdsr_trainer.data.items import Held, Item, load
+from vdsr_trainer.data.pictures import in_parallel, workers
 
 _log = logging.getLogger(__name__)
 

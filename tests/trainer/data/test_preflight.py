@@ -19,9 +19,18 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core.protocol import make_trial
 from vdsr_app.errors import TrainingError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.preflight import INDEX_NAME, Index, Plan, check_pictures, moved, read_index, save_index, write_index
-from vdsr_trainer.report import IssueKind, PictureRecord, PreflightReport
-from vdsr_trainer.split import judge_px, plan_split
+from vdsr_trainer.data.preflight import (
+    INDEX_NAME,
+    Index,
+    Plan,
+    check_pictures,
+    moved,
+    read_index,
+    save_index,
+    write_index,
+)
+from vdsr_trainer.data.report import IssueKind, PictureRecord, PreflightReport
+from vdsr_trainer.data.split import judge_px, plan_split
 
 
 def check(config: TrainConfig) -> PreflightReport:
@@ -97,7 +106,7 @@ def test_names_that_are_no_text_are_remembered(small: TrainConfig, pictures: Pat
 
 def test_the_window_may_import_it_without_torch_or_decoders() -> None:
     code = (
-        "import sys, vdsr_trainer.preflight as p; "
+        "import sys, vdsr_trainer.data.preflight as p; "
         "print([m for m in ('torch', 'pyvips', 'imagecodecs', 'pillow_heif') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -1,0 +1,1 @@
+"""Training pictures: found, judged, split, degraded, and cut into batches."""
