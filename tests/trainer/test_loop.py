@@ -16,9 +16,10 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import save_error
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import load_weights, save_weights
-from vdsr_app.errors import SaveError, TrainingError
+from vdsr_app.errors import Cancelled, SaveError, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig, preset, starting_from
+from vdsr_trainer.data.dataset import Patches, TrainingData
 from vdsr_trainer.events import (
     CheckpointSaved,
     Compared,
@@ -316,6 +317,53 @@ def test_discard_leaves_no_folder(small: TrainConfig, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("alert")
+@pytest.mark.parametrize("wish", ["stop", "discard"])
+def test_a_run_can_be_ended_while_it_reads_pictures(small: TrainConfig, tmp_path: Path, wish: str) -> None:
+    run, events = tmp_path / "run", []
+
+    def collect(event: Event) -> None:
+        events.append(event)
+        write_control(run, wish)  # type: ignore[arg-type]
+
+    if wish == "discard":
+        assert train(small, run, collect, CancelToken()) is None
+    else:
+        with pytest.raises(Cancelled):
+            train(small, run, collect, CancelToken())
+    assert not any(isinstance(event, Stepped) for event in events)
+    assert events[-1] == Finished(0, "", complete=False, discarded=wish == "discard")
+    assert run.exists() == (wish == "stop")
+
+
+def test_a_picture_that_is_gone_costs_no_step(small: TrainConfig, tmp_path: Path, monkeypatch) -> None:
+    real = TrainingData.batch
+
+    def batch(data: TrainingData, step: int) -> Patches:
+        if step == 17:
+            raise TrainingError("The picture is gone.", path="a.png", hint="Put it back.")
+        return real(data, step)
+
+    monkeypatch.setattr(TrainingData, "batch", batch)
+    events: list[Event] = []
+    with pytest.raises(TrainingError, match="gone"):
+        train(small, tmp_path / "run", events.append, CancelToken())
+    assert events[-1] == Failed(17, "a.png: The picture is gone. Put it back.")
+    monkeypatch.setattr(TrainingData, "batch", real)
+    assert _started(_run(small, tmp_path / "run", resume=True)).step == 17
+    _run(small, tmp_path / "whole")
+    assert load_weights(tmp_path / "run" / WEIGHTS_NAME).checksum == (
+        load_weights(tmp_path / "whole" / WEIGHTS_NAME).checksum
+    )
+
+
+def test_resuming_a_finished_run_keeps_its_earlier_state(small: TrainConfig, tmp_path: Path) -> None:
+    _run(small, tmp_path / "run")
+    before = [(tmp_path / "run" / name).read_bytes() for name in (NEWEST_NAME, PREVIOUS_NAME)]
+    _run(small, tmp_path / "run", resume=True)
+    assert [(tmp_path / "run" / name).read_bytes() for name in (NEWEST_NAME, PREVIOUS_NAME)] == before
+
+
 # --- divergence
 
 
@@ -425,7 +473,7 @@ def _no_room(run: Path) -> SaveError:
 def test_a_disk_that_is_full_at_the_start_is_told_before_anything_is_read(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vdsr_trainer.loop.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr("vdsr_trainer.saving.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     events: list[Event] = []
     with pytest.raises(SaveError, match="MB on the disk"):
         train(small, tmp_path / "run", events.append, CancelToken())

@@ -161,15 +161,16 @@ class Keeper:
 
     Args:
         run: folder of the run.
+        step: of the newest state on the disk, -1 where there is none.
         newest_is_sound: whether the newest state on the disk is one to go back to.
     """
 
-    def __init__(self, run: Path, *, newest_is_sound: bool) -> None:
+    def __init__(self, run: Path, step: int = -1, *, newest_is_sound: bool) -> None:
         self._run = run
         self._newest_is_sound = newest_is_sound
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: tuple[Snapshot, Future[Path]] | None = None
-        self._step = -1
+        self._step = step
 
     def __enter__(self) -> Keeper:
         return self
@@ -184,7 +185,7 @@ class Keeper:
 
     @property
     def step(self) -> int:
-        """Step of the newest state that is on the disk or on its way there; -1 where this part of the run has none."""
+        """Step of the newest state that is on the disk or on its way there; -1 where there is none."""
         return self._step
 
     def begin(self, snapshot: Snapshot) -> None:

@@ -10,17 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core.atomic import is_out_of_room, remove_leftovers, save_error, write_atomically
+from vdsr_app.core.atomic import remove_leftovers, save_error, write_atomically
 from vdsr_app.core.device import usable_cores
-from vdsr_app.errors import Cancelled, SaveError, TrainingError, VdsrError
+from vdsr_app.errors import Cancelled, TrainingError, VdsrError
 from vdsr_trainer import checkpoint
-from vdsr_trainer.checkpoint import Keeper, Progress
+from vdsr_trainer.checkpoint import Progress
 from vdsr_trainer.config import TrainConfig, read_config, to_toml
 from vdsr_trainer.control import Controller, Wish
-from vdsr_trainer.data.dataset import TrainingData, open_data
+from vdsr_trainer.data.dataset import Patches, TrainingData, open_data
 from vdsr_trainer.ending import write_result, write_weights
 from vdsr_trainer.events import (
-    CheckpointSaved,
     Event,
     EventCallback,
     Failed,
@@ -29,23 +28,20 @@ from vdsr_trainer.events import (
     Paused,
     Preparing,
     Resumed,
-    RolledBack,
     Started,
 )
 from vdsr_trainer.health import Diverged
 from vdsr_trainer.learner import Learner, NotFiniteError
 from vdsr_trainer.meter import Meter
 from vdsr_trainer.prefetch import Prefetcher
-from vdsr_trainer.run_files import CONFIG_NAME, EVENTS_NAME, NEWEST_NAME, PREVIOUS_NAME, RunLock
+from vdsr_trainer.run_files import CONFIG_NAME, EVENTS_NAME, RunLock
 from vdsr_trainer.run_log import RunLog
 from vdsr_trainer.runs import note_run
+from vdsr_trainer.saving import Saver, check_room
 from vdsr_trainer.validate import CropWriter, Judge
 
 logger = logging.getLogger(__name__)
 
-_RATE_CUT = 0.5
-_ROOM_IN_STATES = 4
-"""Room on the disk that a run wants at its start, in sizes of its states: two kept, one being written, the rest."""
 _GPU_PATCH_THREADS = 8
 
 
@@ -79,7 +75,7 @@ def train(
         SaveError: the run folder cannot be written.
         DeviceError: the device is absent, failed, or has no memory for one patch.
         WeightsError: the model to start from is missing or damaged.
-        Cancelled: through `token`, before the first step.
+        Cancelled: through `token` or the control file, while the pictures were still being read.
     """
     if not resume and (checkpoint.exists(run) or (run / EVENTS_NAME).exists()):
         raise TrainingError(
@@ -118,12 +114,17 @@ class _Run:
         self._token = token
         self._log = log
         self._progress = Progress()
+        self._early_wish = Wish.GO_ON
 
     def go(self) -> Path | None:
         """Run, and tell how it ended where it failed."""
         try:
             return self._go()
         except Cancelled:
+            discarded = self._early_wish is Wish.DISCARD
+            self._tell(Finished(self._progress.step, "", complete=False, discarded=discarded))
+            if discarded:
+                return None
             raise
         except VdsrError as error:
             self._tell(Failed(self._progress.step, str(error)))
@@ -141,7 +142,7 @@ class _Run:
         self._controller = Controller(self._folder, self._token)
         write_atomically(self._folder / CONFIG_NAME, to_toml(self._config).encode())
         self._learner = Learner(self._config, self._notice)
-        self._check_room()
+        check_room(self._folder, self._learner)
         if checkpoint.exists(self._folder):
             self._progress = checkpoint.load(self._folder, self._learner)
         with contextlib.closing(self._open_data()) as data:
@@ -160,8 +161,8 @@ class _Run:
                 )
             )
             self._meter = Meter(self._config, self._learner.device, self._progress.spent)
-            with Keeper(self._folder, newest_is_sound=self._progress.health.sound) as keeper:
-                self._keeper = keeper
+            with Saver(self._folder, self._learner, self._progress, self._meter, self._tell) as saver:
+                self._saver = saver
                 if self._config.start_from and not self._progress.step:
                     self._validate()  # where it begins: what is won shows from the first value on
                 wish = self._learn(data)
@@ -177,7 +178,9 @@ class _Run:
 
         def told(done: int, total: int) -> None:
             nonlocal last_told
-            if self._controller.look() in (Wish.STOP, Wish.INTERRUPT, Wish.DISCARD):
+            wish = self._controller.look()
+            if wish in (Wish.STOP, Wish.INTERRUPT, Wish.DISCARD):
+                self._early_wish = wish
                 self._token.cancel()
             now = time.monotonic()
             if done in (0, total) or now - last_told > 0.1:
@@ -194,24 +197,6 @@ class _Run:
             self._learner.set_config(self._config)
             write_atomically(self._folder / CONFIG_NAME, to_toml(self._config).encode())
 
-    def _check_room(self) -> None:
-        """Refuse at once what would fail at the first checkpoint.
-
-        Raises:
-            SaveError: the disk is almost full.
-        """
-        wanted = _ROOM_IN_STATES * 4 * 4 * self._learner.model.config.parameters + (1 << 20)
-        try:
-            free = shutil.disk_usage(self._folder).free
-        except OSError:
-            return
-        if free < wanted and not checkpoint.exists(self._folder):
-            raise SaveError(
-                f"The run needs {wanted / 1e6:.0f} MB on the disk, and {free / 1e6:.0f} MB are free.",
-                path=self._folder,
-                hint="Free some space or choose another folder.",
-            )
-
     # --- steps
 
     def _learn(self, data: TrainingData) -> Wish:
@@ -219,12 +204,12 @@ class _Run:
         while True:
             try:
                 wish = self._step_on(data)
-                if wish is not Wish.DISCARD and self._keeper.step != self._progress.step:
-                    self._save(wait=False)  # refuses weights that are no numbers
+                if wish is not Wish.DISCARD:
+                    self._saver.save_if_new(self._progress, wait=False)  # refuses weights that are no numbers
             except NotFiniteError:
-                self._roll_back(Diverged.NOT_FINITE)
+                self._progress = self._saver.go_back(self._progress, Diverged.NOT_FINITE)
             except _Fell as fell:
-                self._roll_back(fell.how)
+                self._progress = self._saver.go_back(self._progress, fell.how)
             else:
                 return wish
 
@@ -237,7 +222,7 @@ class _Run:
                     wish = self._pause()
                 if wish is not Wish.GO_ON:
                     return wish
-                patches, waited = batches.next()
+                patches, waited = self._next_batch(batches)
                 result = learner.step(patches, self._progress.step, self._progress.rate_share)
                 step = self._progress.step + 1
                 self._progress = replace(self._progress, step=step)
@@ -247,8 +232,8 @@ class _Run:
                 if step % config.validate_every == 0 or step == config.steps:
                     self._validate()
                 if step % config.checkpoint_every == 0:
-                    self._save(wait=False)
-                self._look_after_saving(wait=False)
+                    self._saver.save(self._progress, wait=False)
+                self._saver.look(self._progress.step, wait=False)
         return Wish.GO_ON
 
     def _prefetcher(self, data: TrainingData) -> Prefetcher:
@@ -256,11 +241,18 @@ class _Run:
         threads = 1 if on_cpu else max(1, min(_GPU_PATCH_THREADS, usable_cores() - 1))
         return Prefetcher(data.batch, self._progress.step, self._config.steps, threads)
 
+    def _next_batch(self, batches: Prefetcher) -> tuple[Patches, float]:
+        try:
+            return batches.next()
+        except TrainingError:
+            # A picture is gone: what was learned until here is not to be learned again.
+            self._saver.save_if_new(self._progress, wait=True)
+            raise
+
     def _pause(self) -> Wish:
         begun = time.monotonic()
         # Saved first, so that nothing is lost with a machine that is switched off meanwhile.
-        if self._keeper.step != self._progress.step:
-            self._save(wait=True)
+        self._saver.save_if_new(self._progress, wait=True)
         self._tell(Paused(self._progress.step))
         wish = self._controller.wait_while_paused()
         self._meter.add_pause(time.monotonic() - begun)
@@ -287,71 +279,10 @@ class _Run:
         if verdict is not None and step < self._config.steps:
             raise _Fell(verdict)
 
-    # --- states
-
-    def _save(self, *, wait: bool) -> None:
-        begun = time.monotonic()
-        self._look_after_saving(wait=True)
-        progress = replace(self._progress, spent=self._meter.spent)
-        self._keeper.begin(checkpoint.take(self._learner, progress))
-        if wait:
-            self._look_after_saving(wait=True)
-        self._meter.add_saving(time.monotonic() - begun)
-
-    def _look_after_saving(self, *, wait: bool, strict: bool = False) -> None:
-        """Tell of a state that has been written; a full disk is told, and tried again at the next checkpoint."""
-        try:
-            path = self._keeper.finish(wait=wait)
-        except SaveError as error:
-            if strict or not is_out_of_room(error):
-                raise
-            self._notice(f"{error} The run goes on; its state is saved at the next checkpoint for which there is room.")
-            return
-        if path is not None:
-            self._tell(CheckpointSaved(self._keeper.step, str(path)))
-
-    def _roll_back(self, how: Diverged) -> None:
-        """Go back to a good state with a lower rate, or to the beginning where there is none."""
-        self._look_after_saving(wait=True)
-        at, before = self._progress.step, self._progress
-        reason = how.reason(at)
-        if before.roll_backs >= how.most:
-            raise TrainingError(
-                f"{reason} The run went back {before.roll_backs} times already, each time with a lower rate.",
-                path=self._folder,
-                hint="Start a new run with another recipe or other pictures.",
-            )
-        earlier = self._restore(how)
-        health = replace(earlier.health, below=0, stale=0)
-        share = min(before.rate_share, earlier.rate_share) * _RATE_CUT
-        self._progress = replace(
-            earlier,
-            rate_share=share,
-            health=health,
-            roll_backs=before.roll_backs + 1,
-            referenced=before.referenced,
-            best_psnr_db=before.best_psnr_db,
-        )
-        self._tell(RolledBack(at, self._progress.step, f"{reason} {_went_back(self._progress)}", share))
-        # At once: a run that is killed now must not go on with the rate that was too high.
-        self._save(wait=True)
-
-    def _restore(self, how: Diverged) -> Progress:
-        names: tuple[str, ...] = (NEWEST_NAME, PREVIOUS_NAME)
-        if how is Diverged.FELL and not self._keeper.newest_is_sound:
-            names = (PREVIOUS_NAME,)
-        if how is not Diverged.NEVER_ROSE:
-            try:
-                return checkpoint.load(self._folder, self._learner, names)
-            except TrainingError as error:
-                logger.warning("There is no state to go back to: %s", error)
-        self._learner.restart()
-        return Progress()
-
     # --- the end
 
     def _finish(self, data: TrainingData, wish: Wish) -> Path:
-        self._look_after_saving(wait=True, strict=True)
+        self._saver.look(self._progress.step, wait=True, strict=True)
         spent = self._meter.spent
         complete = self._progress.step >= self._config.steps
         average = self._learner.average.model
@@ -398,11 +329,6 @@ class _Fell(Exception):  # noqa: N818 - it is caught within the run
     def __init__(self, how: Diverged) -> None:
         super().__init__(how.value)
         self.how = how
-
-
-def _went_back(progress: Progress) -> str:
-    place = f"to step {progress.step:,}" if progress.step else "to the beginning"
-    return f"The run went back {place} and goes on with {progress.rate_share:.2g} times the learning rate."
 
 
 def _delete(run: Path) -> None:

@@ -1,0 +1,168 @@
+"""Saving the states of a run while it goes on, and going back to one where it diverged."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from vdsr_app.core.atomic import is_out_of_room
+from vdsr_app.errors import SaveError, TrainingError
+from vdsr_trainer import checkpoint
+from vdsr_trainer.checkpoint import Keeper, Progress
+from vdsr_trainer.events import CheckpointSaved, Event, Noticed, RolledBack
+from vdsr_trainer.health import Diverged
+from vdsr_trainer.learner import Learner
+from vdsr_trainer.meter import Meter
+from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME
+
+logger = logging.getLogger(__name__)
+
+_RATE_CUT = 0.5
+_ROOM_IN_STATES = 4
+"""Room on the disk that a run wants at its start, in sizes of its states: two kept, one being written, the rest."""
+
+
+class Saver:
+    """Takes states of a learner and tells of them.
+
+    Args:
+        run: folder of the run.
+        learner: what is saved.
+        progress: where it stands at the beginning of this part of the run.
+        meter: counts the time that it takes, and knows where the rest went.
+        tell: takes the events.
+    """
+
+    def __init__(
+        self, run: Path, learner: Learner, progress: Progress, meter: Meter, tell: Callable[[Event], None]
+    ) -> None:
+        on_disk = progress.step if checkpoint.exists(run) else -1
+        self._run = run
+        self._learner = learner
+        self._meter = meter
+        self._tell = tell
+        self._keeper = Keeper(run, on_disk, newest_is_sound=progress.health.sound)
+
+    def __enter__(self) -> Saver:
+        self._keeper.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._keeper.__exit__(*error)
+
+    def save(self, progress: Progress, *, wait: bool) -> None:
+        """Take the state now and write it, with `wait` before this returns.
+
+        Raises:
+            NotFiniteError: a weight is NaN, infinite or absurd.
+            SaveError: it could not be written, and not for want of room.
+        """
+        begun = time.monotonic()
+        self.look(progress.step, wait=True)
+        self._keeper.begin(checkpoint.take(self._learner, replace(progress, spent=self._meter.spent)))
+        if wait:
+            self.look(progress.step, wait=True)
+        self._meter.add_saving(time.monotonic() - begun)
+
+    def save_if_new(self, progress: Progress, *, wait: bool) -> None:
+        """The same, unless this very state is on the disk or on its way there."""
+        if self._keeper.step != progress.step:
+            self.save(progress, wait=wait)
+
+    def look(self, step: int, *, wait: bool, strict: bool = False) -> None:
+        """Tell of a state that has been written.
+
+        A full disk is told and costs nothing else: it is tried again at the next checkpoint.
+
+        Args:
+            step: steps done.
+            wait: until what is being written is there.
+            strict: a full disk is an error too.
+
+        Raises:
+            SaveError: it could not be written.
+        """
+        try:
+            path = self._keeper.finish(wait=wait)
+        except SaveError as error:
+            if strict or not is_out_of_room(error):
+                raise
+            words = f"{error} The run goes on; its state is saved at the next checkpoint for which there is room."
+            self._tell(Noticed(step, words))
+            return
+        if path is not None:
+            self._tell(CheckpointSaved(self._keeper.step, str(path)))
+
+    def go_back(self, progress: Progress, how: Diverged) -> Progress:
+        """Put a good state into the learner, or a new beginning where there is none, with a lower rate.
+
+        Args:
+            progress: where the run was when it diverged.
+            how: it did.
+
+        Returns:
+            Where it goes on.
+
+        Raises:
+            TrainingError: it went back too often.
+            SaveError: the folder cannot be written.
+        """
+        self.look(progress.step, wait=True)
+        reason = how.reason(progress.step)
+        if progress.roll_backs >= how.most:
+            raise TrainingError(
+                f"{reason} The run went back {progress.roll_backs} times already, each time with a lower rate.",
+                path=self._run,
+                hint="Start a new run with another recipe or other pictures.",
+            )
+        earlier = self._restore(how)
+        share = min(progress.rate_share, earlier.rate_share) * _RATE_CUT
+        going_on = replace(
+            earlier,
+            rate_share=share,
+            health=replace(earlier.health, below=0, stale=0),
+            roll_backs=progress.roll_backs + 1,
+            referenced=progress.referenced,
+            best_psnr_db=progress.best_psnr_db,
+        )
+        place = f"to step {going_on.step:,}" if going_on.step else "to the beginning"
+        words = f"{reason} The run went back {place} and goes on with {share:.2g} times the learning rate."
+        self._tell(RolledBack(progress.step, going_on.step, words, share))
+        # At once: a run that is killed now must not go on with the rate that was too high.
+        self.save(going_on, wait=True)
+        return going_on
+
+    def _restore(self, how: Diverged) -> Progress:
+        names: tuple[str, ...] = (NEWEST_NAME, PREVIOUS_NAME)
+        if how is Diverged.FELL and not self._keeper.newest_is_sound:
+            names = (PREVIOUS_NAME,)
+        if how is not Diverged.NEVER_ROSE:
+            try:
+                return checkpoint.load(self._run, self._learner, names)
+            except TrainingError as error:
+                logger.warning("There is no state to go back to: %s", error)
+        self._learner.restart()
+        return Progress()
+
+
+def check_room(run: Path, learner: Learner) -> None:
+    """Refuse at once what would fail at the first checkpoint.
+
+    Raises:
+        SaveError: the disk is almost full.
+    """
+    wanted = _ROOM_IN_STATES * 4 * 4 * learner.model.config.parameters + (1 << 20)
+    try:
+        free = shutil.disk_usage(run).free
+    except OSError:
+        return
+    if free < wanted and not checkpoint.exists(run):
+        raise SaveError(
+            f"The run needs {wanted / 1e6:.0f} MB on the disk, and {free / 1e6:.0f} MB are free.",
+            path=run,
+            hint="Free some space or choose another folder.",
+        )
