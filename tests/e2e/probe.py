@@ -6,6 +6,7 @@ reads here what came of it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -23,6 +24,7 @@ from vdsr_app.gui.theme import tokens_in_use
 STATE_FILE = Path(sys.argv[1])
 EVERY_MS = 100
 _first_paint_s: list[float] = []
+_ticks = itertools.count()
 
 
 def place(widget: QWidget) -> list[int]:
@@ -63,6 +65,7 @@ def state_of(window: MainWindow, gauge: Gauge) -> dict[str, Any]:
         "strip": page.strip.isVisible(),
         "training": training_state(window),
         "worst_ms": gauge.worst["charged_ms"],
+        "tick": next(_ticks),
         "first_paint_s": _first_paint_s[0] if _first_paint_s else None,
         "places": {
             "window": place(window),

@@ -37,8 +37,16 @@ def controls(state: dict[str, Any]) -> dict[str, list[int]]:
 
 
 def press(screen: Screen, app: App, name: str, *, patience_s: float = 60) -> None:
-    """Wait until there is a control of that name which can be used, and click it."""
-    state = app.wait(f"“{name}” can be pressed", lambda s: name in controls(s), patience_s)
+    """Wait until there is a control of that name which can be used and has come to rest, and click it."""
+    places: dict[int, list[int] | None] = {}
+
+    def at_rest(state: dict[str, Any]) -> bool:
+        # A page that has just unfolded scrolls a moment later.
+        places[state["tick"]] = controls(state).get(name)
+        last = list(places.values())[-4:]
+        return len(last) == 4 and last[0] is not None and all(place == last[0] for place in last)
+
+    state = app.wait(f"“{name}” can be pressed", at_rest, patience_s)
     x, y, width, height = controls(state)[name]
     screen.click(x + width / 2, y + height / 2)
 
