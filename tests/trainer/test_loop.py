@@ -423,6 +423,16 @@ def test_a_run_that_never_rises_begins_again(
     assert "to the beginning" in back.reason
 
 
+def test_a_plain_network_may_be_below_bicubic_for_long(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ScriptedJudge(monkeypatch, [-5.0] * 100)
+    config = replace(small, residual=False, patience=1, validate_every=2, checkpoint_every=10)
+    events = _run(config, tmp_path / "run")
+    assert not any(isinstance(event, RolledBack) for event in events)
+    assert isinstance(events[-1], Finished)
+
+
 def test_a_run_that_diverges_again_and_again_fails_in_words(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,7 +60,7 @@ class TrainConfig:
         precision: "bf16" (autocast, fp32 master weights), "fp32", or "auto": bf16 where the hardware has it fast.
         patience: validations in a row that may be worse than bicubic before the run goes back to a better state with
             half the rate; a run that was never better begins again after three times as many without any progress.
-            0 for any number.
+            0 for any number, as without `residual`.
         seed: of initial weights, patches and flips.
         validate_every: steps between validations.
         checkpoint_every: steps between checkpoints.
