@@ -521,6 +521,7 @@ def test_a_disk_that_is_full_at_the_end_is_one_plain_failure(
         train(replace(small, checkpoint_every=100), tmp_path / "run", events.append, CancelToken())
     assert isinstance(events[-1], Failed)
     assert "no room" in events[-1].message
+    assert "resume the run" in events[-1].message
 
 
 def test_bf16_and_fp32_agree_roughly() -> None:

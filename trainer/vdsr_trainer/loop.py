@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core.atomic import remove_leftovers, save_error, write_atomically
+from vdsr_app.core.atomic import is_out_of_room, remove_leftovers, save_error, write_atomically
 from vdsr_app.core.device import usable_cores
 from vdsr_app.errors import Cancelled, TrainingError, VdsrError
 from vdsr_trainer import checkpoint
@@ -127,6 +127,8 @@ class _Run:
                 return None
             raise
         except VdsrError as error:
+            if is_out_of_room(error):
+                error.hint = "Free some space, then resume the run: nothing that it learned is lost."
             self._tell(Failed(self._progress.step, str(error)))
             raise
         except Exception:

@@ -131,7 +131,7 @@ class CropWriter:
         try:
             self._save(name, estimate(model, self._trial.bicubic))
         except SaveError as error:
-            logger.warning("The crop of step %d could not be written: %s", step, error)
+            logger.info("The crop of step %d could not be written: %s", step, error)
             return ""
         return f"{CROPS_NAME}/{name}.png"
 
