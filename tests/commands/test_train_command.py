@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.commands.conftest import json_lines
+from vdsr_app import paths
 from vdsr_trainer.config import PRESETS, read_config
 
 TINY = """
@@ -86,6 +87,27 @@ def test_epochs_become_steps(run, pictures: Path, config: Path, tmp_path: Path) 
     # Five pictures of 81 x 72 px have 5 x 4 patches of 16 px each; two of them make a batch.
     assert started["steps"] == 2 * 5 * 20 // 2
     assert json_lines(said)[-1]["step"] == started["steps"]
+
+
+@pytest.mark.parametrize("by", ["name", "file"])
+def test_a_model_is_refined(run, tiny: str, pictures: Path, config: Path, tmp_path: Path, by: str) -> None:
+    config.write_text("patch_px = 16\nbatch = 2\nholdout = 1\nscales = [2]\nshrunk_copies = []\n")
+    model = tiny if by == "name" else paths.user_models_dir() / "tiny.safetensors"
+    status, said, _ = _train(run, pictures, config, tmp_path / "run", "--start-from", model, "--steps", 4, "--json")
+    assert status == 0
+    kept = read_config(tmp_path / "run" / "config.toml")
+    assert (kept.depth, kept.width) == (3, 4)
+    assert kept.start_from == str(model)
+    assert kept.rate == pytest.approx(PRESETS["robust"].rate / 5)
+    first = next(event for event in json_lines(said) if event["event"] == "Validated")
+    assert first["step"] == 0
+
+
+def test_a_model_to_start_from_that_is_not_there_is_named(run, pictures: Path, config: Path, tmp_path: Path) -> None:
+    status, _, err = _train(run, pictures, config, tmp_path / "run", "--start-from", "nothing")
+    assert status == 1
+    assert "There is no model 'nothing'" in err
+    assert not (tmp_path / "run").exists()
 
 
 def test_measuring_tells_each_preset_and_writes_nothing(run, config: Path, tmp_path: Path) -> None:

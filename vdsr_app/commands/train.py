@@ -15,8 +15,10 @@ from typing import Any
 
 from vdsr_app.commands.common import stop_on_signals
 from vdsr_app.console import Console, ProgressUpdate
+from vdsr_app.core.models import find_model
+from vdsr_app.core.weight_header import read_shape
 from vdsr_app.errors import UsageError
-from vdsr_trainer.config import PRESETS, TrainConfig, apply_values, preset, read_config
+from vdsr_trainer.config import PRESETS, TrainConfig, apply_values, preset, read_config, starting_from
 from vdsr_trainer.events import (
     Compared,
     Event,
@@ -51,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML with settings over those of the preset")
     parser.add_argument("--steps", type=int, metavar="N", help="optimiser steps in all")
     parser.add_argument("--depth", type=int, metavar="N", help="convolutions of the network (20)")
+    parser.add_argument(
+        "--start-from", metavar="MODEL", help="refine an installed model or .safetensors file, at lower rates"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="of weights, patches and flips (0)")
     parser.add_argument("--checkpoint-every", type=int, metavar="N", help="steps between checkpoints")
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda, mps (auto)")
@@ -121,6 +126,11 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _configuration(arguments: argparse.Namespace) -> TrainConfig:
     config = preset(arguments.preset)
+    if arguments.start_from is not None:
+        info = find_model(arguments.start_from)
+        # A name stays a name; a file must be found again from wherever the run is resumed.
+        name = arguments.start_from if info.name == arguments.start_from else str(info.path.resolve())
+        config = starting_from(config, name, *read_shape(info.path))
     if arguments.config is not None:
         config = read_config(arguments.config, config)
     config = apply_values(config, _given(arguments))
@@ -133,7 +143,7 @@ def _configuration(arguments: argparse.Namespace) -> TrainConfig:
 
 def _refuse_with_resume(arguments: argparse.Namespace) -> None:
     """What decides the run already cannot change under way."""
-    for name in ("out", "data", "config", "depth", "seed", "validation"):
+    for name in ("out", "data", "config", "depth", "seed", "validation", "start_from"):
         if getattr(arguments, name) is not None:
             raise UsageError(f"--{name} cannot change in a resumed run.", hint="Start a new run with --out.")
 

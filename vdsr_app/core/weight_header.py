@@ -53,6 +53,20 @@ def read_metadata(path: Path) -> dict[str, str]:
     return dict(metadata)
 
 
+def read_shape(path: Path) -> tuple[int, int]:
+    """Convolutions of a VDSR weight file and channels between them, from its header alone.
+
+    Raises:
+        WeightsError: as `read_header`, or it names no VDSR.
+    """
+    header = read_header(path)
+    first = header.get("layers.0.weight")
+    depth = sum(name.endswith(".weight") for name in header)
+    if not isinstance(first, dict) or not isinstance(first.get("shape"), list) or len(first["shape"]) != 4:
+        raise WeightsError("The file holds no VDSR network.", path=path, hint=HINT)
+    return depth, int(first["shape"][0])
+
+
 def _payload_bytes(header: dict[str, Any]) -> int:
     """Bytes that the tensors named in `header` end at; -1 where an entry makes no sense."""
     end = 0

@@ -11,7 +11,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from vdsr_app.core.models import ModelInfo
-from vdsr_app.core.weight_header import read_header
+from vdsr_app.core.weight_header import read_shape
 from vdsr_app.errors import WeightsError
 from vdsr_app.gui.texts import file_name
 from vdsr_trainer.config import PRESETS, TrainConfig, starting_from
@@ -224,10 +224,8 @@ def _cost_alike(one: TrainConfig, other: TrainConfig) -> bool:
 
 @lru_cache(maxsize=32)
 def _shape_of(path: Path) -> tuple[int, int]:
-    """Layers and channels of a weight file, from its header."""
+    """Layers and channels of a weight file; none where it is no such file."""
     try:
-        header = read_header(path)
+        return read_shape(path)
     except WeightsError:
         return 0, 0
-    kernels = [entry["shape"] for name, entry in header.items() if name.endswith(".weight")]
-    return (len(kernels), int(kernels[0][0])) if kernels else (0, 0)
