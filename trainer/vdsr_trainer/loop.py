@@ -181,7 +181,8 @@ class _Run:
         def told(done: int, total: int) -> None:
             nonlocal last_told
             wish = self._controller.look()
-            if wish in (Wish.STOP, Wish.INTERRUPT, Wish.DISCARD):
+            # The first one counts: from then on the cancelled token itself looks like a signal.
+            if wish in (Wish.STOP, Wish.INTERRUPT, Wish.DISCARD) and self._early_wish is Wish.GO_ON:
                 self._early_wish = wish
                 self._token.cancel()
             now = time.monotonic()
@@ -218,6 +219,8 @@ class _Run:
     def _step_on(self, data: TrainingData) -> Wish:
         config, learner = self._config, self._learner
         with self._prefetcher(data) as batches:
+            # That is still reading pictures, and says nothing of how the steps wait.
+            self._meter.add_pause(batches.wait_for_first())
             while self._progress.step < config.steps:
                 wish = self._controller.look()
                 if wish is Wish.PAUSE:

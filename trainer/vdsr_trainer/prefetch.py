@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import time
 from collections import deque
 from collections.abc import Callable
@@ -36,6 +37,13 @@ class Prefetcher:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def wait_for_first(self) -> float:
+        """Wait until there is a batch; the seconds that it took, in which pictures may still have been read."""
+        begun = time.monotonic()
+        if self._queue:
+            concurrent.futures.wait([self._queue[0]])
+        return time.monotonic() - begun
 
     def next(self) -> tuple[Patches, float]:
         """The next batch, and the seconds it was waited for.
