@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QIcon, QKeyEvent, QPaintEvent
 from PySide6.QtWidgets import QMainWindow, QVBoxLayout, QWidget
 
@@ -198,7 +198,8 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(TITLE)
         self.setWindowIcon(QIcon(f"{SEARCH_PREFIX}:icon.svg"))
         self.setMinimumHeight(MINIMUM_HEIGHT)
-        self.resize(*DEFAULT_SIZE)
+        room = self.screen().availableSize() - QSize(16, 48)  # for the frame
+        self.resize(QSize(*DEFAULT_SIZE).boundedTo(room))
         self.setAcceptDrops(True)
         # "Batch" will stand between them; the keys stay what they are.
         self.workspaces.add(self.tr("Upscale"), "image-size-select-large", self.page, 1)

@@ -18,7 +18,7 @@ class CardDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Model card"))
-        self.resize(720, 620)
+        self.resize(720, min(620, self.screen().availableGeometry().height() - 80))
         text = QTextBrowser()
         text.setOpenLinks(False)
         text.setAccessibleName(self.tr("Model card"))

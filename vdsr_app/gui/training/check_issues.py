@@ -58,6 +58,8 @@ class IssueGroup(QWidget):
     def __init__(self, kind: IssueKind, issues: Sequence[PictureIssue], *, kept: bool) -> None:
         super().__init__()
         self._thumbnails: list[Thumbnail] = []
+        self._kept = kept and kind.may_be_kept
+        self.keep: QCheckBox | None = None
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -76,6 +78,7 @@ class IssueGroup(QWidget):
             keep.setChecked(kept)
             keep.toggled.connect(self.keep_chosen)
             fold.body.addWidget(keep)
+            self.keep = keep
         column.addWidget(fold)
 
     @property
@@ -105,7 +108,8 @@ class IssueGroup(QWidget):
         other = issue.other
         # In a pair with a held-out picture, the person may rather spare the one that is trained on.
         may_swap = issue.kind is IssueKind.NEAR_DUPLICATE
-        roles = (self.tr("Left out"), self.tr("Held out to judge by") if may_swap else self.tr("Stays"))
+        first = self.tr("Learned from too") if self._kept else self.tr("Left out")
+        roles = (first, self.tr("Held out to judge by") if may_swap else self.tr("Stays"))
         for record, role in ((issue.picture, roles[0]), (other, roles[1])):
             if record is not None:
                 line.addWidget(self._thumbnail(record))

@@ -39,7 +39,7 @@ class CheckPage(Page):
         )
         self._draft = draft
         self._service = service
-        self._running = False
+        self._running = self._refocus = False
         self._failed: ErrorReport | None = None
         self._groups: list[IssueGroup] = []
         self._progress = _Progress()
@@ -81,6 +81,15 @@ class CheckPage(Page):
         """Let the keyboard stand on the way out while pictures are opened."""
         if self._running:
             self._progress.cancel.setFocus()
+
+    def take_focus(self) -> bool:
+        """Let the keyboard stay on the choice that the person just made; whether there is one."""
+        asked, self._refocus = self._refocus, False
+        box = next((group.keep for group in self._groups if group.keep is not None), None)
+        if not asked or box is None:
+            return False
+        box.setFocus()
+        return True
 
     def start_if_needed(self) -> None:
         """Check, unless these very pictures were checked already or are being checked."""
@@ -192,6 +201,7 @@ class CheckPage(Page):
         self._change(exclude=tuple(other for other in self._draft.config.exclude if other != path))
 
     def _on_keep_chosen(self, keep: bool) -> None:
+        self._refocus = True
         self._change(keep_duplicates=keep)
 
     def _on_unkeep(self) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import (
-    QComboBox,
     QHBoxLayout,
     QPushButton,
     QSizePolicy,
@@ -23,6 +22,7 @@ from vdsr_app.gui.icons import SMALL_PX, IconLabel, icon
 from vdsr_app.gui.sections import GROUP_GAP, text_label
 from vdsr_app.gui.training.crop_files import CropFiles
 from vdsr_app.gui.training.crop_view import MIN_HEIGHT_PX, CropView
+from vdsr_app.gui.training.parts import Choice
 from vdsr_app.gui.training.plot_ticks import count_text
 from vdsr_trainer.history import RunHistory
 from vdsr_trainer.run_files import CROPS_NAME
@@ -49,7 +49,7 @@ class CropPanel(QWidget):
         self._fit_next = True
         self.view = CropView()
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self._left = QComboBox()
+        self._left = Choice(self.tr("Left half of the crop shows"))
         self._side = QToolButton()
         self._newest = QPushButton(self.tr("Newest"))
         self._where = text_label()
@@ -101,7 +101,6 @@ class CropPanel(QWidget):
     def _build(self) -> None:
         self._left.addItem(self.tr("Bicubic"), _BICUBIC)
         self._left.addItem(self.tr("Original"), _ORIGINAL)
-        self._left.setAccessibleName(self.tr("Left half of the crop shows"))
         self._left.setToolTip(self.tr("Left half shows"))
         self._side.setCheckable(True)
         self._side.setIcon(icon("view-split-vertical"))

@@ -8,7 +8,7 @@ from PySide6.QtGui import QResizeEvent
 
 from vdsr_app.gui.compare_view import CompareMode, CompareView
 
-MIN_HEIGHT_PX = 312
+MIN_HEIGHT_PX = 200
 
 _CAPTIONS_PX = 30
 _NEARLY = 0.85

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from vdsr_app.gui.icons import IconLabel
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, text_label
 from vdsr_app.gui.theme import set_role
-from vdsr_app.gui.training.parts import primary
+from vdsr_app.gui.training.parts import press_by_return, primary
 
 _WIDTH = 520
 
@@ -31,6 +31,7 @@ class Invitation(QWidget):
         set_role(self, "pane")
         self.button = primary(self.tr("Choose pictures…"), "folder-image")
         self.button.clicked.connect(self.choose_wanted)
+        press_by_return(self.button)
         words = self.tr(
             "The network that comes with the program has learned from all kinds of pictures. Show it a folder of "
             "your own, and it learns to enlarge pictures like those better."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QKeySequence, QShortcut, QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -86,6 +86,14 @@ def plain(text: str, icon_name: str = "", tip: str = "") -> QPushButton:
         button.setIconSize(ICON_SIZE)
     button.setToolTip(tip)
     return button
+
+
+def press_by_return(button: QPushButton) -> None:
+    """Let Return press a button that has the focus; not every desktop does so by itself."""
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        shortcut = QShortcut(QKeySequence(key), button, context=Qt.ShortcutContext.WidgetShortcut)
+        shortcut.setAutoRepeat(False)
+        shortcut.activated.connect(button.click)
 
 
 def link(text: str, tip: str = "") -> QPushButton:

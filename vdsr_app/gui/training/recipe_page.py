@@ -16,7 +16,7 @@ from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer.events import Measured
 
-_GROWN_AFTER_MS = 60
+_GROWN_AFTER_MS = 500
 _MEASURE_AFTER_MS = 800
 """After the last change of the details: a dry run takes some seconds."""
 
@@ -65,6 +65,8 @@ class RecipePage(Page):
         self._details: RecipeDetails | None = None
         self.fold = Fold(self.tr("Details"))
         self.fold.toggled.connect(self._on_fold_toggled)
+        self._grows = False
+        self.verticalScrollBar().rangeChanged.connect(self._on_range_changed)
         self.fold.body.addWidget(self._own)
         self.body.addWidget(self.fold)
         self.body.addStretch(1)
@@ -155,7 +157,11 @@ class RecipePage(Page):
                 self.tr("For pictures from phones and the web: takes JPEG blocks and noise back too."),
                 False,
             ),
-            "paper": (self.tr("Paper"), self.tr("As published in 2016, for comparison. Slower, not better."), False),
+            "paper": (
+                self.tr("Paper"),
+                self.tr("As published in 2016, to compare with it. Not the best result."),
+                False,
+            ),
         }
         grid = QGridLayout()
         grid.setSpacing(GROUP_GAP + 4)
@@ -202,8 +208,17 @@ class RecipePage(Page):
     def _on_fold_toggled(self, opened: bool) -> None:
         if opened:
             self.details.refresh()
-            # Once the page has grown, which takes Qt more than one turn.
-            QTimer.singleShot(_GROWN_AFTER_MS, self, self._show_fold)
+            # The bar cannot go there before the page has grown, which takes longest when the fields are new.
+            self._grows = True
+            QTimer.singleShot(_GROWN_AFTER_MS, self, self._on_grown)
+
+    def _on_range_changed(self) -> None:
+        if self._grows:
+            QTimer.singleShot(0, self, self._show_fold)
+
+    def _on_grown(self) -> None:
+        self._grows = False
+        self._show_fold()
 
     def _show_fold(self) -> None:
         top = self.fold.mapTo(self, QPoint(0, 0)).y() + self.verticalScrollBar().value()

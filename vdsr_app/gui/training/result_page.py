@@ -153,7 +153,8 @@ class ResultPage(Page):
         self._caption.setText(
             self.tr(
                 "PSNR in dB and SSIM on {pictures} that it has never seen, after {steps} steps; higher is better, and "
-                "0.1 dB is little."
+                "0.1 dB is little. The curves are measured more often and on less of each picture, so they differ a "
+                "little."
             ).format(pictures=pictures(compared.pictures), steps=count(compared.step))
         )
 

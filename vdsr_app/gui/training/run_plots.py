@@ -156,6 +156,10 @@ class RunPlots(QWidget):
             plot.setMinimumHeight(_HEIGHTS_PX[columns][0 if large else 1])
             self._grid.addWidget(plot, index // columns, index % columns)
             self._grid.setRowStretch(index // columns, 3 if large else 2)
+        if columns > 1:
+            for plot in (self.loss, self.rate):
+                plot.set_right_width(0.0)
+        self._ask()
         for row in range(4 // columns, 4):
             self._grid.setRowStretch(row, 0)
         for column in range(2):
@@ -181,7 +185,8 @@ class RunPlots(QWidget):
         psnr = psnr_content(history, history.targets if self._targets is None else self._targets)
         names = [series.label for series in psnr.series] + [level.label for level in psnr.levels]
         width = min(labels_width(names), _LABELS_PX)
-        for plot in (self.psnr, self.gradient):
+        # Those below each other have the same edges.
+        for plot in (self.psnr, self.gradient) if self._columns > 1 else self.plots:
             plot.set_right_width(width)
         self.loss.show_content(loss_content(curves))
         self.psnr.show_content(psnr)

@@ -24,7 +24,7 @@ from vdsr_app.gui.icons import icon
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP
 from vdsr_app.gui.texts import printable
 from vdsr_app.gui.theme import set_role, tokens_in_use
-from vdsr_app.gui.training.parts import allow_button, page_head, plain, primary
+from vdsr_app.gui.training.parts import allow_button, page_head, plain, press_by_return, primary
 from vdsr_app.gui.training.words import count, date_text, gain_text, percent, state_look
 from vdsr_trainer.runs import RunInfo, RunState
 
@@ -67,6 +67,7 @@ class RunsPanel(QWidget):
         set_role(self, "pane")
         self.new_button = primary(self.tr("New training"), "plus")
         self.new_button.clicked.connect(self.new_wanted)
+        press_by_return(self.new_button)
         head = QHBoxLayout()
         head.addLayout(page_head(self.tr("Your trainings")), 1)
         head.addWidget(self.new_button, 0, Qt.AlignmentFlag.AlignTop)
@@ -280,7 +281,9 @@ class _RunList(QTreeWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Enter opens."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentItem() is not None:
+        # The Return that ends the typing of a name comes here too.
+        typing = self.state() == QAbstractItemView.State.EditingState
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentItem() is not None and not typing:
             self.itemActivated.emit(self.currentItem(), 0)
         else:
             super().keyPressEvent(event)

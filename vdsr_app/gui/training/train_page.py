@@ -99,7 +99,10 @@ class TrainPage(QWidget):
         self.banner.dismiss()
         self.wizard.leave()
         if self.shown is self.wizard or self.shown is self._compare:
-            self._show(self.runs if self.runs.list.topLevelItemCount() else self._blank)
+            there = bool(self.runs.list.topLevelItemCount())
+            self._show(self.runs if there else self._blank)
+            if there:
+                self.runs.list.setFocus()
         self._service.desk.list_runs(paths.runs_dir())
 
     def show_followed(self) -> None:

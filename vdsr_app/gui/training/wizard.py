@@ -315,7 +315,7 @@ class Wizard(QWidget):
         self.go_to(Step.PICTURES)
 
     def _on_checked(self) -> None:
-        if self._step is Step.CHECK and self.isVisible():
+        if self._step is Step.CHECK and self.isVisible() and not self.check.take_focus():
             self.foot.focus_primary()
 
     def _on_created(self, folder: Path) -> None:

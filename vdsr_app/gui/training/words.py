@@ -129,7 +129,7 @@ def issue_why(kind: IssueKind) -> str:
     words = {
         IssueKind.UNREADABLE: translate("TrainingWords", "Damaged, or no picture at all. Always left out."),
         IssueKind.TOO_SMALL: translate("TrainingWords", "Nothing can be cut out of them. Always left out."),
-        IssueKind.DUPLICATE: translate("TrainingWords", "Seeing it twice teaches nothing new. One is left out."),
+        IssueKind.DUPLICATE: translate("TrainingWords", "Seeing it twice teaches nothing new."),
         IssueKind.NEAR_DUPLICATE: translate(
             "TrainingWords", "Judged by what it has learned by heart, the network would look better than it is."
         ),
