@@ -167,6 +167,21 @@ def test_runs_can_be_renamed_duplicated_and_deleted(
     assert run_folders() == [first]
 
 
+def test_the_return_that_ends_a_name_does_not_open_the_run(qtbot: QtBot, page: TrainPage) -> None:
+    folder = make_run("First")
+    listed(qtbot, page, 1)
+    page.runs.select(folder)
+    runs = page.runs.list
+    runs.setFocus()
+    runs.editItem(runs.currentItem(), 0)
+    editor = runs.findChild(QLineEdit)
+    assert editor is not None
+    editor.setText("Slides")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: describe_run(folder).title == "Slides")
+    assert page.shown is page.runs
+
+
 def test_what_cannot_be_done_with_a_run_says_why(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     folder = running(qtbot, page, pictures)
     make_run("Another")
