@@ -21,15 +21,13 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Luma8
 from vdsr_trainer.events import Compared
 from vdsr_trainer.run_files import RESULT_NAME
-from vdsr_trainer.trials import middle, spread, trial_keys, worn_trial
+from vdsr_trainer.trials import capped_psnr_db, middle, spread, trial_keys, worn_trial
 
 THIS_RUN = "this run"
 BICUBIC = "bicubic"
 
 _SIDE_PX = 320
 MAX_PICTURES = 16
-_EQUAL_PSNR_DB = 100.0
-"""Stands for the infinite PSNR of equal pictures: JSON has no infinity, and a mean with one says nothing."""
 
 _Rows = dict[str, dict[str, list[float]]]
 _Estimate = Callable[[Plane], Plane]
@@ -170,5 +168,5 @@ def _trials(planes: list[Plane], config: TrainConfig) -> Iterator[tuple[str, Ite
 
 
 def _mean(scores: list[Score]) -> list[float]:
-    psnr_db = math.fsum(min(each.psnr_db, _EQUAL_PSNR_DB) for each in scores) / len(scores)
+    psnr_db = math.fsum(map(capped_psnr_db, scores)) / len(scores)
     return [round(psnr_db, 4), round(math.fsum(each.ssim for each in scores) / len(scores), 6)]

@@ -21,12 +21,7 @@ from typing import Any
 from vdsr_app.core.atomic import save_error, write_atomically
 from vdsr_app.errors import ConfigError, SaveError, TrainingError
 from vdsr_trainer.config import TrainConfig, read_config, to_toml
-from vdsr_trainer.run_files import CARD_NAME as CARD_NAME
-from vdsr_trainer.run_files import CONFIG_NAME as CONFIG_NAME
-from vdsr_trainer.run_files import EVENTS_NAME as EVENTS_NAME
-from vdsr_trainer.run_files import NEWEST_NAME, RUN_NAME, is_alive
-from vdsr_trainer.run_files import WEIGHTS_NAME as WEIGHTS_NAME
-from vdsr_trainer.run_files import Command as Command
+from vdsr_trainer.run_files import CONFIG_NAME, EVENTS_NAME, NEWEST_NAME, RUN_NAME, WEIGHTS_NAME, is_alive
 from vdsr_trainer.run_tail import RunEnd, RunTail, read_tail
 
 _DELETED_PREFIX = ".vdsr-deleted-"

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from vdsr_app.core.protocol import Plane, Trial, make_trial
+from vdsr_app.core.protocol import Plane, Score, Trial, make_trial
 from vdsr_app.errors import UsageError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.degrade import Degradation, Luma8, degrade_whole
 
 JPEG_QUALITY = 40
 """Of the pictures that show what a run for photographs was for."""
+
+_EQUAL_PSNR_DB = 100.0
+
+
+def capped_psnr_db(found: Score) -> float:
+    """PSNR with 100 dB for the infinite one of equal pictures, such as flat ones.
+
+    A mean with an infinity says nothing, and JSON has none.
+    """
+    return min(found.psnr_db, _EQUAL_PSNR_DB)
 
 
 def trial_keys(config: TrainConfig) -> list[tuple[str, float, int]]:

@@ -22,15 +22,13 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Luma8
 from vdsr_trainer.events import Referenced, Validated
 from vdsr_trainer.run_files import CROPS_NAME
-from vdsr_trainer.trials import middle, spread, trial_keys, worn_trial
+from vdsr_trainer.trials import capped_psnr_db, middle, spread, trial_keys, worn_trial
 
 logger = logging.getLogger(__name__)
 
 _SIDE_PX = 180
 """Side of the middle of each picture that is measured: enough to choose by, cheap enough to do often."""
 _MOST_PICTURES = 16
-_EQUAL_PSNR_DB = 100.0
-"""Stands for the infinite PSNR of equal pictures, such as flat ones: a mean with an infinity says nothing."""
 _CROP_PX = 160
 _MOST_CROPS = 200
 
@@ -167,7 +165,7 @@ def _worst_window(trials: list[Trial]) -> tuple[Trial, slice, slice]:
 
 
 def _psnr(trial: Trial, plane: Plane) -> float:
-    return min(score(trial, plane).psnr_db, _EQUAL_PSNR_DB)
+    return capped_psnr_db(score(trial, plane))
 
 
 def _mean(values: list[float]) -> float:

@@ -22,13 +22,10 @@ class CloseAnswer(Enum):
 
 def ask_about_saving(parent: QWidget, path: str) -> CloseAnswer:
     """Ask; `path` is the file that is not finished."""
-    box = QMessageBox(parent)
-    box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle(translate("CloseDialog", "Quit VDSR Studio?"))
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(translate("CloseDialog", "{name} is not saved yet.").format(name=file_name(path)))
-    box.setInformativeText(
-        translate("CloseDialog", "Quitting now gives it up; an earlier file of that name stays as it is.")
+    box = _question(
+        parent,
+        translate("CloseDialog", "{name} is not saved yet.").format(name=file_name(path)),
+        translate("CloseDialog", "Quitting now gives it up; an earlier file of that name stays as it is."),
     )
     wait = box.addButton(translate("CloseDialog", "Save, then quit"), QMessageBox.ButtonRole.AcceptRole)
     leave = box.addButton(translate("CloseDialog", "Quit now"), QMessageBox.ButtonRole.DestructiveRole)
@@ -57,13 +54,10 @@ def ask_about_training(parent: QWidget, title: str) -> tuple[TrainingAnswer, boo
     Returns:
         The answer, and whether it shall be remembered.
     """
-    box = QMessageBox(parent)
-    box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle(translate("CloseDialog", "Quit VDSR Studio?"))
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(translate("CloseDialog", "“{name}” is still training.").format(name=printable(title)))
-    box.setInformativeText(
-        translate("CloseDialog", "It can go on without the window; start the program again to see how far it is.")
+    box = _question(
+        parent,
+        translate("CloseDialog", "“{name}” is still training.").format(name=printable(title)),
+        translate("CloseDialog", "It can go on without the window; start the program again to see how far it is."),
     )
     remember = QCheckBox(translate("CloseDialog", "Always do this"))
     remember.setToolTip(translate("CloseDialog", "Below the curves of a run this can be changed again"))
@@ -80,3 +74,14 @@ def ask_about_training(parent: QWidget, title: str) -> tuple[TrainingAnswer, boo
         return TrainingAnswer.STAY, False
     answer = TrainingAnswer.SAVE if clicked is save else TrainingAnswer.GO_ON
     return answer, remember.isChecked()
+
+
+def _question(parent: QWidget, text: str, more: str) -> QMessageBox:
+    """A question about quitting, without buttons yet; names in it are shown literally."""
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle(translate("CloseDialog", "Quit VDSR Studio?"))
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(text)
+    box.setInformativeText(more)
+    return box

@@ -211,11 +211,6 @@ class Fold(QWidget):
         self._head.setChecked(opened)
         self._on_toggled(opened)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the body is shown."""
-        return self._head.isChecked()
-
     def set_open(self, opened: bool) -> None:
         """Show or hide the body."""
         self._head.setChecked(opened)
