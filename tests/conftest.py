@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from hypothesis import settings
 # Before torch or Qt are imported. Child processes inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# Kernels are compiled, and ways of computing measured, once for all tests instead of once for each home folder.
+os.environ.setdefault("VDSR_CACHE", tempfile.mkdtemp(prefix="vdsr-tests-cache-"))
 
 # The speed of the machine decides no test. In CI, the examples are the same each time.
 settings.register_profile("vdsr", deadline=None, derandomize="CI" in os.environ, print_blob=True)

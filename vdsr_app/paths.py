@@ -59,6 +59,24 @@ def runs_dir() -> Path:
     return user_data_dir() / "runs"
 
 
+def measurements_file() -> Path:
+    """Where it is kept which way of computing was found fastest on this machine; may be deleted at any time.
+
+    `VDSR_CACHE` overrides its folder.
+    """
+    return _cache_dir() / "backends.json"
+
+
+def kernels_dir() -> Path:
+    """Folder of the machine code that is made on this machine; may be deleted. `VDSR_CACHE` overrides its folder."""
+    return _cache_dir() / "kernels"
+
+
+def _cache_dir() -> Path:
+    override = os.environ.get("VDSR_CACHE")
+    return Path(override) if override else user_data_dir()
+
+
 def training_command() -> list[str]:
     """Command that starts `vdsr train` as a child process, frozen or not; arguments follow it."""
     if is_bundle():

@@ -60,11 +60,11 @@ class SmallDevice:
         self.tried: list[int] = []
         real = module.forward_detail
 
-        def forward(model, bicubic, precision):
+        def forward(model, bicubic, precision, inner=None):
             self.tried.append(len(bicubic))
             if len(bicubic) > room:
                 raise error
-            return real(model, bicubic, precision)
+            return real(model, bicubic, precision, inner)
 
         monkeypatch.setattr(module, "forward_detail", forward)
 

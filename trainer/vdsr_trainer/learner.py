@@ -16,6 +16,7 @@ from vdsr_app.core.weights import load_model
 from vdsr_app.errors import DeviceError, DeviceMemoryError, TrainingError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Patches
+from vdsr_trainer.inner_layers import InnerLayers
 from vdsr_trainer.optimise import MovingAverage, Optimiser
 
 logger = logging.getLogger(__name__)
@@ -81,6 +82,9 @@ class Learner:
         self.model = first_model(self._config).to(self.device).train()
         self.average = MovingAverage(self.model, self._config.average_decay)
         self.optimiser = Optimiser(self.model, self._config)
+        inner = list(self.model.layers[1:-1])
+        fast = self.device.type == "cpu" and self.precision == "fp32" and InnerLayers.suit(inner)
+        self._inner = InnerLayers(inner) if fast else None
 
     def set_config(self, config: TrainConfig) -> None:
         """Take over a number of steps that only now is known."""
@@ -147,7 +151,7 @@ class Learner:
         for first in range(0, len(patches.bicubic), self._micro):
             piece = slice(first, first + self._micro)
             bicubic, target = self._load(patches.bicubic[piece]), self._load(patches.target[piece])
-            detail = forward_detail(self.model, bicubic, self.precision)
+            detail = forward_detail(self.model, bicubic, self.precision, self._inner)
             error = (detail - (target - bicubic if self._config.residual else target)).square().sum()
             torch.autograd.backward(error * weight)
             squares += error.detach()
@@ -198,7 +202,7 @@ def resolve_precision(wish: str, device: torch.device) -> str:
     return "bf16" if choose_precision(device) is Precision.BF16 else "fp32"
 
 
-def forward_detail(model: VDSR, bicubic: Tensor, precision: str) -> Tensor:
+def forward_detail(model: VDSR, bicubic: Tensor, precision: str, inner: InnerLayers | None = None) -> Tensor:
     """The network without its skip connection, in the arithmetic of training.
 
     Under "bf16" the inner and last convolutions run in bfloat16 on channels_last activations; the first stays in
@@ -208,6 +212,7 @@ def forward_detail(model: VDSR, bicubic: Tensor, precision: str) -> Tensor:
         model: the network; its weights stay float32.
         bicubic: (N, 1, P, P) float32.
         precision: "bf16" or "fp32".
+        inner: computes all layers but the first and the last; None leaves them to PyTorch.
 
     Returns:
         (N, 1, P, P) float32.
@@ -215,8 +220,11 @@ def forward_detail(model: VDSR, bicubic: Tensor, precision: str) -> Tensor:
     half = precision == "bf16"
     features = torch.relu(model.layers[0](bicubic))  # (N, width, P, P)
     features = features.to(torch.bfloat16 if half else torch.float32, memory_format=torch.channels_last)
+    if inner is not None:
+        detail: Tensor = model.layers[-1](inner(features))
+        return detail
     with torch.autocast(bicubic.device.type, torch.bfloat16, enabled=half):
         for layer in model.layers[1:-1]:
             features = torch.relu(layer(features))
-        detail: Tensor = model.layers[-1](features)  # (N, 1, P, P)
+        detail = model.layers[-1](features)  # (N, 1, P, P)
     return detail.float()

@@ -32,8 +32,12 @@ class Backend(Protocol):
     """One way to compute the network on one device. Used from one thread at a time."""
 
     @property
+    def name(self) -> str:
+        """One of `backend_choice.BACKENDS`."""
+
+    @property
     def kind(self) -> str:
-        """Kind of device: "cpu", "cuda" or "mps"."""
+        """Kind of device: "cpu", "cuda", "mps", "gpu" or "npu"."""
 
     @property
     def precision(self) -> str:
@@ -99,6 +103,11 @@ class TorchBackend:
 
         weight = convert(layer.weight).contiguous(memory_format=self._format)
         return weight, None if layer.bias is None else convert(layer.bias)
+
+    @property
+    def name(self) -> str:
+        """As in settings."""
+        return "torch"
 
     @property
     def kind(self) -> str:

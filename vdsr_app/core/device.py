@@ -120,9 +120,9 @@ def device_name(device: torch.device) -> str:
         case "cuda":
             return torch.cuda.get_device_name(device)
         case "mps":
-            return f"{_cpu_name()} GPU"
+            return f"{cpu_name()} GPU"
         case _:
-            return _cpu_name()
+            return cpu_name()
 
 
 def available_devices() -> list[dict[str, str]]:
@@ -137,7 +137,8 @@ def available_devices() -> list[dict[str, str]]:
     ]
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Name of the processor for people."""
     sources: tuple[Callable[[], object], ...] = (
         lambda: _cpu_capabilities().get("cpu_name"),
         platform.processor,

@@ -12,9 +12,11 @@ import torch
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.backend import Backend, FloatPlane, TorchBackend
+from vdsr_app.core.backend_choice import choose_backend
 from vdsr_app.core.device import Precision, choose_device, choose_precision, usable_cores
+from vdsr_app.core.ensemble import averaged
 from vdsr_app.core.network import VDSR
-from vdsr_app.core.tiling import Rect, Tile, TileQueue
+from vdsr_app.core.tiling import Insets, Rect, Tile, TileQueue
 from vdsr_app.errors import DeviceError, DeviceMemoryError, NonFiniteOutputError, ShapeMismatchError
 
 _log = logging.getLogger(__name__)
@@ -48,13 +50,15 @@ class Engine:
         self._limit_px: int | None = None
 
     @classmethod
-    def create(cls, model: VDSR, *, device: str = "auto", precision: str = "auto") -> Engine:
+    def create(cls, model: VDSR, *, device: str = "auto", precision: str = "auto", backend: str = "auto") -> Engine:
         """Engine for `model` on a device of this computer.
 
         Args:
             model: the network; its weights are copied.
             device: "auto", "cpu", "cuda", "cuda:<index>", "mps".
             precision: "auto", "fp32", "bf16", "fp16".
+            backend: on the CPU, one of `backend_choice.BACKENDS`, or "auto" for what was measured to be fastest;
+                the first time on a machine this measures, for some seconds.
 
         Raises:
             UsageError: a word that is not among these, or a precision that the device does not offer.
@@ -63,13 +67,17 @@ class Engine:
         # Only ever fewer than PyTorch took: it does not see the limits of containers.
         torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
         chosen = choose_device(device)
-        if chosen.type == "cpu":
-            return cls(TorchBackend(model, chosen, choose_precision(chosen, precision)))
+        if chosen.type == "cpu" or backend not in ("auto", "torch"):
+            found = choose_backend(model, backend, precision, accelerators=device == "auto")
+
+            def plain() -> Backend:
+                return TorchBackend(model, torch.device("cpu"), Precision.FP32)
+
+            return cls(found, plain if found.kind != "cpu" else None)
 
         def on_cpu() -> Backend:
-            cpu = torch.device("cpu")
-            same = Precision.FP32 if precision == Precision.FP32 else choose_precision(cpu)
-            return TorchBackend(model, cpu, same)
+            same = "fp32" if precision == Precision.FP32 else "auto"
+            return choose_backend(model, precision=same, accelerators=False)
 
         try:
             return cls(TorchBackend(model, chosen, choose_precision(chosen, precision)), on_cpu)
@@ -98,13 +106,16 @@ class Engine:
         """Device and precision for people, as they are now: "AMD EPYC · bf16"."""
         return self._backend.describe()
 
-    def residual(self, luma: FloatPlane, tile: Tile, token: CancelToken | None = None) -> FloatPlane:
+    def residual(
+        self, luma: FloatPlane, tile: Tile, token: CancelToken | None = None, *, self_ensemble: bool = False
+    ) -> FloatPlane:
         """What the network adds to the core of `tile`.
 
         Args:
             luma: (padded height, padded width) float32, bicubic luma where 1 is full scale.
             tile: from `run_tiles`.
             token: tested several times within the tile.
+            self_ensemble: average over all eight positions; see `core.ensemble`.
 
         Returns:
             (core height, core width) float32 on the same scale.
@@ -114,7 +125,11 @@ class Engine:
             DeviceError: the device failed; within `run_tiles` this is dealt with.
             Cancelled: through `token`.
         """
-        added = self._backend.residual(luma, tile.insets, token)
+
+        def compute(plane: FloatPlane, insets: Insets) -> FloatPlane:
+            return self._backend.residual(plane, insets, token)
+
+        added = averaged(compute, luma, tile.insets) if self_ensemble else compute(luma, tile.insets)
         if not np.isfinite(added).all():
             raise NonFiniteOutputError(
                 "The network gave numbers that are not finite.",
@@ -128,6 +143,7 @@ class Engine:
         *,
         tile_px: int | None = None,
         token: CancelToken | None = None,
+        self_ensemble: bool = False,
         on_progress: ProgressCallback | None = None,
         on_notice: NoticeCallback | None = None,
     ) -> FloatPlane:
@@ -137,6 +153,7 @@ class Engine:
             luma: (H, W) float, bicubic luma at the target size where 1 is full scale.
             tile_px: side of a tile's core; None chooses it.
             token: tested before and within tiles.
+            self_ensemble: average over all eight positions; see `core.ensemble`.
             on_progress: called with pixels done and in all after each tile.
             on_notice: called when the way of working changes.
 
@@ -159,7 +176,7 @@ class Engine:
             nonlocal done_px
             core, padded = tile.core, tile.padded
             patch = np.ascontiguousarray(luma[padded.rows, padded.cols], dtype=np.float32)
-            out[core.rows, core.cols] = self.residual(patch, tile, token)
+            out[core.rows, core.cols] = self.residual(patch, tile, token, self_ensemble=self_ensemble)
             out[core.rows, core.cols] += luma[core.rows, core.cols]
             done_px += core.area
             if on_progress is not None:

@@ -1,0 +1,284 @@
+"""Which way of computing the network is the fastest on this machine: found by a short measurement, once, and kept.
+
+The network can be computed by PyTorch, by our own Winograd kernels and, where it is installed, by OpenVINO. Which is
+fastest depends on the processor, so each does one small tile; the winner is written to a file and stays the choice
+until the processor, the number of cores, or a version changes. So the same settings give the same bytes from one
+start to the next, which a new race at each start would not.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import torch
+
+from vdsr_app import paths
+from vdsr_app.core import backend_openvino
+from vdsr_app.core.atomic import atomic_file
+from vdsr_app.core.backend import Backend, FloatPlane, TorchBackend
+from vdsr_app.core.device import Precision, choose_precision, cpu_name, usable_cores
+from vdsr_app.core.network import VDSR
+from vdsr_app.core.tiling import Insets
+from vdsr_app.errors import DeviceError, UsageError, VdsrError
+
+_log = logging.getLogger(__name__)
+
+BACKENDS = ("torch", "winograd", "openvino")
+"""Names of the ways of computing, for settings; "auto" chooses one."""
+
+_FORMAT = 1
+_CORE_PX = 128
+_ROUNDS = 3
+_HOPELESS = 2.0
+"""Times slower than the fastest in a first round; such a candidate is not measured again."""
+_LEAD = 1.05
+"""How many times faster than the one before it in the list a backend must be, so that noise does not decide."""
+
+_WORST_RMS = 7e-4
+"""Largest root mean square difference to fp32, of full scale, that is taken.
+
+PSNR of good results is 37 dB, an error of 0.014; one of 7e-4 that is independent of it costs 0.01 dB.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to compute the network.
+
+    Attributes:
+        backend: one of `BACKENDS`.
+        precision: number format of the inner layers.
+        device: "cpu", or OpenVINO's name of another device.
+    """
+
+    backend: str
+    precision: Precision
+    device: str = "cpu"
+
+    def make(self, model: VDSR) -> Backend:
+        """The backend for a network.
+
+        Raises:
+            DeviceError: the device cannot be used.
+        """
+        match self.backend:
+            case "winograd":
+                from vdsr_app.core.winograd.backend import WinogradBackend
+
+                return WinogradBackend(model)
+            case "openvino":
+                return backend_openvino.OpenVinoBackend(model, self.precision, self.device.upper())
+            case _:
+                return TorchBackend(model, torch.device("cpu"), self.precision)
+
+    def __str__(self) -> str:
+        place = "" if self.device == "cpu" else f" on {self.device}"
+        return f"{self.backend} {self.precision}{place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a measurement found.
+
+    Attributes:
+        choice: the fastest.
+        mpx_per_s: millions of output pixels a second of each candidate that worked, by its words.
+    """
+
+    choice: Candidate
+    mpx_per_s: dict[str, float]
+
+
+def choose_backend(
+    model: VDSR, backend: str = "auto", precision: str = "auto", *, accelerators: bool = True
+) -> Backend:
+    """The network on the CPU, or on another device of OpenVINO's, by the way that is wished or else is fastest.
+
+    Args:
+        model: the network.
+        backend: one of `BACKENDS`, or "auto".
+        precision: "auto", "fp32" or "bf16".
+        accelerators: graphics and NPUs of Intel's are considered too.
+
+    Raises:
+        UsageError: a word that is not among these, or a backend that cannot compute this network so.
+        DeviceError: the backend is not installed or cannot be used.
+    """
+    choose_precision(torch.device("cpu"), precision)  # refuses wrong words
+    if backend != "auto" and backend not in BACKENDS:
+        raise UsageError(f"'{backend}' is no way of computing.", hint=f"Choose auto, {', '.join(BACKENDS)}.")
+    found = candidates(model, precision, accelerators=accelerators)
+    if backend != "auto":
+        found = [each for each in found if each.backend == backend]
+        if not found:
+            raise _not_offered(backend, precision, model)
+    if len(found) == 1:
+        return found[0].make(model)
+    choice = measured(model, found).choice
+    return choice.make(model)
+
+
+def candidates(model: VDSR, precision: str = "auto", *, accelerators: bool = True) -> list[Candidate]:
+    """Ways to compute a network on this machine; the first is the one that all others must beat."""
+    wished = choose_precision(torch.device("cpu"), precision)
+    found = []
+    if _winograd_suits(model) and (precision == "auto" or wished is Precision.FP32):
+        found.append(Candidate("winograd", Precision.FP32))
+    found.append(Candidate("torch", wished))
+    for device in backend_openvino.devices():
+        if device != "CPU" and not (accelerators and precision == "auto"):
+            continue
+        fast = backend_openvino.fast_precision(device)
+        if precision != "auto":
+            if wished is not Precision.FP32 and fast is not wished:
+                continue
+            fast = wished
+        found.append(Candidate("openvino", fast, device.lower()))
+    return found
+
+
+def measured(model: VDSR, found: Sequence[Candidate]) -> Measured:
+    """The result of a measurement of these candidates: from the file, else made now and written there."""
+    key = _key(model, found)
+    known = _read_file()
+    if (kept := _from_json(known.get(key), found)) is not None:
+        return kept
+    result = measure(model, found)
+    known[key] = {"choice": str(result.choice), "mpx_per_s": result.mpx_per_s}
+    _write_file(known)
+    return result
+
+
+def kept_measurements() -> dict[str, Any]:
+    """What the file holds: for each kind of use on this machine the "choice" and "mpx_per_s" of all."""
+    return _read_file()
+
+
+def measure(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] = time.perf_counter) -> Measured:
+    """Let each candidate do one tile some times, in turn; the fastest that is exact enough wins.
+
+    Raises:
+        DeviceError: none of them works.
+    """
+    halo = model.config.depth
+    luma = sample_luma(_CORE_PX + 2 * halo)
+    insets = Insets(halo, halo, halo, halo)
+    exact = TorchBackend(model, torch.device("cpu"), Precision.FP32).residual(luma, insets)
+    ready: dict[Candidate, Backend] = {}
+    times: dict[Candidate, list[float]] = {}
+
+    def seconds(backend: Backend) -> float:
+        begun = clock()
+        backend.residual(luma, insets)
+        return clock() - begun
+
+    for each in found:
+        try:
+            backend = each.make(model)
+            error = _rms(backend.residual(luma, insets) - exact)
+            first = seconds(backend)  # the one before made ready what is made once
+        except VdsrError as failure:
+            _log.warning("%s does not work here.", each, exc_info=failure)
+            continue
+        if error <= _WORST_RMS:
+            ready[each], times[each] = backend, [first]
+        else:
+            _log.warning("%s is not exact enough here: off by %.2g of full scale.", each, error)
+    if not ready:
+        raise DeviceError("No way of computing the network works on this computer.", hint="Install the program again.")
+    fastest = min(spent[0] for spent in times.values())
+    for _ in range(_ROUNDS - 1):
+        for each, backend in ready.items():
+            if times[each][0] <= _HOPELESS * fastest:
+                times[each].append(seconds(backend))
+    rates = {each: _CORE_PX**2 / 1e6 / statistics.median(spent) for each, spent in times.items()}
+    best = next(iter(rates))
+    for each, rate in rates.items():
+        if rate > rates[best] * _LEAD:
+            best = each
+    _log.info("Measured: %s.", ", ".join(f"{each} {rate:.2f} Mpx/s" for each, rate in rates.items()))
+    return Measured(best, {str(each): round(rate, 4) for each, rate in rates.items()})
+
+
+def sample_luma(side_px: int) -> FloatPlane:
+    """A small picture with what photographs have, always the same: (side, side) float32, luma in studio range."""
+    y, x = np.mgrid[0:side_px, 0:side_px].astype(np.float64)
+    waves = np.sin(x / 3) * np.cos(y / 5) + np.sin((x * x + y * y) / 900)
+    edges = ((x + 2 * y) // 17 % 2) + (np.hypot(x - side_px / 2, y - side_px / 2) < side_px / 4)
+    picture = 0.5 + 0.1 * waves + 0.15 * (edges - 1) + 0.1 * (x / side_px - 0.5)
+    luma: FloatPlane = ((16 + 219 * np.clip(picture, 0, 1)) / 255).astype(np.float32)
+    return luma
+
+
+def _rms(difference: FloatPlane) -> float:
+    return float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
+
+
+def _winograd_suits(model: VDSR) -> bool:
+    from vdsr_app.core.winograd.backend import WinogradBackend
+
+    return WinogradBackend.suits(model)
+
+
+def _not_offered(backend: str, precision: str, model: VDSR) -> VdsrError:
+    if backend == "openvino" and not backend_openvino.installed():
+        return DeviceError("OpenVINO is not installed.", hint="Install it with: pip install 'vdsr-studio[openvino]'")
+    if backend == "winograd" and not _winograd_suits(model):
+        return UsageError(f"A network of width {model.config.width} cannot be computed by 'winograd'.")
+    return UsageError(f"'{backend}' does not offer {precision} here.", hint="Choose the precision auto.")
+
+
+def _key(model: VDSR, found: Sequence[Candidate]) -> str:
+    versions = [f"{name} {_version(name)}" for name in ("torch", "numba", "openvino", "vdsr-studio")]
+    shape = f"{model.config.depth} x {model.config.width}"
+    ways = ", ".join(str(each) for each in found)
+    return " | ".join([str(_FORMAT), cpu_name(), f"{usable_cores()} cores", *versions, shape, ways])
+
+
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _from_json(entry: Any, found: Sequence[Candidate]) -> Measured | None:
+    """An entry of the file, or None where it is missing or not of the kind that is written here."""
+    if not isinstance(entry, dict) or not isinstance(rates := entry.get("mpx_per_s"), dict):
+        return None
+    choice = next((each for each in found if str(each) == entry.get("choice")), None)
+    if choice is None or not all(isinstance(rate, float | int) for rate in rates.values()):
+        return None
+    return Measured(choice, {str(name): float(rate) for name, rate in rates.items()})
+
+
+def _read_file() -> dict[str, Any]:
+    try:
+        content = json.loads(paths.measurements_file().read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        _log.warning("The measurements could not be read; they are made anew.", exc_info=error)
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _write_file(content: dict[str, Any]) -> None:
+    """Keep the measurements; where that is not possible, the next start measures again."""
+    file = paths.measurements_file()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(file) as stream:
+            stream.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
+    except (OSError, VdsrError) as error:
+        _log.warning("The measurements could not be kept.", exc_info=error)

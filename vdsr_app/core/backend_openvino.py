@@ -1,0 +1,204 @@
+"""The network through OpenVINO: Intel's processors, graphics and NPUs. An optional extra; imported inside functions."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.backend import FloatPlane
+from vdsr_app.core.device import Precision, usable_cores
+from vdsr_app.core.network import VDSR
+from vdsr_app.core.tiling import Insets
+from vdsr_app.errors import DeviceError, DeviceMemoryError
+
+_TILE_PX = 512
+"""Large, for the layers are not cut to what the core needs inside of OpenVINO."""
+
+_ONES = (1, 1)
+
+
+def installed() -> bool:
+    """Whether OpenVINO can be imported; quick, without importing it."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def devices() -> tuple[str, ...]:
+    """OpenVINO's names of what it can compute on, such as "CPU", "GPU", "NPU"; empty where it is not installed."""
+    if not installed():
+        return ()
+    import openvino
+
+    return tuple(openvino.Core().available_devices)
+
+
+class OpenVinoBackend:
+    """The network compiled by OpenVINO. Implements `backend.Backend`.
+
+    The first layer sees the luma as two numbers, a coarse one and the rest, against a coarse filter and the rest of
+    it: so bf16 and fp16, in which OpenVINO computes all layers alike, cost the first layer nothing.
+    """
+
+    def __init__(self, model: VDSR, precision: Precision = Precision.FP32, device: str = "CPU") -> None:
+        """Compile the network.
+
+        Args:
+            model: the network; left alone.
+            precision: of all layers.
+            device: OpenVINO's name of a device.
+
+        Raises:
+            DeviceError: OpenVINO has no such device, or it refuses the network.
+        """
+        import openvino
+
+        self._core = openvino.Core()
+        self._model = model
+        self._precision = precision
+        self._device = device
+        self._requests: dict[tuple[bool, bool], Any] = {}
+        try:
+            self._title = str(self._core.get_property(device, "FULL_DEVICE_NAME")).strip("\0 ")
+            self._request(False, False)
+        except RuntimeError as error:
+            raise DeviceError(f"OpenVINO cannot use the device {device}.", hint="Choose the device 'cpu'.") from error
+
+    @property
+    def name(self) -> str:
+        """As in settings."""
+        return "openvino"
+
+    @property
+    def kind(self) -> str:
+        """Kind of device: "cpu", "gpu" or "npu"."""
+        return self._device.split(".")[0].lower()
+
+    @property
+    def precision(self) -> str:
+        """Number format of the layers."""
+        return self._precision.value
+
+    @property
+    def halo_px(self) -> int:
+        """One pixel a layer."""
+        return self._model.config.depth
+
+    @property
+    def tile_px(self) -> int:
+        """Side of a core."""
+        return _TILE_PX
+
+    def describe(self) -> str:
+        """Device, precision and engine."""
+        return f"{' '.join(self._title.split())} · {self._precision.value} · OpenVINO"
+
+    def residual(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> FloatPlane:
+        """What the network adds to the core of one tile; see `backend.Backend.residual`."""
+        depth = self._model.config.depth
+        pad_rows = not insets.top == insets.bottom == depth
+        pad_columns = not insets.left == insets.right == depth
+        if token is not None:
+            token.raise_if_cancelled()
+        try:
+            request = self._request(pad_rows, pad_columns)
+            request.start_async({0: np.ascontiguousarray(_split(luma)[None])})
+            while not request.wait_for(20):
+                if token is not None and token.cancelled:
+                    request.cancel()
+                    token.raise_if_cancelled()
+            detail = np.array(request.get_output_tensor(0).data[0, 0], np.float32)
+        except MemoryError as error:
+            raise DeviceMemoryError("Memory ran out within a tile.") from error
+        except RuntimeError as error:
+            # OpenVINO has one exception for everything; what a smaller tile does not cure ends on another device.
+            raise DeviceMemoryError("A tile could not be computed.") from error
+        height, width = luma.shape
+        rows = slice(insets.top, height - insets.bottom)
+        cols = slice(insets.left, width - insets.right)
+        detail = detail[rows if pad_rows else slice(None), cols if pad_columns else slice(None)]
+        return detail if self._model.config.residual else detail - luma[rows, cols]
+
+    def release_memory(self) -> None:
+        """Let go of the compiled networks, and with them of their memory."""
+        self._requests.clear()
+
+    def _request(self, pad_rows: bool, pad_columns: bool) -> Any:
+        """The network, padded along an axis with zeros at each layer or not at all."""
+        key = (pad_rows, pad_columns)
+        if key not in self._requests:
+            hints: dict[str, Any] = {
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}[self._precision.value],
+            }
+            if self._device == "CPU":
+                hints["INFERENCE_NUM_THREADS"] = usable_cores()
+            compiled = self._core.compile_model(
+                build(self._model, int(pad_rows), int(pad_columns)), self._device, hints
+            )
+            self._requests[key] = compiled.create_infer_request()
+        return self._requests[key]
+
+
+def build(model: VDSR, pad_rows: int = 1, pad_columns: int = 1) -> Any:
+    """The network without its skip connection as a model of OpenVINO.
+
+    Args:
+        model: the network.
+        pad_rows: zeros above and below each layer's input.
+        pad_columns: likewise at the left and the right.
+
+    Returns:
+        An `openvino.Model` of (1, 3, H, W) float32 from `_split` to (1, 1, H', W') float32.
+    """
+    import openvino
+    from openvino import opset13 as ops
+
+    layers = [layer for layer in model.layers if isinstance(layer, nn.Conv2d)]
+    luma = ops.parameter([1, 3, -1, -1], np.float32, name="luma")
+    features = luma
+    for i, layer in enumerate(layers):
+        weight = layer.weight.detach().numpy()
+        if i == 0:
+            coarse = _rounded(weight)
+            weight = np.concatenate([coarse, coarse, weight - coarse], axis=1)
+        padding = (pad_rows, pad_columns)
+        features = ops.convolution(features, weight, _ONES, padding, padding, _ONES)
+        if layer.bias is not None:
+            features = ops.add(features, layer.bias.detach().numpy().reshape(1, -1, 1, 1))
+        if i < len(layers) - 1:
+            features = ops.relu(features)
+    return openvino.Model([features], [luma], "vdsr")
+
+
+def _split(luma: FloatPlane) -> FloatPlane:
+    """(3, h, w): what bf16 holds of the luma, the rest, and the first again."""
+    coarse = _rounded(luma)
+    return np.stack([coarse, luma - coarse, coarse])
+
+
+def _rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Float32 values that bf16 can hold."""
+    rounded: npt.NDArray[np.float32] = torch.from_numpy(np.ascontiguousarray(values)).bfloat16().float().numpy()
+    return rounded
+
+
+def fast_precision(device: str = "CPU") -> Precision:
+    """Number format that a device of OpenVINO computes fast.
+
+    Raises:
+        DeviceError: it has no such device.
+    """
+    import openvino
+
+    try:
+        able = set(openvino.Core().get_property(device, "OPTIMIZATION_CAPABILITIES"))
+    except RuntimeError as error:
+        raise DeviceError(f"OpenVINO has no device {device}.") from error
+    if "BF16" in able:
+        return Precision.BF16
+    return Precision.FP16 if "FP16" in able and device != "CPU" else Precision.FP32

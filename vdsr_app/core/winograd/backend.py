@@ -1,0 +1,179 @@
+"""The network by Winograd's method, on all cores of a CPU."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+from torch import nn
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.device import cpu_name, usable_cores
+from vdsr_app.core.network import VDSR
+from vdsr_app.core.tiling import Insets
+from vdsr_app.core.winograd.ends import first_filter, gather, last_filter, spread
+from vdsr_app.core.winograd.kernels import Floats, convolve, fits, plane_shape, scratch, transformed_filters
+from vdsr_app.core.winograd.transforms import BLOCK
+from vdsr_app.errors import DeviceMemoryError
+
+_TILE_PX = 256
+_NO_MASK = np.zeros((0, 0, 0), np.float32)
+_BANDS_A_THREAD = 2
+"""Parts of a layer for each thread: more than one, so that a thread that was held up does not keep all waiting."""
+
+
+class WinogradBackend:
+    """fp32 on the CPU; see `kernels` for the method. Implements `backend.Backend`.
+
+    What is computed shrinks towards the core layer by layer. Two planes of features are reused for all layers and
+    tiles, so that no memory is mapped while it works.
+    """
+
+    def __init__(self, model: VDSR, threads: int | None = None) -> None:
+        """Take over the weights of `model`, which must suit (see `suits`).
+
+        Args:
+            model: the network; left alone.
+            threads: threads to use; None for all cores that this process may use.
+        """
+        layers = [layer for layer in model.layers if isinstance(layer, nn.Conv2d)]
+        weights = [layer.weight.detach().cpu().numpy() for layer in layers]
+        biases = [
+            np.zeros(layer.out_channels, np.float32) if layer.bias is None else layer.bias.detach().cpu().numpy()
+            for layer in layers
+        ]
+        self._residual = model.config.residual
+        self._depth = model.config.depth
+        self._width = model.config.width
+        self._first = first_filter(weights[0], biases[0])
+        self._inner = transformed_filters(np.stack(weights[1:-1])) if len(layers) > 2 else None
+        self._biases = [np.array(bias, np.float32) for bias in biases[1:-1]]
+        self._last, self._last_bias = last_filter(weights[-1]), float(biases[-1][0])
+        self._threads = threads or usable_cores()
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="winograd") if self._threads > 1 else None
+        self._scratch = threading.local()
+        self._memory = [np.zeros(0, np.float32), np.zeros(0, np.float32)]
+        # Compiles the kernels, or loads them: the first tile shall not wait for that.
+        self.residual(np.zeros((BLOCK, BLOCK), np.float32), Insets(0, 0, 0, 0))
+
+    @staticmethod
+    def suits(model: VDSR) -> bool:
+        """Whether the network has a width that can be computed this way."""
+        return fits(model.config.width)
+
+    @property
+    def name(self) -> str:
+        """As in settings."""
+        return "winograd"
+
+    @property
+    def kind(self) -> str:
+        """Kind of device."""
+        return "cpu"
+
+    @property
+    def precision(self) -> str:
+        """Number format of the inner layers."""
+        return "fp32"
+
+    @property
+    def halo_px(self) -> int:
+        """One pixel a layer."""
+        return self._depth
+
+    @property
+    def tile_px(self) -> int:
+        """Side of a core."""
+        return _TILE_PX
+
+    def describe(self) -> str:
+        """Processor, precision and method."""
+        return f"{cpu_name()} · fp32 · Winograd"
+
+    def residual(self, luma: Floats, insets: Insets, token: CancelToken | None = None) -> Floats:
+        """What the network adds to the core of one tile; see `backend.Backend.residual`."""
+        try:
+            return self._compute(luma, insets, token)
+        except MemoryError as error:
+            raise DeviceMemoryError("A tile could not be computed.") from error
+
+    def _compute(self, luma: Floats, insets: Insets, token: CancelToken | None) -> Floats:
+        height, width = luma.shape
+        source, target = self._planes(height, width)
+        ringed = np.zeros((height + 2, width + 2), np.float32)
+        ringed[1:-1, 1:-1] = luma
+        core = (insets.top, height - insets.bottom, insets.left, width - insets.right)
+
+        def box(layer: int) -> tuple[int, int, int, int]:
+            """What later layers will need of a layer, counted from 0: the core and a pixel for each."""
+            margin = self._depth - 1 - layer
+            return (
+                max(0, core[0] - margin),
+                min(height, core[1] + margin),
+                max(0, core[2] - margin),
+                min(width, core[3] + margin),
+            )
+
+        self._in_bands(box(0), lambda band: spread(ringed, self._first, source, band))
+        for i in range(self._depth - 2):
+            if token is not None:
+                token.raise_if_cancelled()
+            assert self._inner is not None
+            filters, bias, read, write = self._inner[i], self._biases[i], source, target
+            self._in_bands(
+                box(i + 1),
+                lambda band, read=read, write=write, filters=filters, bias=bias: convolve(  # type: ignore[misc]
+                    read, write, filters, bias, _NO_MASK, band, *self._thread_scratch()
+                ),
+            )
+            source, target = target, source
+        if token is not None:
+            token.raise_if_cancelled()
+        detail = np.empty((core[1] - core[0], core[3] - core[2]), np.float32)
+        self._in_bands(
+            core,
+            lambda band: gather(
+                source, self._last, self._last_bias, detail[band[0] - core[0] : band[1] - core[0]], band
+            ),
+        )
+        return detail if self._residual else detail - luma[core[0] : core[1], core[2] : core[3]]
+
+    def _planes(self, height: int, width: int) -> tuple[Floats, Floats]:
+        """Two planes for a tile, with zeros in the rings."""
+        shape = plane_shape(height, width, self._width)
+        size = shape[0] * shape[1] * shape[2]
+        planes = []
+        for i, memory in enumerate(self._memory):
+            if memory.size < size:
+                self._memory[i] = np.zeros(0, np.float32)  # given back before more is asked for
+                self._memory[i] = np.zeros(size, np.float32)
+            plane = self._memory[i][:size].reshape(shape)
+            plane[0], plane[:, 0], plane[height + 1 :], plane[:, width + 1 :] = 0, 0, 0, 0
+            planes.append(plane)
+        return planes[0], planes[1]
+
+    def _in_bands(self, box: tuple[int, int, int, int], work: Callable[[tuple[int, int, int, int]], None]) -> None:
+        """Let the threads do bands of whole blocks of a box; returns when all are done."""
+        top, bottom, left, right = box
+        if self._pool is None:
+            work(box)
+            return
+        blocks = -(-(bottom - top) // BLOCK)
+        count = min(blocks, self._threads * _BANDS_A_THREAD)
+        cuts = [min(bottom, top + BLOCK * (blocks * i // count)) for i in range(count + 1)]
+        bands = [(first, last, left, right) for first, last in pairwise(cuts)]
+        for _ in self._pool.map(work, bands):
+            pass
+
+    def _thread_scratch(self) -> tuple[Floats, Floats, Floats]:
+        memory: tuple[Floats, Floats, Floats] | None = getattr(self._scratch, "memory", None)
+        if memory is None:
+            memory = self._scratch.memory = scratch(self._width)
+        return memory
+
+    def release_memory(self) -> None:
+        """Give back the planes."""
+        self._memory = [np.zeros(0, np.float32), np.zeros(0, np.float32)]

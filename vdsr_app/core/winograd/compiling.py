@@ -1,0 +1,40 @@
+"""Makes machine code of the kernels, once for each version of them and each processor."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import njit
+
+from vdsr_app import paths
+
+
+def _fingerprint() -> str:
+    """Of the sources of this package: numba looks at the module of a function alone, and not at what that imports."""
+    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _choose_folder() -> None:
+    """Tell numba to keep the code in the person's own folder, unless the environment names another.
+
+    In the frozen bundle there are no sources; there numba goes by the program file, in a folder of its own choice.
+    """
+    if not paths.is_bundle() and not numba.config.CACHE_DIR:
+        numba.config.CACHE_DIR = str(paths.kernels_dir() / _fingerprint())
+
+
+_choose_folder()
+
+
+def compiled(function: Any) -> Any:
+    """Machine code of a function for this processor, without the interpreter's lock; kept on disk between starts.
+
+    Sums may be reordered, but NaN and infinity keep their meaning: they must come out where they went in.
+    """
+    return njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc", "arcp"})(function)

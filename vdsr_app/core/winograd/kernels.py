@@ -1,0 +1,274 @@
+"""Winograd's convolution F(4x4, 3x3): 16 outputs of a 3x3 filter by 36 products instead of 144.
+
+A block of 4x4 outputs depends on 6x6 inputs d. With small constant matrices A, B, G and a filter g,
+
+    y = A' [ (G g G') * (B' d B) ] A
+
+where * multiplies number by number. Over all channels the 36 places of the product become 36 products of matrices:
+(blocks x channels in) times (channels in x channels out). The gradient of the filter comes the same way, G' [...] G.
+
+Planes of features lie in memory as (rows, columns, channels) with a ring of one pixel on the left and the top, and a
+ring of one pixel plus what fills the last block on the right and the bottom. What a layer writes it writes at the place
+where it read; the ring stays as it is, so zeros there are the zero padding of a convolution.
+
+Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016, section 4 (points 0, 1, -1, 2,
+-2 and infinity). Rounding grows: where a direct sum in fp32 is off by 3e-6 of the values, this is by 3e-5.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vdsr_app.core.winograd.compiling import compiled
+from vdsr_app.core.winograd.product import (
+    PANEL,
+    ROWS,
+    add_columns_times_panel,
+    add_few_columns_times_panel,
+    rows_times_panel,
+)
+from vdsr_app.core.winograd.transforms import (
+    BLOCK,
+    WINDOW,
+    load_block,
+    load_slope,
+    store_block,
+    store_masked_block,
+)
+
+Floats = npt.NDArray[np.float32]
+
+PLACES = WINDOW * WINDOW
+"""Matrices of a transformed filter."""
+
+_BLOCKS_AT_ONCE = 48
+"""Blocks whose transforms lie in the second-level cache together; a multiple of `ROWS`."""
+
+_FILTER = np.array(
+    [
+        [1 / 4, 0, 0],
+        [-1 / 6, -1 / 6, -1 / 6],
+        [-1 / 6, 1 / 6, -1 / 6],
+        [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6],
+        [0, 0, 1],
+    ]
+)
+"""G of the formula above."""
+
+_BOTH_AXES = np.kron(_FILTER, _FILTER)
+"""G g G' of the nine numbers of g at once: (36, 9)."""
+
+_SLOPES_AT_ONCE = 96
+"""Blocks of a gradient at once, a multiple of 4: more, since the sums of the gradient pass through the cache too."""
+
+_PAGE_FLOATS = 1024
+
+_ZERO = np.float32(0)
+
+
+def fits(channels: int) -> bool:
+    """Whether layers of so many channels can be computed here."""
+    return channels % PANEL == 0
+
+
+def transformed_filters(weights: npt.NDArray[np.floating[Any]]) -> Floats:
+    """Filters of some layers as `convolve` takes them.
+
+    Args:
+        weights: (layers, out, in, 3, 3), channels multiples of 16.
+
+    Returns:
+        (layers, 36, out / 16, in, 16) float32; computed in float64.
+    """
+    layers, count_out, count_in = weights.shape[:3]
+    spread = np.asarray(weights, np.float64).reshape(-1, 9) @ _BOTH_AXES.T
+    panels = spread.astype(np.float32).reshape(layers, count_out // PANEL, PANEL, count_in, PLACES)
+    return np.ascontiguousarray(panels.transpose(0, 4, 1, 3, 2))
+
+
+def filter_gradients(transformed: Floats) -> Floats:
+    """Gradients of filters, (layers, out, in, 3, 3) float32, from those of their transforms, shaped as these."""
+    layers, _, panels, count_in, _ = transformed.shape
+    spread = transformed.transpose(0, 2, 4, 3, 1).astype(np.float64).reshape(-1, PLACES)
+    return (spread @ _BOTH_AXES).astype(np.float32).reshape(layers, panels * PANEL, count_in, 3, 3)
+
+
+def plane_shape(height: int, width: int, channels: int) -> tuple[int, int, int]:
+    """Shape of a plane of features with its ring for `height` x `width` pixels."""
+    return -(-height // BLOCK) * BLOCK + 2, -(-width // BLOCK) * BLOCK + 2, channels
+
+
+def _places(floats: int) -> Floats:
+    """Memory for 36 places of so many floats each, (36, more than `floats`).
+
+    The places are a cache line further apart: were the distance a multiple of 4 KB, all 36 would have to share the
+    eight lines of one set of the first-level cache.
+    """
+    apart = floats + -floats % _PAGE_FLOATS + PANEL
+    return np.zeros((PLACES, apart), np.float32)
+
+
+def scratch(channels: int) -> tuple[Floats, Floats, Floats]:
+    """Memory that one thread's `convolve` works in: transformed blocks, their products, and a block with its mask."""
+    return (
+        _places(_BLOCKS_AT_ONCE * channels),
+        _places(_BLOCKS_AT_ONCE * channels),
+        np.zeros((2, BLOCK, BLOCK, channels), np.float32),
+    )
+
+
+def slope_scratch(channels: int) -> tuple[Floats, Floats]:
+    """Memory that one thread's `add_filter_gradient` works in."""
+    return _places(_SLOPES_AT_ONCE * channels), _places(_SLOPES_AT_ONCE * channels)
+
+
+@compiled
+def _multiply(values: Floats, filters: Floats, products: Floats, number: int) -> None:
+    """products[p, :number] = values[p, :number] times filter p for every place p; `number` is a multiple of ROWS."""
+    panels, depth = filters.shape[1], filters.shape[2]
+    width = panels * PANEL
+    for p in range(PLACES):
+        a, b, c = values[p].ctypes.data, filters[p].ctypes.data, products[p].ctypes.data
+        for first in range(0, number, ROWS):
+            for panel in range(panels):
+                rows_times_panel(
+                    a + 4 * first * depth,
+                    depth,
+                    b + 4 * panel * depth * PANEL,
+                    c + 4 * (first * width + panel * PANEL),
+                    width,
+                    depth,
+                )
+
+
+@compiled
+def convolve(
+    source: Floats,
+    target: Floats,
+    filters: Floats,
+    bias: Floats,
+    mask: Floats,
+    box: tuple[int, int, int, int],
+    values: Floats,
+    products: Floats,
+    block: Floats,
+) -> None:
+    """One layer over a box of a plane: convolution and bias with ReLU, or with a mask.
+
+    Args:
+        source: plane of features, see `plane_shape`.
+        target: plane of the same shape; written inside of the box alone.
+        filters: one of `transformed_filters`, with as many channels out as in.
+        bias: (channels,) float32.
+        mask: an empty plane; else one of the same shape as `target`, and instead of bias and ReLU the result is 0 where
+            this is not above 0.
+        box: first row, last row + 1, first column, last column + 1, without the ring.
+        values: from `scratch`.
+        products: likewise.
+        block: likewise.
+    """
+    top, bottom, left, right = box
+    channels = source.shape[2]
+    row, place = source.shape[1] * channels, values.shape[1]
+    down, across = (bottom - top + BLOCK - 1) // BLOCK, (right - left + BLOCK - 1) // BLOCK
+    total = down * across
+    at_once = _BLOCKS_AT_ONCE
+    read, write, masks = source.ctypes.data, target.ctypes.data, mask.ctypes.data
+    value_at, product_at, block_at, bias_at = (
+        values.ctypes.data,
+        products.ctypes.data,
+        block.ctypes.data,
+        bias.ctypes.data,
+    )
+    for first in range(0, total, at_once):
+        count = min(at_once, total - first)
+        for n in range(count):
+            y, x = top + BLOCK * ((first + n) // across), left + BLOCK * ((first + n) % across)
+            load_block(
+                read + 4 * (y * row + x * channels),
+                row,
+                channels,
+                value_at + 4 * n * channels,
+                place,
+                channels,
+                PANEL,
+            )
+        _multiply(values, filters, products, (count + ROWS - 1) // ROWS * ROWS)
+        for n in range(count):
+            y, x = top + BLOCK * ((first + n) // across), left + BLOCK * ((first + n) % across)
+            at = 4 * ((y + 1) * row + (x + 1) * channels)
+            made = product_at + 4 * n * channels
+            # A block that reaches beyond the box is made aside.
+            whole = y + BLOCK <= bottom and x + BLOCK <= right
+            out, out_row = (write + at, row) if whole else (block_at, BLOCK * channels)
+            if mask.size:
+                mask_at = masks + at
+                if not whole:
+                    mask_at = block_at + 4 * BLOCK * BLOCK * channels
+                    for i in range(min(BLOCK, bottom - y)):
+                        for j in range(min(BLOCK, right - x)):
+                            block[1, i, j] = mask[y + i + 1, x + j + 1]
+                store_masked_block(made, place, out, out_row, channels, channels, mask_at)
+            else:
+                store_block(made, place, out, out_row, channels, channels, bias_at)
+            if not whole:
+                for i in range(min(BLOCK, bottom - y)):
+                    for j in range(min(BLOCK, right - x)):
+                        target[y + i + 1, x + j + 1] = block[0, i, j]
+
+
+@compiled
+def add_filter_gradient(
+    source: Floats, gradient: Floats, rows: int, columns: int, out: Floats, values: Floats, slopes: Floats
+) -> None:
+    """Add what one plane gives to the gradient of a layer's transformed filter.
+
+    Args:
+        source: plane that the layer read.
+        gradient: plane of the gradient of what it wrote, 0 beyond `rows` and `columns`.
+        rows: pixels without the ring.
+        columns: likewise.
+        out: (36, channels / 16, channels, 16) float32, as `filter_gradients` takes it.
+        values: from `slope_scratch`.
+        slopes: likewise.
+    """
+    channels, at_once = source.shape[2], _SLOPES_AT_ONCE
+    row, place = source.shape[1] * channels, values.shape[1]
+    down, across = (rows + BLOCK - 1) // BLOCK, (columns + BLOCK - 1) // BLOCK
+    total = down * across
+    sixes = channels // ROWS * ROWS
+    read, slope_read = source.ctypes.data, gradient.ctypes.data
+    value_at, slope_at = values.ctypes.data, slopes.ctypes.data
+    for first in range(0, total, at_once):
+        count = min(at_once, total - first)
+        for n in range(count):
+            y, x = BLOCK * ((first + n) // across), BLOCK * ((first + n) % across)
+            load_block(
+                read + 4 * (y * row + x * channels), row, channels, value_at + 4 * n * channels, place, channels, PANEL
+            )
+            load_slope(
+                slope_read + 4 * ((y + 1) * row + (x + 1) * channels),
+                row,
+                channels,
+                slope_at + 4 * n * PANEL,
+                place,
+                channels,
+                at_once * PANEL,
+            )
+        depth = (count + 3) // 4 * 4
+        values[:, count * channels : depth * channels] = _ZERO
+        for panel in range(channels // PANEL):
+            start = panel * at_once * PANEL
+            slopes[:, start + count * PANEL : start + depth * PANEL] = _ZERO
+        for p in range(PLACES):
+            a = value_at + 4 * p * place
+            for panel in range(channels // PANEL):
+                b, c = slope_at + 4 * (p * place + panel * at_once * PANEL), out[p, panel].ctypes.data
+                for i in range(0, sixes, ROWS):
+                    add_columns_times_panel(a + 4 * i, channels, b, c + 4 * i * PANEL, PANEL, depth)
+                for i in range(sixes, channels, 2):
+                    add_few_columns_times_panel(a + 4 * i, channels, b, c + 4 * i * PANEL, PANEL, depth)

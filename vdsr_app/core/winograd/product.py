@@ -1,0 +1,129 @@
+"""Products of small matrices at the processor's full rate: a few rows times a panel of 16 columns, in registers.
+
+Libraries for matrices are made for large ones, and some are slow on processors of another maker. The products here
+have 64 rows and columns, and this one loop over their depth is all that they need: 6 x 16 sums stay in registers, and
+each step of the depth loads one row of the panel, once, and one number for each of the 6 rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+PANEL = 16
+"""Columns of a panel: two registers of AVX2, one of AVX-512, four of NEON."""
+
+ROWS = 6
+"""Rows at once: with a panel of 16 columns the sums take 12 of the 16 registers that AVX2 has."""
+
+_FLOAT_BYTES = 4
+_UNROLLED = 4
+
+
+def _vector() -> ir.VectorType:
+    return ir.VectorType(ir.FloatType(), PANEL)
+
+
+def _multiply_add(builder: Any) -> Any:
+    """LLVM's product and sum in one, where the processor has it."""
+    vector = _vector()
+    kind = ir.FunctionType(vector, [vector] * 3)
+    return cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{PANEL}f32")
+
+
+def _emit(builder: Any, args: Any, rows: int, *, transposed: bool, add: bool) -> None:
+    """Write the loop over the depth for `rows` rows."""
+    a, stride, b, c, c_stride, depth = args
+    whole, vector, number = stride.type, _vector(), ir.FloatType()
+
+    def constant(value: int) -> Any:
+        return ir.Constant(whole, value)
+
+    multiply_add = _multiply_add(builder)
+    undefined, first = ir.Constant(vector, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), PANEL), [first] * PANEL)
+    a_step, c_step = builder.mul(stride, constant(_FLOAT_BYTES)), builder.mul(c_stride, constant(_FLOAT_BYTES))
+
+    def place(base: Any, step: Any, index: int) -> Any:
+        return builder.add(base, builder.mul(step, constant(index)))
+
+    outs = [builder.inttoptr(place(c, c_step, i), vector.as_pointer()) for i in range(rows)]
+    sums = [cgutils.alloca_once(builder, vector) for _ in range(rows)]
+    for out, total in zip(outs, sums, strict=True):
+        if add:
+            before = builder.load(out)
+            before.align = _FLOAT_BYTES
+            builder.store(before, total)
+        else:
+            builder.store(ir.Constant(vector, [ir.Constant(number, 0.0)] * PANEL), total)
+
+    def step(k: Any) -> None:
+        panel_at = builder.add(b, builder.mul(k, constant(PANEL * _FLOAT_BYTES)))
+        panel = builder.load(builder.inttoptr(panel_at, vector.as_pointer()))
+        panel.align = _FLOAT_BYTES
+        for i, total in enumerate(sums):
+            if transposed:
+                at = place(builder.add(a, builder.mul(k, a_step)), constant(_FLOAT_BYTES), i)
+            else:
+                at = builder.add(place(a, a_step, i), builder.mul(k, constant(_FLOAT_BYTES)))
+            one = builder.load(builder.inttoptr(at, number.as_pointer()))
+            spread = builder.shuffle_vector(builder.insert_element(undefined, one, first), undefined, everywhere)
+            builder.store(builder.call(multiply_add, [spread, panel, builder.load(total)]), total)
+
+    rounds = builder.sdiv(depth, constant(_UNROLLED))
+    with cgutils.for_range(builder, rounds) as loop:
+        base = builder.mul(loop.index, constant(_UNROLLED))
+        for i in range(_UNROLLED):
+            step(builder.add(base, constant(i)))
+    for out, total in zip(outs, sums, strict=True):
+        builder.store(builder.load(total), out).align = _FLOAT_BYTES
+
+
+_SIGNATURE = types.void(*[types.intp] * 6)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def rows_times_panel(typing: Any, a: Any, stride: Any, b: Any, c: Any, c_stride: Any, depth: Any) -> Any:
+    """C = A B for `ROWS` rows and one panel.
+
+    Args:
+        typing: numba's; not for callers.
+        a: address of A, (ROWS, depth) float32.
+        stride: floats from one row of A to the next.
+        b: address of B, (depth, PANEL) float32 without gaps.
+        c: address of C, (ROWS, PANEL) float32.
+        c_stride: floats from one row of C to the next.
+        depth: a multiple of 4.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _emit(builder, args, ROWS, transposed=False, add=False)
+        return context.get_dummy_value()
+
+    return _SIGNATURE, emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def add_columns_times_panel(typing: Any, a: Any, stride: Any, b: Any, c: Any, c_stride: Any, depth: Any) -> Any:
+    """C += A^T B for `ROWS` columns of A and one panel; as `rows_times_panel`, with A of (depth, ROWS)."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _emit(builder, args, ROWS, transposed=True, add=True)
+        return context.get_dummy_value()
+
+    return _SIGNATURE, emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def add_few_columns_times_panel(typing: Any, a: Any, stride: Any, b: Any, c: Any, c_stride: Any, depth: Any) -> Any:
+    """`add_columns_times_panel` for 2 columns of A: what is left where sixes do not come out even."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _emit(builder, args, 2, transposed=True, add=True)
+        return context.get_dummy_value()
+
+    return _SIGNATURE, emit

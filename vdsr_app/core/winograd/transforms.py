@@ -1,0 +1,239 @@
+"""The constant matrices of Winograd's method, applied to all channels of a block, a vector of channels at a time.
+
+Written for LLVM directly: left to itself it cannot know that the many rows read and written do not overlap, and then
+computes one number at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+BLOCK = 4
+"""Outputs of a block along each axis."""
+
+WINDOW = 6
+"""Inputs that a block depends on along each axis."""
+
+LANES = 8
+"""Channels of a vector here."""
+
+_FLOAT_BYTES = 4
+_FLAGS = ("contract", "nsz")
+
+
+class _Vectors:
+    """Arithmetic on vectors of `LANES` channels."""
+
+    def __init__(self, builder: Any) -> None:
+        self.builder = builder
+        self.type = ir.VectorType(ir.FloatType(), LANES)
+
+    def constant(self, value: float) -> Any:
+        return ir.Constant(self.type, [ir.Constant(ir.FloatType(), value)] * LANES)
+
+    def add(self, a: Any, b: Any) -> Any:
+        return self.builder.fadd(a, b, flags=_FLAGS)
+
+    def sub(self, a: Any, b: Any) -> Any:
+        return self.builder.fsub(a, b, flags=_FLAGS)
+
+    def scaled(self, factor: float, a: Any) -> Any:
+        return self.builder.fmul(self.constant(factor), a, flags=_FLAGS)
+
+    def load(self, address: Any) -> Any:
+        value = self.builder.load(self.builder.inttoptr(address, self.type.as_pointer()))
+        value.align = _FLOAT_BYTES
+        return value
+
+    def store(self, value: Any, address: Any) -> None:
+        self.builder.store(value, self.builder.inttoptr(address, self.type.as_pointer())).align = _FLOAT_BYTES
+
+    def at(self, base: Any, step: Any, index: int) -> Any:
+        return self.builder.add(base, self.builder.mul(step, ir.Constant(step.type, index)))
+
+
+Line = Callable[["_Vectors", Sequence[Any]], list[Any]]
+
+
+def _input_line(v: _Vectors, d: Sequence[Any]) -> list[Any]:
+    """B' d: 6 from 6."""
+    even, odd = v.sub(d[4], v.scaled(4, d[2])), v.sub(d[3], v.scaled(4, d[1]))
+    near, far = v.sub(d[4], d[2]), v.scaled(2, v.sub(d[3], d[1]))
+    return [
+        v.add(v.scaled(4, v.sub(d[0], d[2])), near),
+        v.add(even, odd),
+        v.sub(even, odd),
+        v.add(near, far),
+        v.sub(near, far),
+        v.add(v.scaled(4, v.sub(d[1], d[3])), v.sub(d[5], d[3])),
+    ]
+
+
+def _output_line(v: _Vectors, m: Sequence[Any]) -> list[Any]:
+    """A' m: 4 from 6."""
+    near_sum, near_gap, far_sum, far_gap = v.add(m[1], m[2]), v.sub(m[1], m[2]), v.add(m[3], m[4]), v.sub(m[3], m[4])
+    return [
+        v.add(m[0], v.add(near_sum, far_sum)),
+        v.add(near_gap, v.scaled(2, far_gap)),
+        v.add(near_sum, v.scaled(4, far_sum)),
+        v.add(v.add(near_gap, v.scaled(8, far_gap)), m[5]),
+    ]
+
+
+def _slope_line(v: _Vectors, g: Sequence[Any]) -> list[Any]:
+    """A g: 6 from 4."""
+    even, odd = v.add(g[0], g[2]), v.add(g[1], g[3])
+    far_even, far_odd = v.add(g[0], v.scaled(4, g[2])), v.add(v.scaled(2, g[1]), v.scaled(8, g[3]))
+    return [g[0], v.add(even, odd), v.sub(even, odd), v.add(far_even, far_odd), v.sub(far_even, far_odd), g[3]]
+
+
+def _both_axes(v: _Vectors, values: Sequence[Sequence[Any]], line: Line) -> list[list[Any]]:
+    """`line` along the rows of a square, then along its columns."""
+    rows = [line(v, row) for row in values]
+    columns = [line(v, column) for column in zip(*rows, strict=True)]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _square(v: _Vectors, start: Any, row_bytes: Any, pixel_bytes: Any, side: int) -> list[list[Any]]:
+    return [[v.load(v.at(v.at(start, row_bytes, i), pixel_bytes, j)) for j in range(side)] for i in range(side)]
+
+
+def _bytes(builder: Any, floats: Any) -> Any:
+    return builder.mul(floats, ir.Constant(floats.type, _FLOAT_BYTES))
+
+
+def _each_vector(builder: Any, channels: Any) -> Any:
+    return cgutils.for_range(builder, builder.sdiv(channels, ir.Constant(channels.type, LANES)))
+
+
+def _transform(builder: Any, args: Any, side: int, line: Line) -> None:
+    """Read a square of pixels, write 36 places; see `load_block`."""
+    source, row, pixel, target, place, channels, jump = args
+    v = _Vectors(builder)
+    row_bytes, pixel_bytes, place_bytes = (_bytes(builder, each) for each in (row, pixel, place))
+    jump_bytes = _bytes(builder, jump)
+    with _each_vector(builder, channels) as loop:
+        offset = builder.mul(loop.index, ir.Constant(channels.type, LANES * _FLOAT_BYTES))
+        values = _square(v, builder.add(source, offset), row_bytes, pixel_bytes, side)
+        # Two vectors of 8 make a panel of 16; panels lie `jump` apart.
+        panel = builder.sdiv(loop.index, ir.Constant(channels.type, 2))
+        within = builder.srem(loop.index, ir.Constant(channels.type, 2))
+        start = builder.add(
+            builder.add(target, builder.mul(panel, jump_bytes)),
+            builder.mul(within, ir.Constant(channels.type, LANES * _FLOAT_BYTES)),
+        )
+        for i, out_row in enumerate(_both_axes(v, values, line)):
+            for j, value in enumerate(out_row):
+                v.store(value, v.at(start, place_bytes, WINDOW * i + j))
+
+
+_LOAD = types.void(*[types.intp] * 7)
+_STORE = types.void(*[types.intp] * 7)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load_block(
+    typing: Any, source: Any, row: Any, pixel: Any, target: Any, place: Any, channels: Any, jump: Any
+) -> Any:
+    """B' d B of 6x6 pixels.
+
+    Args:
+        typing: numba's; not for callers.
+        source: address of the first pixel.
+        row: floats from one row of pixels to the next.
+        pixel: floats from one pixel to the next.
+        target: address of the block in the first of the 36 places.
+        place: floats from one place to the next.
+        channels: a multiple of 16.
+        jump: floats from one 16 channels of the target to the next.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _transform(builder, args, WINDOW, _input_line)
+        return context.get_dummy_value()
+
+    return _LOAD, emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load_slope(
+    typing: Any, source: Any, row: Any, pixel: Any, target: Any, place: Any, channels: Any, jump: Any
+) -> Any:
+    """A g A' of 4x4 pixels of a gradient; arguments as of `load_block`."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _transform(builder, args, BLOCK, _slope_line)
+        return context.get_dummy_value()
+
+    return _LOAD, emit
+
+
+def _emit_store(builder: Any, args: Any, finish: Callable[[_Vectors, Any, Any, Any], Any]) -> None:
+    source, place, target, row, pixel, channels, other = args
+    v = _Vectors(builder)
+    row_bytes, pixel_bytes, place_bytes = (_bytes(builder, each) for each in (row, pixel, place))
+    with _each_vector(builder, channels) as loop:
+        offset = builder.mul(loop.index, ir.Constant(channels.type, LANES * _FLOAT_BYTES))
+        start = builder.add(source, offset)
+        places = [[v.load(v.at(start, place_bytes, WINDOW * i + j)) for j in range(WINDOW)] for i in range(WINDOW)]
+        out, beside = builder.add(target, offset), builder.add(other, offset)
+        for i, out_row in enumerate(_both_axes(v, places, _output_line)):
+            for j, value in enumerate(out_row):
+                shift = builder.add(
+                    builder.mul(row_bytes, ir.Constant(row_bytes.type, i)),
+                    builder.mul(pixel_bytes, ir.Constant(row_bytes.type, j)),
+                )
+                v.store(finish(v, value, beside, shift), builder.add(out, shift))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store_block(
+    typing: Any, source: Any, place: Any, target: Any, row: Any, pixel: Any, channels: Any, bias: Any
+) -> Any:
+    """A' m A of one block, plus a bias, negative numbers 0: 4x4 pixels. NaN stays NaN.
+
+    Args:
+        typing: numba's; not for callers.
+        source: address of the block in the first of the 36 places.
+        place: floats from one place to the next.
+        target: address of the first pixel.
+        row: floats from one row of pixels to the next.
+        pixel: floats from one pixel to the next.
+        channels: a multiple of 16.
+        bias: address of as many floats.
+    """
+
+    def finish(v: _Vectors, value: Any, bias_at: Any, shift: Any) -> Any:
+        shifted = v.add(value, v.load(bias_at))
+        zero = v.constant(0.0)
+        return v.builder.select(v.builder.fcmp_ordered("<", shifted, zero), zero, shifted)
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _emit_store(builder, args, finish)
+        return context.get_dummy_value()
+
+    return _STORE, emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store_masked_block(
+    typing: Any, source: Any, place: Any, target: Any, row: Any, pixel: Any, channels: Any, mask: Any
+) -> Any:
+    """A' m A of one block where the mask, pixels laid out as the target's, is above 0; elsewhere 0."""
+
+    def finish(v: _Vectors, value: Any, mask_at: Any, shift: Any) -> Any:
+        zero = v.constant(0.0)
+        passes = v.builder.fcmp_ordered(">", v.load(v.builder.add(mask_at, shift)), zero)
+        return v.builder.select(passes, value, zero)
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _emit_store(builder, args, finish)
+        return context.get_dummy_value()
+
+    return _STORE, emit
