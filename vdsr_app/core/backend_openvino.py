@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import sys
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,15 @@ _TILE_PX = 512
 _ONES = (1, 1)
 
 
+def _openvino() -> Any:
+    """The package, without the part of it that reports how it is used: that is never loaded."""
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    openvino = importlib.import_module("openvino")
+    importlib.import_module("openvino.opset13")
+    return openvino
+
+
 def installed() -> bool:
     """Whether OpenVINO can be imported; quick, without importing it."""
     return importlib.util.find_spec("openvino") is not None
@@ -32,9 +43,7 @@ def devices() -> tuple[str, ...]:
     """OpenVINO's names of what it can compute on, such as "CPU", "GPU", "NPU"; empty where it is not installed."""
     if not installed():
         return ()
-    import openvino
-
-    return tuple(openvino.Core().available_devices)
+    return tuple(_openvino().Core().available_devices)
 
 
 class OpenVinoBackend:
@@ -55,9 +64,7 @@ class OpenVinoBackend:
         Raises:
             DeviceError: OpenVINO has no such device, or it refuses the network.
         """
-        import openvino
-
-        self._core = openvino.Core()
+        self._core = _openvino().Core()
         self._model = model
         self._precision = precision
         self._device = device
@@ -155,8 +162,8 @@ def build(model: VDSR, pad_rows: int = 1, pad_columns: int = 1) -> Any:
     Returns:
         An `openvino.Model` of (1, 3, H, W) float32 from `_split` to (1, 1, H', W') float32.
     """
-    import openvino
-    from openvino import opset13 as ops
+    openvino = _openvino()
+    ops = openvino.opset13
 
     layers = [layer for layer in model.layers if isinstance(layer, nn.Conv2d)]
     luma = ops.parameter([1, 3, -1, -1], np.float32, name="luma")
@@ -193,10 +200,8 @@ def fast_precision(device: str = "CPU") -> Precision:
     Raises:
         DeviceError: it has no such device.
     """
-    import openvino
-
     try:
-        able = set(openvino.Core().get_property(device, "OPTIMIZATION_CAPABILITIES"))
+        able = set(_openvino().Core().get_property(device, "OPTIMIZATION_CAPABILITIES"))
     except RuntimeError as error:
         raise DeviceError(f"OpenVINO has no device {device}.") from error
     if "BF16" in able:

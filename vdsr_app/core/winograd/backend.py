@@ -118,6 +118,7 @@ class WinogradBackend:
             )
 
         self._in_bands(box(0), lambda band: spread(ringed, self._first, source, band))
+        _clear_beyond(source, box(0))
         for i in range(self._depth - 2):
             if token is not None:
                 token.raise_if_cancelled()
@@ -129,6 +130,7 @@ class WinogradBackend:
                     read, write, filters, bias, _NO_MASK, band, *self._thread_scratch()
                 ),
             )
+            _clear_beyond(target, box(i + 1))
             source, target = target, source
         if token is not None:
             token.raise_if_cancelled()
@@ -151,7 +153,7 @@ class WinogradBackend:
                 self._memory[i] = np.zeros(0, np.float32)  # given back before more is asked for
                 self._memory[i] = np.zeros(size, np.float32)
             plane = self._memory[i][:size].reshape(shape)
-            plane[0], plane[:, 0], plane[height + 1 :], plane[:, width + 1 :] = 0, 0, 0, 0
+            plane[0], plane[:, 0] = 0, 0
             planes.append(plane)
         return planes[0], planes[1]
 
@@ -177,3 +179,9 @@ class WinogradBackend:
     def release_memory(self) -> None:
         """Give back the planes."""
         self._memory = [np.zeros(0, np.float32), np.zeros(0, np.float32)]
+
+
+def _clear_beyond(plane: Floats, box: tuple[int, int, int, int]) -> None:
+    """Put zeros where the next layer's last blocks read beyond what was written: what an earlier tile left there."""
+    _, bottom, _, right = box
+    plane[bottom + 1 : bottom + 1 + BLOCK], plane[:, right + 1 : right + 1 + BLOCK] = 0, 0

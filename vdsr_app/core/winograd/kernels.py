@@ -7,9 +7,10 @@ A block of 4x4 outputs depends on 6x6 inputs d. With small constant matrices A, 
 where * multiplies number by number. Over all channels the 36 places of the product become 36 products of matrices:
 (blocks x channels in) times (channels in x channels out). The gradient of the filter comes the same way, G' [...] G.
 
-Planes of features lie in memory as (rows, columns, channels) with a ring of one pixel on the left and the top, and a
-ring of one pixel plus what fills the last block on the right and the bottom. What a layer writes it writes at the place
-where it read; the ring stays as it is, so zeros there are the zero padding of a convolution.
+Planes of features lie in memory as (rows, columns, channels) with a ring of one pixel at the left and the top, and one
+of a pixel and a block at the right and the bottom, for the last blocks may reach beyond. What a layer writes it writes
+at the place where it read; the ring stays as it is, so zeros there are the zero padding of a convolution. What a block
+reads beyond its box changes nothing but the rounding; it must be of ordinary size, though, so it should be zero.
 
 Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016, section 4 (points 0, 1, -1, 2,
 -2 and infinity). Rounding grows: where a direct sum in fp32 is off by 3e-6 of the values, this is by 3e-5.
@@ -99,7 +100,7 @@ def filter_gradients(transformed: Floats) -> Floats:
 
 def plane_shape(height: int, width: int, channels: int) -> tuple[int, int, int]:
     """Shape of a plane of features with its ring for `height` x `width` pixels."""
-    return -(-height // BLOCK) * BLOCK + 2, -(-width // BLOCK) * BLOCK + 2, channels
+    return height + 2 + BLOCK, width + 2 + BLOCK, channels
 
 
 def _places(floats: int) -> Floats:

@@ -1,0 +1,168 @@
+"""Which way of computing is taken, and that it is kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vdsr_app import paths
+from vdsr_app.core import backend_choice
+from vdsr_app.core.backend_choice import Candidate, candidates, choose_backend, measure, measured, sample_luma
+from vdsr_app.core.device import Precision
+from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_app.errors import DeviceError, UsageError
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VDSR_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def model() -> VDSR:
+    made = VDSR(VDSRConfig(3, 16))
+    initialise(made, 0)
+    return made
+
+
+class Fake:
+    """A backend with a speed and an error of its own; its clock goes on as it works."""
+
+    halo_px, kind, precision = 3, "cpu", "fp32"
+
+    def __init__(self, race: Race, name: str) -> None:
+        self.race, self.name = race, name
+
+    def residual(self, luma, insets, token=None):
+        self.race.now += self.race.seconds[self.name]
+        self.race.calls.append(self.name)
+        exact = backend_choice.TorchBackend(self.race.model, backend_choice.torch.device("cpu"), Precision.FP32)
+        return exact.residual(luma, insets) + np.float32(self.race.errors.get(self.name, 0.0))
+
+
+class Race:
+    """Candidates with speeds and errors that a test chooses."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, model: VDSR, seconds: dict[str, float], **errors: float
+    ) -> None:
+        self.model, self.seconds, self.errors, self.now = model, seconds, errors, 0.0
+        self.calls: list[str] = []
+        monkeypatch.setattr(Candidate, "make", lambda each, model: Fake(self, each.backend))
+        self.found = [Candidate(name, Precision.FP32) for name in seconds]
+
+    def clock(self) -> float:
+        return self.now
+
+    def run(self) -> str:
+        return measure(self.model, self.found, self.clock).choice.backend
+
+
+@pytest.mark.parametrize(
+    ("seconds", "winner"),
+    [
+        ({"winograd": 1.0, "torch": 3.0, "openvino": 2.5}, "winograd"),
+        ({"winograd": 1.0, "torch": 0.3, "openvino": 0.25}, "openvino"),
+        ({"winograd": 1.0, "torch": 0.97, "openvino": 0.98}, "winograd"),  # too little to tell
+    ],
+)
+def test_the_fastest_wins(monkeypatch: pytest.MonkeyPatch, model: VDSR, seconds: dict[str, float], winner: str) -> None:
+    assert Race(monkeypatch, model, seconds).run() == winner
+
+
+@pytest.mark.parametrize("error", [2e-3, float("nan")])
+def test_what_is_not_exact_enough_is_left_out(monkeypatch: pytest.MonkeyPatch, model: VDSR, error: float) -> None:
+    assert Race(monkeypatch, model, {"winograd": 1.0, "openvino": 0.1}, openvino=error).run() == "winograd"
+
+
+def test_what_is_hopeless_is_measured_once(monkeypatch: pytest.MonkeyPatch, model: VDSR) -> None:
+    race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 9.0})
+    assert race.run() == "winograd"
+    assert race.calls.count("torch") == 2
+    assert race.calls.count("winograd") > 2
+
+
+def test_a_measurement_is_made_once(monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path) -> None:
+    race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.2})
+    first = measured(model, race.found, race.clock)
+    calls = len(race.calls)
+    assert measured(model, race.found, race.clock) == first
+    assert len(race.calls) == calls
+    assert first.choice.backend == "torch"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"x": 1}', b"\xff\xfe", None])
+def test_a_file_that_is_damaged_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path, content: bytes | None
+) -> None:
+    race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.2})
+    if content is None:
+        measured(model, race.found, race.clock)
+        known = json.loads(paths.measurements_file().read_text())
+        content = json.dumps({key: {"choice": "torch fp64", "mpx_per_s": {}} for key in known}).encode()
+    paths.measurements_file().write_bytes(content)
+    assert measured(model, race.found, race.clock).choice.backend == "torch"
+    assert json.loads(paths.measurements_file().read_text())
+
+
+def test_another_version_measures_anew(monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path) -> None:
+    race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.2})
+    measured(model, race.found, race.clock)
+    calls = len(race.calls)
+    monkeypatch.setattr(backend_choice, "_version", lambda package: "9.9")
+    measured(model, race.found, race.clock)
+    assert len(race.calls) > calls
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, model: VDSR, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("VDSR_CACHE", str(tmp_path / "file" / "below"))
+    race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.2})
+    assert measured(model, race.found, race.clock).choice.backend == "torch"
+
+
+def test_every_backend_gives_the_same(model: VDSR, own_cache: Path) -> None:
+    luma = sample_luma(90)
+    from vdsr_app.core.engine import Engine
+
+    exact = Engine(choose_backend(model, "torch", "fp32")).upscale_luma(luma)
+    for each in candidates(model, "fp32"):
+        assert (
+            np.abs(Engine(each.make(model)).upscale_luma(luma, tile_px=32) - exact).max() < 1e-5 * np.abs(exact).max()
+        ), each
+
+
+def test_openvino_in_bf16_keeps_what_the_first_layer_sees() -> None:
+    from vdsr_app.core.backend_openvino import _rounded, _split
+
+    luma = sample_luma(40)
+    coarse, rest, again = _split(luma)
+    assert (coarse == again).all()
+    assert np.abs(coarse + _rounded(rest) - luma).max() < 2.0**-16
+
+
+@pytest.mark.parametrize(
+    ("backend", "precision", "width", "error"),
+    [
+        ("fastest", "auto", 16, UsageError),
+        ("winograd", "auto", 20, UsageError),
+        ("winograd", "bf16", 16, UsageError),
+        ("torch", "fp64", 16, UsageError),
+    ],
+)
+def test_what_cannot_be_is_said(backend: str, precision: str, width: int, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        choose_backend(VDSR(VDSRConfig(3, width)), backend, precision)
+
+
+def test_without_openvino_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, model: VDSR) -> None:
+    monkeypatch.setattr(backend_choice.backend_openvino, "installed", lambda: False)
+    assert {each.backend for each in candidates(model)} == {"winograd", "torch"}
+    with pytest.raises(DeviceError, match="not installed"):
+        choose_backend(model, "openvino")

@@ -1,0 +1,123 @@
+"""The kernels against PyTorch's convolutions in double precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vdsr_app.core.winograd.ends import first_filter, gather, last_filter, spread
+from vdsr_app.core.winograd.kernels import (
+    add_filter_gradient,
+    convolve,
+    filter_gradients,
+    fits,
+    plane_shape,
+    scratch,
+    slope_scratch,
+    transformed_filters,
+)
+
+NO_MASK = np.zeros((0, 0, 0), np.float32)
+
+
+def _plane(values: np.ndarray) -> np.ndarray:
+    height, width, channels = values.shape
+    plane = np.zeros(plane_shape(height, width, channels), np.float32)
+    plane[1 : height + 1, 1 : width + 1] = values
+    return plane
+
+
+def _conv(values: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    """(H, W, C) through a convolution with zero padding, in float64."""
+    x = torch.from_numpy(values.astype(np.float64)).permute(2, 0, 1)[None]
+    b = None if bias is None else torch.from_numpy(bias.astype(np.float64))
+    y = torch.nn.functional.conv2d(x, torch.from_numpy(weight.astype(np.float64)), b, padding=1)
+    return y[0].permute(1, 2, 0).numpy()
+
+
+def _random(seed: int, height: int, width: int, channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((height, width, channels)).astype(np.float32)
+    weight = (rng.standard_normal((channels, channels, 3, 3)) * (2 / (9 * channels)) ** 0.5).astype(np.float32)
+    return values, weight, rng.standard_normal(channels).astype(np.float32)
+
+
+@settings(max_examples=25)
+@given(st.integers(1, 30), st.integers(1, 30), st.sampled_from([16, 32, 48, 64]), st.integers(0, 2**31))
+def test_a_layer_of_any_size_is_the_convolution(height: int, width: int, channels: int, seed: int) -> None:
+    values, weight, bias = _random(seed, height, width, channels)
+    target = _plane(np.zeros_like(values))
+    (filters,) = transformed_filters(weight[None])
+    convolve(_plane(values), target, filters, bias, NO_MASK, (0, height, 0, width), *scratch(channels))
+    expected = np.maximum(_conv(values, weight, bias), 0)
+    assert np.abs(target[1 : height + 1, 1 : width + 1] - expected).max() < 1e-4
+    target[1 : height + 1, 1 : width + 1] = 0
+    assert not target.any(), "the ring was written to"
+
+
+def test_only_the_box_is_written() -> None:
+    values, weight, bias = _random(1, 20, 24, 16)
+    target = np.full(plane_shape(20, 24, 16), 7, np.float32)
+    (filters,) = transformed_filters(weight[None])
+    convolve(_plane(values), target, filters, bias, NO_MASK, (3, 16, 5, 19), *scratch(16))
+    expected = np.maximum(_conv(values, weight, bias), 0)
+    assert np.abs(target[4:17, 6:20] - expected[3:16, 5:19]).max() < 1e-4
+    target[4:17, 6:20] = 7
+    assert (target == 7).all()
+
+
+def test_a_mask_stands_in_for_bias_and_relu() -> None:
+    values, weight, bias = _random(2, 13, 10, 32)
+    mask = _plane(np.random.default_rng(3).standard_normal(values.shape).astype(np.float32))
+    target = _plane(np.zeros_like(values))
+    (filters,) = transformed_filters(weight[None])
+    convolve(_plane(values), target, filters, bias, mask, (0, 13, 0, 10), *scratch(32))
+    expected = _conv(values, weight) * (mask[1:14, 1:11] > 0)
+    assert np.abs(target[1:14, 1:11] - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 4), (23, 41), (48, 48)])
+def test_the_gradient_of_a_filter(height: int, width: int) -> None:
+    values, weight, _ = _random(4, height, width, 64)
+    slope = np.random.default_rng(5).standard_normal(values.shape).astype(np.float32)
+    out = np.zeros((36, 4, 64, 16), np.float32)
+    for _ in range(2):  # it adds
+        add_filter_gradient(_plane(values), _plane(slope), height, width, out, *slope_scratch(64))
+    (gradient,) = filter_gradients(out[None])
+    x, y = (torch.from_numpy(each.astype(np.float64)).permute(2, 0, 1)[None] for each in (values, slope))
+    expected = 2 * torch.nn.grad.conv2d_weight(x, weight.shape, y, padding=1).numpy()
+    assert np.abs(gradient - expected).max() < 2e-4 * np.abs(expected).max()
+
+
+def test_numbers_that_are_not_finite_come_out_again() -> None:
+    values, weight, bias = _random(6, 12, 12, 16)
+    values[5, 5, 3] = np.nan
+    target = _plane(np.zeros_like(values))
+    (filters,) = transformed_filters(weight[None])
+    convolve(_plane(values), target, filters, bias, NO_MASK, (0, 12, 0, 12), *scratch(16))
+    assert np.isnan(target[5:8, 5:8]).all()
+
+
+@settings(max_examples=25)
+@given(st.integers(1, 20), st.integers(1, 20), st.sampled_from([16, 64]), st.integers(0, 2**31))
+def test_the_ends(height: int, width: int, channels: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    luma = rng.random((height, width)).astype(np.float32)
+    first, bias = rng.standard_normal((channels, 1, 3, 3)), rng.standard_normal(channels)
+    plane = _plane(np.zeros((height, width, channels), np.float32))
+    spread(np.pad(luma, 1), first_filter(first, bias), plane, (0, height, 0, width))
+    expected = np.maximum(_conv(luma[..., None], first, bias), 0)
+    assert np.abs(plane[1 : height + 1, 1 : width + 1] - expected).max() < 1e-5
+    last = rng.standard_normal((1, channels, 3, 3)).astype(np.float32)
+    top, left = height // 3, width // 3
+    out = np.empty((height - top, width - left), np.float32)
+    gather(plane, last_filter(last), 0.25, out, (top, height, left, width))
+    whole = _conv(plane[1 : height + 1, 1 : width + 1], last)[..., 0] + 0.25
+    assert np.abs(out - whole[top:, left:]).max() < 1e-4 * max(1.0, np.abs(whole).max())
+
+
+def test_widths_that_fit() -> None:
+    assert [width for width in range(1, 65) if fits(width)] == [16, 32, 48, 64]
