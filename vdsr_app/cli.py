@@ -1,4 +1,4 @@
-"""The command line: `vdsr upscale`, `evaluate`, `train`, `runs`, `export` and `info`."""
+"""The command line: `vdsr upscale`, `evaluate`, `train`, `runs`, `export`, `bench` and `info`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from vdsr_app import __version__
-from vdsr_app.commands import evaluate, export, info, runs, train, upscale
+from vdsr_app.commands import bench, evaluate, export, info, runs, train, upscale
 from vdsr_app.console import Console
 from vdsr_app.errors import Cancelled, ConfigError, UsageError, VdsrError
 
@@ -19,6 +19,7 @@ _MODULES: dict[str, ModuleType] = {
     "train": train,
     "runs": runs,
     "export": export,
+    "bench": bench,
     "info": info,
 }
 COMMANDS = tuple(_MODULES)
@@ -37,6 +38,7 @@ examples:
   vdsr train --data my-photos --out runs/mine  teach the network your own kind of picture
   vdsr runs                                    your training runs, and how each does
   vdsr export vdsr --onnx vdsr.onnx            a model for other programs
+  vdsr bench                                   how fast this machine is
   vdsr info                                    devices, models, folders
 
 `vdsr COMMAND --help` explains one command. Exit status: 0 all went well, 1 something failed, 2 wrong usage."""

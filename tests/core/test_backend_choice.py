@@ -79,6 +79,12 @@ def test_what_is_not_exact_enough_is_left_out(monkeypatch: pytest.MonkeyPatch, m
     assert Race(monkeypatch, model, {"winograd": 1.0, "openvino": 0.1}, openvino=error).run() == "winograd"
 
 
+def test_a_network_that_gives_no_numbers_is_no_backends_fault(model: VDSR, own_cache: Path) -> None:
+    with backend_choice.torch.no_grad():
+        model.layers[1].weight.fill_(float("nan"))
+    assert choose_backend(model).name in backend_choice.BACKENDS
+
+
 def test_what_is_hopeless_is_measured_once(monkeypatch: pytest.MonkeyPatch, model: VDSR) -> None:
     race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 9.0})
     assert race.run() == "winograd"

@@ -184,7 +184,7 @@ def measure(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] 
     for each in found:
         try:
             backend = each.make(model)
-            error = _rms(backend.residual(luma, insets) - exact)
+            error = _rms_difference(backend.residual(luma, insets), exact)
             first = seconds(backend)  # the one before made ready what is made once
         except VdsrError as failure:
             _log.warning("%s does not work here.", each, exc_info=failure)
@@ -219,8 +219,12 @@ def sample_luma(side_px: int) -> FloatPlane:
     return luma
 
 
-def _rms(difference: FloatPlane) -> float:
-    return float(np.sqrt(np.mean(np.square(difference, dtype=np.float64))))
+def _rms_difference(values: FloatPlane, exact: FloatPlane) -> float:
+    """Root mean square over the pixels where `exact` is finite: a network that gives NaN is no backend's fault."""
+    judged = np.isfinite(exact)
+    if not judged.any():
+        return 0.0
+    return float(np.sqrt(np.mean(np.square(values[judged].astype(np.float64) - exact[judged]))))
 
 
 def _winograd_suits(model: VDSR) -> bool:

@@ -23,6 +23,8 @@ _TILE_PX = 512
 """Large, for the layers are not cut to what the core needs inside of OpenVINO."""
 
 _ONES = (1, 1)
+_HINTS = {"PERFORMANCE_HINT": "LATENCY"}
+_FORMATS = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.FP16: "f16"}
 
 
 def _openvino() -> Any:
@@ -138,10 +140,7 @@ class OpenVinoBackend:
         """The network, padded along an axis with zeros at each layer or not at all."""
         key = (pad_rows, pad_columns)
         if key not in self._requests:
-            hints: dict[str, Any] = {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}[self._precision.value],
-            }
+            hints: dict[str, Any] = {**_HINTS, "INFERENCE_PRECISION_HINT": _FORMATS[self._precision]}
             if self._device == "CPU":
                 hints["INFERENCE_NUM_THREADS"] = usable_cores()
             compiled = self._core.compile_model(
@@ -151,26 +150,42 @@ class OpenVinoBackend:
         return self._requests[key]
 
 
-def build(model: VDSR, pad_rows: int = 1, pad_columns: int = 1) -> Any:
+def version() -> str:
+    """Of the installed package."""
+    return str(_openvino().get_version())
+
+
+def plain_request(model: VDSR, precision: Precision) -> Any:
+    """OpenVINO by itself on the CPU, as its own users run it: one call for a whole (1, 1, H, W) float32 plane."""
+    compiled = (
+        _openvino()
+        .Core()
+        .compile_model(build(model, split=False), "CPU", {**_HINTS, "INFERENCE_PRECISION_HINT": _FORMATS[precision]})
+    )
+    return compiled.create_infer_request()
+
+
+def build(model: VDSR, pad_rows: int = 1, pad_columns: int = 1, *, split: bool = True) -> Any:
     """The network without its skip connection as a model of OpenVINO.
 
     Args:
         model: the network.
         pad_rows: zeros above and below each layer's input.
         pad_columns: likewise at the left and the right.
+        split: the input is (1, 3, H, W) from `_split`; else it is the luma, (1, 1, H, W).
 
     Returns:
-        An `openvino.Model` of (1, 3, H, W) float32 from `_split` to (1, 1, H', W') float32.
+        An `openvino.Model` of a float32 input to (1, 1, H', W') float32.
     """
     openvino = _openvino()
     ops = openvino.opset13
 
     layers = [layer for layer in model.layers if isinstance(layer, nn.Conv2d)]
-    luma = ops.parameter([1, 3, -1, -1], np.float32, name="luma")
+    luma = ops.parameter([1, 3 if split else 1, -1, -1], np.float32, name="luma")
     features = luma
     for i, layer in enumerate(layers):
         weight = layer.weight.detach().numpy()
-        if i == 0:
+        if i == 0 and split:
             coarse = _rounded(weight)
             weight = np.concatenate([coarse, coarse, weight - coarse], axis=1)
         padding = (pad_rows, pad_columns)

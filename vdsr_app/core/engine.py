@@ -88,6 +88,11 @@ class Engine:
             return cls(on_cpu())
 
     @property
+    def backend_name(self) -> str:
+        """Way of computing, as it is now: one of `backend_choice.BACKENDS`."""
+        return self._backend.name
+
+    @property
     def kind(self) -> str:
         """Kind of the device, as it is now: "cpu", "cuda" or "mps"."""
         return self._backend.kind

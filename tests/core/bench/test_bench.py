@@ -1,0 +1,97 @@
+"""What `vdsr bench` counts and how it measures; speed itself is no test."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.bench import race as module
+from vdsr_app.core.bench.race import race, runs_for
+from vdsr_app.core.bench.work import (
+    Way,
+    flops_a_pixel,
+    matrix_tflops,
+    memory_bytes,
+    output_size,
+    peak_memory_bytes,
+    sample_picture,
+)
+from vdsr_app.core.models import DEFAULT_MODEL
+from vdsr_app.core.network import VDSRConfig
+from vdsr_app.errors import Cancelled, DeviceError
+
+
+def test_the_arithmetic_of_a_pixel() -> None:
+    assert flops_a_pixel(VDSRConfig()) == 2 * 664_704
+
+
+@pytest.mark.parametrize("megapixels", [0.01, 1, 2, 8, 32, 600])
+def test_sizes(megapixels: float) -> None:
+    width, height = output_size(megapixels)
+    assert width % 2 == height % 2 == 0
+    assert width * height / 1e6 == pytest.approx(megapixels, rel=0.02)
+
+
+def test_the_picture_is_always_the_same() -> None:
+    first, second = sample_picture(0.2), sample_picture(0.2)
+    assert (first.pixels == second.pixels).all()
+    assert first.pixels.std() > 20
+    assert first.pixels.dtype == np.uint8
+    width, height = output_size(0.2)
+    assert (first.width, first.height) == (width // 2, height // 2)
+
+
+def test_the_matrix_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vdsr_app.core.bench import work
+
+    monkeypatch.setattr(work, "_MATRIX_SIDES", (64,))
+    rates = matrix_tflops(torch.device("cpu"))
+    assert rates["fp32"] > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system does not tell")
+def test_memory_is_told() -> None:
+    now, peak = memory_bytes(), peak_memory_bytes()
+    assert now is not None
+    assert peak is not None
+    assert 10e6 < now <= peak
+
+
+def test_fewer_runs_of_what_takes_long() -> None:
+    assert [runs_for(size, 9) for size in (1, 4, 8, 16, 32)] == [5, 5, 3, 3, 1]
+    assert runs_for(1, 2) == 2
+
+
+def test_ways_work_in_turn_each_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    real = module._Child.run
+    monkeypatch.setattr(module._Child, "run", lambda child: (order.append(child._way.name), real(child)))
+    ways = [Way("winograd", "cpu", "fp32"), Way("torch", "cpu", "fp32")]
+    results = race(ways, 0.02, 2, DEFAULT_MODEL, CancelToken())
+    assert order == ["winograd", "torch"] * 2
+    for result, way in zip(results, ways, strict=True):
+        assert result.way == way
+        assert result.about["backend"] == way.name
+        assert result.runs == 2
+        assert 0 < result.network_s <= result.seconds * 1.5
+        assert result.first_tile_s is not None
+        assert result.mpx_per_s > 0
+
+
+def test_a_way_that_fails_is_an_error_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    children = []
+    real = module._Child.wait_ready
+    monkeypatch.setattr(module._Child, "wait_ready", lambda child: (children.append(child), real(child)))
+    with pytest.raises(DeviceError, match="winograd"):
+        race([Way("winograd", "cpu", "bf16")], 0.02, 1, DEFAULT_MODEL, CancelToken())
+    assert [child._process.poll() is not None for child in children] == [True]
+
+
+def test_cancelled_between_runs() -> None:
+    token = CancelToken()
+    with pytest.raises(Cancelled):
+        race([Way("torch", "cpu", "fp32")], 0.02, 5, DEFAULT_MODEL, token, token.cancel)

@@ -1,0 +1,147 @@
+"""What is measured: a picture, the machine's matrix rate, and one run of each way."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vdsr_app.core.device import Precision, choose_precision, usable_cores
+from vdsr_app.core.network import VDSRConfig
+from vdsr_app.core.picture import Picture
+
+SCALE = 2
+"""Scale factor of the measured pictures."""
+
+_MATRIX_SIDES = (1024, 1536, 2048)
+_MATRIX_ROUNDS = 3
+_GPU_MATRIX_SIDES = (4096, 8192)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way of computing.
+
+    Attributes:
+        name: "engine" for what the program itself would do, one of `backend_choice.BACKENDS` for one of its ways, or
+            the name of another program: "onnxruntime", "openvino alone".
+        device: as for `Engine.create`.
+        precision: likewise.
+    """
+
+    name: str
+    device: str = "auto"
+    precision: str = "auto"
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether it is another program by itself."""
+        return self.name in PEERS
+
+
+PEERS = ("onnxruntime", "openvino alone")
+"""Other programs that are measured by themselves, where they are installed."""
+
+
+def flops_a_pixel(config: VDSRConfig) -> int:
+    """Multiplications and additions of an output pixel by the definition of a convolution: 1,329,408 at depth 20."""
+    return 2 * 9 * (config.width + (config.depth - 2) * config.width**2 + config.width)
+
+
+def output_size(megapixels: float) -> tuple[int, int]:
+    """Width and height, both even, of a picture of about so many megapixels in the shape of a photograph, 3:2."""
+    height = max(2, 2 * round(math.sqrt(megapixels * 1e6 / 1.5) / 2))
+    return max(2, 2 * round(megapixels * 1e6 / height / 2)), height
+
+
+def sample_picture(megapixels: float) -> Picture:
+    """A source whose result at `SCALE` has about so many megapixels: RGB with edges, gradients and grain."""
+    width, height = (side // SCALE for side in output_size(megapixels))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    base = 0.5 + 0.25 * np.sin(x / 9) * np.cos(y / 13) + 0.2 * (((x + 2 * y) // 37) % 2) - 0.1
+    grain = np.random.default_rng(0).normal(0, 0.01, (height, width)).astype(np.float32)
+    planes = [base + grain, 0.8 * base + 0.1 * x / width, 0.6 * base + 0.3 * y / height]
+    return Picture(np.clip(255 * np.stack(planes, axis=2), 0, 255).astype(np.uint8))
+
+
+def matrix_tflops(device: torch.device) -> dict[str, float]:
+    """Rate of products of large matrices in PyTorch, the best of some sizes: {"fp32": ..., "bf16": ...}.
+
+    Half precision is measured where the device is fast in it.
+    """
+    wished = {Precision.FP32, choose_precision(device)}
+    return {str(each): _matrix_rate(device, each) for each in sorted(wished)}
+
+
+def _matrix_rate(device: torch.device, precision: Precision) -> float:
+    best = 0.0
+    for side in _MATRIX_SIDES if device.type == "cpu" else _GPU_MATRIX_SIDES:
+        a = torch.randn(side, side).to(device, precision.dtype)
+        b = torch.randn(side, side).to(device, precision.dtype)
+
+        def product(a: torch.Tensor = a, b: torch.Tensor = b) -> None:
+            torch.mm(a, b)
+            synchronise(device)
+
+        product()
+        best = max(best, *(2 * side**3 / seconds(product) / 1e12 for _ in range(_MATRIX_ROUNDS)))
+    return best
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long `work` takes."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def memory_bytes() -> int | None:
+    """Resident set of this process now; where the system does not tell, as far as is known its largest."""
+    return _proc_status("VmRSS:") or peak_memory_bytes()
+
+
+def peak_memory_bytes() -> int | None:
+    """Largest resident set that this process has had, by the operating system's account; None on Windows."""
+    if sys.platform == "win32":
+        return None
+    # Where there is one, the file: getrusage also counts what the parent held when this process was forked.
+    if (peak := _proc_status("VmHWM:")) is not None:
+        return peak
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _proc_status(field: str) -> int | None:
+    try:
+        lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(field)), None)
+
+
+def machine() -> dict[str, object]:
+    """Processor and versions."""
+    from vdsr_app.core.device import available_devices, cpu_name
+
+    return {
+        "processor": cpu_name(),
+        "cores": usable_cores(),
+        "torch": torch.__version__,
+        "devices": [each["description"] for each in available_devices()],
+    }
