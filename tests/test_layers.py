@@ -18,6 +18,7 @@ QT = ("PySide6", "qtawesome", "shiboken6")
 ABOVE_CORE = ("vdsr_app.gui", "vdsr_app.workers", "vdsr_app.cli", "vdsr_app.commands", "vdsr_app.console")
 NETWORK = ("vdsr_app.core.engine", "vdsr_app.core.network", "vdsr_app.core.weights", "torch")
 ONNX = ("vdsr_app.core.onnx_export", "onnx", "onnxruntime")
+KERNELS = ("numba", "llvmlite")
 # What the window may know of training; each is shown below to do without torch and Qt.
 TORCH_FREE = ("config", "events", "history", "data.report", "run_files", "run_tail", "runs")
 PREFLIGHT = ("vdsr_trainer.data.preflight",)
@@ -35,9 +36,13 @@ CONNECTIONS = (
 # Layer (longest prefix of the module's name wins) -> what it must never import, not even in a function.
 FORBIDDEN = {
     "vdsr_app": (*QT, "argparse", "torch", "vdsr_app.core", "vdsr_trainer", *ABOVE_CORE),
-    "vdsr_app.core": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE, *ONNX),
+    "vdsr_app.core": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE, *ONNX, *KERNELS, "openvino"),
+    "vdsr_app.core.winograd": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE, *ONNX, "openvino"),
+    "vdsr_app.core.backend_openvino": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE, *ONNX, *KERNELS),
+    # It measures other programs by themselves.
+    "vdsr_app.core.bench": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE, "onnx", "onnxruntime", "openvino"),
     "vdsr_app.core.onnx_export": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE),
-    "vdsr_trainer": (*QT, "argparse", "tqdm", *ABOVE_CORE, *ONNX),
+    "vdsr_trainer": (*QT, "argparse", "tqdm", *ABOVE_CORE, *ONNX, *KERNELS, "openvino"),
     "vdsr_app.workers": (
         *("PySide6.QtGui", "PySide6.QtWidgets", "qtawesome", "argparse"),
         *("vdsr_app.gui", "vdsr_app.cli", "vdsr_app.commands", "vdsr_app.console", *TRAINER_INSIDE),
@@ -57,6 +62,7 @@ LATE = {
     "vdsr_app.cli": (*NETWORK, *ONNX),
     "vdsr_app.commands": (*NETWORK, *ONNX, *TRAINER_INSIDE, *PREFLIGHT),
     "vdsr_app.__main__": ("vdsr_app.gui", "vdsr_app.cli"),
+    "vdsr_app.core.bench": ("vdsr_app.core.onnx_export",),
 }
 
 

@@ -21,6 +21,7 @@ KEYS = {
     "height",
     "scale",
     "model",
+    "model_reason",
     "device",
     "precision",
     "seconds",

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QGuiApplication
-from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton, QSlider, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import write_model
 from tests.gui.fakes import make_picture
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions
+from vdsr_app.core.model_choice import ChoiceReason, ModelChoice
 from vdsr_app.core.picture import Picture, SourceInfo
 from vdsr_app.errors import WeightsError
 from vdsr_app.gui import banner as banners
@@ -151,7 +152,7 @@ def test_an_added_model_appears_and_is_copied(qtbot: QtBot, tmp_path: Path, pick
     models = picker._models
     panel = ModelPanel(models)
     qtbot.addWidget(panel)
-    panel.show_model("vdsr")
+    panel.show_choice("vdsr", None)
     with qtbot.waitSignal(models.changed):
         info = models.add(write_model(tmp_path / "sharp edges.safetensors", "Sharp <edges>"))
     assert info.path.is_file()
@@ -161,11 +162,52 @@ def test_an_added_model_appears_and_is_copied(qtbot: QtBot, tmp_path: Path, pick
     choice = panel.findChildren(QComboBox)[0]
     assert choice.currentData() == "vdsr"
     assert "Comes with the program" in words(panel)
-    panel.show_model(info.name)
+    panel.show_choice(info.name, None)
     assert "Your own: sharp_edges.safetensors" in words(panel)
     with qtbot.waitSignal(panel.model_chosen) as chosen:
         activate(choice, "My model")
     assert chosen.args == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "quality", "said"),
+    [
+        (ChoiceReason.JPEG, 60, "JPEG of about quality 60"),
+        (ChoiceReason.FINE_JPEG, 98, "JPEG of high quality, about 98"),
+        (ChoiceReason.NO_JPEG, None, "no JPEG compression"),
+        (ChoiceReason.NO_PHOTO_MODEL, 60, "not installed"),
+    ],
+)
+def test_the_panel_says_what_was_chosen_and_why(
+    qtbot: QtBot, picker: LayerPicker, reason: ChoiceReason, quality: int | None, said: str
+) -> None:
+    panel = ModelPanel(picker._models)
+    qtbot.addWidget(panel)
+    panel.show_choice("auto", ModelChoice("vdsr", reason, quality))
+    assert any(said in text for text in words(panel))
+    assert panel.findChildren(QComboBox)[0].currentText() == "Automatic"
+    panel.show_choice("vdsr", ModelChoice("vdsr", ChoiceReason.WISH, quality))
+    assert "Comes with the program" in words(panel)
+
+
+def test_the_person_may_leave_the_choice_to_the_program(qtbot: QtBot, picker: LayerPicker) -> None:
+    panel = ModelPanel(picker._models)
+    qtbot.addWidget(panel)
+    panel.show_choice("vdsr", None)
+    with qtbot.waitSignal(panel.model_chosen) as chosen:
+        activate(panel.findChildren(QComboBox)[0], "Automatic")
+    assert chosen.args == ["auto"]
+
+
+def test_self_ensemble_is_a_box_to_tick(qtbot: QtBot, picker: LayerPicker) -> None:
+    panel = ModelPanel(picker._models)
+    qtbot.addWidget(panel)
+    (box,) = panel.findChildren(QCheckBox)
+    with qtbot.waitSignal(panel.self_ensemble_chosen) as chosen:
+        box.click()
+    assert chosen.args == [True]
+    panel.show_self_ensemble(False)
+    assert not box.isChecked()
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:

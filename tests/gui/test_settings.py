@@ -36,6 +36,7 @@ EVERYTHING = {
     "recent": ("/a, b/ü.png", "/bytes/\udcff.png", '/"quoted"/%20.png'),
     "save_folder": "/tmp/out",
     "training_end": "save",
+    "self_ensemble": True,
 }
 
 

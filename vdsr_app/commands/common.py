@@ -10,7 +10,15 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core.models import DEFAULT_MODEL, find_model
+from vdsr_app.core.model_choice import (
+    AUTO_MODEL,
+    CLEAN_MODEL,
+    PHOTO_MAX_JPEG_QUALITY,
+    PHOTO_MODEL,
+    ChoiceReason,
+    ModelChoice,
+)
+from vdsr_app.core.models import find_model
 
 if TYPE_CHECKING:
     from vdsr_app.core.engine import Engine
@@ -18,10 +26,27 @@ if TYPE_CHECKING:
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
-def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--model`, `--device` and `--precision`."""
+def add_engine_arguments(parser: argparse.ArgumentParser, *, automatic: bool = False) -> None:
+    """`--model`, `--self-ensemble`, `--device` and `--precision`.
+
+    Args:
+        parser: where they go.
+        automatic: whether the model may be left to the program, and is unless the person names one.
+    """
+    which = "installed model or .safetensors file"
+    if automatic:
+        which += f"; {AUTO_MODEL}: for each picture, {PHOTO_MODEL} where it is a JPEG of quality"
+        which += f" {PHOTO_MAX_JPEG_QUALITY} or less, else {CLEAN_MODEL}"
     parser.add_argument(
-        "--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help="installed model or .safetensors file (%(default)s)"
+        "--model",
+        default=AUTO_MODEL if automatic else CLEAN_MODEL,
+        metavar="NAME|FILE",
+        help=f"{which} (%(default)s)",
+    )
+    parser.add_argument(
+        "--self-ensemble",
+        action="store_true",
+        help="average the network over eight flips and rotations: a little better, eight times as slow",
     )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps (%(default)s)")
     parser.add_argument(
@@ -41,6 +66,22 @@ def make_engine(model: str, device: str, precision: str) -> Engine:
     from vdsr_app.core.weights import load_model
 
     return Engine.create(load_model(info).model, device=device, precision=precision)
+
+
+def choice_note(choice: ModelChoice) -> str:
+    """What to tell of an automatic choice: "photo model, since ..."; empty where nothing needs telling."""
+    quality = choice.jpeg_quality
+    match choice.reason:
+        case ChoiceReason.WISH | ChoiceReason.NO_JPEG:
+            return ""
+        case ChoiceReason.JPEG:
+            return f"photo model, since it was saved as JPEG at about quality {quality}"
+        case ChoiceReason.FINE_JPEG:
+            return f"clean model, since it was saved as JPEG at a quality as high as about {quality}"
+        case ChoiceReason.NO_PHOTO_MODEL:
+            return (
+                f"clean model, though it was saved as JPEG at about quality {quality}: the photo model is not installed"
+            )
 
 
 @contextmanager

@@ -35,23 +35,29 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     engine = make_engine(arguments.model, arguments.device, arguments.precision)
     with stop_on_signals() as token, console.progress("Evaluating", len(files), "pictures") as update:
         evaluation = evaluate(
-            files, arguments.scales, engine, token=token, on_progress=lambda done, total: update(done)
+            files,
+            arguments.scales,
+            engine,
+            self_ensemble=arguments.self_ensemble,
+            token=token,
+            on_progress=lambda done, total: update(done),
         )
-    console.record(_as_json(arguments.model, engine.describe(), evaluation))
-    for line in _as_table(arguments.model, engine.describe(), evaluation):
+    console.record(_as_json(arguments, engine.describe(), evaluation))
+    for line in _as_table(arguments, engine.describe(), evaluation):
         console.result(line)
     for failure in evaluation.failures:
         console.error(failure)
     return not evaluation.failures
 
 
-def _as_json(model: str, device: str, evaluation: Evaluation) -> dict[str, Any]:
+def _as_json(arguments: argparse.Namespace, device: str, evaluation: Evaluation) -> dict[str, Any]:
     def score(value: Score) -> dict[str, float | None]:
         # Equal pictures have an infinite PSNR, which JSON cannot hold.
         return {"psnr_db": value.psnr_db if math.isfinite(value.psnr_db) else None, "ssim": value.ssim}
 
     return {
-        "model": model,
+        "model": arguments.model,
+        "self_ensemble": arguments.self_ensemble,
         "device": device,
         "scales": {
             f"{row.scale:g}": {
@@ -68,8 +74,9 @@ def _as_json(model: str, device: str, evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _as_table(model: str, device: str, evaluation: Evaluation) -> list[str]:
-    lines = [f"Model {model} on {device}; luma PSNR in dB / SSIM"]
+def _as_table(arguments: argparse.Namespace, device: str, evaluation: Evaluation) -> list[str]:
+    averaged = ", self-ensemble" if arguments.self_ensemble else ""
+    lines = [f"Model {arguments.model}{averaged} on {device}; luma PSNR in dB / SSIM"]
     for row in evaluation.scales:
         lines += ["", *_one_scale(row)]
     return lines

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vdsr_app.commands.common import add_engine_arguments, make_engine, stop_on_signals
+from vdsr_app.commands.common import add_engine_arguments, choice_note, stop_on_signals
 from vdsr_app.console import Console
 from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io
+from vdsr_app.core.engines import Engines
 from vdsr_app.core.folders import picture_files
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind, TargetSize, UpscaleSettings
+from vdsr_app.core.model_choice import AUTO_MODEL, ModelChoice, choose_model, photo_installed
 from vdsr_app.core.naming import PlannedOutput, format_of, plan_outputs, refuse_overwriting_a_source
 from vdsr_app.errors import SaveError, UsageError, VdsrError
 
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         size.add_argument(f"--{kind.value.replace('_', '-')}", type=int, metavar="PX", help="of the result, in pixels")
     size.add_argument("--megapixels", type=float, metavar="MP", help="size of the result in millions of pixels")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="file, or folder for several pictures")
-    add_engine_arguments(parser)
+    add_engine_arguments(parser, automatic=True)
     parser.add_argument(
         "--format", choices=[str(each) for each in FileFormat], help="file format; else the ending of -o, else png"
     )
@@ -89,7 +91,9 @@ def _settings(arguments: argparse.Namespace) -> UpscaleSettings:
         arguments.bits,
         Metadata(arguments.metadata),
     )
-    return UpscaleSettings(target, arguments.model, arguments.device, arguments.precision, arguments.tile, save)
+    return UpscaleSettings(
+        target, arguments.model, arguments.device, arguments.precision, arguments.tile, save, arguments.self_ensemble
+    )
 
 
 def _plan(arguments: argparse.Namespace, settings: UpscaleSettings) -> tuple[list[Path], list[PlannedOutput]]:
@@ -104,16 +108,33 @@ def _plan(arguments: argparse.Namespace, settings: UpscaleSettings) -> tuple[lis
         return sources, [
             planned
             for folder, those in by_folder.items()
-            for planned in plan_outputs(those, folder, settings.model, settings.target, wished or FileFormat.PNG)
+            for planned in _plan_by_model(those, folder, settings, wished or FileFormat.PNG)
         ]
     if several or output.is_dir() or str(output).endswith(("/", "\\")):
         if output.is_file():
             raise UsageError("Several pictures need a folder.", path=output, hint="Give -o FOLDER.")
-        file_format = wished or FileFormat.PNG
-        return sources, plan_outputs(sources, output, settings.model, settings.target, file_format)
+        return sources, _plan_by_model(sources, output, settings, wished or FileFormat.PNG)
     if wished is None:
         format_of(output)
     return sources, [PlannedOutput(sources[0], output)]
+
+
+def _plan_by_model(
+    sources: Sequence[Path], folder: Path, settings: UpscaleSettings, file_format: FileFormat
+) -> list[PlannedOutput]:
+    """Outputs in the order of `sources`, each named after the model that its picture gets."""
+    groups: dict[str, list[Path]] = {}
+    has_photo = photo_installed() if settings.model == AUTO_MODEL else None
+    for source in sources:
+        quality = image_io.jpeg_quality_of(source) if settings.model == AUTO_MODEL else None
+        groups.setdefault(choose_model(settings.model, quality, has_photo=has_photo).name, []).append(source)
+    # Names of different models differ in their ending, so only those of one model can collide.
+    planned = {
+        each.source: each
+        for model, those in groups.items()
+        for each in plan_outputs(those, folder, model, settings.target, file_format)
+    }
+    return [planned[source] for source in sources]
 
 
 @dataclass
@@ -130,18 +151,22 @@ class _Clock:
 
 
 class _Work:
-    """Does one picture after the other with one engine, made when the first picture needs it."""
+    """Does one picture after the other; each model's engine is made when the first picture needs it, and kept."""
 
     def __init__(self, console: Console, settings: UpscaleSettings, skip: bool, sources: Sequence[Path]) -> None:
         self._console = console
         self._settings = settings
         self._skip = skip
         self._sources = sources
+        self._engines = Engines(settings.device, settings.precision)
+        self._has_photo = photo_installed() if settings.model == AUTO_MODEL else None
         self._engine: Engine | None = None
+        self._choice: ModelChoice | None = None
 
     def one(self, planned: PlannedOutput, token: CancelToken) -> bool:
         """Enlarge one picture and report it; False where it failed."""
         clock, size = _Clock(), None
+        self._engine = self._choice = None
         if self._skip and planned.output.exists():
             self._report(planned, "skipped", None, clock, None)
             return True
@@ -167,15 +192,18 @@ class _Work:
             self._note(planned, note)
         size = self._settings.target.size_for(picture.width, picture.height)
         save = replace(self._settings.save, format=self._settings.save.format or format_of(planned.output))
-        if self._engine is None:
-            self._engine = make_engine(self._settings.model, self._settings.device, self._settings.precision)
+        choice = choose_model(self._settings.model, picture.source.jpeg_quality, has_photo=self._has_photo)
+        self._choice = choice
+        if note := choice_note(choice):
+            self._note(planned, note)
+        engine = self._engine = self._engines.get(choice.name)
         begun = time.perf_counter()
         total_px = size.width * size.height
         with self._console.progress(planned.source.name, total_px, "Mpx", 1e6) as update:
             result = upscale_picture(
                 picture,
                 self._settings,
-                self._engine,
+                engine,
                 token=token,
                 on_progress=lambda done, total: update(total_px * done / total),
                 on_notice=lambda text: self._note(planned, text),
@@ -198,7 +226,7 @@ class _Work:
     def _report(
         self, planned: PlannedOutput, state: str, size: TargetSize | None, clock: _Clock, error: VdsrError | None
     ) -> None:
-        engine = self._engine
+        engine, choice = self._engine, self._choice
         record: dict[str, Any] = {
             "input": str(planned.source),
             "output": str(planned.output) if state != "failed" else None,
@@ -206,7 +234,8 @@ class _Work:
             "width": size.width if size else None,
             "height": size.height if size else None,
             "scale": size.scale if size else None,
-            "model": self._settings.model,
+            "model": self._settings.model if choice is None else choice.name,
+            "model_reason": None if choice is None else str(choice.reason),
             "device": engine.kind if engine else None,
             "precision": engine.precision if engine else None,
             "seconds": clock.as_json(),

@@ -21,7 +21,7 @@ class LumaUpscaler(Protocol):
     """What evaluation needs of an engine."""
 
     def upscale_luma(
-        self, luma: npt.NDArray[np.float32], *, token: CancelToken | None = None
+        self, luma: npt.NDArray[np.float32], *, token: CancelToken | None = None, self_ensemble: bool = False
     ) -> npt.NDArray[np.float32]:
         """(H, W) bicubic luma, 1 is full scale, to (H, W) with detail."""
         ...
@@ -77,6 +77,7 @@ def evaluate(
     scales: Sequence[float],
     engine: LumaUpscaler,
     *,
+    self_ensemble: bool = False,
     token: CancelToken | None = None,
     on_progress: ProgressCallback | None = None,
 ) -> Evaluation:
@@ -86,6 +87,7 @@ def evaluate(
         files: picture files; one that cannot be read or is too small is left out and named in `failures`.
         scales: factors above 1.
         engine: upscales luma planes.
+        self_ensemble: average what the model adds over all eight positions of a picture; see `core.ensemble`.
         token: tested before each picture and within the engine.
         on_progress: called with (done, total) trials.
 
@@ -101,7 +103,7 @@ def evaluate(
         try:
             luma = protocol_luma(image_io.read(path).pixels)
             for scale in scales:
-                rows[scale].append(_one(path.stem, make_trial(luma, scale), engine, token))
+                rows[scale].append(_one(path.stem, make_trial(luma, scale), engine, token, self_ensemble))
         except (PictureError, UsageError) as error:
             error.path = error.path or str(path)
             failures.append(error)
@@ -114,10 +116,11 @@ def evaluate(
     )
 
 
-def _one(name: str, trial: Trial, engine: LumaUpscaler, token: CancelToken | None) -> PictureScore:
+def _one(name: str, trial: Trial, engine: LumaUpscaler, token: CancelToken | None, self_ensemble: bool) -> PictureScore:
     if token is not None:
         token.raise_if_cancelled()
-    estimate = engine.upscale_luma((trial.bicubic / 255.0).astype(np.float32), token=token)
+    bicubic = (trial.bicubic / 255.0).astype(np.float32)
+    estimate = engine.upscale_luma(bicubic, token=token, self_ensemble=self_ensemble)
     return PictureScore(name, score(trial, trial.bicubic), score(trial, estimate.astype(np.float64) * 255.0))
 
 

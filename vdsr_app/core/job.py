@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vdsr_app.core.models import AUTO_MODEL
 from vdsr_app.errors import UsageError
 
 MIN_SCALE = 1.0
@@ -143,16 +144,20 @@ class UpscaleSettings:
 
     Attributes:
         target: wished size.
-        model: name of an installed model, or the path of a .safetensors file.
+        model: name of an installed model, the path of a .safetensors file, or "auto": the one that suits the picture
+            (`core.model_choice`).
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         precision: "auto", "fp32", "bf16", "fp16".
         tile_px: side of a tile in output pixels without halo; None chooses it.
         save: how the result is written.
+        self_ensemble: whether the network runs on all eight flips and rotations and the results are averaged
+            (`core.ensemble`): a little better, and eight times as slow.
     """
 
     target: Target = Target()
-    model: str = "vdsr"
+    model: str = AUTO_MODEL
     device: str = "auto"
     precision: str = "auto"
     tile_px: int | None = None
     save: SaveOptions = field(default_factory=SaveOptions)
+    self_ensemble: bool = False

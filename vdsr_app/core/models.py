@@ -17,6 +17,11 @@ from vdsr_app.errors import WeightsError
 log = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "vdsr"
+"""Trained on clean pictures, shrunk by bicubic."""
+PHOTO_MODEL = "photo"
+"""Trained on pictures with the marks of JPEG, blur and noise."""
+AUTO_MODEL = "auto"
+"""No model, but the wish that `core.model_choice` takes the one that suits the picture."""
 SUFFIX = ".safetensors"
 
 
@@ -46,6 +51,9 @@ def installed_models() -> tuple[ModelInfo, ...]:
         sums = _checksums(folder) if bundled else {}
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             if path.name.startswith(".") or path.stem in found:
+                continue
+            if path.stem == AUTO_MODEL:
+                log.warning("Left out of the model list, for its name means that the program chooses: %s", path)
                 continue
             try:
                 found[path.stem] = describe_model(path, bundled=bundled, sha256=sums.get(path.name))
@@ -94,8 +102,8 @@ def install_model(path: Path) -> ModelInfo:
     stem = re.sub(r"[^\w.-]+", "_", info.name).strip("._") or "model"
     taken = {model.name: model for model in installed_models()}
     name, number = stem, 2
-    while name in taken:
-        if _file_sha256(taken[name].path) == _file_sha256(path):
+    while name in taken or name == AUTO_MODEL:
+        if name in taken and _file_sha256(taken[name].path) == _file_sha256(path):
             return taken[name]
         name, number = f"{stem}-{number}", number + 1
     target = folder / f"{name}{SUFFIX}"

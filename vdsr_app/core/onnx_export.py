@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from vdsr_app import __version__
 from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import atomic_file
+from vdsr_app.core.device import usable_cores
 from vdsr_app.core.models import ModelInfo
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.weights import LoadedWeights, load_model
@@ -123,6 +124,22 @@ def build(model: VDSR, metadata: Mapping[str, str]) -> onnx.ModelProto:
     )
     helper.set_model_props(proto, dict(metadata))
     return proto
+
+
+def plain_session(model: VDSR) -> tuple[str, Callable[[Plane4], Plane4]]:
+    """Version of onnxruntime, and the network by it alone on the CPU, as its own users run it: from luma to luma.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = usable_cores()
+    content = build(model, {}).SerializeToString()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return onnxruntime.__version__, lambda luma: _first(session.run(None, {name: luma}))
 
 
 def _tensor(model: VDSR, name: str) -> onnx.TensorProto:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.alpha import FloatPixels, PictureResampler
 from vdsr_app.core.color import RGB_PER_LUMA, network_luma
+from vdsr_app.core.ensemble import FloatPlane
 from vdsr_app.core.job import TargetSize, UpscaleSettings
 from vdsr_app.core.picture import Picture, Pixels
 from vdsr_app.core.tiling import Tile, plan_tiles
@@ -135,7 +137,7 @@ def upscale_picture(
 
     Args:
         picture: the source.
-        settings: `target` and `tile_px` are used here; model, device and precision are the engine's.
+        settings: `target`, `tile_px` and `self_ensemble` are used here; model, device and precision are the engine's.
         engine: the network on its device.
         token: tested before each tile and several times within it.
         on_tile: called with each finished tile of the result; those of an intermediate stage are not shown.
@@ -157,11 +159,12 @@ def upscale_picture(
     stages = cascade_sizes(picture.width, picture.height, size)
     progress = _Progress(sum(width * height for width, height in stages), on_progress)
     planes = _Planes(picture.pixels, picture.alpha)
+    residual = partial(engine.residual, token=token, self_ensemble=settings.self_ensemble)
     for number, (width, height) in enumerate(stages, start=1):
         last = number == len(stages)
         # 16 bits between the stages: rounding to 8 would be enlarged with the picture.
         out = _allocate(picture, width, height, picture.pixels.dtype if last else np.dtype(np.uint16))
-        stage = _Stage(planes, out, engine, token, progress, on_tile if last else None)
+        stage = _Stage(planes, out, residual, token, progress, on_tile if last else None)
         engine.run_tiles(
             width,
             height,
@@ -196,7 +199,7 @@ class _Stage:
         self,
         source: _Planes,
         out: _Planes,
-        engine: Engine,
+        residual: Callable[[FloatPlane, Tile], FloatPlane],
         token: CancelToken | None,
         progress: _Progress,
         on_tile: Callable[[TileResult], None] | None,
@@ -205,8 +208,7 @@ class _Stage:
         self._resampler = PictureResampler(source.pixels, source.alpha, height, width, token=token)
         self._source_scale = float(np.iinfo(source.pixels.dtype).max)
         self._out = out
-        self._engine = engine
-        self._token = token
+        self._residual = residual
         self._progress = progress
         self._on_tile = on_tile
 
@@ -215,7 +217,7 @@ class _Stage:
         core, dtype = tile.core, self._out.pixels.dtype
         colours, alpha = self._resampler.region(tile.padded.rows, tile.padded.cols)
         luma = network_luma(colours, self._source_scale)  # (padded height, padded width)
-        added = self._engine.residual(luma, tile, self._token)  # (core height, core width)
+        added = self._residual(luma, tile)  # (core height, core width)
         rows = slice(tile.insets.top, tile.insets.top + core.height)
         cols = slice(tile.insets.left, tile.insets.left + core.width)
         factor = self._source_scale * (RGB_PER_LUMA if colours.shape[2] == 3 else 1.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from vdsr_app.core.model_choice import AUTO_MODEL, ModelChoice, choose_model, photo_installed
 from vdsr_app.core.models import DEFAULT_MODEL, ModelInfo, install_model, installed_models
 from vdsr_app.errors import VdsrError
 from vdsr_app.gui.texts import file_name, printable
@@ -34,12 +35,23 @@ class ModelList(QObject):
         return self._models
 
     def usable(self, name: str) -> str:
-        """`name` where such a model is installed, else the one to take in its stead."""
+        """`name` where such a model is installed or it is "auto", else the one to take in its stead."""
+        if name == AUTO_MODEL:
+            return name
         names = [model.name for model in self._models]
         if name in names or not names:
             return name if names else DEFAULT_MODEL
         logger.info("The model %s is not installed any more", name)
         return DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
+
+    def choose(self, wish: str, jpeg_quality: int | None) -> ModelChoice:
+        """The model for a picture; see `choose_model`."""
+        return choose_model(wish, jpeg_quality, has_photo=self.has_photo)
+
+    @property
+    def has_photo(self) -> bool:
+        """Whether "auto" has a second model to choose."""
+        return photo_installed(self._models)
 
     def add(self, path: Path) -> ModelInfo:
         """Copy a weight file to the person's own models.

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QWidget
 
+from vdsr_app.core.model_choice import AUTO_MODEL, CLEAN_MODEL, PHOTO_MODEL, ChoiceReason, ModelChoice
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.sections import Section, text_label
 from vdsr_app.gui.texts import file_name
 
 
 class ModelPanel(Section):
-    """A choice among the installed models, and where the chosen one comes from.
+    """A choice among the installed models, or none; what was chosen and why; and how carefully it works.
 
     Signals:
-        model_chosen: the name of the model that the person chose.
+        model_chosen: the name of the model that the person chose, or "auto".
+        self_ensemble_chosen: whether the person wants the network on all flips and rotations.
     """
 
     model_chosen = Signal(str)
+    self_ensemble_chosen = Signal(bool)
 
     def __init__(self, models: ModelList) -> None:
         super().__init__()
         self.set_head(self.tr("Model"))
         self._models = models
+        self._made: ModelChoice | None = None
         self._choice = QComboBox()
         self._choice.setAccessibleName(self.tr("Model"))
         self._choice.setToolTip(self.tr("The network that makes the result; drop a .safetensors file to add one"))
-        self._origin = text_label(role="caption", wrap=True)
+        self._reason = text_label(role="caption", wrap=True)
+        self._self_ensemble = QCheckBox(self.tr("Best quality, 8 times as slow"))
+        self._self_ensemble.setToolTip(
+            self.tr("The network runs on the picture in all 8 positions, turned and mirrored, and the mean is taken")
+        )
         self.body.addWidget(self._choice)
-        self.body.addWidget(self._origin)
+        self.body.addWidget(self._reason)
+        self.body.addWidget(self._self_ensemble)
         self._choice.activated.connect(self._on_activated)
+        self._self_ensemble.clicked.connect(self.self_ensemble_chosen)
         models.changed.connect(self._fill)
         self._fill()
 
@@ -37,29 +47,66 @@ class ModelPanel(Section):
         """Where the keyboard enters."""
         return self._choice
 
-    def show_model(self, name: str) -> None:
-        """Show which model is in use; emits nothing."""
-        self._choice.setCurrentIndex(self._choice.findData(name))
-        self._show_origin()
+    def show_choice(self, wish: str, made: ModelChoice | None) -> None:
+        """Show what is wished and what came of it; emits nothing.
+
+        Args:
+            wish: "auto", or the name of a model.
+            made: the choice for the open picture, None where none is open.
+        """
+        self._made = made
+        self._choice.setCurrentIndex(self._choice.findData(wish))
+        self._show_reason()
+
+    def show_self_ensemble(self, wished: bool) -> None:
+        """Show whether the network runs on all flips and rotations; emits nothing."""
+        self._self_ensemble.setChecked(wished)
 
     def _fill(self) -> None:
         chosen = self._choice.currentData()
         self._choice.clear()
+        if self._models.models:
+            self._choice.addItem(self.tr("Automatic"), AUTO_MODEL)
         for model in self._models.models:
             self._choice.addItem(self._models.title(model.name), model.name)
         self._choice.setCurrentIndex(self._choice.findData(chosen))
         self._choice.setEnabled(bool(self._models.models))
-        self._show_origin()
+        self._show_reason()
 
-    def _show_origin(self) -> None:
-        model = next((m for m in self._models.models if m.name == self._choice.currentData()), None)
-        if model is None:
-            self._origin.setText(self.tr("None is installed. Drop a .safetensors file on the window."))
+    def _show_reason(self) -> None:
+        chosen = self._choice.currentData()
+        model = next((m for m in self._models.models if m.name == chosen), None)
+        if chosen == AUTO_MODEL:
+            self._reason.setText(self._automatic_text() if self._made is None else self._choice_text(self._made))
+        elif model is None:
+            self._reason.setText(self.tr("None is installed. Drop a .safetensors file on the window."))
         elif model.bundled:
-            self._origin.setText(self.tr("Comes with the program"))
+            self._reason.setText(self.tr("Comes with the program"))
         else:
-            self._origin.setText(self.tr("Your own: {name}").format(name=file_name(model.path)))
+            self._reason.setText(self.tr("Your own: {name}").format(name=file_name(model.path)))
+
+    def _automatic_text(self) -> str:
+        clean = self._models.title(CLEAN_MODEL)
+        if not self._models.has_photo:
+            return self.tr("{model} for every picture: it is the only model of the program.").format(model=clean)
+        return self.tr("{photo} for a JPEG whose compression shows, {clean} for any other picture.").format(
+            photo=self._models.title(PHOTO_MODEL), clean=clean
+        )
+
+    def _choice_text(self, made: ModelChoice) -> str:
+        match made.reason:
+            case ChoiceReason.JPEG:
+                text = self.tr("{model}: the picture is a JPEG of about quality {quality}.")
+            case ChoiceReason.FINE_JPEG:
+                text = self.tr("{model}: the picture is a JPEG of high quality, about {quality}.")
+            case ChoiceReason.NO_PHOTO_MODEL:
+                text = self.tr(
+                    "{model}: the picture is a JPEG of about quality {quality}, but the model for such pictures is "
+                    "not installed."
+                )
+            case ChoiceReason.NO_JPEG | ChoiceReason.WISH:
+                text = self.tr("{model}: no JPEG compression.")
+        return text.format(model=self._models.title(made.name), quality=made.jpeg_quality)
 
     def _on_activated(self, index: int) -> None:
-        self._show_origin()
         self.model_chosen.emit(self._choice.itemData(index))

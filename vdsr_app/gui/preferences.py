@@ -64,8 +64,9 @@ class Preferences(QObject):
 
     def _on_setup_changed(self) -> None:
         setup = self._page.session.setup
-        changes = {"model": setup.model, "left": setup.left.kind, "right": setup.right.kind}
-        self._store.update(**{name: value for name, value in changes.items() if value is not LayerKind.REFERENCE})
+        halves = {"left": setup.left.kind, "right": setup.right.kind}
+        kept = {name: kind for name, kind in halves.items() if kind is not LayerKind.REFERENCE}
+        self._store.update(model=setup.wished_model, self_ensemble=setup.self_ensemble, **kept)
 
     def _on_target_chosen(self, target: Target) -> None:
         self._store.update(target_kind=target.kind, target_value=target.value)

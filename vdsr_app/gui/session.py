@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from vdsr_app.core.job import Target, TargetSize, UpscaleSettings
+from vdsr_app.core.model_choice import ModelChoice
 from vdsr_app.core.picture import Picture
 from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.gui.comparison import Comparison, LayerState
@@ -72,14 +73,17 @@ class Session(QObject):
         self._is_sample = False
         self._sample: Path | None = None
         self._halves: tuple[Half | None, Half | None] = (None, None)
-        model = models.usable(settings.model)
+        wish = models.usable(settings.model)
+        model = models.choose(wish, None).name
         self._setup = Setup(
             settings.target,
+            wish,
             model,
             layer_spec(settings.left, model),
             layer_spec(settings.right, model),
             settings.device,
             settings.precision,
+            settings.self_ensemble,
         )
         self._opener = Opener(service, self)
         self._opener.changed.connect(self.opening_changed)
@@ -111,6 +115,11 @@ class Session(QObject):
     def setup(self) -> Setup:
         """What the person chose."""
         return self._setup
+
+    @property
+    def choice(self) -> ModelChoice:
+        """Which model makes the result of the open picture, and why."""
+        return self._choice(self._setup.wished_model, self._picture)
 
     @property
     def size(self) -> TargetSize | None:
@@ -149,7 +158,7 @@ class Session(QObject):
         self._give_up_pending_save()
         self._picture, self._first_view, self._is_sample = picture, first_view, is_sample
         target = feasible(self._setup.target, picture.width, picture.height)
-        self._setup = replace(self._setup, target=target)
+        self._setup = replace(self._setup, target=target).with_model(self.choice.name)
         self._halves = (None, None)
         self.picture_changed.emit()
         self.setup_changed.emit()
@@ -168,33 +177,50 @@ class Session(QObject):
             self._setup = replace(self._setup, device=device, precision=precision)
             self._restart()
 
+    def set_self_ensemble(self, wished: bool) -> None:
+        """Run the network on all eight flips and rotations, or only on the picture as it lies."""
+        if wished != self._setup.self_ensemble:
+            self._setup = replace(self._setup, self_ensemble=wished)
+            self.setup_changed.emit()
+            self._restart()
+
     def reset(self, settings: AppSettings) -> None:
         """Choose what `settings` say."""
-        model = self._models.usable(settings.model)
+        wish = self._models.usable(settings.model)
+        model = self._choice(wish, self._picture).name
         self._show(
             replace(
                 self._setup,
+                wished_model=wish,
                 model=model,
                 left=layer_spec(settings.left, model),
                 right=layer_spec(settings.right, model),
             )
         )
+        self.set_self_ensemble(settings.self_ensemble)
         picture = self._picture
         target = settings.target
         self.set_target(target if picture is None else feasible(target, picture.width, picture.height))
 
     def set_model(self, name: str) -> None:
-        """Make the result with another model, and show it at the right."""
-        self.set_right(layer_spec(LayerKind.MODEL, name))
+        """Make the result with another model, or "auto" with the one that suits the picture; show it at the right."""
+        model = self._choice(name, self._picture).name
+        right = layer_spec(LayerKind.MODEL, model)
+        self._show(replace(self._setup, wished_model=name, model=model, right=right))
 
     def set_left(self, spec: LayerSpec) -> None:
         """Show another layer at the left."""
         self._show(replace(self._setup, left=spec))
 
     def set_right(self, spec: LayerSpec) -> None:
-        """Show another layer at the right; a model there is the one that makes the result."""
-        model = spec.model if spec.kind is LayerKind.MODEL else self._setup.model
-        self._show(replace(self._setup, right=spec, model=model))
+        """Show another layer at the right; a model there is the one that makes the result.
+
+        The model that is in use anyway is no wish for it: who had the program choose still has.
+        """
+        setup = replace(self._setup, right=spec)
+        if spec.kind is LayerKind.MODEL and spec.model != setup.model:
+            setup = replace(setup, wished_model=spec.model, model=spec.model)
+        self._show(setup)
 
     def swap(self) -> None:
         """Exchange the halves; the result stays what it is."""
@@ -246,9 +272,13 @@ class Session(QObject):
             model=self._setup.model,
             device=self._setup.device,
             precision=self._setup.precision,
+            self_ensemble=self._setup.self_ensemble,
         )
         self.comparison.start(self._picture, settings, self._wanted())
         self.result_changed.emit()
+
+    def _choice(self, wish: str, picture: Picture | None) -> ModelChoice:
+        return self._models.choose(wish, None if picture is None else picture.source.jpeg_quality)
 
     def _wanted(self) -> list[LayerSpec]:
         """Layers to make, the result first."""

@@ -16,6 +16,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QSettings, Signal
 
 from vdsr_app.core.job import MAX_SCALE, MIN_SCALE, FileFormat, Metadata, SaveOptions, Target, TargetKind
+from vdsr_app.core.models import AUTO_MODEL
 from vdsr_app.errors import UsageError
 from vdsr_app.paths import user_data_dir
 from vdsr_app.workers.messages import LayerKind
@@ -57,7 +58,8 @@ class AppSettings:
         canvas: colour around the picture.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         precision: "auto", "fp32", "bf16", "fp16".
-        model: name of the model that makes the result.
+        model: name of the model that makes the result, or "auto": the one that suits each picture.
+        self_ensemble: whether the network runs on all eight flips and rotations of a picture.
         target_kind: measure that decides the size of the result.
         target_value: factor, pixels or megapixels.
         left: what the left half shows.
@@ -78,7 +80,8 @@ class AppSettings:
     canvas: CanvasColor = CanvasColor.THEME
     device: str = "auto"
     precision: str = "auto"
-    model: str = "vdsr"
+    model: str = AUTO_MODEL
+    self_ensemble: bool = False
     target_kind: TargetKind = TargetKind.SCALE
     target_value: float = 2.0
     left: LayerKind = LayerKind.BICUBIC

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vdsr_app.core.job import Target
 from vdsr_app.core.pyramid import MipPyramid
@@ -23,19 +23,32 @@ class Setup:
 
     Attributes:
         target: wished size.
-        model: name of the model that makes the result.
+        wished_model: what the person chose: "auto", or the name of a model.
+        model: name of the model that makes the result; never "auto".
         left: layer of the left half.
         right: layer of the right half.
         device: where the network runs.
         precision: in which numbers it computes.
+        self_ensemble: whether it runs on all eight flips and rotations of the picture.
     """
 
     target: Target
+    wished_model: str
     model: str
     left: LayerSpec
     right: LayerSpec
     device: str = "auto"
     precision: str = "auto"
+    self_ensemble: bool = False
+
+    def with_model(self, model: str) -> Setup:
+        """The same with another model; halves that show the model in use go over to it, and never show it twice."""
+        before, after = layer_spec(LayerKind.MODEL, self.model), layer_spec(LayerKind.MODEL, model)
+        left = after if self.left == before else self.left
+        right = after if self.right == before else self.right
+        if left == right and self.left != self.right:
+            left, right = (before, right) if self.left == after else (left, before)
+        return replace(self, model=model, left=left, right=right)
 
 
 def layer_spec(kind: LayerKind, model: str) -> LayerSpec:

@@ -96,6 +96,7 @@ class UpscalePage(QWidget):
         picker.reference_wanted.connect(self.reference_wanted)
         panels.scale.target_changed.connect(session.set_target)
         panels.model.model_chosen.connect(session.set_model)
+        panels.model.self_ensemble_chosen.connect(session.set_self_ensemble)
         session.picture_changed.connect(self._on_picture_changed)
         session.setup_changed.connect(self._on_setup_changed)
         session.halves_changed.connect(self._on_halves_changed)
@@ -169,7 +170,8 @@ class UpscalePage(QWidget):
         if wish != self._shown_wish:  # else the slider may be moving on already
             self._shown_wish = wish
             self.inspector.scale.show_target(*wish)
-        self.inspector.model.show_model(session.setup.model)
+        self.inspector.model.show_choice(session.setup.wished_model, None if picture is None else session.choice)
+        self.inspector.model.show_self_ensemble(session.setup.self_ensemble)
         self.bar.picker.show_layers(session.setup.left, session.setup.right)
 
     def _on_halves_changed(self) -> None:

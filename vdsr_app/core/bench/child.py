@@ -141,17 +141,10 @@ def _openvino(network: VDSR) -> tuple[str, str, Callable[[npt.NDArray[np.float32
 
 
 def _onnxruntime(network: VDSR) -> tuple[str, str, Callable[[npt.NDArray[np.float32]], object]]:
-    import onnxruntime
+    from vdsr_app.core.onnx_export import plain_session
 
-    from vdsr_app.core.device import usable_cores
-    from vdsr_app.core.onnx_export import build
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = usable_cores()
-    model = build(network, {}).SerializeToString()
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return onnxruntime.__version__, "fp32", lambda luma: session.run(None, {name: luma[None, None]})
+    version, run = plain_session(network)
+    return version, "fp32", lambda luma: run(luma[None, None])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from vdsr_app.core.image_io.formats import (
     SourceFormat,
     format_for_path,
 )
+from vdsr_app.core.image_io.jpeg_quality import jpeg_quality_of
 from vdsr_app.core.image_io.limits import DEFAULT_MAX_PIXELS
 from vdsr_app.core.image_io.reading import PictureInfo, probe, read
 from vdsr_app.core.image_io.saving import SaveReport, save
@@ -23,6 +24,7 @@ __all__ = [
     "SaveReport",
     "SourceFormat",
     "format_for_path",
+    "jpeg_quality_of",
     "probe",
     "read",
     "save",

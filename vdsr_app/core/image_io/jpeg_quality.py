@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from math import log
+from os import PathLike
+
+from vdsr_app.core.image_io.formats import SourceFormat
+from vdsr_app.core.image_io.jpeg_segments import read_info
+from vdsr_app.core.image_io.picture_file import PictureFile
+from vdsr_app.core.image_io.sniff import identify
+from vdsr_app.errors import PictureError
 
 # ITU-T T.81, table K.1, in zigzag order as files store it.
 _STANDARD_LUMA = (
@@ -13,11 +21,40 @@ _STANDARD_LUMA = (
     95, 98, 103, 104, 103, 62, 77, 113, 121, 112, 100, 120, 92, 101, 103, 99,
 )  # fmt: skip
 
+# Standard deviation of the coefficients of 8 x 8 blocks of luma, in zigzag order; measured over Set5 and Set14.
+_PHOTO_SPREAD = (
+    424, 103, 96, 52, 52, 53, 32, 34, 34, 33, 23, 23, 26, 24, 23, 16,
+    17, 19, 19, 17, 17, 13, 13, 14, 15, 15, 13, 11, 8.2, 9.5, 12, 12,
+    12, 11, 9.6, 8.9, 7.5, 8.5, 9.2, 9.8, 9.9, 9.0, 7.0, 6.7, 7.8, 7.9,
+    7.6, 7.3, 6.7, 6.0, 6.3, 6.4, 6.2, 5.8, 5.1, 5.4, 5.4, 5.4, 4.7, 4.8,
+    4.5, 4.3, 4.4, 4.0,
+)  # fmt: skip
+
+
+def jpeg_quality_of(path: str | PathLike[str]) -> int | None:
+    """The quality of a JPEG file, as `SourceInfo.jpeg_quality` will give it once the picture is read.
+
+    Only the segments before the pixels are read, so this costs next to nothing. The name of the file does not matter.
+
+    Returns:
+        1 to 100; None where it is no JPEG, or cannot be read: then whoever reads the picture will say why.
+    """
+    try:
+        with PictureFile(path) as file:
+            if identify(file.head).format is not SourceFormat.JPEG:
+                return None
+            table = read_info(file.stream).luma_table
+    except (PictureError, OSError):
+        return None
+    return None if table is None else estimate_quality(table)
+
 
 def estimate_quality(luma_table: Sequence[int]) -> int:
-    """Quality on the scale of the Independent JPEG Group whose table comes nearest.
+    """Quality on the scale of the Independent JPEG Group that would do a photograph as much harm as this table.
 
-    Exact for files of libjpeg and its kin; for other programs, which scale tables of their own, a fair comparison.
+    Exact for files of libjpeg and its kin. Other programs and cameras have tables of another shape; Photoshop's spare
+    the fine detail that hardly any photograph has and are coarse where it matters, so that the nearest table in
+    numbers would be far too good.
 
     Args:
         luma_table: the 64 steps of quantisation table 0 in zigzag order.
@@ -27,14 +64,25 @@ def estimate_quality(luma_table: Sequence[int]) -> int:
 
     Source: `jpeg_quality_scaling` and `jpeg_add_quant_table` of libjpeg 6b (jcparam.c), inverted by trying them all.
     """
-    return max(range(1, 101), key=lambda quality: (-_distance(_scaled_table(quality), luma_table), quality))
+    error = _expected_error(luma_table)
+    if error <= 0:  # steps of 0, which only a damaged file has
+        return 100
+    return max(range(1, 101), key=lambda quality: (-abs(log(_error_at(quality) / error)), quality))
 
 
-def _distance(first: Sequence[int], second: Sequence[int]) -> int:
-    return sum(abs(one - other) for one, other in zip(first, second, strict=True))
+def _expected_error(luma_table: Sequence[int]) -> float:
+    """Mean squared error a coefficient, summed over all 64.
+
+    Rounding to a step costs a twelfth of its square, but never more than the coefficient had.
+    """
+    total = 0.0
+    for step, spread in zip(luma_table, _PHOTO_SPREAD, strict=True):
+        rounding, power = step * step / 12, spread * spread
+        total += rounding * power / (rounding + power)
+    return total
 
 
 @cache
-def _scaled_table(quality: int) -> tuple[int, ...]:
+def _error_at(quality: int) -> float:
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return tuple(min(max((step * percent + 50) // 100, 1), 255) for step in _STANDARD_LUMA)
+    return _expected_error([min(max((step * percent + 50) // 100, 1), 255) for step in _STANDARD_LUMA])

@@ -18,6 +18,8 @@ MAX_XMP_BYTES = 65_533 - len(_XMP_PREFIX)
 
 _APP0, _APP1, _DQT, _SOS, _EOI = 0xE0, 0xE1, 0xDB, 0xDA, 0xD9
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
+_MAX_STRAY_BYTES = 1 << 16
+"""Bytes outside of segments after which a file is taken for damaged, so that a large one is not searched to its end."""
 
 
 @dataclass(slots=True)
@@ -80,12 +82,14 @@ def add_segments(
 def _segments(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Markers and bodies up to the first scan."""
     stream.seek(2)
-    while byte := stream.read(1):
+    stray = 0
+    while (byte := stream.read(1)) and stray < _MAX_STRAY_BYTES:
         # Stray bytes between segments and fill bytes before a marker both occur, and decoders skip both.
         if byte != b"\xff":
+            stray += 1
             continue
-        while (code := stream.read(1)) == b"\xff":
-            pass
+        while (code := stream.read(1)) == b"\xff" and stray < _MAX_STRAY_BYTES:
+            stray += 1
         if not code or code[0] in (_SOS, _EOI):
             return
         marker = code[0]

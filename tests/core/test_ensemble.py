@@ -1,0 +1,236 @@
+"""Self-ensemble: the mean of eight whole passes, tiled or not, and the same however the picture lies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.backend import TorchBackend
+from vdsr_app.core.device import Precision
+from vdsr_app.core.engine import Engine
+from vdsr_app.core.ensemble import POSITIONS, FloatPlane, Position
+from vdsr_app.core.job import Target, TargetKind, UpscaleSettings
+from vdsr_app.core.network import VDSR, VDSRConfig
+from vdsr_app.core.picture import Picture
+from vdsr_app.core.tiling import Insets, Rect, plan_tiles
+from vdsr_app.core.upscale import TileResult, upscale_picture
+from vdsr_app.errors import Cancelled, DeviceMemoryError, NonFiniteOutputError
+
+CPU = torch.device("cpu")
+
+
+def network(depth: int = 4, *, residual: bool = True) -> VDSR:
+    """A network without any symmetry, so that each position gives another answer."""
+    torch.manual_seed(3)
+    model = VDSR(VDSRConfig(depth, 6, residual))
+    with torch.no_grad():
+        for layer in model.layers:
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
+            layer.weight.normal_(0, (1.5 / (9 * layer.in_channels)) ** 0.5)
+            layer.bias.normal_(0, 0.1)
+    return model.eval()
+
+
+MODEL = network()
+
+
+class CountingBackend(TorchBackend):
+    """Counts passes and their pixels; can fail for want of memory, or be cancelled on the way."""
+
+    def __init__(self, model: VDSR = MODEL, precision: Precision = Precision.FP32) -> None:
+        super().__init__(model, CPU, precision)
+        self.passes: list[tuple[int, int]] = []
+        self.largest_px: int | None = None
+        self.cancel_at: tuple[int, CancelToken] | None = None
+
+    def residual(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> FloatPlane:
+        if self.largest_px is not None and max(luma.shape) > self.largest_px:
+            raise DeviceMemoryError("full")
+        self.passes.append(luma.shape)
+        if self.cancel_at is not None and len(self.passes) == self.cancel_at[0]:
+            self.cancel_at[1].cancel()
+        return super().residual(luma, insets, token)
+
+
+def plane(height: int, width: int) -> FloatPlane:
+    return np.random.default_rng(height * 100 + width).random((height, width), dtype=np.float32)
+
+
+def whole(model: VDSR, luma: FloatPlane) -> FloatPlane:
+    with torch.inference_mode():
+        result: FloatPlane = model(torch.from_numpy(luma.copy())[None, None])[0, 0].numpy()
+    return result
+
+
+def mean_of_eight(model: VDSR, luma: FloatPlane) -> FloatPlane:
+    """By the definition, with other means than the code's: transposing and mirroring along each axis."""
+    answers = []
+    for transposed in (False, True):
+        for down in (1, -1):
+            for across in (1, -1):
+                turned = luma[::down, ::across]
+                answer = whole(model, turned.T if transposed else turned)
+                answers.append((answer.T if transposed else answer)[::down, ::across])
+    mean: FloatPlane = np.mean(answers, axis=0, dtype=np.float64).astype(np.float32)
+    return mean
+
+
+def engine(model: VDSR = MODEL) -> Engine:
+    return Engine(CountingBackend(model))
+
+
+def test_the_eight_positions_differ_and_are_undone() -> None:
+    luma = plane(3, 5)
+    turned = [position.turn(luma) for position in POSITIONS]
+    assert len({(each.shape, each.tobytes()) for each in turned}) == len(POSITIONS) == 8
+    for position, each in zip(POSITIONS, turned, strict=True):
+        np.testing.assert_array_equal(position.turn_back(each), luma)
+        assert each.flags.c_contiguous
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_insets_turn_with_the_plane(position: Position) -> None:
+    marked = np.zeros((11, 14), np.float32)
+    insets = Insets(left=1, top=2, right=4, bottom=3)
+    marked[2:-3, 1:-4] = 1
+    turned, (left, top, right, bottom) = position.turn(marked), position.turn_insets(insets)
+    height, width = turned.shape
+    core = turned[top : height - bottom, left : width - right]
+    assert core.min() == 1
+    assert core.sum() == marked.sum()
+
+
+@settings(deadline=None, max_examples=60)
+@given(height=st.integers(1, 40), width=st.integers(1, 40), tile_px=st.integers(1, 50), residual=st.booleans())
+def test_tiled_or_whole_it_is_the_mean_of_eight_whole_passes(
+    height: int, width: int, tile_px: int, residual: bool
+) -> None:
+    model = MODEL if residual else network(residual=False)
+    luma = plane(height, width)
+    result = engine(model).upscale_luma(luma, tile_px=tile_px, self_ensemble=True)
+    np.testing.assert_allclose(result, mean_of_eight(model, luma), rtol=0, atol=1e-5)
+
+
+def test_it_is_another_result_than_one_pass() -> None:
+    luma = plane(30, 40)
+    one, eight = (engine().upscale_luma(luma, self_ensemble=wish) for wish in (False, True))
+    assert np.abs(one - eight).max() > 0.01
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])
+@pytest.mark.parametrize("position", POSITIONS)
+def test_a_turned_picture_has_the_turned_result(precision: Precision, position: Position) -> None:
+    luma = plane(33, 46)
+    computer = Engine(CountingBackend(precision=precision))
+    result = computer.upscale_luma(luma, self_ensemble=True)
+    turned = computer.upscale_luma(position.turn(luma), self_ensemble=True)
+    np.testing.assert_allclose(position.turn_back(turned), result, rtol=0, atol=1e-6)
+
+
+def test_one_pass_is_not_as_even_handed() -> None:
+    luma = plane(33, 46)
+    result = engine().upscale_luma(luma)
+    turned = engine().upscale_luma(POSITIONS[1].turn(luma))
+    assert np.abs(POSITIONS[1].turn_back(turned) - result).max() > 0.01
+
+
+def test_exactly_eight_passes_a_tile_none_larger_than_the_tile() -> None:
+    backend = CountingBackend()
+    Engine(backend).upscale_luma(plane(50, 70), tile_px=32, self_ensemble=True)
+    expected = [tile.padded for tile in plan_tiles(70, 50, 32, backend.halo_px)]
+    assert len(backend.passes) == 8 * len(expected)
+    for number, padded in enumerate(expected):
+        sides = backend.passes[8 * number : 8 * number + 8]
+        assert sorted(sides) == sorted([(padded.height, padded.width), (padded.width, padded.height)] * 4)
+
+
+def test_progress_counts_a_pixel_when_all_its_passes_are_done() -> None:
+    backend = CountingBackend()
+    told: list[tuple[float, float, int]] = []
+    Engine(backend).upscale_luma(
+        plane(40, 60),
+        tile_px=20,
+        self_ensemble=True,
+        on_progress=lambda done, total: told.append((done, total, len(backend.passes))),
+    )
+    assert [(done, total) for done, total, _ in told] == [(400 * n, 2400) for n in range(1, 7)]
+    assert [passes for _, _, passes in told] == [8 * n for n in range(1, 7)]
+
+
+def test_cancelling_ends_it_within_a_pass() -> None:
+    backend, token = CountingBackend(), CancelToken()
+    backend.cancel_at = (3, token)
+    with pytest.raises(Cancelled):
+        Engine(backend).upscale_luma(plane(40, 60), tile_px=20, token=token, self_ensemble=True)
+    assert len(backend.passes) == 3
+
+
+def test_where_memory_is_short_smaller_tiles_give_the_same() -> None:
+    backend = CountingBackend()
+    backend.largest_px = 60
+    notices: list[str] = []
+    luma = plane(100, 130)
+    result = Engine(backend).upscale_luma(luma, self_ensemble=True, on_notice=notices.append)
+    assert len(notices) == 1
+    np.testing.assert_allclose(result, mean_of_eight(MODEL, luma), rtol=0, atol=1e-5)
+
+
+def test_one_position_that_is_not_finite_is_told() -> None:
+    class Odd(CountingBackend):
+        def residual(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> FloatPlane:
+            added = super().residual(luma, insets, token)
+            return added * np.float32(np.nan) if len(self.passes) == 5 else added
+
+    with pytest.raises(NonFiniteOutputError):
+        Engine(Odd()).upscale_luma(plane(9, 9), self_ensemble=True)
+
+
+class TestPictures:
+    """Through `upscale_picture`, as the window and the command line use it."""
+
+    SETTINGS = UpscaleSettings(Target(TargetKind.SCALE, 2.0), tile_px=24, self_ensemble=True)
+
+    def picture(self) -> Picture:
+        rng = np.random.default_rng(8)
+        return Picture(rng.integers(0, 256, (21, 30, 3), dtype=np.uint8))
+
+    def test_a_turned_picture_has_the_turned_result(self) -> None:
+        source = self.picture()
+        turned = replace(source, pixels=np.ascontiguousarray(np.rot90(source.pixels)))
+        results = [upscale_picture(each, self.SETTINGS, engine()).pixels.astype(int) for each in (source, turned)]
+        assert np.abs(np.rot90(results[0]) - results[1]).max() <= 1  # rounding to 8 bits
+        once = replace(self.SETTINGS, self_ensemble=False)
+        plain = [upscale_picture(each, once, engine()).pixels.astype(int) for each in (source, turned)]
+        assert np.abs(np.rot90(plain[0]) - plain[1]).max() > 1
+
+    def test_tiles_and_progress_come_as_without(self) -> None:
+        told: dict[bool, list[tuple[int, int, int]]] = {}
+        for wish in (False, True):
+            tiles: list[TileResult] = []
+            result = upscale_picture(
+                self.picture(),
+                replace(self.SETTINGS, self_ensemble=wish),
+                engine(),
+                on_tile=tiles.append,
+                visible=lambda: Rect(40, 20, 5, 5),
+            )
+            for tile in tiles:
+                shown = result.pixels[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width]
+                np.testing.assert_array_equal(shown, tile.pixels)
+            told[wish] = [(tile.x, tile.y, tile.done_px) for tile in tiles]
+        assert told[True] == told[False]
+
+    def test_both_stages_of_a_large_factor_take_part(self) -> None:
+        backend = CountingBackend()
+        settings_8 = UpscaleSettings(Target(TargetKind.SCALE, 8.0), self_ensemble=True)
+        small = Picture(self.picture().pixels[:6, :7].copy())
+        upscale_picture(small, settings_8, Engine(backend))
+        assert len(backend.passes) == 16

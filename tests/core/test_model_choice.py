@@ -1,0 +1,111 @@
+"""Which model a picture gets by itself, and that it is what the picture's file says, before and after reading."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vdsr_app import paths
+from vdsr_app.core.job import UpscaleSettings
+from vdsr_app.core.model_choice import (
+    AUTO_MODEL,
+    CLEAN_MODEL,
+    PHOTO_MAX_JPEG_QUALITY,
+    PHOTO_MODEL,
+    ChoiceReason,
+    ModelChoice,
+    choose_model,
+    photo_installed,
+)
+from vdsr_app.core.models import install_model, installed_models
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Puts weight files with a sound header among the bundled models, or among the person's own."""
+    bundled = tmp_path / "bundled"
+    monkeypatch.setattr(paths, "models_dir", lambda: bundled)
+
+    def put(*names: str, own: bool = False) -> None:
+        for name in names:
+            weight_file((paths.user_models_dir() if own else bundled) / f"{name}.safetensors", name)
+
+    return put
+
+
+def weight_file(path: Path, title: str) -> Path:
+    header = json.dumps({"__metadata__": {"title": title}}).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("quality", "name", "reason"),
+    [
+        (None, CLEAN_MODEL, ChoiceReason.NO_JPEG),
+        (1, PHOTO_MODEL, ChoiceReason.JPEG),
+        (75, PHOTO_MODEL, ChoiceReason.JPEG),
+        (PHOTO_MAX_JPEG_QUALITY, PHOTO_MODEL, ChoiceReason.JPEG),
+        (PHOTO_MAX_JPEG_QUALITY + 1, CLEAN_MODEL, ChoiceReason.FINE_JPEG),
+        (100, CLEAN_MODEL, ChoiceReason.FINE_JPEG),
+    ],
+)
+def test_a_jpeg_whose_compression_shows_gets_the_photo_model(
+    install: Install, quality: int | None, name: str, reason: ChoiceReason
+) -> None:
+    install("vdsr", "photo")
+    choice = choose_model(AUTO_MODEL, quality)
+    assert choice == ModelChoice(name, reason, quality)
+    assert choice.automatic
+
+
+@pytest.mark.parametrize("wish", ["vdsr", "photo", "mine", "/models/auto.safetensors"])
+@pytest.mark.parametrize("quality", [None, 10, 99])
+def test_what_the_person_names_is_taken(wish: str, quality: int | None) -> None:
+    choice = choose_model(wish, quality)
+    assert (choice.name, choice.reason, choice.automatic) == (wish, ChoiceReason.WISH, False)
+
+
+def test_without_the_photo_model_the_clean_one_is_taken_and_that_is_said(install: Install) -> None:
+    install("vdsr")
+    assert choose_model(AUTO_MODEL, 50) == ModelChoice(CLEAN_MODEL, ChoiceReason.NO_PHOTO_MODEL, 50)
+    assert choose_model(AUTO_MODEL, 50, has_photo=True).name == PHOTO_MODEL
+    assert choose_model(AUTO_MODEL, None).reason is ChoiceReason.NO_JPEG
+
+
+def test_a_network_of_the_persons_own_is_never_chosen_by_itself(install: Install) -> None:
+    install("vdsr")
+    install("photo", own=True)
+    assert [model.name for model in installed_models()] == ["vdsr", "photo"]
+    assert not photo_installed()
+    assert choose_model(AUTO_MODEL, 50).name == CLEAN_MODEL
+
+
+def test_no_model_can_take_the_name_auto(install: Install, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    install("vdsr")
+    assert install_model(weight_file(tmp_path / "auto.safetensors", "Mine")).name == "auto-2"
+    install("auto", own=True)
+    assert [model.name for model in installed_models()] == ["vdsr", "auto-2"]
+    assert "auto.safetensors" in caplog.text
+
+
+def test_settings_leave_the_choice_to_the_program() -> None:
+    assert UpscaleSettings().model == AUTO_MODEL
+    assert not UpscaleSettings().self_ensemble
+
+
+def test_choosing_needs_no_torch() -> None:
+    program = (
+        "import sys; import vdsr_app.core.model_choice, vdsr_app.core.engines, vdsr_app.core.ensemble;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
