@@ -1,4 +1,4 @@
-"""Cancelling and reporting progress, without Qt and without torch."""
+"""Cancelling, pausing and reporting progress, without Qt and without torch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,26 @@ from vdsr_app.errors import Cancelled
 ProgressCallback = Callable[[int, int], None]
 """Called with (done, total) in a unit that the caller names, from the thread that works."""
 
+POLL_S = 0.05
+"""How often what waits looks at its token; well under the 100 ms in which a cancel is acknowledged."""
+
 
 class CancelToken:
     """A flag that one thread raises and another tests between units of work."""
 
-    def __init__(self) -> None:
+    def __init__(self, parent: CancelToken | None = None) -> None:
+        """A token that is not cancelled.
+
+        Args:
+            parent: where this one is cancelled, so is the new one, but not the other way round.
+        """
         self._event = threading.Event()
+        self._parent = parent
 
     @property
     def cancelled(self) -> bool:
-        """Whether `cancel` has been called."""
-        return self._event.is_set()
+        """Whether `cancel` has been called, here or on the parent."""
+        return self._event.is_set() or (self._parent is not None and self._parent.cancelled)
 
     def cancel(self) -> None:
         """Ask the work to stop at its next unit; safe from any thread, any number of times."""
@@ -28,5 +37,41 @@ class CancelToken:
 
     def raise_if_cancelled(self) -> None:
         """Raise `Cancelled` once `cancel` has been called."""
-        if self._event.is_set():
+        if self.cancelled:
             raise Cancelled
+
+
+class PauseGate:
+    """A gate that work passes between its units; it is open until `pause`. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+        self._open.set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether whoever comes to the gate has to wait."""
+        return not self._open.is_set()
+
+    def pause(self) -> None:
+        """Close the gate: work under way goes on to its next unit and waits there."""
+        self._open.clear()
+
+    def resume(self) -> None:
+        """Open the gate; all that waits goes on."""
+        self._open.set()
+
+    def wait(self, token: CancelToken | None = None) -> None:
+        """Return at once where the gate is open, else as soon as it is.
+
+        Args:
+            token: ends the waiting.
+
+        Raises:
+            Cancelled: through `token`, also where the gate is open.
+        """
+        while True:
+            if token is not None:
+                token.raise_if_cancelled()
+            if self._open.wait(POLL_S):
+                return

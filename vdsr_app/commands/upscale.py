@@ -7,11 +7,12 @@ beside its source. One picture that fails does not stop the others.
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vdsr_app.commands.common import add_engine_arguments, choice_note, stop_on_signals
 from vdsr_app.console import Console
@@ -19,13 +20,21 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.folders import picture_files
-from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind, TargetSize, UpscaleSettings
-from vdsr_app.core.model_choice import AUTO_MODEL, ModelChoice, choose_model, photo_installed
+from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind, UpscaleSettings
+from vdsr_app.core.model_choice import AUTO_MODEL, choose_model, photo_installed
 from vdsr_app.core.naming import PlannedOutput, format_of, plan_outputs, refuse_overwriting_a_source
-from vdsr_app.errors import SaveError, UsageError, VdsrError
-
-if TYPE_CHECKING:
-    from vdsr_app.core.engine import Engine
+from vdsr_app.core.pipeline import (
+    FileDone,
+    FileEvent,
+    FileFailed,
+    FileJob,
+    FileNotice,
+    FileProgress,
+    FileStarted,
+    StageSeconds,
+    run_files,
+)
+from vdsr_app.errors import UsageError, VdsrError
 
 SUMMARY = "enlarge pictures"
 
@@ -62,9 +71,10 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     """Enlarge every input; False where one failed."""
     settings = _settings(arguments)
     sources, planned = _plan(arguments, settings)
-    work = _Work(console, settings, arguments.existing == "skip", sources)
     with stop_on_signals() as token:
-        outcomes = [work.one(each, token) for each in planned]
+        work = _Work(console, settings, arguments.existing == "skip", sources, token)
+        work.all(planned)
+    outcomes = work.outcomes
     if not console.json and len(planned) > 1:
         done = sum(outcomes)
         console.result(
@@ -137,124 +147,117 @@ def _plan_by_model(
     return [planned[source] for source in sources]
 
 
-@dataclass
-class _Clock:
-    """Seconds of one picture's stages."""
-
-    read: float = 0.0
-    network: float = 0.0
-    write: float = 0.0
-
-    def as_json(self) -> dict[str, float]:
-        stages = {"read": self.read, "network": self.network, "write": self.write}
-        return {**{name: round(value, 3) for name, value in stages.items()}, "total": round(sum(stages.values()), 3)}
-
-
 class _Work:
-    """Does one picture after the other; each model's engine is made when the first picture needs it, and kept."""
+    """Does the planned pictures and tells of each in its turn."""
 
-    def __init__(self, console: Console, settings: UpscaleSettings, skip: bool, sources: Sequence[Path]) -> None:
+    def __init__(
+        self, console: Console, settings: UpscaleSettings, skip: bool, sources: Sequence[Path], token: CancelToken
+    ) -> None:
         self._console = console
         self._settings = settings
         self._skip = skip
         self._sources = sources
-        self._engines = Engines(settings.device, settings.precision)
-        self._has_photo = photo_installed() if settings.model == AUTO_MODEL else None
-        self._engine: Engine | None = None
-        self._choice: ModelChoice | None = None
+        self._token = token
+        self._bar = ExitStack()
+        self._update: Callable[[float], None] = lambda done: None
+        self._told: dict[int, Callable[[], bool]] = {}
+        self._next = 0
+        self.outcomes: list[bool] = []
 
-    def one(self, planned: PlannedOutput, token: CancelToken) -> bool:
-        """Enlarge one picture and report it; False where it failed."""
-        clock, size = _Clock(), None
-        self._engine = self._choice = None
-        if self._skip and planned.output.exists():
-            self._report(planned, "skipped", None, clock, None)
-            return True
-        try:
-            size = self._upscale(planned, clock, token)
-        except UsageError as error:
-            error.path = error.path or str(planned.source)
-            return self._failed(planned, error, clock)
-        except VdsrError as error:
-            return self._failed(planned, error, clock)
-        self._report(planned, "done", size, clock, None)
+    def all(self, planned: Sequence[PlannedOutput]) -> None:
+        """Enlarge all pictures; `outcomes` then has one for each, True unless it failed.
+
+        Raises:
+            Cancelled: the person stopped it.
+        """
+        engines = Engines(self._settings.device, self._settings.precision)
+        with self._bar:
+            run_files(self._jobs(planned), engines, self._on_event, self._token)
+        self._tell_in_turn()
+
+    def _jobs(self, planned: Sequence[PlannedOutput]) -> Iterator[FileJob]:
+        """What is to do; what is not is told when its turn comes."""
+        for number, each in enumerate(planned):
+            job = FileJob(number, each.source, each.output, self._settings)
+            if self._skip and each.output.exists():
+                self._told[number] = partial(self._skipped, job)
+                continue
+            try:
+                refuse_overwriting_a_source(each.output, self._sources)
+            except VdsrError as error:
+                self._told[number] = partial(self._failed, job, error)
+            else:
+                yield job
+
+    def _on_event(self, event: FileEvent) -> None:
+        job = event.job
+        match event:
+            case FileStarted():
+                if note := choice_note(event.model):
+                    self._note(job, note)
+                total_px = event.target.width * event.target.height
+                update = self._bar.enter_context(self._console.progress(job.source.name, total_px, "Mpx", 1e6))
+                self._update = lambda share: update(total_px * share)
+            case FileProgress():
+                self._update(event.done_px / event.total_px)
+                if event.done_px >= event.total_px:
+                    self._close_bar()
+            case FileNotice():
+                self._note(job, event.text)
+            case FileFailed():
+                self._close_bar()
+                self._told[job.number] = partial(self._failed, job, event.error)
+                self._tell_in_turn()
+            case FileDone():
+                self._told[job.number] = partial(self._done, event)
+                self._tell_in_turn()
+
+    def _close_bar(self) -> None:
+        self._bar.close()
+        self._update = lambda done: None
+
+    def _tell_in_turn(self) -> None:
+        """Tell of every picture whose turn has come."""
+        while (tell := self._told.pop(self._next, None)) is not None:
+            self._next += 1
+            self.outcomes.append(tell())
+
+    def _note(self, job: FileJob, text: str) -> None:
+        self._console.note(f"{job.source.name}: {text}")
+
+    def _skipped(self, job: FileJob) -> bool:
+        self._record(job, "skipped", None, None)
+        self._console.result(f"{job.source.name}: skipped, {job.output} is there already")
         return True
 
-    def _upscale(self, planned: PlannedOutput, clock: _Clock, token: CancelToken) -> TargetSize:
-        from vdsr_app.core.upscale import upscale_picture
-
-        refuse_overwriting_a_source(planned.output, self._sources)
-        _make_folder(planned.output.parent)
-        begun = time.perf_counter()
-        picture = image_io.read(planned.source, token=token)
-        clock.read = time.perf_counter() - begun
-        for note in picture.source.notes:
-            self._note(planned, note)
-        size = self._settings.target.size_for(picture.width, picture.height)
-        save = replace(self._settings.save, format=self._settings.save.format or format_of(planned.output))
-        choice = choose_model(self._settings.model, picture.source.jpeg_quality, has_photo=self._has_photo)
-        self._choice = choice
-        if note := choice_note(choice):
-            self._note(planned, note)
-        engine = self._engine = self._engines.get(choice.name)
-        begun = time.perf_counter()
-        total_px = size.width * size.height
-        with self._console.progress(planned.source.name, total_px, "Mpx", 1e6) as update:
-            result = upscale_picture(
-                picture,
-                self._settings,
-                engine,
-                token=token,
-                on_progress=lambda done, total: update(total_px * done / total),
-                on_notice=lambda text: self._note(planned, text),
-            )
-        clock.network = time.perf_counter() - begun
-        begun = time.perf_counter()
-        for note in image_io.save(result, planned.output, save).notes:
-            self._note(planned, note)
-        clock.write = time.perf_counter() - begun
-        return size
-
-    def _note(self, planned: PlannedOutput, text: str) -> None:
-        self._console.note(f"{planned.source.name}: {text}")
-
-    def _failed(self, planned: PlannedOutput, error: VdsrError, clock: _Clock) -> bool:
-        self._report(planned, "failed", None, clock, error)
+    def _failed(self, job: FileJob, error: VdsrError) -> bool:
+        self._record(job, "failed", None, error)
         self._console.error(error)
         return False
 
-    def _report(
-        self, planned: PlannedOutput, state: str, size: TargetSize | None, clock: _Clock, error: VdsrError | None
-    ) -> None:
-        engine, choice = self._engine, self._choice
+    def _done(self, done: FileDone) -> bool:
+        self._record(done.job, "done", done, None)
+        size = done.target
+        self._console.result(
+            f"{done.job.source.name} -> {done.job.output}  {size.width} x {size.height} px, {done.seconds.total:.1f} s"
+        )
+        return True
+
+    def _record(self, job: FileJob, state: str, done: FileDone | None, error: VdsrError | None) -> None:
+        seconds = StageSeconds() if done is None else done.seconds
+        stages = {**asdict(seconds), "total": seconds.total}
         record: dict[str, Any] = {
-            "input": str(planned.source),
-            "output": str(planned.output) if state != "failed" else None,
+            "input": str(job.source),
+            "output": str(job.output) if state != "failed" else None,
             "state": state,
-            "width": size.width if size else None,
-            "height": size.height if size else None,
-            "scale": size.scale if size else None,
-            "model": self._settings.model if choice is None else choice.name,
-            "model_reason": None if choice is None else str(choice.reason),
-            "device": engine.kind if engine else None,
-            "precision": engine.precision if engine else None,
-            "seconds": clock.as_json(),
+            "width": done.target.width if done else None,
+            "height": done.target.height if done else None,
+            "scale": done.target.scale if done else None,
+            "model": done.model.name if done else self._settings.model,
+            "model_reason": str(done.model.reason) if done else None,
+            "device": done.device if done else None,
+            "precision": done.precision if done else None,
+            "seconds": {name: round(value, 3) for name, value in stages.items()},
             "error": None if error is None else str(error),
         }
         self._console.record(record)
-        if state == "done" and size is not None:
-            seconds = clock.as_json()["total"]
-            self._console.result(
-                f"{planned.source.name} -> {planned.output}  {size.width} x {size.height} px, {seconds:.1f} s"
-            )
-        elif state == "skipped":
-            self._console.result(f"{planned.source.name}: skipped, {planned.output} is there already")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SaveError(
-            f"The folder cannot be made: {error.strerror}.", path=folder, hint="Choose another folder."
-        ) from error

@@ -1,0 +1,292 @@
+"""Three stages side by side, with a network that the test holds in its hand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vdsr_app.control import CancelToken, PauseGate
+from vdsr_app.core import image_io
+from vdsr_app.core.job import Target, UpscaleSettings
+from vdsr_app.core.pipeline import FileDone, FileEvent, FileFailed, FileJob, FileProgress, FileStarted, run_files
+from vdsr_app.core.pipeline import run as module
+from vdsr_app.core.tiling import Tile, TileQueue
+from vdsr_app.errors import Cancelled, PictureTooLargeError, UnreadablePictureError
+
+WAIT_S = 20.0
+"""Longer than anything here takes; a test that waits so long has failed."""
+
+
+class HeldEngine:
+    """Adds nothing to a tile; `gate` is passed before each."""
+
+    kind, precision = "cpu", "fp32"
+
+    def __init__(self) -> None:
+        self.gate = threading.Semaphore(10**6)
+        self.tiles = 0
+        self.added = 0.0
+
+    def hold(self) -> None:
+        self.gate = threading.Semaphore(0)
+
+    def run_tiles(self, width, height, work, *, tile_px=None, token=None, visible=None, on_notice=None):
+        queue = TileQueue(width, height, tile_px or 16, 2)
+        while queue:
+            token.raise_if_cancelled()
+            work(queue.pop(tile_px or 16, None))
+
+    def residual(self, luma, tile: Tile, token=None, *, self_ensemble=False):
+        while not self.gate.acquire(timeout=0.01):
+            token.raise_if_cancelled()
+        self.tiles += 1
+        return np.full((tile.core.height, tile.core.width), self.added, np.float32)
+
+
+class Pipeline:
+    """Runs pictures of a folder, and keeps what is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.engine = folder, HeldEngine()
+        self.events: list[FileEvent] = []
+        self.token, self.pause = CancelToken(), PauseGate()
+        self.asked: list[str] = []
+        self.seen = threading.Condition()
+
+    def get(self, model: str) -> HeldEngine:
+        self.asked.append(model)
+        return self.engine
+
+    def picture(self, name: str, value: int | None = None) -> Path:
+        path = self.folder / name
+        pixels = np.random.default_rng(len(name)).integers(0, 256, (20, 20, 3), np.uint8)
+        Image.fromarray(pixels if value is None else np.full_like(pixels, value)).save(path)
+        return path
+
+    def jobs(self, *sources: Path) -> list[FileJob]:
+        settings = UpscaleSettings(Target(value=2.0), model="vdsr")
+        return [FileJob(i, each, self.folder / "out" / f"{i}.png", settings) for i, each in enumerate(sources)]
+
+    def on_event(self, event: FileEvent) -> None:
+        with self.seen:
+            self.events.append(event)
+            self.seen.notify_all()
+
+    def run(self, jobs):
+        return run_files(jobs, self, self.on_event, self.token, pause=self.pause)
+
+    def in_thread(self, jobs) -> threading.Thread:
+        def work() -> None:
+            try:
+                self.run(jobs)
+            except Cancelled:
+                self.cancelled = True
+
+        self.cancelled = False
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+    def wait_for(self, kind: type, number: int) -> None:
+        with self.seen:
+            assert self.seen.wait_for(
+                lambda: any(isinstance(event, kind) and event.job.number == number for event in self.events), WAIT_S
+            )
+
+    def ends(self) -> list[tuple[int, str]]:
+        return [
+            (event.job.number, type(event).__name__)
+            for event in self.events
+            if isinstance(event, FileDone | FileFailed)
+        ]
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Pipeline:
+    return Pipeline(tmp_path)
+
+
+def test_pictures_come_out_in_order_and_are_told_once(pipeline: Pipeline) -> None:
+    sources = [pipeline.picture(f"{i}.png") for i in range(7)]
+    report = pipeline.run(pipeline.jobs(*sources))
+    assert pipeline.ends() == [(i, "FileDone") for i in range(7)]
+    assert (report.done, report.failed) == (7, 0)
+    assert 0 < report.busy_share <= 1
+    for i in range(7):
+        assert image_io.read(pipeline.folder / "out" / f"{i}.png").pixels.shape == (40, 40, 3)
+        assert isinstance(next(event for event in pipeline.events if event.job.number == i), FileStarted)
+    last = [event for event in pipeline.events if isinstance(event, FileProgress)][-1]
+    assert last.done_px == last.total_px == 1600
+
+
+def test_the_next_is_read_while_the_network_works(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    both = threading.Event()
+    real = module.image_io.read
+
+    def reading(path, **rest):
+        picture = real(path, **rest)
+        read.append(Path(path).name)
+        if len(read) == 2:
+            both.set()
+        return picture
+
+    monkeypatch.setattr(module.image_io, "read", reading)
+    pipeline.engine.hold()
+    thread = pipeline.in_thread(pipeline.jobs(*(pipeline.picture(f"{i}.png") for i in range(3))))
+    assert both.wait(WAIT_S), "the second was not read while the network held the first"
+    assert pipeline.ends() == []
+    pipeline.engine.gate.release(10**6)
+    thread.join(WAIT_S)
+    assert len(pipeline.ends()) == 3
+
+
+def test_no_more_than_three_pictures_are_in_memory(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+
+    def jobs() -> Iterator[FileJob]:
+        for job in pipeline.jobs(*(pipeline.picture(f"{i}.png") for i in range(9))):
+            taken.append(job.number)
+            done = len(pipeline.ends())
+            assert len(taken) - done <= 3
+            yield job
+
+    pipeline.run(jobs())
+    assert len(pipeline.ends()) == 9
+
+
+def test_one_that_fails_is_told_in_its_turn(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = pipeline.folder / "bad.png"
+    bad.write_bytes(b"no picture")
+    sources = [pipeline.picture("a.png"), bad, pipeline.picture("b.png"), pipeline.folder / "missing.png"]
+    real = module.image_io.save
+
+    def saving(picture, path, options, **rest):
+        if Path(path).name == "2.png":
+            raise ZeroDivisionError("a surprise")
+        return real(picture, path, options, **rest)
+
+    monkeypatch.setattr(module.image_io, "save", saving)
+    report = pipeline.run(pipeline.jobs(*sources))
+    assert pipeline.ends() == [(0, "FileDone"), (1, "FileFailed"), (2, "FileFailed"), (3, "FileFailed")]
+    assert (report.done, report.failed) == (1, 3)
+    errors = {event.job.number: event.error for event in pipeline.events if isinstance(event, FileFailed)}
+    assert isinstance(errors[1], UnreadablePictureError)
+    assert "unexpected" in errors[2].what
+    assert errors[2].path == str(sources[2])
+    assert errors[2].hint
+
+
+def test_a_network_that_fails_on_one_does_the_others(pipeline: Pipeline) -> None:
+    jobs = pipeline.jobs(*(pipeline.picture(f"{i}.png") for i in range(2)))
+    whole = pipeline.engine.residual
+
+    def residual(luma, tile, token=None, **rest):
+        if not pipeline.ends() and pipeline.engine.tiles == 3:
+            pipeline.engine.tiles += 1
+            raise MemoryError
+        return whole(luma, tile, token, **rest)
+
+    pipeline.engine.residual = residual  # type: ignore[method-assign]
+    pipeline.run(jobs)
+    assert pipeline.ends() == [(0, "FileFailed"), (1, "FileDone")]
+
+
+def test_a_flat_result_of_a_picture_that_is_not_is_no_result(pipeline: Pipeline) -> None:
+    pipeline.engine.added = -5.0  # all black
+    pipeline.run(pipeline.jobs(pipeline.picture("a.png"), pipeline.picture("black.png", 0)))
+    assert pipeline.ends() == [(0, "FileFailed"), (1, "FileDone")]
+    assert not (pipeline.folder / "out" / "0.png").exists()
+
+
+def test_a_picture_that_does_not_fit_beside_others_waits_for_them(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = pipeline.jobs(*(pipeline.picture(f"{i}.png") for i in range(3)))
+    real, tries = module.image_io.read, []
+
+    def reading(path, **rest):
+        if Path(path).name == "1.png":
+            tries.append(pipeline.ends())
+            if len(tries) == 1:
+                raise PictureTooLargeError("No room.")
+        return real(path, **rest)
+
+    monkeypatch.setattr(module.image_io, "read", reading)
+    pipeline.run(jobs)
+    assert pipeline.ends() == [(i, "FileDone") for i in range(3)]
+    assert tries == [[], [(0, "FileDone")]] or tries[1] == [(0, "FileDone")]
+
+
+def test_a_picture_that_fits_in_no_case_fails(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reading(path, **rest):
+        raise PictureTooLargeError("No room.")
+
+    monkeypatch.setattr(module.image_io, "read", reading)
+    pipeline.run(pipeline.jobs(pipeline.picture("a.png")))
+    assert pipeline.ends() == [(0, "FileFailed")]
+
+
+def test_cancelled_in_the_network_leaves_nothing_behind(pipeline: Pipeline) -> None:
+    pipeline.engine.hold()
+    thread = pipeline.in_thread(pipeline.jobs(*(pipeline.picture(f"{i}.png") for i in range(5))))
+    pipeline.engine.gate.release(2)
+    pipeline.wait_for(FileProgress, 0)
+    pipeline.token.cancel()
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
+    assert pipeline.cancelled
+    assert pipeline.ends() == []
+    assert list((pipeline.folder / "out").iterdir()) == []
+    assert not [each for each in threading.enumerate() if each.name.startswith("files-")]
+
+
+def test_jobs_may_be_waited_for(pipeline: Pipeline) -> None:
+    more = threading.Event()
+    first, second = pipeline.jobs(pipeline.picture("a.png"), pipeline.picture("b.png"))
+
+    def jobs() -> Iterator[FileJob]:
+        yield first
+        assert more.wait(WAIT_S)
+        yield second
+
+    thread = pipeline.in_thread(jobs())
+    pipeline.wait_for(FileDone, 0)
+    more.set()
+    thread.join(WAIT_S)
+    assert pipeline.ends() == [(0, "FileDone"), (1, "FileDone")]
+
+
+def test_jobs_that_raise_end_the_run_with_that(pipeline: Pipeline) -> None:
+    def jobs() -> Iterator[FileJob]:
+        yield pipeline.jobs(pipeline.picture("a.png"))[0]
+        raise LookupError("the list is gone")
+
+    with pytest.raises(LookupError, match="the list is gone"):
+        pipeline.run(jobs())
+
+
+def test_paused_no_tile_is_begun(pipeline: Pipeline) -> None:
+    pipeline.engine.hold()
+    thread = pipeline.in_thread(pipeline.jobs(pipeline.picture("a.png"), pipeline.picture("b.png")))
+    pipeline.wait_for(FileStarted, 0)
+    pipeline.pause.pause()
+    pipeline.engine.gate.release(10**6)
+    pipeline.wait_for(FileProgress, 0)
+    assert pipeline.engine.tiles == 1
+    pipeline.pause.resume()
+    thread.join(WAIT_S)
+    assert len(pipeline.ends()) == 2
+
+
+def test_the_pipeline_waits_for_no_torch() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, vdsr_app.core.pipeline; assert 'torch' not in sys.modules and 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

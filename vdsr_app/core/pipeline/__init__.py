@@ -1,0 +1,27 @@
+"""Files through read, network and write, three pictures at a time. No torch until the first is read."""
+
+from vdsr_app.core.pipeline.events import (
+    FileDone,
+    FileEvent,
+    FileFailed,
+    FileJob,
+    FileNotice,
+    FileProgress,
+    FileStarted,
+    PipelineReport,
+    StageSeconds,
+)
+from vdsr_app.core.pipeline.run import run_files
+
+__all__ = [
+    "FileDone",
+    "FileEvent",
+    "FileFailed",
+    "FileJob",
+    "FileNotice",
+    "FileProgress",
+    "FileStarted",
+    "PipelineReport",
+    "StageSeconds",
+    "run_files",
+]

@@ -1,0 +1,166 @@
+"""What goes into the pipeline and what it tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vdsr_app.core.job import TargetSize, UpscaleSettings
+from vdsr_app.core.model_choice import ModelChoice
+from vdsr_app.errors import VdsrError
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """One picture to do.
+
+    Attributes:
+        number: given by the caller, unique among the jobs of a run.
+        source: the picture file.
+        output: the result; what is there already is replaced. That it is no source, the caller sees to.
+        settings: how to do it; where `settings.save.format` is None, the ending of `output` decides.
+    """
+
+    number: int
+    source: Path
+    output: Path
+    settings: UpscaleSettings
+
+
+@dataclass(frozen=True, slots=True)
+class StageSeconds:
+    """Seconds of work on one picture in each stage, waiting for other stages and pauses left out.
+
+    Attributes:
+        read: from the file to samples.
+        network: interpolation and network.
+        write: from samples to the finished file.
+    """
+
+    read: float = 0.0
+    network: float = 0.0
+    write: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """Sum of the stages; as they overlap from picture to picture, a run takes less than all its sums."""
+        return self.read + self.network + self.write
+
+
+@dataclass(frozen=True, slots=True)
+class FileStarted:
+    """The source has been read, or opened where it comes in strips, and the network takes it up.
+
+    Attributes:
+        job: the picture.
+        width: columns of the source.
+        height: rows of the source.
+        target: size of the result.
+        model: what it is enlarged with, and why.
+    """
+
+    job: FileJob
+    width: int
+    height: int
+    target: TargetSize
+    model: ModelChoice
+
+
+@dataclass(frozen=True, slots=True)
+class FileProgress:
+    """The network has done more of a picture.
+
+    Attributes:
+        job: the picture.
+        done_px: output pixels done, those of an intermediate stage included.
+        total_px: output pixels in all, likewise.
+    """
+
+    job: FileJob
+    done_px: int
+    total_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileNotice:
+    """Something worth knowing about a picture, in one sentence.
+
+    Attributes:
+        job: the picture.
+        text: the sentence.
+    """
+
+    job: FileJob
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileDone:
+    """The result is on the disk under its name.
+
+    Attributes:
+        job: the picture.
+        target: size of the result.
+        model: what it was enlarged with, and why.
+        device: kind of device that computed it last: "cpu", "cuda", "mps".
+        precision: number format of the inner layers: "fp32", "bf16", "fp16".
+        size_bytes: size of the file.
+        seconds: work on it by stage.
+    """
+
+    job: FileJob
+    target: TargetSize
+    model: ModelChoice
+    device: str
+    precision: str
+    size_bytes: int
+    seconds: StageSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class FileFailed:
+    """There is no result; what was at `job.output` before is untouched.
+
+    Attributes:
+        job: the picture.
+        error: why, in words for people.
+    """
+
+    job: FileJob
+    error: VdsrError
+
+
+FileEvent = FileStarted | FileProgress | FileNotice | FileDone | FileFailed
+"""Of each picture: at most one FileStarted, then any number of FileProgress and FileNotice, then either one FileDone or
+one FileFailed, unless the run is cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineReport:
+    """What a run did and how busy the network was.
+
+    Attributes:
+        done: pictures with a result.
+        failed: pictures without.
+        wall_seconds: from the start to the last result.
+        network_seconds: the network stage worked on pictures.
+        waited_read_seconds: it waited for pictures, or strips of one, to be read.
+        waited_write_seconds: it waited for room behind it, as results were not written fast enough.
+        loading_seconds: it loaded models.
+        paused_seconds: it stood still as was asked for.
+    """
+
+    done: int = 0
+    failed: int = 0
+    wall_seconds: float = 0.0
+    network_seconds: float = 0.0
+    waited_read_seconds: float = 0.0
+    waited_write_seconds: float = 0.0
+    loading_seconds: float = 0.0
+    paused_seconds: float = 0.0
+
+    @property
+    def busy_share(self) -> float:
+        """Share of the time, 0 to 1, that the network worked; loading and pauses do not count."""
+        time = self.wall_seconds - self.loading_seconds - self.paused_seconds
+        return self.network_seconds / time if time > 0 else 0.0

@@ -1,0 +1,351 @@
+"""Three stages side by side: while the network does one picture, the next is read and the last is written."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from vdsr_app.control import POLL_S, CancelToken, PauseGate
+from vdsr_app.core import image_io
+from vdsr_app.core.engines import Engines
+from vdsr_app.core.job import TargetSize
+from vdsr_app.core.model_choice import ModelChoice, choose_model
+from vdsr_app.core.naming import format_of
+from vdsr_app.core.picture import Picture
+from vdsr_app.core.pipeline.events import (
+    FileDone,
+    FileEvent,
+    FileFailed,
+    FileJob,
+    FileNotice,
+    FileProgress,
+    FileStarted,
+    PipelineReport,
+    StageSeconds,
+)
+from vdsr_app.errors import Cancelled, NonFiniteOutputError, PictureTooLargeError, SaveError, UsageError, VdsrError
+
+_log = logging.getLogger(__name__)
+
+_IN_WORK = 3
+"""Pictures in memory at a time: one in each stage."""
+
+
+def run_files(
+    jobs: Iterable[FileJob],
+    engines: Engines,
+    on_event: Callable[[FileEvent], None],
+    token: CancelToken,
+    *,
+    pause: PauseGate | None = None,
+) -> PipelineReport:
+    """Do pictures in their order, each stage in a thread of its own; the network works in the calling thread.
+
+    A picture that fails does not stop the others, and is told in its turn.
+
+    Args:
+        jobs: asked for the next one when there is room for it, by the reading thread; may wait for one to come, and
+            must stop waiting when `token` is cancelled.
+        engines: makes the engine of each model; used from the calling thread alone.
+        on_event: called from one thread at a time.
+        token: tested many times a second in every stage.
+        pause: while it is closed no picture is begun and no tile.
+
+    Returns:
+        Counts, and how busy the network was.
+
+    Raises:
+        Cancelled: through `token`, when all threads have ended; what was not told as done has left nothing behind.
+    """
+    run = _Run(engines, on_event, CancelToken(token), pause or PauseGate())
+    return run.all(iter(jobs))
+
+
+@dataclass
+class _Item:
+    """A picture on its way through the stages."""
+
+    job: FileJob
+    source: Picture | None = None
+    result: Picture | None = None
+    target: TargetSize | None = None
+    choice: ModelChoice | None = None
+    device: str = ""
+    precision: str = ""
+    seconds: StageSeconds = field(default_factory=StageSeconds)
+    error: VdsrError | None = None
+
+
+_Queue = queue.Queue[_Item | None]
+
+
+class _Run:
+    """The state that the three threads share."""
+
+    def __init__(
+        self, engines: Engines, on_event: Callable[[FileEvent], None], token: CancelToken, pause: PauseGate
+    ) -> None:
+        self._engines = engines
+        self._on_event = on_event
+        self._token = token
+        self._pause = pause
+        self._telling = threading.Lock()
+        self._room = threading.Semaphore(_IN_WORK)
+        self._in_work = 0
+        self._fewer = threading.Condition()
+        self._read: _Queue = queue.Queue(1)
+        self._computed: _Queue = queue.Queue(1)
+        self._crash: BaseException | None = None
+        self._finished = False
+        self._report = PipelineReport()
+
+    def all(self, jobs: Iterator[FileJob]) -> PipelineReport:
+        threads = [
+            threading.Thread(target=self._stage, args=(self._read_all, jobs), name="files-read"),
+            threading.Thread(target=self._stage, args=(self._write_all,), name="files-write"),
+        ]
+        begun = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        try:
+            self._compute_all()
+        except Cancelled:
+            pass  # told below, or what made a stage end
+        finally:
+            if not self._finished:
+                self._token.cancel()
+            for thread in threads:
+                thread.join()
+        if self._crash is not None:
+            raise self._crash
+        self._token.raise_if_cancelled()
+        return replace(self._report, wall_seconds=time.perf_counter() - begun)
+
+    def _stage(self, work: Callable[..., None], *arguments: object) -> None:
+        """A stage's thread: whatever ends it early ends the others too."""
+        try:
+            work(*arguments)
+        except Cancelled:
+            self._token.cancel()
+        except BaseException as error:  # told by the calling thread
+            self._crash = error
+            self._token.cancel()
+
+    # Reading
+
+    def _read_all(self, jobs: Iterator[FileJob]) -> None:
+        while True:
+            self._pause.wait(self._token)
+            self._take_room()
+            job = next(jobs, None)
+            if job is None:
+                self._put(self._read, None)
+                return
+            with self._fewer:
+                self._in_work += 1
+            item = _Item(job)
+            with self._failures_into(item):
+                self._read_one(item)
+            self._put(self._read, item)
+
+    def _take_room(self) -> None:
+        while not self._room.acquire(timeout=POLL_S):
+            self._token.raise_if_cancelled()
+
+    def _read_one(self, item: _Item) -> None:
+        begun = time.perf_counter()
+        _make_folder(item.job.output.parent)
+        try:
+            picture = image_io.read(item.job.source, token=self._token)
+        except PictureTooLargeError:
+            # It may be the pictures before it that leave no room.
+            if not self._wait_alone():
+                raise
+            begun = time.perf_counter()
+            picture = image_io.read(item.job.source, token=self._token)
+        item.source = picture
+        item.target = item.job.settings.target.size_for(picture.width, picture.height)
+        item.seconds = replace(item.seconds, read=time.perf_counter() - begun)
+        for note in picture.source.notes:
+            self._tell(FileNotice(item.job, note))
+
+    def _wait_alone(self) -> bool:
+        """Wait until no picture but the one being read is in memory; False where that is so already."""
+        with self._fewer:
+            if self._in_work == 1:
+                return False
+            while not self._fewer.wait_for(lambda: self._in_work == 1, POLL_S):
+                self._token.raise_if_cancelled()
+        return True
+
+    # The network
+
+    def _compute_all(self) -> None:
+        while True:
+            item, waited = self._get(self._read)
+            self._add(waited_read_seconds=waited)
+            if item is None:
+                self._put(self._computed, None)
+                self._finished = True
+                return
+            if item.error is None:
+                with self._failures_into(item):
+                    self._compute_one(item)
+            item.source = None
+            self._add(waited_write_seconds=self._put(self._computed, item))
+
+    def _compute_one(self, item: _Item) -> None:
+        from vdsr_app.core.upscale import upscale_picture
+
+        job, picture, target = item.job, item.source, item.target
+        assert picture is not None
+        assert target is not None
+        begun = time.perf_counter()
+        item.choice = choose_model(job.settings.model, picture.source.jpeg_quality)
+        engine = self._engines.get(item.choice.name)
+        loaded = time.perf_counter()
+        self._add(loading_seconds=loaded - begun)
+        self._tell(FileStarted(job, picture.width, picture.height, target, item.choice))
+        paused = 0.0
+
+        def on_progress(done: int, total: int) -> None:
+            nonlocal paused
+            self._tell(FileProgress(job, done, total))
+            if self._pause.paused:
+                stopped = time.perf_counter()
+                self._pause.wait(self._token)
+                paused += time.perf_counter() - stopped
+
+        result = upscale_picture(
+            picture,
+            job.settings,
+            engine,
+            token=self._token,
+            on_progress=on_progress,
+            on_notice=lambda text: self._tell(FileNotice(job, text)),
+        )
+        if _is_flat(result) and not _is_flat(picture):
+            raise NonFiniteOutputError(
+                "The result is one flat colour, though the picture is not; it was thrown away.",
+                hint="Choose another model, or the precision fp32.",
+            )
+        spent = time.perf_counter() - loaded - paused
+        self._add(network_seconds=spent, paused_seconds=paused)
+        item.result, item.device, item.precision = result, engine.kind, engine.precision
+        item.seconds = replace(item.seconds, network=spent)
+
+    # Writing
+
+    def _write_all(self) -> None:
+        while True:
+            item, _ = self._get(self._computed)
+            if item is None:
+                return
+            event: FileEvent | None = None
+            if item.error is None:
+                with self._failures_into(item):
+                    event = self._write_one(item)
+            if event is None:
+                assert item.error is not None
+                event = FileFailed(item.job, item.error)
+            item.result = None
+            self._add(**{"done" if isinstance(event, FileDone) else "failed": 1})
+            with self._fewer:
+                self._in_work -= 1
+                self._fewer.notify_all()
+            self._room.release()
+            self._tell(event)
+
+    def _write_one(self, item: _Item) -> FileDone:
+        job = item.job
+        assert item.result is not None
+        assert item.target is not None
+        assert item.choice is not None
+        begun = time.perf_counter()
+        options = replace(job.settings.save, format=job.settings.save.format or format_of(job.output))
+        saved = image_io.save(item.result, job.output, options, token=self._token)
+        for note in saved.notes:
+            self._tell(FileNotice(job, note))
+        seconds = replace(item.seconds, write=time.perf_counter() - begun)
+        return FileDone(job, item.target, item.choice, item.device, item.precision, saved.size_bytes, seconds)
+
+    # What all share
+
+    @contextmanager
+    def _failures_into(self, item: _Item) -> Iterator[None]:
+        """Keep what goes wrong with one picture with it."""
+        try:
+            yield
+        except Cancelled:
+            raise
+        except VdsrError as error:
+            if isinstance(error, UsageError):
+                error.path = error.path or str(item.job.source)
+            item.error = error
+        except MemoryError as error:
+            item.error = _described(PictureTooLargeError("There is not enough memory for this picture."), item, error)
+            item.error.hint = "Close other programs, or choose a smaller scale."
+        except Exception as error:  # one picture's surprise must not end the night's work of the others
+            item.error = _described(VdsrError("Something unexpected went wrong."), item, error)
+            item.error.hint = "Try this picture by itself; the log has the details."
+
+    def _tell(self, event: FileEvent) -> None:
+        with self._telling:
+            self._on_event(event)
+
+    def _add(self, **amounts: float) -> None:
+        with self._telling:
+            sums = {name: getattr(self._report, name) + amount for name, amount in amounts.items()}
+            self._report = replace(self._report, **sums)
+
+    def _put(self, line: _Queue, item: _Item | None) -> float:
+        """Hand over; returns the seconds waited for room."""
+        begun = time.perf_counter()
+        while True:
+            self._token.raise_if_cancelled()
+            try:
+                line.put(item, timeout=POLL_S)
+            except queue.Full:
+                continue
+            return time.perf_counter() - begun
+
+    def _get(self, line: _Queue) -> tuple[_Item | None, float]:
+        """The next item, and the seconds waited for it."""
+        begun = time.perf_counter()
+        while True:
+            self._token.raise_if_cancelled()
+            try:
+                return line.get(timeout=POLL_S), time.perf_counter() - begun
+            except queue.Empty:
+                continue
+
+
+def _described(told: VdsrError, item: _Item, error: BaseException) -> VdsrError:
+    _log.error("%s failed in an unforeseen way.", item.job.source, exc_info=error)
+    told.path = str(item.job.source)
+    return told
+
+
+def _is_flat(picture: Picture) -> bool:
+    """Whether every pixel has the same colour."""
+    pixels = picture.pixels
+    # Nearly every picture is told from a few rows.
+    first = pixels[0, 0]
+    return bool((pixels[:: max(1, len(pixels) // 16)] == first).all()) and bool(np.all(pixels == first))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SaveError(
+            f"The folder cannot be made: {error.strerror}.", path=folder, hint="Choose another folder."
+        ) from error
