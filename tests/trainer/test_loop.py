@@ -112,11 +112,12 @@ def test_the_event_log_is_what_was_told(small: TrainConfig, tmp_path: Path) -> N
 def test_a_resumed_run_equals_an_uninterrupted_one(
     small: TrainConfig, tmp_path: Path, optimizer: str, stop_at: int
 ) -> None:
-    config = replace(small, optimizer=optimizer, rate=1e-3)
+    # So many steps that all of them cannot be done while one state is written.
+    config = replace(small, optimizer=optimizer, rate=1e-3, steps=200)
     _run(config, tmp_path / "whole")
     first = _run(config, tmp_path / "parts", stop_at=stop_at)
     # The state is written while the next steps are done, so the run ends some steps after it.
-    assert stop_at < first[-1].step < 30
+    assert stop_at < first[-1].step < 200
     assert first[-1] == replace(first[-1], complete=False)
     _run(resume_config(tmp_path / "parts"), tmp_path / "parts", resume=True)
     whole = load_weights(tmp_path / "whole" / WEIGHTS_NAME)
