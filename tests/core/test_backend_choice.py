@@ -10,7 +10,15 @@ import pytest
 
 from vdsr_app import paths
 from vdsr_app.core import backend_choice
-from vdsr_app.core.backend_choice import Candidate, candidates, choose_backend, measure, measured, sample_luma
+from vdsr_app.core.backend_choice import (
+    Candidate,
+    candidates,
+    choose_backend,
+    kept_measurements,
+    measure,
+    measured,
+    sample_luma,
+)
 from vdsr_app.core.device import Precision
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.errors import DeviceError, UsageError
@@ -172,3 +180,14 @@ def test_without_openvino_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPat
     assert {each.backend for each in candidates(model)} == {"winograd", "torch"}
     with pytest.raises(DeviceError, match="not installed"):
         choose_backend(model, "openvino")
+
+
+def test_what_was_measured_can_be_shown(monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path) -> None:
+    assert kept_measurements() == {}
+    race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.5})
+    measured(model, race.found, race.clock)
+    (entry,) = kept_measurements().values()
+    assert entry["choice"] == "torch fp32"
+    assert entry["mpx_per_s"].keys() == {"winograd fp32", "torch fp32"}
+    paths.measurements_file().write_text(json.dumps({"a": 1, "b": {"choice": "x", "mpx_per_s": {"x": "fast"}}}))
+    assert kept_measurements() == {}

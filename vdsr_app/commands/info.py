@@ -14,7 +14,7 @@ from vdsr_app.core.models import installed_models
 SUMMARY = "show devices, models and folders"
 _PACKAGES = (
     *("torch", "PySide6-Essentials", "numpy", "pillow", "pyvips", "pillow-heif", "imagecodecs"),
-    *("pyqtgraph", "onnx", "onnxruntime"),
+    *("pyqtgraph", "numba", "onnx", "onnxruntime", "openvino"),
 )
 
 
@@ -31,6 +31,9 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     console.result("Packages   " + ", ".join(f"{name} {number}" for name, number in facts["packages"].items()))
     for i, device in enumerate(facts["devices"]):
         console.result(f"{'Devices' if i == 0 else '':<10} {device['name']}: {device['description']}")
+    for i, found in enumerate(facts["measured"].values()):
+        rates = ", ".join(f"{way} {rate:.2f}" for way, rate in found["mpx_per_s"].items())
+        console.result(f"{'Fastest' if i == 0 else '':<10} {found['choice']} (Mpx/s: {rates})")
     for i, model in enumerate(facts["models"]):
         origin = "bundled" if model["bundled"] else "yours"
         console.result(f"{'Models' if i == 0 else '':<10} {model['name']}: {model['title']} ({origin})")
@@ -44,6 +47,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
 def collect() -> dict[str, Any]:
     """The facts as plain values."""
     from vdsr_app.core import image_io
+    from vdsr_app.core.backend_choice import kept_measurements
     from vdsr_app.core.device import available_devices
 
     return {
@@ -52,6 +56,7 @@ def collect() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in _PACKAGES},
         "devices": available_devices(),
+        "measured": kept_measurements(),
         "models": [
             {"name": model.name, "title": model.title, "bundled": model.bundled} for model in installed_models()
         ],

@@ -158,9 +158,13 @@ def measured(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float]
     return result
 
 
-def kept_measurements() -> dict[str, Any]:
-    """What the file holds: for each kind of use on this machine the "choice" and "mpx_per_s" of all."""
-    return _read_file()
+def kept_measurements() -> dict[str, dict[str, Any]]:
+    """What is kept: for each kind of use, on this machine as it was, the "choice" and "mpx_per_s" of each way."""
+    return {
+        key: {"choice": entry["choice"], "mpx_per_s": entry["mpx_per_s"]}
+        for key, entry in _read_file().items()
+        if isinstance(entry, dict) and isinstance(entry.get("choice"), str) and _are_rates(entry.get("mpx_per_s"))
+    }
 
 
 def measure(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] = time.perf_counter) -> Measured:
@@ -258,12 +262,14 @@ def _version(package: str) -> str:
 
 def _from_json(entry: Any, found: Sequence[Candidate]) -> Measured | None:
     """An entry of the file, or None where it is missing or not of the kind that is written here."""
-    if not isinstance(entry, dict) or not isinstance(rates := entry.get("mpx_per_s"), dict):
+    if not isinstance(entry, dict) or not _are_rates(entry.get("mpx_per_s")):
         return None
     choice = next((each for each in found if str(each) == entry.get("choice")), None)
-    if choice is None or not all(isinstance(rate, float | int) for rate in rates.values()):
-        return None
-    return Measured(choice, {str(name): float(rate) for name, rate in rates.items()})
+    return None if choice is None else Measured(choice, entry["mpx_per_s"])
+
+
+def _are_rates(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(rate, float | int) for rate in value.values())
 
 
 def _read_file() -> dict[str, Any]:
