@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +179,7 @@ def test_what_cannot_be_is_said(backend: str, precision: str, width: int, error:
 
 def test_without_openvino_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, model: VDSR) -> None:
     monkeypatch.setattr(backend_choice.backend_openvino, "installed", lambda: False)
-    assert {each.backend for each in candidates(model)} == {"winograd", "torch"}
+    assert {each.backend for each in candidates(model, openvino=True)} == {"winograd", "torch"}
     with pytest.raises(DeviceError, match="not installed"):
         choose_backend(model, "openvino")
 
@@ -191,3 +193,23 @@ def test_what_was_measured_can_be_shown(monkeypatch: pytest.MonkeyPatch, model: 
     assert entry["mpx_per_s"].keys() == {"winograd fp32", "torch fp32"}
     paths.measurements_file().write_text(json.dumps({"a": 1, "b": {"choice": "x", "mpx_per_s": {"x": "fast"}}}))
     assert kept_measurements() == {}
+
+
+@pytest.mark.skipif(not backend_choice.backend_openvino.installed(), reason="OpenVINO is not installed")
+def test_openvino_gives_the_same(own_cache: Path) -> None:
+    # In a process of its own: see `candidates`.
+    script = """
+import numpy as np
+from vdsr_app.core.backend_choice import choose_backend, sample_luma
+from vdsr_app.core.engine import Engine
+from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+model = VDSR(VDSRConfig(5, 16))
+initialise(model, 0)
+luma = sample_luma(90)
+luma.flags.writeable = False
+exact = Engine(choose_backend(model, "torch", "fp32")).upscale_luma(luma)
+for tile_px in (32, None):
+    made = Engine(choose_backend(model, "openvino", "fp32")).upscale_luma(luma, tile_px=tile_px)
+    assert np.abs(made - exact).max() < 1e-5 * np.abs(exact).max()
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)

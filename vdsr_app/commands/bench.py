@@ -95,7 +95,7 @@ def _ways(arguments: argparse.Namespace) -> tuple[list[Way], list[str]]:
         from vdsr_app.core.weights import load_model
 
         model = load_model(find_model(arguments.model)).model
-        found = candidates(model, arguments.precision, accelerators=False)
+        found = candidates(model, arguments.precision, accelerators=False, openvino=True)
         ways += [Way(each.backend, "cpu", str(each.precision)) for each in found]
     missing = []
     for peer in PEERS if arguments.peers else ():

@@ -116,7 +116,7 @@ def choose_backend(
     choose_precision(torch.device("cpu"), precision)  # refuses wrong words
     if backend != "auto" and backend not in BACKENDS:
         raise UsageError(f"'{backend}' is no way of computing.", hint=f"Choose auto, {', '.join(BACKENDS)}.")
-    found = candidates(model, precision, accelerators=accelerators)
+    found = candidates(model, precision, accelerators=accelerators, openvino=backend == "openvino")
     if backend != "auto":
         found = [each for each in found if each.backend == backend]
         if not found:
@@ -127,14 +127,23 @@ def choose_backend(
     return choice.make(model)
 
 
-def candidates(model: VDSR, precision: str = "auto", *, accelerators: bool = True) -> list[Candidate]:
-    """Ways to compute a network on this machine; the first is the one that all others must beat."""
+def candidates(
+    model: VDSR, precision: str = "auto", *, accelerators: bool = True, openvino: bool = False
+) -> list[Candidate]:
+    """Ways to compute a network on this machine; the first is the one that all others must beat.
+
+    Args:
+        model: the network.
+        precision: "auto", "fp32" or "bf16".
+        accelerators: OpenVINO's devices beside the CPU count too.
+        openvino: OpenVINO counts. By itself it is not chosen yet: beside Qt in one process it was seen to crash.
+    """
     wished = choose_precision(torch.device("cpu"), precision)
     found = []
     if _winograd_suits(model) and (precision == "auto" or wished is Precision.FP32):
         found.append(Candidate("winograd", Precision.FP32))
     found.append(Candidate("torch", wished))
-    for device in backend_openvino.devices():
+    for device in backend_openvino.devices() if openvino else ():
         if device != "CPU" and not (accelerators and precision == "auto"):
             continue
         fast = backend_openvino.fast_precision(device)

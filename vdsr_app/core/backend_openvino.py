@@ -205,7 +205,9 @@ def _split(luma: FloatPlane) -> FloatPlane:
 
 def _rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Float32 values that bf16 can hold."""
-    rounded: npt.NDArray[np.float32] = torch.from_numpy(np.ascontiguousarray(values)).bfloat16().float().numpy()
+    rounded: npt.NDArray[np.float32] = (
+        torch.from_numpy(np.require(values, np.float32, ["C", "W"])).bfloat16().float().numpy()
+    )
     return rounded
 
 
