@@ -45,11 +45,11 @@ class ModelInfo:
 
 
 def installed_models() -> tuple[ModelInfo, ...]:
-    """Bundled models, then the person's own, each by name; a file that is no weight file is left out and logged."""
+    """Bundled models, the default first, then the person's own, each by name; what is no weight file is left out."""
     found: dict[str, ModelInfo] = {}
     for folder, bundled in ((paths.models_dir(), True), (paths.user_models_dir(), False)):
         sums = _checksums(folder) if bundled else {}
-        for path in sorted(folder.glob(f"*{SUFFIX}")):
+        for path in sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stem != DEFAULT_MODEL, path.name)):
             if path.name.startswith(".") or path.stem in found:
                 continue
             if path.stem == AUTO_MODEL:

@@ -10,7 +10,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from vdsr_app.core.models import ModelInfo
+from vdsr_app.core.models import PHOTO_MODEL, ModelInfo
 from vdsr_app.core.weight_header import read_shape
 from vdsr_app.errors import WeightsError
 from vdsr_app.gui.texts import file_name
@@ -202,9 +202,12 @@ class Draft(QObject):
         return config if shape == (0, 0) else starting_from(config, start, *shape)
 
     def _best_start(self, preset: str) -> str:
-        """The bundled model; a recipe to compare with a publication begins from nothing as that did."""
+        """The bundled model that suits; a recipe to compare with a publication begins from nothing as that did."""
         bundled = (model.name for model in self._models if model.bundled and self.shape(model.name) != (0, 0))
-        return "" if preset == "paper" else next(bundled, "")
+        names = list(bundled)
+        if preset == "paper" or not names:
+            return ""
+        return PHOTO_MODEL if preset == "photo" and PHOTO_MODEL in names else names[0]
 
     def _suggest_title(self) -> None:
         if self._title_typed:
