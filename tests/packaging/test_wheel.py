@@ -76,7 +76,9 @@ def test_finds_its_data_where_it_is_installed(installed: Path, checkout: Path) -
     models, resources, names = run("-P", "-c", code, cwd=installed, PYTHONPATH=str(installed)).split("\n")[:3]
     assert Path(models) == installed / "vdsr_app" / "_data" / "models"
     assert Path(resources) == installed / "vdsr_app" / "_data" / "resources"
-    assert sorted(name for name in names.split("|") if name) == sorted(p.name for p in checkout.glob("models/*.safetensors"))
+    assert sorted(name for name in names.split("|") if name) == sorted(
+        p.name for p in checkout.glob("models/*.safetensors")
+    )
 
 
 def test_the_command_is_installed(installed: Path) -> None:
