@@ -79,6 +79,11 @@ def _cache_dir() -> Path:
 
 def training_command() -> list[str]:
     """Command that starts `vdsr train` as a child process, frozen or not; arguments follow it."""
+    return [*program_command(), "train"]
+
+
+def program_command() -> list[str]:
+    """Command that starts the command line `vdsr` as a child process, frozen or not; a subcommand follows it."""
     if is_bundle():
-        return [str(Path(sys.executable).with_name("vdsr" + Path(sys.executable).suffix)), "train"]
-    return [sys.executable, "-P", "-m", "vdsr_app", "train"]
+        return [str(Path(sys.executable).with_name("vdsr" + Path(sys.executable).suffix))]
+    return [sys.executable, "-P", "-m", "vdsr_app"]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vdsr_app.commands.common import PRECISIONS, stop_on_signals
@@ -18,6 +20,8 @@ from vdsr_app.core.models import DEFAULT_MODEL, find_model
 from vdsr_app.errors import UsageError
 
 if TYPE_CHECKING:
+    import torch
+
     from vdsr_app.core.bench.race import Result
     from vdsr_app.core.bench.work import Way
 
@@ -31,20 +35,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sizes", type=float, nargs="+", default=list(_SIZES), metavar="MP", help="megapixels of the result (1 2 8)"
     )
-    parser.add_argument(
-        "--runs", type=int, default=5, metavar="N", help="of each; fewer above 4 megapixels, one above 16 (%(default)s)"
-    )
+    parser.add_argument("--runs", type=int, metavar="N", help="of each (5; 3 above 4 megapixels, 1 above 16)")
     parser.add_argument("--peers", action="store_true", help="measure OpenVINO and onnxruntime too, by themselves")
     parser.add_argument("--all", action="store_true", help="every way of computing, not the chosen one alone")
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help="network to run (%(default)s)")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps (%(default)s)")
     parser.add_argument("--precision", default="auto", choices=PRECISIONS, help="of the network (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)  # one way, in a process that `race` started
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
     """Measure and print."""
-    if arguments.runs < 1 or not all(0.01 <= size <= _MOST_MPX for size in arguments.sizes):
+    if arguments.child is not None:
+        return _serve(*arguments.child)
+    if (arguments.runs is not None and arguments.runs < 1) or not all(
+        0.01 <= size <= _MOST_MPX for size in arguments.sizes
+    ):
         raise UsageError(f"Give sizes of 0.01 to {_MOST_MPX:g} megapixels, and one run at least.")
     find_model(arguments.model)
     from vdsr_app.core.bench import race, work
@@ -52,7 +59,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     from vdsr_app.core.weights import load_model
 
     device = choose_device(arguments.device)
-    ways, missing = _ways(arguments)
+    ways, missing = _ways(arguments, device)
     for name in missing:
         console.note(f"{name} is not installed and is left out.")
     config = load_model(find_model(arguments.model)).model.config
@@ -66,31 +73,45 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
             done += 1
             update(done)
 
-        matrix = work.matrix_tflops(device)
+        matrix: dict[str, float] = {}
         for size, count in zip(arguments.sizes, counts, strict=True):
             token.raise_if_cancelled()
+            # The best of all, before each size: what else the machine does makes it lower, never higher.
+            rates = work.matrix_tflops(device)
+            matrix = {name: max(rate, matrix.get(name, 0.0)) for name, rate in rates.items()}
             results += race.race(ways, size, count, arguments.model, token, on_run)
-    flops = work.flops_a_pixel(config)
+    fraction = _Fraction(device.type, matrix, work.flops_a_pixel(config))
     console.record(
         {
             "machine": work.machine(),
             "matrix_tflops": matrix,
-            "results": [_as_json(each, matrix, flops) for each in results if not each.way.is_peer],
+            "results": [_as_json(each, fraction(each)) for each in results if not each.way.is_peer],
             "peers": [_peer_json(each) for each in results if each.way.is_peer],
             "missing_peers": missing,
         }
     )
-    for line in table(results, matrix, flops):
+    for line in table(results, matrix, fraction):
         console.result(line)
     return True
 
 
-def _ways(arguments: argparse.Namespace) -> tuple[list[Way], list[str]]:
+def _serve(way: str, model: str, megapixels: str) -> bool:
+    """Be the process of one way."""
+    from vdsr_app.core.bench import child
+    from vdsr_app.core.bench.work import Way
+
+    child.main(Way(*json.loads(way)), model, float(megapixels))
+    return True
+
+
+def _ways(arguments: argparse.Namespace, device: torch.device) -> tuple[list[Way], list[str]]:
     """What to measure, and which peers are not installed."""
-    from vdsr_app.core.bench.work import PEERS, Way
+    from vdsr_app.core.bench.work import PEERS, Way, fast_precisions
 
     ways = [Way("engine", arguments.device, arguments.precision)]
-    if arguments.all:
+    if arguments.all and device.type != "cpu":
+        ways += [Way("torch", arguments.device, str(each)) for each in fast_precisions(device)]
+    elif arguments.all:
         from vdsr_app.core.backend_choice import candidates
         from vdsr_app.core.weights import load_model
 
@@ -107,13 +128,29 @@ def _ways(arguments: argparse.Namespace) -> tuple[list[Way], list[str]]:
     return ways, missing
 
 
-def _fraction(result: Result, matrix: dict[str, float], flops: int) -> float | None:
-    rate = matrix.get(result.about["precision"])
-    return None if rate is None else result.mpx_per_s * 1e6 * flops / (rate * 1e12)
+@dataclass(frozen=True, slots=True)
+class _Fraction:
+    """How much of the matrix rate a result makes use of.
+
+    Attributes:
+        kind: kind of the device whose rate was measured.
+        matrix: TFLOP/s by precision.
+        flops: of an output pixel.
+    """
+
+    kind: str
+    matrix: dict[str, float]
+    flops: int
+
+    def __call__(self, result: Result) -> float | None:
+        """1 is all of it; None for a peer, another device or another precision than was measured."""
+        rate = self.matrix.get(result.about["precision"])
+        if rate is None or result.about.get("kind") != self.kind:
+            return None
+        return result.mpx_per_s * 1e6 * self.flops / (rate * 1e12)
 
 
-def _as_json(result: Result, matrix: dict[str, float], flops: int) -> dict[str, Any]:
-    fraction = _fraction(result, matrix, flops)
+def _as_json(result: Result, fraction: float | None) -> dict[str, Any]:
     return {
         "megapixels": round(result.megapixels, 3),
         "way": result.way.name,
@@ -133,6 +170,7 @@ def _peer_json(result: Result) -> dict[str, Any]:
     return {
         "name": result.way.name,
         "version": result.about["version"],
+        "calls": result.about["calls"],
         "precision": result.about["precision"],
         "megapixels": round(result.megapixels, 3),
         "mpx_per_s": round(result.mpx_per_s, 4),
@@ -141,7 +179,7 @@ def _peer_json(result: Result) -> dict[str, Any]:
     }
 
 
-def table(results: Sequence[Result], matrix: dict[str, float], flops: int) -> list[str]:
+def table(results: Sequence[Result], matrix: dict[str, float], fraction: _Fraction) -> list[str]:
     """Lines for people."""
     rates = ", ".join(f"{name} {rate:.3f} TFLOP/s" for name, rate in matrix.items())
     lines = [f"Products of large matrices: {rates}", ""]
@@ -150,12 +188,13 @@ def table(results: Sequence[Result], matrix: dict[str, float], flops: int) -> li
     )
     for each in results:
         way = each.way.name if each.way.is_peer else f"{each.way.name}: {each.about['backend']}"
-        fraction = None if each.way.is_peer else _fraction(each, matrix, flops)
+        calls = each.about.get("calls", 1)
+        share = fraction(each)
         first = "" if each.first_tile_s is None else f"{each.first_tile_s:.2f} s"
         memory = "" if each.peak_memory_bytes is None else f"{each.peak_memory_bytes / 1e6:,.0f} MB"
         lines.append(
             f"{each.megapixels:6.1f}  {way + ' ' + each.about['precision']:<28} {each.mpx_per_s:7.3f}"
-            f" {each.network_mpx_per_s:8.3f} {'' if fraction is None else f'{fraction:.0%}':>8} {first:>9} {memory:>9}"
-            f"  {each.runs}"
+            f" {each.network_mpx_per_s:8.3f} {'' if share is None else f'{share:.0%}':>8} {first:>9} {memory:>9}"
+            f"  {each.runs}{f', in {calls} strips' if calls > 1 else ''}"
         )
     return lines

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 import torch
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.bench import child as child_module
 from vdsr_app.core.bench import race as module
 from vdsr_app.core.bench.race import race, runs_for
 from vdsr_app.core.bench.work import (
@@ -18,10 +20,13 @@ from vdsr_app.core.bench.work import (
     memory_bytes,
     output_size,
     peak_memory_bytes,
+    picture_luma,
     sample_picture,
 )
+from vdsr_app.core.color import network_luma
 from vdsr_app.core.models import DEFAULT_MODEL
 from vdsr_app.core.network import VDSRConfig
+from vdsr_app.core.resize import resize
 from vdsr_app.errors import Cancelled, DeviceError
 
 
@@ -45,6 +50,37 @@ def test_the_picture_is_always_the_same() -> None:
     assert (first.width, first.height) == (width // 2, height // 2)
 
 
+def test_the_luma_is_that_of_the_enlarged_picture() -> None:
+    picture = sample_picture(0.6)
+    large = resize(picture.pixels, 2 * picture.height, 2 * picture.width)
+    np.testing.assert_allclose(picture_luma(picture), network_luma(large, 255.0), atol=1e-6)
+
+
+def test_to_make_the_pictures_takes_little_more_than_they_are() -> None:
+    tracemalloc.start()
+    try:
+        picture = sample_picture(8)
+        _, peak = tracemalloc.get_traced_memory()
+        assert peak < picture.pixels.nbytes + 16 * 2**20
+        luma = picture_luma(picture)
+        _, peak = tracemalloc.get_traced_memory()
+        assert peak < picture.pixels.nbytes + luma.nbytes + 16 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("free", "pieces", "rows"), [(None, 1, 1000), (2**40, 1, 1000), (64 * 2**20, 13, 81)])
+def test_a_peer_gets_the_whole_or_strips_with_a_halo(
+    monkeypatch: pytest.MonkeyPatch, free: int | None, pieces: int, rows: int
+) -> None:
+    monkeypatch.setattr(child_module, "available_memory_bytes", lambda: free)
+    luma = np.arange(1000 * 800, dtype=np.float32).reshape(1000, 800)
+    strips = list(child_module._strips(luma, 64))
+    assert len(strips) == pieces
+    kept = [strip[20 * (i > 0) :][:rows] for i, strip in enumerate(strips)]
+    np.testing.assert_array_equal(np.concatenate(kept), luma)
+
+
 def test_the_matrix_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     from vdsr_app.core.bench import work
 
@@ -62,8 +98,8 @@ def test_memory_is_told() -> None:
 
 
 def test_fewer_runs_of_what_takes_long() -> None:
-    assert [runs_for(size, 9) for size in (1, 4, 8, 16, 32)] == [5, 5, 3, 3, 1]
-    assert runs_for(1, 2) == 2
+    assert [runs_for(size) for size in (1, 4, 8, 16, 32)] == [5, 5, 3, 3, 1]
+    assert [runs_for(size, 7) for size in (1, 32)] == [7, 7]
 
 
 def test_ways_work_in_turn_each_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +124,8 @@ def test_a_way_that_fails_is_an_error_and_leaves_no_process(monkeypatch: pytest.
     monkeypatch.setattr(module._Child, "wait_ready", lambda child: (children.append(child), real(child)))
     with pytest.raises(DeviceError, match="winograd"):
         race([Way("winograd", "cpu", "bf16")], 0.02, 1, DEFAULT_MODEL, CancelToken())
-    assert [child._process.poll() is not None for child in children] == [True]
+    processes = [child._process for child in children]
+    assert [process is not None and process.poll() is not None for process in processes] == [True]
 
 
 def test_cancelled_between_runs() -> None:

@@ -1,6 +1,6 @@
 """One way of computing in a process of its own: makes ready, then works each time it is told to.
 
-It speaks in lines of JSON on its standard output: first what it is, then one line a run, at the end its memory.
+It speaks in lines of JSON on its standard output: first what it is, then one line a run.
 """
 
 from __future__ import annotations
@@ -12,44 +12,49 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from vdsr_app.core.bench.work import SCALE, Way, memory_bytes, peak_memory_bytes, sample_picture, seconds
-from vdsr_app.core.color import network_luma
+from vdsr_app.core.bench.work import (
+    SCALE,
+    Way,
+    memory_bytes,
+    peak_memory_bytes,
+    picture_luma,
+    sample_picture,
+    seconds,
+)
+from vdsr_app.core.image_io.memory import available_memory_bytes
 from vdsr_app.core.job import Target, UpscaleSettings
 from vdsr_app.core.models import find_model
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.picture import Picture
-from vdsr_app.core.resize import resize
 from vdsr_app.core.tiling import Rect
 from vdsr_app.core.weights import load_model
 
 _SCREEN = (1280, 800)
 """The visible region whose first tile is waited for."""
 
+_WARM_MPX = 0.3
+"""Size of the picture by which an engine makes ready what is made once."""
+
 _WHOLE_MPX = 9.0
-"""Largest picture that a peer gets in one piece; its activations take half a gigabyte a megapixel."""
+"""Largest picture that a peer gets in one piece, where there is memory for it."""
 
 _STRIP_MPX = 4.0
 _HALO_PX = 20
+
+Run = Callable[[], dict[str, Any]]
+Ready = tuple[dict[str, Any], Run]
 
 
 def main(way: Way, model: str, megapixels: float) -> None:
     """Serve the parent: a run for each line on standard input, until it ends."""
     started = memory_bytes()
     network = load_model(find_model(model)).model
-    work = _peer(way, network) if way.is_peer else _engine(way, network, model)
     picture = sample_picture(megapixels)
-    describe, run = work(picture)
-    run()  # the first run makes ready what is made once
+    describe, run = _peer(way, network, picture) if way.is_peer else _engine(way, network, model, picture)
     _say({"describe": describe, "started_bytes": started})
     for _ in sys.stdin:
         _say(run())
-    _say({"peak_bytes": peak_memory_bytes()})
-
-
-Run = Callable[[], dict[str, float]]
-Prepare = Callable[[Picture], tuple[dict[str, str], Run]]
 
 
 def _say(record: dict[str, Any]) -> None:
@@ -61,74 +66,78 @@ class _FirstTileError(Exception):
     """Ends the run that waits for the first tile alone."""
 
 
-def _engine(way: Way, network: VDSR, model: str) -> Prepare:
+def _engine(way: Way, network: VDSR, model: str, picture: Picture) -> Ready:
     """This program's own engine, the whole way from a picture to a picture."""
     from vdsr_app.core.engine import Engine
     from vdsr_app.core.upscale import upscale_picture
 
     backend = "auto" if way.name == "engine" else way.name
     engine = Engine.create(network, device=way.device, precision=way.precision, backend=backend)
+    settings = UpscaleSettings(Target(value=float(SCALE)), model)
+    upscale_picture(sample_picture(_WARM_MPX), settings, engine)
+    luma: npt.NDArray[np.float32] | None = None
+    peak: int | None = None
 
-    def prepare(picture: Picture) -> tuple[dict[str, str], Run]:
-        settings = UpscaleSettings(Target(value=float(SCALE)), model)
-        luma = _luma(picture)
+    def first_tile() -> None:
+        def stop(tile: object) -> None:
+            raise _FirstTileError
 
-        def first_tile() -> None:
-            def stop(tile: object) -> None:
-                raise _FirstTileError
+        width, height = SCALE * picture.width, SCALE * picture.height
+        left, top = max(0, (width - _SCREEN[0]) // 2), max(0, (height - _SCREEN[1]) // 2)
+        visible = Rect(left, top, min(width, _SCREEN[0]), min(height, _SCREEN[1]))
+        try:
+            upscale_picture(picture, settings, engine, on_tile=stop, visible=lambda: visible)
+        except _FirstTileError:
+            return
 
-            height, width = luma.shape
-            left, top = max(0, (width - _SCREEN[0]) // 2), max(0, (height - _SCREEN[1]) // 2)
-            visible = Rect(left, top, min(width, _SCREEN[0]), min(height, _SCREEN[1]))
-            try:
-                upscale_picture(picture, settings, engine, on_tile=stop, visible=lambda: visible)
-            except _FirstTileError:
-                return
+    def run() -> dict[str, Any]:
+        nonlocal luma, peak
+        spent = {
+            "first_tile_s": seconds(first_tile),
+            "seconds": seconds(lambda: upscale_picture(picture, settings, engine)),
+        }
+        if luma is None:
+            # Before the plane for the network alone is made, which no picture needs.
+            peak, luma = peak_memory_bytes(), picture_luma(picture)
+        plane = luma
+        return {**spent, "network_s": seconds(lambda: engine.upscale_luma(plane)), "peak_bytes": peak}
 
-        def run() -> dict[str, float]:
-            return {
-                "first_tile_s": seconds(first_tile),
-                "network_s": seconds(lambda: engine.upscale_luma(luma)),
-                "seconds": seconds(lambda: upscale_picture(picture, settings, engine)),
-            }
-
-        about = {"text": engine.describe(), "precision": engine.precision, "kind": engine.kind}
-        return {**about, "backend": engine.backend_name}, run
-
-    return prepare
-
-
-def _luma(picture: Picture) -> npt.NDArray[np.float32]:
-    large = resize(picture.pixels, SCALE * picture.height, SCALE * picture.width)
-    return network_luma(large, 255.0)
+    about = {"text": engine.describe(), "precision": engine.precision, "kind": engine.kind}
+    return {**about, "backend": engine.backend_name}, run
 
 
-def _peer(way: Way, network: VDSR) -> Prepare:
+def _peer(way: Way, network: VDSR, picture: Picture) -> Ready:
     """Another program by itself: the luma in one call, or in strips where it is too large for that."""
+    luma = picture_luma(picture)
+    version, precision, call = _openvino(network) if way.name == "openvino alone" else _onnxruntime(network)
+    strips = list(_strips(luma, network.config.width))
+    call(strips[0])
 
-    def prepare(picture: Picture) -> tuple[dict[str, str], Run]:
-        luma = _luma(picture)
-        version, precision, call = _openvino(network) if way.name == "openvino alone" else _onnxruntime(network)
+    def work() -> None:
+        for strip in strips:
+            call(strip)
 
-        def work() -> None:
-            for strip in _strips(luma):
-                call(strip)
+    def run() -> dict[str, Any]:
+        spent = seconds(work)
+        return {"network_s": spent, "seconds": spent, "peak_bytes": peak_memory_bytes()}
 
-        def run() -> dict[str, float]:
-            spent = seconds(work)
-            return {"network_s": spent, "seconds": spent}
-
-        return {"version": version, "precision": precision}, run
-
-    return prepare
+    return {"version": version, "precision": precision, "calls": len(strips)}, run
 
 
-def _strips(luma: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
-    """The whole plane, or strips of it that overlap by the halo."""
+def _strips(luma: npt.NDArray[np.float32], channels: int) -> Iterator[npt.NDArray[np.float32]]:
+    """The whole plane, or views of strips of it that overlap by the halo; half of the free memory is enough for each.
+
+    Args:
+        luma: (H, W) float32.
+        channels: of the inner layers, of which two are held at once.
+    """
     height, width = luma.shape
-    rows = height if luma.size <= _WHOLE_MPX * 1e6 else max(1, int(_STRIP_MPX * 1e6 / width))
+    free = available_memory_bytes()
+    most_px = float("inf") if free is None else free / 2 / (2 * 4 * channels)
+    whole = luma.size <= min(_WHOLE_MPX * 1e6, most_px)
+    rows = height if whole else max(1, int(min(_STRIP_MPX * 1e6, most_px) / width))
     for top in range(0, height, rows):
-        yield np.ascontiguousarray(luma[max(0, top - _HALO_PX) : top + rows + _HALO_PX])
+        yield luma[max(0, top - _HALO_PX) : top + rows + _HALO_PX]
 
 
 def _openvino(network: VDSR) -> tuple[str, str, Callable[[npt.NDArray[np.float32]], object]]:
@@ -145,8 +154,3 @@ def _onnxruntime(network: VDSR) -> tuple[str, str, Callable[[npt.NDArray[np.floa
 
     version, run = plain_session(network)
     return version, "fp32", lambda luma: run(luma[None, None])
-
-
-if __name__ == "__main__":
-    torch.set_grad_enabled(False)
-    main(Way(*json.loads(sys.argv[1])), sys.argv[2], float(sys.argv[3]))

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
+import queue
 import statistics
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vdsr_app.control import CancelToken
+from vdsr_app import paths
+from vdsr_app.control import POLL_S, CancelToken
 from vdsr_app.core.bench.work import Way, output_size
 from vdsr_app.errors import DeviceError
 
-_FEWER_RUNS = ((4.0, 5), (16.0, 3))
-"""Most runs up to so many megapixels; above the last, one."""
+_RUNS = ((4.0, 5), (16.0, 3))
+"""Runs up to so many megapixels; above the last, one."""
+
+# Ctrl+C on the terminal is for the parent alone, which then ends its children.
+if sys.platform == "win32":
+    _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    _NEW_GROUP = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +34,19 @@ class Result:
 
     Attributes:
         way: what was measured.
-        about: what it says of itself: "precision", and "backend", "kind" and "text", or "version".
+        about: what it says of itself: "precision", and "backend", "kind" and "text", or "version" and "calls", the
+            number of pieces that a peer got the picture in.
         megapixels: of the result, exactly.
         runs: how many; the numbers are their medians.
         seconds: from picture to picture; of a peer, of the network alone.
         network_s: of the network alone.
         first_tile_s: until the first tile of the visible region; None of a peer.
-        peak_memory_bytes: largest resident set beyond that of the interpreter with PyTorch; None where it is
-            not told.
+        peak_memory_bytes: largest resident set beyond that of the interpreter with PyTorch, of work from picture to
+            picture; None where the system does not tell.
     """
 
     way: Way
-    about: dict[str, str]
+    about: dict[str, Any]
     megapixels: float
     runs: int
     seconds: float
@@ -55,9 +65,9 @@ class Result:
         return self.megapixels / self.network_s
 
 
-def runs_for(megapixels: float, most: int) -> int:
-    """How often a size is measured: fewer times where one run takes minutes."""
-    return min(most, next((runs for limit, runs in _FEWER_RUNS if megapixels <= limit), 1))
+def runs_for(megapixels: float, wished: int | None = None) -> int:
+    """How often a size is measured: as wished, else fewer times where one run takes minutes."""
+    return wished or next((runs for limit, runs in _RUNS if megapixels <= limit), 1)
 
 
 def race(
@@ -75,7 +85,7 @@ def race(
         megapixels: about the size of the result.
         runs: of each.
         model: name of an installed model or path of a weight file.
-        token: tested between runs.
+        token: tested all the time; ends the processes.
         on_run: called after each run.
 
     Raises:
@@ -83,12 +93,11 @@ def race(
         Cancelled: through `token`.
     """
     with ExitStack() as stack:
-        children = [stack.enter_context(_Child(way, model, megapixels)) for way in ways]
-        for child in children:  # one after the other: ready means that a first run was done
+        children = [stack.enter_context(_Child(way, model, megapixels, token)) for way in ways]
+        for child in children:  # one after the other, for to make ready is work
             child.wait_ready()
         for _ in range(runs):
             for child in children:
-                token.raise_if_cancelled()
                 child.run()
                 on_run()
         width, height = output_size(megapixels)
@@ -98,50 +107,68 @@ def race(
 class _Child:
     """A process that works when it is told to."""
 
-    def __init__(self, way: Way, model: str, megapixels: float) -> None:
+    def __init__(self, way: Way, model: str, megapixels: float, token: CancelToken) -> None:
         self._way = way
+        self._token = token
         self._command = [
-            *(sys.executable, "-P", "-m", "vdsr_app.core.bench.child"),
+            *(*paths.program_command(), "bench", "--child"),
             *(json.dumps(list(asdict(way).values())), model, str(megapixels)),
         ]
-        self._runs: list[dict[str, float]] = []
+        self._process: subprocess.Popen[str] | None = None
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._head: dict[str, Any] = {}
+        self._runs: list[dict[str, Any]] = []
 
     def __enter__(self) -> _Child:
-        # Ready one after the other: so the process is started when the one before has done its first run.
+        # Started by `wait_ready`, when the one before is ready.
         return self
 
     def __exit__(self, *exception: object) -> None:
-        process = getattr(self, "_process", None)
-        if process is not None and process.poll() is None:
-            process.kill()
-            process.wait()
-        if process is not None:
-            process.stdin.close()
-            process.stdout.close()
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            with suppress(BrokenPipeError):  # a wish that it did not read
+                stream.close()
 
     def wait_ready(self) -> None:
-        """Start it and wait for its first run."""
+        """Start it and wait until it is ready."""
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+            creationflags=_NEW_GROUP,
         )
+        # A thread, for reading from a pipe cannot be given up when the person wishes to stop.
+        self._reader = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
+        self._reader.start()
         self._head = self._read()
 
     def run(self) -> None:
         """Let it work once."""
-        self._write("\n")
+        self._token.raise_if_cancelled()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._failed() from error
         self._runs.append(self._read())
 
     def result(self, megapixels: float) -> Result:
-        """End it and sum up."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        peak, started = self._read()["peak_bytes"], self._head["started_bytes"]
-        self._process.wait()
+        """Sum up."""
 
         def median(name: str) -> float:
-            return statistics.median(run[name] for run in self._runs)
+            return float(statistics.median(run[name] for run in self._runs))
 
+        peak, started = self._runs[0]["peak_bytes"], self._head["started_bytes"]
         return Result(
             self._way,
             self._head["describe"],
@@ -153,23 +180,24 @@ class _Child:
             None if peak is None else peak - started,
         )
 
-    def _write(self, text: str) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(text)
-            self._process.stdin.flush()
-        except BrokenPipeError as error:
-            raise self._failed() from error
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        """Hand on what it says, line by line, and "" at the end."""
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
 
     def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise self._failed()
-        record: dict[str, Any] = json.loads(line)
-        return record
+        while True:
+            self._token.raise_if_cancelled()
+            try:
+                line = self._lines.get(timeout=POLL_S)
+            except queue.Empty:
+                continue
+            if not line:
+                raise self._failed()
+            record: dict[str, Any] = json.loads(line)
+            return record
 
     def _failed(self) -> DeviceError:
-        return DeviceError(
-            f"Measuring '{self._way.name}' failed.", hint="Its own message stands above; the log has the rest."
-        )
+        return DeviceError(f"Measuring '{self._way.name}' failed.", hint="Its own message stands above.")

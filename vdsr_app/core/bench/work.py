@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from vdsr_app.core.color import network_luma
 from vdsr_app.core.device import Precision, choose_precision, usable_cores
 from vdsr_app.core.network import VDSRConfig
 from vdsr_app.core.picture import Picture
+from vdsr_app.core.resize import resize_region
+from vdsr_app.core.tiling import plan_tiles
 
 SCALE = 2
 """Scale factor of the measured pictures."""
@@ -22,6 +26,9 @@ SCALE = 2
 _MATRIX_SIDES = (1024, 1536, 2048)
 _MATRIX_ROUNDS = 3
 _GPU_MATRIX_SIDES = (4096, 8192)
+
+_STRIP_ROWS = 128
+_BLOCK_PX = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +70,27 @@ def output_size(megapixels: float) -> tuple[int, int]:
 def sample_picture(megapixels: float) -> Picture:
     """A source whose result at `SCALE` has about so many megapixels: RGB with edges, gradients and grain."""
     width, height = (side // SCALE for side in output_size(megapixels))
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    base = 0.5 + 0.25 * np.sin(x / 9) * np.cos(y / 13) + 0.2 * (((x + 2 * y) // 37) % 2) - 0.1
-    grain = np.random.default_rng(0).normal(0, 0.01, (height, width)).astype(np.float32)
-    planes = [base + grain, 0.8 * base + 0.1 * x / width, 0.6 * base + 0.3 * y / height]
-    return Picture(np.clip(255 * np.stack(planes, axis=2), 0, 255).astype(np.uint8))
+    pixels = np.empty((height, width, 3), np.uint8)
+    random = np.random.default_rng(0)
+    x = np.arange(width, dtype=np.float32)[None]
+    # In strips: what making the picture takes would be counted as memory of what is measured.
+    for top in range(0, height, _STRIP_ROWS):
+        y = np.arange(top, min(height, top + _STRIP_ROWS), dtype=np.float32)[:, None]
+        base = 0.5 + 0.25 * np.sin(x / 9) * np.cos(y / 13) + 0.2 * (((x + 2 * y) // 37) % 2) - 0.1
+        grain = random.normal(0, 0.01, base.shape).astype(np.float32)
+        planes = [base + grain, 0.8 * base + 0.1 * x / width, 0.6 * base + 0.3 * y / height]
+        pixels[top : top + _STRIP_ROWS] = np.clip(255 * np.stack(planes, axis=2), 0, 255)
+    return Picture(pixels)
+
+
+def picture_luma(picture: Picture) -> npt.NDArray[np.float32]:
+    """What the network sees of the enlarged picture, (H, W) float32; nothing else of its size is made on the way."""
+    height, width = SCALE * picture.height, SCALE * picture.width
+    luma = np.empty((height, width), np.float32)
+    for tile in plan_tiles(width, height, _BLOCK_PX, 0):
+        rows, cols = tile.core.rows, tile.core.cols
+        luma[rows, cols] = network_luma(resize_region(picture.pixels, height, width, rows, cols), 255.0)
+    return luma
 
 
 def matrix_tflops(device: torch.device) -> dict[str, float]:
@@ -75,8 +98,14 @@ def matrix_tflops(device: torch.device) -> dict[str, float]:
 
     Half precision is measured where the device is fast in it.
     """
-    wished = {Precision.FP32, choose_precision(device)}
-    return {str(each): _matrix_rate(device, each) for each in sorted(wished)}
+    # As many threads as the engine takes: PyTorch does not see the limits of containers.
+    torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
+    return {str(each): _matrix_rate(device, each) for each in fast_precisions(device)}
+
+
+def fast_precisions(device: torch.device) -> list[Precision]:
+    """fp32, and half precision where the device is fast in it."""
+    return sorted({Precision.FP32, choose_precision(device)})
 
 
 def _matrix_rate(device: torch.device, precision: Precision) -> float:
