@@ -82,7 +82,7 @@ class Learner:
         self.model = first_model(self._config).to(self.device).train()
         self.average = MovingAverage(self.model, self._config.average_decay)
         self.optimiser = Optimiser(self.model, self._config)
-        inner = list(self.model.layers[1:-1])
+        inner = self.model.convolutions[1:-1]
         fast = self.device.type == "cpu" and self.precision == "fp32" and InnerLayers.suit(inner)
         self._inner = InnerLayers(inner) if fast else None
 

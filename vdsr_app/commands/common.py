@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.model_choice import (
@@ -18,10 +17,6 @@ from vdsr_app.core.model_choice import (
     ChoiceReason,
     ModelChoice,
 )
-from vdsr_app.core.models import find_model
-
-if TYPE_CHECKING:
-    from vdsr_app.core.engine import Engine
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -52,20 +47,6 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, automatic: bool = F
     parser.add_argument(
         "--precision", default="auto", choices=PRECISIONS, help="arithmetic of the network (%(default)s)"
     )
-
-
-def make_engine(model: str, device: str, precision: str) -> Engine:
-    """Load a model and put it on a device; torch is imported here and not before.
-
-    Raises:
-        WeightsError: the model is missing or damaged.
-        DeviceError: the device is absent.
-    """
-    info = find_model(model)
-    from vdsr_app.core.engine import Engine
-    from vdsr_app.core.weights import load_model
-
-    return Engine.create(load_model(info).model, device=device, precision=precision)
 
 
 def choice_note(choice: ModelChoice) -> str:

@@ -10,8 +10,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from vdsr_app.commands.common import add_engine_arguments, make_engine, stop_on_signals
+from vdsr_app.commands.common import add_engine_arguments, stop_on_signals
 from vdsr_app.console import Console
+from vdsr_app.core.engines import Engines
 from vdsr_app.core.evaluate import Evaluation, ScaleScores, evaluate
 from vdsr_app.core.folders import picture_files
 from vdsr_app.core.protocol import Score
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> bool:
     """Evaluate and print; False where a picture had to be left out."""
     files = picture_files(arguments.data)
-    engine = make_engine(arguments.model, arguments.device, arguments.precision)
+    engine = Engines(arguments.device, arguments.precision).get(arguments.model)
     with stop_on_signals() as token, console.progress("Evaluating", len(files), "pictures") as update:
         evaluation = evaluate(
             files,

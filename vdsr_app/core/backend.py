@@ -94,7 +94,7 @@ class TorchBackend:
         self._width = model.config.width
         # Apple's convolutions are fastest on their own layout.
         self._format = torch.contiguous_format if device.type == "mps" else torch.channels_last
-        first, *rest = [layer for layer in model.layers if isinstance(layer, nn.Conv2d)]
+        first, *rest = model.convolutions
         self._layers = [self._copy(first, torch.float32), *(self._copy(layer, precision.dtype) for layer in rest)]
 
     def _copy(self, layer: nn.Conv2d, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.backend import FloatPlane
@@ -180,7 +179,7 @@ def build(model: VDSR, pad_rows: int = 1, pad_columns: int = 1, *, split: bool =
     openvino = _openvino()
     ops = openvino.opset13
 
-    layers = [layer for layer in model.layers if isinstance(layer, nn.Conv2d)]
+    layers = model.convolutions
     luma = ops.parameter([1, 3 if split else 1, -1, -1], np.float32, name="luma")
     features = luma
     for i, layer in enumerate(layers):

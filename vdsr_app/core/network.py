@@ -69,6 +69,11 @@ class VDSR(nn.Module):
             nn.Conv2d(before, after, kernel_size=3, padding=1) for before, after in pairwise(widths)
         )
 
+    @property
+    def convolutions(self) -> list[nn.Conv2d]:
+        """`layers` as what they are, which a `ModuleList` does not tell."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
+
     def forward(self, luma: Tensor) -> Tensor:
         """Add the detail that bicubic lost.
 
@@ -88,8 +93,7 @@ class VDSR(nn.Module):
 def initialise(model: VDSR, seed: int) -> None:
     """Fill weights by He et al. (ICCV 2015) for ReLU, biases with zero, the same for the same seed anywhere."""
     generator = torch.Generator().manual_seed(seed)
-    for layer in model.layers:
-        assert isinstance(layer, nn.Conv2d)
+    for layer in model.convolutions:
         fan_in = layer.in_channels * 9
         weight = torch.randn(layer.weight.shape, generator=generator) * (2.0 / fan_in) ** 0.5
         with torch.no_grad():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -282,6 +283,18 @@ def test_paused_no_tile_is_begun(pipeline: Pipeline) -> None:
     pipeline.pause.resume()
     thread.join(WAIT_S)
     assert len(pipeline.ends()) == 2
+
+
+def test_the_models_are_looked_through_once_for_all_pictures(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[None] = []
+    monkeypatch.setattr(module, "photo_installed", lambda: looks.append(None) or True)
+    sources = [pipeline.picture(f"{i}.jpg") for i in range(3)]
+    auto = UpscaleSettings(Target(value=2.0))
+    pipeline.run([replace(job, settings=auto) for job in pipeline.jobs(*sources)])
+    assert pipeline.asked == ["photo"] * 3
+    assert len(looks) == 1
 
 
 def test_the_pipeline_waits_for_no_torch() -> None:

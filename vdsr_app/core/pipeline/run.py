@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,7 @@ from vdsr_app.control import POLL_S, CancelToken, PauseGate
 from vdsr_app.core import image_io
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.job import TargetSize
-from vdsr_app.core.model_choice import ModelChoice, choose_model
-from vdsr_app.core.naming import format_of
+from vdsr_app.core.model_choice import ModelChoice, choose_model, photo_installed
 from vdsr_app.core.picture import Picture
 from vdsr_app.core.pipeline.events import (
     FileDone,
@@ -104,8 +104,12 @@ class _Run:
         self._read: _Queue = queue.Queue(1)
         self._computed: _Queue = queue.Queue(1)
         self._crash: BaseException | None = None
-        self._finished = False
         self._report = PipelineReport()
+
+    @cached_property
+    def _has_photo(self) -> bool:
+        """Looked up once: it means reading the head of every model."""
+        return photo_installed()
 
     def all(self, jobs: Iterator[FileJob]) -> PipelineReport:
         threads = [
@@ -117,11 +121,11 @@ class _Run:
             thread.start()
         try:
             self._compute_all()
-        except Cancelled:
-            pass  # told below, or what made a stage end
+        except BaseException as error:
+            self._token.cancel()
+            if not isinstance(error, Cancelled):  # that is told below, or what made a stage end
+                raise
         finally:
-            if not self._finished:
-                self._token.cancel()
             for thread in threads:
                 thread.join()
         if self._crash is not None:
@@ -194,7 +198,6 @@ class _Run:
             self._add(waited_read_seconds=waited)
             if item is None:
                 self._put(self._computed, None)
-                self._finished = True
                 return
             if item.error is None:
                 with self._failures_into(item):
@@ -209,7 +212,7 @@ class _Run:
         assert picture is not None
         assert target is not None
         begun = time.perf_counter()
-        item.choice = choose_model(job.settings.model, picture.source.jpeg_quality)
+        item.choice = choose_model(job.settings.model, picture.source.jpeg_quality, has_photo=self._has_photo)
         engine = self._engines.get(item.choice.name)
         loaded = time.perf_counter()
         self._add(loading_seconds=loaded - begun)
@@ -270,8 +273,7 @@ class _Run:
         assert item.target is not None
         assert item.choice is not None
         begun = time.perf_counter()
-        options = replace(job.settings.save, format=job.settings.save.format or format_of(job.output))
-        saved = image_io.save(item.result, job.output, options, token=self._token)
+        saved = image_io.save(item.result, job.output, job.settings.save, token=self._token)
         for note in saved.notes:
             self._tell(FileNotice(job, note))
         seconds = replace(item.seconds, write=time.perf_counter() - begun)

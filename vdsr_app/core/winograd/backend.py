@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
-from torch import nn
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.device import cpu_name, usable_cores
@@ -39,7 +38,7 @@ class WinogradBackend:
             model: the network; left alone.
             threads: threads to use; None for all cores that this process may use.
         """
-        layers = [layer for layer in model.layers if isinstance(layer, nn.Conv2d)]
+        layers = model.convolutions
         weights = [layer.weight.detach().cpu().numpy() for layer in layers]
         biases = [
             np.zeros(layer.out_channels, np.float32) if layer.bias is None else layer.bias.detach().cpu().numpy()

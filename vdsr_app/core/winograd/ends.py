@@ -101,24 +101,13 @@ def gather(source: Floats, filters: Floats, bias: float, target: Floats, box: tu
     top, bottom, left, right = box
     channels, width = source.shape[2], source.shape[1]
     needed = right - left + 2
-    # Rows of products are read beyond the last pixel, up to a multiple of ROWS; so much lies behind every plane's row
-    # but the last, and there the last pixels are done again instead.
-    padded = (needed + ROWS - 1) // ROWS * ROWS
-    products = np.zeros((3, padded, PANEL), np.float32)
+    # The last products of a row may reach beyond it, at most into the plane's next row; they are not used.
+    products = np.zeros((3, (needed + ROWS - 1) // ROWS * ROWS, PANEL), np.float32)
     for y in range(top, bottom + 2):
         made = products[y % 3]
         for start in range(0, needed, ROWS):
-            first = min(start, max(0, needed - ROWS))
-            at = source.ctypes.data + 4 * ((y * width + left + first) * channels)
-            if needed >= ROWS:
-                rows_times_panel(at, channels, filters.ctypes.data, made[first:].ctypes.data, PANEL, channels)
-        if needed < ROWS:
-            for i in range(needed):
-                for k in range(_TAPS):
-                    total = _ZERO
-                    for c in range(channels):
-                        total += source[y, left + i, c] * filters[c, k]
-                    made[i, k] = total
+            at = source.ctypes.data + 4 * ((y * width + left + start) * channels)
+            rows_times_panel(at, channels, filters.ctypes.data, made[start:].ctypes.data, PANEL, channels)
         if y >= top + 2:
             above, middle, below = products[(y - 2) % 3], products[(y - 1) % 3], products[y % 3]
             for x in range(right - left):

@@ -83,47 +83,32 @@ def _emit(builder: Any, args: Any, rows: int, *, transposed: bool, add: bool) ->
         builder.store(builder.load(total), out).align = _FLOAT_BYTES
 
 
-_SIGNATURE = types.void(*[types.intp] * 6)
+def _product(rows: int, *, transposed: bool = False, add: bool = False) -> Any:
+    """A function for compiled code: C = A B for `rows` rows and one panel; see `rows_times_panel`."""
+
+    def product(typing: Any, a: Any, stride: Any, b: Any, c: Any, c_stride: Any, depth: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            _emit(builder, args, rows, transposed=transposed, add=add)
+            return context.get_dummy_value()
+
+        return types.void(*[types.intp] * 6), emit
+
+    return intrinsic(product)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def rows_times_panel(typing: Any, a: Any, stride: Any, b: Any, c: Any, c_stride: Any, depth: Any) -> Any:
-    """C = A B for `ROWS` rows and one panel.
+rows_times_panel = _product(ROWS)
+"""C = A B for `ROWS` rows and one panel. Takes, in this order:
 
-    Args:
-        typing: numba's; not for callers.
-        a: address of A, (ROWS, depth) float32.
-        stride: floats from one row of A to the next.
-        b: address of B, (depth, PANEL) float32 without gaps.
-        c: address of C, (ROWS, PANEL) float32.
-        c_stride: floats from one row of C to the next.
-        depth: a multiple of 4.
-    """
+    a: address of A, (ROWS, depth) float32.
+    stride: floats from one row of A to the next.
+    b: address of B, (depth, PANEL) float32 without gaps.
+    c: address of C, (ROWS, PANEL) float32.
+    c_stride: floats from one row of C to the next.
+    depth: a multiple of 4.
+"""
 
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _emit(builder, args, ROWS, transposed=False, add=False)
-        return context.get_dummy_value()
+add_columns_times_panel = _product(ROWS, transposed=True, add=True)
+"""C += A^T B for `ROWS` columns of A and one panel; as `rows_times_panel`, with A of (depth, ROWS)."""
 
-    return _SIGNATURE, emit
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def add_columns_times_panel(typing: Any, a: Any, stride: Any, b: Any, c: Any, c_stride: Any, depth: Any) -> Any:
-    """C += A^T B for `ROWS` columns of A and one panel; as `rows_times_panel`, with A of (depth, ROWS)."""
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _emit(builder, args, ROWS, transposed=True, add=True)
-        return context.get_dummy_value()
-
-    return _SIGNATURE, emit
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def add_few_columns_times_panel(typing: Any, a: Any, stride: Any, b: Any, c: Any, c_stride: Any, depth: Any) -> Any:
-    """`add_columns_times_panel` for 2 columns of A: what is left where sixes do not come out even."""
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _emit(builder, args, 2, transposed=True, add=True)
-        return context.get_dummy_value()
-
-    return _SIGNATURE, emit
+add_few_columns_times_panel = _product(2, transposed=True, add=True)
+"""`add_columns_times_panel` for 2 columns of A: what is left where sixes do not come out even."""

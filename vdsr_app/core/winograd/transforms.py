@@ -7,6 +7,7 @@ computes one number at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -59,6 +60,10 @@ class _Vectors:
 
 
 Line = Callable[["_Vectors", Sequence[Any]], list[Any]]
+"""A constant matrix times a column of vectors."""
+
+Finish = Callable[["_Vectors", Any, Any, Any], Any]
+"""What a vector becomes before it is stored, by the bias or mask at an address, and how far from there its pixel is."""
 
 
 def _input_line(v: _Vectors, d: Sequence[Any]) -> list[Any]:
@@ -133,48 +138,8 @@ def _transform(builder: Any, args: Any, side: int, line: Line) -> None:
                 v.store(value, v.at(start, place_bytes, WINDOW * i + j))
 
 
-_LOAD = types.void(*[types.intp] * 7)
-_STORE = types.void(*[types.intp] * 7)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def load_block(
-    typing: Any, source: Any, row: Any, pixel: Any, target: Any, place: Any, channels: Any, jump: Any
-) -> Any:
-    """B' d B of 6x6 pixels.
-
-    Args:
-        typing: numba's; not for callers.
-        source: address of the first pixel.
-        row: floats from one row of pixels to the next.
-        pixel: floats from one pixel to the next.
-        target: address of the block in the first of the 36 places.
-        place: floats from one place to the next.
-        channels: a multiple of 16.
-        jump: floats from one 16 channels of the target to the next.
-    """
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _transform(builder, args, WINDOW, _input_line)
-        return context.get_dummy_value()
-
-    return _LOAD, emit
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def load_slope(
-    typing: Any, source: Any, row: Any, pixel: Any, target: Any, place: Any, channels: Any, jump: Any
-) -> Any:
-    """A g A' of 4x4 pixels of a gradient; arguments as of `load_block`."""
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _transform(builder, args, BLOCK, _slope_line)
-        return context.get_dummy_value()
-
-    return _LOAD, emit
-
-
-def _emit_store(builder: Any, args: Any, finish: Callable[[_Vectors, Any, Any, Any], Any]) -> None:
+def _store(builder: Any, args: Any, finish: Finish) -> None:
+    """Read 36 places, write a square of pixels; see `store_block`."""
     source, place, target, row, pixel, channels, other = args
     v = _Vectors(builder)
     row_bytes, pixel_bytes, place_bytes = (_bytes(builder, each) for each in (row, pixel, place))
@@ -192,48 +157,62 @@ def _emit_store(builder: Any, args: Any, finish: Callable[[_Vectors, Any, Any, A
                 v.store(finish(v, value, beside, shift), builder.add(out, shift))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def store_block(
-    typing: Any, source: Any, place: Any, target: Any, row: Any, pixel: Any, channels: Any, bias: Any
-) -> Any:
-    """A' m A of one block, plus a bias, negative numbers 0: 4x4 pixels. NaN stays NaN.
-
-    Args:
-        typing: numba's; not for callers.
-        source: address of the block in the first of the 36 places.
-        place: floats from one place to the next.
-        target: address of the first pixel.
-        row: floats from one row of pixels to the next.
-        pixel: floats from one pixel to the next.
-        channels: a multiple of 16.
-        bias: address of as many floats.
-    """
-
-    def finish(v: _Vectors, value: Any, bias_at: Any, shift: Any) -> Any:
-        shifted = v.add(value, v.load(bias_at))
-        zero = v.constant(0.0)
-        return v.builder.select(v.builder.fcmp_ordered("<", shifted, zero), zero, shifted)
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _emit_store(builder, args, finish)
-        return context.get_dummy_value()
-
-    return _STORE, emit
+def _with_bias(v: _Vectors, value: Any, bias_at: Any, shift: Any) -> Any:
+    """Plus a bias, negative numbers 0; NaN stays NaN."""
+    shifted = v.add(value, v.load(bias_at))
+    zero = v.constant(0.0)
+    return v.builder.select(v.builder.fcmp_ordered("<", shifted, zero), zero, shifted)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def store_masked_block(
-    typing: Any, source: Any, place: Any, target: Any, row: Any, pixel: Any, channels: Any, mask: Any
-) -> Any:
-    """A' m A of one block where the mask, pixels laid out as the target's, is above 0; elsewhere 0."""
+def _masked(v: _Vectors, value: Any, mask_at: Any, shift: Any) -> Any:
+    """0 where the mask is not above 0."""
+    zero = v.constant(0.0)
+    passes = v.builder.fcmp_ordered(">", v.load(v.builder.add(mask_at, shift)), zero)
+    return v.builder.select(passes, value, zero)
 
-    def finish(v: _Vectors, value: Any, mask_at: Any, shift: Any) -> Any:
-        zero = v.constant(0.0)
-        passes = v.builder.fcmp_ordered(">", v.load(v.builder.add(mask_at, shift)), zero)
-        return v.builder.select(passes, value, zero)
 
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _emit_store(builder, args, finish)
-        return context.get_dummy_value()
+def _for_a_block(write: Callable[[Any, Any], None]) -> Any:
+    """A function of seven whole numbers for compiled code; `write` writes what it does."""
 
-    return _STORE, emit
+    def block(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            write(builder, args)
+            return context.get_dummy_value()
+
+        return types.void(*[types.intp] * 7), emit
+
+    return intrinsic(block)
+
+
+load_block = _for_a_block(partial(_transform, side=WINDOW, line=_input_line))
+"""B' d B of 6x6 pixels. Takes, in this order:
+
+    source: address of the first pixel.
+    row: floats from one row of pixels to the next.
+    pixel: floats from one pixel to the next.
+    target: address of the block in the first of the 36 places.
+    place: floats from one place to the next.
+    channels: a multiple of 16.
+    jump: floats from one 16 channels of the target to the next.
+"""
+
+load_slope = _for_a_block(partial(_transform, side=BLOCK, line=_slope_line))
+"""A g A' of 4x4 pixels of a gradient; takes what `load_block` takes."""
+
+store_block = _for_a_block(partial(_store, finish=_with_bias))
+"""A' m A of one block, plus a bias, negative numbers 0: 4x4 pixels. NaN stays NaN. Takes, in this order:
+
+    source: address of the block in the first of the 36 places.
+    place: floats from one place to the next.
+    target: address of the first pixel.
+    row: floats from one row of pixels to the next.
+    pixel: floats from one pixel to the next.
+    channels: a multiple of 16.
+    bias: address of as many floats.
+"""
+
+store_masked_block = _for_a_block(partial(_store, finish=_masked))
+"""A' m A of one block where a mask is above 0, elsewhere 0.
+
+Takes what `store_block` takes, with the address of a mask, pixels laid out as the target's, for that of the bias.
+"""
