@@ -182,6 +182,8 @@ def prepare(checkout: Checkout, extra: str) -> None:
         install(checkout, extra, lock)
         for done in {"", extra}:
             checkout.stamp(done).write_text(checkout.stamp_text(), encoding="utf-8", errors="surrogateescape")
+        if not extra:
+            fit_to_processor(checkout)
         say(f"Ready after {time.monotonic() - began:.0f} s.")
 
 
@@ -242,6 +244,19 @@ def install(checkout: Checkout, extra: str, lock: int) -> None:
                 report(line)
     if process.returncode != 0:
         raise SetupError(explain_failure(checkout, "".join(said)))
+
+
+def fit_to_processor(checkout: Checkout) -> None:
+    """Let the application find the fastest way to compute here, so that the first picture need not wait for it.
+
+    Where that fails, it is done with the first picture, and told there.
+    """
+    say("  fitting the network to this processor")
+    command = [str(checkout.python), "-P", "-m", "vdsr_app", "info", "--measure"]
+    with contextlib.suppress(OSError), checkout.log.open("ab") as log:
+        subprocess.run(
+            command, cwd=checkout.root, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False
+        )
 
 
 def pip_environment() -> dict[str, str]:

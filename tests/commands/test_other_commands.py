@@ -94,6 +94,14 @@ def test_info(run, tiny) -> None:
     assert str(paths.user_models_dir()) in said
 
 
+def test_info_measures_when_asked(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "measurements_file", lambda: tmp_path / "backends.json")
+    assert json.loads(run("info", "--json")[1])["measured"] == {}
+    (found,) = json.loads(run("info", "--measure", "--json")[1])["measured"].values()
+    assert found["choice"] in found["mpx_per_s"]
+    assert min(found["mpx_per_s"].values()) > 0
+
+
 def test_help_names_every_command(run) -> None:
     status, said, _ = run("--help")
     assert status == 0

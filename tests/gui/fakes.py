@@ -45,6 +45,7 @@ class FakeService(QObject):
         self.all_jobs: list[Job] = []
         self.preloads: list[tuple[str, ...]] = []
         self.visible: list[tuple[int, object]] = []
+        self.network_ready = False
         self._ids = count(1)
 
     def preload(self, *arguments: str) -> None:

@@ -315,6 +315,37 @@ def test_layers_of_different_sizes_lie_over_each_other(view: CompareView) -> Non
 # Repaints.
 
 
+@pytest.mark.parametrize("percent", [25, 50, 100, 200])
+def test_what_is_not_there_yet_shows_what_lies_under_it(view: CompareView, right: Rgba, percent: float) -> None:
+    tiles = MipPyramid.empty(WIDTH, HEIGHT)
+    tiles.write(0, 0, right[:, : WIDTH // 2])
+    under = np.full((HEIGHT // 2, WIDTH // 2, 4), (10, 200, 30, 255), np.uint8)
+    view.set_layers(None, Layer("Tiles", tiles, MipPyramid.from_rgba(under)))
+    view.set_zoom(percent)
+    partly = canvas(view)
+    view.set_layers(None, layer("Whole", right))
+    whole = canvas(view)
+    width, middle = partly.shape[1], partly.shape[0] // 2
+    np.testing.assert_array_equal(partly[middle, : width // 2 - 4], whole[middle, : width // 2 - 4])
+    lying = partly[middle, width // 2 + 4 : width // 2 + 30, :3]
+    assert (lying == (10, 200, 30)).all()
+
+
+def test_the_colour_under_the_mouse_is_that_of_what_shows(view: CompareView) -> None:
+    tiles = MipPyramid.empty(WIDTH, HEIGHT)
+    tiles.write(0, 0, np.full((HEIGHT, WIDTH // 2, 4), (1, 2, 3, 255), np.uint8))
+    under = np.full((HEIGHT // 2, WIDTH // 2, 4), (10, 200, 30, 255), np.uint8)
+    view.set_layers(None, Layer("Tiles", tiles, MipPyramid.from_rgba(under)))
+    view.set_zoom(100)
+    middle = view.rect().center().x()
+    row = (view.height() + BAR_HEIGHT) // 2
+    readings: list[CursorReading] = []
+    view.cursor_moved.connect(readings.append)
+    for x in (middle - 20, middle + 20):
+        QTest.mouseMove(view, QPoint(x, row))
+    assert [reading.right for reading in readings if reading is not None] == [(1, 2, 3, 255), (10, 200, 30, 255)]
+
+
 def repainted(view: RecordingView) -> QRegion:
     QApplication.processEvents()
     region, view.painted = view.painted, QRegion()

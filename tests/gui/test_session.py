@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,75 @@ def test_tiles_are_painted_into_a_copy_of_bicubic(qtbot: QtBot, session: Session
     assert [int(pixels[y, x, 0]) for x, y in ((0, 0), (9, 9), (20, 15))] == [7, 9, 100]
     assert painted == [(8, 8, 4, 4)]
     assert int(bicubic.pyramid.levels[0][0, 0, 0]) == 100
+
+
+def test_the_network_does_not_wait_for_bicubic_once_torch_is_there(
+    qtbot: QtBot, session: Session, service: FakeService
+) -> None:
+    service.network_ready = True
+    opened(session, service)
+    assert sorted(service.waiting()) == ["bicubic", "model"]
+    assert labels(session) == ("Original", "VDSR (working)")
+    painted: list[object] = []
+    session.comparison.painted.connect(painted.append)
+    service.tell_tile(LayerKind.MODEL, 8, 8, 4, 9)
+    assert painted == [(8, 8, 4, 4)]
+    half = session.right_half
+    assert half is not None
+    assert (half.pyramid.width, half.pyramid.height) == (40, 20)
+    assert half.pyramid.levels[0][9, 9].tolist() == [9, 9, 9, 255]
+    assert half.pyramid.levels[0][0, 0].tolist() == [0, 0, 0, 0]
+    assert half.under is not None
+    assert half.under.width == 20  # the picture itself
+
+    bicubic = service.finish_layer(LayerKind.BICUBIC, 100)
+    assert session.right_half is not None
+    assert session.right_half.under is bicubic.pyramid
+    service.tell_tile(LayerKind.MODEL, 0, 0, 4, 7)
+    qtbot.waitUntil(lambda: session.right_half is not None and session.right_half.under is None)
+    assert session.right_half is not None
+    pixels = session.right_half.pyramid.levels[0]
+    assert [int(pixels[y, x, 0]) for x, y in ((0, 0), (9, 9), (20, 15))] == [7, 9, 100]
+
+    result = service.finish_layer(LayerKind.MODEL)
+    assert session.right_half.pyramid is result.pyramid
+    assert session.right_half.under is None
+
+
+def test_while_another_size_is_made_the_result_before_lies_under_its_tiles(
+    session: Session, service: FakeService
+) -> None:
+    service.network_ready = True
+    finished(session, service)
+    before = session.right_half
+    assert before is not None
+    for scale in (3.0, 4.0):
+        session.set_target(Target(TargetKind.SCALE, scale))
+        half = session.right_half
+        assert half is not None
+        assert half.pyramid.width == 20 * scale
+        assert half.under is before.pyramid
+
+
+def test_a_picture_with_transparency_waits_for_bicubic(session: Session, service: FakeService) -> None:
+    service.network_ready = True
+    picture = make_picture(20, 10)
+    session.adopt(replace(picture, alpha=picture.pixels[..., 0].copy()))
+    assert service.waiting() == ["bicubic"]
+
+
+def test_what_came_early_stays_when_it_is_stopped(session: Session, service: FakeService) -> None:
+    service.network_ready = True
+    opened(session, service)
+    service.tell_tile(LayerKind.MODEL, 8, 8, 4, 9)
+    session.cancel()
+    assert labels(session)[1] == "VDSR (stopped)"
+    assert session.right_half is not None
+    assert session.right_half.pyramid.levels[0][9, 9].tolist() == [9, 9, 9, 255]
+    session.run()
+    assert service.waiting() == ["bicubic"]
+    service.finish_layer(LayerKind.BICUBIC)
+    assert service.waiting() == ["model"]
 
 
 def test_a_new_size_gives_up_what_runs_and_keeps_the_old_picture_until_bicubic_is_there(

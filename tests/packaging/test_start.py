@@ -38,6 +38,7 @@ class Folder:
         self.failing = False
         monkeypatch.setattr(start, "make_environment", self._make_environment)
         monkeypatch.setattr(start, "install", self._install)
+        monkeypatch.setattr(start, "fit_to_processor", lambda files: self.steps.append("fit"))
         monkeypatch.setattr(start, "is_sound", lambda files: files.python.exists() and not files.was_moved())
 
     def _make_environment(self, files: Any) -> None:
@@ -64,7 +65,7 @@ def folder(start: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_does_nothing_twice(folder: Folder) -> None:
-    assert folder.prepare() == ["environment", "packages"]
+    assert folder.prepare() == ["environment", "packages", "fit"]
     assert folder.prepare() == []
     assert folder.prepare("dev") == ["packages dev"]
     assert folder.prepare("dev") == []
@@ -80,7 +81,7 @@ def test_the_tests_environment_also_runs_the_application(folder: Folder) -> None
 def test_installs_again_when_the_requirements_change(folder: Folder, name: str) -> None:
     folder.prepare()
     (folder.root / name).write_text("something else\n")
-    assert folder.prepare() == ["packages"]
+    assert folder.prepare() == ["packages", "fit"]
 
 
 def test_an_unfinished_set_up_is_gone_on_with(folder: Folder) -> None:
@@ -89,8 +90,18 @@ def test_an_unfinished_set_up_is_gone_on_with(folder: Folder) -> None:
         folder.prepare()
     assert not folder.files.is_ready("")
     folder.failing = False
-    assert folder.prepare() == ["packages"]
+    assert folder.prepare() == ["packages", "fit"]
     assert folder.prepare() == []
+
+
+def test_what_cannot_be_fitted_does_not_stop_a_start(start: ModuleType, tmp_path: Path) -> None:
+    checkout = start.Checkout(tmp_path)
+    start.fit_to_processor(checkout)  # there is no Python at all
+    checkout.python.parent.mkdir(parents=True)
+    checkout.python.symlink_to(sys.executable)
+    checkout.log.parent.mkdir(exist_ok=True)
+    start.fit_to_processor(checkout)  # there is one, but nothing that it could run
+    assert "vdsr_app" in checkout.log.read_text()
 
 
 def test_a_failure_to_add_the_test_tools_leaves_the_application_ready(folder: Folder) -> None:
@@ -106,19 +117,19 @@ def test_a_moved_environment_is_made_anew(folder: Folder) -> None:
     moved = folder.root.with_name("elsewhere")
     folder.root.rename(moved)
     folder.files = folder.start.Checkout(moved)
-    assert folder.prepare() == ["environment", "packages"]
+    assert folder.prepare() == ["environment", "packages", "fit"]
 
 
 def test_an_environment_of_another_python_is_made_anew(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.prepare()
     monkeypatch.setattr(folder.start, "version", lambda: "3.99")
-    assert folder.prepare() == ["environment", "packages"]
+    assert folder.prepare() == ["environment", "packages", "fit"]
 
 
 def test_an_environment_whose_python_is_gone_is_made_anew(folder: Folder) -> None:
     folder.prepare()
     folder.files.python.unlink()
-    assert folder.prepare() == ["environment", "packages"]
+    assert folder.prepare() == ["environment", "packages", "fit"]
 
 
 def test_a_second_start_waits_and_then_finds_all_done(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

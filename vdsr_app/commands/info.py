@@ -9,7 +9,8 @@ from typing import Any
 
 from vdsr_app import __version__, paths
 from vdsr_app.console import Console
-from vdsr_app.core.models import installed_models
+from vdsr_app.core.engines import Engines
+from vdsr_app.core.models import DEFAULT_MODEL, installed_models
 
 SUMMARY = "show devices, models and folders"
 _PACKAGES = (
@@ -20,11 +21,16 @@ _PACKAGES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vdsr info`."""
+    parser.add_argument(
+        "--measure", action="store_true", help="find the fastest way to compute first, as the first picture would"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
     """Print the facts."""
+    if arguments.measure:
+        _measure()
     facts = collect()
     console.record(facts)
     console.result(f"VDSR Studio {facts['version']}, Python {facts['python']}, {facts['system']}")
@@ -42,6 +48,11 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     for name, folder in facts["folders"].items():
         console.result(f"{name.capitalize():<10} {folder}")
     return True
+
+
+def _measure() -> None:
+    """Make an engine as a picture would, which measures and makes machine code where neither is kept yet."""
+    Engines().get(DEFAULT_MODEL)
 
 
 def collect() -> dict[str, Any]:

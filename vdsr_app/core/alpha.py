@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.picture import Pixels
-from vdsr_app.core.resize import axis_table, resize_region
+from vdsr_app.core.resize import axis_table, both_axes, resize_region
 from vdsr_app.core.tiling import plan_tiles
 
 FloatPixels = npt.NDArray[np.float32]
@@ -102,9 +102,9 @@ class PictureResampler:
         colours = self._filled(window)
         share = alpha.astype(np.float32)[..., None] / self._full_scale
         stack = np.concatenate([colours, colours * share, share], axis=2)  # (h, w, 2 * C + 1)
-        tall = vertical.astype(np.float32) @ stack.reshape(stack.shape[0], -1)
-        mixed = np.matmul(horizontal.astype(np.float32), tall.reshape(-1, *stack.shape[1:]))
-        return self._unmixed(mixed)
+        return self._unmixed(
+            np.asarray(both_axes(vertical.astype(np.float32), stack, horizontal.astype(np.float32)), np.float32)
+        )
 
     def _plain(self, plane: Pixels, rows: slice, cols: slice) -> FloatPixels:
         region = resize_region(plane, self.height, self.width, rows, cols, self._kernel)

@@ -59,6 +59,15 @@ class MipPyramid:
             pyramid._reduce(len(pyramid.levels) - 2, 0, 0, base.shape[1], base.shape[0])
         return pyramid
 
+    @classmethod
+    def empty(cls, width: int, height: int) -> MipPyramid:
+        """A picture in which nothing shows yet; only what is written into it takes memory."""
+        levels = [np.zeros((height, width, 4), np.uint8)]
+        while max(levels[-1].shape[:2]) > 1:
+            height, width = (height + 1) // 2, (width + 1) // 2
+            levels.append(np.zeros((height, width, 4), np.uint8))
+        return cls(levels, has_alpha=True)
+
     @property
     def width(self) -> int:
         """Columns of the picture."""

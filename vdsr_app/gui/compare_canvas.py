@@ -128,14 +128,12 @@ class ViewPainter:
         painter.translate(layout.canvas.x, layout.canvas.y)
 
     def _paint_pictures(self, painter: QPainter, scene: CompareScene, dirty: Box, cell_px: int) -> None:
-        for op in scene.plan(dirty):
+        for op, pyramid in scene.plan(dirty):
             layer = scene.layer(op.side)
-            if layer is None:
-                continue
-            if layer.pyramid.has_alpha:
+            if layer is not None and pyramid.has_alpha and pyramid is layer.pyramids[0]:
                 pane = scene.panes[-1 if op.side is Side.RIGHT else 0]
                 draw_checkerboard(painter, op.clip, (pane.x, pane.y), cell_px)
-            self._layers.draw(painter, op, layer.pyramid)
+            self._layers.draw(painter, op, pyramid)
 
 
 def _paint_line(painter: QPainter, scene: CompareScene, core_px: int) -> None:

@@ -33,10 +33,17 @@ class Layer:
     Attributes:
         label: what it is, for people: "Bicubic".
         pyramid: its pixels.
+        under: what is drawn before them, where they do not cover all yet: the same picture, at any size.
     """
 
     label: str
     pyramid: MipPyramid
+    under: MipPyramid | None = None
+
+    @property
+    def pyramids(self) -> tuple[MipPyramid, ...]:
+        """What is drawn, in this order."""
+        return (self.pyramid,) if self.under is None else (self.under, self.pyramid)
 
     @property
     def size(self) -> Size:
@@ -220,14 +227,19 @@ class CompareScene:
         """The layer of a side."""
         return self.left if side is Side.LEFT else self.right
 
-    def plan(self, dirty: Box) -> list[DrawOp]:
-        """What to draw so that the device pixels `dirty` of the canvas are right."""
+    def plan(self, dirty: Box) -> list[tuple[DrawOp, MipPyramid]]:
+        """What to draw, in this order, so that the device pixels `dirty` of the canvas are right."""
         placement, ops = self.placement, []
         for side, pane, area in self.shown():
             layer, clip = self.layer(side), area.intersected(dirty)
-            if layer is not None and clip is not None and placement is not None:
-                ops.append(plan_layer(side, layer.size, placement, pane, clip, smooth_enlarged=self.smooth))
-        return [op for op in ops if op is not None]
+            if layer is None or clip is None or placement is None:
+                continue
+            for pyramid in layer.pyramids:
+                size = pyramid.width, pyramid.height
+                op = plan_layer(side, size, placement, pane, clip, smooth_enlarged=self.smooth)
+                if op is not None:
+                    ops.append((op, pyramid))
+        return ops
 
     def _pane_at(self, x: float) -> Box:
         panes = self.panes
@@ -238,6 +250,12 @@ def _color_at(layer: Layer | None, pixel: tuple[int, int], picture: Size) -> Col
     """Colour of a layer at a picture pixel; by relative place where the layer has another size."""
     if layer is None:
         return None
-    x, y = (int((at + 0.5) * own / whole) for at, own, whole in zip(pixel, layer.size, picture, strict=True))
-    red, green, blue, alpha = (int(value) for value in layer.pyramid.levels[0][y, x])
-    return red, green, blue, alpha
+    colour = 0, 0, 0, 0
+    for pyramid in reversed(layer.pyramids):
+        size = pyramid.width, pyramid.height
+        x, y = (int((at + 0.5) * own / whole) for at, own, whole in zip(pixel, size, picture, strict=True))
+        red, green, blue, alpha = (int(value) for value in pyramid.levels[0][y, x])
+        colour = red, green, blue, alpha
+        if alpha > 0:
+            break
+    return colour

@@ -1,4 +1,8 @@
-"""Makes the layers that the two halves show: bicubic first, then all others, the network tile by tile."""
+"""Makes the layers that the two halves show: bicubic first, then all others, the network tile by tile.
+
+The network does not wait for bicubic where it can begin at once: of a large photograph, its first tile is there
+seconds earlier. Until bicubic is there to be painted on, such tiles lie over whatever is shown meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +43,23 @@ class LayerState(StrEnum):
     DONE = "done"
 
 
+class _EarlyTiles:
+    """Tiles of the network that came before bicubic did.
+
+    Attributes:
+        pyramid: they alone, at their places; nothing shows anywhere else.
+        blocks: the same, as they came.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.pyramid = MipPyramid.empty(width, height)
+        self.blocks: list[TileBlock] = []
+
+    def write(self, block: TileBlock) -> None:
+        self.pyramid.write(block.x, block.y, block.rgba)
+        self.blocks.append(block)
+
+
 class Comparison(QObject):
     """The layers of one picture at one size.
 
@@ -75,6 +96,7 @@ class Comparison(QObject):
         self._jobs: dict[int, LayerSpec] = {}
         self._results: dict[LayerSpec, LayerResult] = {}
         self._copies: dict[LayerSpec, PyramidCopy] = {}
+        self._early: dict[LayerSpec, _EarlyTiles] = {}
         self._stopped: set[LayerSpec] = set()
         service.tile_finished.connect(self._on_tile_finished)
         service.progress.connect(self._on_progress)
@@ -94,8 +116,17 @@ class Comparison(QObject):
         self._picture, self._settings, self._wanted = picture, settings, tuple(wanted)
         self._results.clear()
         self._drop_copies(list(self._copies))
+        self._early.clear()
         self._stopped.clear()
         self._submit(BICUBIC)
+        if self._can_begin_early(picture):
+            size = settings.target.size_for(picture.width, picture.height)
+            models = [spec for spec in self._wanted if spec.kind is LayerKind.MODEL]
+            self._early = {spec: _EarlyTiles(size.width, size.height) for spec in models}
+        # Shown before they are submitted, so that the visible region is one of the new size.
+        self.changed.emit()
+        for spec in list(self._early):
+            self._submit(spec)
         self.changed.emit()
 
     def want(self, wanted: Iterable[LayerSpec]) -> None:
@@ -104,6 +135,7 @@ class Comparison(QObject):
         kept = {BICUBIC, *self._wanted}
         self._abandon([job for job, spec in self._jobs.items() if spec not in kept])
         self._drop_copies([spec for spec in self._copies if spec not in kept])
+        self._early = {spec: tiles for spec, tiles in self._early.items() if spec in kept}
         self._results = {spec: result for spec, result in self._results.items() if spec in kept}
         self._stopped &= kept
         self._go_on()
@@ -124,6 +156,7 @@ class Comparison(QObject):
             self._results = {s: r for s, r in self._results.items() if s.kind is not LayerKind.MODEL}
         idle = [spec for spec in self._copies if spec not in self._jobs.values()]
         self._drop_copies(idle)
+        self._early = {spec: tiles for spec, tiles in self._early.items() if spec in self._jobs.values()}
         self._go_on()
         self.changed.emit()
 
@@ -155,6 +188,14 @@ class Comparison(QObject):
         bicubic = self._results.get(BICUBIC)
         return None if bicubic is None else bicubic.pyramid
 
+    def early_tiles(self, spec: LayerSpec) -> MipPyramid | None:
+        """What the network has of a layer while there is nothing to paint it on; to be laid over what is shown."""
+        return self._early[spec].pyramid if spec in self._early else None
+
+    def _can_begin_early(self, picture: Picture) -> bool:
+        """Not while torch must be loaded first, which would hold bicubic up; and see-through tiles need their place."""
+        return self._service.network_ready and picture.alpha is None
+
     def _go_on(self) -> None:
         """Submit what is wanted, and neither made nor being made nor stopped; bicubic before all others."""
         first = [BICUBIC] if BICUBIC not in self._results else list(self._wanted)
@@ -165,12 +206,15 @@ class Comparison(QObject):
     def _submit(self, spec: LayerSpec) -> None:
         if self._picture is None:
             return
-        if spec.kind is LayerKind.MODEL:
-            copy = PyramidCopy(self._results[BICUBIC].pyramid, self)
-            copy.completed.connect(self.changed)
-            self._copies[spec] = copy
+        if spec.kind is LayerKind.MODEL and BICUBIC in self._results:
+            self._begin_copy(spec)
         job = LayerJob(self._picture, spec, self._settings, self._visible_region())
         self._jobs[self._service.submit(job)] = spec
+
+    def _begin_copy(self, spec: LayerSpec, tiles: Iterable[TileBlock] = ()) -> None:
+        copy = PyramidCopy(self._results[BICUBIC].pyramid, tiles, self)
+        copy.completed.connect(self._on_copy_completed)
+        self._copies[spec] = copy
 
     def _abandon(self, jobs: list[int]) -> None:
         for job in jobs:
@@ -185,9 +229,21 @@ class Comparison(QObject):
 
     def _on_tile_finished(self, job: int, block: TileBlock) -> None:
         spec = self._jobs.get(job)
-        if spec is not None and self._copies[spec].write(block):
+        if spec is None:
+            return
+        early, copy = self._early.get(spec), self._copies.get(spec)
+        written = copy is not None and copy.write(block)
+        if early is not None:
+            early.write(block)
+        if written or early is not None:
             height, width = block.rgba.shape[:2]
             self.painted.emit((block.x, block.y, width, height))
+
+    def _on_copy_completed(self) -> None:
+        for spec, copy in self._copies.items():
+            if copy.ready:
+                self._early.pop(spec, None)
+        self.changed.emit()
 
     def _on_progress(self, job: int, progress: JobProgress) -> None:
         if job in self._jobs:
@@ -204,6 +260,10 @@ class Comparison(QObject):
         self._results[spec] = result
         if spec in self._copies:
             self._drop_copies([spec])
+        self._early.pop(spec, None)
+        if spec == BICUBIC:
+            for waiting, tiles in self._early.items():
+                self._begin_copy(waiting, tiles.blocks)
         # Shown before the next is submitted, so that the visible region is one of the new size.
         self.changed.emit()
         self._go_on()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -27,14 +29,21 @@ class PyramidCopy(QObject):
 
     completed = Signal()
 
-    def __init__(self, source: MipPyramid, parent: QObject | None = None) -> None:
+    def __init__(self, source: MipPyramid, tiles: Iterable[TileBlock] = (), parent: QObject | None = None) -> None:
+        """Begin to copy.
+
+        Args:
+            source: what to copy; it must stay as it is.
+            tiles: those that there are already.
+            parent: owner.
+        """
         super().__init__(parent)
         self.pyramid = MipPyramid([np.empty_like(level) for level in source.levels], source.has_alpha)
         self.ready = False
         self._source = source
         self._level = 0
         self._row = 0
-        self._waiting: list[TileBlock] = []
+        self._waiting = list(tiles)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._copy_some)
         self._timer.start(0)

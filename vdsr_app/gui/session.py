@@ -299,19 +299,23 @@ class Session(QObject):
             self.halves_changed.emit()
 
     def _half(self, spec: LayerSpec, before: Half | None) -> Half | None:
-        pyramid = self.comparison.pyramid(spec)
-        if pyramid is None:
+        pyramid, under = self.comparison.pyramid(spec), None
+        early = self.comparison.early_tiles(spec)
+        if pyramid is None or early is not None:
             # Until bicubic is there: what was shown before, or of a new picture the picture itself.
             original = self._models.label(LayerSpec(LayerKind.ORIGINAL))
-            return before or (None if self._first_view is None else Half(original, self._first_view))
+            meanwhile = before or (None if self._first_view is None else Half(original, self._first_view))
+            if early is None or meanwhile is None:
+                return meanwhile
+            pyramid, under = early, pyramid or meanwhile.under or meanwhile.pyramid
         label = self._models.label(spec)
         match self.comparison.state(spec):
             case LayerState.DONE:
                 return Half(label, pyramid)
             case LayerState.STOPPED:
-                return Half(self.tr("{layer} (stopped)").format(layer=label), pyramid)
+                return Half(self.tr("{layer} (stopped)").format(layer=label), pyramid, under)
             case _:
-                return Half(self.tr("{layer} (working)").format(layer=label), pyramid)
+                return Half(self.tr("{layer} (working)").format(layer=label), pyramid, under)
 
     def _on_layer_finished(self, result: LayerResult) -> None:
         if self.size is not None and result.layer.kind is not LayerKind.REFERENCE:

@@ -11,10 +11,17 @@ from vdsr_app.workers.messages import LayerKind, LayerSpec
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """What one half of the view shows now."""
+    """What one half of the view shows now.
+
+    Attributes:
+        label: what it is, for people.
+        pyramid: its pixels.
+        under: what shows where `pyramid` has nothing yet; of the same picture, at any size.
+    """
 
     label: str
     pyramid: MipPyramid
+    under: MipPyramid | None = None
 
 
 @dataclass(frozen=True, slots=True)

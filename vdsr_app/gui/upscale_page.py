@@ -212,4 +212,4 @@ class UpscalePage(QWidget):
 
 
 def _layer(half: Half | None) -> Layer | None:
-    return None if half is None else Layer(half.label, half.pyramid)
+    return None if half is None else Layer(half.label, half.pyramid, half.under)

@@ -79,6 +79,11 @@ class UpscaleService(QObject):
             lane.cancelled.connect(self._on_cancelled)
 
     @property
+    def network_ready(self) -> bool:
+        """Whether torch has been loaded, so that a first tile takes but a moment."""
+        return bool(self._device)
+
+    @property
     def active_jobs(self) -> frozenset[int]:
         """Jobs that have not ended, waiting or running."""
         return (self._pictures.active_jobs | self._network.active_jobs) - self._warm_ups

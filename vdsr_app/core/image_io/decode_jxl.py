@@ -14,6 +14,7 @@ from vdsr_app.core.image_io.jxl_header import BLACK, JxlHeader, parse_header
 from vdsr_app.core.image_io.opened import HDR_NOTE, LOST_PROFILE_NOTE, Header, RawPicture, kind_of, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.samples import scale_depth
+from vdsr_app.core.scratch import Room
 from vdsr_app.errors import UnreadablePictureError, UnsupportedFormatError
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class JxlPicture:
             mode_text(stored.bits, kind_of(channels), has_alpha=stored.has_alpha),
         )
 
-    def decode(self, token: CancelToken | None) -> RawPicture:
+    def decode(self, token: CancelToken | None, room: Room) -> RawPicture:
         """See `OpenedPicture.decode`."""
         import imagecodecs
 

@@ -19,6 +19,7 @@ from vdsr_app.core.image_io.samples import scale_depth
 from vdsr_app.core.image_io.tiff_file import TiffInfo, extract_exif, read_info
 from vdsr_app.core.image_io.xmp import XmpError, XmpPacket
 from vdsr_app.core.picture import Pixels
+from vdsr_app.core.scratch import Room, in_memory
 from vdsr_app.errors import UnreadablePictureError, UnsupportedFormatError
 
 _LOADERS = {
@@ -30,6 +31,7 @@ _LOADERS = {
     SourceFormat.GIF: "gifload",
 }
 """Loaders are named, never guessed: libvips must not try anything else on a file."""
+_IN_STRIPS = frozenset({SourceFormat.JPEG, SourceFormat.PNG, SourceFormat.TIFF})
 _GRAY = frozenset({"b-w", "grey16"})
 _RGB = frozenset({"srgb", "rgb16", "rgb"})
 _LAB = frozenset({"lab", "labs", "labq", "lch"})
@@ -54,19 +56,19 @@ class VipsPicture:
             raise UnsupportedFormatError(
                 "This is a camera raw file.", path=file.path, hint="Develop it to TIFF or JPEG first."
             )
-        self._image: Any = _open(file, source_format)
+        self._image, self._kept = _open(file, source_format)
         self._kind = self._kind_of_colour()
         self._exif = self._exif_block()
         self._xmp = self._tiff.xmp or self._blob("xmp-data") or self._raw_profile("xmp")
         self.header = self._make_header()
 
-    def decode(self, token: CancelToken | None) -> RawPicture:
+    def decode(self, token: CancelToken | None, room: Room) -> RawPicture:
         """See `OpenedPicture.decode`."""
         raw = RawPicture(np.empty(0, np.uint8), self.header.has_alpha, exif=self._exif, xmp=self._xmp)
         raw.icc = self._blob("icc-profile-data")
         self._check_plausible()
         plain = self._plain(raw)
-        raw.samples = self._at_full_range(vips.to_array(plain, token))
+        raw.samples = self._at_full_range(vips.to_array(plain, token, room if self.header.in_strips else in_memory))
         self._add_what_libvips_leaves_out(raw)
         if self.header.frames > 1:
             raw.notes.append(FIRST_FRAME_NOTE.format(self.header.frames))
@@ -120,6 +122,8 @@ class VipsPicture:
             mode_text(stored, kind, has_alpha=has_alpha),
             self._frames(),
             self._orientation(),
+            # Passes over the whole picture, one after the other, leave libvips no choice but to hold it all.
+            self._format in _IN_STRIPS and not self._field("interlaced") and not self._field("jpeg-multiscan"),
         )
 
     def _frames(self) -> int:
@@ -232,14 +236,14 @@ class VipsPicture:
                 pass
 
 
-def _open(file: PictureFile, source_format: SourceFormat) -> Any:
-    """The image, its header read and its pixels waiting."""
+def _open(file: PictureFile, source_format: SourceFormat) -> tuple[Any, Any]:
+    """The image, its header read and its pixels waiting, and what must live as long as they are asked for."""
     pyvips = vips.load()
     name = _LOADERS[source_format]
     # "error" refuses what is cut off or contradicts itself, and forgives stray bytes that every viewer forgives.
     options = {"access": "sequential", "fail_on": "error"}
     if file.data is not None:
-        return pyvips.Operation.call(f"{name}_buffer", file.data, **options)
+        return pyvips.Operation.call(f"{name}_buffer", file.data, **options), None
     stream = file.stream
 
     def on_read(size: int) -> bytes:
@@ -258,4 +262,4 @@ def _open(file: PictureFile, source_format: SourceFormat) -> Any:
     source = pyvips.SourceCustom()
     source.on_read(on_read)
     source.on_seek(on_seek)
-    return pyvips.Operation.call(f"{name}_source", source, **options)
+    return pyvips.Operation.call(f"{name}_source", source, **options), source

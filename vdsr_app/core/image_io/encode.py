@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from mmap import mmap
+from typing import IO, Any
 
 import numpy as np
 
@@ -14,9 +15,16 @@ from vdsr_app.core.image_io.color_profiles import profile_space
 from vdsr_app.core.image_io.samples import flatten_on_white, round_to_12_bits, to_8_bits, to_16_bits
 from vdsr_app.core.job import FileFormat, SaveOptions
 from vdsr_app.core.picture import Picture, Pixels
+from vdsr_app.core.scratch import Room, in_memory, mapped_file
+
+Encoded = bytes | mmap
+"""A whole file, in memory or mapped from the disk."""
 
 Pieces = list[bytes | memoryview]
 """Parts of a file, to be written one after the other."""
+
+STREAMED = frozenset({FileFormat.PNG, FileFormat.TIFF, FileFormat.JPEG})
+"""Formats whose encoders take a picture from top to bottom and hold but a few rows; the others hold all of it."""
 
 _DEEP_FORMATS = frozenset({FileFormat.PNG, FileFormat.TIFF, FileFormat.AVIF})
 _GRAY_FORMATS = frozenset({FileFormat.PNG, FileFormat.TIFF, FileFormat.JPEG})
@@ -32,6 +40,7 @@ _WEBP_LOSSLESS = {"lossless": True, "exact": True, "effort": 1}
 _AVIF = {"compression": "av1", "effort": 0}
 
 _BIGTIFF_FROM_BYTES = 3 << 30
+_MAX_OPTIMISED_PX = 100_000_000
 _MILLIMETRES_AN_INCH = 25.4
 
 # The smallest EXIF block that there is: it makes libheif reserve a place, into which the real one is put.
@@ -42,8 +51,8 @@ _PLACEHOLDER_EXIF = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x01\
 class _Prepared:
     """Samples as the format takes them."""
 
-    samples: Pixels  # (H, W, colours + alpha)
-    has_alpha: bool
+    pixels: Pixels
+    alpha: Pixels | None
     icc: bytes | None
     notes: list[str]
 
@@ -54,6 +63,8 @@ def encode(
     options: SaveOptions,
     carried: CarriedMetadata,
     token: CancelToken | None,
+    room: Room = in_memory,
+    through: IO[bytes] | None = None,
 ) -> tuple[Pieces, list[str]]:
     """The bytes of a file of format `target`.
 
@@ -63,34 +74,37 @@ def encode(
         options: quality and depth; its format is not looked at.
         carried: metadata to put in.
         token: tested while libvips runs, though not within the AVIF encoder.
+        room: where converted samples go.
+        through: an empty file of the caller's own that a `STREAMED` format is encoded into and mapped from; None does
+            it in memory.
 
     Returns:
         The file in pieces, and sentences on what the format made necessary.
     """
-    prepared = _prepare(picture, target, options)
+    prepared = _prepare(picture, target, options, room)
     image = _image(prepared, picture.dpi)
-    deep = prepared.samples.dtype == np.uint16
+    deep = prepared.pixels.dtype == np.uint16
     with vips.cancelling(image, token):
         match target:
             case FileFormat.PNG:
-                data = image.pngsave_buffer(keep="icc", **_PNG)
+                data = _saved(image, "pngsave", through, keep="icc", **_PNG)
                 return png_chunks.add_chunks(
                     data, dpi=picture.dpi, exif=carried.exif_bytes, xmp=carried.xmp
                 ), prepared.notes
             case FileFormat.JPEG:
-                data = _encode_jpeg(image, options.quality)
+                data = _encode_jpeg(image, options.quality, through)
                 return jpeg_segments.add_segments(
                     data, dpi=picture.dpi, exif=carried.exif_bytes, xmp=carried.xmp
                 ), prepared.notes
             case FileFormat.WEBP:
                 return _encode_webp(image, options.quality, prepared, carried), prepared.notes
             case FileFormat.TIFF:
-                return _encode_tiff(image, prepared, picture, carried), prepared.notes
+                return _encode_tiff(image, prepared, picture, carried, through), prepared.notes
             case FileFormat.AVIF:
                 return _encode_avif(image, options.quality, deep, carried), prepared.notes
 
 
-def _prepare(picture: Picture, target: FileFormat, options: SaveOptions) -> _Prepared:
+def _prepare(picture: Picture, target: FileFormat, options: SaveOptions, room: Room) -> _Prepared:
     """Depth, transparency and colour space as the format can hold them."""
     notes: list[str] = []
     pixels, alpha = picture.pixels, picture.alpha
@@ -100,10 +114,10 @@ def _prepare(picture: Picture, target: FileFormat, options: SaveOptions) -> _Pre
         notes.append(f"{_name(target)} holds 8 bits a sample, so 16 bits were rounded to 8.")
     change = to_16_bits if bits == 16 else to_8_bits
     if picture.bits != bits:
-        pixels, alpha = change(pixels), None if alpha is None else change(alpha)
+        pixels, alpha = change(pixels, room), None if alpha is None else change(alpha, room)
     if target is FileFormat.JPEG and alpha is not None:
         if int(alpha.min()) < np.iinfo(alpha.dtype).max:
-            pixels = flatten_on_white(pixels, alpha)
+            pixels = flatten_on_white(pixels, alpha, room)
             notes.append("JPEG holds no transparency, so the picture was laid on white.")
         alpha = None
     icc = _fitting_profile(picture, notes)
@@ -112,8 +126,7 @@ def _prepare(picture: Picture, target: FileFormat, options: SaveOptions) -> _Pre
     if bits == 16 and target is FileFormat.AVIF:
         pixels, alpha = round_to_12_bits(pixels), None if alpha is None else round_to_12_bits(alpha)
         notes.append("AVIF holds at most 12 bits a sample, so 16 bits were rounded to 12.")
-    samples = pixels if alpha is None else np.concatenate([pixels, alpha[..., None]], axis=2)
-    return _Prepared(np.ascontiguousarray(samples), alpha is not None, icc, notes)
+    return _Prepared(pixels, alpha, icc, notes)
 
 
 def _fitting_profile(picture: Picture, notes: list[str]) -> bytes | None:
@@ -137,7 +150,10 @@ def _gray_to_rgb(pixels: Pixels, icc: bytes | None, notes: list[str]) -> tuple[P
 
 
 def _image(prepared: _Prepared, dpi: tuple[float, float] | None) -> Any:
-    image = vips.from_array(prepared.samples)
+    image = vips.from_array(np.ascontiguousarray(prepared.pixels))
+    if prepared.alpha is not None:
+        alpha = vips.from_array(np.ascontiguousarray(prepared.alpha[..., None]))
+        image = image.bandjoin(alpha).copy(interpretation=image.interpretation)
     if dpi is not None:
         image = image.copy(xres=dpi[0] / _MILLIMETRES_AN_INCH, yres=dpi[1] / _MILLIMETRES_AN_INCH)
     return image if prepared.icc is None else _with_profile(image, prepared.icc)
@@ -149,9 +165,19 @@ def _with_profile(image: Any, icc: bytes) -> Any:
     return image
 
 
-def _encode_jpeg(image: Any, quality: int) -> bytes:
+def _saved(image: Any, name: str, through: IO[bytes] | None, **settings: object) -> Encoded:
+    """What the saver `name` of libvips makes of `image`."""
+    if through is None:
+        return bytes(getattr(image, f"{name}_buffer")(**settings))
+    getattr(image, f"{name}_target")(vips.load().Target.new_to_descriptor(through.fileno()), **settings)
+    return mapped_file(through)
+
+
+def _encode_jpeg(image: Any, quality: int, through: IO[bytes] | None) -> Encoded:
     chroma = "off" if quality >= _FULL_CHROMA_QUALITY else "on"
-    return bytes(image.jpegsave_buffer(Q=quality, subsample_mode=chroma, optimize_coding=True, keep="icc"))
+    # Tables made for the picture save some percent; for that all its coefficients are held at once.
+    optimised = image.width * image.height <= _MAX_OPTIMISED_PX
+    return _saved(image, "jpegsave", through, Q=quality, subsample_mode=chroma, optimize_coding=optimised, keep="icc")
 
 
 def _encode_webp(image: Any, quality: int, prepared: _Prepared, carried: CarriedMetadata) -> Pieces:
@@ -160,15 +186,17 @@ def _encode_webp(image: Any, quality: int, prepared: _Prepared, carried: Carried
         image.webpsave_buffer(keep="icc", **settings),
         width=image.width,
         height=image.height,
-        has_alpha=prepared.has_alpha,
+        has_alpha=prepared.alpha is not None,
         exif=carried.exif_bytes,
         xmp=carried.xmp,
     )
 
 
-def _encode_tiff(image: Any, prepared: _Prepared, picture: Picture, carried: CarriedMetadata) -> Pieces:
-    big = prepared.samples.nbytes > _BIGTIFF_FROM_BYTES
-    data = image.tiffsave_buffer(keep="icc", bigtiff=big, **_TIFF)
+def _encode_tiff(
+    image: Any, prepared: _Prepared, picture: Picture, carried: CarriedMetadata, through: IO[bytes] | None
+) -> Pieces:
+    sample_bytes = prepared.pixels.nbytes + (0 if prepared.alpha is None else prepared.alpha.nbytes)
+    data = _saved(image, "tiffsave", through, keep="icc", bigtiff=sample_bytes > _BIGTIFF_FROM_BYTES, **_TIFF)
     return tiff_file.add_metadata(data, exif=carried.exif, xmp=carried.xmp, has_resolution=picture.dpi is not None)
 
 

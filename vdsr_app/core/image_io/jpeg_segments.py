@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 from typing import BinaryIO
 
 from vdsr_app.core.image_io.exif import PREFIX as EXIF_PREFIX
@@ -50,7 +51,7 @@ def read_info(stream: BinaryIO) -> JpegInfo:
 
 
 def add_segments(
-    data: bytes, *, dpi: tuple[float, float] | None, exif: bytes | None, xmp: bytes | None
+    data: bytes | mmap, *, dpi: tuple[float, float] | None, exif: bytes | None, xmp: bytes | None
 ) -> list[bytes | memoryview]:
     """Put density and metadata into an encoded JPEG.
 

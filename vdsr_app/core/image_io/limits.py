@@ -18,6 +18,9 @@ Above the 200 megapixels of today's largest phone sensors and the 151 of medium-
 decompression bombs usually claim. In 8-bit RGB it is 750 MB.
 """
 
+MAX_PIXELS_THROUGH_DISK = 1_000_000_000
+"""Pixels that `read` accepts where the samples go to the disk."""
+
 _MEMORY_SHARE = 0.9
 """Part of the free memory that one picture may take while it is read or written."""
 
@@ -43,6 +46,7 @@ def check_size(
     source_format: SourceFormat,
     max_pixels: int,
     file_bytes: int,
+    through_disk: bool = False,
 ) -> None:
     """Refuse a picture whose header claims more than the limit or than memory can hold.
 
@@ -54,6 +58,7 @@ def check_size(
         source_format: decides how much memory its decoder takes.
         max_pixels: most pixels to accept.
         file_bytes: size of the file, which is held in memory as well.
+        through_disk: neither samples nor file will be held in memory.
 
     Raises:
         UnreadablePictureError: there is no pixel at all.
@@ -69,6 +74,8 @@ def check_size(
             path=path,
             hint="Make it smaller or cut it into parts first.",
         )
+    if through_disk:
+        return
     needed = _READ_COPIES.get(source_format, 2) * pixels * bytes_a_pixel + file_bytes
     available = available_memory_bytes()
     if available is not None and needed > available * _MEMORY_SHARE:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.picture import Pixels
+from vdsr_app.core.scratch import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Header:
         mode: as stored, for people: "1-bit gray", "8-bit palette".
         frames: pictures in the file.
         orientation: EXIF orientation that the decoder does *not* apply, 1 to 8.
+        in_strips: the decoder goes through the file once from top to bottom and holds but a few rows.
     """
 
     width: int
@@ -32,6 +34,7 @@ class Header:
     mode: str
     frames: int = 1
     orientation: int = 1
+    in_strips: bool = False
 
     @property
     def bytes_a_pixel(self) -> int:
@@ -73,11 +76,12 @@ class OpenedPicture(Protocol):
     def header(self) -> Header:
         """What is known without decoding."""
 
-    def decode(self, token: CancelToken | None) -> RawPicture:
+    def decode(self, token: CancelToken | None, room: Room) -> RawPicture:
         """Decode the first frame.
 
         Args:
             token: tested where the decoder allows it.
+            room: where the samples go, if the header says that they come in strips; else it is not used.
 
         Raises:
             Cancelled: by the token.

@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 from typing import BinaryIO
 
 from vdsr_app.core.image_io.exif import plausible_dpi
@@ -80,7 +81,7 @@ def read_info(stream: BinaryIO) -> PngInfo:
 
 
 def add_chunks(
-    data: bytes, *, dpi: tuple[float, float] | None, exif: bytes | None, xmp: bytes | None
+    data: bytes | mmap, *, dpi: tuple[float, float] | None, exif: bytes | None, xmp: bytes | None
 ) -> list[bytes | memoryview]:
     """Put resolution and metadata into an encoded PNG.
 

@@ -18,13 +18,14 @@ from vdsr_app.core.image_io.decode_jxl import JxlPicture
 from vdsr_app.core.image_io.decode_vips import VipsPicture
 from vdsr_app.core.image_io.exif import ExifBlock, ExifError
 from vdsr_app.core.image_io.formats import TITLES, SourceFormat, format_of_suffix
-from vdsr_app.core.image_io.limits import DEFAULT_MAX_PIXELS, check_size, out_of_memory
+from vdsr_app.core.image_io.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS_THROUGH_DISK, check_size, out_of_memory
 from vdsr_app.core.image_io.opened import Header, OpenedPicture, RawPicture
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.samples import turn_upright, unpremultiply
 from vdsr_app.core.image_io.sniff import expect_readable
 from vdsr_app.core.image_io.xmp import XmpError, XmpPacket
 from vdsr_app.core.picture import Picture, SourceInfo
+from vdsr_app.core.scratch import Room, in_memory
 from vdsr_app.errors import Cancelled, UnreadablePictureError, VdsrError
 
 _log = logging.getLogger(__name__)
@@ -79,7 +80,11 @@ def probe(path: str | PathLike[str]) -> PictureInfo:
 
 
 def read(
-    path: str | PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS, token: CancelToken | None = None
+    path: str | PathLike[str],
+    *,
+    max_pixels: int | None = None,
+    token: CancelToken | None = None,
+    room: Room = in_memory,
 ) -> Picture:
     """Read the first picture of a file: upright, 8 or 16 bits, gray or RGB, with straight alpha.
 
@@ -88,11 +93,15 @@ def read(
 
     Args:
         path: the file.
-        max_pixels: most pixels to accept; see `DEFAULT_MAX_PIXELS`. What memory cannot hold is refused as well.
+        max_pixels: most pixels to accept; None for `DEFAULT_MAX_PIXELS`, or `MAX_PIXELS_THROUGH_DISK` where the picture
+            goes there. What memory cannot hold is refused as well.
         token: tested while the file is read and decoded, though the decoders of WebP, AVIF, HEIC and JPEG XL take
             a picture in one go.
+        room: where the samples go. Outside of memory, JPEG, PNG and TIFF are read in strips, unless they are stored
+            in several passes; other formats and those are decoded in memory first.
 
     Raises:
+        SaveError: `room` is on a disk that is full.
         UnreadablePictureError: the file is missing, damaged, or no picture.
         UnsupportedFormatError: it is of a format or kind that is not read.
         PictureTooLargeError: its header claims more than is accepted; nothing was decoded.
@@ -101,6 +110,9 @@ def read(
     with PictureFile(path) as file:
         source_format = expect_readable(file.head, path)
         header = _header(file, source_format)
+        through_disk = room is not in_memory and header.in_strips
+        if max_pixels is None:
+            max_pixels = MAX_PIXELS_THROUGH_DISK if through_disk else DEFAULT_MAX_PIXELS
         check_size(
             header.width,
             header.height,
@@ -109,15 +121,17 @@ def read(
             source_format=source_format,
             max_pixels=max_pixels,
             file_bytes=file.size,
+            through_disk=through_disk,
         )
-        file.load(token)
+        if not through_disk:
+            file.load(token)
         # TIFF is a wide field: there it may as well be a compression that nobody reads.
         failure = _UNREADABLE if source_format is SourceFormat.TIFF else _DAMAGED
         with _decode_boundary(path, failure.format(TITLES[source_format])):
             opened = _open(file, source_format)
             if opened.header != header:
                 raise UnreadablePictureError("The file was changed while it was read.", path=path, hint="Try again.")
-            return _assemble(opened.decode(token), header, source_format, path, token)
+            return _assemble(opened.decode(token, room), header, source_format, path, token, room)
 
 
 def _header(file: PictureFile, source_format: SourceFormat) -> Header:
@@ -161,17 +175,22 @@ def _upright_size(header: Header) -> tuple[int, int]:
 
 
 def _assemble(
-    raw: RawPicture, header: Header, source_format: SourceFormat, path: str | PathLike[str], token: CancelToken | None
+    raw: RawPicture,
+    header: Header,
+    source_format: SourceFormat,
+    path: str | PathLike[str],
+    token: CancelToken | None,
+    room: Room,
 ) -> Picture:
     """Put orientation, transparency and metadata right."""
     colours = raw.samples[..., : header.channels]
     alpha = raw.samples[..., header.channels] if raw.has_alpha else None
     if raw.premultiplied and alpha is not None:
-        colours = unpremultiply(colours, alpha)
+        colours = unpremultiply(colours, alpha, room)
     if token is not None:
         token.raise_if_cancelled()
-    pixels = turn_upright(colours, header.orientation)
-    alpha = None if alpha is None else turn_upright(alpha, header.orientation)
+    pixels = turn_upright(colours, header.orientation, room)
+    alpha = None if alpha is None else turn_upright(alpha, header.orientation, room)
     exif, exif_dpi = _upright_exif(raw)
     xmp = _upright_xmp(raw)
     icc = _fitting_profile(raw, header.channels)

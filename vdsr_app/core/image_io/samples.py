@@ -8,18 +8,22 @@ from typing import Any
 import numpy as np
 
 from vdsr_app.core.picture import Pixels
+from vdsr_app.core.scratch import Room, in_memory
+from vdsr_app.core.tiling import plan_tiles
 
 _STRIP_SAMPLES = 1 << 21
 """Samples worked on at a time."""
+_TURN_PX = 512
 
 
-def scale_depth(samples: Pixels, from_max: int, bits: int) -> Pixels:
+def scale_depth(samples: Pixels, from_max: int, bits: int, room: Room = in_memory) -> Pixels:
     """Stretch samples of 0…`from_max` to the full range of 8 or 16 bits, rounded to nearest.
 
     Args:
         samples: any shape, uint8 or uint16; values above `from_max` count as `from_max`.
         from_max: value of full intensity, such as 1023.
         bits: 8 for uint8 or 16 for uint16.
+        room: where the result goes.
 
     Returns:
         The same shape; the array itself where nothing has to be done.
@@ -30,17 +34,17 @@ def scale_depth(samples: Pixels, from_max: int, bits: int) -> Pixels:
         return samples
     levels = np.arange(int(np.iinfo(samples.dtype).max) + 1, dtype=np.int64).clip(max=from_max)
     table = ((levels * full + from_max // 2) // from_max).astype(target)
-    return _by_strips(samples, target, lambda strip: table[strip])
+    return _by_strips(samples, target, lambda strip: table[strip], room)
 
 
-def to_8_bits(samples: Pixels) -> Pixels:
+def to_8_bits(samples: Pixels, room: Room = in_memory) -> Pixels:
     """Full-range uint16 to uint8, rounded to nearest; uint8 stays as it is."""
-    return scale_depth(samples, int(np.iinfo(samples.dtype).max), 8)
+    return scale_depth(samples, int(np.iinfo(samples.dtype).max), 8, room)
 
 
-def to_16_bits(samples: Pixels) -> Pixels:
+def to_16_bits(samples: Pixels, room: Room = in_memory) -> Pixels:
     """Full-range uint8 to uint16, exactly times 257; uint16 stays as it is."""
-    return scale_depth(samples, int(np.iinfo(samples.dtype).max), 16)
+    return scale_depth(samples, int(np.iinfo(samples.dtype).max), 16, room)
 
 
 def round_to_12_bits(samples: Pixels) -> Pixels:
@@ -50,15 +54,16 @@ def round_to_12_bits(samples: Pixels) -> Pixels:
     return _by_strips(samples, np.dtype(np.uint16), lambda strip: table[strip])
 
 
-def turn_upright(samples: Pixels, orientation: int) -> Pixels:
+def turn_upright(samples: Pixels, orientation: int, room: Room = in_memory) -> Pixels:
     """Apply an EXIF orientation.
 
     Args:
         samples: (H, W, C) or (H, W).
         orientation: 1 to 8, as in EXIF 3.0, section 4.6.5.1.6.
+        room: where the result goes.
 
     Returns:
-        A C-contiguous array; the array itself for orientation 1.
+        A C-contiguous array; the array itself where it is that already and the orientation is 1.
     """
     if orientation >= 5:
         samples = samples.swapaxes(0, 1)
@@ -66,18 +71,25 @@ def turn_upright(samples: Pixels, orientation: int) -> Pixels:
         samples = samples[::-1]
     if orientation in (2, 3, 6, 7):
         samples = samples[:, ::-1]
-    return np.ascontiguousarray(samples)
+    if samples.flags.c_contiguous:
+        return samples
+    out = room(samples.shape, samples.dtype)
+    for tile in plan_tiles(samples.shape[1], samples.shape[0], _TURN_PX, 0):
+        window = (tile.core.rows, tile.core.cols)
+        out[window] = samples[window]
+    return out
 
 
-def unpremultiply(pixels: Pixels, alpha: Pixels) -> Pixels:
+def unpremultiply(pixels: Pixels, alpha: Pixels, room: Room = in_memory) -> Pixels:
     """Divide colours that were stored multiplied by `alpha`; where nothing shows they become 0.
 
     Args:
         pixels: (H, W, C).
         alpha: (H, W) of the same dtype.
+        room: where the result goes.
     """
     full = int(np.iinfo(pixels.dtype).max)
-    out = np.empty_like(pixels)
+    out = room(pixels.shape, pixels.dtype)
     for rows in _strips(pixels):
         weight = alpha[rows].astype(np.uint32)[..., None]
         whole = pixels[rows].astype(np.uint32) * full + weight // 2
@@ -86,15 +98,16 @@ def unpremultiply(pixels: Pixels, alpha: Pixels) -> Pixels:
     return out
 
 
-def flatten_on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
+def flatten_on_white(pixels: Pixels, alpha: Pixels, room: Room = in_memory) -> Pixels:
     """Lay a transparent picture on white.
 
     Args:
         pixels: (H, W, C).
         alpha: (H, W) of the same dtype.
+        room: where the result goes.
     """
     full = int(np.iinfo(pixels.dtype).max)
-    out = np.empty_like(pixels)
+    out = room(pixels.shape, pixels.dtype)
     for rows in _strips(pixels):
         # Never above the square of full scale plus half of it, which 32 bits just hold.
         weight = alpha[rows].astype(np.uint32)[..., None]
@@ -109,8 +122,10 @@ def _strips(samples: Pixels) -> Iterator[slice]:
         yield slice(top, top + step)
 
 
-def _by_strips(samples: Pixels, target: np.dtype[Any], change: Callable[[Pixels], Pixels]) -> Pixels:
-    out = np.empty(samples.shape, target)
+def _by_strips(
+    samples: Pixels, target: np.dtype[Any], change: Callable[[Pixels], Pixels], room: Room = in_memory
+) -> Pixels:
+    out = room(samples.shape, target)
     for rows in _strips(samples):
         out[rows] = change(samples[rows])
     return out

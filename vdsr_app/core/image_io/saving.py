@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -12,17 +13,19 @@ from pathlib import Path
 from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import atomic_file
 from vdsr_app.core.image_io.carried import carry
-from vdsr_app.core.image_io.encode import encode
+from vdsr_app.core.image_io.encode import STREAMED, encode
 from vdsr_app.core.image_io.formats import MAX_SIDE_PX, TITLES, SourceFormat, format_for_path
 from vdsr_app.core.image_io.limits import check_memory_to_write
 from vdsr_app.core.image_io.reading import probe
 from vdsr_app.core.job import FileFormat, SaveOptions
 from vdsr_app.core.picture import Picture
+from vdsr_app.core.scratch import Room, in_memory
 from vdsr_app.errors import Cancelled, PictureError, SaveError, VdsrError
 
 _log = logging.getLogger(__name__)
 
 _DEFAULT_OPTIONS = SaveOptions()
+_WRITE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ def save(
     options: SaveOptions = _DEFAULT_OPTIONS,
     *,
     token: CancelToken | None = None,
+    room: Room = in_memory,
 ) -> SaveReport:
     """Write `picture` to `path`; a file that is there already is replaced at once when everything has gone well.
 
@@ -60,6 +64,8 @@ def save(
         path: the file; a symbolic link of that name is itself replaced. That it is not the source, the caller sees to.
         options: how to write.
         token: tested between the steps and while libvips runs, though not within the AVIF encoder.
+        room: where converted samples go. Outside of memory, PNG, TIFF and JPEG are encoded through a file without a
+            name in the folder of `path`; the bytes are the same.
 
     Raises:
         SaveError: the format cannot hold the picture, or the file could not be written; an earlier file is untouched.
@@ -70,19 +76,23 @@ def save(
     if "\0" in str(file):
         raise SaveError("This cannot be a file name.", path=path, hint="Choose another name.")
     _check_fits(picture, target, file)
-    sample_bytes = picture.pixels.nbytes + (0 if picture.alpha is None else picture.alpha.nbytes)
-    check_memory_to_write(sample_bytes, target, options.quality, file)
+    through_disk = room is not in_memory and target in STREAMED
+    if not through_disk:
+        sample_bytes = picture.pixels.nbytes + (0 if picture.alpha is None else picture.alpha.nbytes)
+        check_memory_to_write(sample_bytes, target, options.quality, file)
     carried = carry(picture, options.metadata, target)
     # The hidden file comes first, so that a folder that allows no writing is found out before the work.
     with (
         _encode_boundary(file, target),
         atomic_file(file, verify=lambda temporary: _verify(temporary, picture, target, file)) as stream,
+        tempfile.TemporaryFile(dir=file.parent) if through_disk else nullcontext() as through,
     ):
-        pieces, notes = encode(picture, target, options, carried, token)
+        pieces, notes = encode(picture, target, options, carried, token, room, through)
         for piece in pieces:
-            stream.write(piece)
-            if token is not None:
-                token.raise_if_cancelled()
+            for start in range(0, len(piece), _WRITE_BYTES):
+                stream.write(memoryview(piece)[start : start + _WRITE_BYTES])
+                if token is not None:
+                    token.raise_if_cancelled()
         size_bytes = stream.tell()
     return SaveReport(file, target, size_bytes, (*carried.notes, *notes))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from mmap import mmap
 from types import MappingProxyType
 from typing import BinaryIO, Literal
 
@@ -236,8 +237,8 @@ def _pack_offset(code: str, offset: int) -> bytes:
         raise DirectoryError("file too long for its directory") from exc
 
 
-def reader_of_bytes(data: bytes | bytearray) -> DirectoryReader:
-    """A reader of a block in memory."""
+def reader_of_bytes(data: bytes | bytearray | mmap) -> DirectoryReader:
+    """A reader of a block in memory, or mapped."""
     return DirectoryReader(lambda offset, size: bytes(data[offset : offset + size]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from mmap import mmap
 from typing import BinaryIO
 
 from vdsr_app.core.image_io.exif import (
@@ -148,7 +149,7 @@ def extract_exif(stream: BinaryIO) -> bytes | None:
 
 
 def add_metadata(
-    data: bytes, *, exif: ExifBlock | None, xmp: bytes | None, has_resolution: bool
+    data: bytes | mmap, *, exif: ExifBlock | None, xmp: bytes | None, has_resolution: bool
 ) -> list[bytes | memoryview]:
     """Put metadata into an encoded TIFF.
 

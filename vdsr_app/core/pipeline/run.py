@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
 from vdsr_app.core import image_io
 from vdsr_app.core.engines import Engines
@@ -31,6 +29,7 @@ from vdsr_app.core.pipeline.events import (
     PipelineReport,
     StageSeconds,
 )
+from vdsr_app.core.scratch import Room, in_memory, room_for
 from vdsr_app.errors import Cancelled, NonFiniteOutputError, PictureTooLargeError, SaveError, UsageError, VdsrError
 
 _log = logging.getLogger(__name__)
@@ -77,6 +76,7 @@ class _Item:
     source: Picture | None = None
     result: Picture | None = None
     target: TargetSize | None = None
+    room: Room = in_memory
     choice: ModelChoice | None = None
     device: str = ""
     precision: str = ""
@@ -167,14 +167,15 @@ class _Run:
     def _read_one(self, item: _Item) -> None:
         begun = time.perf_counter()
         _make_folder(item.job.output.parent)
+        item.room = _room(item.job)
         try:
-            picture = image_io.read(item.job.source, token=self._token)
+            picture = image_io.read(item.job.source, token=self._token, room=item.room)
         except PictureTooLargeError:
             # It may be the pictures before it that leave no room.
             if not self._wait_alone():
                 raise
             begun = time.perf_counter()
-            picture = image_io.read(item.job.source, token=self._token)
+            picture = image_io.read(item.job.source, token=self._token, room=item.room)
         item.source = picture
         item.target = item.job.settings.target.size_for(picture.width, picture.height)
         item.seconds = replace(item.seconds, read=time.perf_counter() - begun)
@@ -234,6 +235,7 @@ class _Run:
             token=self._token,
             on_progress=on_progress,
             on_notice=lambda text: self._tell(FileNotice(job, text)),
+            room=item.room,
         )
         if _is_flat(result) and not _is_flat(picture):
             raise NonFiniteOutputError(
@@ -273,7 +275,7 @@ class _Run:
         assert item.target is not None
         assert item.choice is not None
         begun = time.perf_counter()
-        saved = image_io.save(item.result, job.output, job.settings.save, token=self._token)
+        saved = image_io.save(item.result, job.output, job.settings.save, token=self._token, room=item.room)
         for note in saved.notes:
             self._tell(FileNotice(job, note))
         seconds = replace(item.seconds, write=time.perf_counter() - begun)
@@ -337,11 +339,17 @@ def _described(told: VdsrError, item: _Item, error: BaseException) -> VdsrError:
 
 
 def _is_flat(picture: Picture) -> bool:
-    """Whether every pixel has the same colour."""
-    pixels = picture.pixels
-    # Nearly every picture is told from a few rows.
-    first = pixels[0, 0]
-    return bool((pixels[:: max(1, len(pixels) // 16)] == first).all()) and bool(np.all(pixels == first))
+    """Whether every pixel has the same colour; the first row that differs tells."""
+    first = picture.pixels[0, 0]
+    return all(bool((row == first).all()) for row in picture.pixels)
+
+
+def _room(job: FileJob) -> Room:
+    """In memory, or beside the result where the picture is large; told by the header alone."""
+    info = image_io.probe(job.source)
+    target = job.settings.target.size_for(info.width, info.height)
+    pixels = info.width * info.height + target.width * target.height
+    return room_for(pixels * (3 + info.has_alpha) * info.bits // 8, job.output.parent)
 
 
 def _make_folder(folder: Path) -> None:
