@@ -1,4 +1,4 @@
-"""The command line: `vdsr upscale`, `evaluate`, `train`, `runs`, `export`, `bench` and `info`."""
+"""The command line: `vdsr upscale`, `batch`, `evaluate`, `train`, `runs`, `export`, `bench` and `info`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from vdsr_app import __version__
-from vdsr_app.commands import bench, evaluate, export, info, runs, train, upscale
+from vdsr_app.commands import batch, bench, evaluate, export, info, runs, train, upscale
 from vdsr_app.console import Console
 from vdsr_app.errors import Cancelled, ConfigError, UsageError, VdsrError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 _MODULES: dict[str, ModuleType] = {
     "upscale": upscale,
+    "batch": batch,
     "evaluate": evaluate,
     "train": train,
     "runs": runs,
@@ -34,6 +35,7 @@ examples:
   vdsr photo.jpg                               open the window with this picture
   vdsr upscale photo.jpg --scale 3 -o big.png  three times as wide and high
   vdsr upscale scans/ --long-side 6000 -o out/ every picture of a folder, 6000 px long
+  vdsr batch scans/ --recursive -o out/        folders by the thousand; goes on after a stop
   vdsr evaluate --data set5 --scales 2 3 4     PSNR and SSIM against bicubic
   vdsr train --data my-photos --out runs/mine  teach the network your own kind of picture
   vdsr runs                                    your training runs, and how each does

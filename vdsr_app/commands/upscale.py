@@ -14,13 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vdsr_app.commands.common import add_engine_arguments, choice_note, stop_on_signals
+from vdsr_app.commands.common import choice_note, stop_on_signals
+from vdsr_app.commands.settings_arguments import add_settings_arguments, settings_of
 from vdsr_app.console import Console
 from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.folders import picture_files
-from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind, UpscaleSettings
+from vdsr_app.core.job import FileFormat, UpscaleSettings
 from vdsr_app.core.model_choice import AUTO_MODEL, choose_model, photo_installed
 from vdsr_app.core.naming import PlannedOutput, format_of, plan_outputs, refuse_overwriting_a_source
 from vdsr_app.core.pipeline import (
@@ -42,22 +43,8 @@ SUMMARY = "enlarge pictures"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vdsr upscale`."""
     parser.add_argument("inputs", nargs="+", type=Path, metavar="IN", help="picture files or folders")
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument("--scale", type=float, metavar="S", help="scale factor, 1.0 to 8.0 (2)")
-    for kind in (TargetKind.WIDTH, TargetKind.HEIGHT, TargetKind.LONG_SIDE, TargetKind.SHORT_SIDE):
-        size.add_argument(f"--{kind.value.replace('_', '-')}", type=int, metavar="PX", help="of the result, in pixels")
-    size.add_argument("--megapixels", type=float, metavar="MP", help="size of the result in millions of pixels")
+    add_settings_arguments(parser)
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="file, or folder for several pictures")
-    add_engine_arguments(parser, automatic=True)
-    parser.add_argument(
-        "--format", choices=[str(each) for each in FileFormat], help="file format; else the ending of -o, else png"
-    )
-    parser.add_argument("--quality", type=int, default=92, metavar="Q", help="1-100 for jpeg, webp, avif (%(default)s)")
-    parser.add_argument("--bits", type=int, choices=(8, 16), help="bits a sample; else as the source has")
-    parser.add_argument(
-        "--metadata", choices=[str(each) for each in Metadata], default="keep", help="what to carry over (%(default)s)"
-    )
-    parser.add_argument("--tile", type=int, metavar="PX", help="side of a tile; chosen by itself if not given")
     parser.add_argument(
         "--existing",
         choices=("overwrite", "skip"),
@@ -69,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
     """Enlarge every input; False where one failed."""
-    settings = _settings(arguments)
+    settings = settings_of(arguments)
     sources, planned = _plan(arguments, settings)
     with stop_on_signals() as token:
         work = _Work(console, settings, arguments.existing == "skip", sources, token)
@@ -81,29 +68,6 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
             f"{done} of {len(planned)} pictures done" + ("" if done == len(planned) else ", the rest failed")
         )
     return all(outcomes)
-
-
-def _settings(arguments: argparse.Namespace) -> UpscaleSettings:
-    target = Target(TargetKind.SCALE, 2.0)
-    for kind in TargetKind:
-        if (value := getattr(arguments, kind.value)) is not None:
-            target = Target(kind, float(value))
-    # A wrong factor is wrong for every picture, so say it before any is read.
-    if target.kind is TargetKind.SCALE:
-        target.size_for(1000, 1000)
-    elif target.value <= 0:
-        raise UsageError(f"{target.value:g} is no usable size.", hint="Give a number above 0.")
-    if arguments.tile is not None and arguments.tile < 1:
-        raise UsageError(f"A tile of {arguments.tile} px is not possible.", hint="Give a number above 0.")
-    save = SaveOptions(
-        FileFormat(arguments.format) if arguments.format else None,
-        arguments.quality,
-        arguments.bits,
-        Metadata(arguments.metadata),
-    )
-    return UpscaleSettings(
-        target, arguments.model, arguments.device, arguments.precision, arguments.tile, save, arguments.self_ensemble
-    )
 
 
 def _plan(arguments: argparse.Namespace, settings: UpscaleSettings) -> tuple[list[Path], list[PlannedOutput]]:

@@ -10,14 +10,14 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
 from vdsr_app.errors import SaveError
 
 TEMPORARY_PREFIX = ".vdsr-"
 TEMPORARY_SUFFIX = ".part"
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REASONS = {
     errno.ENOSPC: ("There is no room left on the disk.", "Free some space or choose another folder."),
     errno.EDQUOT: ("Your disk quota is used up.", "Free some space or choose another folder."),
@@ -68,7 +68,7 @@ def atomic_file(path: Path, *, verify: Callable[[Path], None] | None = None) -> 
     try:
         mode = _mode_to_keep(path)
         with temporary.open("xb") as file:
-            _lock(file)
+            hold(file)
             yield file
             file.flush()
             if mode is not None and sys.platform != "win32":
@@ -133,7 +133,7 @@ def _mode_to_keep(path: Path) -> int | None:
     return stat.S_IMODE(mode) if stat.S_ISREG(mode) else None
 
 
-def _lock(file: BinaryIO) -> None:
+def hold(file: IO[Any]) -> None:
     """Mark the file as being written, for as long as it is open; best effort, as not every file system can."""
     if sys.platform != "win32":
         import fcntl

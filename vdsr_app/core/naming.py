@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from string import Formatter
 
 from vdsr_app.core.job import FileFormat, Target, TargetKind
 from vdsr_app.errors import SaveError, UsageError
@@ -42,15 +44,118 @@ def target_text(target: Target) -> str:
     return f"x{target.value:g}" if target.kind is TargetKind.SCALE else f"{target.value:g}{unit[target.kind]}"
 
 
+@dataclass(frozen=True, slots=True)
+class NameFacts:
+    """What the fields of a template stand for.
+
+    Attributes:
+        name: name of the source without its ending.
+        model: name of the model.
+        target: short text of the wished size, "x2" or "6000w".
+        scale: scale factor, exactly.
+        width: columns of the result.
+        height: rows of the result.
+        number: of the picture in its batch, from 1.
+        folder: name of the folder that the source lies in.
+        type: ending of the source without the dot, in lower case.
+    """
+
+    name: str
+    model: str
+    target: str
+    scale: float = 2.0
+    width: int = 0
+    height: int = 0
+    number: int = 1
+    folder: str = ""
+    type: str = ""
+
+
+_FIELDS = tuple(field.name for field in fields(NameFacts))
+_NUMBERS = ("number", "width", "height")
+_FORBIDDEN = frozenset('<>:"/\\|?*') | {chr(code) for code in range(32)}
+
+
+class NameTemplate:
+    """How results are named, without ending: "{name}_{model}_{target}".
+
+    Fields are those of `NameFacts`; numbers may be padded, as in "{number:04}".
+    """
+
+    def __init__(self, text: str) -> None:
+        """Read a template.
+
+        Raises:
+            UsageError: an unknown field, a character that file names cannot have everywhere, or nothing at all.
+        """
+        self.text = text
+        try:
+            self._parts = list(Formatter().parse(text))
+        except ValueError as error:
+            raise UsageError(f"'{text}' cannot be read as a template.", hint="Each { needs its }.") from error
+        for literal, name, spec, conversion in self._parts:
+            bad = sorted(set(literal) & _FORBIDDEN)
+            if bad:
+                raise UsageError(
+                    f"A file name cannot hold {bad[0]!r} everywhere.", hint="Leave it out of the template."
+                )
+            if name is None:
+                continue
+            if name not in _FIELDS or conversion:
+                known = ", ".join(f"{{{field}}}" for field in _FIELDS)
+                raise UsageError(f"There is no field '{{{name}}}' for names.", hint=f"There are {known}.")
+            if spec and not (name in _NUMBERS and re.fullmatch(r"0?[1-9]", spec)):
+                raise UsageError(
+                    f"'{{{name}:{spec}}}' is no field for names.", hint="Numbers can be padded: {number:04}."
+                )
+        if not any(literal.strip() or name for literal, name, _, _ in self._parts):
+            raise UsageError("The template is empty.", hint=f"The usual one is {DEFAULT_TEMPLATE}.")
+
+    def fill(self, facts: NameFacts, ending: str, copy: int = 1) -> str:
+        """A file name of at most 255 bytes; the source's name is shortened where it would be longer.
+
+        Args:
+            facts: what the fields stand for.
+            ending: with its dot.
+            copy: from 2 on it stands behind the source's name, or else at the end: "photo-2_vdsr_x2".
+        """
+        number = f"-{copy}" if copy > 1 else ""
+        named = any(field == "name" for _, field, _, _ in self._parts)
+        ending = ending if named else number + ending
+        room = MAX_NAME_BYTES - len(os.fsencode(ending))
+        name = facts.name
+        while True:
+            stem = self._filled(replace(facts, name=name + number if named else name))
+            if len(os.fsencode(stem)) <= room:
+                return stem + ending
+            if not (named and name):
+                break
+            name = name[:-1]
+        while len(os.fsencode(stem)) > room:
+            stem = stem[:-1]
+        return stem + ending
+
+    def _filled(self, facts: NameFacts) -> str:
+        return "".join(
+            literal + ("" if name is None else self._value(getattr(facts, name), spec or ""))
+            for literal, name, spec, _ in self._parts
+        )
+
+    def _value(self, value: str | float, spec: str) -> str:
+        if isinstance(value, float):
+            return f"{value:g}"
+        return format(value, spec) if isinstance(value, int) else value
+
+
+def model_text(model: str) -> str:
+    """A model's name as it stands in file names; of a weight file, its name without folder and ending."""
+    return Path(model).stem if model.endswith(".safetensors") else model
+
+
 def output_name(source: Path, model: str, target: Target, file_format: FileFormat) -> str:
     """File name of the result: "photo_vdsr_x2.png"; the source's name is shortened where 255 bytes would not do."""
-    model_name = Path(model).stem if model.endswith(".safetensors") else model
-    ending = f"_{model_name}_{target_text(target)}{SUFFIXES[file_format]}"
-    room = MAX_NAME_BYTES - len(os.fsencode(ending))
-    name = source.stem
-    while len(os.fsencode(name)) > room:
-        name = name[:-1]
-    return name + ending
+    facts = NameFacts(source.stem, model_text(model), target_text(target))
+    return NameTemplate(DEFAULT_TEMPLATE).fill(facts, SUFFIXES[file_format])
 
 
 def plan_outputs(
@@ -60,7 +165,7 @@ def plan_outputs(
 
     "a.png" and "a.jpg" become "a_png_vdsr_x2.png" and "a_jpg_vdsr_x2.png"; what still collides is numbered.
     """
-    keys = [_collision_key(source.stem) for source in sources]
+    keys = [collision_key(source.stem) for source in sources]
     taken: set[str] = set()
     planned = []
     for source, key in zip(sources, keys, strict=True):
@@ -68,9 +173,9 @@ def plan_outputs(
         if keys.count(key) > 1:
             stem = f"{stem}_{source.suffix.removeprefix('.').lower()}"
         candidate, number = stem, 2
-        while _collision_key(candidate) in taken:
+        while collision_key(candidate) in taken:
             candidate, number = f"{stem}-{number}", number + 1
-        taken.add(_collision_key(candidate))
+        taken.add(collision_key(candidate))
         # A stand-in suffix: a dot within the stem must survive Path.stem.
         planned.append(PlannedOutput(source, folder / output_name(Path(f"{candidate}.x"), model, target, file_format)))
     return planned
@@ -108,6 +213,6 @@ def format_of(path: Path) -> FileFormat:
     return endings[path.suffix.lower()]
 
 
-def _collision_key(name: str) -> str:
+def collision_key(name: str) -> str:
     """Equal for names that some file system takes for one: case and composed letters do not tell them apart."""
     return unicodedata.normalize("NFC", name).casefold()

@@ -16,6 +16,7 @@ class Actions(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.open = self._make(self.tr("Open…"), "folder-open-outline", QKeySequence.StandardKey.Open)
+        self.open_folder = self._make(self.tr("Upscale a folder…"), "image-multiple-outline", "Ctrl+Shift+O")
         self.save = self._make(self.tr("Save result as…"), "content-save-outline", "Ctrl+Shift+S")
         self.quit = self._make(self.tr("Quit"), "exit-to-app", "Ctrl+Q")
         self.quit.setMenuRole(QAction.MenuRole.QuitRole)

@@ -52,6 +52,7 @@ def run(paths: Sequence[Path] = ()) -> int:
     signals.close()
     faults.close()
     ended = service.close(CLOSE_TIMEOUT_MS)
+    ended = window.batch.close(CLOSE_TIMEOUT_MS if ended else 0) and ended
     if not (window.training.close(CLOSE_TIMEOUT_MS if ended else 0) and ended):
         logger.info("A worker did not end in time; the process is left at once")
         logging.shutdown()

@@ -76,6 +76,22 @@ def ask_about_training(parent: QWidget, title: str) -> tuple[TrainingAnswer, boo
     return answer, remember.isChecked()
 
 
+def ask_about_batch(parent: QWidget) -> bool:
+    """Ask whether a batch that runs may be stopped."""
+    box = _question(
+        parent,
+        translate("CloseDialog", "A batch is running."),
+        translate("CloseDialog", "What is finished is kept, and it can go on when the program is started again."),
+    )
+    leave = box.addButton(translate("CloseDialog", "Stop and quit"), QMessageBox.ButtonRole.AcceptRole)
+    stay = box.addButton(translate("CloseDialog", "Stay"), QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(stay)
+    box.setEscapeButton(stay)
+    box.exec()
+    box.deleteLater()
+    return box.clickedButton() is leave
+
+
 def _question(parent: QWidget, text: str, more: str) -> QMessageBox:
     """A question about quitting, without buttons yet; names in it are shown literally."""
     box = QMessageBox(parent)

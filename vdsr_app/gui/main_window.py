@@ -15,6 +15,8 @@ from vdsr_app.core.models import ModelInfo
 from vdsr_app.gui.actions import Actions, allow
 from vdsr_app.gui.activity import ActivityMonitor
 from vdsr_app.gui.banner import BannerKind
+from vdsr_app.gui.batch_commands import BatchCommands
+from vdsr_app.gui.batch_commands import MakeService as MakeBatch
 from vdsr_app.gui.close_dialog import CloseAnswer, ask_about_saving
 from vdsr_app.gui.compare_view import CursorReading
 from vdsr_app.gui.file_commands import FileCommands
@@ -51,6 +53,7 @@ class MainWindow(QMainWindow):
         session: what is open and what is done with it.
         files: what is done with files.
         status: the line below.
+        batch: the workspace "Batch".
         training: the workspace "Train".
         workspaces: the switch between them.
 
@@ -67,6 +70,7 @@ class MainWindow(QMainWindow):
         theme: ThemeManager,
         paths: Sequence[Path] = (),
         make_training: MakeService | None = None,
+        make_batch: MakeBatch | None = None,
     ) -> None:
         """Build the window; nothing is opened before `start`.
 
@@ -76,6 +80,7 @@ class MainWindow(QMainWindow):
             theme: applied already.
             paths: files that `start` opens.
             make_training: gives the service for training when it is first needed; None takes the real one.
+            make_batch: likewise the service for batches.
         """
         super().__init__()
         self._paths = list(paths)
@@ -92,9 +97,10 @@ class MainWindow(QMainWindow):
         self.status = StatusLine()
         self.workspaces = Workspaces()
         self.training = TrainingCommands(self, self.commands, self._models, store, self.status, make_training)
+        self.batch = BatchCommands(self, self.commands, self.page, self._models, store, self.status, make_batch)
         self._help = HelpCommands(self, self.commands, self._models)
         self._menus = Menus(self.menuBar(), self.commands)
-        self._drops = WindowDrops(self.page, self.files, self.training)
+        self._drops = WindowDrops(self.page, self.files, self.batch, self.training)
         self._preferences = Preferences(self, store, theme, self.page, self._menus, self._help)
         self._monitor = ActivityMonitor(self.session, self._models, self)
         self._build()
@@ -121,7 +127,7 @@ class MainWindow(QMainWindow):
             hint=self.tr("Go on, or save and start again. Please report it with the details."),
             details="".join(traceback.format_exception(error)),
         )
-        if not self.training.report(report):
+        if not (self.training.report(report) or self.batch.report(report)):
             self.page.banner.show_report(report)
 
     def close_unasked(self) -> None:
@@ -141,7 +147,7 @@ class MainWindow(QMainWindow):
                 self._quit_after_save = answer is CloseAnswer.WAIT
                 event.ignore()
                 return
-        if not self._quit_now and not self.training.may_close():
+        if not self._quit_now and not (self.batch.may_close() and self.training.may_close()):
             event.ignore()
             return
         self._store.update(geometry=bytes(self.saveGeometry().data()))
@@ -201,8 +207,8 @@ class MainWindow(QMainWindow):
         room = self.screen().availableSize() - QSize(16, 48)  # for the frame
         self.resize(QSize(*DEFAULT_SIZE).boundedTo(room))
         self.setAcceptDrops(True)
-        # "Batch" will stand between them; the keys stay what they are.
         self.workspaces.add(self.tr("Upscale"), "image-size-select-large", self.page, 1)
+        self.workspaces.add(self.tr("Batch"), "image-multiple-outline", self.batch.host, 2)
         self.workspaces.add(self.tr("Train"), "school-outline", self.training.host, 3)
         body = QWidget()
         column = QVBoxLayout(body)
@@ -240,6 +246,8 @@ class MainWindow(QMainWindow):
         self.status.cancel_wanted.connect(session.cancel)
         files.front_wanted.connect(self._show_upscale)
         self.training.front_wanted.connect(self._show_training)
+        self.batch.front_wanted.connect(self._show_batch)
+        self.batch.settings_wanted.connect(self._show_upscale)
         self.training.model_made.connect(self._on_model_made)
         self.workspaces.changed.connect(self._on_workspace_changed)
 
@@ -261,12 +269,16 @@ class MainWindow(QMainWindow):
     def _show_upscale(self) -> None:
         self.workspaces.show_page(self.page)
 
+    def _show_batch(self) -> None:
+        self.workspaces.show_page(self.batch.host)
+
     def _show_training(self) -> None:
         self.workspaces.show_page(self.training.host)
 
     def _on_workspace_changed(self) -> None:
         front = self.workspaces.current
         self.page.set_in_front(front is self.page)
+        self.batch.set_in_front(front is self.batch.host)
         self.training.set_in_front(front is self.training.host)
         if front is self.page:
             self.page.view.setFocus()

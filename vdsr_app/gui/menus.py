@@ -29,7 +29,7 @@ class Menus(QObject):
         self._bar = bar
         self._recent = QMenu(self.tr("Open recent"), bar)
         a = actions
-        self._add(self.tr("&File"), [a.open, self._recent, None, a.save, None, a.quit])
+        self._add(self.tr("&File"), [a.open, a.open_folder, self._recent, None, a.save, None, a.quit])
         self._add(self.tr("&Edit"), [a.copy, a.paste, None, a.settings])
         self._add(
             self.tr("&View"),

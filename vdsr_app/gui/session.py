@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from vdsr_app.core.job import Target, TargetSize, UpscaleSettings
+from vdsr_app.core.job import SaveOptions, Target, TargetSize, UpscaleSettings
 from vdsr_app.core.model_choice import ModelChoice
 from vdsr_app.core.picture import Picture
 from vdsr_app.core.pyramid import MipPyramid
@@ -25,6 +25,8 @@ from vdsr_app.workers.messages import ErrorReport, LayerKind, LayerResult, Layer
 
 if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService
+
+_DEFAULT_SAVE = SaveOptions()
 
 
 class Session(QObject):
@@ -148,6 +150,18 @@ class Session(QObject):
         """The finished result."""
         return self.comparison.result(self.result_spec)
 
+    def settings(self, save: SaveOptions = _DEFAULT_SAVE) -> UpscaleSettings:
+        """What the person chose, for any picture: the model is still "auto" where the program chooses it."""
+        setup = self._setup
+        return UpscaleSettings(
+            target=setup.target,
+            model=setup.wished_model,
+            device=setup.device,
+            precision=setup.precision,
+            save=save,
+            self_ensemble=setup.self_ensemble,
+        )
+
     def open(self, path: Path, *, is_sample: bool = False) -> None:
         """Read a file; the picture before stays until it is read."""
         self._sample = path if is_sample else None
@@ -267,13 +281,7 @@ class Session(QObject):
         if self._picture is None:
             return
         self.scores.clear()
-        settings = UpscaleSettings(
-            target=self._setup.target,
-            model=self._setup.model,
-            device=self._setup.device,
-            precision=self._setup.precision,
-            self_ensemble=self._setup.self_ensemble,
-        )
+        settings = replace(self.settings(), model=self._setup.model)
         self.comparison.start(self._picture, settings, self._wanted())
         self.result_changed.emit()
 

@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, QSettings, Signal
 
 from vdsr_app.core.job import MAX_SCALE, MIN_SCALE, FileFormat, Metadata, SaveOptions, Target, TargetKind
 from vdsr_app.core.models import AUTO_MODEL
+from vdsr_app.core.naming import DEFAULT_TEMPLATE, NameTemplate
 from vdsr_app.errors import UsageError
 from vdsr_app.paths import user_data_dir
 from vdsr_app.workers.messages import LayerKind
@@ -30,6 +31,7 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _MODES = ("wipe", "side", "single")
 _TRAINING_ENDS = ("ask", "go on", "save")
+_EXISTING = ("skip", "overwrite", "rename")
 
 
 class Theme(StrEnum):
@@ -73,6 +75,10 @@ class AppSettings:
         geometry: the window's size and place as Qt writes it, empty at first.
         recent: files opened last, newest first.
         save_folder: where a pasted picture's result is offered to be saved.
+        batch_folder: output folder of the last batch; it may hold one that can go on.
+        batch_template: how results of a batch are named.
+        batch_existing: what a batch does where a result is there already: "skip", "overwrite" or "rename".
+        batch_recursive: whether folders below a dropped one belong to the batch.
         training_end: what becomes of a training run when the window closes: "ask", "go on" or "save" (and stop).
     """
 
@@ -95,6 +101,10 @@ class AppSettings:
     geometry: bytes = b""
     recent: tuple[str, ...] = ()
     save_folder: str = ""
+    batch_folder: str = ""
+    batch_template: str = DEFAULT_TEMPLATE
+    batch_existing: str = "skip"
+    batch_recursive: bool = True
     training_end: str = "ask"
 
     def __post_init__(self) -> None:
@@ -106,6 +116,8 @@ class AppSettings:
         _check(scale_kept, f"{self.target_value:g} is no scale factor.")
         _check(self.mode in _MODES, f"{self.mode!r} is no way to compare.")
         _check(self.training_end in _TRAINING_ENDS, f"{self.training_end!r} is no end of a training.")
+        _check(self.batch_existing in _EXISTING, f"{self.batch_existing!r} is nothing to do with a result.")
+        NameTemplate(self.batch_template)
         _check(1 <= self.quality <= 100, f"{self.quality} is no quality.")
         _check(self.bits in (0, 8, 16), f"{self.bits} is no depth.")
         _check(self.left is not LayerKind.REFERENCE, "A reference is not remembered.")

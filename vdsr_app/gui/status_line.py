@@ -36,10 +36,12 @@ class StatusLine(QWidget):
     Signals:
         cancel_wanted: the person wants what runs to stop.
         training_wanted: the person wants to see the run that trains.
+        batch_wanted: the person wants to see the batch that runs.
     """
 
     cancel_wanted = Signal()
     training_wanted = Signal()
+    batch_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,12 +61,10 @@ class StatusLine(QWidget):
         self._cancel.setAccessibleName(self.tr("Cancel"))
         set_role(self._cancel, "small")
         self._cancel.clicked.connect(self.cancel_wanted)
-        self._training = QPushButton()
-        self._training.setIcon(icon("school-outline", "accent"))
-        self._training.setToolTip(self.tr("Show the run"))
-        self._training.setAutoDefault(False)
-        set_role(self._training, "link")
+        self._training = _background("school-outline", self.tr("Show the run"))
         self._training.clicked.connect(self.training_wanted)
+        self._batch = _background("image-multiple-outline", self.tr("Show the batch"))
+        self._batch.clicked.connect(self.batch_wanted)
         self._place = text_label()
         self._left = _Swatch(self.tr("Colour of the left half"))
         self._right = _Swatch(self.tr("Colour of the right half"))
@@ -78,6 +78,7 @@ class StatusLine(QWidget):
         row.addWidget(self._cancel)
         row.addWidget(self._activity, 1)
         row.addSpacing(GROUP_GAP)
+        row.addWidget(self._batch)
         row.addWidget(self._training)
         row.addSpacing(GROUP_GAP)
         for widget in (self._place, self._left, self._right):
@@ -90,6 +91,7 @@ class StatusLine(QWidget):
         self.show_cursor(None, None, None)
         self.show_scores("", "")
         self.show_training("")
+        self.show_batch("")
 
     def show_device(self, text: str) -> None:
         """Tell what the network runs on."""
@@ -112,9 +114,11 @@ class StatusLine(QWidget):
 
     def show_training(self, text: str) -> None:
         """Tell that a run trains, or nothing."""
-        self._training.setText(menu_text(text))
-        self._training.setAccessibleName(text)
-        self._training.setVisible(bool(text))
+        _say(self._training, text)
+
+    def show_batch(self, text: str) -> None:
+        """Tell that a batch runs, or nothing."""
+        _say(self._batch, text)
 
     def show_cursor(self, place: tuple[int, int] | None, left: Rgba | None, right: Rgba | None) -> None:
         """Tell the pixel under the pointer and its colour in both halves."""
@@ -129,6 +133,22 @@ class StatusLine(QWidget):
         self._scores.setText(text)
         self._scores.setToolTip(explanation)
         self._scores.setVisible(bool(text))
+
+
+def _background(icon_name: str, tip: str) -> QPushButton:
+    """Words about what runs in another workspace, that lead there."""
+    button = QPushButton()
+    button.setIcon(icon(icon_name, "accent"))
+    button.setToolTip(tip)
+    button.setAutoDefault(False)
+    set_role(button, "link")
+    return button
+
+
+def _say(button: QPushButton, text: str) -> None:
+    button.setText(menu_text(text))
+    button.setAccessibleName(text)
+    button.setVisible(bool(text))
 
 
 class _Swatch(QWidget):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QLocale
 
-from vdsr_app.core.job import TargetSize
+from vdsr_app.core.job import Target, TargetKind, TargetSize
 from vdsr_app.errors import VdsrError
 from vdsr_app.workers.messages import ErrorReport, JobProgress
 
@@ -83,6 +83,24 @@ def scale_text(scale: float) -> str:
 def target_text(size: TargetSize) -> str:
     """Size of a result with its number of pixels."""
     return f"{size_text(size.width, size.height)} · {megapixels_text(size.width * size.height)}"
+
+
+def target_words(target: Target) -> str:
+    """A wished size: "2.0×", "6000 px wide", "24 Mpx"."""  # noqa: RUF002
+    value = number(target.value, 0 if target.value == int(target.value) else 1)
+    match target.kind:
+        case TargetKind.SCALE:
+            return scale_text(target.value)
+        case TargetKind.WIDTH:
+            return translate("Texts", "{value} px wide").format(value=value)
+        case TargetKind.HEIGHT:
+            return translate("Texts", "{value} px high").format(value=value)
+        case TargetKind.LONG_SIDE:
+            return translate("Texts", "long side {value} px").format(value=value)
+        case TargetKind.SHORT_SIDE:
+            return translate("Texts", "short side {value} px").format(value=value)
+        case TargetKind.MEGAPIXELS:
+            return translate("Texts", "{value} Mpx").format(value=value)
 
 
 def progress_text(progress: JobProgress) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QMimeData, QObject, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QShowEvent
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QWidget
 
 from vdsr_app import paths
 from vdsr_app.core.models import ModelInfo
@@ -16,6 +16,7 @@ from vdsr_app.gui.actions import Actions, allow
 from vdsr_app.gui.banner import BannerKind
 from vdsr_app.gui.close_dialog import TrainingAnswer, ask_about_training
 from vdsr_app.gui.drops import local_paths
+from vdsr_app.gui.late_host import LateHost
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.status_line import StatusLine
@@ -75,7 +76,7 @@ class TrainingCommands(QObject):
         self._watch: RunWatch | None = None
         self._page: TrainPage | None = None
         self._in_front = False
-        self.host = _Host()
+        self.host = LateHost()
         self.host.first_shown.connect(self._on_first_shown)
         actions.train_new.triggered.connect(self.new_training)
         actions.train_runs.triggered.connect(self.show_runs)
@@ -227,27 +228,6 @@ class TrainingCommands(QObject):
             self._page.banner.dismiss()
         self._models.refresh()
         self.model_made.emit(info)
-
-
-class _Host(QWidget):
-    """Stands for the workspace until it is first shown."""
-
-    first_shown = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(0, 0, 0, 0)
-        self._shown = False
-
-    def fill(self, page: QWidget) -> None:
-        self._column.addWidget(page)
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        if not self._shown:
-            self._shown = True
-            self.first_shown.emit()
 
 
 def _real_service() -> TrainingService:

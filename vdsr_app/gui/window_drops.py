@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 
+from vdsr_app.gui.batch_commands import BatchCommands
 from vdsr_app.gui.drops import DropKind, plan_drop
 from vdsr_app.gui.file_commands import FileCommands
 from vdsr_app.gui.training_commands import TrainingCommands
@@ -12,11 +13,14 @@ from vdsr_app.gui.upscale_page import UpscalePage
 
 
 class WindowDrops:
-    """Folders on the workspace "Train" are learned from; everything else is opened."""
+    """Folders on "Train" are learned from; elsewhere they, and several files, go to the batch; one file is opened."""
 
-    def __init__(self, page: UpscalePage, files: FileCommands, training: TrainingCommands) -> None:
+    def __init__(
+        self, page: UpscalePage, files: FileCommands, batch: BatchCommands, training: TrainingCommands
+    ) -> None:
         self._page = page
         self._files = files
+        self._batch = batch
         self._training = training
 
     def enter(self, event: QDragEnterEvent) -> None:
@@ -29,7 +33,9 @@ class WindowDrops:
             return
         event.setDropAction(Qt.DropAction.CopyAction)
         event.accept()
-        self._hint(self._training.drop_words(folders) if folders else plan.words)
+        paths = self._batch.paths_in(event.mimeData())
+        words = self._batch.drop_words(paths) if paths else plan.words
+        self._hint(self._training.drop_words(folders) if folders else words)
 
     def leave(self, event: QDragLeaveEvent) -> None:
         """Say nothing more."""
@@ -41,13 +47,18 @@ class WindowDrops:
         self._hint(None)
         event.setDropAction(Qt.DropAction.CopyAction)
         event.accept()
-        folders = self._training.folders_in(event.mimeData())
+        folders, paths = self._training.folders_in(event.mimeData()), self._batch.paths_in(event.mimeData())
         if folders:
             self._training.page.new_training(folders)
+        elif paths:
+            self._batch.add(paths)
         else:
             self._files.drop(plan_drop(event.mimeData()), event.mimeData())
 
     def _hint(self, words: str | None) -> None:
-        self._page.view.set_drop_hint(None if self._training.in_front else words)
+        elsewhere = self._training.in_front or self._batch.in_front
+        self._page.view.set_drop_hint(None if elsewhere else words)
         if self._training.in_front:
             self._training.page.set_drop_hint(words)
+        if self._batch.in_front:
+            self._batch.page.set_drop_hint(words)

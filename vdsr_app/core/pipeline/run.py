@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
 from vdsr_app.core import image_io
+from vdsr_app.core.atomic import is_out_of_room
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.job import TargetSize
 from vdsr_app.core.model_choice import ModelChoice, choose_model, photo_installed
@@ -45,6 +46,7 @@ def run_files(
     token: CancelToken,
     *,
     pause: PauseGate | None = None,
+    on_no_room: Callable[[FileJob, SaveError], None] | None = None,
 ) -> PipelineReport:
     """Do pictures in their order, each stage in a thread of its own; the network works in the calling thread.
 
@@ -57,6 +59,9 @@ def run_files(
         on_event: called from one thread at a time.
         token: tested many times a second in every stage.
         pause: while it is closed no picture is begun and no tile.
+        on_no_room: called by the writing thread when a disk is full, with what was to be written; it returns when
+            there may be room, and the picture is written again; what it raises is that picture's failure. None fails
+            the picture.
 
     Returns:
         Counts, and how busy the network was.
@@ -64,7 +69,7 @@ def run_files(
     Raises:
         Cancelled: through `token`, when all threads have ended; what was not told as done has left nothing behind.
     """
-    run = _Run(engines, on_event, CancelToken(token), pause or PauseGate())
+    run = _Run(engines, on_event, CancelToken(token), pause or PauseGate(), on_no_room)
     return run.all(iter(jobs))
 
 
@@ -91,12 +96,18 @@ class _Run:
     """The state that the three threads share."""
 
     def __init__(
-        self, engines: Engines, on_event: Callable[[FileEvent], None], token: CancelToken, pause: PauseGate
+        self,
+        engines: Engines,
+        on_event: Callable[[FileEvent], None],
+        token: CancelToken,
+        pause: PauseGate,
+        on_no_room: Callable[[FileJob, SaveError], None] | None,
     ) -> None:
         self._engines = engines
         self._on_event = on_event
         self._token = token
         self._pause = pause
+        self._on_no_room = on_no_room
         self._telling = threading.Lock()
         self._room = threading.Semaphore(_IN_WORK)
         self._in_work = 0
@@ -275,11 +286,20 @@ class _Run:
         assert item.target is not None
         assert item.choice is not None
         begun = time.perf_counter()
-        saved = image_io.save(item.result, job.output, job.settings.save, token=self._token, room=item.room)
+        saved = self._save(job, item.result, item.room)
         for note in saved.notes:
             self._tell(FileNotice(job, note))
         seconds = replace(item.seconds, write=time.perf_counter() - begun)
         return FileDone(job, item.target, item.choice, item.device, item.precision, saved.size_bytes, seconds)
+
+    def _save(self, job: FileJob, result: Picture, room: Room) -> image_io.SaveReport:
+        while True:
+            try:
+                return image_io.save(result, job.output, job.settings.save, token=self._token, room=room)
+            except SaveError as error:
+                if self._on_no_room is None or not is_out_of_room(error):
+                    raise
+                self._on_no_room(job, error)
 
     # What all share
 

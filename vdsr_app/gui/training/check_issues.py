@@ -9,11 +9,11 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from vdsr_app.gui.parts import Fold, link
 from vdsr_app.gui.qimage import wrap_rgba
 from vdsr_app.gui.sections import GROUP_GAP, ElidedLabel, plain_tooltip, text_label
 from vdsr_app.gui.texts import printable
 from vdsr_app.gui.theme import set_role
-from vdsr_app.gui.training.parts import Fold, link
 from vdsr_app.gui.training.words import issue_head, issue_why
 from vdsr_trainer.data.report import IssueKind, PictureIssue, PictureRecord
 

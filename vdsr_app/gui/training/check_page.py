@@ -8,11 +8,11 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from vdsr_app.core.picture import Pixels
+from vdsr_app.gui.parts import Note, Page, link, plain
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, ElidedLabel, text_label
 from vdsr_app.gui.texts import file_name, printable, report_text
 from vdsr_app.gui.training.check_issues import THUMBNAIL_PX, IssueGroup, thumbnail_pixmap
 from vdsr_app.gui.training.draft import Draft
-from vdsr_app.gui.training.parts import Note, Page, link, plain
 from vdsr_app.gui.training.words import count, pictures
 from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from vdsr_app.gui.parts import page_head, plain
 from vdsr_app.gui.sections import PANE_GAP, SECTION_GAP
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.theme import set_role
-from vdsr_app.gui.training.parts import page_head, plain
 from vdsr_app.gui.training.save_curves import SaveCurvesButton
 from vdsr_trainer.history import RunHistory
 

@@ -19,10 +19,10 @@ from PySide6.QtWidgets import (
 from vdsr_app.errors import UnreadablePictureError
 from vdsr_app.gui.compare_view import CompareMode, Layer
 from vdsr_app.gui.icons import SMALL_PX, IconLabel, icon
+from vdsr_app.gui.parts import Choice
 from vdsr_app.gui.sections import GROUP_GAP, text_label
 from vdsr_app.gui.training.crop_files import CropFiles
 from vdsr_app.gui.training.crop_view import MIN_HEIGHT_PX, CropView
-from vdsr_app.gui.training.parts import Choice
 from vdsr_app.gui.training.plot_ticks import count_text
 from vdsr_trainer.history import RunHistory
 from vdsr_trainer.run_files import CROPS_NAME

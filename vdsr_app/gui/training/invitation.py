@@ -6,9 +6,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from vdsr_app.gui.icons import IconLabel
+from vdsr_app.gui.parts import press_by_return, primary
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, text_label
 from vdsr_app.gui.theme import set_role
-from vdsr_app.gui.training.parts import press_by_return, primary
 
 _WIDTH = 520
 

@@ -9,11 +9,11 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from vdsr_app.gui.icons import IconLabel
+from vdsr_app.gui.parts import Fold, Note, Page, icon_button, plain
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, ElidedLabel, text_label
 from vdsr_app.gui.texts import file_name, printable
 from vdsr_app.gui.theme import set_role
 from vdsr_app.gui.training.draft import Draft
-from vdsr_app.gui.training.parts import Fold, Note, Page, icon_button, plain
 from vdsr_app.gui.training.words import pictures
 from vdsr_app.workers.training_desk import TrainingDesk
 

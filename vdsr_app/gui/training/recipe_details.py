@@ -9,10 +9,10 @@ from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLineEdit, QSlider, QVBoxLayout, QWidget
 
 from vdsr_app.errors import ConfigError
+from vdsr_app.gui.parts import Choice, Note, link
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, text_label
 from vdsr_app.gui.theme import set_role
 from vdsr_app.gui.training.draft import Draft
-from vdsr_app.gui.training.parts import Choice, Note, link
 from vdsr_app.gui.training.recipe_fields import (
     FieldKind,
     FieldSpec,

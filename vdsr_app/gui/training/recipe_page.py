@@ -6,10 +6,10 @@ from PySide6.QtCore import QPoint, QTimer, Signal
 from PySide6.QtWidgets import QButtonGroup, QGridLayout, QLineEdit, QVBoxLayout, QWidget
 
 from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.parts import Card, Choice, Fold, Note, Page
 from vdsr_app.gui.sections import GROUP_GAP, ROW_LABEL_WIDTH, SECTION_GAP, add_row, rows_layout, text_label
 from vdsr_app.gui.texts import printable
 from vdsr_app.gui.training.draft import OWN, Draft
-from vdsr_app.gui.training.parts import Card, Choice, Fold, Note, Page
 from vdsr_app.gui.training.recipe_details import RecipeDetails
 from vdsr_app.gui.training.words import cost
 from vdsr_app.workers.messages import ErrorReport

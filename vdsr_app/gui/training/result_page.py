@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QMenu, QSpinBox, QVBoxLa
 
 from vdsr_app.gui.file_commands import show_in_folder
 from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.parts import Note, Page, allow_button, link, plain
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, indent_number, text_label
 from vdsr_app.gui.texts import number, printable
 from vdsr_app.gui.training.exports import NetworkExports
-from vdsr_app.gui.training.parts import Note, Page, allow_button, link, plain
 from vdsr_app.gui.training.verdict import BICUBIC, THIS_RUN, Verdict, judge
 from vdsr_app.gui.training.watch import RunWatch
 from vdsr_app.gui.training.words import count, pictures, scale_key_text

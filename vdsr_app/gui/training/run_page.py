@@ -9,11 +9,11 @@ from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from vdsr_app.gui.icons import IconLabel
+from vdsr_app.gui.parts import Choice, Note, ask, link
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, ElidedLabel, text_label, upright_line
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.texts import number, report_details, report_text
 from vdsr_app.gui.theme import set_role
-from vdsr_app.gui.training.parts import Choice, Note, ask, link
 from vdsr_app.gui.training.save_curves import SaveCurvesButton
 from vdsr_app.gui.training.watch import RunWatch
 from vdsr_app.gui.training.words import percent, state_look, time_left

@@ -21,10 +21,10 @@ from PySide6.QtWidgets import (
 )
 
 from vdsr_app.gui.icons import icon
+from vdsr_app.gui.parts import allow_button, page_head, plain, press_by_return, primary
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP
 from vdsr_app.gui.texts import printable
 from vdsr_app.gui.theme import set_role, tokens_in_use
-from vdsr_app.gui.training.parts import allow_button, page_head, plain, press_by_return, primary
 from vdsr_app.gui.training.words import count, date_text, gain_text, percent, state_look
 from vdsr_trainer.runs import RunInfo, RunState
 

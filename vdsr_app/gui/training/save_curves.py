@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton
 
 from vdsr_app.errors import VdsrError
 from vdsr_app.gui.icons import icon
+from vdsr_app.gui.parts import ICON_SIZE
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.texts import report_of
-from vdsr_app.gui.training.parts import ICON_SIZE
 from vdsr_app.workers.messages import ErrorReport
 
 Save = Callable[[Path], None]

@@ -8,9 +8,9 @@ from PySide6.QtCore import QCoreApplication, QSize, Qt, Signal
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from vdsr_app.gui.icons import LARGE_PX, icon
+from vdsr_app.gui.parts import ICON_SIZE, link
 from vdsr_app.gui.sections import SECTION_GAP
 from vdsr_app.gui.theme import set_role
-from vdsr_app.gui.training.parts import ICON_SIZE, link
 
 translate = QCoreApplication.translate
 WIDTH = 168

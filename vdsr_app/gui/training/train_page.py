@@ -15,11 +15,11 @@ from vdsr_app.errors import VdsrError
 from vdsr_app.gui.banner import Banner, BannerKind
 from vdsr_app.gui.file_commands import show_in_folder
 from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.parts import ask
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.texts import report_of
 from vdsr_app.gui.theme import set_role
 from vdsr_app.gui.training.invitation import Invitation
-from vdsr_app.gui.training.parts import ask
 from vdsr_app.gui.training.runs_panel import RunsPanel
 from vdsr_app.gui.training.step_list import Step
 from vdsr_app.gui.training.watch import RunWatch

@@ -8,9 +8,9 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from vdsr_app.gui.parts import allow_button, plain, primary
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, text_label
 from vdsr_app.gui.theme import set_role
-from vdsr_app.gui.training.parts import allow_button, plain, primary
 
 Way = tuple[str, str, str]
 """Name of what happens, words, and why it cannot be done now or ""."""

@@ -1,4 +1,4 @@
-"""Building blocks of the pages about training: cards to choose from, folds, pages that scroll, questions."""
+"""Building blocks of pages: buttons, cards to choose from, folds, pages that scroll, questions."""
 
 from __future__ import annotations
 

@@ -1,0 +1,229 @@
+"""`vdsr batch`: plans, runs, goes on, reports, and gives the same bytes as a single picture."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import json_lines
+from vdsr_app.core import image_io
+from vdsr_app.core.engine import Engine
+from vdsr_app.core.job import Target, UpscaleSettings
+from vdsr_app.core.models import find_model
+from vdsr_app.core.upscale import upscale_picture
+from vdsr_app.core.weights import load_model
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def folder(photo: Path, tmp_path: Path) -> Path:
+    """Two pictures, one of them in a subfolder, and one that is none."""
+    source = tmp_path / "in"
+    (source / "sub").mkdir(parents=True)
+    shutil.copy(photo, source / "a.png")
+    shutil.copy(photo, source / "sub" / "b.png")
+    (source / "bad.png").write_bytes(b"no picture")
+    return source
+
+
+def test_the_plan_is_printed_and_nothing_is_done(run, tiny, folder, tmp_path: Path) -> None:
+    status, said, _ = run("batch", folder, "-o", tmp_path / "out", "--model", tiny, "--recursive", "--dry-run")
+    assert status == 1  # one picture cannot be done
+    assert f"{Path('sub') / 'b_tiny_x2.png'}" in said
+    assert "3 pictures: 2 to do, 0 to skip, 1 that cannot be done" in said
+    assert not (tmp_path / "out").exists()
+    lines = json_lines(run("batch", folder, "-o", tmp_path / "out", "--model", tiny, "--dry-run", "--json")[1])
+    assert [line.get("state") for line in lines] == ["queued", "failed", None]
+    assert lines[-1]["summary"]["output_px"] == 80 * 56
+
+
+def test_a_batch_and_the_same_again(run, tiny, folder, tmp_path: Path) -> None:
+    out, table = tmp_path / "out", tmp_path / "table.csv"
+    arguments = ("batch", folder, "-o", out, "--model", tiny, "--recursive", "--report", table, "--json")
+    status, said, _ = run(*arguments)
+    assert status == 1
+    *lines, last = json_lines(said)
+    assert sorted((Path(line["input"]).name, line["state"]) for line in lines) == [
+        ("a.png", "done"),
+        ("b.png", "done"),
+        ("bad.png", "failed"),
+    ]
+    assert {name: last["summary"][name] for name in ("done", "skipped", "failed")} == {
+        "done": 2,
+        "skipped": 0,
+        "failed": 1,
+    }
+    rows = list(csv.DictReader(table.read_text("utf-8-sig").splitlines()))
+    assert [row["state"] for row in rows] == ["done", "failed", "done"]
+    assert json_lines(run(*arguments)[1])[-1]["summary"]["skipped"] == 2
+    (folder / "bad.png").unlink()
+    shutil.copy(folder / "a.png", folder / "bad.png")
+    status, said, _ = run("batch", "--retry-failed", "-o", out)
+    assert status == 0
+    assert "1 done" in said or "3 done" in said
+    assert (out / "bad_tiny_x2.png").exists()
+
+
+def test_a_batch_gives_the_bytes_of_a_single_picture(run, tiny, photo, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    picture = image_io.read(photo)
+    for name in ("a.png", "b.jpg", "c.webp", "d.tif"):
+        image_io.save(picture, source / name)
+    settings = ("--model", tiny, "--scale", "3.3", "--format", "tiff", "--bits", "16", "--metadata", "none")
+    assert run("batch", source, "-o", tmp_path / "batch", *settings)[0] == 0
+    assert run("upscale", source, "-o", tmp_path / "single", *settings)[0] == 0
+    made = sorted(path.name for path in (tmp_path / "single").iterdir())
+    assert len(made) == 4
+    for name in made:
+        assert (tmp_path / "batch" / name).read_bytes() == (tmp_path / "single" / name).read_bytes()
+
+
+def test_a_batch_gives_the_pixels_of_the_core(run, tiny, photo, tmp_path: Path) -> None:
+    assert run("batch", photo, "-o", tmp_path / "out", "--model", tiny)[0] == 0
+    engine = Engine.create(load_model(find_model(tiny)).model)
+    wanted = upscale_picture(image_io.read(photo), UpscaleSettings(Target(value=2.0), tiny), engine)
+    made = image_io.read(tmp_path / "out" / "photo_tiny_x2.png")
+    assert (made.pixels == wanted.pixels).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "out"], "nothing to enlarge"),
+        (["nowhere", "-o", "out"], "no such file or folder"),
+        (["--resume", "-o", "out"], "no batch to go on with"),
+        ([".", "-o", "out", "--template", "{nam}"], "no field"),
+        ([".", "-o", "out", "--model", "nothing"], "no model 'nothing'"),
+        ([".", "-o", "out", "--cluster", "scheduler"], "no address of a scheduler"),
+        ([".", "-o", "out", "--scale", "9"], "between 1 and 8"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(run, tmp_path: Path, monkeypatch, arguments, words) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    status, said, noted = run("batch", *arguments)
+    assert status in (1, 2)
+    assert said == ""
+    assert words in noted
+    assert len(noted.strip().splitlines()) == 1
+
+
+def test_a_batch_that_is_interrupted_goes_on(tiny, photo, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for number in range(30):
+        shutil.copy(photo, source / f"{number}.png")
+    process = start("batch", source, "-o", out, "--model", tiny, "--scale", "8", "--json")
+    assert process.stdout is not None
+    process.stdout.readline()  # the first is done
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode in (130, 0)
+    process = start("batch", "--resume", "-o", out, "--json")
+    said, _ = process.communicate()
+    assert process.returncode == 0
+    assert json_lines(said)[-1]["summary"]["done"] == 30
+    assert len(list(out.glob("*.png"))) == 30
+    assert not list(out.glob(".vdsr-*.part"))
+
+
+def start(*arguments: object, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """The program in a process of its own."""
+    command = [sys.executable, "-m", "vdsr_app", *(str(argument) for argument in arguments)]
+    return subprocess.Popen(
+        command, env=environment or environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+
+
+def environ() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "trainer")])}
+
+
+class LocalCluster:
+    """A scheduler and two workers, each a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._processes: list[subprocess.Popen[str]] = []
+        scheduler = self._start("scheduler", folder, "--host", "127.0.0.1", "--port", "0", "--no-show")
+        assert scheduler.stderr is not None
+        for line in scheduler.stderr:
+            if "Scheduler at:" in line:
+                self.address = line.split()[-1]
+                break
+        self.workers = [self._worker(folder / str(number)) for number in range(2)]
+
+    def _worker(self, folder: Path) -> subprocess.Popen[str]:
+        folder.mkdir()
+        worker = self._start(
+            "worker", folder, self.address, "--nthreads", "1", "--no-nanny", "--local-directory", str(folder)
+        )
+        assert worker.stderr is not None
+        for line in worker.stderr:
+            if "Registered to:" in line:
+                break
+        return worker
+
+    def _start(self, kind: str, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments, "--no-dashboard"]
+        process = subprocess.Popen(command, env=environ(), cwd=folder, stderr=subprocess.PIPE, text=True)
+        self._processes.append(process)
+        return process
+
+    def close(self) -> None:
+        for process in reversed(self._processes):
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path):
+    pytest.importorskip("distributed")
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    made = LocalCluster(folder)
+    yield made
+    made.close()
+
+
+def test_a_cluster_that_loses_a_worker_does_every_picture_once(cluster, tiny, photo, tmp_path: Path) -> None:
+    source, here, there = tmp_path / "in", tmp_path / "here", tmp_path / "there"
+    source.mkdir()
+    for number in range(16):
+        shutil.copy(photo, source / f"{number}.png")
+    (source / "bad.png").write_bytes(b"no picture")
+    settings = ("--model", tiny, "--scale", "8", "--json")
+    process = start("batch", source, "-o", there, *settings, "--cluster", cluster.address)
+    assert process.stdout is not None
+    said = [process.stdout.readline()]
+    while '"done"' not in said[-1]:
+        said.append(process.stdout.readline())
+    cluster.workers[0].kill()
+    rest, noted = process.communicate()
+    assert process.returncode == 1, noted  # for the one that is no picture
+    *lines, last = json_lines("".join(said) + rest)
+    assert sorted(Path(line["input"]).name for line in lines) == sorted(path.name for path in source.iterdir())
+    assert {name: last["summary"][name] for name in ("done", "failed")} == {"done": 16, "failed": 1}
+    alone = start("batch", source, "-o", here, *settings)
+    alone.communicate()
+    assert alone.returncode == 1
+    made = sorted(path.name for path in here.glob("*.png"))
+    assert sorted(path.name for path in there.glob("*.png")) == made
+    assert all((here / name).read_bytes() == (there / name).read_bytes() for name in made)
+    assert not list(there.glob(".vdsr-*.part"))
+
+
+def test_a_cluster_that_cannot_be_used_is_told(tiny, folder, tmp_path: Path) -> None:
+    process = start("batch", folder, "-o", tmp_path / "out", "--model", tiny, "--cluster", "tcp://127.0.0.1:9")
+    _, noted = process.communicate()
+    assert process.returncode == 1
+    assert "cannot be reached" in noted
+    assert "Traceback" not in noted

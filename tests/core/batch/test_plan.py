@@ -1,0 +1,224 @@
+"""What is decided about each picture before any is read."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from vdsr_app.core.batch.items import Item, SourceFacts, Stamp, State
+from vdsr_app.core.batch.options import BatchOptions, Existing, settings_from_json, settings_to_json
+from vdsr_app.core.batch.plan import Planner, totals
+from vdsr_app.core.batch.scan import Found
+from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind, UpscaleSettings
+from vdsr_app.core.naming import NameFacts, NameTemplate
+from vdsr_app.errors import UsageError
+
+OUT = Path("/out")
+FACTS = SourceFacts(Stamp(10, 20), 100, 80)
+
+
+class There:
+    """Files at the place of results, by name: current (True), stale (False), or somebody's (None)."""
+
+    def __init__(self, **files: bool | None) -> None:
+        self.files = {OUT / name.replace("__", "."): current for name, current in files.items()}
+        self.sources: set[Path] = set()
+
+    def exists(self, path: Path) -> bool:
+        return path in self.files
+
+    def is_current(self, path: Path, item: Item) -> bool | None:
+        return self.files[path]
+
+    def is_source(self, path: Path) -> bool:
+        return path in self.sources
+
+
+def plan(
+    *sources: str | Found, there: There | None = None, facts: SourceFacts = FACTS, options: BatchOptions | None = None
+) -> list[Item]:
+    planner = Planner(options or choose(), there or There())
+    found = [each if isinstance(each, Found) else Found(Path("/in") / each, Path()) for each in sources]
+    planner.expect(found)
+    return [planner.plan(each, facts) for each in found]
+
+
+def choose(**changes: object) -> BatchOptions:
+    settings = UpscaleSettings(Target(value=2.0), model="vdsr", save=changes.pop("save", SaveOptions()))  # type: ignore[arg-type]
+    return BatchOptions(OUT, settings, **changes)  # type: ignore[arg-type]
+
+
+def outputs(items: list[Item]) -> list[str]:
+    return [item.output.relative_to(OUT).as_posix() for item in items]
+
+
+def test_a_plain_picture() -> None:
+    (item,) = plan(Found(Path("/in/deep/a.png"), Path("deep")))
+    assert item.output == OUT / "deep" / "a_vdsr_x2.png"
+    assert (item.state, item.note) == (State.QUEUED, "")
+    assert item.target is not None
+    assert (item.target.width, item.target.height, item.output_px) == (200, 160, 32000)
+
+
+def test_the_model_is_chosen_by_the_file() -> None:
+    options = BatchOptions(OUT, UpscaleSettings())
+    photo, clean = (
+        plan("a.jpg", facts=SourceFacts(FACTS.stamp, 100, 80, jpeg_quality=quality), options=options)[0]
+        for quality in (60, None)
+    )
+    assert (photo.output.name, clean.output.name) == ("a_photo_x2.png", "a_vdsr_x2.png")
+
+
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (["a.png", "a.jpg"], ["a_png_vdsr_x2.png", "a_jpg_vdsr_x2.png"]),
+        (["A.png", "a.PNG"], ["A_png_vdsr_x2.png", "a_png-2_vdsr_x2.png"]),
+        (["é.png", unicodedata.normalize("NFD", "é") + ".png"], None),
+        (["a.png", "b.png"], ["a_vdsr_x2.png", "b_vdsr_x2.png"]),
+    ],
+)
+def test_names_that_would_collide_are_told_apart_and_say_so(sources: list[str], names: list[str] | None) -> None:
+    items = plan(*sources)
+    assert names is None or outputs(items) == names
+    folded = {unicodedata.normalize("NFC", str(item.output)).casefold() for item in items}
+    assert len(folded) == len(items)
+    assert all(bool(item.note) is (sources[0][0] != sources[1][0]) or item.note for item in items if len(folded) < 2)
+    if names != ["a_vdsr_x2.png", "b_vdsr_x2.png"]:
+        assert all(item.note for item in items)
+
+
+def test_equal_names_in_different_folders_do_not_collide() -> None:
+    items = plan(Found(Path("/in/a.png"), Path()), Found(Path("/in/b/a.png"), Path("b")))
+    assert outputs(items) == ["a_vdsr_x2.png", "b/a_vdsr_x2.png"]
+
+
+def test_a_picture_that_is_added_later_gets_another_name_than_those_before() -> None:
+    planner = Planner(choose(), There())
+    names = []
+    for name in ("a.png", "a.jpg"):
+        found = Found(Path("/in") / name, Path())
+        planner.expect([found])
+        names.append(planner.plan(found, FACTS).output.name)
+    assert names == ["a_vdsr_x2.png", "a_jpg_vdsr_x2.png"]
+
+
+def test_a_template_without_the_name_numbers_what_collides() -> None:
+    items = plan("a.png", "b.png", "c.png", options=choose(template="{folder} {width}x{height}"))
+    assert outputs(items) == ["in 200x160.png", "in 200x160-2.png", "in 200x160-3.png"]
+    assert outputs(plan("a.png", "b.png", options=choose(template="{number:03}"))) == ["001.png", "002.png"]
+
+
+@pytest.mark.parametrize(
+    "template", ["", "  ", "{nam}", "{name", "a/b", "{name}\n", "{name!r}", "{name:9}", "{0}", "a:b"]
+)
+def test_templates_that_cannot_be_used(template: str) -> None:
+    with pytest.raises(UsageError):
+        plan("a.png", options=choose(template=template))
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "ü" * 200, "🎈" * 90])
+@pytest.mark.parametrize("template", ["{name}_{model}_{target}", "{name}", "{folder}-{name}", "x" * 400])
+def test_names_fit_into_255_bytes(name: str, template: str) -> None:
+    facts = NameFacts(name, "vdsr", "x2", folder="f")
+    for copy in (1, 12):
+        filled = NameTemplate(template).fill(facts, ".png", copy)
+        assert len(filled.encode()) <= 255
+        assert filled.endswith(".png")
+        assert copy == 1 or "-12" in filled
+
+
+@pytest.mark.parametrize(
+    ("existing", "current", "state", "name"),
+    [
+        (Existing.SKIP, True, State.SKIPPED, "a_vdsr_x2.png"),
+        (Existing.SKIP, False, State.QUEUED, "a_vdsr_x2.png"),
+        (Existing.SKIP, None, State.SKIPPED, "a_vdsr_x2.png"),
+        (Existing.OVERWRITE, True, State.QUEUED, "a_vdsr_x2.png"),
+        (Existing.OVERWRITE, None, State.QUEUED, "a_vdsr_x2.png"),
+        (Existing.RENAME, None, State.QUEUED, "a-2_vdsr_x2.png"),
+        (Existing.RENAME, True, State.QUEUED, "a-2_vdsr_x2.png"),
+    ],
+)
+def test_where_a_result_is_there_already(existing: Existing, current: bool | None, state: State, name: str) -> None:
+    (item,) = plan("a.png", there=There(a_vdsr_x2__png=current), options=choose(existing=existing))
+    assert (item.state, item.output.name) == (state, name)
+    assert item.note or existing is Existing.OVERWRITE
+
+
+def test_results_beside_their_sources_are_not_taken_for_sources() -> None:
+    for existing in Existing:
+        there = There(a_vdsr_x2__png=True)
+        planner = Planner(choose(existing=existing), there)
+        found = [Found(OUT / name, Path()) for name in ("a.png", "a_vdsr_x2.png")]
+        planner.expect(found)
+        first, second = (planner.plan(each, FACTS) for each in found)
+        assert second.state is State.SKIPPED or existing is Existing.RENAME
+        assert first.output != second.output
+
+
+def test_a_source_is_never_replaced() -> None:
+    planner = Planner(choose(existing=Existing.OVERWRITE, template="{name}"), There(a__png=None))
+    found = Found(OUT / "a.png", Path())
+    planner.expect([found])
+    item = planner.plan(found, FACTS)
+    assert item.state is State.FAILED
+    assert "replace a source" in item.note
+    there = There(a_vdsr_x2__png=None)
+    there.sources.add(OUT / "a_vdsr_x2.png")  # by another name
+    assert plan("a.png", there=there, options=choose(existing=Existing.OVERWRITE))[0].state is State.FAILED
+
+
+@pytest.mark.parametrize(
+    ("file_format", "width", "fails"),
+    [
+        (FileFormat.WEBP, 8191, False),
+        (FileFormat.WEBP, 8192, True),
+        (FileFormat.JPEG, 32750, False),
+        (FileFormat.JPEG, 32751, True),
+        (FileFormat.PNG, 60000, False),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused_with_a_way_out(file_format: FileFormat, width: int, fails: bool) -> None:
+    options = choose(save=SaveOptions(file_format))
+    (item,) = plan("a.png", facts=SourceFacts(FACTS.stamp, width, 10), options=options)
+    assert (item.state is State.FAILED) is fails
+    assert ("Choose PNG or TIFF" in item.note) is fails
+
+
+def test_an_impossible_size_is_refused() -> None:
+    options = BatchOptions(OUT, UpscaleSettings(Target(TargetKind.WIDTH, 50), model="vdsr"))
+    (item,) = plan("a.png", options=options)
+    assert item.state is State.FAILED
+    assert "between 1 and 8" in item.note
+
+
+def test_what_cannot_be_read_is_told() -> None:
+    (item,) = plan("a.png", facts=SourceFacts(None, error="There is no such file."))
+    assert (item.state, item.note, item.target) == (State.FAILED, "There is no such file.", None)
+
+
+def test_totals() -> None:
+    there = There(b_vdsr_x2__png=True)
+    items = [*plan("a.png", "b.png", there=there), *plan("c.png", facts=SourceFacts(None, error="gone"))]
+    found = totals(items, choose())
+    assert (found.files, found.queued, found.skipped, found.failed) == (3, 1, 1, 1)
+    assert found.output_px == 32000
+    assert 32000 < found.disk_bytes <= 32000 * 3
+    assert found.memory_bytes >= 32000 * 3
+
+
+def test_settings_travel_through_json() -> None:
+    settings = UpscaleSettings(
+        Target(TargetKind.LONG_SIDE, 6000.0),
+        "photo",
+        "cpu",
+        "fp32",
+        96,
+        SaveOptions(FileFormat.AVIF, 50, 16, Metadata.PRIVATE),
+        True,
+    )
+    for each in (settings, UpscaleSettings()):
+        assert settings_from_json(settings_to_json(each)) == each

@@ -1,0 +1,536 @@
+"""A batch as it runs: one outcome a picture, whatever happens, and nothing lost."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import gc
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections import Counter, namedtuple
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.core.pipeline.test_run import HeldEngine
+from vdsr_app.control import CancelToken, PauseGate
+from vdsr_app.core import image_io
+from vdsr_app.core.batch import (
+    Batch,
+    BatchEvent,
+    BatchOptions,
+    BatchReport,
+    Changed,
+    Existing,
+    FoundRoom,
+    Item,
+    Planned,
+    Progress,
+    State,
+    WaitsForRoom,
+    probe_source,
+    unfinished,
+    write_report,
+)
+from vdsr_app.core.batch import runner as module
+from vdsr_app.core.batch.journal import FILE_NAME, Journal
+from vdsr_app.core.batch.pace import Pace
+from vdsr_app.core.job import FileFormat, SaveOptions, Target, UpscaleSettings
+from vdsr_app.errors import Cancelled, SaveError, UsageError, WeightsError
+
+WAIT_S = 20.0
+CORPUS = Path(__file__).resolve().parents[4] / "shared" / "corpus"
+
+
+class Held:
+    """A batch over a folder, with a network that the test holds in its hand; keeps what is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source, self.output = folder / "in", folder / "out"
+        self.source.mkdir(exist_ok=True)
+        self.engine = HeldEngine()
+        self.token, self.pause = CancelToken(), PauseGate()
+        self.events: list[BatchEvent] = []
+        self.seen = threading.Condition()
+        self.probes = 0
+        self.renew()
+
+    def renew(self, **changes: object) -> None:
+        """Another batch, as after a new start of the program."""
+        settings = UpscaleSettings(Target(value=2.0), model="vdsr")
+        options = replace(BatchOptions(self.output, settings), **changes)  # type: ignore[arg-type]
+        self.events, self.token = [], CancelToken()
+        self.batch = Batch(
+            options,
+            self.on_event,
+            self.token,
+            pause=self.pause,
+            probe=self.probe,
+            do_files=module.here(self),  # type: ignore[arg-type]
+        )
+
+    def get(self, _model: str) -> HeldEngine:
+        return self.engine
+
+    def probe(self, path: Path) -> object:
+        self.probes += 1
+        return probe_source(path)
+
+    def picture(self, name: str, value: int | None = None, side: int = 12) -> Path:
+        path = self.source / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(len(name)).integers(0, 256, (side, side, 3), np.uint8)
+        Image.fromarray(pixels if value is None else np.full_like(pixels, value)).save(path)
+        return path
+
+    def on_event(self, event: BatchEvent) -> None:
+        with self.seen:
+            self.events.append(event)
+            self.seen.notify_all()
+
+    def wait_for(self, wanted: Callable[[BatchEvent], bool]) -> None:
+        with self.seen:
+            assert self.seen.wait_for(lambda: any(wanted(event) for event in self.events), WAIT_S)
+
+    def run(self, **how: bool) -> BatchReport:
+        self.batch.add([self.source])
+        return self.batch.run(**how)
+
+    def in_thread(self) -> threading.Thread:
+        def work() -> None:
+            try:
+                self.report = self.run()
+            except Cancelled:
+                self.report = None
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+    def ends(self) -> dict[str, State]:
+        """The outcome of each picture; exactly one each."""
+        found = [event.item for event in self.events if isinstance(event, Changed)]
+        found += [item for event in self.events if isinstance(event, Planned) for item in event.items]
+        ended = [item for item in found if item.state.is_outcome]
+        assert max(Counter(item.number for item in ended).values(), default=1) == 1
+        return {item.source.relative_to(self.source).as_posix(): item.state for item in ended}
+
+    def results(self) -> list[str]:
+        found = [path for path in self.output.rglob("*") if path.is_file() and path.name != FILE_NAME]
+        return sorted(path.relative_to(self.output).as_posix() for path in found)
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Held:
+    return Held(tmp_path)
+
+
+def is_end(name: str, state: State) -> Callable[[BatchEvent], bool]:
+    return lambda event: isinstance(event, Changed) and event.item.source.name == name and event.item.state is state
+
+
+def test_good_and_bad_pictures_each_have_one_outcome(held: Held) -> None:
+    for name in ("a.png", "b/c.png", "b/deep/d.jpg"):
+        held.picture(name)
+    (held.source / "bad.png").write_bytes(b"no picture")
+    report = held.run()
+    assert (report.done, report.skipped, report.failed) == (3, 0, 1)
+    assert held.ends() == {
+        "a.png": State.DONE,
+        "bad.png": State.FAILED,
+        "b/c.png": State.DONE,
+        "b/deep/d.jpg": State.DONE,
+    }
+    assert held.results() == ["a_vdsr_x2.png", "b/c_vdsr_x2.png", "b/deep/d_vdsr_x2.png"]
+    assert image_io.probe(held.output / "a_vdsr_x2.png").width == 24
+
+
+def test_the_same_again_does_only_what_is_new_or_changed(held: Held) -> None:
+    for name in ("a.png", "b.png", "c.png", "d.png", "e.png"):
+        held.picture(name)
+    held.run()
+    tiles = held.engine.tiles
+    os.utime(held.source / "a.png", ns=(1, 1))  # the same content, copied anew
+    held.picture("b.png", 7)  # edited
+    (held.output / "c_vdsr_x2.png").unlink()
+    (held.output / "d_vdsr_x2.png").write_bytes(b"the person's own now")
+    held.picture("f.png")
+    held.renew()
+    report = held.run()
+    assert (report.done, report.skipped, report.failed) == (3, 3, 0)
+    assert held.ends() == {
+        **dict.fromkeys(("a.png", "d.png", "e.png"), State.SKIPPED),
+        **dict.fromkeys(("b.png", "c.png", "f.png"), State.DONE),
+    }
+    assert (held.output / "d_vdsr_x2.png").read_bytes() == b"the person's own now"
+    assert held.engine.tiles > tiles
+
+
+def test_other_settings_make_every_result_anew(held: Held) -> None:
+    held.picture("a.png")
+    held.run()
+    settings = UpscaleSettings(Target(value=2.0), model="vdsr", save=SaveOptions(FileFormat.PNG, bits=16))
+    held.renew(settings=settings)
+    assert held.run().done == 1
+    assert image_io.probe(held.output / "a_vdsr_x2.png").bits == 16
+    held.renew(settings=replace(settings, tile_px=8))  # tiles leave no trace
+    assert held.run().skipped == 1
+
+
+def test_what_something_else_made_is_kept_renamed_or_replaced_as_is_wished(held: Held) -> None:
+    held.picture("a.png")
+    held.output.mkdir()
+    there = held.output / "a_vdsr_x2.png"
+    for existing, outcome in ((Existing.SKIP, "skipped"), (Existing.RENAME, "done"), (Existing.OVERWRITE, "done")):
+        there.write_bytes(b"mine")
+        held.renew(existing=existing)
+        assert getattr(held.run(), outcome) == 1
+        assert (there.read_bytes() == b"mine") is (existing is not Existing.OVERWRITE)
+    assert held.results() == ["a-2_vdsr_x2.png", "a_vdsr_x2.png"]
+
+
+def test_pictures_are_added_while_it_runs(held: Held, tmp_path: Path) -> None:
+    held.picture("a.png")
+    held.engine.hold()
+    thread = held.in_thread()
+    held.wait_for(is_end("a.png", State.WORKING))
+    more = held.source / "more"
+    held.picture("more/b.png")
+    assert held.batch.add([more / "b.png", more])
+    held.engine.gate = threading.Semaphore(10**6)
+    thread.join(WAIT_S)
+    assert held.report is not None
+    assert held.report.done == 2
+    assert not held.batch.add([more])  # it has ended
+
+
+def test_a_pause_stops_the_work_and_a_cancel_ends_it(held: Held) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        held.picture(name, side=64)
+    held.engine.hold()
+    thread = held.in_thread()
+    held.wait_for(is_end("a.png", State.WORKING))
+    held.pause.pause()
+    held.engine.gate = threading.Semaphore(10**6)
+    held.wait_for(lambda event: isinstance(event, Progress) and event.done_px > 0)
+    assert held.ends() == {}
+    held.pause.resume()
+    held.wait_for(is_end("a.png", State.DONE))
+    held.engine.hold()
+    held.token.cancel()
+    thread.join(WAIT_S)
+    assert held.report is None
+    assert all(not path.name.endswith(".part") for path in held.output.iterdir())
+
+
+def test_after_a_cancel_it_goes_on_where_it_was(held: Held) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        held.picture(name)
+    held.engine.hold()
+    thread = held.in_thread()
+    held.wait_for(is_end("a.png", State.WORKING))
+    held.engine.gate = threading.Semaphore(8)
+    held.wait_for(is_end("a.png", State.DONE))
+    held.token.cancel()
+    thread.join(WAIT_S)
+    before = unfinished(held.output)
+    assert before is not None
+    assert (before.ended, before.left > 0, before.failed) == (False, True, 0)
+    first = (held.output / "a_vdsr_x2.png").stat().st_mtime_ns
+    held.engine.gate = threading.Semaphore(10**6)
+    held.renew()
+    report = held.batch.run(resume=True)
+    assert (report.done, report.skipped, report.failed) == (3, 0, 0)
+    assert held.results() == ["a_vdsr_x2.png", "b_vdsr_x2.png", "c_vdsr_x2.png"]
+    assert (held.output / "a_vdsr_x2.png").stat().st_mtime_ns == first
+    after = unfinished(held.output)
+    assert after is not None
+    assert after.ended
+
+
+def test_what_failed_is_tried_again_when_asked(held: Held) -> None:
+    held.picture("a.png")
+    bad = held.source / "bad.png"
+    bad.write_bytes(b"no picture")
+    assert held.run().failed == 1
+    held.renew()
+    assert held.batch.run(resume=True).failed == 1
+    held.picture("bad.png")
+    held.renew()
+    report = held.batch.run(retry_failed=True)
+    assert (report.done, report.failed) == (2, 0)
+
+
+def test_a_source_that_changes_while_it_waits_is_done_as_it_is_then(held: Held) -> None:
+    for name in ("a.png", "b.png", "c.png", "d.png", "e.png", "f.png"):
+        held.picture(name)
+    held.engine.hold()
+    thread = held.in_thread()
+    held.wait_for(is_end("a.png", State.WORKING))
+    held.wait_for(is_end("c.png", State.WORKING))  # three are in work, the others wait
+    held.picture("d.png", side=20)
+    (held.source / "e.png").unlink()
+    (held.source / "f.png").unlink()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(held.source / "f.png")
+    held.engine.gate = threading.Semaphore(10**6)
+    thread.join(WAIT_S)
+    assert held.ends() == {
+        **dict.fromkeys(("a.png", "b.png", "c.png", "d.png"), State.DONE),
+        **dict.fromkeys(("e.png", "f.png"), State.FAILED),
+    }
+    assert image_io.probe(held.output / "d_vdsr_x2.png").width == 40
+
+
+def test_a_source_that_changes_while_it_is_worked_on_is_done_again_the_next_time(held: Held) -> None:
+    held.picture("a.png")
+    held.engine.hold()
+    thread = held.in_thread()
+    held.wait_for(lambda event: isinstance(event, Changed))
+    held.picture("a.png", 9)
+    held.engine.gate = threading.Semaphore(10**6)
+    thread.join(WAIT_S)
+    held.renew()
+    assert held.run().done == 1
+
+
+def test_a_full_disk_makes_it_wait_and_go_on_by_itself(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    held.picture("a.png")
+    usage = namedtuple("usage", "total used free")
+    free = [10]
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage(1, 1, free[0]))
+    thread = held.in_thread()
+    held.wait_for(lambda event: isinstance(event, WaitsForRoom))
+    waits = next(event for event in held.events if isinstance(event, WaitsForRoom))
+    assert waits.free_bytes == 10
+    assert waits.needed_bytes > 0
+    free[0] = 10**12
+    thread.join(WAIT_S)
+    assert held.report is not None
+    assert held.report.done == 1
+    assert any(isinstance(event, FoundRoom) for event in held.events)
+
+
+def test_a_disk_that_fills_while_a_result_is_written_costs_no_second_computation(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held.picture("a.png")
+    real, failed = image_io.save, []
+
+    def save(*arguments: object, **named: object) -> object:
+        if len(failed) < 2:
+            failed.append(1)
+            raise SaveError("There is no room left on the disk.") from OSError(errno.ENOSPC, "full")
+        return real(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(image_io, "save", save)
+    monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.01)
+    report = held.run()
+    assert report.done == 1
+    assert len(failed) == 2
+    assert held.engine.tiles == 4  # 24 x 24 pixels in tiles of 16, once
+    told = [type(event) for event in held.events if isinstance(event, WaitsForRoom | FoundRoom)]
+    assert told == [WaitsForRoom, FoundRoom]
+
+
+def test_two_batches_never_write_into_one_folder(held: Held) -> None:
+    held.picture("a.png")
+    held.engine.hold()
+    thread = held.in_thread()
+    held.wait_for(is_end("a.png", State.WORKING))
+    other = Batch(BatchOptions(held.output, UpscaleSettings(model="vdsr")), lambda event: None)
+    with pytest.raises(UsageError, match="Another batch"):
+        other.run()
+    with pytest.raises(UsageError, match="Another batch"):
+        unfinished(held.output)
+    held.engine.gate = threading.Semaphore(10**6)
+    thread.join(WAIT_S)
+    assert held.report is not None
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(held: Held) -> None:
+    held.picture("a.png")
+    held.output.write_bytes(b"a file")
+    with pytest.raises(SaveError):
+        held.run()
+    assert held.engine.tiles == 0
+
+
+def test_a_model_that_is_not_there_is_refused_before_any_work(held: Held) -> None:
+    held.picture("a.png")
+    held.renew(settings=UpscaleSettings(model="nothing"))
+    with pytest.raises(WeightsError):
+        held.run()
+    assert not held.output.exists()
+
+
+def test_a_damaged_journal_is_put_aside(held: Held) -> None:
+    held.picture("a.png")
+    held.output.mkdir()
+    (held.output / FILE_NAME).write_bytes(b"this is no database, but long enough to look like one" * 40)
+    assert held.run().done == 1
+    assert (held.output / FILE_NAME).with_suffix(".bak").exists()
+
+
+def test_leftovers_of_a_killed_process_are_removed(held: Held) -> None:
+    held.picture("b/a.png")
+    for folder in (held.output, held.output / "b"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".vdsr-0123456789ab.part").write_bytes(b"half")
+    held.run()
+    assert held.results() == ["b/a_vdsr_x2.png"]
+
+
+def test_the_report_is_a_table(held: Held, tmp_path: Path) -> None:
+    held.picture("a.png")
+    (held.source / "=bad.png").write_bytes(b"no picture")
+    held.run()
+    path = tmp_path / "report.csv"
+    write_report(held.output, path)
+    rows = list(csv.DictReader(path.read_text("utf-8-sig").splitlines()))
+    assert [(Path(row["source"]).name, row["state"]) for row in rows] == [("=bad.png", "failed"), ("a.png", "done")]
+    assert rows[1]["output_width"] == "24"
+    assert rows[0]["note"]
+
+
+def test_progress_counts_pixels(held: Held) -> None:
+    for name in ("a.png", "b.png"):
+        held.picture(name)
+    (held.source / "bad.png").write_bytes(b"no picture")
+    held.run()
+    progress = [event for event in held.events if isinstance(event, Progress)]
+    last = progress[-1]
+    assert (last.files_done, last.files, last.batch_done_px, last.batch_px) == (3, 3, 2 * 24 * 24, 2 * 24 * 24)
+    done = [event.batch_done_px for event in progress]
+    assert done == sorted(done)
+
+
+def test_time_left_goes_by_what_was_done_lately() -> None:
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    assert pace.left_s(0, 100) is None
+    for second in range(1, 11):
+        now[0] = second
+        pace.reached(10 * second)
+    assert pace.left_s(100, 200) == pytest.approx(10)
+    pace.stop()
+    now[0] = 1000
+    assert pace.left_s(100, 200) == pytest.approx(10)
+    pace.go_on()
+    for second in range(1, 400):  # ten times slower from here on
+        now[0] = 1000 + second
+        pace.reached(100 + second)
+    assert pace.left_s(499, 599) == pytest.approx(100, rel=0.05)
+    assert pace.elapsed_s == pytest.approx(10 + 399)
+
+
+def test_many_pictures_take_little_memory(held: Held) -> None:
+    first = held.picture("0.png", side=2)
+    for number in range(1, 500):
+        shutil.copy(first, held.source / f"{number}.png")
+    held.on_event = lambda event: None  # type: ignore[method-assign]
+    held.renew()
+    held.batch = Batch(
+        BatchOptions(held.output, UpscaleSettings(Target(value=1.0), model="vdsr")),
+        lambda event: None,
+        do_files=module.here(held),  # type: ignore[arg-type]
+    )
+    tracemalloc.start()
+    try:
+        report = held.run()
+        gc.collect()
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert report.done == 500
+    assert peak < 500 * 10_000
+    assert kept < 500 * 4_000
+
+
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+from vdsr_app.core.batch import Batch, BatchOptions, runner
+from vdsr_app.core.job import Target, UpscaleSettings
+from vdsr_app.core import atomic
+from tests.core.pipeline.test_run import HeldEngine
+
+class Engines:
+    engine = HeldEngine()
+    def get(self, model):
+        return self.engine
+
+source, output, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+calls = 0
+def counted(name, real):
+    def call(*arguments, **named):
+        global calls
+        calls += 1
+        if calls == kill_at:
+            os.kill(os.getpid(), 9)
+        return real(*arguments, **named)
+    return call
+os.replace = counted("replace", os.replace)
+os.fsync = counted("fsync", os.fsync)
+runner.Journal.begin_work = counted("begin", runner.Journal.begin_work)
+runner.Journal.settle = counted("settle", runner.Journal.settle)
+resume = (output / ".vdsr-batch.sqlite3").exists() and sys.argv[4] == "resume"
+batch = Batch(BatchOptions(output, UpscaleSettings(Target(value=2.0), model="vdsr")), lambda event: None,
+              do_files=runner.here(Engines()))
+batch.add([source])
+report = batch.run(resume=resume)
+print(report.done, report.skipped, report.failed)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such kill there")
+@pytest.mark.parametrize("how", ["resume", "again"])
+def test_killed_again_and_again_it_loses_nothing(held: Held, how: str) -> None:
+    """Killed before each of the first steps that matter: each result is whole, none is left out or left over."""
+    for name in ("a.png", "b/a.png", "b/c.jpg", "d.png"):
+        held.picture(name)
+    root = Path(__file__).resolve().parents[3]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "trainer")])}
+    said = ""
+    for kill_at in (2, 5, 3, 9, 7, 4, 6, 0):
+        command = [sys.executable, "-c", PROGRAM, str(held.source), str(held.output), str(kill_at), how]
+        ended = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
+        assert ended.returncode in (0, -9), ended.stderr
+        for path in held.output.rglob("*.png"):
+            assert image_io.read(path).width == 24
+        said = ended.stdout
+    done, skipped, failed = (int(count) for count in said.split())
+    assert (done + skipped, failed) == (4, 0)
+    assert held.results() == ["a_vdsr_x2.png", "b/a_vdsr_x2.png", "b/c_vdsr_x2.png", "d_vdsr_x2.png"]
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not there")
+def test_awkward_and_hostile_files_each_have_one_outcome(held: Held) -> None:
+    items: list[Item] = []
+
+    def on_event(event: BatchEvent) -> None:
+        if isinstance(event, Planned):
+            items.extend(event.items)
+
+    settings = UpscaleSettings(Target(value=1.0), model="vdsr", tile_px=4096)
+    batch = Batch(BatchOptions(held.output, settings), on_event, do_files=module.here(held))  # type: ignore[arg-type]
+    small = [path for path in sorted(CORPUS.rglob("*")) if path.is_file() and path.stat().st_size < 300_000][::5]
+    batch.add(small)
+    report = batch.run()
+    assert report.done + report.skipped + report.failed == len(items)
+    assert report.done > 20
+    journal = Journal(held.output)
+    try:
+        assert all(item.state.is_outcome for item in journal.items())
+        assert all(item.note for item in journal.items(State.FAILED))
+    finally:
+        journal.close()
+    assert not list(held.output.rglob("*.part"))

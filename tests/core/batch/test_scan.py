@@ -1,0 +1,95 @@
+"""Which pictures are found: each once, nothing that is no file, in a stable order."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.batch.scan import Scanner, natural_key
+from vdsr_app.errors import Cancelled
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    return path
+
+
+def names(folder: Path, *inputs: Path, recursive: bool = True) -> list[str]:
+    found = Scanner(folder / "out", recursive=recursive).scan(inputs or [folder])
+    return [each.path.relative_to(folder).as_posix() for each in found]
+
+
+def test_folders_are_mirrored_and_files_come_in_natural_order(tmp_path: Path) -> None:
+    for name in ("page 10.png", "page 9.png", "b/deep/x.jpg", "a.TIF", "notes.txt"):
+        touch(tmp_path / name)
+    found = list(Scanner(tmp_path / "out", recursive=True).scan([tmp_path]))
+    assert [each.path.name for each in found] == ["a.TIF", "page 9.png", "page 10.png", "x.jpg"]
+    assert [each.folder.as_posix() for each in found] == [".", ".", ".", "b/deep"]
+    assert names(tmp_path, recursive=False) == ["a.TIF", "page 9.png", "page 10.png"]
+
+
+def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
+    for name in (".a.png", "._b.png", ".git/c.png", "d.png"):
+        touch(tmp_path / name)
+    assert names(tmp_path) == ["d.png"]
+
+
+def test_the_output_folder_within_the_input_is_no_input(tmp_path: Path) -> None:
+    touch(tmp_path / "a.png")
+    touch(tmp_path / "out" / "a_vdsr_x2.png")
+    assert names(tmp_path) == ["a.png"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_each_file_is_found_once_and_links_stay_within_the_folder(tmp_path: Path) -> None:
+    real, outside = touch(tmp_path / "in" / "a.png"), touch(tmp_path / "elsewhere" / "x.png")
+    os.link(real, tmp_path / "in" / "b.png")
+    (tmp_path / "in" / "c.png").symlink_to(real)
+    (tmp_path / "in" / "d.png").symlink_to(outside)
+    (tmp_path / "in" / "far").symlink_to(outside.parent)
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "me.png").symlink_to(tmp_path / "in" / "me.png")
+    assert names(tmp_path, tmp_path / "in", real, tmp_path / "in") == ["in/a.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_in_a_folder_is_left_out_and_one_that_was_given_is_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    assert names(tmp_path) == []
+    assert names(tmp_path, tmp_path / "a.png") == ["a.png"]
+
+
+def test_a_file_that_is_given_counts_whatever_its_name(tmp_path: Path) -> None:
+    given = [touch(tmp_path / ".hidden"), tmp_path / "not there.png"]
+    assert names(tmp_path, *given) == [".hidden", "not there.png"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.uname().sysname == "Darwin", reason="names are Unicode there")
+def test_names_of_any_bytes(tmp_path: Path) -> None:
+    odd = [
+        b"\xff\xfe.png",
+        b"new\nline.png",
+        "\u202ertl.png".encode(),
+        "🎈.png".encode(),
+        b"%s" % (b"n" * 251) + b".png",
+    ]
+    for name in odd:
+        touch(tmp_path / os.fsdecode(name))
+    assert sorted(names(tmp_path)) == sorted(os.fsdecode(name) for name in odd)
+
+
+def test_a_scan_can_be_stopped(tmp_path: Path) -> None:
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        list(Scanner(tmp_path / "out", recursive=True).scan([tmp_path], token))
+
+
+def test_natural_order_tells_all_names_apart() -> None:
+    mixed = ["a1", "A1", "a01", "a10", "a9", "²", "a²"]
+    assert len({natural_key(name) for name in mixed}) == len(mixed)
+    assert sorted(["a10", "a9", "a1"], key=natural_key) == ["a1", "a9", "a10"]

@@ -1,0 +1,252 @@
+"""Enlarge whole folders, overnight if need be: planned before, written down while it runs, and able to go on.
+
+The results lie in OUT, in the same subfolders as their sources. A picture that fails does not stop the others. Stopped
+or killed, the batch goes on with `vdsr batch --resume -o OUT`, and without --resume the same command does only what is
+new or changed. A full disk makes it wait until there is room.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from vdsr_app.commands.common import stop_on_signals
+from vdsr_app.commands.settings_arguments import add_settings_arguments, settings_of
+from vdsr_app.console import Console
+from vdsr_app.core.batch import (
+    Batch,
+    BatchEvent,
+    BatchOptions,
+    BatchReport,
+    Changed,
+    Existing,
+    FoundRoom,
+    Item,
+    Noticed,
+    Planned,
+    Progress,
+    State,
+    WaitsForRoom,
+    known_mpx_per_s,
+    totals,
+    unfinished,
+    write_report,
+)
+from vdsr_app.core.batch.cluster import Cluster, check_address
+from vdsr_app.core.naming import DEFAULT_TEMPLATE
+from vdsr_app.errors import Cancelled, UnreadablePictureError, UsageError
+
+SUMMARY = "enlarge folders of pictures, and go on after a stop"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `vdsr batch`."""
+    parser.add_argument("inputs", nargs="*", type=Path, metavar="FOLDER", help="folders, or picture files")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help="folder of the results")
+    parser.add_argument("--recursive", action="store_true", help="folders below the given ones too")
+    parser.add_argument(
+        "--template",
+        default=DEFAULT_TEMPLATE,
+        metavar="T",
+        help="names of the results, of {name} {model} {target} {scale} {width} {height} {number} {folder} {type}"
+        " (%(default)s)",
+    )
+    parser.add_argument(
+        "--existing",
+        choices=[str(each) for each in Existing],
+        default=str(Existing.SKIP),
+        help="where a result is there already: skip it unless source or settings have changed, overwrite whatever it"
+        " is, or rename the new one (%(default)s)",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the batch that OUT holds, as it was begun")
+    parser.add_argument("--retry-failed", action="store_true", help="the same, and try again what failed")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="do the pictures on a Dask cluster that sees the same folders: tcp://HOST:8786",
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the outcome of each picture as CSV")
+    add_settings_arguments(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object a picture and line, and a summary last"
+    )
+
+
+def run(arguments: argparse.Namespace, console: Console) -> bool:
+    """Do the batch; False where a picture failed."""
+    if arguments.cluster is not None:
+        check_address(arguments.cluster)
+    going_on = arguments.resume or arguments.retry_failed
+    options = _options_before(arguments) if going_on else _options(arguments)
+    if arguments.dry_run:
+        return _dry_run(arguments, options, console)
+    with stop_on_signals() as token, ExitStack() as stack:
+        teller = _Teller(console, stack)
+        cluster = None if arguments.cluster is None else Cluster(arguments.cluster, options.output)
+        batch = Batch(options, teller.on_event, token, do_files=cluster)
+        batch.add(arguments.inputs)
+        try:
+            report = batch.run(resume=arguments.resume, retry_failed=arguments.retry_failed)
+        except Cancelled:
+            stack.close()
+            console.note(f"Go on with: vdsr batch --resume -o {options.output.absolute()}")
+            raise
+        finally:
+            stack.close()
+            if arguments.report is not None:
+                write_report(options.output, arguments.report)
+    _tell_end(report, options, console)
+    return report.failed == 0
+
+
+def _options(arguments: argparse.Namespace) -> BatchOptions:
+    if not arguments.inputs:
+        raise UsageError("There is nothing to enlarge.", hint="Give a folder, or --resume to go on with a batch.")
+    if arguments.output.is_file():
+        raise UsageError("The results need a folder.", path=arguments.output, hint="Give -o FOLDER.")
+    for each in arguments.inputs:
+        if not each.exists():
+            raise UnreadablePictureError("There is no such file or folder.", path=each, hint="Check the name.")
+    return BatchOptions(
+        arguments.output,
+        settings_of(arguments),
+        arguments.recursive,
+        arguments.template,
+        Existing(arguments.existing),
+    )
+
+
+def _options_before(arguments: argparse.Namespace) -> BatchOptions:
+    """The options of the batch that the output folder holds; the device may be another now."""
+    before = unfinished(arguments.output)
+    if before is None:
+        raise UsageError("There is no batch to go on with.", path=arguments.output, hint="Start one without --resume.")
+    here = settings_of(arguments)
+    settings = replace(before.options.settings, device=here.device, precision=here.precision)
+    return replace(before.options, settings=settings)
+
+
+def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Console) -> bool:
+    with stop_on_signals() as token:
+        batch = Batch(options, lambda event: None, token)
+        batch.add(arguments.inputs)
+        items = batch.plan()
+    for item in items:
+        _tell_item(item, console)
+    found = totals(items, options)
+    free = _free_bytes(options.output)
+    rate = known_mpx_per_s()
+    seconds = None if rate is None else found.output_px / 1e6 / rate
+    console.record({"summary": {**asdict(found), "disk_free_bytes": free, "seconds": seconds}})
+    console.result(
+        f"{found.files} pictures: {found.queued} to do, {found.skipped} to skip, {found.failed} that cannot be done"
+    )
+    console.result(
+        f"{found.output_px / 1e6:,.1f} megapixels; about {_size(found.disk_bytes)} on the disk of {_size(free)} free,"
+        f" up to {_size(found.memory_bytes)} of memory"
+        + ("" if seconds is None else f", about {_duration(seconds)} on this machine")
+    )
+    if found.disk_bytes > free:
+        console.note("The disk is too small: the batch would wait for room when it is full.")
+    return found.failed == 0
+
+
+class _Teller:
+    """Shows what a batch tells."""
+
+    def __init__(self, console: Console, stack: ExitStack) -> None:
+        self._console = console
+        self._stack = stack
+        self._update: Callable[[float], None] | None = None
+        self._total_px = 0
+
+    def on_event(self, event: BatchEvent) -> None:
+        match event:
+            case Planned():
+                for item in event.items:
+                    if item.state.is_outcome:
+                        _tell_item(item, self._console)
+            case Changed():
+                if event.item.state.is_outcome:
+                    _tell_item(event.item, self._console)
+            case Noticed():
+                self._console.note(f"{event.item.source}: {event.text}")
+            case Progress():
+                self._show(event)
+            case WaitsForRoom():
+                self._console.note(
+                    f"The disk of {event.folder} is full: {_size(event.needed_bytes)} are needed,"
+                    f" {_size(event.free_bytes)} are free. Waiting for room."
+                )
+            case FoundRoom():
+                self._console.note("There is room again; going on.")
+
+    def _show(self, progress: Progress) -> None:
+        if progress.batch_px != self._total_px or self._update is None:
+            # More has been planned: a bar knows but one total.
+            self._stack.close()
+            self._total_px = progress.batch_px
+            title = f"{progress.files_done} of {progress.files}"
+            self._update = self._stack.enter_context(self._console.progress(title, self._total_px, "Mpx", 1e6))
+        self._update(progress.batch_done_px)
+
+
+def _tell_item(item: Item, console: Console) -> None:
+    target = item.target
+    console.record(
+        {
+            "number": item.number,
+            "input": str(item.source),
+            "output": str(item.output),
+            "state": str(item.state),
+            "note": item.note,
+            "width": None if target is None else target.width,
+            "height": None if target is None else target.height,
+            "scale": None if target is None else target.scale,
+            "model": item.model,
+            "seconds": round(item.seconds, 3),
+        }
+    )
+    size = "" if target is None else f"  {target.width} x {target.height} px"
+    note = f": {item.note}" if item.note else ""
+    match item.state:
+        case State.DONE:
+            console.result(f"{item.source} -> {item.output}{size}, {item.seconds:.1f} s")
+        case State.QUEUED | State.WORKING:
+            console.result(f"{item.source} -> {item.output}{size}{note}")
+        case _:
+            console.result(f"{item.source}: {item.state}{note}")
+
+
+def _tell_end(report: BatchReport, options: BatchOptions, console: Console) -> None:
+    console.record({"summary": asdict(report)})
+    console.result(
+        f"{report.done} done, {report.skipped} skipped, {report.failed} failed in {report.seconds:,.0f} s;"
+        f" the network was busy {report.busy_share:.0%} of the time"
+    )
+    if report.failed:
+        console.note(f"Try again what failed with: vdsr batch --retry-failed -o {options.output.absolute()}")
+
+
+def _free_bytes(folder: Path) -> int:
+    """Room on the disk of a folder that may not be there yet."""
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    return shutil.disk_usage(there).free
+
+
+def _duration(seconds: float) -> str:
+    """A time for people, in the one unit that suits."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def _size(count: int) -> str:
+    """Bytes for people."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"

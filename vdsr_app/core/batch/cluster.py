@@ -1,0 +1,316 @@
+"""The pictures of a batch on many machines, by a Dask cluster that somebody runs. Nothing else here uses a network.
+
+Paths travel, pixels do not: all machines see the same folders, which is tested at the start. A model travels once to
+each machine, as the content of its file under its hash. A worker writes each result beside its place, under a hidden
+name; only this process, which keeps the journal, gives it its own. So a worker that was taken for lost, and yet comes
+to an end, writes nothing twice. A file in the output folder, the *lease*, says that this process still waits: workers
+look at it several times a picture and stop when it is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import logging
+import os
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vdsr_app import __version__
+from vdsr_app.control import POLL_S, CancelToken, PauseGate
+from vdsr_app.core.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, hold, save_error
+from vdsr_app.core.batch.worker import Outcome, Task, Weights, check_worker, enlarge
+from vdsr_app.core.job import FileFormat
+from vdsr_app.core.models import find_model
+from vdsr_app.core.naming import format_of
+from vdsr_app.core.pipeline import FileDone, FileEvent, FileFailed, FileJob, FileNotice, PipelineReport
+from vdsr_app.errors import DeviceError, SaveError, UsageError, VdsrError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+_log = logging.getLogger(__name__)
+
+_CONNECT_S = 8.0
+_AHEAD = 2
+"""Pictures that wait at the cluster for each one that is worked on, so that no worker waits for this process."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A picture that the cluster has."""
+
+    job: FileJob
+    staged: Path
+
+
+class Cluster:
+    """A `DoFiles` that hands the pictures to a Dask scheduler."""
+
+    def __init__(self, address: str, folder: Path) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            address: of the scheduler: "tcp://scheduler:8786".
+            folder: of the results, which all machines must see.
+
+        Raises:
+            DeviceError: Dask is not installed.
+        """
+        if importlib.util.find_spec("distributed") is None:
+            raise DeviceError("Dask is not installed.", hint="Install it with: pip install 'vdsr-studio[cluster]'")
+        self._address = address
+        self._folder = folder.absolute()
+        self._key = secrets.token_hex(6)
+        self._lease = self._folder / f"{TEMPORARY_PREFIX}{self._key}{TEMPORARY_SUFFIX}"
+
+    def __call__(
+        self,
+        jobs: Iterable[FileJob],
+        on_event: Callable[[FileEvent], None],
+        token: CancelToken,
+        *,
+        pause: PauseGate,
+        on_no_room: Callable[[FileJob, SaveError], None],
+    ) -> PipelineReport:
+        """See `core.pipeline.run_files`.
+
+        Raises:
+            DeviceError: the scheduler cannot be reached, or its workers cannot be used.
+        """
+        with self._connected() as client, self._leased():
+            self._check(client)
+            return _Run(client, self._lease, jobs, on_event, CancelToken(token), pause, on_no_room).all()
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Client]:
+        from distributed import Client
+
+        try:
+            client = Client(self._address, timeout=_CONNECT_S, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise DeviceError(
+                f"The scheduler {self._address} cannot be reached.", hint="Check the address, and that it runs."
+            ) from error
+        try:
+            yield client
+        finally:
+            with contextlib.suppress(TimeoutError, OSError):
+                client.close(timeout=5)
+
+    @contextlib.contextmanager
+    def _leased(self) -> Iterator[None]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = self._lease.open("x")
+        except OSError as error:
+            raise save_error(self._folder, error) from error
+        with file:
+            hold(file)  # no leftover of a process that has ended
+            file.write(self._key)
+            file.flush()
+            try:
+                yield
+            finally:
+                self._lease.unlink(missing_ok=True)
+
+    def _check(self, client: Client) -> None:
+        """Refuse a cluster whose workers run another version or do not see the folder."""
+        found: dict[str, str] = client.run(check_worker, str(self._lease), self._key, __version__)
+        if not found:
+            raise DeviceError(
+                f"The scheduler {self._address} has no workers.", hint="Start some with: dask worker ADDRESS"
+            )
+        for worker, complaint in found.items():
+            if complaint:
+                raise DeviceError(f"The worker {worker} cannot be used: {complaint}", hint="Mend it or stop it.")
+
+
+class _Run:
+    """One run: a thread hands out pictures, the calling thread takes the results in."""
+
+    def __init__(
+        self,
+        client: Client,
+        lease: Path,
+        jobs: Iterable[FileJob],
+        on_event: Callable[[FileEvent], None],
+        token: CancelToken,
+        pause: PauseGate,
+        on_no_room: Callable[[FileJob, SaveError], None],
+    ) -> None:
+        self._client = client
+        self._lease = lease
+        self._jobs = iter(jobs)
+        self._on_event = on_event
+        self._token = token
+        self._pause = pause
+        self._on_no_room = on_no_room
+        self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._running: dict[Future, _Running] = {}
+        self._lock = threading.Lock()
+        self._all_handed_out = False
+        self._crash: BaseException | None = None
+        self._weights: dict[str, Any] = {}
+
+    def all(self) -> PipelineReport:
+        begun, network, done, failed = time.perf_counter(), 0.0, 0, 0
+        thread = threading.Thread(target=self._hand_out, name="cluster-jobs")
+        thread.start()
+        try:
+            while (future := self._next_ended()) is not None:
+                event = self._take_in(future)
+                if event is None:
+                    continue
+                if isinstance(event, FileDone):
+                    done, network = done + 1, network + event.seconds.network
+                else:
+                    failed += 1
+                self._on_event(event)
+        finally:
+            self._token.cancel()
+            thread.join()
+            self._give_up()
+            if self._crash is not None:
+                raise self._crash
+        wall = time.perf_counter() - begun
+        threads = max(1, self._threads())
+        return PipelineReport(done, failed, wall, network / threads)
+
+    def _hand_out(self) -> None:
+        """The thread that asks for pictures, which may mean to wait for one."""
+        try:
+            while True:
+                self._pause.wait(self._token)
+                with self._lock:
+                    running = len(self._running)
+                if running >= _AHEAD * max(1, self._threads()):
+                    threading.Event().wait(POLL_S)
+                    continue
+                job = next(self._jobs, None)
+                if job is None:
+                    break
+                self._submit(job)
+        except BaseException as error:  # told by the calling thread; a cancel is told there anyway
+            if not self._token.cancelled:
+                self._crash = error
+                self._token.cancel()
+        self._all_handed_out = True
+
+    def _submit(self, job: FileJob) -> None:
+        try:
+            weights = self._weights_of(job.settings.model)
+            job.output.parent.mkdir(parents=True, exist_ok=True)
+        except (VdsrError, OSError) as error:
+            told = error if isinstance(error, VdsrError) else save_error(job.output.parent, error)
+            self._on_event(FileFailed(job, told))
+            return
+        name = f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+        staged = job.output.parent / name
+        target = job.settings.save.format or FileFormat(format_of(job.output))
+        save = replace(job.settings.save, format=target)
+        there = replace(job, output=staged, settings=replace(job.settings, save=save, device="auto"))
+        task = Task(there, str(self._lease))
+        # Its key is new each time: Dask must not take an earlier result for this one.
+        future = self._client.submit(enlarge, task, weights, key=f"vdsr-{name}", pure=False)
+        with self._lock:
+            self._running[future] = _Running(job, staged)
+        future.add_done_callback(self._ended.put)
+
+    def _weights_of(self, model: str) -> Any:
+        """The content of a weight file at the cluster, sent when it is first asked for."""
+        if model not in self._weights:
+            content = find_model(model).path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            (self._weights[model],) = self._client.scatter([Weights(digest, content)], broadcast=True, hash=False)
+        return self._weights[model]
+
+    def _next_ended(self) -> Future | None:
+        """The next picture that has ended; None when none is left.
+
+        Raises:
+            Cancelled: through the token.
+            DeviceError: the scheduler has gone.
+        """
+        while True:
+            self._token.raise_if_cancelled()
+            try:
+                return self._ended.get(timeout=POLL_S)
+            except queue.Empty:
+                pass
+            if self._client.status not in ("running", "connecting"):
+                raise DeviceError("The cluster cannot be reached any more.", hint="Start the batch with --resume.")
+            with self._lock:
+                if self._all_handed_out and not self._running and self._ended.empty():
+                    return None
+
+    def _take_in(self, future: Future) -> FileDone | FileFailed | None:
+        """Give a result its name; None where the picture has to be done again."""
+        with self._lock:
+            running = self._running.pop(future, None)
+        if running is None:
+            return None
+        job = running.job
+        if future.status != "finished":
+            error = future.exception() if future.status == "error" else None
+            _log.warning("%s failed at the cluster: %s", job.source, error)
+            if future.status in ("lost", "cancelled"):
+                raise DeviceError("The cluster cannot be reached any more.", hint="Start the batch with --resume.")
+            what = (
+                "Its worker ended again and again."
+                if "Killed" in type(error).__name__
+                else f"Its worker failed: {error}."
+            )
+            return FileFailed(job, VdsrError(what, path=job.source, hint="Try it by itself on one machine."))
+        outcome: Outcome = future.result()
+        if outcome.error is None:
+            try:
+                os.replace(running.staged, job.output)
+            except OSError as error:
+                return FileFailed(job, save_error(job.output, error))
+            for text in outcome.notes:
+                self._on_event(FileNotice(job, text))
+            assert outcome.done is not None
+            return replace(outcome.done, job=job)
+        if outcome.no_room:
+            self._on_no_room(
+                job, outcome.error if isinstance(outcome.error, SaveError) else SaveError(outcome.error.what)
+            )
+            self._submit(job)
+            return None
+        outcome.error.path = str(job.source) if outcome.error.path == str(running.staged) else outcome.error.path
+        return FileFailed(job, outcome.error)
+
+    def _give_up(self) -> None:
+        """Take back what the cluster still has; workers stop when they see that the lease is gone."""
+        with self._lock:
+            left, self._running = dict(self._running), {}
+        if left:
+            with contextlib.suppress(Exception):  # a cluster that has gone cannot be told
+                self._client.cancel(list(left), force=True)
+        for running in left.values():
+            running.staged.unlink(missing_ok=True)
+
+    def _threads(self) -> int:
+        try:
+            return sum(self._client.nthreads().values())
+        except Exception:  # while the connection is lost; `_next_ended` tells of that
+            return 1
+
+
+def check_address(address: str) -> None:
+    """Refuse what is no address of a scheduler.
+
+    Raises:
+        UsageError: it is none.
+    """
+    scheme, separator, place = address.partition("://")
+    if not separator or scheme not in ("tcp", "tls", "ucx", "ws", "wss") or ":" not in place:
+        raise UsageError(f"'{address}' is no address of a scheduler.", hint="It looks like tcp://scheduler:8786.")

@@ -1,0 +1,393 @@
+"""What a batch has done and has still to do, on the disk: a kill at any moment loses nothing but the picture at work.
+
+One SQLite file lies hidden in the output folder. Table `items` is the batch at work, or the last one. From batch to
+batch, table `made` remembers of which source, in which state, and with which settings each result was made, and table
+`begun` what stood there before the work began that has not ended: so a result that got its name in the moment of a kill
+is known as one. The file is locked while a batch runs, so two of them never write into one folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vdsr_app.core.batch.items import Item, SourceFacts, Stamp, State
+from vdsr_app.core.batch.options import BatchOptions, Existing, settings_from_json, settings_to_json
+from vdsr_app.core.job import TargetSize, UpscaleSettings
+from vdsr_app.errors import SaveError, UsageError
+
+_log = logging.getLogger(__name__)
+
+FILE_NAME = ".vdsr-batch.sqlite3"
+_FORMAT = 1
+_HASH_CHUNK_BYTES = 1 << 20
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS items (
+    number INTEGER PRIMARY KEY, source BLOB NOT NULL, output BLOB NOT NULL,
+    size INTEGER, mtime_ns INTEGER,
+    width INTEGER, height INTEGER, bits INTEGER, has_alpha INTEGER, jpeg_quality INTEGER,
+    out_width INTEGER, out_height INTEGER, scale REAL,
+    model TEXT, state TEXT NOT NULL, note TEXT NOT NULL, disk_bytes INTEGER, seconds REAL
+);
+CREATE INDEX IF NOT EXISTS items_by_state ON items (state, number);
+CREATE TABLE IF NOT EXISTS made (
+    output BLOB PRIMARY KEY, source BLOB NOT NULL, size INTEGER, mtime_ns INTEGER, digest BLOB, recipe TEXT NOT NULL,
+    out_size INTEGER, out_mtime_ns INTEGER
+);
+CREATE TABLE IF NOT EXISTS begun (output BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a result came about.
+
+    Attributes:
+        source: file that it was made of.
+        stamp: state of the source.
+        digest: of the source's content.
+        recipe: see `recipe_of`.
+        result: state of the result when it was finished.
+    """
+
+    source: Path
+    stamp: Stamp
+    digest: bytes
+    recipe: str
+    result: Stamp
+
+
+class Journal:
+    """The journal of one output folder, open and locked. May be used from any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the journal in `folder`, which is made where it is not there.
+
+        Raises:
+            SaveError: the folder cannot be made or written.
+            UsageError: another batch writes into this folder.
+        """
+        self._folder = folder
+        self._lock = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SaveError(
+                f"The folder cannot be made: {error.strerror}.", path=folder, hint="Choose another folder."
+            ) from error
+        self._file = folder / FILE_NAME
+        try:
+            self._connection = self._open()
+        except sqlite3.DatabaseError as error:
+            self._connection = self._open_after(error)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        with self._lock:
+            # While the file is locked its rollback journal stays; it goes with the lock, at the next access.
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA locking_mode = NORMAL")
+                self._connection.execute("SELECT 1 FROM facts").fetchone()
+            self._connection.close()
+
+    def begin(self, options: BatchOptions) -> None:
+        """Start a batch: what was left of an earlier one is forgotten, but not what was made."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM items")
+            connection.execute("DELETE FROM facts")
+            value = json.dumps(_options_to_json(options))
+            connection.executemany("INSERT INTO facts VALUES (?, ?)", [("options", value), ("unfinished", "yes")])
+
+    def options(self) -> BatchOptions | None:
+        """The options of the batch in the journal; None where there is none, or of another version."""
+        with self._lock:
+            row = self._connection.execute("SELECT value FROM facts WHERE name = 'options'").fetchone()
+        try:
+            return None if row is None else _options_from_json(self._folder, json.loads(row[0]))
+        except (KeyError, TypeError, ValueError, UsageError):
+            _log.warning("The options of the batch in %s cannot be read.", self._folder, exc_info=True)
+            return None
+
+    def add_inputs(self, inputs: Sequence[Path]) -> None:
+        """Write down files and folders that are to be planned."""
+        known = [*self.inputs(), *inputs]
+        value = json.dumps([_bytes(path).hex() for path in known])
+        with self._writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO facts VALUES ('inputs', ?)", (value,))
+
+    def inputs(self) -> list[Path]:
+        """The files and folders of the batch."""
+        with self._lock:
+            row = self._connection.execute("SELECT value FROM facts WHERE name = 'inputs'").fetchone()
+        return [] if row is None else [_path(bytes.fromhex(each)) for each in json.loads(row[0])]
+
+    def end(self) -> None:
+        """Write down that all pictures of the batch have been planned and have their outcome."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM facts WHERE name = 'unfinished'")
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a batch was begun and did not come to its end."""
+        with self._lock:
+            row = self._connection.execute("SELECT 1 FROM facts WHERE name = 'unfinished'").fetchone()
+        return row is not None
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Write down planned pictures."""
+        with self._writing() as connection:
+            connection.executemany(
+                f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", [_row_of(item) for item in items]
+            )
+
+    def begin_work(self, item: Item) -> None:
+        """Write down that a picture is at work, and what stands at its place."""
+        before = stamp_of(item.output)
+        place = (None, None) if before is None else (before.size, before.mtime_ns)
+        with self._writing() as connection:
+            connection.execute(f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", _row_of(item))
+            connection.execute("INSERT OR REPLACE INTO begun VALUES (?, ?, ?)", (_bytes(item.output), *place))
+
+    def settle(self, item: Item, made: Made | None = None) -> None:
+        """Write down a picture's outcome, and of a finished one how it came about, all or nothing."""
+        with self._writing() as connection:
+            connection.execute(f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", _row_of(item))
+            connection.execute("DELETE FROM begun WHERE output = ?", (_bytes(item.output),))
+            if made is not None:
+                connection.execute(
+                    "INSERT OR REPLACE INTO made VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        _bytes(item.output),
+                        _bytes(made.source),
+                        made.stamp.size,
+                        made.stamp.mtime_ns,
+                        made.digest,
+                        made.recipe,
+                        made.result.size,
+                        made.result.mtime_ns,
+                    ),
+                )
+
+    def items(self, *states: State) -> Iterator[Item]:
+        """The pictures of the batch, in order; those in one of `states`, or all."""
+        wanted = states or tuple(State)
+        marks, last = ", ".join("?" * len(wanted)), -1
+        while True:
+            with self._lock:
+                rows = self._connection.execute(
+                    f"SELECT * FROM items WHERE state IN ({marks}) AND number > ? ORDER BY number LIMIT 500",
+                    (*(str(state) for state in wanted), last),
+                ).fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield from map(_item_of, rows)
+
+    def counts(self) -> dict[State, int]:
+        """How many pictures are in each state."""
+        with self._lock:
+            rows = self._connection.execute("SELECT state, COUNT(*) FROM items GROUP BY state").fetchall()
+        found = {State(state): count for state, count in rows}
+        return {state: found.get(state, 0) for state in State}
+
+    def reopen(self, *states: State) -> int:
+        """Queue again what is in one of `states`; returns how many those are."""
+        marks = ", ".join("?" * len(states))
+        with self._writing() as connection:
+            return connection.execute(
+                f"UPDATE items SET state = 'queued', note = '' WHERE state IN ({marks})",
+                tuple(str(state) for state in states),
+            ).rowcount
+
+    def made(self, output: Path) -> Made | None:
+        """How a result came about, where this program made it in a batch."""
+        with self._lock:
+            row = self._connection.execute("SELECT * FROM made WHERE output = ?", (_bytes(output),)).fetchone()
+        if row is None:
+            return None
+        _, source, size, mtime_ns, digest, recipe, out_size, out_mtime_ns = row
+        return Made(_path(source), Stamp(size, mtime_ns), digest, recipe, Stamp(out_size, out_mtime_ns))
+
+    def was_interrupted_at(self, output: Path) -> bool:
+        """Whether what stands there now got there by work that was begun and whose end was not written down."""
+        with self._lock:
+            row = self._connection.execute(
+                "SELECT size, mtime_ns FROM begun WHERE output = ?", (_bytes(output),)
+            ).fetchone()
+        return row is not None and stamp_of(output) != (None if row[0] is None else Stamp(*row))
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._file, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            # A write-ahead log needs shared memory, which network drives lack; this works on all.
+            for setting in ("locking_mode = EXCLUSIVE", "journal_mode = DELETE", "synchronous = NORMAL"):
+                connection.execute(f"PRAGMA {setting}")
+            connection.execute("BEGIN EXCLUSIVE")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version not in (0, _FORMAT):
+                raise sqlite3.DatabaseError(f"journal of format {version}")
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {_FORMAT}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _open_after(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+        """Open a new journal where the one that is there is damaged; explain where that cannot help."""
+        code = getattr(error, "sqlite_errorcode", None)
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise UsageError(
+                "Another batch is writing into this folder.",
+                hint=f"Wait until it has ended, or choose another folder than {self._folder}.",
+            ) from error
+        if isinstance(error, sqlite3.OperationalError):
+            raise SaveError(
+                f"The folder cannot be written: {error}.", path=self._folder, hint="Choose another folder."
+            ) from error
+        _log.warning("The journal of %s cannot be read and is put aside.", self._folder, exc_info=error)
+        try:
+            os.replace(self._file, self._file.with_suffix(".bak"))
+            return self._open()
+        except (OSError, sqlite3.Error) as failure:
+            raise SaveError(
+                "The journal of this folder is damaged.", path=self._file, hint="Delete it, then start again."
+            ) from failure
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing.
+
+        Raises:
+            SaveError: the disk is full or failed.
+        """
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise SaveError(
+                        f"The journal cannot be written: {error}.", path=self._file, hint="Free some space."
+                    ) from error
+                raise
+
+
+def recipe_of(settings: UpscaleSettings, model_digest: str) -> str:
+    """One text for all that decides a result beside its source; equal texts, equal results.
+
+    Args:
+        settings: as they are for this picture. Tiles do not matter, as they leave no trace.
+        model_digest: of the model's weight file.
+    """
+    content = settings_to_json(settings) | {"tile_px": None, "model": model_digest}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def digest_of(path: Path) -> bytes:
+    """Short digest of a file's content.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(_HASH_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.digest()
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """State of a file, None where it is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return Stamp(status.st_size, status.st_mtime_ns)
+
+
+def _row_of(item: Item) -> tuple[object, ...]:
+    facts, target = item.facts, item.target
+    stamp = facts.stamp
+    return (
+        item.number,
+        _bytes(item.source),
+        _bytes(item.output),
+        None if stamp is None else stamp.size,
+        None if stamp is None else stamp.mtime_ns,
+        facts.width,
+        facts.height,
+        facts.bits,
+        facts.has_alpha,
+        facts.jpeg_quality,
+        None if target is None else target.width,
+        None if target is None else target.height,
+        None if target is None else target.scale,
+        item.model,
+        str(item.state),
+        item.note,
+        item.disk_bytes,
+        item.seconds,
+    )
+
+
+def _item_of(row: tuple[object, ...]) -> Item:
+    number, source, output, size, mtime_ns, width, height, bits, has_alpha, quality = row[:10]
+    out_width, out_height, scale, model, state, note, disk_bytes, seconds = row[10:]
+    stamp = None if size is None else Stamp(size, mtime_ns)  # type: ignore[arg-type]
+    facts = SourceFacts(stamp, width, height, bits, bool(has_alpha), quality)  # type: ignore[arg-type]
+    target = None if out_width is None else TargetSize(out_width, out_height, scale)  # type: ignore[arg-type]
+    return Item(
+        number,  # type: ignore[arg-type]
+        _path(source),  # type: ignore[arg-type]
+        _path(output),  # type: ignore[arg-type]
+        facts,
+        target,
+        model,  # type: ignore[arg-type]
+        State(state),  # type: ignore[arg-type]
+        note,  # type: ignore[arg-type]
+        disk_bytes,  # type: ignore[arg-type]
+        seconds,  # type: ignore[arg-type]
+    )
+
+
+def _options_to_json(options: BatchOptions) -> dict[str, object]:
+    return {
+        "settings": settings_to_json(options.settings),
+        "recursive": options.recursive,
+        "template": options.template,
+        "existing": str(options.existing),
+    }
+
+
+def _options_from_json(folder: Path, content: dict[str, object]) -> BatchOptions:
+    return BatchOptions(
+        folder,
+        settings_from_json(content["settings"]),  # type: ignore[arg-type]
+        bool(content["recursive"]),
+        str(content["template"]),
+        Existing(str(content["existing"])),
+    )
+
+
+def _bytes(path: Path) -> bytes:
+    return os.fsencode(path)
+
+
+def _path(name: bytes) -> Path:
+    return Path(os.fsdecode(name))

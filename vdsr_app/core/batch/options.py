@@ -1,0 +1,69 @@
+"""What a batch is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind, UpscaleSettings
+from vdsr_app.core.naming import DEFAULT_TEMPLATE
+
+
+class Existing(StrEnum):
+    """What to do where there is a file of the result's name already."""
+
+    SKIP = "skip"
+    """Leave it, unless this program made it from the same source in another state, or with other settings."""
+    OVERWRITE = "overwrite"
+    """Replace it, whatever it is."""
+    RENAME = "rename"
+    """Keep it, and give the new result a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """How a batch is done.
+
+    Attributes:
+        output: folder of the results; subfolders of the inputs are mirrored in it.
+        settings: how each picture is enlarged and saved; without a format in `settings.save`, as PNG.
+        recursive: folders below the given ones count too.
+        template: names of results, without ending; see `core.naming.NameTemplate`.
+        existing: what to do where a result is there already.
+    """
+
+    output: Path
+    settings: UpscaleSettings = field(default_factory=UpscaleSettings)
+    recursive: bool = True
+    template: str = DEFAULT_TEMPLATE
+    existing: Existing = Existing.SKIP
+
+    @property
+    def file_format(self) -> FileFormat:
+        """Format of the results."""
+        return self.settings.save.format or FileFormat.PNG
+
+
+def settings_to_json(settings: UpscaleSettings) -> dict[str, Any]:
+    """Plain values that `settings_from_json` understands."""
+    return asdict(settings)
+
+
+def settings_from_json(content: Mapping[str, Any]) -> UpscaleSettings:
+    """The settings that `settings_to_json` was given.
+
+    Raises:
+        KeyError, ValueError, TypeError: it is no such content.
+    """
+    target, save = content["target"], content["save"]
+    options = SaveOptions(
+        None if save["format"] is None else FileFormat(save["format"]),
+        save["quality"],
+        save["bits"],
+        Metadata(save["metadata"]),
+    )
+    rest = {name: value for name, value in content.items() if name not in ("target", "save")}
+    return UpscaleSettings(Target(TargetKind(target["kind"]), target["value"]), save=options, **rest)

@@ -1,0 +1,285 @@
+"""What a batch will do with each picture, decided before any is read: name, size, model, room, or why not.
+
+`Planner` decides; it looks at no file. What it must know of them comes from `probe_source` and from an `Outputs`, which
+`core.batch.runner` answers from the disk and the journal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from vdsr_app.core import image_io
+from vdsr_app.core.batch.items import Item, SourceFacts, Stamp, State, Totals
+from vdsr_app.core.batch.options import BatchOptions, Existing
+from vdsr_app.core.batch.scan import Found
+from vdsr_app.core.image_io import MAX_SIDE_PX
+from vdsr_app.core.job import FileFormat, TargetSize
+from vdsr_app.core.model_choice import choose_model, photo_installed
+from vdsr_app.core.naming import (
+    SUFFIXES,
+    NameFacts,
+    NameTemplate,
+    collision_key,
+    model_text,
+    target_text,
+)
+from vdsr_app.core.scratch import WHOLE_BYTES
+from vdsr_app.errors import VdsrError
+
+_BYTES_A_SAMPLE = {
+    FileFormat.PNG: 0.75,
+    FileFormat.TIFF: 0.85,
+    FileFormat.JPEG: 0.25,
+    FileFormat.WEBP: 0.15,
+    FileFormat.AVIF: 0.15,
+}
+"""Size of results in sizes of their samples, rather too much than too little; lossless ones of noise reach 1."""
+
+_LOSSLESS_FROM_QUALITY = 100
+_WORKING_COPIES = 6
+"""Memory while a picture in memory is worked on, in sizes of its result: beside it, what encoders take."""
+
+
+class Outputs(Protocol):
+    """What stands where results are to go."""
+
+    def exists(self, path: Path) -> bool:
+        """Whether there is anything of that name."""
+
+    def is_current(self, path: Path, item: Item) -> bool | None:
+        """Whether the file there was made from this source, as it is now, with these settings.
+
+        False where this program made it from another state of the source or with other settings, or has not finished
+        it; None where it was made by something else or changed since.
+        """
+
+    def is_source(self, path: Path) -> bool:
+        """Whether the file there is one of the sources, by whatever name."""
+
+
+class Planner:
+    """Plans the pictures of one batch, also those that are added later."""
+
+    def __init__(self, options: BatchOptions, outputs: Outputs) -> None:
+        """Nothing is planned yet.
+
+        Raises:
+            UsageError: the template cannot be used, or the wished size is none.
+        """
+        self._options = options
+        self._outputs = outputs
+        self._template = NameTemplate(options.template)
+        self._ending = SUFFIXES[options.file_format]
+        self._has_photo = photo_installed()
+        self._stems: Counter[tuple[str, str]] = Counter()
+        self._taken: dict[str, Path] = {}
+        self._sources: set[str] = set()
+        self._next = 0
+
+    def go_on_from(self, items: Iterable[Item]) -> None:
+        """Take in what was planned before: names that are taken, and numbers."""
+        for item in items:
+            self._note(Found(item.source, _below(item.output.parent, self._options.output)))
+            self._taken[_key(item.output)] = item.source
+            self._next = max(self._next, item.number + 1)
+
+    def expect(self, found: Sequence[Found]) -> None:
+        """Take in the names of pictures that will be planned, so that those that would collide are told apart."""
+        for each in found:
+            self._note(each)
+
+    def plan(self, found: Found, facts: SourceFacts) -> Item:
+        """Decide on one picture that was expected."""
+        number, self._next = self._next, self._next + 1
+        settings = self._options.settings
+        model = choose_model(settings.model, facts.jpeg_quality, has_photo=self._has_photo).name
+        target, error = _target(self._options, facts)
+        output, note = self._output(found, number, model, target)
+        item = Item(number, found.path, output, facts, target, model, note=note)
+        if facts.error or error:
+            return replace(item, state=State.FAILED, note=facts.error or error)
+        item = replace(item, disk_bytes=disk_bytes(self._options, facts, item.output_px))
+        return self._beside_what_is_there(item)
+
+    def plan_again(self, item: Item, facts: SourceFacts) -> Item:
+        """Decide anew on a picture whose source has changed; its name stays."""
+        model = choose_model(self._options.settings.model, facts.jpeg_quality, has_photo=self._has_photo).name
+        target, error = _target(self._options, facts)
+        item = replace(item, facts=facts, target=target, model=model, state=State.QUEUED, note=item.note)
+        if facts.error or error:
+            return replace(item, state=State.FAILED, note=facts.error or error)
+        item = replace(item, disk_bytes=disk_bytes(self._options, facts, item.output_px))
+        return self.check_again(item)
+
+    def check_again(self, item: Item) -> Item:
+        """Decide anew on what is in the way of a picture's result, since time has passed."""
+        if self._options.existing is Existing.RENAME and self._outputs.exists(item.output):
+            if self._outputs.is_current(item.output, item) is False:
+                return item  # begun by this very batch before it was killed
+            found = Found(item.source, _below(item.output.parent, self._options.output))
+            output, note = self._output(found, item.number, item.model, item.target)
+            return replace(item, output=output, note=note)
+        return self._beside_what_is_there(item)
+
+    def _note(self, found: Found) -> None:
+        self._stems[_stem_key(found)] += 1
+        self._sources.add(_key(found.path))
+
+    def _output(self, found: Found, number: int, model: str, target: TargetSize | None) -> tuple[Path, str]:
+        """A name that no other picture of the batch has, and why it is not the plain one."""
+        source = found.path
+        kind = source.suffix.removeprefix(".").lower()
+        facts = NameFacts(
+            source.stem,
+            model_text(model),
+            target_text(self._options.settings.target),
+            1.0 if target is None else round(target.scale, 3),
+            0 if target is None else target.width,
+            0 if target is None else target.height,
+            number + 1,
+            source.parent.name,
+            kind,
+        )
+        folder, note = self._options.output / found.folder, ""
+        if self._stems[_stem_key(found)] > 1:
+            note = "Others here have the same name but for their type, so the type is added."
+            facts = replace(facts, name=f"{source.stem}_{kind}")
+        output, copy = folder / self._template.fill(facts, self._ending), 1
+        while self._is_taken(output):
+            note = f"Another picture or file has the name {output.name}, so it gets a number."
+            copy += 1
+            output = folder / self._template.fill(facts, self._ending, copy)
+        self._taken[_key(output)] = source
+        return output, note
+
+    def _is_taken(self, output: Path) -> bool:
+        if _key(output) in self._taken:
+            return True
+        return self._options.existing is Existing.RENAME and self._outputs.exists(output)
+
+    def _beside_what_is_there(self, item: Item) -> Item:
+        """Skip or refuse what would harm a file that is there."""
+        maker = self._taken.get(_key(item.source))
+        if maker is not None and maker != item.source:
+            return replace(item, state=State.SKIPPED, note=f"It has the name of the result of {maker.name}.")
+        if not self._outputs.exists(item.output):
+            return item
+        current = self._outputs.is_current(item.output, item)
+        match self._options.existing, current:
+            case Existing.SKIP, True:
+                return replace(item, state=State.SKIPPED, note="It is done already.")
+            case Existing.SKIP, False:
+                return replace(item, note="The source or the settings have changed, so it is made anew.")
+            case Existing.SKIP, None:
+                note = f"There is a file {item.output.name} already, which was not made by this."
+                return replace(item, state=State.SKIPPED, note=note)
+            case _, None if _key(item.output) in self._sources or self._outputs.is_source(item.output):
+                note = "The result would replace a source. Choose another folder or another template."
+                return replace(item, state=State.FAILED, note=note)
+            case _:
+                return item
+
+
+def probe_source(path: Path) -> SourceFacts:
+    """What is known of a file without decoding it; never raises, and never waits for a pipe."""
+    try:
+        status = path.stat()
+        stamp = Stamp(status.st_size, status.st_mtime_ns)
+    except (OSError, ValueError):
+        stamp = None
+    try:
+        info = image_io.probe(path)
+    except VdsrError as error:
+        return SourceFacts(stamp, error=error.what + (f" {error.hint}" if error.hint else ""))
+    except Exception as error:  # a header that surprises its reader must not end the plan of all others
+        return SourceFacts(stamp, error=f"Its header cannot be read ({type(error).__name__}).")
+    quality = image_io.jpeg_quality_of(path)
+    return SourceFacts(stamp, info.width, info.height, info.bits, info.has_alpha, quality)
+
+
+def totals(items: Iterable[Item], options: BatchOptions) -> Totals:
+    """What some planned pictures come to."""
+    states: Counter[State] = Counter()
+    pixels = room = memory = 0
+    for item in items:
+        states[item.state] += 1
+        if item.state in (State.QUEUED, State.WORKING):
+            pixels += item.output_px
+            room += item.disk_bytes
+            memory = max(memory, memory_bytes(options, item.facts, item.output_px))
+    return Totals(
+        states.total(),
+        states[State.QUEUED] + states[State.WORKING],
+        states[State.SKIPPED] + states[State.DONE],
+        states[State.FAILED],
+        pixels,
+        room,
+        memory,
+    )
+
+
+def disk_bytes(options: BatchOptions, facts: SourceFacts, output_px: int) -> int:
+    """Room that a result takes, roughly."""
+    save, target = options.settings.save, options.file_format
+    share = _BYTES_A_SAMPLE[target]
+    if target in (FileFormat.WEBP, FileFormat.AVIF) and save.quality >= _LOSSLESS_FROM_QUALITY:
+        share = _BYTES_A_SAMPLE[FileFormat.PNG]
+    return int(share * _sample_bytes(facts, output_px, save.bits or facts.bits))
+
+
+def memory_bytes(options: BatchOptions, facts: SourceFacts, output_px: int) -> int:
+    """Most memory that a picture takes while it is worked on, roughly, beside that of the program."""
+    result = _sample_bytes(facts, output_px, facts.bits)
+    source = _sample_bytes(facts, facts.width * facts.height, facts.bits)
+    streamed = options.file_format in (FileFormat.PNG, FileFormat.TIFF, FileFormat.JPEG)
+    return _WORKING_COPIES * (min(source + result, WHOLE_BYTES) if streamed else source + result)
+
+
+def _sample_bytes(facts: SourceFacts, pixels: int, bits: int) -> int:
+    return pixels * (3 + facts.has_alpha) * bits // 8
+
+
+def _target(options: BatchOptions, facts: SourceFacts) -> tuple[TargetSize | None, str]:
+    """Size of a result, and why there can be none."""
+    if facts.error:
+        return None, ""
+    try:
+        target = options.settings.target.size_for(facts.width, facts.height)
+    except VdsrError as error:
+        return None, f"{error.what} {error.hint}".strip()
+    limit = MAX_SIDE_PX[options.file_format]
+    if max(target.width, target.height) > limit:
+        name = options.file_format.value.upper()
+        return target, (
+            f"{name} holds at most {limit:,} pixels a side, but the result has {target.width:,} x {target.height:,}. "
+            "Choose PNG or TIFF, or a smaller scale."
+        )
+    return target, ""
+
+
+def _stem_key(found: Found) -> tuple[str, str]:
+    return collision_key(str(found.folder)), collision_key(found.path.stem)
+
+
+def _key(path: Path) -> str:
+    return collision_key(str(path))
+
+
+def _below(folder: Path, output: Path) -> Path:
+    return folder.relative_to(output) if folder.is_relative_to(output) else Path()
+
+
+def in_chunks(found: Iterable[Found], size: int) -> Iterator[list[Found]]:
+    """Groups of at most `size`, in order."""
+    chunk: list[Found] = []
+    for each in found:
+        chunk.append(each)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -1,0 +1,59 @@
+"""A batch's outcome, picture by picture, as a table for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from vdsr_app.core.atomic import write_atomically
+from vdsr_app.core.batch.items import Item
+from vdsr_app.core.batch.journal import FILE_NAME, Journal
+
+COLUMNS = ("source", "output", "state", "note", "width", "height", "output_width", "output_height", "model", "seconds")
+
+
+def write_report(folder: Path, path: Path) -> None:
+    """Write the outcome of the last batch in an output folder as CSV, whole or not at all.
+
+    UTF-8 with the mark by which spreadsheets know it. Names that are no valid Unicode are shown with escapes.
+
+    Raises:
+        SaveError: `path` cannot be written.
+        UsageError: a batch is running there.
+    """
+    if not (folder / FILE_NAME).exists():
+        write_atomically(path, _table(()))
+        return
+    journal = Journal(folder)
+    try:
+        write_atomically(path, _table(journal.items()))
+    finally:
+        journal.close()
+
+
+def _table(items: Iterable[Item]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for item in items:
+        target = item.target
+        writer.writerow(
+            (
+                *(_shown(str(each)) for each in (item.source, item.output)),
+                item.state.value,
+                item.note,
+                *((item.facts.width, item.facts.height) if item.facts.width else ("", "")),
+                *(("", "") if target is None else (target.width, target.height)),
+                item.model,
+                f"{item.seconds:.3f}" if item.seconds else "",
+            )
+        )
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _shown(name: str) -> str:
+    """A name that can be encoded, and that no spreadsheet takes for a formula."""
+    name = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return f"'{name}" if name[:1] in "=+-@" else name

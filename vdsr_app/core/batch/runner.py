@@ -1,0 +1,488 @@
+"""Does a batch: plans its pictures while it works on the first, and writes down each step before it counts.
+
+Three threads meet here. The *planner* finds and plans pictures, also those that are added later. The *reading* thread
+of the pipeline asks for the next one (`_jobs`) and decides at the last moment whether it is still to be done. The
+pipeline tells of each picture's end through `_on_file`. What they share is behind one lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from vdsr_app.control import POLL_S, CancelToken, PauseGate
+from vdsr_app.core.atomic import remove_leftovers
+from vdsr_app.core.batch.events import (
+    BatchEvent,
+    BatchReport,
+    Changed,
+    FoundRoom,
+    Noticed,
+    Planned,
+    Progress,
+    WaitsForRoom,
+)
+from vdsr_app.core.batch.items import Item, SourceFacts, State
+from vdsr_app.core.batch.journal import Journal, Made, digest_of, stamp_of
+from vdsr_app.core.batch.options import BatchOptions
+from vdsr_app.core.batch.outputs import KnownOutputs
+from vdsr_app.core.batch.pace import Pace
+from vdsr_app.core.batch.plan import Planner, in_chunks, probe_source
+from vdsr_app.core.batch.scan import Scanner
+from vdsr_app.core.engines import Engines
+from vdsr_app.core.model_choice import AUTO_MODEL
+from vdsr_app.core.models import find_model
+from vdsr_app.core.naming import refuse_overwriting_a_source
+from vdsr_app.core.pipeline import (
+    FileDone,
+    FileEvent,
+    FileFailed,
+    FileJob,
+    FileNotice,
+    FileProgress,
+    FileStarted,
+    PipelineReport,
+    run_files,
+)
+from vdsr_app.errors import Cancelled, SaveError, VdsrError
+
+_log = logging.getLogger(__name__)
+
+_CHUNK = 32
+"""Pictures planned before the first of them may begin, and written down together."""
+
+_SPARE_BYTES = 32 << 20
+"""Room that is left on a disk: other programs live on it too."""
+
+_LOOK_AGAIN_S = 1.0
+"""How often a full disk is looked at."""
+
+_TRY_AGAIN_S = 5.0
+"""How long a result that found no room is kept before it is written once more."""
+
+Prober = Callable[[Path], SourceFacts]
+
+
+class DoFiles(Protocol):
+    """Does pictures as `core.pipeline.run_files` does, wherever that is."""
+
+    def __call__(
+        self,
+        jobs: Iterable[FileJob],
+        on_event: Callable[[FileEvent], None],
+        token: CancelToken,
+        *,
+        pause: PauseGate,
+        on_no_room: Callable[[FileJob, SaveError], None],
+    ) -> PipelineReport:
+        """See `core.pipeline.run_files`."""
+
+
+def here(engines: Engines) -> DoFiles:
+    """Pictures are done in this process."""
+
+    def do_files(
+        jobs: Iterable[FileJob],
+        on_event: Callable[[FileEvent], None],
+        token: CancelToken,
+        *,
+        pause: PauseGate,
+        on_no_room: Callable[[FileJob, SaveError], None],
+    ) -> PipelineReport:
+        return run_files(jobs, engines, on_event, token, pause=pause, on_no_room=on_no_room)
+
+    return do_files
+
+
+class Batch:
+    """One batch on one output folder. Use it once."""
+
+    def __init__(
+        self,
+        options: BatchOptions,
+        on_event: Callable[[BatchEvent], None],
+        token: CancelToken | None = None,
+        *,
+        pause: PauseGate | None = None,
+        probe: Prober = probe_source,
+        do_files: DoFiles | None = None,
+    ) -> None:
+        """Nothing is read or written yet.
+
+        Args:
+            options: what to do.
+            on_event: called from one thread at a time, not always the same.
+            token: stops the batch; tested many times a second.
+            pause: while it is closed no picture is begun and no tile.
+            probe: what is known of a source; another than `probe_source` may remember.
+            do_files: does the pictures; None does them in this process, on the device that the settings say.
+        """
+        settings = options.settings
+        self._options = replace(options, output=options.output.absolute())
+        self._tell_to = on_event
+        self._token = CancelToken(token)
+        self._pause = pause or PauseGate()
+        self._probe = probe
+        self._do_files = do_files or here(Engines(settings.device, settings.precision))
+        self._telling = threading.RLock()
+        self._changed = threading.Condition()
+        self._inputs: deque[Sequence[Path]] = deque()
+        self._queue: deque[Item] = deque()
+        self._at_work: dict[int, Item] = {}
+        self._begun: dict[int, int] = {}  # pixels done of what is at work
+        self._planning = False
+        self._ended = False
+        self._crash: BaseException | None = None
+        self._files = self._files_done = 0
+        self._px = self._px_done = 0
+        self._known: set[Path] = set()
+        self._cleaned = {self._options.output}  # folders without leftovers
+        self._waits = False
+        self._pace = Pace()
+
+    def add(self, inputs: Sequence[Path]) -> bool:
+        """Add files and folders, before or while it runs; safe from any thread.
+
+        Returns:
+            False where the batch has come to its end, so that another must take them.
+        """
+        with self._changed:
+            if self._ended:
+                return False
+            # In full: the journal may be taken up from another folder.
+            self._inputs.append(tuple(each.absolute() for each in inputs))
+            self._changed.notify_all()
+            return True
+
+    def plan(self) -> list[Item]:
+        """Plan all that was added, and do nothing.
+
+        Raises:
+            UsageError: the template cannot be used.
+            Cancelled: through the token.
+        """
+        outputs = KnownOutputs(self._options.settings)
+        planner = Planner(self._options, outputs)
+        scanner = Scanner(self._options.output, recursive=self._options.recursive)
+        outputs.scanner = scanner
+        found = [each for inputs in self._inputs for each in scanner.scan(inputs, self._token)]
+        planner.expect(found)
+        items = []
+        with outputs.reading(self._options.output):
+            for each in found:
+                self._token.raise_if_cancelled()
+                items.append(planner.plan(each, self._probe(each.path)))
+        return items
+
+    def run(self, *, resume: bool = False, retry_failed: bool = False) -> BatchReport:
+        """Do the batch, until nothing is left of what was added.
+
+        Args:
+            resume: go on with the batch in the output folder's journal; what it has done stays done.
+            retry_failed: take up what failed in it once more; implies `resume`.
+
+        Returns:
+            How it ended; `core.batch.report` tells of each picture.
+
+        Raises:
+            SaveError: the output folder cannot be written.
+            UsageError: another batch writes into it, or the template cannot be used.
+            WeightsError: there is no such model.
+            Cancelled: through the token; the journal knows how to go on.
+        """
+        if self._options.settings.model != AUTO_MODEL:
+            find_model(self._options.settings.model)
+        journal = Journal(self._options.output)
+        try:
+            return self._run(journal, resume or retry_failed, retry_failed)
+        finally:
+            with self._changed:
+                self._ended = True
+            journal.close()
+
+    # The planner's thread
+
+    def _run(self, journal: Journal, resume: bool, retry_failed: bool) -> BatchReport:
+        self._journal = journal
+        self._outputs = KnownOutputs(self._options.settings, journal)
+        self._planner = Planner(self._options, self._outputs)
+        self._scanner = Scanner(self._options.output, recursive=self._options.recursive)
+        self._outputs.scanner = self._scanner
+        remove_leftovers(self._options.output)
+        if resume:
+            self._take_up(retry_failed)
+        else:
+            journal.begin(self._options)
+        self._planning = True
+        thread = threading.Thread(target=self._plan_all, name="batch-plan")
+        thread.start()
+        try:
+            report = self._do_files(
+                self._jobs(), self._on_file, self._token, pause=self._pause, on_no_room=self._on_no_room
+            )
+        finally:
+            self._token.cancel()
+            thread.join()
+            if self._crash is not None:
+                raise self._crash
+        journal.end()
+        counts = journal.counts()
+        return BatchReport(
+            counts[State.DONE], counts[State.SKIPPED], counts[State.FAILED], self._pace.elapsed_s, report.busy_share
+        )
+
+    def _take_up(self, retry_failed: bool) -> None:
+        """Go on from the journal: what was at work is done again, since nobody knows how far it came."""
+        self._journal.reopen(State.WORKING, *([State.FAILED] if retry_failed else []))
+        before = list(self._journal.items())
+        self._planner.go_on_from(before)
+        self._known = {item.source for item in before}
+        self._admit(before)
+        with self._changed:
+            self._inputs.appendleft(tuple(self._journal.inputs()))
+
+    def _plan_all(self) -> None:
+        try:
+            while (inputs := self._next_inputs()) is not None:
+                written = self._journal.inputs()
+                self._journal.add_inputs([each for each in inputs if each not in written])
+                found = [each for each in self._scanner.scan(inputs, self._token) if each.path not in self._known]
+                self._planner.expect(found)
+                for chunk in in_chunks(found, _CHUNK):
+                    self._token.raise_if_cancelled()
+                    items = [self._planner.plan(each, self._probe(each.path)) for each in chunk]
+                    self._write_down(partial(self._journal.add, items))
+                    self._admit(items)
+        except Cancelled:
+            pass
+        except BaseException as error:  # told by the thread that runs the batch
+            self._crash = error
+            self._token.cancel()
+
+    def _next_inputs(self) -> Sequence[Path] | None:
+        """What is to be planned next; None when nothing can come any more."""
+        with self._changed:
+            self._planning = False
+            self._changed.notify_all()
+            while not self._inputs:
+                if self._ended:
+                    return None
+                self._token.raise_if_cancelled()
+                self._changed.wait(POLL_S)
+            self._planning = True
+            return self._inputs.popleft()
+
+    def _admit(self, items: Sequence[Item]) -> None:
+        self._tell(Planned(tuple(items)))
+        with self._changed:
+            for item in items:
+                self._files += 1
+                if item.state.is_outcome:
+                    self._files_done += 1
+                else:
+                    self._px += item.output_px
+                    self._queue.append(item)
+            self._changed.notify_all()
+
+    # The reading thread
+
+    def _jobs(self) -> Iterator[FileJob]:
+        while (item := self._next_item()) is not None:
+            job = self._begin(item)
+            if job is not None:
+                yield job
+
+    def _next_item(self) -> Item | None:
+        """The next picture; None when all that was added is planned and begun."""
+        with self._changed:
+            while not self._queue:
+                self._token.raise_if_cancelled()
+                if not self._inputs and not self._planning:
+                    self._ended = True
+                    self._changed.notify_all()
+                    return None
+                self._changed.wait(POLL_S)
+            return self._queue.popleft()
+
+    def _begin(self, item: Item) -> FileJob | None:
+        """Look at a picture once more, as time has passed; None where there is nothing to do."""
+        if stamp_of(item.source) != item.facts.stamp or item.target is None:
+            fresh = self._planner.plan_again(item, self._probe(item.source))
+            with self._changed:
+                self._px += fresh.output_px - item.output_px
+            item = fresh
+        else:
+            item = self._planner.check_again(item)
+        if not item.state.is_outcome:
+            try:
+                refuse_overwriting_a_source(item.output, [item.source])
+            except VdsrError as error:
+                item = replace(item, state=State.FAILED, note=_words(error))
+        if item.state.is_outcome:
+            self._settle(item)
+            return None
+        folder = item.output.parent
+        if folder not in self._cleaned:
+            remove_leftovers(folder)
+            self._cleaned.add(folder)
+        self._wait_for_room(folder, item.disk_bytes)
+        item = replace(item, state=State.WORKING)
+        with self._changed:
+            self._at_work[item.number] = item
+        self._write_down(partial(self._journal.begin_work, item))
+        self._tell(Changed(item))
+        return FileJob(item.number, item.source, item.output, replace(self._options.settings, model=item.model))
+
+    # What the pipeline tells
+
+    def _on_file(self, event: FileEvent) -> None:
+        item = self._at_work[event.job.number]
+        match event:
+            case FileStarted():
+                pass
+            case FileProgress():
+                self._tell_progress(item, event.done_px, event.total_px)
+            case FileNotice():
+                self._tell(Noticed(item, event.text))
+            case FileDone():
+                self._tell_found_room()
+                ended = replace(item, state=State.DONE, target=event.target, seconds=event.seconds.total)
+                self._settle(ended, self._made(ended))
+            case FileFailed():
+                _log.info("%s failed: %s", item.source, event.error)
+                self._settle(replace(item, state=State.FAILED, note=_words(event.error)))
+
+    def _made(self, item: Item) -> Made | None:
+        """How a result came about; of a source that changed meanwhile, in such words that it is made again."""
+        result = stamp_of(item.output)
+        if result is None or item.facts.stamp is None:
+            return None
+        try:
+            digest = digest_of(item.source)
+        except OSError:
+            digest = b""
+        if stamp_of(item.source) != item.facts.stamp:
+            digest = b""
+        return Made(item.source, item.facts.stamp, digest, self._outputs.recipe(item), result)
+
+    def _settle(self, item: Item, made: Made | None = None) -> None:
+        """The one place where a picture gets its outcome."""
+        self._write_down(partial(self._journal.settle, item, made))
+        with self._changed:
+            self._at_work.pop(item.number, None)
+            self._begun.pop(item.number, None)
+            self._files_done += 1
+            self._px_done += item.output_px
+        self._tell(Changed(item))
+        self._tell_progress(item, 1, 1)
+
+    def _tell_progress(self, item: Item, done_px: int, total_px: int) -> None:
+        if self._pause.paused:
+            self._pace.stop()
+        else:
+            self._pace.go_on()
+        with self._changed:
+            if item.number in self._at_work:
+                self._begun[item.number] = int(item.output_px * done_px / max(1, total_px))
+            # Others may be finished by the network and still be written.
+            done = self._px_done + sum(self._begun.values())
+            self._pace.reached(done)
+            progress = Progress(
+                item.number,
+                done_px,
+                total_px,
+                self._files_done,
+                self._files,
+                done,
+                self._px,
+                self._pace.elapsed_s,
+                self._pace.left_s(done, self._px),
+            )
+        self._tell(progress)
+
+    # A full disk
+
+    def _on_no_room(self, job: FileJob, error: SaveError) -> None:
+        """A result could not be written: wait, and let it be tried again.
+
+        How much is free says little here: the half-written file is gone again, and a quota is not told at all.
+        """
+        item = self._at_work[job.number]
+        folder = job.output.parent
+        self._tell_waiting(folder, item.disk_bytes, _free_bytes(folder) or 0, _words(error))
+        self._rest(_TRY_AGAIN_S)
+        while (free := _free_bytes(folder)) is not None and free < item.disk_bytes + _SPARE_BYTES:
+            self._rest(_LOOK_AGAIN_S)
+
+    def _wait_for_room(self, folder: Path, needed_bytes: int) -> None:
+        waited = False
+        while (free := _free_bytes(folder)) is not None and free < needed_bytes + _SPARE_BYTES:
+            waited = True
+            self._tell_waiting(folder, needed_bytes, free)
+            self._rest(_LOOK_AGAIN_S)
+        if waited:
+            self._tell_found_room()
+
+    def _tell_waiting(self, folder: Path, needed_bytes: int, free_bytes: int, reason: str = "") -> None:
+        with self._changed:
+            told, self._waits = self._waits, True
+        if not told:
+            _log.warning("%s: %d bytes are needed, %d are free. %s", folder, needed_bytes, free_bytes, reason)
+            self._pace.stop()
+            self._tell(WaitsForRoom(folder, needed_bytes + _SPARE_BYTES, free_bytes))
+
+    def _tell_found_room(self) -> None:
+        with self._changed:
+            told, self._waits = self._waits, False
+        if told:
+            self._pace.go_on()
+            self._tell(FoundRoom())
+
+    def _rest(self, seconds: float) -> None:
+        """Do nothing for so long, but hear a cancel."""
+        waiting, until = threading.Event(), time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._token.raise_if_cancelled()
+            waiting.wait(min(left, POLL_S))
+
+    def _write_down(self, write: Callable[[], None]) -> None:
+        """Write into the journal, and wait where there is no room for even that."""
+        while True:
+            try:
+                write()
+                return
+            except SaveError as error:
+                free = _free_bytes(self._options.output)
+                if free is None or free >= _SPARE_BYTES:
+                    raise
+                _log.warning("The journal waits for room: %s", error)
+                self._wait_for_room(self._options.output, 1)
+
+    def _tell(self, event: BatchEvent) -> None:
+        with self._telling:
+            self._tell_to(event)
+
+
+def _free_bytes(folder: Path) -> int | None:
+    """Room on the disk of a folder, or of the nearest one above that is there; None where the system does not tell."""
+    for each in (folder, *folder.parents):
+        try:
+            return shutil.disk_usage(each).free
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+    return None
+
+
+def _words(error: VdsrError) -> str:
+    """What went wrong and what to do, without the file, which stands beside it."""
+    return f"{error.what} {error.hint}".strip()

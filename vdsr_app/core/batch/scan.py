@@ -1,0 +1,153 @@
+"""Which pictures the given files and folders hold: each once, in a stable order, and nothing that is no file."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.image_io import READABLE_SUFFIXES
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that is to be enlarged.
+
+    Attributes:
+        path: the file, as it was reached.
+        folder: folder of the results below the output folder, as the file lies below the given one; "" at its top and
+            for files that were given themselves.
+    """
+
+    path: Path
+    folder: Path
+
+
+_Identity = tuple[int, int]
+"""Device and number of a file or folder: equal for all names of it."""
+
+
+class Scanner:
+    """Finds the pictures of one batch; remembers what it has found, also from call to call."""
+
+    def __init__(self, output: Path, *, recursive: bool) -> None:
+        """Nothing is read yet.
+
+        Args:
+            output: where results go: a folder below a given one, or equal to it, is not searched below that.
+            recursive: folders below the given ones are searched too.
+        """
+        self._output = output
+        self._recursive = recursive
+        self._seen: set[_Identity] = set()
+
+    def scan(self, inputs: Sequence[Path], token: CancelToken | None = None) -> Iterator[Found]:
+        """The pictures of some files and folders that were not found before.
+
+        Hidden files and folders, and the "._" files of macOS, are left out, as are pipes and devices. Links are
+        followed where they lead to something below the same given folder. A file that was given itself is always told,
+        whatever it is: reading it will say what is wrong.
+
+        Args:
+            inputs: files and folders.
+            token: tested at each folder.
+
+        Raises:
+            Cancelled: through `token`.
+        """
+        for given in inputs:
+            identity = _identity(given)
+            if given.is_dir():
+                yield from self._folder(given, Path(), os.path.realpath(given), {identity}, token)
+            elif identity is None or self._is_new(identity):
+                yield Found(given, Path())
+
+    def has_found(self, path: Path) -> bool:
+        """Whether the file of this name is one of those that were found, whatever it was called then."""
+        return _identity(path) in self._seen
+
+    def _folder(
+        self, folder: Path, below: Path, root: str, above: set[_Identity | None], token: CancelToken | None
+    ) -> Iterator[Found]:
+        """Files of one folder, then those of the folders in it; `above` are all folders on the way here."""
+        if token is not None:
+            token.raise_if_cancelled()
+        files, folders = _entries(folder)
+        for path in files:
+            status = _status(path)
+            if status is None or not stat.S_ISREG(status.st_mode) or not _is_inside(path, root):
+                continue
+            if self._is_new((status.st_dev, status.st_ino)):
+                yield Found(path, below)
+        output = _identity(self._output)
+        for path in folders if self._recursive else ():
+            identity = _identity(path)
+            if identity is None or identity in above or identity == output or not _is_inside(path, root):
+                continue
+            yield from self._folder(path, below / path.name, root, {*above, identity}, token)
+
+    def _is_new(self, identity: _Identity) -> bool:
+        if identity in self._seen:
+            return False
+        self._seen.add(identity)
+        return True
+
+
+def natural_key(name: str) -> tuple[object, ...]:
+    """Sorts "page 9" before "page 10", without regard to case; equal only for equal names."""
+    parts = _DIGITS.split(name.casefold())
+    return (*((int(part), part) if at % 2 else part for at, part in enumerate(parts)), name)
+
+
+def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Files that end as pictures do, and folders, without hidden ones; a folder that cannot be read holds nothing."""
+    files, folders = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if _is_folder(entry):
+                    folders.append(folder / entry.name)
+                elif os.path.splitext(entry.name)[1].lower() in READABLE_SUFFIXES:
+                    files.append(folder / entry.name)
+    except OSError:
+        pass
+    return tuple(sorted(each, key=lambda path: natural_key(path.name)) for each in (files, folders))  # type: ignore[return-value]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle
+        return False
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _identity(path: Path) -> _Identity | None:
+    status = _status(path)
+    return None if status is None else (status.st_dev, status.st_ino)
+
+
+def _is_inside(path: Path, root: str) -> bool:
+    """Whether a path, if it is a link, leads to something below `root`."""
+    if not path.is_symlink():
+        return True
+    target = os.path.realpath(path)
+    return (
+        os.path.commonpath([target, root]) == root
+        if os.path.splitdrive(target)[0] == os.path.splitdrive(root)[0]
+        else False
+    )

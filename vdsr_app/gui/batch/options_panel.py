@@ -1,0 +1,208 @@
+"""How a batch is done: where results go, how they are named, what happens to those that are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QSignalBlocker, QTimer, Signal
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QVBoxLayout, QWidget
+
+from vdsr_app.core.batch.options import BatchOptions, Existing
+from vdsr_app.core.job import UpscaleSettings
+from vdsr_app.core.models import AUTO_MODEL, DEFAULT_MODEL
+from vdsr_app.core.naming import DEFAULT_TEMPLATE, SUFFIXES, NameFacts, NameTemplate, model_text, target_text
+from vdsr_app.errors import UsageError
+from vdsr_app.gui.parts import link, plain
+from vdsr_app.gui.sections import SECTION_GAP, ElidedLabel, Section, text_label
+from vdsr_app.gui.texts import printable
+
+_PAUSE_MS = 300
+"""A template is typed; it is read when the person has paused for a moment."""
+
+
+class OptionsPanel(QWidget):
+    """The choices of a batch. What each picture is made into is chosen in the workspace "Upscale".
+
+    Signals:
+        changed: a choice is another than before, and all of them can be used.
+        folder_wanted: the person wants to choose the folder of the results.
+        settings_wanted: the person wants to change size, model or format.
+    """
+
+    changed = Signal()
+    folder_wanted = Signal()
+    settings_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder: Path | None = None
+        self._example = ("photo", "photos", 1000, 800)
+        self._settings = UpscaleSettings()
+        self._result = text_label(wrap=True)
+        self._change = link(self.tr("Change in Upscale"))
+        self._where = ElidedLabel()
+        self._choose = plain(self.tr("Choose folder…"), "folder-open-outline")
+        self._template = QLineEdit()
+        self._template.setAccessibleName(self.tr("Names of the results"))
+        self._template.setPlaceholderText(DEFAULT_TEMPLATE)
+        self._template.setToolTip(
+            self.tr("You can use {fields}").format(
+                fields="{name} {model} {target} {scale} {width} {height} {number} {folder} {type}"
+            )
+        )
+        self._sample = text_label(role="caption", wrap=True)
+        self._existing = QComboBox()
+        self._existing.setAccessibleName(self.tr("Where a result is there already"))
+        for words, value in (
+            (self.tr("Skip what is done"), Existing.SKIP),
+            (self.tr("Overwrite"), Existing.OVERWRITE),
+            (self.tr("Keep both"), Existing.RENAME),
+        ):
+            self._existing.addItem(words, value)
+        self._about = text_label(role="caption", wrap=True)
+        self._recursive = QCheckBox(self.tr("With subfolders"))
+        self._recursive.setToolTip(self.tr("The results lie in the same subfolders as their pictures"))
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(_PAUSE_MS)
+        self._pause.timeout.connect(self._on_paused)
+        self._lay_out()
+        self._change.clicked.connect(self.settings_wanted)
+        self._choose.clicked.connect(self.folder_wanted)
+        self._template.textEdited.connect(self._on_typed)
+        self._existing.activated.connect(self._on_changed)
+        self._recursive.clicked.connect(self._on_changed)
+        self._show()
+
+    @property
+    def template(self) -> str:
+        """How results are named."""
+        return self._template.text() or DEFAULT_TEMPLATE
+
+    @property
+    def existing(self) -> Existing:
+        """What happens to results that are there."""
+        return Existing(self._existing.currentData())
+
+    @property
+    def recursive(self) -> bool:
+        """Whether folders below count."""
+        return self._recursive.isChecked()
+
+    @property
+    def options(self) -> BatchOptions | None:
+        """All choices; None where there is no folder yet, or the template cannot be used."""
+        if self._folder is None or self._problem():
+            return None
+        return BatchOptions(self._folder, self._settings, self.recursive, self.template, self.existing)
+
+    def show_choices(self, template: str, existing: Existing, *, recursive: bool) -> None:
+        """Show what is remembered; emits nothing."""
+        blocker = QSignalBlocker(self._template)
+        self._template.setText("" if template == DEFAULT_TEMPLATE else template)
+        blocker.unblock()
+        self._existing.setCurrentIndex(self._existing.findData(existing))
+        self._recursive.setChecked(recursive)
+        self._show()
+
+    def show_folder(self, folder: Path | None) -> None:
+        """Show where results go; emits nothing."""
+        self._folder = folder
+        self._show()
+
+    def show_settings(self, settings: UpscaleSettings, words: str) -> None:
+        """Show what pictures are made into.
+
+        Args:
+            settings: the same that the workspace "Upscale" uses.
+            words: they in short.
+        """
+        self._settings = settings
+        self._result.setText(words)
+        self._show()
+
+    def show_example(self, source: Path, width: int, height: int) -> None:
+        """Name the first picture of the batch in the example."""
+        self._example = (source.stem, source.parent.name, width, height)
+        self._show()
+
+    def set_locked(self, locked: bool) -> None:
+        """Let nothing be changed while a batch runs."""
+        for widget in (self._choose, self._template, self._existing, self._recursive, self._change):
+            widget.setEnabled(not locked)
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(SECTION_GAP)
+        made, results = Section(), Section()
+        made.set_head(self.tr("Settings"))
+        made.body.addWidget(self._result)
+        made.body.addWidget(self._change)
+        results.set_head(self.tr("Results"))
+        results.body.addWidget(self._where)
+        results.body.addWidget(self._choose)
+        results.body.addWidget(self._recursive)
+        names = Section()
+        names.set_head(self.tr("Names"))
+        names.body.addWidget(self._template)
+        names.body.addWidget(self._sample)
+        there = Section()
+        there.set_head(self.tr("Already there"))
+        there.body.addWidget(self._existing)
+        there.body.addWidget(self._about)
+        for section in (made, results, names, there):
+            column.addWidget(section)
+
+    def _problem(self) -> str:
+        try:
+            NameTemplate(self.template)
+        except UsageError as error:
+            return f"{error.what} {error.hint}".strip()
+        return ""
+
+    def _show(self) -> None:
+        self._where.setText(self.tr("No folder yet") if self._folder is None else printable(str(self._folder)))
+        problem = self._problem()
+        self._sample.setText(problem or self.tr("For example {name}").format(name=self._sample_name()))
+        self._about.setText(
+            {
+                Existing.SKIP: self.tr("Made anew only where the picture or the settings have changed."),
+                Existing.OVERWRITE: self.tr("Replaced, whatever the file is. Sources never are."),
+                Existing.RENAME: self.tr("The new result gets a number."),
+            }[self.existing]
+        )
+
+    def _sample_name(self) -> str:
+        name, folder, width, height = self._example
+        settings = self._settings
+        model = DEFAULT_MODEL if settings.model == AUTO_MODEL else settings.model
+        facts = NameFacts(name, model_text(model), target_text(settings.target), folder=folder, type="jpg")
+        try:
+            size = settings.target.size_for(width, height)
+            facts = NameFacts(
+                name,
+                model_text(model),
+                target_text(settings.target),
+                round(size.scale, 3),
+                size.width,
+                size.height,
+                1,
+                folder,
+            )
+        except UsageError:
+            facts = NameFacts(name, model_text(model), target_text(settings.target), folder=folder)
+        ending = next(iter(SUFFIXES.values())) if settings.save.format is None else SUFFIXES[settings.save.format]
+        return printable(NameTemplate(self.template).fill(facts, ending))
+
+    def _on_typed(self) -> None:
+        self._show()
+        self._pause.start()
+
+    def _on_paused(self) -> None:
+        if not self._problem():
+            self.changed.emit()
+
+    def _on_changed(self) -> None:
+        self._show()
+        self.changed.emit()

@@ -1,0 +1,489 @@
+"""The workspace "Batch": drop folders, see what would be done, let it run, see how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+
+from PySide6.QtCore import QSize, Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QScrollArea,
+    QStackedWidget,
+    QTreeView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from vdsr_app.core.batch.events import BatchEvent, BatchReport, Changed, FoundRoom, Planned, Progress, WaitsForRoom
+from vdsr_app.core.batch.items import Item, State
+from vdsr_app.core.batch.options import BatchOptions, Existing
+from vdsr_app.core.batch.unfinished import Unfinished
+from vdsr_app.core.job import UpscaleSettings
+from vdsr_app.gui.banner import Banner, BannerKind
+from vdsr_app.gui.batch.options_panel import OptionsPanel
+from vdsr_app.gui.batch.run_strip import RunStrip
+from vdsr_app.gui.batch.table import THUMBNAIL_PX, BatchTable, Column
+from vdsr_app.gui.inspector import WIDTH
+from vdsr_app.gui.parts import allow_button, plain, press_by_return, primary
+from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, Section, text_label, upright_line
+from vdsr_app.gui.settings import SettingsStore
+from vdsr_app.gui.texts import bytes_text, duration_text, file_name, megapixels_text
+from vdsr_app.gui.theme import set_role
+from vdsr_app.workers.batch import BatchService
+from vdsr_app.workers.batch_jobs import Plan
+from vdsr_app.workers.messages import ErrorReport
+
+_REPLAN_MS = 150
+
+
+class Phase(Enum):
+    """What the page is about."""
+
+    EMPTY = "empty"
+    PLANNING = "planning"
+    PLANNED = "planned"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class BatchPage(QWidget):
+    """Table and bars at the left, choices and totals at the right.
+
+    Attributes:
+        banner: the message above everything.
+        table: the pictures.
+        options: the choices.
+
+    Signals:
+        settings_wanted: the person wants to change size, model or format.
+        activity_changed: what runs, in one line, or "".
+    """
+
+    settings_wanted = Signal()
+    activity_changed = Signal(str)
+
+    def __init__(self, service: BatchService, store: SettingsStore) -> None:
+        super().__init__()
+        self._service = service
+        self._store = store
+        self._inputs: list[Path] = []
+        self._chosen_folder: Path | None = None
+        self._phase = Phase.EMPTY
+        self._options: BatchOptions | None = None
+        self._names: dict[int, str] = {}
+        self._drop_words: str | None = None
+        self.banner = Banner()
+        self.table = BatchTable()
+        self.options = OptionsPanel()
+        self.strip = RunStrip()
+        self._view = QTreeView()
+        self._empty = text_label(role="quiet", wrap=True)
+        self._pages = QStackedWidget()
+        self._totals = text_label(wrap=True)
+        self._start = primary(self.tr("Start"), "play-outline")
+        self._retry = plain(self.tr("Retry failed"), "refresh")
+        self._folder = plain(self.tr("Open folder"), "folder-open-outline")
+        self._report = plain(self.tr("Save report…"), "content-save-outline")
+        self._add_files = plain(self.tr("Add pictures…"), "plus")
+        self._add_folder = plain(self.tr("Add folder…"), "folder-open-outline")
+        self._clear = plain(self.tr("Clear"), "close")
+        self._replan = QTimer(self)
+        self._replan.setSingleShot(True)
+        self._replan.setInterval(_REPLAN_MS)
+        self._replan.timeout.connect(self._plan)
+        self._lay_out()
+        self._connect()
+        current = store.current
+        self.options.show_choices(
+            current.batch_template, Existing(current.batch_existing), recursive=current.batch_recursive
+        )
+        self._enter(Phase.EMPTY)
+        if current.batch_folder:
+            service.look_for(Path(current.batch_folder))
+
+    @property
+    def phase(self) -> Phase:
+        """What the page is about now."""
+        return self._phase
+
+    def add(self, paths: Sequence[Path]) -> None:
+        """Add files and folders, also while a batch runs."""
+        new = [path for path in paths if path not in self._inputs]
+        if not new:
+            return
+        self.banner.dismiss()
+        if self._phase is Phase.RUNNING and self._service.add(new):
+            self._inputs += new
+            return
+        if self._phase is Phase.ENDED:
+            self._inputs = []
+        self._inputs += new
+        if self._chosen_folder is None:
+            self.options.show_folder(_folder_beside(self._inputs[0]))
+        self._plan()
+
+    def show_settings(self, settings: UpscaleSettings, words: str) -> None:
+        """What pictures are made into is another than before."""
+        self.options.show_settings(settings, words)
+        if self._phase in (Phase.PLANNED, Phase.PLANNING):
+            self._replan.start()
+
+    def set_drop_hint(self, words: str | None) -> None:
+        """Say what a drop would do, or nothing."""
+        self._drop_words = words
+        self._show_empty()
+        self._pages.setCurrentIndex(0 if words is not None or self._phase is Phase.EMPTY else 1)
+
+    def _lay_out(self) -> None:
+        set_role(self._view, "batch")
+        self._view.setModel(self.table)
+        self._view.setRootIsDecorated(False)
+        self._view.setUniformRowHeights(True)
+        self._view.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
+        self._view.setAccessibleName(self.tr("Pictures of the batch"))
+        header = self._view.header()
+        header.setStretchLastSection(False)
+        for column, width in ((Column.NAME, 190), (Column.RESULT, 210), (Column.SIZE, 170), (Column.TIME, 76)):
+            header.resizeSection(column, width)
+        header.setSectionResizeMode(Column.STATE, QHeaderView.ResizeMode.Stretch)
+        bar = QWidget()
+        bar.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(bar, "bar")
+        buttons = QHBoxLayout(bar)
+        buttons.setContentsMargins(PANE_GAP, GROUP_GAP, PANE_GAP, GROUP_GAP)
+        buttons.setSpacing(GROUP_GAP)
+        for button in (self._add_files, self._add_folder, self._clear):
+            buttons.addWidget(button)
+        buttons.addStretch(1)
+        zone = QFrame()
+        set_role(zone, "dropzone")
+        inside = QVBoxLayout(zone)
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        inside.addWidget(self._empty)
+        empty, shown = QWidget(), QWidget()
+        for holder, widget in ((empty, zone), (shown, self._view)):
+            holder.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+            set_role(holder, "pane")
+            inside = QVBoxLayout(holder)
+            inside.setContentsMargins(PANE_GAP, SECTION_GAP, PANE_GAP, SECTION_GAP)
+            inside.addWidget(widget)
+            self._pages.addWidget(holder)
+        left = QVBoxLayout()
+        left.setSpacing(0)
+        left.addWidget(bar)
+        left.addWidget(self.banner)
+        left.addWidget(self._pages, 1)
+        left.addWidget(self.strip)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addLayout(left, 1)
+        row.addWidget(upright_line())
+        row.addWidget(self._inspector())
+
+    def _inspector(self) -> QScrollArea:
+        area = QScrollArea()
+        set_role(area, "pane")
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setFixedWidth(WIDTH)
+        area.setAccessibleName(self.tr("Choices of the batch"))
+        plan = Section()
+        plan.set_head(self.tr("Plan"))
+        plan.body.addWidget(self._totals)
+        plan.body.addWidget(self._start)
+        for button in (self._retry, self._folder, self._report):
+            plan.body.addWidget(button)
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(PANE_GAP - 4, PANE_GAP - 4, PANE_GAP - 4, PANE_GAP - 4)
+        column.setSpacing(PANE_GAP)
+        column.addWidget(self.options)
+        column.addWidget(plan)
+        column.addStretch(1)
+        area.setWidget(content)
+        return area
+
+    def _connect(self) -> None:
+        service = self._service
+        service.planned.connect(self._on_planned)
+        service.plan_failed.connect(self._on_plan_failed)
+        service.told.connect(self._on_told)
+        service.ended.connect(self._on_ended)
+        service.stopped.connect(self._on_stopped)
+        service.failed.connect(self._on_failed)
+        service.found.connect(self._on_found)
+        service.reported.connect(self._on_reported)
+        service.thumbnail_made.connect(self.table.show_thumbnail)
+        self.table.thumbnail_wanted.connect(self._on_thumbnail_wanted)
+        self.options.changed.connect(self._on_options_changed)
+        self.options.folder_wanted.connect(self._on_folder_wanted)
+        self.options.settings_wanted.connect(self.settings_wanted)
+        self.strip.pause_wanted.connect(self._on_pause)
+        self.strip.cancel_wanted.connect(self._on_cancel)
+        self._add_files.clicked.connect(self._on_add_files)
+        self._add_folder.clicked.connect(self._on_add_folder)
+        self._clear.clicked.connect(self._on_clear)
+        self._start.clicked.connect(self._on_start)
+        self._retry.clicked.connect(self._on_retry)
+        self._folder.clicked.connect(self._on_open_folder)
+        self._report.clicked.connect(self._on_report)
+        for button in (self._start, self._retry, self._add_files, self._add_folder):
+            press_by_return(button)
+
+    # Phases
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        running = phase is Phase.RUNNING
+        self._pages.setCurrentIndex(0 if phase is Phase.EMPTY else 1)
+        self.strip.setVisible(running)
+        self.options.set_locked(running)
+        self._start.setVisible(phase is not Phase.ENDED)
+        self._retry.setVisible(False)
+        for button in (self._folder, self._report):
+            button.setVisible(phase is Phase.ENDED)
+        allow_button(self._clear, phase not in (Phase.EMPTY, Phase.RUNNING), self.tr("There is nothing to clear now"))
+        reason = {
+            Phase.EMPTY: self.tr("Add pictures first"),
+            Phase.PLANNING: self.tr("The pictures are still being looked at"),
+            Phase.RUNNING: self.tr("It is running"),
+        }.get(phase, "")
+        allow_button(self._start, phase is Phase.PLANNED, reason)
+        self._show_empty()
+        if phase is Phase.EMPTY:
+            self._totals.setText(self.tr("Nothing to do yet"))
+        if phase is Phase.PLANNING:
+            self._totals.setText(self.tr("Looking at the pictures…"))
+        if not running:
+            self.activity_changed.emit("")
+
+    def _show_empty(self) -> None:
+        self._empty.setText(self._drop_words or self.tr("Drop folders or pictures here"))
+
+    def _plan(self) -> None:
+        options = self.options.options
+        if not self._inputs or options is None or self._phase is Phase.RUNNING:
+            return
+        self._options = options
+        self._enter(Phase.PLANNING)
+        self._service.plan(self._inputs, options)
+
+    def _on_planned(self, plan: Plan) -> None:
+        if self._phase is not Phase.PLANNING or self._options is None:
+            return
+        self.table.show_items(plan.items, self._options.output)
+        if not plan.items:
+            self._inputs = []
+            self._enter(Phase.EMPTY)
+            self.banner.show_message(BannerKind.NOTICE, self.tr("There is no picture in it."))
+            return
+        first = plan.items[0]
+        if first.facts.width:
+            self.options.show_example(first.source, first.facts.width, first.facts.height)
+        self._enter(Phase.PLANNED)
+        found = plan.totals
+        lines = [self.tr("{count} pictures to do").format(count=found.queued)]
+        if found.skipped:
+            lines.append(self.tr("{count} to skip").format(count=found.skipped))
+        if found.failed:
+            lines.append(self.tr("{count} that cannot be done").format(count=found.failed))
+        lines.append(self.tr("{size} in all").format(size=megapixels_text(found.output_px)))
+        lines.append(
+            self.tr("About {size} on the disk, {free} are free").format(
+                size=bytes_text(found.disk_bytes), free=bytes_text(plan.free_bytes)
+            )
+        )
+        lines.append(self.tr("Up to {size} of memory").format(size=bytes_text(found.memory_bytes)))
+        if plan.seconds is not None:
+            lines.append(self.tr("About {time} on this computer").format(time=duration_text(plan.seconds)))
+        self._totals.setText("\n".join(lines))
+        if found.disk_bytes > plan.free_bytes:
+            self.banner.show_message(
+                BannerKind.NOTICE, self.tr("The disk is too small for all of it: the batch will wait for room.")
+            )
+        allow_button(self._start, found.queued > 0, self.tr("There is nothing to do"))
+
+    def _on_plan_failed(self, report: ErrorReport) -> None:
+        self._enter(Phase.EMPTY if not self._inputs else Phase.PLANNING)
+        self._totals.setText("")
+        self.banner.show_report(report)
+
+    # Running
+
+    def _on_start(self) -> None:
+        options = self.options.options
+        if options is not None:
+            self._run(options, self._inputs)
+
+    def _on_retry(self) -> None:
+        if self._options is not None:
+            self._run(self._options, [], retry_failed=True)
+
+    def _run(
+        self, options: BatchOptions, inputs: Sequence[Path], *, resume: bool = False, retry_failed: bool = False
+    ) -> None:
+        self.banner.dismiss()
+        self._options = options
+        self._store.update(batch_folder=str(options.output.absolute()))
+        self.table.show_items([], options.output)
+        self._names.clear()
+        self._enter(Phase.RUNNING)
+        self.strip.begin()
+        self._totals.setText(self.tr("Running"))
+        self._service.start(inputs, options, resume=resume, retry_failed=retry_failed)
+
+    def _on_told(self, events: tuple[BatchEvent, ...]) -> None:
+        changed: list[Item] = []
+        for event in events:
+            match event:
+                case Planned():
+                    changed += event.items
+                case Changed():
+                    changed.append(event.item)
+                    if event.item.state is State.WORKING:
+                        self._names[event.item.number] = file_name(event.item.source)
+                    else:
+                        self._names.pop(event.item.number, None)
+                case WaitsForRoom():
+                    self.strip.show_waiting((event.needed_bytes, event.free_bytes))
+                case FoundRoom():
+                    self.strip.show_waiting(None)
+                case Progress():
+                    self._show_progress(event)
+                case _:
+                    pass
+        if changed:
+            self.table.update_items(list({item.number: item for item in changed}.values()))
+
+    def _show_progress(self, progress: Progress) -> None:
+        self.table.show_progress(progress.number, 100 * progress.done_px // max(1, progress.total_px))
+        self.strip.show_progress(progress, self._names.get(progress.number, ""))
+        share = 100 * progress.batch_done_px // max(1, progress.batch_px)
+        text = self.tr("Batch {share} %").format(share=share)
+        if progress.left_s is not None:
+            text += " · " + self.tr("{time} left").format(time=duration_text(progress.left_s))
+        self.activity_changed.emit(text)
+
+    def _on_pause(self) -> None:
+        if self._service.paused:
+            self._service.resume()
+        else:
+            self._service.pause()
+        self.strip.show_paused(self._service.paused)
+
+    def _on_cancel(self) -> None:
+        self.strip.show_ending()
+        self._service.cancel()
+
+    def _on_ended(self, report: BatchReport) -> None:
+        self._enter(Phase.ENDED)
+        self._retry.setVisible(report.failed > 0)
+        words = self.tr("{done} done, {skipped} skipped, {failed} failed").format(
+            done=report.done, skipped=report.skipped, failed=report.failed
+        )
+        self._totals.setText(f"{words}\n" + self.tr("in {time}").format(time=duration_text(report.seconds)))
+        kind = BannerKind.NOTICE if report.failed else BannerKind.SUCCESS
+        self.banner.show_message(kind, words + ".", action=(self.tr("Open folder"), self._on_open_folder))
+        QApplication.alert(self.window())
+
+    def _on_stopped(self) -> None:
+        self._enter(Phase.ENDED)
+        left = sum(not item.state.is_outcome for item in self.table.items)
+        self._totals.setText(self.tr("Stopped with {count} pictures left").format(count=left))
+        self._offer_to_go_on(self.tr("Stopped. What is finished is kept."))
+
+    def _on_failed(self, report: ErrorReport) -> None:
+        if self._phase is Phase.RUNNING:
+            self._enter(Phase.ENDED)
+            self._totals.setText(self.tr("It could not go on"))
+        self.banner.show_report(report)
+
+    # Going on
+
+    def _on_found(self, found: Unfinished | None) -> None:
+        """A batch that was interrupted lies in the folder of the last one."""
+        if found is None or found.ended or self._phase is not Phase.EMPTY:
+            return
+        self._options = found.options
+        text = self.tr("A batch into {folder} was interrupted, with {count} pictures left.")
+        self._offer_to_go_on(text.format(folder=file_name(found.options.output), count=found.left))
+
+    def _offer_to_go_on(self, text: str) -> None:
+        self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Go on"), self._on_go_on))
+
+    def _on_go_on(self) -> None:
+        if self._options is not None and self._phase is not Phase.RUNNING:
+            self._run(self._options, [], resume=True)
+
+    # Choices
+
+    def _on_options_changed(self) -> None:
+        self._store.update(
+            batch_template=self.options.template,
+            batch_existing=str(self.options.existing),
+            batch_recursive=self.options.recursive,
+        )
+        self._replan.start()
+
+    def _on_folder_wanted(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Folder of the results"))
+        if chosen:
+            self.choose_folder(Path(chosen))
+
+    def choose_folder(self, folder: Path) -> None:
+        """Let results go to a folder."""
+        self._chosen_folder = folder
+        self.options.show_folder(folder)
+        self._replan.start()
+
+    def _on_add_files(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileNames(self, self.tr("Add pictures"))
+        self.add([Path(name) for name in chosen])
+
+    def _on_add_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Add a folder"))
+        if chosen:
+            self.add([Path(chosen)])
+
+    def _on_clear(self) -> None:
+        self._inputs = []
+        self.banner.dismiss()
+        self.table.show_items([], Path())
+        if self._chosen_folder is None:
+            self.options.show_folder(None)
+        self._enter(Phase.EMPTY)
+
+    def _on_open_folder(self) -> None:
+        if self._options is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._options.output)))
+
+    def _on_report(self) -> None:
+        if self._options is None:
+            return
+        name = str(self._options.output / "report.csv")
+        chosen, _ = QFileDialog.getSaveFileName(self, self.tr("Save report"), name, self.tr("Table (*.csv)"))
+        if chosen:
+            self._service.write_report(self._options.output, Path(chosen))
+
+    def _on_reported(self, path: Path) -> None:
+        self.banner.show_message(BannerKind.SUCCESS, self.tr("Saved {name}.").format(name=file_name(path)))
+
+    def _on_thumbnail_wanted(self, path: Path) -> None:
+        self._service.make_thumbnail(path, THUMBNAIL_PX)
+
+
+def _folder_beside(source: Path) -> Path:
+    """Where results go unless the person says otherwise: beside the first folder, or below that of the first file."""
+    if source.is_dir():
+        return source.with_name(f"{source.name} upscaled")
+    return source.parent / "upscaled"

@@ -1,0 +1,114 @@
+"""Below the table: how far the picture and the batch are, and the buttons of a batch that runs."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+
+from vdsr_app.core.batch.events import Progress
+from vdsr_app.gui.parts import plain
+from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, ElidedLabel, text_label
+from vdsr_app.gui.texts import bytes_text, duration_text
+from vdsr_app.gui.theme import set_role
+
+_STEPS = 1000
+
+
+class RunStrip(QWidget):
+    """Two bars, one of the picture at work and one of the batch.
+
+    Signals:
+        pause_wanted: the person wants it to stand still, or to go on.
+        cancel_wanted: the person wants it to stop.
+    """
+
+    pause_wanted = Signal()
+    cancel_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(self, "bar")
+        self._name = ElidedLabel()
+        self._picture, self._batch = _bar(self.tr("This picture")), _bar(self.tr("The batch"))
+        self._words = text_label()
+        self._waits = text_label(wrap=True)
+        self._pause = plain(self.tr("Pause"), "pause")
+        self._cancel = plain(self.tr("Cancel"), "stop-circle-outline")
+        bars = QGridLayout()
+        bars.setHorizontalSpacing(GROUP_GAP)
+        bars.setVerticalSpacing(6)
+        bars.setColumnStretch(0, 1)
+        bars.addWidget(self._name, 0, 0)
+        bars.addWidget(self._picture, 1, 0)
+        bars.addWidget(self._words, 2, 0)
+        bars.addWidget(self._batch, 3, 0)
+        row = QHBoxLayout()
+        row.setSpacing(GROUP_GAP)
+        row.addLayout(bars, 1)
+        row.addSpacing(GROUP_GAP)
+        row.addWidget(self._pause, 0, Qt.AlignmentFlag.AlignBottom)
+        row.addWidget(self._cancel, 0, Qt.AlignmentFlag.AlignBottom)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(PANE_GAP, 12, PANE_GAP, 12)
+        column.addWidget(self._waits)
+        column.addLayout(row)
+        self._pause.clicked.connect(self.pause_wanted)
+        self._cancel.clicked.connect(self.cancel_wanted)
+        self.begin()
+
+    def begin(self) -> None:
+        """Show a batch that has just been started."""
+        self._picture.setValue(0)
+        self._batch.setValue(0)
+        self._name.setText(self.tr("Starting…"))
+        self._words.setText("")
+        self._cancel.setEnabled(True)
+        self.show_paused(False)
+        self.show_waiting(None)
+
+    def show_progress(self, progress: Progress, name: str) -> None:
+        """Show how far it is; `name` is that of the picture at work."""
+        if name:
+            self._name.setText(name)
+        self._picture.setValue(_share(progress.done_px, progress.total_px))
+        self._batch.setValue(_share(progress.batch_done_px, progress.batch_px))
+        parts = [
+            self.tr("{done} of {all} pictures").format(done=progress.files_done, all=progress.files),
+            f"{100 * progress.batch_done_px // max(1, progress.batch_px)} %",
+            self.tr("{time} elapsed").format(time=duration_text(progress.elapsed_s)),
+        ]
+        if progress.left_s is not None:
+            parts.append(self.tr("{time} left").format(time=duration_text(progress.left_s)))
+        self._words.setText(" · ".join(parts))
+
+    def show_paused(self, paused: bool) -> None:
+        """Show whether it stands still at the person's wish."""
+        self._pause.setText(self.tr("Continue") if paused else self.tr("Pause"))
+
+    def show_waiting(self, room: tuple[int, int] | None) -> None:
+        """Say that the disk is full: bytes needed and free; None where it is not."""
+        self._waits.setVisible(room is not None)
+        if room is not None:
+            self._waits.setText(
+                self.tr(
+                    "The disk is full: {needed} are needed, {free} are free. It goes on when there is room."
+                ).format(needed=bytes_text(room[0]), free=bytes_text(room[1]))
+            )
+
+    def show_ending(self) -> None:
+        """Show that it is being stopped."""
+        self._cancel.setEnabled(False)
+        self._name.setText(self.tr("Stopping…"))
+
+
+def _bar(name: str) -> QProgressBar:
+    bar = QProgressBar()
+    bar.setTextVisible(False)
+    bar.setRange(0, _STEPS)
+    bar.setAccessibleName(name)
+    return bar
+
+
+def _share(done: int, total: int) -> int:
+    return _STEPS * done // max(1, total)

@@ -1,0 +1,193 @@
+"""The pictures of a batch as rows: thumbnail, name, result, sizes, state, time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QPixmap
+
+from vdsr_app.core.batch.items import Item, State
+from vdsr_app.gui.icons import icon
+from vdsr_app.gui.qimage import wrap_rgba
+from vdsr_app.gui.sections import plain_tooltip
+from vdsr_app.gui.texts import duration_text, number, printable
+
+Index = QModelIndex | QPersistentModelIndex
+
+THUMBNAIL_PX = 28
+_MOST_THUMBNAILS = 600
+"""Kept at a time; a list of ten thousand is scrolled through, not held."""
+
+_ICONS = {
+    State.QUEUED: ("clock-outline", "quiet"),
+    State.WORKING: ("progress-clock", "accent"),
+    State.DONE: ("check", "good"),
+    State.SKIPPED: ("debug-step-over", "quiet"),
+    State.FAILED: ("alert-circle-outline", "bad"),
+}
+
+
+class Column(IntEnum):
+    """Columns, in order."""
+
+    NAME = 0
+    RESULT = 1
+    SIZE = 2
+    STATE = 3
+    TIME = 4
+
+
+class BatchTable(QAbstractTableModel):
+    """Items by their number.
+
+    Signals:
+        thumbnail_wanted: Path of a picture that is looked at.
+    """
+
+    thumbnail_wanted = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._items: list[Item] = []
+        self._rows: dict[int, int] = {}
+        self._folder = Path()
+        self._percent: dict[int, int] = {}
+        self._thumbnails: dict[Path, QIcon | None] = {}
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """All rows."""
+        return self._items
+
+    def show_items(self, items: Sequence[Item], folder: Path) -> None:
+        """Show other pictures.
+
+        Args:
+            items: the rows.
+            folder: of the results; names are shown from there on.
+        """
+        self.beginResetModel()
+        self._items, self._folder = list(items), folder.absolute()
+        self._rows = {item.number: row for row, item in enumerate(self._items)}
+        self._percent.clear()
+        self.endResetModel()
+
+    def update_items(self, items: Sequence[Item]) -> None:
+        """Show new states, and add pictures that were not there."""
+        new = [item for item in items if item.number not in self._rows]
+        if new:
+            first = len(self._items)
+            self.beginInsertRows(QModelIndex(), first, first + len(new) - 1)
+            self._items.extend(new)
+            self._rows.update({item.number: first + at for at, item in enumerate(new)})
+            self.endInsertRows()
+        for item in items:
+            row = self._rows[item.number]
+            self._items[row] = item
+            self._percent.pop(item.number, None)
+            self.dataChanged.emit(self.index(row, 0), self.index(row, len(Column) - 1))
+
+    def show_progress(self, item_number: int, percent: int) -> None:
+        """Show how far the picture at work is."""
+        row = self._rows.get(item_number)
+        if row is not None and self._items[row].state is State.WORKING and self._percent.get(item_number) != percent:
+            self._percent[item_number] = percent
+            self.dataChanged.emit(self.index(row, Column.STATE), self.index(row, Column.STATE))
+
+    def show_thumbnail(self, path: Path, rgba: np.ndarray) -> None:
+        """Show a small version of a picture."""
+        pixmap = QPixmap.fromImage(wrap_rgba(np.ascontiguousarray(rgba)).copy()).scaled(
+            QSize(THUMBNAIL_PX, THUMBNAIL_PX),
+            Qt.AspectRatioMode.KeepAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
+        while len(self._thumbnails) >= _MOST_THUMBNAILS:
+            del self._thumbnails[next(iter(self._thumbnails))]
+        self._thumbnails[path] = QIcon(pixmap)
+        if self._items:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self._items) - 1, 0))
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own way
+        """Number of pictures."""
+        return 0 if parent.isValid() else len(self._items)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own way
+        """Number of columns."""
+        return 0 if parent.isValid() else len(Column)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        """Heads of the columns."""
+        if orientation is Qt.Orientation.Vertical or role != Qt.ItemDataRole.DisplayRole:
+            return None
+        heads = (self.tr("Picture"), self.tr("Result"), self.tr("Size"), self.tr("State"), self.tr("Time"))
+        return heads[section]
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        """What a cell shows."""
+        item, column = self._items[index.row()], Column(index.column())
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(item, column)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain_tooltip(self._tooltip(item, column))
+        if role == Qt.ItemDataRole.DecorationRole:
+            if column is Column.STATE:
+                return icon(*_ICONS[item.state])
+            if column is Column.NAME:
+                return self._thumbnail(item.source)
+        if role == Qt.ItemDataRole.TextAlignmentRole and column is Column.TIME:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def _text(self, item: Item, column: Column) -> str:
+        match column:
+            case Column.NAME:
+                return printable(item.source.name)
+            case Column.RESULT:
+                inside = item.output.is_relative_to(self._folder)
+                return printable(str(item.output.relative_to(self._folder)) if inside else item.output.name)
+            case Column.SIZE:
+                source = f"{item.facts.width} × {item.facts.height}" if item.facts.width else ""  # noqa: RUF001
+                target = "" if item.target is None else f"{item.target.width} × {item.target.height}"  # noqa: RUF001
+                return f"{source} → {target}" if source and target else source
+            case Column.STATE:
+                return self._state(item)
+            case Column.TIME:
+                if not item.seconds:
+                    return ""
+                if item.seconds < 10:
+                    return self.tr("{seconds} s").format(seconds=number(item.seconds, 1))
+                return duration_text(item.seconds)
+
+    def _state(self, item: Item) -> str:
+        words = {
+            State.QUEUED: self.tr("Waiting"),
+            State.WORKING: self.tr("Working"),
+            State.DONE: self.tr("Done"),
+            State.SKIPPED: self.tr("Skipped"),
+            State.FAILED: self.tr("Failed"),
+        }[item.state]
+        percent = self._percent.get(item.number)
+        if item.state is State.WORKING and percent is not None:
+            return f"{words}, {percent} %"
+        return f"{words}: {printable(item.note)}" if item.note else words
+
+    def _tooltip(self, item: Item, column: Column) -> str:
+        match column:
+            case Column.NAME:
+                return printable(str(item.source))
+            case Column.RESULT:
+                return printable(str(item.output))
+            case Column.STATE:
+                return printable(item.note)
+            case _:
+                return ""
+
+    def _thumbnail(self, path: Path) -> QIcon | None:
+        if path not in self._thumbnails:
+            self._thumbnails[path] = None
+            self.thumbnail_wanted.emit(path)
+        return self._thumbnails[path]

@@ -1,0 +1,175 @@
+"""The batch in the window: its workspace, its line below, and what becomes of it when the window closes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QMimeData, QObject, Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from vdsr_app.core.job import FileFormat, UpscaleSettings
+from vdsr_app.core.models import AUTO_MODEL, SUFFIX
+from vdsr_app.gui.actions import Actions
+from vdsr_app.gui.close_dialog import ask_about_batch
+from vdsr_app.gui.drops import local_paths
+from vdsr_app.gui.late_host import LateHost
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.settings import SettingsStore
+from vdsr_app.gui.status_line import StatusLine
+from vdsr_app.gui.texts import file_name, target_words
+from vdsr_app.gui.upscale_page import UpscalePage
+from vdsr_app.workers.messages import ErrorReport
+
+if TYPE_CHECKING:
+    from vdsr_app.gui.batch.page import BatchPage
+    from vdsr_app.workers.batch import BatchService
+
+MakeService = Callable[[], "BatchService"]
+
+
+class BatchCommands(QObject):
+    """Makes service and page when they are first needed, and carries out what is asked for outside of them.
+
+    Attributes:
+        host: the workspace; empty until it is first shown.
+
+    Signals:
+        front_wanted: the workspace shall be shown.
+        settings_wanted: the workspace "Upscale" shall be shown, to change what pictures are made into.
+    """
+
+    front_wanted = Signal()
+    settings_wanted = Signal()
+
+    def __init__(
+        self,
+        window: QWidget,
+        actions: Actions,
+        upscale: UpscalePage,
+        models: ModelList,
+        store: SettingsStore,
+        status: StatusLine,
+        make_service: MakeService | None = None,
+    ) -> None:
+        """Nothing is made yet.
+
+        Args:
+            window: owner, and parent of questions.
+            actions: of the menu.
+            upscale: where size, model and format are chosen.
+            models: titles of models.
+            store: what is remembered.
+            status: tells that a batch runs.
+            make_service: gives the service; None takes the real one.
+        """
+        super().__init__(window)
+        self._window = window
+        self._upscale = upscale
+        self._models = models
+        self._store = store
+        self._status = status
+        self._make_service = make_service or _real_service
+        self._service: BatchService | None = None
+        self._page: BatchPage | None = None
+        self._activity = ""
+        self.in_front = False
+        self.host = LateHost()
+        self.host.first_shown.connect(self._on_first_shown)
+        actions.open_folder.triggered.connect(self.choose_folder)
+        status.batch_wanted.connect(self.front_wanted)
+        upscale.session.setup_changed.connect(self._show_settings)
+        upscale.inspector.export.options_changed.connect(self._show_settings)
+
+    @property
+    def page(self) -> BatchPage:
+        """The workspace's page, made now if it was not."""
+        if self._page is None:
+            # Late: the first window does not wait for it.
+            from vdsr_app.gui.batch.page import BatchPage
+
+            self._service = self._make_service()
+            self._page = BatchPage(self._service, self._store)
+            self._page.settings_wanted.connect(self.settings_wanted)
+            self._page.activity_changed.connect(self._on_activity_changed)
+            self.host.fill(self._page)
+            self._show_settings()
+        return self._page
+
+    @property
+    def settings(self) -> UpscaleSettings:
+        """What pictures are made into: the same as a single one."""
+        return self._upscale.session.settings(self._upscale.inspector.export.options)
+
+    def choose_folder(self) -> None:
+        """Ask for a folder and add it."""
+        chosen = QFileDialog.getExistingDirectory(self._window, self.tr("Upscale a folder"))
+        if chosen:
+            self.add([Path(chosen)])
+
+    def add(self, paths: Sequence[Path]) -> None:
+        """Show the workspace, and add files and folders."""
+        self.front_wanted.emit()
+        self.page.add(paths)
+
+    def paths_in(self, data: QMimeData) -> list[Path]:
+        """What a drop would add: folders and several files always, a single file while this workspace is shown."""
+        paths = [path for path in local_paths(data) if path.suffix.lower() != SUFFIX]
+        several = len(paths) > 1 or any(path.is_dir() for path in paths)
+        return paths if several or self.in_front else []
+
+    def drop_words(self, paths: Sequence[Path]) -> str:
+        """What a drop of these would do."""
+        if len(paths) == 1:
+            return self.tr("Add {name} to the batch").format(name=file_name(paths[0]))
+        return self.tr("Add {count} to the batch").format(count=len(paths))
+
+    def set_in_front(self, in_front: bool) -> None:
+        """Whether the workspace is shown."""
+        self.in_front = in_front
+        self._status.show_batch("" if in_front else self._activity)
+
+    def report(self, report: ErrorReport) -> bool:
+        """Tell a failure here, where this workspace is shown; whether it was."""
+        if self.in_front and self._page is not None:
+            self._page.banner.show_report(report)
+            return True
+        return False
+
+    def may_close(self) -> bool:
+        """Ask whether a batch that runs shall be stopped; whether the window may close."""
+        return self._service is None or not self._service.running or ask_about_batch(self._window)
+
+    def close(self, timeout_ms: int) -> bool:
+        """End the threads; what is finished stays. Whether they ended in time."""
+        return self._service is None or self._service.close(timeout_ms)
+
+    def _show_settings(self) -> None:
+        if self._page is not None:
+            settings = self.settings
+            self._page.show_settings(settings, self._words(settings))
+
+    def _words(self, settings: UpscaleSettings) -> str:
+        automatic = settings.model == AUTO_MODEL
+        model = self.tr("automatic model") if automatic else self._models.title(settings.model)
+        file_format = settings.save.format or FileFormat.PNG
+        parts = [target_words(settings.target), model, file_format.value.upper()]
+        if settings.save.bits:
+            parts.append(self.tr("{bits} bit").format(bits=settings.save.bits))
+        if settings.self_ensemble:
+            parts.append(self.tr("best quality"))
+        return " · ".join(parts)
+
+    def _on_first_shown(self) -> None:
+        _ = self.page
+
+    def _on_activity_changed(self, text: str) -> None:
+        self._activity = text
+        self._status.show_batch("" if self.in_front else text)
+
+
+def _real_service() -> BatchService:
+    from vdsr_app.workers.batch import BatchService
+
+    return BatchService()

@@ -1,0 +1,147 @@
+"""What the threads of a batch do: plain functions, run in a worker's thread."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vdsr_app.control import PauseGate
+from vdsr_app.core.batch import (
+    Batch,
+    BatchEvent,
+    BatchOptions,
+    BatchReport,
+    Item,
+    SourceFacts,
+    Totals,
+    Unfinished,
+    known_mpx_per_s,
+    probe_source,
+    totals,
+    unfinished,
+    write_report,
+)
+from vdsr_app.core.picture import Pixels
+from vdsr_app.workers import training_errands
+from vdsr_app.workers.preload import load_torch
+from vdsr_app.workers.runner import JobContext
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a batch would do.
+
+    Attributes:
+        items: each picture.
+        totals: what they come to.
+        free_bytes: room on the disk of the results.
+        seconds: how long it will take, None where this machine's speed is not known yet.
+    """
+
+    items: tuple[Item, ...]
+    totals: Totals
+    free_bytes: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a batch is asked to do; see `BatchService.start`."""
+
+    inputs: tuple[Path, ...]
+    options: BatchOptions
+    resume: bool
+    retry_failed: bool
+
+
+class Handle:
+    """Reaches a batch that runs in another thread."""
+
+    def __init__(self) -> None:
+        self._batch: Batch | None = None
+        self._early: list[Sequence[Path]] = []
+
+    def attach(self, batch: Batch) -> None:
+        """The batch is about to run."""
+        for inputs in self._early:
+            batch.add(inputs)
+        self._batch = batch
+
+    def add(self, inputs: Sequence[Path]) -> bool:
+        """Add files and folders; False where the batch has come to its end."""
+        if self._batch is None:
+            self._early.append(inputs)
+            return True
+        return self._batch.add(inputs)
+
+
+Run = Callable[
+    [Wish, Handle, PauseGate, dict[Path, SourceFacts], Callable[[BatchEvent], None], JobContext], BatchReport
+]
+
+
+def run(
+    wish: Wish,
+    handle: Handle,
+    pause: PauseGate,
+    facts: dict[Path, SourceFacts],
+    tell: Callable[[BatchEvent], None],
+    context: JobContext,
+) -> BatchReport:
+    """Run a batch to its end."""
+    load_torch(context.token)
+    batch = Batch(wish.options, tell, context.token, pause=pause, probe=_remembering(facts))
+    if wish.inputs:
+        batch.add(wish.inputs)
+    handle.attach(batch)
+    return batch.run(resume=wish.resume, retry_failed=wish.retry_failed)
+
+
+def plan(inputs: tuple[Path, ...], options: BatchOptions, facts: dict[Path, SourceFacts], context: JobContext) -> Plan:
+    """Plan all pictures of some files and folders."""
+    batch = Batch(options, lambda event: None, context.token, probe=_remembering(facts))
+    batch.add(inputs)
+    items = tuple(batch.plan())
+    found = totals(items, options)
+    folder = options.output.absolute()
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    rate = known_mpx_per_s()
+    seconds = None if rate is None else found.output_px / 1e6 / rate
+    return Plan(items, found, shutil.disk_usage(there).free, seconds)
+
+
+def look_for(folder: Path, context: JobContext) -> Unfinished | None:
+    """The batch that a folder holds."""
+    return unfinished(folder)
+
+
+def report(folder: Path, path: Path, context: JobContext) -> Path:
+    """Write the outcome of the last batch in a folder."""
+    write_report(folder, path)
+    return path
+
+
+def thumbnail(path: Path, side_px: int, context: JobContext) -> tuple[Path, Pixels | None]:
+    """See `training_errands.thumbnail`."""
+    return training_errands.thumbnail(path, side_px, context)
+
+
+def _remembering(facts: dict[Path, SourceFacts]) -> Callable[[Path], SourceFacts]:
+    """A probe that reads no header twice, as long as the file is the same: plans are made anew with every option."""
+
+    def probe(path: Path) -> SourceFacts:
+        known = facts.get(path)
+        try:
+            status = path.stat()
+            current = known is not None and known.stamp is not None
+            if current and known is not None and known.stamp is not None:
+                current = (status.st_size, status.st_mtime_ns) == (known.stamp.size, known.stamp.mtime_ns)
+        except (OSError, ValueError):
+            current = False
+        if known is None or not current:
+            known = facts[path] = probe_source(path)
+        return known
+
+    return probe
