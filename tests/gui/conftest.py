@@ -7,6 +7,7 @@ import json
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent
@@ -70,8 +71,8 @@ def make_window(
     """Makes windows that are shown, and sees to it that they are gone when the test is over."""
     windows: list[MainWindow] = []
 
-    def make(*files: Path) -> MainWindow:
-        window = MainWindow(service, store, theme, files)  # type: ignore[arg-type]
+    def make(*files: Path, **services: Any) -> MainWindow:
+        window = MainWindow(service, store, theme, files, **services)  # type: ignore[arg-type]
         windows.append(window)
         with qtbot.waitSignal(window.first_painted):
             window.show()
@@ -80,6 +81,7 @@ def make_window(
     yield make
     for window in windows:
         window.close_unasked()
+        assert window.batch.close(5000)
         window.deleteLater()
     windows.clear()
     # Not whenever Python's collector likes: Qt may be walking over all widgets just then.

@@ -49,22 +49,21 @@ def test_a_model_is_used(tmp_path: Path) -> None:
     assert (plan.kind, plan.words) == (DropKind.MODEL, "Use the model m.SafeTensors")
 
 
-def test_of_several_the_first_is_opened_and_the_rest_counted(tmp_path: Path) -> None:
+def test_several_pictures_go_to_the_batch(tmp_path: Path) -> None:
     files = [touch(tmp_path / name) for name in ("a.png", "b.jpg", "notes.txt", "c.tif")]
     plan = plan_drop(urls(*files))
-    assert (plan.kind, plan.path, plan.left_alone) == (DropKind.OPEN, files[0], 2)
-    assert plan.words == "Open a.png, the first of 3"
+    assert (plan.kind, plan.paths) == (DropKind.BATCH, (files[0], files[1], files[3]))
+    assert plan.words == "Add 3 to the batch"
 
 
-def test_of_a_folder_the_first_picture_is_opened(tmp_path: Path) -> None:
-    for name in ("z.png", "b.jpg", "._a.png", ".hidden.png", "a.txt"):
-        touch(tmp_path / "in" / name)
-    plan = plan_drop(urls(tmp_path / "in"))
-    assert (plan.path, plan.left_alone) == (tmp_path / "in" / "b.jpg", 1)
+def test_a_folder_goes_to_the_batch(tmp_path: Path) -> None:
+    plan = plan_drop(urls(tmp_path))
+    assert (plan.kind, plan.paths) == (DropKind.BATCH, (tmp_path,))
+    assert plan.words == f"Add {tmp_path.name} to the batch"
 
 
-def test_a_folder_without_pictures_and_words_are_refused(tmp_path: Path) -> None:
-    assert plan_drop(urls(tmp_path)).kind is DropKind.REFUSED
+def test_files_without_pictures_and_words_are_refused(tmp_path: Path) -> None:
+    assert plan_drop(urls(touch(tmp_path / "a.txt"), touch(tmp_path / "b.txt"))).kind is DropKind.REFUSED
     data = QMimeData()
     data.setText("hello")
     assert plan_drop(data).kind is DropKind.REFUSED

@@ -36,6 +36,10 @@ EVERYTHING = {
     "recent": ("/a, b/ü.png", "/bytes/\udcff.png", '/"quoted"/%20.png'),
     "save_folder": "/tmp/out",
     "training_end": "save",
+    "batch_folder": "/tmp/out",
+    "batch_template": "{number:03} {name}",
+    "batch_existing": "rename",
+    "batch_recursive": False,
     "self_ensemble": True,
 }
 
@@ -82,6 +86,8 @@ def test_derived_values() -> None:
         ("recent=[1, 2]", "recent"),
         ("recent=a, b", "recent"),
         ("model=", "model"),
+        ("batch_existing=burn", "batch_existing"),
+        ("batch_template={nam}", "batch_template"),
     ],
 )
 def test_a_bad_value_becomes_the_default_and_is_logged(line: str, name: str, caplog: pytest.LogCaptureFixture) -> None:

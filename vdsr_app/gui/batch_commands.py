@@ -6,19 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QMimeData, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from vdsr_app.core.job import FileFormat, UpscaleSettings
-from vdsr_app.core.models import AUTO_MODEL, SUFFIX
+from vdsr_app.core.models import AUTO_MODEL
 from vdsr_app.gui.actions import Actions
 from vdsr_app.gui.close_dialog import ask_about_batch
-from vdsr_app.gui.drops import local_paths
 from vdsr_app.gui.late_host import LateHost
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.status_line import StatusLine
-from vdsr_app.gui.texts import file_name, target_words
+from vdsr_app.gui.texts import target_words
 from vdsr_app.gui.upscale_page import UpscalePage
 from vdsr_app.workers.messages import ErrorReport
 
@@ -113,22 +112,12 @@ class BatchCommands(QObject):
         self.front_wanted.emit()
         self.page.add(paths)
 
-    def paths_in(self, data: QMimeData) -> list[Path]:
-        """What a drop would add: folders and several files always, a single file while this workspace is shown."""
-        paths = [path for path in local_paths(data) if path.suffix.lower() != SUFFIX]
-        several = len(paths) > 1 or any(path.is_dir() for path in paths)
-        return paths if several or self.in_front else []
-
-    def drop_words(self, paths: Sequence[Path]) -> str:
-        """What a drop of these would do."""
-        if len(paths) == 1:
-            return self.tr("Add {name} to the batch").format(name=file_name(paths[0]))
-        return self.tr("Add {count} to the batch").format(count=len(paths))
-
     def set_in_front(self, in_front: bool) -> None:
         """Whether the workspace is shown."""
         self.in_front = in_front
         self._status.show_batch("" if in_front else self._activity)
+        if in_front:
+            self.page.take_focus()
 
     def report(self, report: ErrorReport) -> bool:
         """Tell a failure here, where this workspace is shown; whether it was."""

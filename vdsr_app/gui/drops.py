@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -16,15 +16,14 @@ from vdsr_app.gui.texts import file_name
 
 translate = QCoreApplication.translate
 
-_LOOK_AT_MOST = 10_000
-"""Entries of a dropped folder that are looked at."""
-
 
 class DropKind(StrEnum):
     """What would happen."""
 
     OPEN = "open"
     MODEL = "model"
+    BATCH = "batch"
+    """Folders, or several pictures."""
     PICTURE = "picture"
     """Pixels without a file, such as a picture out of a browser."""
     REFUSED = "refused"
@@ -37,14 +36,14 @@ class DropPlan:
     Attributes:
         kind: what would happen.
         words: the same for the person, shown while they hover.
-        path: the file it would happen with.
-        left_alone: other pictures that would not be opened.
+        path: the file it would happen with; None with BATCH.
+        paths: files and folders of a BATCH.
     """
 
     kind: DropKind
     words: str
     path: Path | None = None
-    left_alone: int = 0
+    paths: tuple[Path, ...] = ()
 
 
 def plan_drop(data: QMimeData | None) -> DropPlan:
@@ -62,15 +61,20 @@ def plan_drop(data: QMimeData | None) -> DropPlan:
         )
     if len(paths) == 1 and not paths[0].is_dir():
         return DropPlan(DropKind.OPEN, translate("Drops", "Open {name}").format(name=file_name(paths[0])), paths[0])
-    pictures = [picture for path in paths for picture in _pictures_in(path)]
-    if not pictures:
+    return plan_batch(paths)
+
+
+def plan_batch(paths: Sequence[Path]) -> DropPlan:
+    """What adding these to the batch would do; of files only those that have a picture's name are added."""
+    from vdsr_app.core.image_io.formats import READABLE_SUFFIXES  # with it comes the whole package: not at the start
+
+    wanted = tuple(path for path in paths if path.is_dir() or path.suffix.lower() in READABLE_SUFFIXES)
+    if not wanted:
         return DropPlan(DropKind.REFUSED, translate("Drops", "There is no picture in it"))
-    words = translate("Drops", "Open {name}, the first of {count}").format(
-        name=file_name(pictures[0]), count=len(pictures)
-    )
-    if len(pictures) == 1:
-        words = translate("Drops", "Open {name}").format(name=file_name(pictures[0]))
-    return DropPlan(DropKind.OPEN, words, pictures[0], len(pictures) - 1)
+    words = translate("Drops", "Add {count} to the batch").format(count=len(wanted))
+    if len(wanted) == 1:
+        words = translate("Drops", "Add {name} to the batch").format(name=file_name(wanted[0]))
+    return DropPlan(DropKind.BATCH, words, paths=wanted)
 
 
 def local_paths(data: QMimeData) -> list[Path]:
@@ -84,16 +88,3 @@ def local_paths(data: QMimeData) -> list[Path]:
     return [
         Path(os.fsdecode(unquote_to_bytes(uri.removeprefix(b"file://")))) for uri in raw if uri.startswith(b"file:///")
     ]
-
-
-def _pictures_in(path: Path) -> list[Path]:
-    """`path` itself where it has a picture's name, or such files directly in the folder, by name."""
-    from vdsr_app.core.image_io.formats import READABLE_SUFFIXES  # with it comes the whole package: not at the start
-
-    try:
-        entries = list(islice(path.iterdir(), _LOOK_AT_MOST)) if path.is_dir() else [path]
-    except OSError:
-        return []
-    return sorted(
-        entry for entry in entries if entry.suffix.lower() in READABLE_SUFFIXES and not entry.name.startswith(".")
-    )

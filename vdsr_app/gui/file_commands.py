@@ -33,9 +33,11 @@ class FileCommands(QObject):
 
     Signals:
         front_wanted: what is shown now, or told in the banner, belongs to the workspace "Upscale".
+        batch_wanted: Paths of files and folders that the batch shall do.
     """
 
     front_wanted = Signal()
+    batch_wanted = Signal(object)
 
     def __init__(
         self,
@@ -53,7 +55,6 @@ class FileCommands(QObject):
         self._models = models
         self._banner = banner
         self._drag_out = DragOut(service, window)
-        self._left_alone: tuple[Path, int] | None = None
         self._drag_out.failed.connect(banner.show_report)
         session.failed.connect(banner.show_report)
         session.opened.connect(self._on_opened)
@@ -80,12 +81,6 @@ class FileCommands(QObject):
         else:
             self._session.open(path)
 
-    def open_several(self, paths: list[Path]) -> None:
-        """Open the first of the paths that a program start or a drop named."""
-        if paths:
-            self._left_alone = (paths[0], len(paths) - 1) if len(paths) > 1 else None
-            self.open(paths[0])
-
     def drop(self, plan: DropPlan, data: QMimeData | None) -> None:
         """Do what a drop was said to do."""
         match plan.kind:
@@ -94,8 +89,9 @@ class FileCommands(QObject):
             case DropKind.REFUSED:
                 self.front_wanted.emit()
                 self._banner.show_message(BannerKind.NOTICE, plan.words)
+            case DropKind.BATCH:
+                self.batch_wanted.emit(plan.paths)
             case DropKind.MODEL | DropKind.OPEN if plan.path is not None:
-                self._left_alone = (plan.path, plan.left_alone) if plan.left_alone else None
                 self.open(plan.path)
 
     def paste(self) -> None:
@@ -191,13 +187,6 @@ class FileCommands(QObject):
     def _on_opened(self, path: Path) -> None:
         self._store.add_recent(path)
         self._banner.dismiss()
-        if self._left_alone is not None and self._left_alone[0] == path:
-            text = self.tr(
-                "One picture at a time for now: opened {name}; {count} more were not opened. "
-                "“vdsr upscale FOLDER -o OUT” does whole folders."
-            )
-            self._banner.show_message(BannerKind.NOTICE, text.format(name=file_name(path), count=self._left_alone[1]))
-        self._left_alone = None
 
     def _on_saved(self, saved: SavedFile, notes: tuple[str, ...]) -> None:
         text = self.tr("Saved {name} ({size})").format(name=file_name(saved.path), size=bytes_text(saved.size_bytes))

@@ -111,8 +111,11 @@ class MainWindow(QMainWindow):
         """Begin to work; to be called once the window is on the screen."""
         self.training.look_for_running()
         self.page.view.setFocus()
-        if self._paths:
-            self.files.open_several(self._paths)
+        if len(self._paths) > 1 or (self._paths and self._paths[0].is_dir()):
+            self._open_sample()
+            self.batch.add(self._paths)
+        elif self._paths:
+            self.files.open(self._paths[0])
         else:
             self._open_sample()
         self.session.comparison.finished.connect(self._preload_once)
@@ -245,6 +248,7 @@ class MainWindow(QMainWindow):
         self._help.told.connect(self._on_told)
         self.status.cancel_wanted.connect(session.cancel)
         files.front_wanted.connect(self._show_upscale)
+        files.batch_wanted.connect(self.batch.add)
         self.training.front_wanted.connect(self._show_training)
         self.batch.front_wanted.connect(self._show_batch)
         self.batch.settings_wanted.connect(self._show_upscale)

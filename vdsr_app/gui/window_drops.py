@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 
 from vdsr_app.gui.batch_commands import BatchCommands
-from vdsr_app.gui.drops import DropKind, plan_drop
+from vdsr_app.gui.drops import DropKind, DropPlan, plan_batch, plan_drop
 from vdsr_app.gui.file_commands import FileCommands
 from vdsr_app.gui.training_commands import TrainingCommands
 from vdsr_app.gui.upscale_page import UpscalePage
@@ -25,7 +25,7 @@ class WindowDrops:
 
     def enter(self, event: QDragEnterEvent) -> None:
         """Say what a drop would do, or refuse it."""
-        plan = plan_drop(event.mimeData())
+        plan = self._plan(event.mimeData())
         folders = self._training.folders_in(event.mimeData())
         own = event.source() is not None
         if own or (plan.kind is DropKind.REFUSED and not event.mimeData().hasUrls()):
@@ -33,9 +33,7 @@ class WindowDrops:
             return
         event.setDropAction(Qt.DropAction.CopyAction)
         event.accept()
-        paths = self._batch.paths_in(event.mimeData())
-        words = self._batch.drop_words(paths) if paths else plan.words
-        self._hint(self._training.drop_words(folders) if folders else words)
+        self._hint(self._training.drop_words(folders) if folders else plan.words)
 
     def leave(self, event: QDragLeaveEvent) -> None:
         """Say nothing more."""
@@ -47,13 +45,17 @@ class WindowDrops:
         self._hint(None)
         event.setDropAction(Qt.DropAction.CopyAction)
         event.accept()
-        folders, paths = self._training.folders_in(event.mimeData()), self._batch.paths_in(event.mimeData())
+        folders = self._training.folders_in(event.mimeData())
         if folders:
             self._training.page.new_training(folders)
-        elif paths:
-            self._batch.add(paths)
         else:
-            self._files.drop(plan_drop(event.mimeData()), event.mimeData())
+            self._files.drop(self._plan(event.mimeData()), event.mimeData())
+
+    def _plan(self, data: QMimeData) -> DropPlan:
+        plan = plan_drop(data)
+        # Who looks at the batch and drops one picture wants it there.
+        single = self._batch.in_front and plan.kind is DropKind.OPEN and plan.path is not None
+        return plan_batch([plan.path]) if single and plan.path is not None else plan
 
     def _hint(self, words: str | None) -> None:
         elsewhere = self._training.in_front or self._batch.in_front

@@ -432,27 +432,28 @@ def test_time_left_goes_by_what_was_done_lately() -> None:
     assert pace.elapsed_s == pytest.approx(10 + 399)
 
 
-def test_many_pictures_take_little_memory(held: Held) -> None:
+def test_many_pictures_take_little_memory(held: Held, tmp_path: Path) -> None:
     first = held.picture("0.png", side=2)
-    for number in range(1, 500):
-        shutil.copy(first, held.source / f"{number}.png")
-    held.on_event = lambda event: None  # type: ignore[method-assign]
-    held.renew()
-    held.batch = Batch(
-        BatchOptions(held.output, UpscaleSettings(Target(value=1.0), model="vdsr")),
-        lambda event: None,
-        do_files=module.here(held),  # type: ignore[arg-type]
-    )
-    tracemalloc.start()
-    try:
-        report = held.run()
+
+    def peak(count: int) -> int:
+        source = tmp_path / f"{count} pictures"
+        source.mkdir()
+        for number in range(count):
+            shutil.copy(first, source / f"{number}.png")
+        options = BatchOptions(tmp_path / f"{count} results", UpscaleSettings(Target(value=1.0), model="vdsr"))
+        batch = Batch(options, lambda event: None, do_files=module.here(held))  # type: ignore[arg-type]
+        batch.add([source])
         gc.collect()
-        kept, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert report.done == 500
-    assert peak < 500 * 10_000
-    assert kept < 500 * 4_000
+        tracemalloc.start()
+        try:
+            assert batch.run().done == count
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(3)  # what is loaded and made once
+    few, many = peak(50), peak(450)
+    assert many - few < 400 * 10_000
 
 
 PROGRAM = """

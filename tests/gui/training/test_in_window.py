@@ -51,7 +51,8 @@ def listed(qtbot: QtBot, page: TrainPage, count: int) -> None:
 
 def test_the_first_window_loads_neither_plots_nor_torch_nor_the_pages() -> None:
     code = "import sys, vdsr_app.gui.app; print(*[m for m in sys.modules if m.split('.')[0] in ('pyqtgraph', 'torch')"
-    code += " or m.startswith(('vdsr_app.gui.training.', 'vdsr_app.workers.training'))])"
+    late = ("vdsr_app.gui.training.", "vdsr_app.workers.training", "vdsr_app.gui.batch.", "vdsr_app.workers.batch")
+    code += f" or m.startswith({late})])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.split() == []
 
@@ -67,7 +68,7 @@ def test_nothing_of_training_is_made_before_it_is_needed(window: MainWindow) -> 
 
 def test_the_workspaces_keep_their_keys(window: MainWindow) -> None:
     keys = {action.text(): action.shortcut().toString() for action in window.workspaces.actions()}
-    assert keys == {"Upscale": "Ctrl+1", "Train": "Ctrl+3"}
+    assert keys == {"Upscale": "Ctrl+1", "Batch": "Ctrl+2", "Train": "Ctrl+3"}
 
 
 def test_keys_of_the_picture_do_nothing_while_training_is_in_front(window: MainWindow, page: TrainPage) -> None:

@@ -7,9 +7,8 @@ from enum import Enum
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtGui import QDesktopServices, QResizeEvent
 from PySide6.QtWidgets import (
-    QApplication,
     QFileDialog,
     QFrame,
     QHBoxLayout,
@@ -31,6 +30,7 @@ from vdsr_app.gui.batch.options_panel import OptionsPanel
 from vdsr_app.gui.batch.run_strip import RunStrip
 from vdsr_app.gui.batch.table import THUMBNAIL_PX, BatchTable, Column
 from vdsr_app.gui.inspector import WIDTH
+from vdsr_app.gui.notify import notify
 from vdsr_app.gui.parts import allow_button, plain, press_by_return, primary
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, Section, text_label, upright_line
 from vdsr_app.gui.settings import SettingsStore
@@ -41,6 +41,8 @@ from vdsr_app.workers.batch_jobs import Plan
 from vdsr_app.workers.messages import ErrorReport
 
 _REPLAN_MS = 150
+_COLUMN_SHARE = 0.3
+_LEAST_COLUMN_PX = 110
 
 
 class Phase(Enum):
@@ -135,6 +137,14 @@ class BatchPage(QWidget):
         if self._phase in (Phase.PLANNED, Phase.PLANNING):
             self._replan.start()
 
+    def take_focus(self) -> None:
+        """Let the keyboard enter where the person most likely goes on."""
+        for button in (self._start, self._retry, self._folder):
+            if button.isEnabled() and button.isVisible():
+                button.setFocus()
+                return
+        (self.strip if self._phase is Phase.RUNNING else self._add_folder).setFocus()
+
     def set_drop_hint(self, words: str | None) -> None:
         """Say what a drop would do, or nothing."""
         self._drop_words = words
@@ -150,8 +160,8 @@ class BatchPage(QWidget):
         self._view.setAccessibleName(self.tr("Pictures of the batch"))
         header = self._view.header()
         header.setStretchLastSection(False)
-        for column, width in ((Column.NAME, 190), (Column.RESULT, 210), (Column.SIZE, 170), (Column.TIME, 76)):
-            header.resizeSection(column, width)
+        header.resizeSection(Column.SIZE, 196)
+        header.resizeSection(Column.TIME, 68)
         header.setSectionResizeMode(Column.STATE, QHeaderView.ResizeMode.Stretch)
         bar = QWidget()
         bar.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -188,30 +198,43 @@ class BatchPage(QWidget):
         row.addWidget(upright_line())
         row.addWidget(self._inspector())
 
-    def _inspector(self) -> QScrollArea:
-        area = QScrollArea()
-        set_role(area, "pane")
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setFixedWidth(WIDTH)
-        area.setAccessibleName(self.tr("Choices of the batch"))
+    def _inspector(self) -> QWidget:
+        """Choices, which scroll where the window is small, and below them plan and start, which are always there."""
+        choices, content = QScrollArea(), QWidget()
+        set_role(choices, "pane")
+        choices.setFrameShape(QFrame.Shape.NoFrame)
+        choices.setWidgetResizable(True)
+        choices.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        choices.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        choices.setAccessibleName(self.tr("Choices of the batch"))
+        inside = QVBoxLayout(content)
+        inside.setContentsMargins(PANE_GAP - 4, PANE_GAP - 4, PANE_GAP - 4, GROUP_GAP)
+        inside.addWidget(self.options)
+        inside.addStretch(1)
+        choices.setWidget(content)
         plan = Section()
         plan.set_head(self.tr("Plan"))
-        plan.body.addWidget(self._totals)
-        plan.body.addWidget(self._start)
-        for button in (self._retry, self._folder, self._report):
-            plan.body.addWidget(button)
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(PANE_GAP - 4, PANE_GAP - 4, PANE_GAP - 4, PANE_GAP - 4)
-        column.setSpacing(PANE_GAP)
-        column.addWidget(self.options)
+        plan.setContentsMargins(PANE_GAP - 4, GROUP_GAP, PANE_GAP - 4, PANE_GAP - 4)
+        for widget in (self._totals, self._start, self._retry, self._folder, self._report):
+            plan.body.addWidget(widget)
+        pane = QWidget()
+        pane.setFixedWidth(WIDTH)
+        pane.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        set_role(pane, "pane")
+        column = QVBoxLayout(pane)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(choices, 1)
         column.addWidget(plan)
-        column.addStretch(1)
-        area.setWidget(content)
-        return area
+        return pane
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Share the width among the columns of words."""
+        super().resizeEvent(event)
+        header = self._view.header()
+        free = self._view.viewport().width() - header.sectionSize(Column.SIZE) - header.sectionSize(Column.TIME)
+        for column in (Column.NAME, Column.RESULT):
+            header.resizeSection(column, max(_LEAST_COLUMN_PX, round(_COLUMN_SHARE * free)))
 
     def _connect(self) -> None:
         service = self._service
@@ -312,6 +335,8 @@ class BatchPage(QWidget):
                 BannerKind.NOTICE, self.tr("The disk is too small for all of it: the batch will wait for room.")
             )
         allow_button(self._start, found.queued > 0, self.tr("There is nothing to do"))
+        if self._add_folder.hasFocus() or self._add_files.hasFocus():
+            self.take_focus()
 
     def _on_plan_failed(self, report: ErrorReport) -> None:
         self._enter(Phase.EMPTY if not self._inputs else Phase.PLANNING)
@@ -339,6 +364,7 @@ class BatchPage(QWidget):
         self._names.clear()
         self._enter(Phase.RUNNING)
         self.strip.begin()
+        self.strip.setFocus()
         self._totals.setText(self.tr("Running"))
         self._service.start(inputs, options, resume=resume, retry_failed=retry_failed)
 
@@ -392,9 +418,10 @@ class BatchPage(QWidget):
             done=report.done, skipped=report.skipped, failed=report.failed
         )
         self._totals.setText(f"{words}\n" + self.tr("in {time}").format(time=duration_text(report.seconds)))
+        self.take_focus()
         kind = BannerKind.NOTICE if report.failed else BannerKind.SUCCESS
         self.banner.show_message(kind, words + ".", action=(self.tr("Open folder"), self._on_open_folder))
-        QApplication.alert(self.window())
+        notify(self.window(), self.tr("The batch is finished"), words)
 
     def _on_stopped(self) -> None:
         self._enter(Phase.ENDED)

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from vdsr_app.core.batch.events import Progress
+from vdsr_app.gui.icons import icon
 from vdsr_app.gui.parts import plain
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, ElidedLabel, text_label
 from vdsr_app.gui.texts import bytes_text, duration_text
@@ -53,6 +54,7 @@ class RunStrip(QWidget):
         column.setContentsMargins(PANE_GAP, 12, PANE_GAP, 12)
         column.addWidget(self._waits)
         column.addLayout(row)
+        self.setFocusProxy(self._pause)
         self._pause.clicked.connect(self.pause_wanted)
         self._cancel.clicked.connect(self.cancel_wanted)
         self.begin()
@@ -85,6 +87,7 @@ class RunStrip(QWidget):
     def show_paused(self, paused: bool) -> None:
         """Show whether it stands still at the person's wish."""
         self._pause.setText(self.tr("Continue") if paused else self.tr("Pause"))
+        self._pause.setIcon(icon("play-outline" if paused else "pause"))
 
     def show_waiting(self, room: tuple[int, int] | None) -> None:
         """Say that the disk is full: bytes needed and free; None where it is not."""

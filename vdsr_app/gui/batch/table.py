@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QPixmap
+from PySide6.QtGui import QGuiApplication, QPainter, QPixmap
 
 from vdsr_app.core.batch.items import Item, State
 from vdsr_app.gui.icons import icon
@@ -19,6 +19,7 @@ from vdsr_app.gui.texts import duration_text, number, printable
 Index = QModelIndex | QPersistentModelIndex
 
 THUMBNAIL_PX = 28
+_STATE_SIZE = QSize(16, 16)
 _MOST_THUMBNAILS = 600
 """Kept at a time; a list of ten thousand is scrolled through, not held."""
 
@@ -56,7 +57,7 @@ class BatchTable(QAbstractTableModel):
         self._rows: dict[int, int] = {}
         self._folder = Path()
         self._percent: dict[int, int] = {}
-        self._thumbnails: dict[Path, QIcon | None] = {}
+        self._thumbnails: dict[Path, QPixmap] = {}
 
     @property
     def items(self) -> Sequence[Item]:
@@ -100,14 +101,9 @@ class BatchTable(QAbstractTableModel):
 
     def show_thumbnail(self, path: Path, rgba: np.ndarray) -> None:
         """Show a small version of a picture."""
-        pixmap = QPixmap.fromImage(wrap_rgba(np.ascontiguousarray(rgba)).copy()).scaled(
-            QSize(THUMBNAIL_PX, THUMBNAIL_PX),
-            Qt.AspectRatioMode.KeepAspectRatio,
-            Qt.TransformationMode.SmoothTransformation,
-        )
         while len(self._thumbnails) >= _MOST_THUMBNAILS:
             del self._thumbnails[next(iter(self._thumbnails))]
-        self._thumbnails[path] = QIcon(pixmap)
+        self._thumbnails[path] = _square(QPixmap.fromImage(wrap_rgba(np.ascontiguousarray(rgba)).copy()))
         if self._items:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self._items) - 1, 0))
 
@@ -135,7 +131,8 @@ class BatchTable(QAbstractTableModel):
             return plain_tooltip(self._tooltip(item, column))
         if role == Qt.ItemDataRole.DecorationRole:
             if column is Column.STATE:
-                return icon(*_ICONS[item.state])
+                # As a pixmap: an icon would grow to the size of the thumbnails.
+                return icon(*_ICONS[item.state]).pixmap(_STATE_SIZE, _ratio())
             if column is Column.NAME:
                 return self._thumbnail(item.source)
         if role == Qt.ItemDataRole.TextAlignmentRole and column is Column.TIME:
@@ -186,8 +183,31 @@ class BatchTable(QAbstractTableModel):
             case _:
                 return ""
 
-    def _thumbnail(self, path: Path) -> QIcon | None:
+    def _thumbnail(self, path: Path) -> QPixmap:
         if path not in self._thumbnails:
-            self._thumbnails[path] = None
+            self._thumbnails[path] = _square(QPixmap())
             self.thumbnail_wanted.emit(path)
         return self._thumbnails[path]
+
+
+def _ratio() -> float:
+    """Dots of the screen a logical pixel."""
+    app = QGuiApplication.instance()
+    return app.devicePixelRatio() if isinstance(app, QGuiApplication) else 1.0
+
+
+def _square(picture: QPixmap) -> QPixmap:
+    """A picture in the middle of a square, so that the names beside all of them stand in one line."""
+    ratio = _ratio()
+    side = round(THUMBNAIL_PX * ratio)
+    square = QPixmap(side, side)
+    square.fill(Qt.GlobalColor.transparent)
+    if not picture.isNull():
+        small = picture.scaled(
+            side, side, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+        )
+        painter = QPainter(square)
+        painter.drawPixmap((side - small.width()) // 2, (side - small.height()) // 2, small)
+        painter.end()
+    square.setDevicePixelRatio(ratio)
+    return square

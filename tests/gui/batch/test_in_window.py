@@ -1,0 +1,273 @@
+"""The workspace "Batch" in the main window, over a real batch with a network that the test holds in its hand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from tests.core.pipeline.test_run import HeldEngine
+from vdsr_app.control import PauseGate
+from vdsr_app.core.batch import Batch, BatchEvent, BatchReport, Existing, SourceFacts, State
+from vdsr_app.core.batch.runner import here
+from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
+from vdsr_app.gui.batch import page as module
+from vdsr_app.gui.batch.page import BatchPage, Phase
+from vdsr_app.gui.batch.table import Column
+from vdsr_app.gui.main_window import MainWindow
+from vdsr_app.gui.settings import SettingsStore
+from vdsr_app.workers.batch import BatchService
+from vdsr_app.workers.batch_jobs import Handle, Wish
+from vdsr_app.workers.runner import JobContext
+
+WAIT_MS = 20_000
+
+
+class Network:
+    """Gives every model the same held engine."""
+
+    def __init__(self) -> None:
+        self.engine = HeldEngine()
+
+    def get(self, _model: str) -> HeldEngine:
+        return self.engine
+
+    def run(
+        self,
+        wish: Wish,
+        handle: Handle,
+        pause: PauseGate,
+        facts: dict[Path, SourceFacts],
+        tell: Callable[[BatchEvent], None],
+        context: JobContext,
+    ) -> BatchReport:
+        batch = Batch(wish.options, tell, context.token, pause=pause, do_files=here(self))  # type: ignore[arg-type]
+        if wish.inputs:
+            batch.add(wish.inputs)
+        handle.attach(batch)
+        return batch.run(resume=wish.resume, retry_failed=wish.retry_failed)
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
+@pytest.fixture
+def window(make_window: Callable[..., MainWindow], network: Network) -> Iterator[MainWindow]:
+    yield make_window(make_batch=lambda: BatchService(run=network.run))
+    network.engine.gate = threading.Semaphore(10**6)
+
+
+@pytest.fixture
+def page(window: MainWindow) -> BatchPage:
+    window.batch.front_wanted.emit()
+    return window.batch.page
+
+
+def picture(path: Path, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (12, 16, 3), np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two pictures, one in a subfolder, and one that is none."""
+    picture(tmp_path / "in" / "a.png", 1)
+    picture(tmp_path / "in" / "sub" / "b.png", 2)
+    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    return tmp_path / "in"
+
+
+def planned(qtbot: QtBot, page: BatchPage, *paths: Path) -> None:
+    page.add(paths)
+    qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
+
+
+def ended(qtbot: QtBot, page: BatchPage) -> None:
+    qtbot.waitUntil(lambda: page.phase is Phase.ENDED, timeout=WAIT_MS)
+
+
+def states(page: BatchPage) -> list[tuple[str, State]]:
+    return [(item.source.name, item.state) for item in page.table.items]
+
+
+def cell(page: BatchPage, row: int, column: Column) -> str:
+    return str(page.table.data(page.table.index(row, column)))
+
+
+def test_a_folder_is_planned_run_and_reported(
+    qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert page.phase is Phase.EMPTY
+    assert not page._start.isEnabled()
+    planned(qtbot, page, folder)
+    assert states(page) == [("a.png", State.QUEUED), ("bad.png", State.FAILED), ("b.png", State.QUEUED)]
+    assert cell(page, 0, Column.RESULT) == "a_vdsr_x2.png"
+    assert cell(page, 0, Column.SIZE) == "16 × 12 → 32 × 24"  # noqa: RUF001
+    assert cell(page, 2, Column.RESULT) == str(Path("sub") / "b_vdsr_x2.png")
+    assert "2 pictures to do" in page._totals.text()
+    assert "1 that cannot be done" in page._totals.text()
+    qtbot.mouseClick(page._start, Qt.MouseButton.LeftButton)
+    assert page.phase is Phase.RUNNING
+    ended(qtbot, page)
+    assert states(page) == [("a.png", State.DONE), ("bad.png", State.FAILED), ("b.png", State.DONE)]
+    out = tmp_path / "in upscaled"
+    assert (out / "a_vdsr_x2.png").exists()
+    assert (out / "sub" / "b_vdsr_x2.png").exists()
+    assert "2 done, 0 skipped, 1 failed" in page.banner.text
+    assert page._retry.isVisible()
+
+    table = tmp_path / "report.csv"
+    monkeypatch.setattr(module.QFileDialog, "getSaveFileName", lambda *_: (str(table), ""))
+    qtbot.mouseClick(page._report, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(table.exists, timeout=WAIT_MS)
+
+    picture(folder / "bad.png", 3)
+    qtbot.mouseClick(page._retry, Qt.MouseButton.LeftButton)
+    ended(qtbot, page)
+    assert {state for _, state in states(page)} == {State.DONE}
+
+
+def test_the_settings_are_those_of_a_single_picture(
+    qtbot: QtBot, window: MainWindow, page: BatchPage, folder: Path, tmp_path: Path
+) -> None:
+    planned(qtbot, page, folder / "a.png")
+    assert cell(page, 0, Column.RESULT) == "a_vdsr_x2.png"
+    window.session.set_target(Target(TargetKind.SCALE, 3.0))
+    window.page.inspector.export.show_options(SaveOptions(FileFormat.JPEG, 80))
+    window.page.inspector.export.options_changed.emit(window.page.inspector.export.options)
+    assert page.options._result.text() == "3.0× · automatic model · JPEG"  # noqa: RUF001
+    qtbot.waitUntil(lambda: cell(page, 0, Column.RESULT) == "a_vdsr_x3.jpg", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
+    qtbot.mouseClick(page._start, Qt.MouseButton.LeftButton)
+    ended(qtbot, page)
+    with Image.open(folder / "upscaled" / "a_vdsr_x3.jpg") as made:
+        assert made.size == (48, 36)
+
+
+def test_pause_continue_and_pictures_that_are_added_while_it_runs(
+    qtbot: QtBot, page: BatchPage, network: Network, folder: Path, tmp_path: Path
+) -> None:
+    network.engine.hold()
+    planned(qtbot, page, folder)
+    qtbot.mouseClick(page._start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    qtbot.mouseClick(page.strip._pause, Qt.MouseButton.LeftButton)
+    assert page.strip._pause.text() == "Continue"
+    page.add([picture(tmp_path / "late.png", 4)])
+    qtbot.waitUntil(lambda: "late.png" in dict(states(page)), timeout=WAIT_MS)
+    network.engine.gate = threading.Semaphore(10**6)
+    qtbot.waitUntil(lambda: network.engine.tiles > 0, timeout=WAIT_MS)
+    assert dict(states(page))["b.png"] is not State.DONE
+    qtbot.mouseClick(page.strip._pause, Qt.MouseButton.LeftButton)
+    ended(qtbot, page)
+    assert dict(states(page))["late.png"] is State.DONE
+
+
+def test_a_cancelled_batch_goes_on_where_it_was(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
+    network.engine.hold()
+    planned(qtbot, page, folder)
+    qtbot.mouseClick(page._start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    qtbot.mouseClick(page.strip._cancel, Qt.MouseButton.LeftButton)
+    ended(qtbot, page)
+    assert "What is finished is kept" in page.banner.text
+    network.engine.gate = threading.Semaphore(10**6)
+    qtbot.mouseClick(page.banner._action_button, Qt.MouseButton.LeftButton)
+    ended(qtbot, page)
+    assert [state for _, state in states(page)].count(State.DONE) == 2
+
+
+def test_an_interrupted_batch_is_offered_at_the_next_start(
+    qtbot: QtBot, store: SettingsStore, window: MainWindow, folder: Path, tmp_path: Path
+) -> None:
+    from vdsr_app.core.batch import BatchOptions
+    from vdsr_app.core.batch.journal import Journal
+
+    journal = Journal(tmp_path / "out")
+    journal.begin(BatchOptions(tmp_path / "out"))
+    journal.add_inputs([folder])
+    journal.close()
+    store.update(batch_folder=str(tmp_path / "out"))
+    window.batch.front_wanted.emit()
+    page = window.batch.page
+    qtbot.waitUntil(lambda: "was interrupted" in page.banner.text, timeout=WAIT_MS)
+    qtbot.mouseClick(page.banner._action_button, Qt.MouseButton.LeftButton)
+    ended(qtbot, page)
+    assert (tmp_path / "out" / "sub" / "b_vdsr_x2.png").exists()
+
+
+def test_choices_change_the_plan_and_are_remembered(
+    qtbot: QtBot, page: BatchPage, store: SettingsStore, folder: Path, tmp_path: Path
+) -> None:
+    planned(qtbot, page, folder)
+    QTest.keyClicks(page.options._template, "{number:02}-{name}")
+    assert page.options._sample.text() == "For example 01-a.png"
+    qtbot.waitUntil(lambda: cell(page, 0, Column.RESULT) == "01-a.png", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
+    qtbot.mouseClick(page.options._recursive, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+    qtbot.waitUntil(lambda: len(page.table.items) == 2, timeout=WAIT_MS)
+    page.choose_folder(tmp_path / "elsewhere")
+    qtbot.waitUntil(lambda: page.table.items[0].output.parent == tmp_path / "elsewhere", timeout=WAIT_MS)
+    assert (store.current.batch_template, store.current.batch_recursive) == ("{number:02}-{name}", False)
+    assert store.current.batch_existing == Existing.SKIP
+    QTest.keyClicks(page.options._template, "{wrong}")
+    assert "no field" in page.options._sample.text()
+
+
+def test_drops_go_where_they_belong(qtbot: QtBot, window: MainWindow, folder: Path) -> None:
+    def drop(*paths: Path) -> None:
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+        buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        window.dropEvent(QDropEvent(QPoint(10, 10).toPointF(), Qt.DropAction.CopyAction, data, buttons, keys))
+
+    drop(folder / "a.png")
+    assert window.workspaces.current is window.page
+    assert window.session.opening == folder / "a.png"
+    drop(folder)
+    page = window.batch.page
+    assert window.workspaces.current is window.batch.host
+    qtbot.waitUntil(lambda: len(page.table.items) == 3, timeout=WAIT_MS)
+    drop(picture(folder.parent / "one.png"))
+    qtbot.waitUntil(lambda: len(page.table.items) == 4, timeout=WAIT_MS)
+
+
+def test_nothing_of_it_is_made_before_it_is_needed(window: MainWindow) -> None:
+    assert window.batch._service is None
+    assert window.batch._page is None
+
+
+def test_a_running_batch_is_told_below_and_asked_about_at_closing(
+    qtbot: QtBot, window: MainWindow, page: BatchPage, network: Network, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.engine.hold()
+    planned(qtbot, page, folder)
+    qtbot.mouseClick(page._start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    window.workspaces.show_page(window.page)
+    network.engine.gate.release()
+    qtbot.waitUntil(window.status._batch.isVisible, timeout=WAIT_MS)
+    assert window.status._batch.text().startswith("Batch ")
+    asked: list[bool] = []
+
+    def answer(_parent: object) -> bool:
+        asked.append(True)
+        return False
+
+    monkeypatch.setattr("vdsr_app.gui.batch_commands.ask_about_batch", answer)
+    assert not window.close()
+    assert asked == [True]
+    qtbot.mouseClick(window.status._batch, Qt.MouseButton.LeftButton)
+    assert window.workspaces.current is window.batch.host
+    assert not window.status._batch.isVisible()
