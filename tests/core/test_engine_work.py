@@ -11,7 +11,7 @@ from vdsr_app.core.engine import Engine
 from vdsr_app.core.job import Target, UpscaleSettings
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.picture import Picture
-from vdsr_app.core.tiling import TileQueue, plan_tiles
+from vdsr_app.core.tiling import Tile, TileQueue, plan_tiles
 from vdsr_app.core.upscale import upscale_picture
 from vdsr_app.core.winograd.backend import WinogradBackend
 from vdsr_app.core.winograd.kernels import BLOCK
@@ -42,11 +42,11 @@ class Counted(WinogradBackend):
 def test_little_is_computed_twice(width: int, height: int, most: float) -> None:
     backend = Counted(_model(20))
     backend.layer_px = 0
-    Engine(backend).run_tiles(
-        width,
-        height,
-        lambda tile: backend.residual(np.zeros((tile.padded.height, tile.padded.width), np.float32), tile.insets),
-    )
+
+    def work(tile: Tile) -> None:
+        backend.residual(np.zeros((tile.padded.height, tile.padded.width), np.float32), tile.insets)
+
+    Engine(backend).run_tiles(width, height, work)
     assert backend.layer_px <= most * 20 * width * height
 
 

@@ -64,6 +64,7 @@ def state_of(window: MainWindow, gauge: Gauge) -> dict[str, Any]:
         "dialog": None if dialog is None else dialog.windowTitle(),
         "strip": page.strip.isVisible(),
         "training": training_state(window),
+        "batch": batch_state(window),
         "worst_ms": gauge.worst["charged_ms"],
         "tick": next(_ticks),
         "first_paint_s": _first_paint_s[0] if _first_paint_s else None,
@@ -84,14 +85,32 @@ def training_state(window: MainWindow) -> dict[str, Any]:
     if not commands.in_front:
         return {"line": window.status._training.text(), "controls": {}, "words": [], "step": ""}
     page = commands.page
+    words = [label.text() for label in page.findChildren(QLabel) if label.isVisible() and label.text()]
+    step = page.wizard.step.name if page.shown is page.wizard else ""
+    return {"line": "", "controls": controls_of(page), "words": words, "step": step}
+
+
+def batch_state(window: MainWindow) -> dict[str, Any]:
+    """What the workspace "Batch" shows, and where its controls are."""
+    if not window.batch.in_front:
+        return {"line": window.status._batch.text(), "controls": {}, "phase": "", "pictures": {}}
+    page = window.batch.page
+    return {
+        "line": "",
+        "controls": controls_of(page),
+        "phase": page.phase.value,
+        "pictures": {item.source.name: item.state.value for item in page.table.items},
+    }
+
+
+def controls_of(page: QWidget) -> dict[str, list[int]]:
+    """Where the controls are that can be used, by the names that a screen reader tells."""
     controls = {}
     for kind in (QAbstractButton, QLineEdit):
         for control in page.findChildren(kind):
             if control.isVisible() and control.isEnabled() and not control.visibleRegion().isEmpty():
                 controls[control.accessibleName() or getattr(control, "text", str)()] = place(control)
-    words = [label.text() for label in page.findChildren(QLabel) if label.isVisible() and label.text()]
-    step = page.wizard.step.name if page.shown is page.wizard else ""
-    return {"line": "", "controls": controls, "words": words, "step": step}
+    return controls
 
 
 def watch(window: MainWindow) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -139,9 +140,18 @@ class TorchBackend:
 
     def residual(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> FloatPlane:
         """What the network adds to the core of one tile; see `Backend.residual`."""
+        with self._failures(), torch.inference_mode(), self._exact_fp32():
+            padding = self._padding(insets)
+            plane = torch.from_numpy(np.require(luma, np.float32, ["C", "W"]))
+            features = self._through(plane.to(self._device)[None, None], padding, token)
+            detail = features[0, 0].to("cpu", torch.float32).numpy()
+        return self._core_of(detail, luma.shape, insets, luma)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """What PyTorch raises, in the words of this program."""
         try:
-            with torch.inference_mode(), self._exact_fp32():
-                return self._compute(luma, insets, token)
+            yield
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise DeviceMemoryError("Memory ran out within a tile.") from error
         except torch.AcceleratorError as error:
@@ -159,13 +169,15 @@ class TorchBackend:
         flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
         return flags
 
-    def _compute(self, luma: FloatPlane, insets: Insets, token: CancelToken | None) -> FloatPlane:
-        padding = (
+    def _padding(self, insets: Insets) -> tuple[int, int]:
+        """Of each layer, down and across: none where the halo is whole on both sides."""
+        return (
             0 if insets.top == insets.bottom == self._depth else 1,
             0 if insets.left == insets.right == self._depth else 1,
         )
-        plane = torch.from_numpy(np.require(luma, np.float32, ["C", "W"]))
-        features = plane.to(self._device)[None, None]  # (1, 1, h, w)
+
+    def _through(self, features: Tensor, padding: tuple[int, int], token: CancelToken | None) -> Tensor:
+        """All layers: (1, 1, h, w) float32 -> (1, 1, h', w') in the precision, on the device."""
         for i, (weight, bias) in enumerate(self._layers):
             if token is not None:
                 token.raise_if_cancelled()
@@ -174,12 +186,20 @@ class TorchBackend:
             features = functional.conv2d(features, weight, bias, padding=padding)  # (1, width, h', w')
             if i < self._depth - 1:
                 features = features.relu_()
-        detail = features[0, 0].to("cpu", torch.float32).numpy()
-        height, width = luma.shape
-        rows = slice(insets.top, height - insets.bottom)
-        cols = slice(insets.left, width - insets.right)
+        return features
+
+    def _core_of(
+        self, detail: FloatPlane, padded: tuple[int, int], insets: Insets, luma: FloatPlane | None
+    ) -> FloatPlane:
+        """What is added to the core, from what the layers gave; `luma` is only needed without a residual network."""
+        rows = slice(insets.top, padded[0] - insets.bottom)
+        cols = slice(insets.left, padded[1] - insets.right)
+        padding = self._padding(insets)
         detail = detail[rows if padding[0] else slice(None), cols if padding[1] else slice(None)]
-        return detail if self._residual else detail - luma[rows, cols]
+        if self._residual:
+            return detail
+        assert luma is not None
+        return detail - luma[rows, cols]
 
     def release_memory(self) -> None:
         """Empty PyTorch's cache on the device."""

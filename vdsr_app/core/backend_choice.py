@@ -25,6 +25,7 @@ from vdsr_app import paths
 from vdsr_app.core import backend_openvino
 from vdsr_app.core.atomic import atomic_file
 from vdsr_app.core.backend import Backend, FloatPlane, TorchBackend
+from vdsr_app.core.backend_gpu import GpuBackend
 from vdsr_app.core.device import Precision, choose_precision, cpu_name, usable_cores
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets
@@ -125,6 +126,35 @@ def choose_backend(
         return found[0].make(model)
     choice = measured(model, found).choice
     return choice.make(model)
+
+
+def gpu_backend(
+    model: VDSR, device: torch.device, precision: str = "auto", make: Callable[..., Backend] = GpuBackend
+) -> Backend:
+    """The network on a graphics card, in the precision that is wished or else in the fastest that is exact enough.
+
+    Args:
+        model: the network.
+        device: "cuda" or "mps".
+        precision: "auto", "fp32", "bf16" or "fp16". With "auto" a small built-in picture is computed in half precision
+            and in fp32, and where the two differ by too much it stays fp32: card, driver or model may be at fault.
+        make: makes the backend; another in tests.
+
+    Raises:
+        UsageError: the device does not offer the precision.
+        RuntimeError: the card cannot be used.
+    """
+    chosen = choose_precision(device, precision)
+    backend = make(model, device, chosen)
+    if precision != "auto" or chosen is Precision.FP32:
+        return backend
+    luma, halo = sample_luma(_CORE_PX), Insets(0, 0, 0, 0)
+    exact = make(model, device, Precision.FP32)
+    error = _rms_difference(backend.residual(luma, halo), exact.residual(luma, halo))
+    if error <= _WORST_RMS:
+        return backend
+    _log.warning("%s is not exact enough here: off by %.2g of full scale; fp32 is used.", backend.describe(), error)
+    return exact
 
 
 def candidates(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +14,8 @@ import torch
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.backend import Backend, FloatPlane, TorchBackend
-from vdsr_app.core.backend_choice import choose_backend
-from vdsr_app.core.device import Precision, choose_device, choose_precision, usable_cores
+from vdsr_app.core.backend_choice import choose_backend, gpu_backend
+from vdsr_app.core.device import Precision, choose_device, usable_cores
 from vdsr_app.core.ensemble import averaged
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets, Rect, Tile, TileQueue
@@ -29,6 +31,16 @@ NoticeCallback = Callable[[str], None]
 
 VisibleCallback = Callable[[], Rect | None]
 """Asked before each tile for the region on the screen, in output pixels; None where nothing is shown."""
+
+
+@runtime_checkable
+class Pipelined(Protocol):
+    """A backend that can have several tiles under way; see `backend_gpu.GpuBackend`."""
+
+    look_ahead: int
+
+    def begin(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> Callable[[], FloatPlane]:
+        """Begin a tile; what is returned waits for its result."""
 
 
 class Engine:
@@ -80,7 +92,7 @@ class Engine:
             return choose_backend(model, precision=same, accelerators=False)
 
         try:
-            return cls(TorchBackend(model, chosen, choose_precision(chosen, precision)), on_cpu)
+            return cls(gpu_backend(model, chosen, precision), on_cpu)
         except RuntimeError as error:  # a driver that does not answer, a GPU whose memory others hold
             if device != "auto":
                 raise DeviceError(f"The device '{device}' cannot be used.", hint="Choose the device 'cpu'.") from error
@@ -130,17 +142,36 @@ class Engine:
             DeviceError: the device failed; within `run_tiles` this is dealt with.
             Cancelled: through `token`.
         """
+        return self.begin_residual(luma, tile, token, self_ensemble=self_ensemble)()
+
+    def begin_residual(
+        self, luma: FloatPlane, tile: Tile, token: CancelToken | None = None, *, self_ensemble: bool = False
+    ) -> Callable[[], FloatPlane]:
+        """The same in two steps, for a device that can have several tiles under way.
+
+        Args:
+            luma: as in `residual`; may be changed when this returns.
+            tile: likewise.
+            token: likewise.
+            self_ensemble: likewise; then all is done in the first step.
+
+        Returns:
+            What gives the result and raises what `residual` does, to be called once, in the order of the tiles.
+
+        Raises:
+            DeviceError: as `residual`.
+            Cancelled: through `token`.
+        """
 
         def compute(plane: FloatPlane, insets: Insets) -> FloatPlane:
             return self._backend.residual(plane, insets, token)
 
-        added = averaged(compute, luma, tile.insets) if self_ensemble else compute(luma, tile.insets)
-        if not np.isfinite(added).all():
-            raise NonFiniteOutputError(
-                "The network gave numbers that are not finite.",
-                hint="Choose another model, or the precision fp32 in the settings.",
-            )
-        return added
+        if self_ensemble:
+            return partial(_checked, averaged(compute, luma, tile.insets))
+        if isinstance(self._backend, Pipelined):
+            under_way = self._backend.begin(luma, tile.insets, token)
+            return lambda: _checked(under_way())
+        return partial(_checked, compute(luma, tile.insets))
 
     def upscale_luma(
         self,
@@ -177,15 +208,20 @@ class Engine:
         out = np.empty((height, width), np.float32)
         done_px = 0
 
-        def work(tile: Tile) -> None:
-            nonlocal done_px
+        def work(tile: Tile) -> Callable[[], None]:
             core, padded = tile.core, tile.padded
             patch = np.ascontiguousarray(luma[padded.rows, padded.cols], dtype=np.float32)
-            out[core.rows, core.cols] = self.residual(patch, tile, token, self_ensemble=self_ensemble)
-            out[core.rows, core.cols] += luma[core.rows, core.cols]
-            done_px += core.area
-            if on_progress is not None:
-                on_progress(done_px, width * height)
+            added = self.begin_residual(patch, tile, token, self_ensemble=self_ensemble)
+
+            def finish() -> None:
+                nonlocal done_px
+                out[core.rows, core.cols] = added()
+                out[core.rows, core.cols] += luma[core.rows, core.cols]
+                done_px += core.area
+                if on_progress is not None:
+                    on_progress(done_px, width * height)
+
+            return finish
 
         self.run_tiles(width, height, work, tile_px=tile_px, token=token, on_notice=on_notice)
         return out
@@ -194,7 +230,7 @@ class Engine:
         self,
         width: int,
         height: int,
-        work: Callable[[Tile], None],
+        work: Callable[[Tile], Callable[[], None] | None],
         *,
         tile_px: int | None = None,
         token: CancelToken | None = None,
@@ -206,8 +242,9 @@ class Engine:
         Args:
             width: columns of the result.
             height: rows of the result.
-            work: does one tile with `residual`; where that raises for want of memory, its pixels come again, in
-                smaller tiles, so it may leave nothing behind before then.
+            work: does one tile with `residual`, or begins it with `begin_residual` and returns what finishes it. Where
+                either raises for want of memory, the tile's pixels come again, in smaller tiles, so it may leave
+                nothing behind before then.
             tile_px: side of a tile's core; None chooses it.
             token: tested before each tile.
             visible: asked before each tile for the region to do first.
@@ -219,21 +256,36 @@ class Engine:
             Cancelled: through `token`.
         """
         queue = TileQueue(width, height, self._tile_px(tile_px), self.halo_px)
-        while queue:
+        under_way: deque[tuple[Tile, Callable[[], None]]] = deque()
+        while queue or under_way:
             if token is not None:
                 token.raise_if_cancelled()
-            tile = queue.pop(self._tile_px(tile_px), None if visible is None else visible())
+            tile = None
             try:
-                work(tile)
+                if queue:
+                    tile = queue.pop(self._tile_px(tile_px), None if visible is None else visible())
+                    finish = work(tile)
+                    if finish is not None:
+                        under_way.append((tile, finish))
+                while under_way and (len(under_way) > self._look_ahead or not queue):
+                    tile, finish = under_way.popleft()
+                    finish()
             except (DeviceError, MemoryError) as error:
+                assert tile is not None
                 notice = self._recover(tile, error)
             else:
                 continue
             # Only here, after the traceback and the arrays it holds are gone, is there memory to give back.
             self._backend.release_memory()
-            queue.put_back(tile)
+            for unfinished in (tile, *(other for other, _ in under_way if other is not tile)):
+                queue.put_back(unfinished)
+            under_way.clear()
             if notice and on_notice is not None:
                 on_notice(notice)
+
+    @property
+    def _look_ahead(self) -> int:
+        return self._backend.look_ahead if isinstance(self._backend, Pipelined) else 0
 
     def _tile_px(self, wished_px: int | None) -> int:
         side = wished_px if wished_px is not None else self._backend.tile_px
@@ -264,3 +316,13 @@ class Engine:
             f"{place} ran out, even with the smallest tiles.",
             hint="Close other programs or choose a smaller scale, then try again.",
         ) from error
+
+
+def _checked(added: FloatPlane) -> FloatPlane:
+    """`added`, if all of it is finite."""
+    if not np.isfinite(added).all():
+        raise NonFiniteOutputError(
+            "The network gave numbers that are not finite.",
+            hint="Choose another model, or the precision fp32 in the settings.",
+        )
+    return added

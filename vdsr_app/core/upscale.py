@@ -21,7 +21,7 @@ from vdsr_app.core.ensemble import FloatPlane
 from vdsr_app.core.job import TargetSize, UpscaleSettings
 from vdsr_app.core.picture import Picture, Pixels
 from vdsr_app.core.scratch import Room, in_memory
-from vdsr_app.core.tiling import Tile, plan_tiles
+from vdsr_app.core.tiling import Rect, Tile, plan_tiles
 from vdsr_app.errors import PictureTooLargeError
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def upscale_picture(
     stages = cascade_sizes(picture.width, picture.height, size)
     progress = _Progress(sum(width * height for width, height in stages), on_progress)
     planes = _Planes(picture.pixels, picture.alpha)
-    residual = partial(engine.residual, token=token, self_ensemble=settings.self_ensemble)
+    residual = partial(engine.begin_residual, token=token, self_ensemble=settings.self_ensemble)
     for number, (width, height) in enumerate(stages, start=1):
         last = number == len(stages)
         # 16 bits between the stages: rounding to 8 would be enlarged with the picture.
@@ -203,7 +203,7 @@ class _Stage:
         self,
         source: _Planes,
         out: _Planes,
-        residual: Callable[[FloatPlane, Tile], FloatPlane],
+        begin_residual: Callable[[FloatPlane, Tile], Callable[[], FloatPlane]],
         token: CancelToken | None,
         progress: _Progress,
         on_tile: Callable[[TileResult], None] | None,
@@ -212,23 +212,31 @@ class _Stage:
         self._resampler = PictureResampler(source.pixels, source.alpha, height, width, token=token)
         self._source_scale = float(np.iinfo(source.pixels.dtype).max)
         self._out = out
-        self._residual = residual
+        self._begin_residual = begin_residual
         self._progress = progress
         self._on_tile = on_tile
 
-    def work(self, tile: Tile) -> None:
-        """Do one tile."""
+    def work(self, tile: Tile) -> Callable[[], None]:
+        """Begin one tile; what is returned finishes it."""
         core, dtype = tile.core, self._out.pixels.dtype
         colours, alpha = self._resampler.region(tile.padded.rows, tile.padded.cols)
         luma = network_luma(colours, self._source_scale)  # (padded height, padded width)
-        added = self._residual(luma, tile)  # (core height, core width)
+        finish_residual = self._begin_residual(luma, tile)
         rows = slice(tile.insets.top, tile.insets.top + core.height)
         cols = slice(tile.insets.left, tile.insets.left + core.width)
-        factor = self._source_scale * (RGB_PER_LUMA if colours.shape[2] == 3 else 1.0)
-        sharp = colours[rows, cols] + (added * np.float32(factor))[..., None]
+        factor = np.float32(self._source_scale * (RGB_PER_LUMA if colours.shape[2] == 3 else 1.0))
         rescale = float(np.iinfo(dtype).max) / self._source_scale
-        pixels = _quantised(sharp, dtype, rescale)
-        shown = None if alpha is None else _quantised(alpha[rows, cols], dtype, rescale)
+        plain, shown = colours[rows, cols], None if alpha is None else _quantised(alpha[rows, cols], dtype, rescale)
+
+        def finish() -> None:
+            added = finish_residual()  # (core height, core width)
+            sharp = plain + (added * factor)[..., None]
+            self._put(core, _quantised(sharp, dtype, rescale), shown)
+
+        return finish
+
+    def _put(self, core: Rect, pixels: Pixels, shown: Pixels | None) -> None:
+        """Take a finished tile into the result, and tell of it."""
         self._out.pixels[core.rows, core.cols] = pixels
         if self._out.alpha is not None and shown is not None:
             self._out.alpha[core.rows, core.cols] = shown

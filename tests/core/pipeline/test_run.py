@@ -40,7 +40,10 @@ class HeldEngine:
         queue = TileQueue(width, height, tile_px or 16, 2)
         while queue:
             token.raise_if_cancelled()
-            work(queue.pop(tile_px or 16, None))
+            work(queue.pop(tile_px or 16, None))()
+
+    def begin_residual(self, luma, tile: Tile, token=None, *, self_ensemble=False):
+        return lambda: self.residual(luma, tile, token, self_ensemble=self_ensemble)
 
     def residual(self, luma, tile: Tile, token=None, *, self_ensemble=False):
         while not self.gate.acquire(timeout=0.01):

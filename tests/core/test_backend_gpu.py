@@ -1,0 +1,288 @@
+"""Several tiles under way on a card: imitated on the processor, and what it is told written down; a real one if any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.core.test_engine import MODEL, network, plane, whole
+from vdsr_app.control import CancelToken
+from vdsr_app.core import backend_gpu as module
+from vdsr_app.core.backend import FloatPlane, TorchBackend
+from vdsr_app.core.backend_choice import gpu_backend
+from vdsr_app.core.backend_gpu import LOOK_AHEAD, Event, GpuBackend
+from vdsr_app.core.device import Precision
+from vdsr_app.core.engine import Engine, Pipelined
+from vdsr_app.core.job import Target, UpscaleSettings
+from vdsr_app.core.picture import Picture
+from vdsr_app.core.tiling import Insets
+from vdsr_app.core.upscale import upscale_picture
+from vdsr_app.errors import Cancelled, DeviceMemoryError
+
+CPU = torch.device("cpu")
+
+
+class Line:
+    """A stream that does at once what it is told, and writes it down."""
+
+    def __init__(self, name: str, told: list[str]) -> None:
+        self.name, self.told = name, told
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        self.told.append(self.name)
+        yield
+
+    def record(self) -> Event:
+        self.told.append(f"{self.name} marked")
+        return len(self.told)
+
+    def wait(self, event: Event) -> None:
+        self.told.append(f"{self.name} waits")
+
+
+class Imitation:
+    """A card on the processor. Each replay runs the layers anew, into the tensor of the recording."""
+
+    def __init__(self, free: int | None = 10**9, records: bool = True) -> None:
+        self.told: list[str] = []
+        self.upload, self.compute, self.download = (Line(name, self.told) for name in ("up", "layers", "down"))
+        self.free, self.records = free, records
+        self.recorded = self.replays = self.buffers = 0
+
+    def free_bytes(self) -> int | None:
+        return self.free
+
+    def locked(self, height: int, width: int) -> Tensor:
+        self.buffers += 1
+        return torch.full((height, width), torch.nan)
+
+    def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
+        if not self.records:
+            raise RuntimeError("this card records nothing")
+        self.recorded += 1
+        result = torch.full_like(work(), torch.nan)
+
+        def replay() -> None:
+            self.replays += 1
+            result.copy_(work())
+
+        return replay, result
+
+    def synchronise(self, event: Event) -> None:
+        self.told.append("wait for result")
+
+
+def backend(card: Imitation | None = None, precision: Precision = Precision.FP32, **kind: bool) -> GpuBackend:
+    return GpuBackend(network(**kind) if kind else MODEL, CPU, precision, card or Imitation())
+
+
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 90), (64, 64), (131, 97)])
+def test_tiled_equals_whole(height: int, width: int, residual: bool) -> None:
+    luma = plane(height, width)
+    model = network(residual=residual)
+    engine = Engine(GpuBackend(model, CPU, Precision.FP32, Imitation()))
+    assert isinstance(engine._backend, Pipelined)
+    for _ in range(2):
+        out = engine.upscale_luma(luma, tile_px=32)
+        np.testing.assert_allclose(out, whole(model, luma), atol=1e-5)
+
+
+def test_a_picture_is_the_same_as_by_the_plain_backend() -> None:
+    picture = Picture(np.random.default_rng(1).integers(0, 256, (50, 70, 3), np.uint8))
+    settings = UpscaleSettings(Target(value=2.0), tile_px=32)
+    wanted = upscale_picture(picture, settings, Engine(TorchBackend(MODEL, CPU, Precision.FP32)))
+    tiles: list[tuple[int, int]] = []
+    made = upscale_picture(picture, settings, Engine(backend()), on_tile=lambda tile: tiles.append((tile.x, tile.y)))
+    np.testing.assert_array_equal(made.pixels, wanted.pixels)
+    assert len(tiles) == 4 * 5
+    assert tiles == sorted(tiles, key=lambda place: place[::-1])
+
+
+def test_the_next_tiles_are_sent_before_the_first_is_waited_for() -> None:
+    card = Imitation()
+    engine = Engine(backend(card))
+    card.told.clear()
+    engine.upscale_luma(plane(32, 32 * 6), tile_px=32)
+    sent = waited = 0
+    most = 0
+    for what in card.told:
+        sent += what == "up"
+        waited += what == "wait for result"
+        most = max(most, sent - waited)
+        assert waited == 0 or sent >= min(6, waited + LOOK_AHEAD)
+    assert (sent, waited, most) == (6, 6, LOOK_AHEAD + 1)
+    first = card.told[: card.told.index("up", 1)]
+    assert first == ["up", "up marked", "layers waits", "layers", "layers marked", "down waits", "down", "down marked"]
+
+
+def test_buffers_are_used_again() -> None:
+    card = Imitation()
+    engine = Engine(backend(card))
+    engine.upscale_luma(plane(200, 200), tile_px=20)
+    made = card.buffers
+    engine.upscale_luma(plane(200, 200), tile_px=20)
+    assert card.buffers == made
+    assert made <= 9 * 2 * (LOOK_AHEAD + 1)
+
+
+def test_a_shape_is_recorded_when_it_comes_often_and_then_replayed() -> None:
+    card = Imitation()
+    engine = Engine(backend(card))
+    luma = plane(30, 30)
+    for use in range(1, 6):
+        np.testing.assert_allclose(engine.upscale_luma(luma), whole(MODEL, luma), atol=1e-5)
+        assert card.recorded == (use >= 3)
+    assert card.replays == 3
+
+
+def test_a_card_that_cannot_record_runs_the_layers_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
+    card = Imitation(records=False)
+    engine = Engine(backend(card))
+    luma = plane(30, 30)
+    for _ in range(5):
+        np.testing.assert_allclose(engine.upscale_luma(luma), whole(MODEL, luma), atol=1e-5)
+    assert caplog.text.count("cannot be recorded") == 1
+
+
+@pytest.mark.parametrize(("free", "side"), [(10**5, 128), (40_000_000, 544), (10**11, 1024), (None, 1024)])
+def test_the_tile_follows_the_free_memory(free: int | None, side: int) -> None:
+    assert GpuBackend(network(depth=20, width=64), CPU, Precision.BF16, Imitation(free)).tile_px == pytest.approx(
+        side, abs=0 if side in (128, 1024) else 500
+    )
+    activations = 64 * 8 * (side + 40) ** 2
+    assert free is None or side == 128 or activations <= free or side == 544
+
+
+def test_memory_that_runs_short_makes_smaller_tiles_and_loses_none() -> None:
+    class Short(GpuBackend):
+        def _take(self, shape: object) -> object:
+            if self.most_px < max(shape.height, shape.width):  # type: ignore[attr-defined]
+                raise torch.OutOfMemoryError("short")
+            return super()._take(shape)  # type: ignore[arg-type]
+
+    short = Short(MODEL, CPU, Precision.FP32, Imitation())
+    short.most_px = 40  # type: ignore[attr-defined]
+    notices: list[str] = []
+    luma = plane(150, 130)
+    out = Engine(short).upscale_luma(luma, tile_px=128, on_notice=notices.append)
+    np.testing.assert_allclose(out, whole(MODEL, luma), atol=1e-5)
+    assert notices == ["Memory was short: smaller tiles are used."]
+
+
+def test_a_card_that_fails_while_tiles_are_under_way_gives_way_to_the_processor() -> None:
+    class Broken(Imitation):
+        waits = 0
+
+        def synchronise(self, event: Event) -> None:
+            self.waits += 1
+            if self.waits > 3:
+                raise torch.AcceleratorError("gone")
+
+    class Fails(GpuBackend):
+        def release_memory(self) -> None:
+            pass
+
+    notices: list[str] = []
+    engine = Engine(Fails(MODEL, CPU, Precision.FP32, Broken()), lambda: TorchBackend(MODEL, CPU, Precision.FP32))
+    luma = plane(150, 130)
+    out = engine.upscale_luma(luma, tile_px=32, on_notice=notices.append)
+    np.testing.assert_allclose(out, whole(MODEL, luma), atol=1e-5)
+    assert len(notices) == 1
+    assert "the processor is used instead" in notices[0]
+
+
+def test_a_cancel_is_heard_before_a_tile() -> None:
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        backend().begin(plane(8, 8), Insets(0, 0, 0, 0), token)
+
+
+def test_memory_is_let_go() -> None:
+    card = Imitation()
+    made = backend(card)
+    for _ in range(4):
+        made.residual(plane(20, 20), Insets(0, 0, 0, 0))
+    before = card.buffers
+    made.release_memory()
+    made.residual(plane(20, 20), Insets(0, 0, 0, 0))
+    assert card.buffers > before
+    assert card.recorded == 1
+
+
+def test_a_shortage_is_told_as_one() -> None:
+    class Short(Imitation):
+        def locked(self, height: int, width: int) -> Tensor:
+            raise MemoryError
+
+    with pytest.raises(DeviceMemoryError):
+        backend(Short()).residual(plane(8, 8), Insets(0, 0, 0, 0))
+
+
+class Halved:
+    """A backend whose half precision is off by `error`."""
+
+    def __init__(self, precision: Precision, error: float) -> None:
+        self.precision, self.error = precision, error
+
+    def residual(self, luma: FloatPlane, insets: Insets) -> FloatPlane:
+        return luma + np.float32(0 if self.precision is Precision.FP32 else self.error)
+
+    def describe(self) -> str:
+        return f"card · {self.precision}"
+
+
+@pytest.mark.parametrize(
+    ("wish", "error", "taken"),
+    [
+        ("auto", 1e-4, Precision.FP16),
+        ("auto", 1e-2, Precision.FP32),
+        ("auto", float("nan"), Precision.FP32),
+        ("fp16", 1e-2, Precision.FP16),
+        ("fp32", 1e-2, Precision.FP32),
+    ],
+)
+def test_half_precision_must_be_exact_enough(wish: str, error: float, taken: Precision) -> None:
+    made = gpu_backend(
+        MODEL,
+        torch.device("mps"),
+        wish,
+        lambda model, device, precision: Halved(precision, error),  # type: ignore[arg-type, return-value]
+    )
+    assert made.precision is taken
+
+
+def test_bf16_is_exact_enough_by_that_check() -> None:
+    made = gpu_backend(
+        network(depth=8, width=16),
+        torch.device("mps"),
+        make=lambda model, device, precision: GpuBackend(
+            model, CPU, Precision.BF16 if precision is not Precision.FP32 else precision, Imitation()
+        ),
+    )
+    assert made.precision in ("bf16", "fp32")
+    np.testing.assert_allclose(
+        Engine(made).upscale_luma(plane(40, 40)), whole(network(depth=8, width=16), plane(40, 40)), atol=0.1
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("precision", list(Precision))
+def test_a_real_card(precision: Precision) -> None:
+    model = network(depth=20, width=64)
+    luma = plane(700, 900)
+    engine = Engine(GpuBackend(model, torch.device("cuda"), precision))
+    for _ in range(3):  # run one by one, recorded, replayed
+        out = engine.upscale_luma(luma, tile_px=128)
+    rms = float(np.sqrt(np.mean((out - whole(model, luma)) ** 2)))
+    assert rms < (1e-5 if precision is Precision.FP32 else 5e-2)
+    assert engine._backend._recorded  # type: ignore[attr-defined]
+    assert module.LOOK_AHEAD == 2
