@@ -8,7 +8,6 @@ new or changed. A full disk makes it wait until there is room.
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -31,6 +30,7 @@ from vdsr_app.core.batch import (
     Progress,
     State,
     WaitsForRoom,
+    free_bytes,
     known_mpx_per_s,
     totals,
     unfinished,
@@ -139,7 +139,7 @@ def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Cons
     for item in items:
         _tell_item(item, console)
     found = totals(items, options)
-    free = _free_bytes(options.output)
+    free = free_bytes(options.output)
     rate = known_mpx_per_s()
     seconds = None if rate is None else found.output_px / 1e6 / rate
     console.record({"summary": {**asdict(found), "disk_free_bytes": free, "seconds": seconds}})
@@ -147,11 +147,12 @@ def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Cons
         f"{found.files} pictures: {found.queued} to do, {found.skipped} to skip, {found.failed} that cannot be done"
     )
     console.result(
-        f"{found.output_px / 1e6:,.1f} megapixels; about {_size(found.disk_bytes)} on the disk of {_size(free)} free,"
-        f" up to {_size(found.memory_bytes)} of memory"
+        f"{found.output_px / 1e6:,.1f} megapixels; about {_size(found.disk_bytes)} on the disk"
+        + ("" if free is None else f" of {_size(free)} free")
+        + f", up to {_size(found.memory_bytes)} of memory"
         + ("" if seconds is None else f", about {_duration(seconds)} on this machine")
     )
-    if found.disk_bytes > free:
+    if free is not None and found.disk_bytes > free:
         console.note("The disk is too small: the batch would wait for room when it is full.")
     return found.failed == 0
 
@@ -231,12 +232,6 @@ def _tell_end(report: BatchReport, options: BatchOptions, console: Console) -> N
     )
     if report.failed:
         console.note(f"Try again what failed with: vdsr batch --retry-failed -o {options.output.absolute()}")
-
-
-def _free_bytes(folder: Path) -> int:
-    """Room on the disk of a folder that may not be there yet."""
-    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-    return shutil.disk_usage(there).free
 
 
 def _duration(seconds: float) -> str:

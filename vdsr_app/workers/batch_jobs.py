@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from vdsr_app.core.batch import (
     SourceFacts,
     Totals,
     Unfinished,
+    free_bytes,
     known_mpx_per_s,
     probe_source,
     totals,
@@ -36,13 +36,13 @@ class Plan:
     Attributes:
         items: each picture.
         totals: what they come to.
-        free_bytes: room on the disk of the results.
+        free_bytes: room on the disk of the results, None where the system does not tell.
         seconds: how long it will take, None where this machine's speed is not known yet.
     """
 
     items: tuple[Item, ...]
     totals: Totals
-    free_bytes: int
+    free_bytes: int | None
     seconds: float | None
 
 
@@ -105,11 +105,9 @@ def plan(inputs: tuple[Path, ...], options: BatchOptions, facts: dict[Path, Sour
     batch.add(inputs)
     items = tuple(batch.plan())
     found = totals(items, options)
-    folder = options.output.absolute()
-    there = next(each for each in (folder, *folder.parents) if each.exists())
     rate = known_mpx_per_s()
     seconds = None if rate is None else found.output_px / 1e6 / rate
-    return Plan(items, found, shutil.disk_usage(there).free, seconds)
+    return Plan(items, found, free_bytes(options.output), seconds)
 
 
 def look_for(folder: Path, context: JobContext) -> Unfinished | None:

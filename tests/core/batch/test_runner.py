@@ -36,6 +36,7 @@ from vdsr_app.core.batch import (
     Progress,
     State,
     WaitsForRoom,
+    disk,
     probe_source,
     unfinished,
     write_report,
@@ -306,7 +307,7 @@ def test_a_full_disk_makes_it_wait_and_go_on_by_itself(held: Held, monkeypatch: 
     held.picture("a.png")
     usage = namedtuple("usage", "total used free")
     free = [10]
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage(1, 1, free[0]))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: usage(1, 1, free[0]))
     thread = held.in_thread()
     held.wait_for(lambda event: isinstance(event, WaitsForRoom))
     waits = next(event for event in held.events if isinstance(event, WaitsForRoom))
@@ -332,7 +333,7 @@ def test_a_disk_that_fills_while_a_result_is_written_costs_no_second_computation
         return real(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(image_io, "save", save)
-    monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.01)
+    monkeypatch.setattr(disk, "_TRY_AGAIN_S", 0.01)
     report = held.run()
     assert report.done == 1
     assert len(failed) == 2

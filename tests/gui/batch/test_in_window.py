@@ -109,15 +109,15 @@ def test_a_folder_is_planned_run_and_reported(
     qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert page.phase is Phase.EMPTY
-    assert not page._start.isEnabled()
+    assert not page.panel.start.isEnabled()
     planned(qtbot, page, folder)
     assert states(page) == [("a.png", State.QUEUED), ("bad.png", State.FAILED), ("b.png", State.QUEUED)]
     assert cell(page, 0, Column.RESULT) == "a_vdsr_x2.png"
     assert cell(page, 0, Column.SIZE) == "16 × 12 → 32 × 24"  # noqa: RUF001
     assert cell(page, 2, Column.RESULT) == str(Path("sub") / "b_vdsr_x2.png")
-    assert "2 pictures to do" in page._totals.text()
-    assert "1 that cannot be done" in page._totals.text()
-    qtbot.mouseClick(page._start, Qt.MouseButton.LeftButton)
+    assert "2 pictures to do" in page.panel.text
+    assert "1 that cannot be done" in page.panel.text
+    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
     assert page.phase is Phase.RUNNING
     ended(qtbot, page)
     assert states(page) == [("a.png", State.DONE), ("bad.png", State.FAILED), ("b.png", State.DONE)]
@@ -125,15 +125,15 @@ def test_a_folder_is_planned_run_and_reported(
     assert (out / "a_vdsr_x2.png").exists()
     assert (out / "sub" / "b_vdsr_x2.png").exists()
     assert "2 done, 0 skipped, 1 failed" in page.banner.text
-    assert page._retry.isVisible()
+    assert page.panel.retry.isVisible()
 
     table = tmp_path / "report.csv"
     monkeypatch.setattr(module.QFileDialog, "getSaveFileName", lambda *_: (str(table), ""))
-    qtbot.mouseClick(page._report, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(page.panel.report, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(table.exists, timeout=WAIT_MS)
 
     picture(folder / "bad.png", 3)
-    qtbot.mouseClick(page._retry, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(page.panel.retry, Qt.MouseButton.LeftButton)
     ended(qtbot, page)
     assert {state for _, state in states(page)} == {State.DONE}
 
@@ -149,7 +149,7 @@ def test_the_settings_are_those_of_a_single_picture(
     assert page.options._result.text() == "3.0× · automatic model · JPEG"  # noqa: RUF001
     qtbot.waitUntil(lambda: cell(page, 0, Column.RESULT) == "a_vdsr_x3.jpg", timeout=WAIT_MS)
     qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
-    qtbot.mouseClick(page._start, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
     ended(qtbot, page)
     with Image.open(folder / "upscaled" / "a_vdsr_x3.jpg") as made:
         assert made.size == (48, 36)
@@ -160,7 +160,7 @@ def test_pause_continue_and_pictures_that_are_added_while_it_runs(
 ) -> None:
     network.engine.hold()
     planned(qtbot, page, folder)
-    qtbot.mouseClick(page._start, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
     qtbot.mouseClick(page.strip._pause, Qt.MouseButton.LeftButton)
     assert page.strip._pause.text() == "Continue"
@@ -177,7 +177,7 @@ def test_pause_continue_and_pictures_that_are_added_while_it_runs(
 def test_a_cancelled_batch_goes_on_where_it_was(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
     network.engine.hold()
     planned(qtbot, page, folder)
-    qtbot.mouseClick(page._start, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
     qtbot.mouseClick(page.strip._cancel, Qt.MouseButton.LeftButton)
     ended(qtbot, page)
@@ -253,7 +253,7 @@ def test_a_running_batch_is_told_below_and_asked_about_at_closing(
 ) -> None:
     network.engine.hold()
     planned(qtbot, page, folder)
-    qtbot.mouseClick(page._start, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
     window.workspaces.show_page(window.page)
     network.engine.gate.release()

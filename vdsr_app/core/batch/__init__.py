@@ -4,6 +4,7 @@
 what was done, `runner` does it on `core.pipeline`, and `report` tells of it.
 """
 
+from vdsr_app.core.batch.disk import free_bytes
 from vdsr_app.core.batch.estimate import known_mpx_per_s
 from vdsr_app.core.batch.events import (
     BatchEvent,
@@ -40,6 +41,7 @@ __all__ = [
     "Totals",
     "Unfinished",
     "WaitsForRoom",
+    "free_bytes",
     "known_mpx_per_s",
     "probe_source",
     "totals",

@@ -19,9 +19,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vdsr_app.core.batch.items import Item, SourceFacts, Stamp, State
-from vdsr_app.core.batch.options import BatchOptions, Existing, settings_from_json, settings_to_json
-from vdsr_app.core.job import TargetSize, UpscaleSettings
+from vdsr_app.core.batch.items import Item, Stamp, State
+from vdsr_app.core.batch.journal_rows import item_of, options_from_json, options_to_json, row_of, to_bytes, to_path
+from vdsr_app.core.batch.options import BatchOptions, settings_to_json
+from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.errors import SaveError, UsageError
 
 _log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ class Journal:
         with self._writing() as connection:
             connection.execute("DELETE FROM items")
             connection.execute("DELETE FROM facts")
-            value = json.dumps(_options_to_json(options))
+            value = json.dumps(options_to_json(options))
             connection.executemany("INSERT INTO facts VALUES (?, ?)", [("options", value), ("unfinished", "yes")])
 
     def options(self) -> BatchOptions | None:
@@ -113,7 +114,7 @@ class Journal:
         with self._lock:
             row = self._connection.execute("SELECT value FROM facts WHERE name = 'options'").fetchone()
         try:
-            return None if row is None else _options_from_json(self._folder, json.loads(row[0]))
+            return None if row is None else options_from_json(self._folder, json.loads(row[0]))
         except (KeyError, TypeError, ValueError, UsageError):
             _log.warning("The options of the batch in %s cannot be read.", self._folder, exc_info=True)
             return None
@@ -121,7 +122,7 @@ class Journal:
     def add_inputs(self, inputs: Sequence[Path]) -> None:
         """Write down files and folders that are to be planned."""
         known = [*self.inputs(), *inputs]
-        value = json.dumps([_bytes(path).hex() for path in known])
+        value = json.dumps([to_bytes(path).hex() for path in known])
         with self._writing() as connection:
             connection.execute("INSERT OR REPLACE INTO facts VALUES ('inputs', ?)", (value,))
 
@@ -129,7 +130,7 @@ class Journal:
         """The files and folders of the batch."""
         with self._lock:
             row = self._connection.execute("SELECT value FROM facts WHERE name = 'inputs'").fetchone()
-        return [] if row is None else [_path(bytes.fromhex(each)) for each in json.loads(row[0])]
+        return [] if row is None else [to_path(bytes.fromhex(each)) for each in json.loads(row[0])]
 
     def end(self) -> None:
         """Write down that all pictures of the batch have been planned and have their outcome."""
@@ -147,7 +148,7 @@ class Journal:
         """Write down planned pictures."""
         with self._writing() as connection:
             connection.executemany(
-                f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", [_row_of(item) for item in items]
+                f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", [row_of(item) for item in items]
             )
 
     def begin_work(self, item: Item) -> None:
@@ -155,20 +156,20 @@ class Journal:
         before = stamp_of(item.output)
         place = (None, None) if before is None else (before.size, before.mtime_ns)
         with self._writing() as connection:
-            connection.execute(f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", _row_of(item))
-            connection.execute("INSERT OR REPLACE INTO begun VALUES (?, ?, ?)", (_bytes(item.output), *place))
+            connection.execute(f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", row_of(item))
+            connection.execute("INSERT OR REPLACE INTO begun VALUES (?, ?, ?)", (to_bytes(item.output), *place))
 
     def settle(self, item: Item, made: Made | None = None) -> None:
         """Write down a picture's outcome, and of a finished one how it came about, all or nothing."""
         with self._writing() as connection:
-            connection.execute(f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", _row_of(item))
-            connection.execute("DELETE FROM begun WHERE output = ?", (_bytes(item.output),))
+            connection.execute(f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", row_of(item))
+            connection.execute("DELETE FROM begun WHERE output = ?", (to_bytes(item.output),))
             if made is not None:
                 connection.execute(
                     "INSERT OR REPLACE INTO made VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        _bytes(item.output),
-                        _bytes(made.source),
+                        to_bytes(item.output),
+                        to_bytes(made.source),
                         made.stamp.size,
                         made.stamp.mtime_ns,
                         made.digest,
@@ -191,7 +192,7 @@ class Journal:
             if not rows:
                 return
             last = rows[-1][0]
-            yield from map(_item_of, rows)
+            yield from map(item_of, rows)
 
     def counts(self) -> dict[State, int]:
         """How many pictures are in each state."""
@@ -212,17 +213,17 @@ class Journal:
     def made(self, output: Path) -> Made | None:
         """How a result came about, where this program made it in a batch."""
         with self._lock:
-            row = self._connection.execute("SELECT * FROM made WHERE output = ?", (_bytes(output),)).fetchone()
+            row = self._connection.execute("SELECT * FROM made WHERE output = ?", (to_bytes(output),)).fetchone()
         if row is None:
             return None
         _, source, size, mtime_ns, digest, recipe, out_size, out_mtime_ns = row
-        return Made(_path(source), Stamp(size, mtime_ns), digest, recipe, Stamp(out_size, out_mtime_ns))
+        return Made(to_path(source), Stamp(size, mtime_ns), digest, recipe, Stamp(out_size, out_mtime_ns))
 
     def was_interrupted_at(self, output: Path) -> bool:
         """Whether what stands there now got there by work that was begun and whose end was not written down."""
         with self._lock:
             row = self._connection.execute(
-                "SELECT size, mtime_ns FROM begun WHERE output = ?", (_bytes(output),)
+                "SELECT size, mtime_ns FROM begun WHERE output = ?", (to_bytes(output),)
             ).fetchone()
         return row is not None and stamp_of(output) != (None if row[0] is None else Stamp(*row))
 
@@ -319,75 +320,3 @@ def stamp_of(path: Path) -> Stamp | None:
     except (OSError, ValueError):
         return None
     return Stamp(status.st_size, status.st_mtime_ns)
-
-
-def _row_of(item: Item) -> tuple[object, ...]:
-    facts, target = item.facts, item.target
-    stamp = facts.stamp
-    return (
-        item.number,
-        _bytes(item.source),
-        _bytes(item.output),
-        None if stamp is None else stamp.size,
-        None if stamp is None else stamp.mtime_ns,
-        facts.width,
-        facts.height,
-        facts.bits,
-        facts.has_alpha,
-        facts.jpeg_quality,
-        None if target is None else target.width,
-        None if target is None else target.height,
-        None if target is None else target.scale,
-        item.model,
-        str(item.state),
-        item.note,
-        item.disk_bytes,
-        item.seconds,
-    )
-
-
-def _item_of(row: tuple[object, ...]) -> Item:
-    number, source, output, size, mtime_ns, width, height, bits, has_alpha, quality = row[:10]
-    out_width, out_height, scale, model, state, note, disk_bytes, seconds = row[10:]
-    stamp = None if size is None else Stamp(size, mtime_ns)  # type: ignore[arg-type]
-    facts = SourceFacts(stamp, width, height, bits, bool(has_alpha), quality)  # type: ignore[arg-type]
-    target = None if out_width is None else TargetSize(out_width, out_height, scale)  # type: ignore[arg-type]
-    return Item(
-        number,  # type: ignore[arg-type]
-        _path(source),  # type: ignore[arg-type]
-        _path(output),  # type: ignore[arg-type]
-        facts,
-        target,
-        model,  # type: ignore[arg-type]
-        State(state),  # type: ignore[arg-type]
-        note,  # type: ignore[arg-type]
-        disk_bytes,  # type: ignore[arg-type]
-        seconds,  # type: ignore[arg-type]
-    )
-
-
-def _options_to_json(options: BatchOptions) -> dict[str, object]:
-    return {
-        "settings": settings_to_json(options.settings),
-        "recursive": options.recursive,
-        "template": options.template,
-        "existing": str(options.existing),
-    }
-
-
-def _options_from_json(folder: Path, content: dict[str, object]) -> BatchOptions:
-    return BatchOptions(
-        folder,
-        settings_from_json(content["settings"]),  # type: ignore[arg-type]
-        bool(content["recursive"]),
-        str(content["template"]),
-        Existing(str(content["existing"])),
-    )
-
-
-def _bytes(path: Path) -> bytes:
-    return os.fsencode(path)
-
-
-def _path(name: bytes) -> Path:
-    return Path(os.fsdecode(name))

@@ -8,18 +8,17 @@ pipeline tells of each picture's end through `_on_file`. What they share is behi
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
 from vdsr_app.core.atomic import remove_leftovers
+from vdsr_app.core.batch.disk import DiskWatch, words_of
+from vdsr_app.core.batch.do_files import DoFiles, here
 from vdsr_app.core.batch.events import (
     BatchEvent,
     BatchReport,
@@ -49,8 +48,6 @@ from vdsr_app.core.pipeline import (
     FileNotice,
     FileProgress,
     FileStarted,
-    PipelineReport,
-    run_files,
 )
 from vdsr_app.errors import Cancelled, SaveError, VdsrError
 
@@ -59,47 +56,7 @@ _log = logging.getLogger(__name__)
 _CHUNK = 32
 """Pictures planned before the first of them may begin, and written down together."""
 
-_SPARE_BYTES = 32 << 20
-"""Room that is left on a disk: other programs live on it too."""
-
-_LOOK_AGAIN_S = 1.0
-"""How often a full disk is looked at."""
-
-_TRY_AGAIN_S = 5.0
-"""How long a result that found no room is kept before it is written once more."""
-
 Prober = Callable[[Path], SourceFacts]
-
-
-class DoFiles(Protocol):
-    """Does pictures as `core.pipeline.run_files` does, wherever that is."""
-
-    def __call__(
-        self,
-        jobs: Iterable[FileJob],
-        on_event: Callable[[FileEvent], None],
-        token: CancelToken,
-        *,
-        pause: PauseGate,
-        on_no_room: Callable[[FileJob, SaveError], None],
-    ) -> PipelineReport:
-        """See `core.pipeline.run_files`."""
-
-
-def here(engines: Engines) -> DoFiles:
-    """Pictures are done in this process."""
-
-    def do_files(
-        jobs: Iterable[FileJob],
-        on_event: Callable[[FileEvent], None],
-        token: CancelToken,
-        *,
-        pause: PauseGate,
-        on_no_room: Callable[[FileJob, SaveError], None],
-    ) -> PipelineReport:
-        return run_files(jobs, engines, on_event, token, pause=pause, on_no_room=on_no_room)
-
-    return do_files
 
 
 class Batch:
@@ -145,8 +102,8 @@ class Batch:
         self._px = self._px_done = 0
         self._known: set[Path] = set()
         self._cleaned = {self._options.output}  # folders without leftovers
-        self._waits = False
         self._pace = Pace()
+        self._disk = DiskWatch(self._on_waiting, self._token)
 
     def add(self, inputs: Sequence[Path]) -> bool:
         """Add files and folders, before or while it runs; safe from any thread.
@@ -325,7 +282,7 @@ class Batch:
             try:
                 refuse_overwriting_a_source(item.output, [item.source])
             except VdsrError as error:
-                item = replace(item, state=State.FAILED, note=_words(error))
+                item = replace(item, state=State.FAILED, note=words_of(error))
         if item.state.is_outcome:
             self._settle(item)
             return None
@@ -333,7 +290,7 @@ class Batch:
         if folder not in self._cleaned:
             remove_leftovers(folder)
             self._cleaned.add(folder)
-        self._wait_for_room(folder, item.disk_bytes)
+        self._disk.wait_for_room(folder, item.disk_bytes)
         item = replace(item, state=State.WORKING)
         with self._changed:
             self._at_work[item.number] = item
@@ -353,12 +310,12 @@ class Batch:
             case FileNotice():
                 self._tell(Noticed(item, event.text))
             case FileDone():
-                self._tell_found_room()
+                self._disk.found_room()
                 ended = replace(item, state=State.DONE, target=event.target, seconds=event.seconds.total)
                 self._settle(ended, self._made(ended))
             case FileFailed():
                 _log.info("%s failed: %s", item.source, event.error)
-                self._settle(replace(item, state=State.FAILED, note=_words(event.error)))
+                self._settle(replace(item, state=State.FAILED, note=words_of(event.error)))
 
     def _made(self, item: Item) -> Made | None:
         """How a result came about; of a source that changed meanwhile, in such words that it is made again."""
@@ -411,47 +368,15 @@ class Batch:
     # A full disk
 
     def _on_no_room(self, job: FileJob, error: SaveError) -> None:
-        """A result could not be written: wait, and let it be tried again.
+        """A result could not be written: wait, and let it be tried again."""
+        self._disk.wait_to_try_again(job.output.parent, self._at_work[job.number].disk_bytes, words_of(error))
 
-        How much is free says little here: the half-written file is gone again, and a quota is not told at all.
-        """
-        item = self._at_work[job.number]
-        folder = job.output.parent
-        self._tell_waiting(folder, item.disk_bytes, _free_bytes(folder) or 0, _words(error))
-        self._rest(_TRY_AGAIN_S)
-        while (free := _free_bytes(folder)) is not None and free < item.disk_bytes + _SPARE_BYTES:
-            self._rest(_LOOK_AGAIN_S)
-
-    def _wait_for_room(self, folder: Path, needed_bytes: int) -> None:
-        waited = False
-        while (free := _free_bytes(folder)) is not None and free < needed_bytes + _SPARE_BYTES:
-            waited = True
-            self._tell_waiting(folder, needed_bytes, free)
-            self._rest(_LOOK_AGAIN_S)
-        if waited:
-            self._tell_found_room()
-
-    def _tell_waiting(self, folder: Path, needed_bytes: int, free_bytes: int, reason: str = "") -> None:
-        with self._changed:
-            told, self._waits = self._waits, True
-        if not told:
-            _log.warning("%s: %d bytes are needed, %d are free. %s", folder, needed_bytes, free_bytes, reason)
+    def _on_waiting(self, event: WaitsForRoom | FoundRoom) -> None:
+        if isinstance(event, WaitsForRoom):
             self._pace.stop()
-            self._tell(WaitsForRoom(folder, needed_bytes + _SPARE_BYTES, free_bytes))
-
-    def _tell_found_room(self) -> None:
-        with self._changed:
-            told, self._waits = self._waits, False
-        if told:
+        else:
             self._pace.go_on()
-            self._tell(FoundRoom())
-
-    def _rest(self, seconds: float) -> None:
-        """Do nothing for so long, but hear a cancel."""
-        waiting, until = threading.Event(), time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self._token.raise_if_cancelled()
-            waiting.wait(min(left, POLL_S))
+        self._tell(event)
 
     def _write_down(self, write: Callable[[], None]) -> None:
         """Write into the journal, and wait where there is no room for even that."""
@@ -460,29 +385,11 @@ class Batch:
                 write()
                 return
             except SaveError as error:
-                free = _free_bytes(self._options.output)
-                if free is None or free >= _SPARE_BYTES:
+                if not self._disk.is_full(self._options.output):
                     raise
                 _log.warning("The journal waits for room: %s", error)
-                self._wait_for_room(self._options.output, 1)
+                self._disk.wait_for_room(self._options.output, 1)
 
     def _tell(self, event: BatchEvent) -> None:
         with self._telling:
             self._tell_to(event)
-
-
-def _free_bytes(folder: Path) -> int | None:
-    """Room on the disk of a folder, or of the nearest one above that is there; None where the system does not tell."""
-    for each in (folder, *folder.parents):
-        try:
-            return shutil.disk_usage(each).free
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return None
-    return None
-
-
-def _words(error: VdsrError) -> str:
-    """What went wrong and what to do, without the file, which stands beside it."""
-    return f"{error.what} {error.hint}".strip()

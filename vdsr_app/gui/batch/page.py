@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QResizeEvent
+from PySide6.QtCore import Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
     QHBoxLayout,
-    QHeaderView,
     QScrollArea,
-    QStackedWidget,
-    QTreeView,
     QVBoxLayout,
     QWidget,
 )
@@ -27,14 +24,15 @@ from vdsr_app.core.batch.unfinished import Unfinished
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.gui.banner import Banner, BannerKind
 from vdsr_app.gui.batch.options_panel import OptionsPanel
+from vdsr_app.gui.batch.picture_list import PictureList
+from vdsr_app.gui.batch.plan_panel import PlanPanel
 from vdsr_app.gui.batch.run_strip import RunStrip
-from vdsr_app.gui.batch.table import THUMBNAIL_PX, BatchTable, Column
+from vdsr_app.gui.batch.table import THUMBNAIL_PX
 from vdsr_app.gui.inspector import WIDTH
 from vdsr_app.gui.notify import notify
-from vdsr_app.gui.parts import allow_button, plain, press_by_return, primary
-from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, Section, text_label, upright_line
+from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, upright_line
 from vdsr_app.gui.settings import SettingsStore
-from vdsr_app.gui.texts import bytes_text, duration_text, file_name, megapixels_text
+from vdsr_app.gui.texts import duration_text, file_name
 from vdsr_app.gui.theme import set_role
 from vdsr_app.workers.batch import BatchService
 from vdsr_app.workers.batch_jobs import Plan
@@ -62,6 +60,8 @@ class BatchPage(QWidget):
         banner: the message above everything.
         table: the pictures.
         options: the choices.
+        panel: totals, and the buttons that begin and follow.
+        strip: how far a batch is that runs.
 
     Signals:
         settings_wanted: the person wants to change size, model or format.
@@ -80,22 +80,12 @@ class BatchPage(QWidget):
         self._phase = Phase.EMPTY
         self._options: BatchOptions | None = None
         self._names: dict[int, str] = {}
-        self._drop_words: str | None = None
         self.banner = Banner()
-        self.table = BatchTable()
+        self.list = PictureList()
+        self.table = self.list.table
         self.options = OptionsPanel()
         self.strip = RunStrip()
-        self._view = QTreeView()
-        self._empty = text_label(role="quiet", wrap=True)
-        self._pages = QStackedWidget()
-        self._totals = text_label(wrap=True)
-        self._start = primary(self.tr("Start"), "play-outline")
-        self._retry = plain(self.tr("Retry failed"), "refresh")
-        self._folder = plain(self.tr("Open folder"), "folder-open-outline")
-        self._report = plain(self.tr("Save report…"), "content-save-outline")
-        self._add_files = plain(self.tr("Add pictures…"), "plus")
-        self._add_folder = plain(self.tr("Add folder…"), "folder-open-outline")
-        self._clear = plain(self.tr("Clear"), "close")
+        self.panel = PlanPanel()
         self._replan = QTimer(self)
         self._replan.setSingleShot(True)
         self._replan.setInterval(_REPLAN_MS)
@@ -139,66 +129,28 @@ class BatchPage(QWidget):
 
     def take_focus(self) -> None:
         """Let the keyboard enter where the person most likely goes on."""
-        for button in (self._start, self._retry, self._folder):
-            if button.isEnabled() and button.isVisible():
-                button.setFocus()
-                return
-        (self.strip if self._phase is Phase.RUNNING else self._add_folder).setFocus()
+        if self.panel.take_focus():
+            return
+        (self.strip if self._phase is Phase.RUNNING else self.list).setFocus()
 
     def set_drop_hint(self, words: str | None) -> None:
         """Say what a drop would do, or nothing."""
-        self._drop_words = words
-        self._show_empty()
-        self._pages.setCurrentIndex(0 if words is not None or self._phase is Phase.EMPTY else 1)
+        self.list.set_drop_hint(words)
 
     def _lay_out(self) -> None:
-        set_role(self._view, "batch")
-        self._view.setModel(self.table)
-        self._view.setRootIsDecorated(False)
-        self._view.setUniformRowHeights(True)
-        self._view.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
-        self._view.setAccessibleName(self.tr("Pictures of the batch"))
-        header = self._view.header()
-        header.setStretchLastSection(False)
-        header.resizeSection(Column.SIZE, 196)
-        header.resizeSection(Column.TIME, 68)
-        header.setSectionResizeMode(Column.STATE, QHeaderView.ResizeMode.Stretch)
-        bar = QWidget()
-        bar.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        set_role(bar, "bar")
-        buttons = QHBoxLayout(bar)
-        buttons.setContentsMargins(PANE_GAP, GROUP_GAP, PANE_GAP, GROUP_GAP)
-        buttons.setSpacing(GROUP_GAP)
-        for button in (self._add_files, self._add_folder, self._clear):
-            buttons.addWidget(button)
-        buttons.addStretch(1)
-        zone = QFrame()
-        set_role(zone, "dropzone")
-        inside = QVBoxLayout(zone)
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        inside.addWidget(self._empty)
-        empty, shown = QWidget(), QWidget()
-        for holder, widget in ((empty, zone), (shown, self._view)):
-            holder.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-            set_role(holder, "pane")
-            inside = QVBoxLayout(holder)
-            inside.setContentsMargins(PANE_GAP, SECTION_GAP, PANE_GAP, SECTION_GAP)
-            inside.addWidget(widget)
-            self._pages.addWidget(holder)
         left = QVBoxLayout()
         left.setSpacing(0)
-        left.addWidget(bar)
         left.addWidget(self.banner)
-        left.addWidget(self._pages, 1)
+        left.addWidget(self.list, 1)
         left.addWidget(self.strip)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         row.addLayout(left, 1)
         row.addWidget(upright_line())
-        row.addWidget(self._inspector())
+        row.addWidget(self._choices())
 
-    def _inspector(self) -> QWidget:
+    def _choices(self) -> QWidget:
         """Choices, which scroll where the window is small, and below them plan and start, which are always there."""
         choices, content = QScrollArea(), QWidget()
         set_role(choices, "pane")
@@ -212,11 +164,7 @@ class BatchPage(QWidget):
         inside.addWidget(self.options)
         inside.addStretch(1)
         choices.setWidget(content)
-        plan = Section()
-        plan.set_head(self.tr("Plan"))
-        plan.setContentsMargins(PANE_GAP - 4, GROUP_GAP, PANE_GAP - 4, PANE_GAP - 4)
-        for widget in (self._totals, self._start, self._retry, self._folder, self._report):
-            plan.body.addWidget(widget)
+        self.panel.setContentsMargins(PANE_GAP - 4, GROUP_GAP, PANE_GAP - 4, PANE_GAP - 4)
         pane = QWidget()
         pane.setFixedWidth(WIDTH)
         pane.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -225,16 +173,8 @@ class BatchPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(choices, 1)
-        column.addWidget(plan)
+        column.addWidget(self.panel)
         return pane
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Share the width among the columns of words."""
-        super().resizeEvent(event)
-        header = self._view.header()
-        free = self._view.viewport().width() - header.sectionSize(Column.SIZE) - header.sectionSize(Column.TIME)
-        for column in (Column.NAME, Column.RESULT):
-            header.resizeSection(column, max(_LEAST_COLUMN_PX, round(_COLUMN_SHARE * free)))
 
     def _connect(self) -> None:
         service = self._service
@@ -253,45 +193,35 @@ class BatchPage(QWidget):
         self.options.settings_wanted.connect(self.settings_wanted)
         self.strip.pause_wanted.connect(self._on_pause)
         self.strip.cancel_wanted.connect(self._on_cancel)
-        self._add_files.clicked.connect(self._on_add_files)
-        self._add_folder.clicked.connect(self._on_add_folder)
-        self._clear.clicked.connect(self._on_clear)
-        self._start.clicked.connect(self._on_start)
-        self._retry.clicked.connect(self._on_retry)
-        self._folder.clicked.connect(self._on_open_folder)
-        self._report.clicked.connect(self._on_report)
-        for button in (self._start, self._retry, self._add_files, self._add_folder):
-            press_by_return(button)
+        self.list.paths_chosen.connect(self.add)
+        self.list.clear_wanted.connect(self._on_clear)
+        self.panel.start_wanted.connect(self._on_start)
+        self.panel.retry_wanted.connect(self._on_retry)
+        self.panel.folder_wanted.connect(self._on_open_folder)
+        self.panel.report_wanted.connect(self._on_report)
 
     # Phases
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
         running = phase is Phase.RUNNING
-        self._pages.setCurrentIndex(0 if phase is Phase.EMPTY else 1)
+        self.list.show_empty(phase is Phase.EMPTY)
         self.strip.setVisible(running)
         self.options.set_locked(running)
-        self._start.setVisible(phase is not Phase.ENDED)
-        self._retry.setVisible(False)
-        for button in (self._folder, self._report):
-            button.setVisible(phase is Phase.ENDED)
-        allow_button(self._clear, phase not in (Phase.EMPTY, Phase.RUNNING), self.tr("There is nothing to clear now"))
+        self.panel.show_buttons(ended=phase is Phase.ENDED)
+        self.list.allow_clear(phase not in (Phase.EMPTY, Phase.RUNNING))
         reason = {
             Phase.EMPTY: self.tr("Add pictures first"),
             Phase.PLANNING: self.tr("The pictures are still being looked at"),
             Phase.RUNNING: self.tr("It is running"),
         }.get(phase, "")
-        allow_button(self._start, phase is Phase.PLANNED, reason)
-        self._show_empty()
+        self.panel.allow_start(phase is Phase.PLANNED, reason)
         if phase is Phase.EMPTY:
-            self._totals.setText(self.tr("Nothing to do yet"))
+            self.panel.say(self.tr("Nothing to do yet"))
         if phase is Phase.PLANNING:
-            self._totals.setText(self.tr("Looking at the pictures…"))
+            self.panel.say(self.tr("Looking at the pictures…"))
         if not running:
             self.activity_changed.emit("")
-
-    def _show_empty(self) -> None:
-        self._empty.setText(self._drop_words or self.tr("Drop folders or pictures here"))
 
     def _plan(self) -> None:
         options = self.options.options
@@ -315,32 +245,18 @@ class BatchPage(QWidget):
             self.options.show_example(first.source, first.facts.width, first.facts.height)
         self._enter(Phase.PLANNED)
         found = plan.totals
-        lines = [self.tr("{count} pictures to do").format(count=found.queued)]
-        if found.skipped:
-            lines.append(self.tr("{count} to skip").format(count=found.skipped))
-        if found.failed:
-            lines.append(self.tr("{count} that cannot be done").format(count=found.failed))
-        lines.append(self.tr("{size} in all").format(size=megapixels_text(found.output_px)))
-        lines.append(
-            self.tr("About {size} on the disk, {free} are free").format(
-                size=bytes_text(found.disk_bytes), free=bytes_text(plan.free_bytes)
-            )
-        )
-        lines.append(self.tr("Up to {size} of memory").format(size=bytes_text(found.memory_bytes)))
-        if plan.seconds is not None:
-            lines.append(self.tr("About {time} on this computer").format(time=duration_text(plan.seconds)))
-        self._totals.setText("\n".join(lines))
-        if found.disk_bytes > plan.free_bytes:
+        self.panel.show_plan(plan)
+        if plan.free_bytes is not None and found.disk_bytes > plan.free_bytes:
             self.banner.show_message(
                 BannerKind.NOTICE, self.tr("The disk is too small for all of it: the batch will wait for room.")
             )
-        allow_button(self._start, found.queued > 0, self.tr("There is nothing to do"))
-        if self._add_folder.hasFocus() or self._add_files.hasFocus():
+        self.panel.allow_start(found.queued > 0, self.tr("There is nothing to do"))
+        if self.list.adding_has_focus:
             self.take_focus()
 
     def _on_plan_failed(self, report: ErrorReport) -> None:
         self._enter(Phase.EMPTY if not self._inputs else Phase.PLANNING)
-        self._totals.setText("")
+        self.panel.say("")
         self.banner.show_report(report)
 
     # Running
@@ -365,7 +281,7 @@ class BatchPage(QWidget):
         self._enter(Phase.RUNNING)
         self.strip.begin()
         self.strip.setFocus()
-        self._totals.setText(self.tr("Running"))
+        self.panel.say(self.tr("Running"))
         self._service.start(inputs, options, resume=resume, retry_failed=retry_failed)
 
     def _on_told(self, events: tuple[BatchEvent, ...]) -> None:
@@ -413,11 +329,8 @@ class BatchPage(QWidget):
 
     def _on_ended(self, report: BatchReport) -> None:
         self._enter(Phase.ENDED)
-        self._retry.setVisible(report.failed > 0)
-        words = self.tr("{done} done, {skipped} skipped, {failed} failed").format(
-            done=report.done, skipped=report.skipped, failed=report.failed
-        )
-        self._totals.setText(f"{words}\n" + self.tr("in {time}").format(time=duration_text(report.seconds)))
+        self.panel.show_buttons(ended=True, retry=report.failed > 0)
+        words = self.panel.show_report(report)
         self.take_focus()
         kind = BannerKind.NOTICE if report.failed else BannerKind.SUCCESS
         self.banner.show_message(kind, words + ".", action=(self.tr("Open folder"), self._on_open_folder))
@@ -426,13 +339,13 @@ class BatchPage(QWidget):
     def _on_stopped(self) -> None:
         self._enter(Phase.ENDED)
         left = sum(not item.state.is_outcome for item in self.table.items)
-        self._totals.setText(self.tr("Stopped with {count} pictures left").format(count=left))
+        self.panel.say(self.tr("Stopped with {count} pictures left").format(count=left))
         self._offer_to_go_on(self.tr("Stopped. What is finished is kept."))
 
     def _on_failed(self, report: ErrorReport) -> None:
         if self._phase is Phase.RUNNING:
             self._enter(Phase.ENDED)
-            self._totals.setText(self.tr("It could not go on"))
+            self.panel.say(self.tr("It could not go on"))
         self.banner.show_report(report)
 
     # Going on
@@ -472,15 +385,6 @@ class BatchPage(QWidget):
         self._chosen_folder = folder
         self.options.show_folder(folder)
         self._replan.start()
-
-    def _on_add_files(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileNames(self, self.tr("Add pictures"))
-        self.add([Path(name) for name in chosen])
-
-    def _on_add_folder(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, self.tr("Add a folder"))
-        if chosen:
-            self.add([Path(chosen)])
 
     def _on_clear(self) -> None:
         self._inputs = []

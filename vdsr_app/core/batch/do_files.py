@@ -1,0 +1,42 @@
+"""Where pictures are done: here, or wherever else something does them as `core.pipeline.run_files` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from vdsr_app.control import CancelToken, PauseGate
+from vdsr_app.core.engines import Engines
+from vdsr_app.core.pipeline import FileEvent, FileJob, PipelineReport, run_files
+from vdsr_app.errors import SaveError
+
+
+class DoFiles(Protocol):
+    """Does pictures as `core.pipeline.run_files` does, wherever that is."""
+
+    def __call__(
+        self,
+        jobs: Iterable[FileJob],
+        on_event: Callable[[FileEvent], None],
+        token: CancelToken,
+        *,
+        pause: PauseGate,
+        on_no_room: Callable[[FileJob, SaveError], None],
+    ) -> PipelineReport:
+        """See `core.pipeline.run_files`."""
+
+
+def here(engines: Engines) -> DoFiles:
+    """Pictures are done in this process."""
+
+    def do_files(
+        jobs: Iterable[FileJob],
+        on_event: Callable[[FileEvent], None],
+        token: CancelToken,
+        *,
+        pause: PauseGate,
+        on_no_room: Callable[[FileJob, SaveError], None],
+    ) -> PipelineReport:
+        return run_files(jobs, engines, on_event, token, pause=pause, on_no_room=on_no_room)
+
+    return do_files

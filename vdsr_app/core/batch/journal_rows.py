@@ -1,0 +1,92 @@
+"""Items and options as the journal stores them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vdsr_app.core.batch.items import Item, SourceFacts, Stamp, State
+from vdsr_app.core.batch.options import BatchOptions, Existing, settings_from_json, settings_to_json
+from vdsr_app.core.job import TargetSize
+
+
+def row_of(item: Item) -> tuple[object, ...]:
+    """Values of the columns of table `items`, in order."""
+    facts, target = item.facts, item.target
+    stamp = facts.stamp
+    return (
+        item.number,
+        to_bytes(item.source),
+        to_bytes(item.output),
+        None if stamp is None else stamp.size,
+        None if stamp is None else stamp.mtime_ns,
+        facts.width,
+        facts.height,
+        facts.bits,
+        facts.has_alpha,
+        facts.jpeg_quality,
+        None if target is None else target.width,
+        None if target is None else target.height,
+        None if target is None else target.scale,
+        item.model,
+        str(item.state),
+        item.note,
+        item.disk_bytes,
+        item.seconds,
+    )
+
+
+def item_of(row: tuple[object, ...]) -> Item:
+    """The item that `row_of` was given."""
+    number, source, output, size, mtime_ns, width, height, bits, has_alpha, quality = row[:10]
+    out_width, out_height, scale, model, state, note, disk_bytes, seconds = row[10:]
+    stamp = None if size is None else Stamp(size, mtime_ns)  # type: ignore[arg-type]
+    facts = SourceFacts(stamp, width, height, bits, bool(has_alpha), quality)  # type: ignore[arg-type]
+    target = None if out_width is None else TargetSize(out_width, out_height, scale)  # type: ignore[arg-type]
+    return Item(
+        number,  # type: ignore[arg-type]
+        to_path(source),  # type: ignore[arg-type]
+        to_path(output),  # type: ignore[arg-type]
+        facts,
+        target,
+        model,  # type: ignore[arg-type]
+        State(state),  # type: ignore[arg-type]
+        note,  # type: ignore[arg-type]
+        disk_bytes,  # type: ignore[arg-type]
+        seconds,  # type: ignore[arg-type]
+    )
+
+
+def options_to_json(options: BatchOptions) -> dict[str, object]:
+    """Plain values; the folder is where the journal lies."""
+    return {
+        "settings": settings_to_json(options.settings),
+        "recursive": options.recursive,
+        "template": options.template,
+        "existing": str(options.existing),
+    }
+
+
+def options_from_json(folder: Path, content: dict[str, object]) -> BatchOptions:
+    """The options that `options_to_json` was given.
+
+    Raises:
+        KeyError, TypeError, ValueError, UsageError: it is no such content.
+    """
+    return BatchOptions(
+        folder,
+        settings_from_json(content["settings"]),  # type: ignore[arg-type]
+        bool(content["recursive"]),
+        str(content["template"]),
+        Existing(str(content["existing"])),
+    )
+
+
+def to_bytes(path: Path) -> bytes:
+    """A path as the system has it, which need not be text."""
+    return os.fsencode(path)
+
+
+def to_path(name: bytes) -> Path:
+    """Likewise back."""
+    return Path(os.fsdecode(name))

@@ -1,0 +1,98 @@
+"""What a batch comes to, and the buttons that begin it and that follow it; always in sight."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+
+from vdsr_app.core.batch.events import BatchReport
+from vdsr_app.gui.parts import allow_button, plain, press_by_return, primary
+from vdsr_app.gui.sections import Section, text_label
+from vdsr_app.gui.texts import bytes_text, duration_text, megapixels_text
+from vdsr_app.workers.batch_jobs import Plan
+
+
+class PlanPanel(Section):
+    """Totals and buttons.
+
+    Signals:
+        start_wanted: the person wants the batch to run.
+        retry_wanted: the person wants what failed to be tried again.
+        folder_wanted: the person wants to see the results.
+        report_wanted: the person wants a table of the outcome.
+    """
+
+    start_wanted = Signal()
+    retry_wanted = Signal()
+    folder_wanted = Signal()
+    report_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_head(self.tr("Plan"))
+        self._totals = text_label(wrap=True)
+        self.start = primary(self.tr("Start"), "play-outline")
+        self.retry = plain(self.tr("Retry failed"), "refresh")
+        self.folder = plain(self.tr("Open folder"), "folder-open-outline")
+        self.report = plain(self.tr("Save report…"), "content-save-outline")
+        for widget in (self._totals, self.start, self.retry, self.folder, self.report):
+            self.body.addWidget(widget)
+        self.start.clicked.connect(self.start_wanted)
+        self.retry.clicked.connect(self.retry_wanted)
+        self.folder.clicked.connect(self.folder_wanted)
+        self.report.clicked.connect(self.report_wanted)
+        for button in (self.start, self.retry):
+            press_by_return(button)
+
+    @property
+    def text(self) -> str:
+        """The totals as they are shown."""
+        return self._totals.text()
+
+    def say(self, text: str) -> None:
+        """Show something else than totals."""
+        self._totals.setText(text)
+
+    def show_buttons(self, *, ended: bool, retry: bool = False) -> None:
+        """Show what can be done before a batch, or after it; `retry` where something failed."""
+        self.start.setVisible(not ended)
+        self.retry.setVisible(ended and retry)
+        self.folder.setVisible(ended)
+        self.report.setVisible(ended)
+
+    def allow_start(self, allowed: bool, reason: str) -> None:
+        """Enable the start, or disable it and say why."""
+        allow_button(self.start, allowed, reason)
+
+    def take_focus(self) -> bool:
+        """Let the keyboard enter at the button that the person most likely wants; whether there is one."""
+        for button in (self.start, self.retry, self.folder):
+            if button.isEnabled() and button.isVisible():
+                button.setFocus()
+                return True
+        return False
+
+    def show_plan(self, plan: Plan) -> None:
+        """Show what a batch would come to."""
+        found = plan.totals
+        lines = [self.tr("{count} pictures to do").format(count=found.queued)]
+        if found.skipped:
+            lines.append(self.tr("{count} to skip").format(count=found.skipped))
+        if found.failed:
+            lines.append(self.tr("{count} that cannot be done").format(count=found.failed))
+        lines.append(self.tr("{size} in all").format(size=megapixels_text(found.output_px)))
+        room = self.tr("About {size} on the disk").format(size=bytes_text(found.disk_bytes))
+        if plan.free_bytes is not None:
+            room = self.tr("{room}, {free} are free").format(room=room, free=bytes_text(plan.free_bytes))
+        lines.append(room)
+        lines.append(self.tr("Up to {size} of memory").format(size=bytes_text(found.memory_bytes)))
+        if plan.seconds is not None:
+            lines.append(self.tr("About {time} on this computer").format(time=duration_text(plan.seconds)))
+        self.say("\n".join(lines))
+
+    def show_report(self, report: BatchReport) -> str:
+        """Show how a batch ended; returns it in one sentence without its full stop."""
+        words = self.tr("{done} done, {skipped} skipped, {failed} failed").format(
+            done=report.done, skipped=report.skipped, failed=report.failed
+        )
+        self.say(f"{words}\n" + self.tr("in {time}").format(time=duration_text(report.seconds)))
+        return words
