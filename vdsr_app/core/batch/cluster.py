@@ -123,7 +123,13 @@ class Cluster:
 
     def _check(self, client: Client) -> None:
         """Refuse a cluster whose workers run another version or do not see the folder."""
-        found: dict[str, str] = client.run(check_worker, str(self._lease), self._key, __version__)
+        try:
+            found: dict[str, str] = client.run(check_worker, str(self._lease), self._key, __version__)
+        except Exception as error:  # whatever a worker raises that does not know this program
+            raise DeviceError(
+                f"The workers of {self._address} cannot run this program ({type(error).__name__}: {error}).",
+                hint=f"Install VDSR Studio {__version__} on each of them.",
+            ) from error
         if not found:
             raise DeviceError(
                 f"The scheduler {self._address} has no workers.", hint="Start some with: dask worker ADDRESS"

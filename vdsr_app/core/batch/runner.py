@@ -258,11 +258,11 @@ class Batch:
                 yield job
 
     def _next_item(self) -> Item | None:
-        """The next picture; None when all that was added is planned and begun."""
+        """The next picture; None when all that was added has its outcome, for until then more may be added."""
         with self._changed:
             while not self._queue:
                 self._token.raise_if_cancelled()
-                if not self._inputs and not self._planning:
+                if not self._inputs and not self._planning and not self._at_work:
                     self._ended = True
                     self._changed.notify_all()
                     return None
@@ -338,6 +338,7 @@ class Batch:
             self._begun.pop(item.number, None)
             self._files_done += 1
             self._px_done += item.output_px
+            self._changed.notify_all()
         self._tell(Changed(item))
         self._tell_progress(item, 1, 1)
 

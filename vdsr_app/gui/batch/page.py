@@ -80,6 +80,7 @@ class BatchPage(QWidget):
         self._phase = Phase.EMPTY
         self._options: BatchOptions | None = None
         self._names: dict[int, str] = {}
+        self._late: list[Path] = []
         self.banner = Banner()
         self.list = PictureList()
         self.table = self.list.table
@@ -111,8 +112,11 @@ class BatchPage(QWidget):
         if not new:
             return
         self.banner.dismiss()
-        if self._phase is Phase.RUNNING and self._service.add(new):
-            self._inputs += new
+        if self._phase is Phase.RUNNING:
+            if self._service.add(new):
+                self._inputs += new
+            else:
+                self._late += new  # it has just come to its end
             return
         if self._phase is Phase.ENDED:
             self._inputs = []
@@ -335,6 +339,8 @@ class BatchPage(QWidget):
         kind = BannerKind.NOTICE if report.failed else BannerKind.SUCCESS
         self.banner.show_message(kind, words + ".", action=(self.tr("Open folder"), self._on_open_folder))
         notify(self.window(), self.tr("The batch is finished"), words)
+        late, self._late = self._late, []
+        self.add(late)
 
     def _on_stopped(self) -> None:
         self._enter(Phase.ENDED)
