@@ -37,7 +37,7 @@ class StartStrip(QWidget):
         self._recent.chosen.connect(self.recent_chosen)
         words = QVBoxLayout()
         words.setSpacing(4)
-        words.addWidget(text_label(self.tr("Drop a picture or a model here"), "head"))
+        words.addWidget(text_label(self.tr("Drop a picture, a folder or a model here"), "head"))
         words.addWidget(self._recent)
         button = QPushButton(self.tr("Open picture…"))
         button.setIcon(icon("folder-open-outline", "on_accent"))
