@@ -177,6 +177,23 @@ def test_what_cannot_be_is_said(backend: str, precision: str, width: int, error:
         choose_backend(VDSR(VDSRConfig(3, width)), backend, precision)
 
 
+@pytest.mark.parametrize(("beside_qt", "asked"), [(True, False), (False, True)])
+def test_openvino_takes_part_by_itself_where_qt_is_not(
+    monkeypatch: pytest.MonkeyPatch, own_cache: Path, model: VDSR, beside_qt: bool, asked: bool
+) -> None:
+    seen: list[bool] = []
+    real = backend_choice.candidates
+
+    def candidates(*arguments: object, openvino: bool, **named: object) -> list[Candidate]:
+        seen.append(openvino)
+        return real(*arguments, openvino=False, **named)[:1]  # type: ignore[arg-type]
+
+    monkeypatch.setattr(backend_choice, "candidates", candidates)
+    monkeypatch.setattr(backend_choice, "_beside_qt", lambda: beside_qt)
+    choose_backend(model)
+    assert seen == [asked]
+
+
 def test_without_openvino_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, model: VDSR) -> None:
     monkeypatch.setattr(backend_choice.backend_openvino, "installed", lambda: False)
     assert {each.backend for each in candidates(model, openvino=True)} == {"winograd", "torch"}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -117,7 +118,8 @@ def choose_backend(
     choose_precision(torch.device("cpu"), precision)  # refuses wrong words
     if backend != "auto" and backend not in BACKENDS:
         raise UsageError(f"'{backend}' is no way of computing.", hint=f"Choose auto, {', '.join(BACKENDS)}.")
-    found = candidates(model, precision, accelerators=accelerators, openvino=backend == "openvino")
+    wanted = backend == "openvino" or (backend == "auto" and not _beside_qt())
+    found = candidates(model, precision, accelerators=accelerators, openvino=wanted)
     if backend != "auto":
         found = [each for each in found if each.backend == backend]
         if not found:
@@ -166,7 +168,7 @@ def candidates(
         model: the network.
         precision: "auto", "fp32" or "bf16".
         accelerators: OpenVINO's devices beside the CPU count too.
-        openvino: OpenVINO counts. By itself it is not chosen yet: beside Qt in one process it was seen to crash.
+        openvino: OpenVINO counts, where it is installed.
     """
     wished = choose_precision(torch.device("cpu"), precision)
     found = []
@@ -268,6 +270,11 @@ def _rms_difference(values: FloatPlane, exact: FloatPlane) -> float:
     if not judged.any():
         return 0.0
     return float(np.sqrt(np.mean(np.square(values[judged].astype(np.float64) - exact[judged]))))
+
+
+def _beside_qt() -> bool:
+    """Whether this process has loaded Qt. Beside it OpenVINO was seen to crash, so there it must be asked for."""
+    return "PySide6" in sys.modules
 
 
 def _winograd_suits(model: VDSR) -> bool:
