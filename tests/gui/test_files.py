@@ -186,13 +186,13 @@ def test_giving_up_saves_nothing(parent: QWidget, tmp_path: Path, monkeypatch: p
 MakeWindow = Callable[..., MainWindow]
 
 
-def test_several_dropped_files_are_told_of(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
+def test_several_dropped_files_are_planned_as_a_batch(qtbot: QtBot, make_window: MakeWindow, tmp_path: Path) -> None:
     window = make_window()
     files = [touch(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
     window.files.drop(plan_drop(urls(*files)), urls(*files))
-    service.open_with(make_picture(5, 5, path=files[0]))
-    assert "opened a.png; 2 more were not opened" in window.page.banner.text
-    assert "vdsr upscale FOLDER -o OUT" in window.page.banner.text
+    assert window.workspaces.current is window.batch.host
+    table = window.batch.page.table
+    qtbot.waitUntil(lambda: [item.source for item in table.items] == files, timeout=20_000)
 
 
 def test_a_dropped_model_is_installed_and_used(make_window: MakeWindow, tmp_path: Path) -> None:

@@ -85,14 +85,25 @@ def test_the_window_starts_with_the_sample_and_loads_the_network_behind_it(
     assert SettingsStore(settings_path()).current.recent == ()
 
 
-def test_files_named_at_the_start_are_opened(make_window: MakeWindow, service: FakeService) -> None:
-    window = make_window(Path("/a.png"), Path("/b.png"))
+def test_a_file_named_at_the_start_is_opened(make_window: MakeWindow, service: FakeService) -> None:
+    window = make_window(Path("/a.png"))
     window.start()
     assert not window.page.strip.isVisible()
     service.open_with(make_picture(20, 10, path=Path("/a.png")))
     assert window.windowTitle() == "a.png — VDSR Studio"
-    assert "1 more were not opened" in window.page.banner.text
     assert window.page.view.hasFocus()
+
+
+def test_several_files_named_at_the_start_are_planned_as_a_batch(
+    qtbot: QtBot, make_window: MakeWindow, service: FakeService
+) -> None:
+    window = make_window(Path("/a.png"), Path("/b.png"))
+    window.start()
+    assert window.workspaces.current is window.batch.host
+    job = service.jobs[service.find(OpenJob)]
+    assert isinstance(job, OpenJob)
+    assert job.path.name == "sample.png"
+    qtbot.waitUntil(lambda: len(window.batch.page.table.items) == 2, timeout=20_000)
 
 
 def test_where_the_named_file_cannot_be_opened_the_sample_is_shown_and_the_failure_told(

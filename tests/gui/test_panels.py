@@ -406,7 +406,7 @@ def test_about_names_all_parts_and_the_guide_all_keys(qtbot: QtBot, theme: Theme
     for part in ("PySide6", "PyTorch", "libvips", "Material Design Icons", "LGPL 3", "MIT"):
         assert part in shown
     guide = GuideDialog(parent)._text.toPlainText()
-    for key in ("Ctrl+O", "Ctrl+Shift+S", "Space", "F11", "vdsr upscale"):
+    for key in ("Ctrl+O", "Ctrl+Shift+S", "Space", "F11", "Ctrl+2", "vdsr batch"):
         assert key in guide
 
 
