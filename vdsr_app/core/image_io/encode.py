@@ -40,7 +40,7 @@ _WEBP_LOSSLESS = {"lossless": True, "exact": True, "effort": 1}
 _AVIF = {"compression": "av1", "effort": 0}
 
 _BIGTIFF_FROM_BYTES = 3 << 30
-_MAX_OPTIMISED_PX = 100_000_000
+_MAX_OPTIMISED_PX = 60_000_000
 _MILLIMETRES_AN_INCH = 25.4
 
 # The smallest EXIF block that there is: it makes libheif reserve a place, into which the real one is put.
