@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -51,6 +52,23 @@ def test_the_loss_is_the_mean_square_whatever_the_pieces() -> None:
     with torch.no_grad():
         result = Learner(CONFIG).model(torch.from_numpy(patches.bicubic))
     assert first[0] == pytest.approx(float((result - torch.from_numpy(patches.target)).square().mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize("micro_batch", [0, 4])
+def test_charbonnier_is_the_root_of_square_and_a_little(micro_batch: int) -> None:
+    config, patches = replace(CONFIG, loss="charbonnier", micro_batch=micro_batch), _patches()
+    learner = Learner(config)
+    with torch.no_grad():
+        learner.model.layers[-1].bias.add_(0.5)  # errors of all signs and sizes
+    model = copy.deepcopy(learner.model)
+    error = model(torch.from_numpy(patches.bicubic)) - torch.from_numpy(patches.target)
+    (error**2 + 1e-6).sqrt().mean().backward()
+    told = float(learner._gradients(patches))
+    assert told == pytest.approx(float(error.detach().square().mean()), rel=1e-5)
+    for ours, plain in zip(learner.model.parameters(), model.parameters(), strict=True):
+        assert ours.grad is not None
+        assert plain.grad is not None
+        torch.testing.assert_close(ours.grad, plain.grad, rtol=1e-3, atol=1e-6)
 
 
 class SmallDevice:

@@ -20,6 +20,7 @@ from vdsr_app.errors import Cancelled, SaveError, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig, preset, starting_from
 from vdsr_trainer.data.dataset import Patches, TrainingData
+from vdsr_trainer.data.resident import ResidentBatches
 from vdsr_trainer.events import (
     CheckpointSaved,
     Compared,
@@ -96,6 +97,28 @@ def test_a_run_learns_and_leaves_weights(small: TrainConfig, tmp_path: Path) -> 
     assert loaded.model.config.depth == 5
     assert loaded.metadata["steps"] == "150"
     assert str(tmp_path) not in json.dumps(loaded.metadata), "weights tell where the pictures lie"
+
+
+def test_a_run_learns_from_pictures_that_lie_on_the_device(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(small, depth=5, width=16, batch=8, muon_rate=3e-3, average_decay=0.98, steps=150)
+    made: list[ResidentBatches] = []
+
+    def on_the_processor(data: TrainingData, config: TrainConfig, device: torch.device) -> ResidentBatches:
+        made.append(ResidentBatches(data, config, device))
+        return made[-1]
+
+    monkeypatch.setattr("vdsr_trainer.loop.resident_batches", on_the_processor)
+    events = _run(replace(config, validate_every=150), tmp_path / "there")
+    assert len(made) == 1
+    monkeypatch.undo()
+    same = _run(replace(config, validate_every=150), tmp_path / "here")
+    for there, here in zip(events, same, strict=False):
+        if isinstance(there, Validated) and isinstance(here, Validated):
+            assert there.psnr_db == pytest.approx(here.psnr_db, abs=0.02), "it learns something else"
+    validated = [event for event in events if isinstance(event, Validated)]
+    assert validated[-1].psnr_db["2"] > validated[-1].bicubic_psnr_db["2"] + 0.1
 
 
 def test_the_event_log_is_what_was_told(small: TrainConfig, tmp_path: Path) -> None:

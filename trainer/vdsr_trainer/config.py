@@ -47,6 +47,8 @@ class TrainConfig:
         steps: optimiser steps in all; not looked at where `epochs` is above 0.
         epochs: passes over every patch of the grid at each of `scales`, from which the steps follow; only with sampling
             "grid". 0 counts steps instead.
+        loss: "mse" (mean squared error), or "charbonnier" (sqrt(error^2 + 1e-6), near the mean absolute error), which
+            gives the few places that nobody can guess less of a say.
         optimizer: "muon" (Muon on the inner layers, Adam on the rest), "adam", "adamw" or "sgd".
         rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
         muon_rate: learning rate of the inner layers under "muon".
@@ -97,6 +99,7 @@ class TrainConfig:
     cache_mb: int = 0
     steps: int = 20_000
     epochs: int = 0
+    loss: str = "mse"
     optimizer: str = "muon"
     rate: float = 1e-3
     muon_rate: float = 4e-3
@@ -172,6 +175,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _REFINING, _REFINING_STEPS = 0.2, 0.4
 _CHOICES: dict[str, tuple[str, ...]] = {
+    "loss": ("mse", "charbonnier"),
     "optimizer": ("muon", "adam", "adamw", "sgd"),
     "schedule": ("cosine", "plateau", "step", "constant"),
     "precision": ("auto", "bf16", "fp32"),

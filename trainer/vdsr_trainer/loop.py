@@ -17,7 +17,8 @@ from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Progress
 from vdsr_trainer.config import TrainConfig, read_config, to_toml
 from vdsr_trainer.control import Controller, Wish
-from vdsr_trainer.data.dataset import Patches, TrainingData, open_data
+from vdsr_trainer.data.dataset import TrainingData, open_data
+from vdsr_trainer.data.resident import Batch, resident_batches
 from vdsr_trainer.ending import write_result, write_weights
 from vdsr_trainer.events import (
     Event,
@@ -242,11 +243,14 @@ class _Run:
         return Wish.GO_ON
 
     def _prefetcher(self, data: TrainingData) -> Prefetcher:
-        on_cpu = self._learner.device.type == "cpu"
-        threads = 1 if on_cpu else max(1, min(_GPU_PATCH_THREADS, usable_cores() - 1))
-        return Prefetcher(data.batch, self._progress.step, self._config.steps, threads)
+        device, first, last = self._learner.device, self._progress.step, self._config.steps
+        resident = resident_batches(data, self._config, device)
+        if resident is not None:
+            return Prefetcher(resident.batch, first, last)
+        threads = 1 if device.type == "cpu" else max(1, min(_GPU_PATCH_THREADS, usable_cores() - 1))
+        return Prefetcher(data.batch, first, last, threads)
 
-    def _next_batch(self, batches: Prefetcher) -> tuple[Patches, float]:
+    def _next_batch(self, batches: Prefetcher) -> tuple[Batch, float]:
         try:
             return batches.next()
         except TrainingError:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vdsr_app.core.network import VDSR
 from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.muon import Muon
 
 _PLATEAU_END = 0.2
 """Share of the steps in which the schedule "plateau" falls to zero."""
@@ -39,7 +40,7 @@ class Optimiser:
                 outer = [parameter for parameter in everything if id(parameter) not in inner]
                 if self._views:
                     self.parts.append(
-                        torch.optim.Muon(
+                        Muon(
                             [view for _, view in self._views],
                             lr=config.muon_rate,
                             momentum=config.momentum,
@@ -82,7 +83,7 @@ class Optimiser:
             L2 norm of all gradients before clipping, and the share of elements that were clipped; on the device.
         """
         gradients = [parameter.grad for parameter in self._model.parameters() if parameter.grad is not None]
-        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         clipped = torch.zeros_like(norm)
         if self._config.clip_theta and self.rate > 0:
             clipped = clip_elements(gradients, self._config.clip_theta / self.rate)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from vdsr_trainer.data.dataset import Patches
+from vdsr_trainer.data.resident import Batch
 
 _AHEAD_PER_THREAD = 3
 
@@ -23,13 +23,13 @@ class Prefetcher:
         threads: how many cut.
     """
 
-    def __init__(self, batch: Callable[[int], Patches], first: int, last: int, threads: int = 1) -> None:
+    def __init__(self, batch: Callable[[int], Batch], first: int, last: int, threads: int = 1) -> None:
         self._batch = batch
         self._next = first
         self._last = last
         self._ahead = _AHEAD_PER_THREAD * threads
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="patches")
-        self._queue: deque[Future[Patches]] = deque()
+        self._queue: deque[Future[Batch]] = deque()
 
     def __enter__(self) -> Prefetcher:
         self._order()
@@ -45,7 +45,7 @@ class Prefetcher:
             concurrent.futures.wait([self._queue[0]])
         return time.monotonic() - begun
 
-    def next(self) -> tuple[Patches, float]:
+    def next(self) -> tuple[Batch, float]:
         """The next batch, and the seconds it was waited for.
 
         Raises:

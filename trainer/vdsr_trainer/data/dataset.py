@@ -14,7 +14,7 @@ from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.cache_size import cache_bytes
 from vdsr_trainer.data.degrade import Degradation, Luma8, degraded_patches
-from vdsr_trainer.data.items import Held, make_items, read_recorded
+from vdsr_trainer.data.items import Held, Item, make_items, read_recorded
 from vdsr_trainer.data.pictures import in_parallel, is_unchanged, record_pictures, unique_names
 from vdsr_trainer.data.preflight import Index, Plan, moved, named_folders, read_index, save_index
 from vdsr_trainer.data.report import IssueKind, PictureIssue, PictureRecord
@@ -120,8 +120,7 @@ class TrainingData:
             TrainingError: a picture is gone or has changed.
         """
         config, side = self._config, self._config.patch_px
-        rng = np.random.default_rng([config.seed, step])
-        draws = rng.random((config.batch, _DRAWS + 2 * config.hard_candidates))
+        draws = draw_of_step(config, step)
         picks = self._order.picks(step, draws[:, :2])
         self._fetch_ahead(step)
         held = [self._pictures.get(pick.item)[pick.band] for pick in picks]
@@ -136,9 +135,18 @@ class TrainingData:
         for i, (each, (top, left)) in enumerate(zip(held, places, strict=True)):
             turn = int(draws[i, 4] * 8)
             row = top - each.source.first_row
-            bicubic[i, 0] = _turned(low[i], turn)
-            target[i, 0] = _turned(each.source.luma[row : row + side, left : left + side], turn)
+            bicubic[i, 0] = turned(low[i], turn)
+            target[i, 0] = turned(each.source.luma[row : row + side, left : left + side], turn)
         return Patches(bicubic / np.float32(255.0), target / np.float32(255.0))
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all pictures are held at once."""
+        return self._pictures.holds_all
+
+    def everything(self) -> list[tuple[Item, tuple[Held, ...]]]:
+        """All items with what is held of them, in their order; to be asked for only where `in_memory`."""
+        return [(item, self._pictures.get(number)) for number, item in enumerate(self._pictures.items)]
 
     def close(self) -> None:
         """Let go of the pictures and the threads that fetch them."""
@@ -236,7 +244,18 @@ def _hardest(held: Held, draw: npt.NDArray[np.float64], side: int) -> tuple[int,
     return int(rows[best]), int(cols[best])
 
 
-def _turned(patch: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
+def draw_of_step(config: TrainConfig, step: int) -> npt.NDArray[np.float64]:
+    """The random numbers of a step's patches.
+
+    Returns:
+        (batch, 12 + 2 * candidates) float64 in [0, 1): 0 and 1 choose the picture, 2 and 3 the scale factor, 4 the
+        turn, 5 to 11 degradations; then the tops of the candidates, then their lefts.
+    """
+    rng = np.random.default_rng([config.seed, step])
+    return rng.random((config.batch, _DRAWS + 2 * config.hard_candidates))
+
+
+def turned(patch: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
     """One of the eight turns and flips of a square."""
-    turned = np.rot90(patch, turn % 4)
-    return turned[:, ::-1] if turn >= 4 else turned
+    square = np.rot90(patch, turn % 4)
+    return square[:, ::-1] if turn >= 4 else square

@@ -50,6 +50,11 @@ class WorkingSet:
         """Memory that pictures take now."""
         return self._bytes
 
+    @property
+    def holds_all(self) -> bool:
+        """Whether every item is in memory."""
+        return len(self._held) == len(self.items)
+
     def load_all(self, on_progress: ProgressCallback, token: CancelToken) -> None:
         """Decode every item; where they fit into the budget, none is decoded again.
 

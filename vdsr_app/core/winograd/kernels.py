@@ -86,16 +86,19 @@ def transformed_filters(weights: npt.NDArray[np.floating[Any]]) -> Floats:
         (layers, 36, out / 16, in, 16) float32; computed in float64.
     """
     layers, count_out, count_in = weights.shape[:3]
-    spread = np.asarray(weights, np.float64).reshape(-1, 9) @ _BOTH_AXES.T
-    panels = spread.astype(np.float32).reshape(layers, count_out // PANEL, PANEL, count_in, PLACES)
-    return np.ascontiguousarray(panels.transpose(0, 4, 1, 3, 2))
+    # The small side is put in order, (9, out / 16, in, 16), so that the product lies as it is wanted.
+    numbers = np.asarray(weights, np.float64).reshape(layers, count_out // PANEL, PANEL, count_in, 9)
+    panels = numbers.transpose(0, 4, 1, 3, 2).reshape(layers, 9, -1)
+    spread = np.matmul(_BOTH_AXES, panels).astype(np.float32)
+    return np.asarray(spread.reshape(layers, PLACES, count_out // PANEL, count_in, PANEL))
 
 
 def filter_gradients(transformed: Floats) -> Floats:
     """Gradients of filters, (layers, out, in, 3, 3) float32, from those of their transforms, shaped as these."""
     layers, _, panels, count_in, _ = transformed.shape
-    spread = transformed.transpose(0, 2, 4, 3, 1).astype(np.float64).reshape(-1, PLACES)
-    return (spread @ _BOTH_AXES).astype(np.float32).reshape(layers, panels * PANEL, count_in, 3, 3)
+    numbers = np.matmul(_BOTH_AXES.T, transformed.reshape(layers, PLACES, -1).astype(np.float64)).astype(np.float32)
+    filters = numbers.reshape(layers, 9, panels, count_in, PANEL).transpose(0, 2, 4, 3, 1)
+    return np.asarray(filters.reshape(layers, panels * PANEL, count_in, 3, 3))
 
 
 def plane_shape(height: int, width: int, channels: int) -> tuple[int, int, int]:

@@ -1,0 +1,279 @@
+"""Batches cut where the network learns: all pictures lie in a device's memory, and a step's patches are made there.
+
+A processor cuts some thousand patches a second, a data-centre GPU learns from ten times as many. Here the machine gives
+a few random numbers a patch, and the device does the rest: it picks places, gathers windows, shrinks and enlarges them
+by two products of matrices, and turns them. The patches are those of `TrainingData.batch`, but for float32's rounding:
+same places, scale factors and turns, from the same numbers.
+
+For random places and pictures that are only shrunk; blur, noise and JPEG stay with the processor, which has a codec.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.data.dataset import Patches, TrainingData, draw_of_step, turned
+from vdsr_trainer.data.items import Held, Item
+
+logger = logging.getLogger(__name__)
+
+_CUBIC_REACH = 2
+"""Samples that bicubic reads on each side, in those of the coarser axis."""
+_ROUNDING = 1.1
+"""Sizes are rounded, so the true factor can be a little larger."""
+_LARGEST_SHARE = 0.5
+"""Of the device's free memory that pictures may take; the network needs the rest."""
+_BLOCK_PX = 8
+"""Side of the squares by which it is known how hard a place is, as in `items`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DevicePatches:
+    """One batch on a device; as `dataset.Patches`.
+
+    Attributes:
+        bicubic: (N, 1, P, P) float32, the network's input; 1 is full scale.
+        target: (N, 1, P, P) float32, what it should give.
+    """
+
+    bicubic: Tensor
+    target: Tensor
+
+
+Batch = Patches | DevicePatches
+"""Patches of one step, wherever they are."""
+
+
+def resident_batches(data: TrainingData, config: TrainConfig, device: torch.device) -> ResidentBatches | None:
+    """The pictures of a run on a graphics card; None where the processor is to cut the patches.
+
+    That is where the card is none of CUDA's (others have no float64, in which places are computed), where the pictures
+    do not fit, and where a patch needs what only a processor does.
+    """
+    plain = not (config.jpeg_share or config.blur_share or config.noise_share)
+    if device.type != "cuda" or not plain or config.sampling != "random" or not data.in_memory:
+        return None
+    free = torch.cuda.mem_get_info(device)[0]
+    if data.bytes_held > _LARGEST_SHARE * free:
+        logger.info("Pictures of %d MB do not fit beside the network.", data.bytes_held >> 20)
+        return None
+    return ResidentBatches(data, config, device)
+
+
+class ResidentBatches:
+    """Cuts batches on a device.
+
+    Args:
+        data: of the run; all of it in memory, at random places, only shrunk.
+        config: of the run.
+        device: where the pictures go; float64 must be known there.
+    """
+
+    def __init__(self, data: TrainingData, config: TrainConfig, device: torch.device) -> None:
+        self._config, self._device = config, device
+        pairs = data.everything()
+        self._odds = _Odds.of([item for item, _ in pairs], device)
+        bands = [held for _, group in pairs for held in group]
+        self._bands = _Bands.of(bands, device)
+        side = config.patch_px
+        self._margin = int(np.ceil(2 * _CUBIC_REACH * _ROUNDING * max(config.scale_max, *config.scales))) + 2
+        self._scales = torch.tensor(config.scales, dtype=torch.float64, device=device)
+        turns = np.stack([turned(np.arange(side * side).reshape(side, side), turn).ravel() for turn in range(8)])
+        self._turns = torch.from_numpy(turns).to(device)  # (8, P * P)
+
+    @torch.no_grad()
+    def batch(self, step: int) -> DevicePatches:
+        """The patches of one step; see `TrainingData.batch`."""
+        config, side = self._config, self._config.patch_px
+        draws = torch.from_numpy(draw_of_step(config, step))
+        if self._device.type == "cuda":
+            draws = draws.pin_memory()
+        draws = draws.to(self._device, non_blocking=True)  # (N, draws) float64
+        bands = self._odds.pick(draws[:, 0], draws[:, 1])
+        tops, lefts = self._bands.places(bands, draws[:, -2 * config.hard_candidates :], side)
+        scales = self._scales_of(draws)
+        window = self._bands.windows(bands, tops - self._margin, lefts - self._margin, side + 2 * self._margin)
+        rows, columns = self._bands.sizes(bands)
+        vertical = shrunk_and_enlarged(rows, scales, tops, side, self._margin)
+        horizontal = shrunk_and_enlarged(columns, scales, lefts, side, self._margin)
+        low = vertical @ window @ horizontal.mT  # (N, P, P)
+        inside = slice(self._margin, self._margin + side)
+        turns = self._turns[(draws[:, 4] * 8).to(torch.int64)]
+        shape = (len(draws), 1, side, side)
+        return DevicePatches(
+            low.reshape(len(draws), -1).gather(1, turns).view(shape) / 255.0,
+            window[:, inside, inside].reshape(len(draws), -1).gather(1, turns).view(shape) / 255.0,
+        )
+
+    def _scales_of(self, draws: Tensor) -> Tensor:
+        """Scale factor of each patch, (N,) float64, as `dataset` draws it."""
+        config = self._config
+        fixed = self._scales[(draws[:, 3] * len(config.scales)).to(torch.int64)]
+        free = torch.round((config.scale_min + draws[:, 3] * (config.scale_max - config.scale_min)) * 20) / 20
+        return torch.where(draws[:, 2] < config.fixed_share, fixed, free)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Odds:
+    """Which band a patch is cut from: each pixel is as likely as any other.
+
+    Attributes:
+        pixels: (items + 1,) float64, pixels before each item.
+        shares: (items, bands) float64, running share of an item's bands; 2 beyond the last.
+        first: (items,) int64, number of each item's first band.
+        last: (items,) int64, number of its last one.
+    """
+
+    pixels: Tensor
+    shares: Tensor
+    first: Tensor
+    last: Tensor
+
+    @classmethod
+    def of(cls, items: list[Item], device: torch.device) -> _Odds:
+        counts = np.array([len(item.bands) for item in items])
+        shares = np.full((len(items), counts.max()), 2.0)
+        for i, item in enumerate(items):
+            shares[i, : counts[i]] = np.cumsum([band.pixels / item.pixels for band in item.bands])
+        pixels = np.concatenate([[0.0], np.cumsum([item.pixels for item in items], dtype=np.float64)])
+        first = np.cumsum(counts) - counts
+        return cls(*(_on(device, each) for each in (pixels, shares, first, first + counts - 1)))
+
+    def pick(self, where: Tensor, within: Tensor) -> Tensor:
+        """Numbers of bands, (N,) int64, from uniform numbers, (N,) float64 each."""
+        items = torch.searchsorted(self.pixels, where * self.pixels[-1], right=True) - 1
+        items = items.clamp(0, len(self.first) - 1)
+        passed = (self.shares[items] <= within[:, None]).sum(dim=1)
+        return torch.minimum(self.first[items] + passed, self.last[items])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bands:
+    """All pictures and their shrunk copies, one after the other.
+
+    Attributes:
+        pixels: flat uint8.
+        starts: (bands,) int64, where each begins.
+        heights: (bands,) int64.
+        widths: (bands,) int64.
+        hardness: flat float64, tables as in `items.Held`; empty where not needed.
+        tables: (bands,) int64, where each table begins.
+    """
+
+    pixels: Tensor
+    starts: Tensor
+    heights: Tensor
+    widths: Tensor
+    hardness: Tensor
+    tables: Tensor
+
+    @classmethod
+    def of(cls, bands: list[Held], device: torch.device) -> _Bands:
+        heights, widths = (np.array([held.source.luma.shape[axis] for held in bands]) for axis in (0, 1))
+        sizes = heights * widths
+        tables = [held.hardness for held in bands if held.hardness is not None]
+        lengths = np.array([table.size for table in tables])
+        return cls(
+            _on(device, np.concatenate([held.source.luma.ravel() for held in bands])),
+            _on(device, np.cumsum(sizes) - sizes),
+            _on(device, heights),
+            _on(device, widths),
+            _on(device, np.concatenate([table.ravel() for table in tables]) if tables else np.zeros(0)),
+            _on(device, np.cumsum(lengths) - lengths),
+        )
+
+    def sizes(self, bands: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows and columns of bands, (N,) int64 each."""
+        return self.heights[bands], self.widths[bands]
+
+    def places(self, bands: Tensor, draws: Tensor, side: int) -> tuple[Tensor, Tensor]:
+        """Top and left of each patch, (N,) int64: the hardest of some places that uniform numbers choose.
+
+        Args:
+            bands: (N,) int64.
+            draws: (N, 2 * candidates) float64, first for the tops.
+            side: of a patch.
+        """
+        rows, columns = (size[:, None] for size in self.sizes(bands))
+        tops, lefts = draws.chunk(2, dim=1)
+        tops = (tops * (rows - side + 1)).to(torch.int64)
+        lefts = (lefts * (columns - side + 1)).to(torch.int64)
+        if tops.shape[1] == 1:
+            return tops[:, 0], lefts[:, 0]
+        best = self._hardness(bands[:, None], tops, lefts, side).argmax(dim=1, keepdim=True)
+        return tops.gather(1, best)[:, 0], lefts.gather(1, best)[:, 0]
+
+    def _hardness(self, bands: Tensor, tops: Tensor, lefts: Tensor, side: int) -> Tensor:
+        """As `Held.hardness_of`, for (N, candidates) places."""
+        block, half = _BLOCK_PX, _BLOCK_PX // 2
+        rows, columns = (-(-size[bands] // block) for size in (self.heights, self.widths))
+        bottom = torch.minimum((tops + side + half) // block, rows)
+        right = torch.minimum((lefts + side + half) // block, columns)
+        top, left = torch.minimum((tops + half) // block, bottom - 1), torch.minimum((lefts + half) // block, right - 1)
+
+        def at(row: Tensor, column: Tensor) -> Tensor:
+            return self.hardness[self.tables[bands] + row * (columns + 1) + column]
+
+        sums = at(bottom, right) - at(top, right) - at(bottom, left) + at(top, left)
+        return sums / ((bottom - top) * (right - left))
+
+    def windows(self, bands: Tensor, tops: Tensor, lefts: Tensor, side: int) -> Tensor:
+        """Squares of bands that are mirrored at their ends, (N, side, side) float32 on the scale of the pictures."""
+        rows, columns = self.sizes(bands)
+        along = torch.arange(side, device=bands.device)
+        row = _mirrored(tops[:, None] + along, rows[:, None])
+        column = _mirrored(lefts[:, None] + along, columns[:, None])
+        places = self.starts[bands][:, None, None] + row[:, :, None] * columns[:, None, None] + column[:, None, :]
+        return self.pixels[places].to(torch.float32)
+
+
+def shrunk_and_enlarged(sizes: Tensor, scales: Tensor, firsts: Tensor, side: int, margin: int) -> Tensor:
+    """Matrices that shrink and enlarge windows of axes, as if the axes had no ends.
+
+    Args:
+        sizes: (N,) int64, samples of each axis.
+        scales: (N,) float64, at least 1.
+        firsts: (N,) int64, sample that each window begins with.
+        side: samples of a window.
+        margin: samples before and behind it that are read.
+
+    Returns:
+        (N, side, side + 2 * margin) float32: from the samples from `firsts - margin` on to the window's.
+    """
+    smalls = torch.round(sizes / scales).clamp(min=1)
+    factors = (sizes / smalls)[:, None]  # HR samples of one LR sample
+    centres = (firsts[:, None] + torch.arange(side, device=sizes.device) + 0.5) / factors - 0.5
+    first = torch.floor(centres[:, :1] - _CUBIC_REACH + 1e-9)  # LR sample
+    lr = torch.arange(side + 2 * _CUBIC_REACH + 2, device=sizes.device)
+    up = _cubic(((centres - first).to(torch.float32))[..., None] - lr)  # (N, side, LR)
+    hr_centres = (first + lr + 0.5) * factors - 0.5 - (firsts[:, None] - margin)
+    distances = hr_centres.to(torch.float32)[..., None] - torch.arange(side + 2 * margin, device=sizes.device)
+    down = _cubic(distances / factors.to(torch.float32)[..., None])  # (N, LR, HR)
+    # LR samples that no window reads may lie outside of all that is there: their sums are 0, or of a part.
+    sums = down.sum(dim=2, keepdim=True)
+    down = down / torch.where(sums.abs() < 0.5, torch.ones_like(sums), sums)
+    return (up / up.sum(dim=2, keepdim=True)) @ down
+
+
+def _cubic(distances: Tensor) -> Tensor:
+    # Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
+    x = distances.abs().clamp(max=2.0)
+    inner = (1.5 * x - 2.5) * x * x + 1.0
+    outer = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+    return torch.where(x <= 1.0, inner, outer)
+
+
+def _mirrored(indices: Tensor, size: Tensor) -> Tensor:
+    folded = torch.remainder(indices, 2 * size)
+    return torch.where(folded < size, folded, 2 * size - 1 - folded)
+
+
+def _on(device: torch.device, array: np.ndarray[Any, Any]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
