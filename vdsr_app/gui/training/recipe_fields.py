@@ -219,6 +219,10 @@ def _learning() -> tuple[FieldSpec, ...]:
         "adamw": "AdamW",
         "sgd": translate("RecipeFields", "SGD (as published)"),
     }
+    losses = {
+        "mse": translate("RecipeFields", "Squared (as published)"),
+        "charbonnier": translate("RecipeFields", "Nearly absolute"),
+    }
     schedules = {
         "cosine": translate("RecipeFields", "Falls smoothly to zero"),
         "plateau": translate("RecipeFields", "Stays, falls at the end"),
@@ -226,6 +230,13 @@ def _learning() -> tuple[FieldSpec, ...]:
         "constant": translate("RecipeFields", "Stays"),
     }
     return (
+        FieldSpec(
+            "loss",
+            translate("RecipeFields", "Error"),
+            translate("RecipeFields", "How mistakes count: squared, the largest decide; nearly absolute, all do."),
+            FieldKind.CHOICE,
+            choices=losses,
+        ),
         FieldSpec(
             "optimizer",
             translate("RecipeFields", "Method"),
