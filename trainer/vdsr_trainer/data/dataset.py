@@ -128,7 +128,10 @@ class TrainingData:
             pick.place or _hardest(each, draw[_DRAWS:], side)
             for pick, each, draw in zip(picks, held, draws, strict=True)
         ]
-        degradations = [_degradation(draw, config, pick.scale) for draw, pick in zip(draws, picks, strict=True)]
+        degradations = [
+            _degradation(draw, config, pick.scale or scale)
+            for draw, pick, scale in zip(draws, picks, drawn_scales(config, draws).tolist(), strict=True)
+        ]
         low = degraded_patches([each.source for each in held], places, (side, side), degradations)
         bicubic = np.empty((config.batch, 1, side, side), np.float32)
         target = np.empty_like(bicubic)
@@ -215,15 +218,16 @@ def _middle(luma: Luma8) -> Luma8:
     return luma[top : top + _JUDGE_PX, left : left + _JUDGE_PX].copy()  # no view, which would hold the whole
 
 
-def _degradation(draw: npt.NDArray[np.float64], config: TrainConfig, scale: float | None) -> Degradation:
-    """What happens to one patch, from uniform numbers in [0, 1); where `scale` is None, it is drawn too."""
-    if scale is not None:
-        pass
-    elif draw[2] < config.fixed_share:
-        scale = config.scales[int(draw[3] * len(config.scales))]
-    else:
-        # Steps of 0.05, as the slider of the upscaler has.
-        scale = round((config.scale_min + draw[3] * (config.scale_max - config.scale_min)) * 20) / 20
+def drawn_scales(config: TrainConfig, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Scale factors of patches, (N,), from their numbers in `draw_of_step`."""
+    fixed = np.array(config.scales)[(draws[:, 3] * len(config.scales)).astype(np.int64)]
+    # Steps of 0.05, as the slider of the upscaler has.
+    free = np.rint((config.scale_min + draws[:, 3] * (config.scale_max - config.scale_min)) * 20) / 20
+    return np.where(draws[:, 2] < config.fixed_share, fixed, free)
+
+
+def _degradation(draw: npt.NDArray[np.float64], config: TrainConfig, scale: float) -> Degradation:
+    """What happens to one patch, from uniform numbers in [0, 1)."""
     qualities = config.jpeg_quality_max - config.jpeg_quality_min + 1
     return Degradation(
         scale,

@@ -22,7 +22,7 @@ from vdsr_trainer.data.pictures import digest, read_luma
 from vdsr_trainer.data.report import PictureRecord
 from vdsr_trainer.data.split import copy_sizes
 
-_BLOCK_PX = 8
+HARDNESS_PX = 8
 """Side of the squares by which it is known how hard a place is."""
 _ITEM_SHARE = 4
 _REACH = 2
@@ -57,7 +57,7 @@ class Band:
     def held_bytes(self, hardness: bool) -> int:
         """Memory that it takes."""
         rows = self.held_last - self.held_first
-        blocks = (-(-rows // _BLOCK_PX) + 1) * (-(-self.width // _BLOCK_PX) + 1)
+        blocks = (-(-rows // HARDNESS_PX) + 1) * (-(-self.width // HARDNESS_PX) + 1)
         return rows * self.width + (8 * blocks if hardness else 0)
 
 
@@ -79,6 +79,11 @@ class Item:
     def pixels(self) -> int:
         """Pixels that patches are cut from."""
         return sum(band.pixels for band in self.bands)
+
+    @property
+    def running_shares(self) -> npt.NDArray[np.float64]:
+        """Share of the pixels up to the end of each band, (bands,)."""
+        return np.cumsum([band.pixels / self.pixels for band in self.bands])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,8 +107,8 @@ class Held:
         table = self.hardness
         if table is None:
             return np.zeros(len(tops))
-        top, left = ((at + _BLOCK_PX // 2) // _BLOCK_PX for at in (tops - self.band.held_first, lefts))
-        bottom, right = ((at + side + _BLOCK_PX // 2) // _BLOCK_PX for at in (tops - self.band.held_first, lefts))
+        top, left = ((at + HARDNESS_PX // 2) // HARDNESS_PX for at in (tops - self.band.held_first, lefts))
+        bottom, right = ((at + side + HARDNESS_PX // 2) // HARDNESS_PX for at in (tops - self.band.held_first, lefts))
         bottom, right = np.minimum(bottom, table.shape[0] - 1), np.minimum(right, table.shape[1] - 1)
         top, left = np.minimum(top, bottom - 1), np.minimum(left, right - 1)
         sums = table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
@@ -208,12 +213,12 @@ def _hardness(luma: Luma8) -> npt.NDArray[np.float64]:
     fiftieth of its cost.
     """
     height, width = luma.shape
-    rows, cols = -(-height // _BLOCK_PX), -(-width // _BLOCK_PX)
+    rows, cols = -(-height // HARDNESS_PX), -(-width // HARDNESS_PX)
     sums = np.zeros((rows + 1, cols + 1))
     for row in range(0, rows, _STRIP_BLOCKS):
         count = min(_STRIP_BLOCKS, rows - row)
-        detail = _detail(luma, row * _BLOCK_PX, count * _BLOCK_PX, cols * _BLOCK_PX)
-        sums[row + 1 : row + 1 + count, 1:] = detail.reshape(count, _BLOCK_PX, cols, _BLOCK_PX).sum(axis=(1, 3))
+        detail = _detail(luma, row * HARDNESS_PX, count * HARDNESS_PX, cols * HARDNESS_PX)
+        sums[row + 1 : row + 1 + count, 1:] = detail.reshape(count, HARDNESS_PX, cols, HARDNESS_PX).sum(axis=(1, 3))
     return np.asarray(sums.cumsum(axis=0).cumsum(axis=1))
 
 

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.data.dataset import Patches, TrainingData, draw_of_step, turned
-from vdsr_trainer.data.items import Held, Item
+from vdsr_trainer.data.dataset import Patches, TrainingData, draw_of_step, drawn_scales, turned
+from vdsr_trainer.data.items import HARDNESS_PX, Held, Item
+from vdsr_trainer.data.sampling import running_sums
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +32,6 @@ _ROUNDING = 1.1
 """Sizes are rounded, so the true factor can be a little larger."""
 _LARGEST_SHARE = 0.5
 """Of the device's free memory that pictures may take; the network needs the rest."""
-_BLOCK_PX = 8
-"""Side of the squares by which it is known how hard a place is, as in `items`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +84,6 @@ class ResidentBatches:
         self._bands = _Bands.of(bands, device)
         side = config.patch_px
         self._margin = int(np.ceil(2 * _CUBIC_REACH * _ROUNDING * max(config.scale_max, *config.scales))) + 2
-        self._scales = torch.tensor(config.scales, dtype=torch.float64, device=device)
         turns = np.stack([turned(np.arange(side * side).reshape(side, side), turn).ravel() for turn in range(8)])
         self._turns = torch.from_numpy(turns).to(device)  # (8, P * P)
 
@@ -92,13 +91,11 @@ class ResidentBatches:
     def batch(self, step: int) -> DevicePatches:
         """The patches of one step; see `TrainingData.batch`."""
         config, side = self._config, self._config.patch_px
-        draws = torch.from_numpy(draw_of_step(config, step))
-        if self._device.type == "cuda":
-            draws = draws.pin_memory()
-        draws = draws.to(self._device, non_blocking=True)  # (N, draws) float64
+        numbers = draw_of_step(config, step)
+        draws = self._load(numbers)  # (N, draws) float64
+        scales = self._load(drawn_scales(config, numbers))
         bands = self._odds.pick(draws[:, 0], draws[:, 1])
         tops, lefts = self._bands.places(bands, draws[:, -2 * config.hard_candidates :], side)
-        scales = self._scales_of(draws)
         window = self._bands.windows(bands, tops - self._margin, lefts - self._margin, side + 2 * self._margin)
         rows, columns = self._bands.sizes(bands)
         vertical = shrunk_and_enlarged(rows, scales, tops, side, self._margin)
@@ -112,12 +109,9 @@ class ResidentBatches:
             window[:, inside, inside].reshape(len(draws), -1).gather(1, turns).view(shape) / 255.0,
         )
 
-    def _scales_of(self, draws: Tensor) -> Tensor:
-        """Scale factor of each patch, (N,) float64, as `dataset` draws it."""
-        config = self._config
-        fixed = self._scales[(draws[:, 3] * len(config.scales)).to(torch.int64)]
-        free = torch.round((config.scale_min + draws[:, 3] * (config.scale_max - config.scale_min)) * 20) / 20
-        return torch.where(draws[:, 2] < config.fixed_share, fixed, free)
+    def _load(self, numbers: npt.NDArray[np.float64]) -> Tensor:
+        tensor = torch.from_numpy(numbers)
+        return (tensor.pin_memory() if self._device.type == "cuda" else tensor).to(self._device, non_blocking=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,8 +135,8 @@ class _Odds:
         counts = np.array([len(item.bands) for item in items])
         shares = np.full((len(items), counts.max()), 2.0)
         for i, item in enumerate(items):
-            shares[i, : counts[i]] = np.cumsum([band.pixels / item.pixels for band in item.bands])
-        pixels = np.concatenate([[0.0], np.cumsum([item.pixels for item in items], dtype=np.float64)])
+            shares[i, : counts[i]] = item.running_shares
+        pixels = running_sums(np.array([item.pixels for item in items]))
         first = np.cumsum(counts) - counts
         return cls(*(_on(device, each) for each in (pixels, shares, first, first + counts - 1)))
 
@@ -212,7 +206,7 @@ class _Bands:
 
     def _hardness(self, bands: Tensor, tops: Tensor, lefts: Tensor, side: int) -> Tensor:
         """As `Held.hardness_of`, for (N, candidates) places."""
-        block, half = _BLOCK_PX, _BLOCK_PX // 2
+        block, half = HARDNESS_PX, HARDNESS_PX // 2
         rows, columns = (-(-size[bands] // block) for size in (self.heights, self.widths))
         bottom = torch.minimum((tops + side + half) // block, rows)
         right = torch.minimum((lefts + side + half) // block, columns)

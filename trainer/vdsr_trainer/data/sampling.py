@@ -78,7 +78,7 @@ class RandomOrder:
         self._pixels = np.array([item.pixels for item in items], dtype=np.float64)
         self._bytes = np.array([item.bytes for item in items], dtype=np.float64)
         self._decoded = np.array([item.bands[0].pixels for item in items], dtype=np.float64)
-        self._bands = [np.cumsum([band.pixels / item.pixels for band in item.bands]) for item in items]
+        self._bands = [item.running_shares for item in items]
         self._all = self._bytes.sum() <= budget_bytes
         self._rounds = _Cache(self._make_round, 2)
 
@@ -125,7 +125,7 @@ class RandomOrder:
         else:  # with the next round behind it, for the window to run on into
             rngs = [np.random.default_rng([self._seed, _ORDER, number + i]) for i in range(2)]
             items = np.concatenate([rng.permutation(count) for rng in rngs])
-        sums = (_sums(values[items]) for values in (self._pixels, self._bytes, self._decoded))
+        sums = (running_sums(values[items]) for values in (self._pixels, self._bytes, self._decoded))
         return _Round(items, *sums)
 
 
@@ -215,8 +215,8 @@ class GridOrder:
         else:
             order = np.random.default_rng([self._seed, _ORDER, epoch]).permutation(count)
             members = _packed(order, self._bytes, int(_GROUP_SHARE * self._budget))
-        sums = [_sums(self._patches[those]).astype(np.int64) for those in members]
-        starts = _sums(np.array([each[-1] for each in sums])).astype(np.int64)
+        sums = [running_sums(self._patches[those]).astype(np.int64) for those in members]
+        starts = running_sums(np.array([each[-1] for each in sums])).astype(np.int64)
         return _Groups(members, sums, starts[:-1])
 
     def _make_order(self, key: tuple[int, int]) -> _Ints:
@@ -252,7 +252,7 @@ def _packed(order: _Ints, sizes: _Ints, most: int) -> list[_Ints]:
     return [np.array(group) for group in groups]
 
 
-def _sums(values: npt.NDArray[np.floating | np.integer]) -> _Floats:
+def running_sums(values: npt.NDArray[np.floating | np.integer]) -> _Floats:
     """0 and the running sums, one more than `values`."""
     return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
 
