@@ -133,10 +133,21 @@ def test_the_rate_is_the_share_of_what_is_scheduled() -> None:
     assert learner.optimiser.rate == 0.125
 
 
-def test_automatic_precision_goes_by_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("flags", "width", "expected"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True}, 64, "bf16"),
+        ({"avx512_bf16": True}, 64, "fp32"),
+        ({"avx512_bf16": True}, 20, "bf16"),
+        ({}, 64, "fp32"),
+        ({}, 20, "fp32"),
+    ],
+)
+def test_automatic_precision_is_the_faster_one(
+    monkeypatch: pytest.MonkeyPatch, flags: dict[str, bool], width: int, expected: str
+) -> None:
+    monkeypatch.setattr("vdsr_app.core.device._cpu_capabilities", lambda: flags)
     cpu = torch.device("cpu")
-    for fast, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr("vdsr_app.core.device._cpu_has_fast_bf16", lambda fast=fast: fast)
-        assert resolve_precision("auto", cpu) == expected
-    assert resolve_precision("bf16", cpu) == "bf16"
-    assert resolve_precision("fp32", cpu) == "fp32"
+    assert resolve_precision("auto", cpu, width) == expected
+    assert resolve_precision("bf16", cpu, width) == "bf16"
+    assert resolve_precision("fp32", cpu, width) == "fp32"

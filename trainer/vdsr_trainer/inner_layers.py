@@ -34,6 +34,12 @@ class InnerLayers:
         self._layers = layers
         self._planes: Floats = np.zeros((0, 0, 0, 0, 0), np.float32)
         self._slopes: Floats = np.zeros((0, 0, 0, 0, 0), np.float32)
+        self._sums: Floats = np.zeros((0, 0, 0, 0, 0, 0), np.float32)
+
+    @staticmethod
+    def fit(width: int) -> bool:
+        """Whether layers of so many channels can be computed here."""
+        return fits(width)
 
     @staticmethod
     def suit(layers: Sequence[nn.Conv2d]) -> bool:
@@ -69,10 +75,12 @@ class InnerLayers:
             self._slopes = np.zeros((2, *shape[1:]), np.float32)
         planes = self._planes
         _inside(planes[0], height, width).copy_(features.permute(0, 2, 3, 1))
-        filters = transformed_filters(weights)
-        _share(
-            count, lambda first, last: forward(planes, filters, biases, first, last, height, width, *scratch(channels))
-        )
+        filters = _by_layer(transformed_filters, weights)
+
+        def work(_: int, first: int, last: int) -> None:
+            forward(planes, filters, biases, first, last, height, width, *scratch(channels))
+
+        _share(count, work)
         return _inside(planes[-1], height, width).permute(0, 3, 1, 2)
 
     def _backward(self, slope: Tensor, weights: Floats) -> tuple[Tensor, Floats, Floats]:
@@ -80,18 +88,20 @@ class InnerLayers:
         planes, slopes = self._planes, self._slopes
         last = _inside(planes[-1], height, width)
         torch.mul(slope.permute(0, 2, 3, 1), last > 0, out=_inside(slopes[len(weights) % 2], height, width))
-        filters = transformed_filters(weights.transpose(0, 2, 1, 3, 4)[..., ::-1, ::-1])
+        filters = _by_layer(transformed_filters, weights.transpose(0, 2, 1, 3, 4)[..., ::-1, ::-1])
+        shape = (_shares(count), *filters.shape)
+        if self._sums.shape != shape:
+            self._sums = np.empty(shape, np.float32)
+        sums, bias_sums = self._sums, np.zeros((shape[0], len(weights), channels), np.float32)
 
-        def work(first: int, end: int) -> tuple[Floats, Floats]:
-            out, sums = np.zeros_like(filters), np.zeros((len(weights), channels), np.float32)
+        def work(share: int, first: int, last: int) -> None:
+            sums[share] = 0.0
             memory = (*scratch(channels), *slope_scratch(channels))
-            backward(planes, slopes, filters, out, sums, first, end, height, width, *memory)
-            return out, sums
+            backward(planes, slopes, filters, sums[share], bias_sums[share], first, last, height, width, *memory)
 
-        shares: list[tuple[Floats, Floats]] = _share(count, work)
-        transformed = sum((out for out, _ in shares[1:]), shares[0][0])
-        biases = sum((sums for _, sums in shares[1:]), shares[0][1])
-        return _inside(slopes[0], height, width).permute(0, 3, 1, 2), filter_gradients(transformed), biases
+        _share(count, work)
+        gradients = _by_layer(lambda parts: filter_gradients(parts.sum(axis=1)), sums.swapaxes(0, 1))
+        return _inside(slopes[0], height, width).permute(0, 3, 1, 2), gradients, bias_sums.sum(axis=0)
 
 
 class _Function(torch.autograd.Function):
@@ -116,11 +126,25 @@ def _inside(planes: Floats, height: int, width: int) -> Tensor:
     return torch.from_numpy(planes)[:, 1 : height + 1, 1 : width + 1]
 
 
-def _share(count: int, work: Callable[[int, int], Any]) -> list[Any]:
-    """Let each of PyTorch's number of threads do a part of `count` pictures; results in order."""
-    threads = min(torch.get_num_threads(), count)
-    cuts = [count * i // threads for i in range(threads + 1)]
-    if threads == 1:
-        return [work(0, count)]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, cuts[:-1], cuts[1:]))
+def _shares(count: int) -> int:
+    """Into how many parts work on `count` things is cut: PyTorch's number of threads, if there are as many things."""
+    return min(torch.get_num_threads(), count)
+
+
+def _share(count: int, work: Callable[[int, int, int], Any]) -> list[Any]:
+    """Let each thread do a part of `count` things: `work(share, first, last + 1)`; results in order."""
+    shares = _shares(count)
+    cuts = [count * i // shares for i in range(shares + 1)]
+    if shares == 1:
+        return [work(0, 0, count)]
+    with ThreadPoolExecutor(shares) as pool:
+        return list(pool.map(work, range(shares), cuts[:-1], cuts[1:]))
+
+
+def _by_layer(compute: Callable[[Floats], Floats], layers: Floats) -> Floats:
+    """`compute` of some layers, each by itself: that stays in the cache, and the threads share them."""
+
+    def work(_: int, first: int, last: int) -> list[Floats]:
+        return [compute(layers[i : i + 1]) for i in range(first, last)]
+
+    return np.concatenate([made for part in _share(len(layers), work) for made in part])

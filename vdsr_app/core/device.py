@@ -114,6 +114,14 @@ def _cpu_has_fast_bf16() -> bool:
     return bool(capabilities.get("avx512_bf16")) or bool(capabilities.get("amx_bf16"))
 
 
+def cpu_has_matrix_units() -> bool:
+    """Whether the processor has AMX, whose bf16 products are many times as fast as any in fp32.
+
+    AVX512-BF16 alone only doubles the products, which a method that saves products in fp32 makes up for.
+    """
+    return bool(_cpu_capabilities().get("amx_bf16"))
+
+
 def device_name(device: torch.device) -> str:
     """Name of `device` for people: "AMD EPYC", "NVIDIA GeForce RTX 4070", "Apple M2 GPU"."""
     match device.type:
