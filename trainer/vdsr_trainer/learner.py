@@ -82,6 +82,9 @@ class Learner:
         self.precision = resolve_precision(config.precision, self.device, config.width)
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # all batches have one shape, so its fastest way is worth a search
+            # PyTorch lets cuDNN round fp32 to 10 bits. The first layer must see more of the luma, and who wishes for
+            # fp32 gets it.
+            torch.backends.cudnn.allow_tf32 = False
         self.restart()
 
     def restart(self) -> None:
