@@ -47,8 +47,11 @@ class TrainConfig:
         steps: optimiser steps in all; not looked at where `epochs` is above 0.
         epochs: passes over every patch of the grid at each of `scales`, from which the steps follow; only with sampling
             "grid". 0 counts steps instead.
-        loss: "mse" (mean squared error), or "charbonnier" (sqrt(error^2 + 1e-6), near the mean absolute error), which
-            gives the few places that nobody can guess less of a say.
+        loss: "mse" (mean squared error); "rms" (root of a patch's mean squared error, mean over patches), by which a
+            patch that is hard to guess has less of a say; or "charbonnier" (sqrt(error^2 + 1e-6), near the mean
+            absolute error), by which a pixel has.
+        consistency: how many times more the part of the error counts that shows in the LR picture, and so need not be;
+            0 for no more. With "mse" and "rms".
         optimizer: "muon" (Muon on the inner layers, Adam on the rest), "adam", "adamw" or "sgd".
         rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
         muon_rate: learning rate of the inner layers under "muon".
@@ -100,6 +103,7 @@ class TrainConfig:
     steps: int = 20_000
     epochs: int = 0
     loss: str = "mse"
+    consistency: float = 0.0
     optimizer: str = "muon"
     rate: float = 1e-3
     muon_rate: float = 4e-3
@@ -131,6 +135,8 @@ class TrainConfig:
             )
         if not self.scales or not all(1.0 <= scale <= 8.0 for scale in self.scales):
             raise ConfigError("scales needs one or more factors between 1 and 8.")
+        if self.consistency and self.loss == "charbonnier":
+            raise ConfigError("consistency needs loss = 'mse' or 'rms'.", hint="Choose one of these, or set it to 0.")
         if self.epochs and self.sampling != "grid":
             raise ConfigError("epochs needs sampling = 'grid'.", hint="Set steps instead, or choose the grid.")
         if self.scale_min > self.scale_max:
@@ -160,6 +166,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "cache_mb": (0, 1_000_000),
     "steps": (1, 100_000_000),
     "epochs": (0, 100_000),
+    "consistency": (0, 1000),
     "rate": (1e-12, 10),
     "muon_rate": (1e-12, 10),
     "momentum": (0, 0.9999),
@@ -175,7 +182,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _REFINING, _REFINING_STEPS = 0.2, 0.4
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "loss": ("mse", "charbonnier"),
+    "loss": ("mse", "rms", "charbonnier"),
     "optimizer": ("muon", "adam", "adamw", "sgd"),
     "schedule": ("cosine", "plateau", "step", "constant"),
     "precision": ("auto", "bf16", "fp32"),

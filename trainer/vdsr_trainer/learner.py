@@ -18,16 +18,13 @@ from vdsr_app.errors import DeviceError, DeviceMemoryError, TrainingError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.resident import Batch
 from vdsr_trainer.inner_layers import InnerLayers
+from vdsr_trainer.loss import patch_losses
 from vdsr_trainer.optimise import MovingAverage, Optimiser
 
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_ON_GPU = 25
 """Steps from one look at the loss to the next on a GPU, where each look waits for the device."""
-
-
-_CHARBONNIER = 1e-3
-"""Where the Charbonnier loss goes over from squares to amounts, on the scale [0, 1]: a quarter of an 8-bit level."""
 
 
 class NotFiniteError(Exception):
@@ -157,15 +154,16 @@ class Learner:
         squares = torch.zeros((), device=self.device)
         # The paper's scale with its optimiser: half the squared error, summed over a patch, mean over the batch; its
         # rate and clip belong to that. Elsewhere the mean over all pixels.
-        weight = 0.5 / len(patches.bicubic) if self._config.optimizer == "sgd" else 1.0 / total
+        count = len(patches.bicubic)
+        weight = (0.5 * total / count if self._config.optimizer == "sgd" else 1.0) / count
         for first in range(0, len(patches.bicubic), self._micro):
             piece = slice(first, first + self._micro)
             bicubic, target = self._load(patches.bicubic[piece]), self._load(patches.target[piece])
             detail = forward_detail(self.model, bicubic, self.precision, self._inner)
-            square = (detail - (target - bicubic if self._config.residual else target)).square()
-            loss = (square + _CHARBONNIER**2).sqrt() if self._config.loss == "charbonnier" else square
-            torch.autograd.backward(loss.sum() * weight)
-            squares += square.detach().sum()
+            error = detail - (target - bicubic if self._config.residual else target)
+            grid = None if patches.grid is None else self._load(patches.grid[piece])
+            torch.autograd.backward(patch_losses(error, grid, self._config).sum() * weight)
+            squares += error.detach().square().sum()
         return squares / total
 
     def _load(self, array: object) -> Tensor:

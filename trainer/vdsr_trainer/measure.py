@@ -35,7 +35,8 @@ def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
     rng = np.random.default_rng(0)
     shape = (config.batch, 1, config.patch_px, config.patch_px)
     target = rng.random(shape, np.float32)
-    patches = Patches(target + rng.normal(0, 0.01, shape).astype(np.float32), target)
+    grid = np.tile(np.array([2.0, 0.5], np.float32), (config.batch, 2, 1)) if config.consistency else None
+    patches = Patches(target + rng.normal(0, 0.01, shape).astype(np.float32), target, grid)
     seconds: list[float] = []
     most_bytes = 0
     begun = time.monotonic()

@@ -55,12 +55,24 @@ def _assert_equal(data: TrainingData, config: TrainConfig, steps: range) -> None
         # The same pixels, so the same places and turns; what was made of them differs by float32's rounding.
         assert np.array_equal(made.target.numpy(), expected.target)
         assert np.abs(made.bicubic.numpy() - expected.bicubic).max() < 2e-6
+        if config.consistency:
+            assert made.grid is not None
+            assert expected.grid is not None
+            assert np.array_equal(made.grid.numpy(), expected.grid)
+        else:
+            assert made.grid is None
+            assert expected.grid is None
 
 
 @pytest.mark.parametrize("candidates", [1, 2, 5])
 def test_batches_are_those_of_the_processor(uneven: TrainConfig, opened: Opener, candidates: int) -> None:
     config = replace(uneven, hard_candidates=candidates, fixed_share=0.5)
     _assert_equal(opened(config), config, range(6))
+
+
+def test_where_the_lr_samples_lie(uneven: TrainConfig, opened: Opener) -> None:
+    config = replace(uneven, consistency=1.0, fixed_share=0.5)
+    _assert_equal(opened(config), config, range(3))
 
 
 def test_any_scale_factor_from_one_to_eight(uneven: TrainConfig, opened: Opener) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.cache_size import cache_bytes
 from vdsr_trainer.data.degrade import Degradation, Luma8, degraded_patches
 from vdsr_trainer.data.items import Held, Item, make_items, read_recorded
+from vdsr_trainer.data.lr_grid import lr_grid
 from vdsr_trainer.data.pictures import in_parallel, is_unchanged, record_pictures, unique_names
 from vdsr_trainer.data.preflight import Index, Plan, moved, named_folders, read_index, save_index
 from vdsr_trainer.data.report import IssueKind, PictureIssue, PictureRecord
@@ -39,10 +41,12 @@ class Patches:
     Attributes:
         bicubic: (N, 1, P, P) float32, the network's input; 1 is full scale.
         target: (N, 1, P, P) float32, what it should give.
+        grid: (N, 2, 2) float32, from `lr_grid`, 0 where the LR picture was worn; None where the loss does not ask.
     """
 
     bicubic: npt.NDArray[np.float32]
     target: npt.NDArray[np.float32]
+    grid: npt.NDArray[np.float32] | None = None
 
 
 def open_data(
@@ -140,7 +144,8 @@ class TrainingData:
             row = top - each.source.first_row
             bicubic[i, 0] = turned(low[i], turn)
             target[i, 0] = turned(each.source.luma[row : row + side, left : left + side], turn)
-        return Patches(bicubic / np.float32(255.0), target / np.float32(255.0))
+        grid = _grid(held, places, degradations, draws, side) if config.consistency else None
+        return Patches(bicubic / np.float32(255.0), target / np.float32(255.0), grid)
 
     @property
     def in_memory(self) -> bool:
@@ -236,6 +241,28 @@ def _degradation(draw: npt.NDArray[np.float64], config: TrainConfig, scale: floa
         jpeg_quality=config.jpeg_quality_min + int(draw[10] * qualities) if draw[5] < config.jpeg_share else 0,
         noise_seed=int(draw[11] * 2**53),
     )
+
+
+def _grid(
+    held: Sequence[Held],
+    places: Sequence[tuple[int, int]],
+    degradations: Sequence[Degradation],
+    draws: npt.NDArray[np.float64],
+    side: int,
+) -> npt.NDArray[np.float32]:
+    """LR samples of the patches of a step, see `Patches.grid`."""
+    sizes = [(each.source.height, each.source.luma.shape[1]) for each in held]
+    scales = [degradation.scale for degradation in degradations]
+    turns = (draws[:, 4] * 8).astype(np.int64)
+    grid = lr_grid(
+        torch.tensor(sizes),
+        torch.tensor(places),
+        torch.tensor(scales, dtype=torch.float64),
+        torch.from_numpy(turns),
+        side,
+    ).numpy()
+    grid[[not degradation.clean for degradation in degradations]] = 0.0
+    return grid
 
 
 def _hardest(held: Held, draw: npt.NDArray[np.float64], side: int) -> tuple[int, int]:

@@ -22,12 +22,11 @@ from torch import Tensor
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Patches, TrainingData, draw_of_step, drawn_scales, turned
 from vdsr_trainer.data.items import HARDNESS_PX, Held, Item
+from vdsr_trainer.data.lr_grid import CUBIC_REACH, cubic, lr_grid
 from vdsr_trainer.data.sampling import running_sums
 
 logger = logging.getLogger(__name__)
 
-_CUBIC_REACH = 2
-"""Samples that bicubic reads on each side, in those of the coarser axis."""
 _ROUNDING = 1.1
 """Sizes are rounded, so the true factor can be a little larger."""
 _LARGEST_SHARE = 0.5
@@ -41,10 +40,12 @@ class DevicePatches:
     Attributes:
         bicubic: (N, 1, P, P) float32, the network's input; 1 is full scale.
         target: (N, 1, P, P) float32, what it should give.
+        grid: (N, 2, 2) float32, from `lr_grid`; None where the loss does not ask for it.
     """
 
     bicubic: Tensor
     target: Tensor
+    grid: Tensor | None = None
 
 
 Batch = Patches | DevicePatches
@@ -83,7 +84,7 @@ class ResidentBatches:
         bands = [held for _, group in pairs for held in group]
         self._bands = _Bands.of(bands, device)
         side = config.patch_px
-        self._margin = int(np.ceil(2 * _CUBIC_REACH * _ROUNDING * max(config.scale_max, *config.scales))) + 2
+        self._margin = int(np.ceil(2 * CUBIC_REACH * _ROUNDING * max(config.scale_max, *config.scales))) + 2
         turns = np.stack([turned(np.arange(side * side).reshape(side, side), turn).ravel() for turn in range(8)])
         self._turns = torch.from_numpy(turns).to(device)  # (8, P * P)
 
@@ -102,11 +103,14 @@ class ResidentBatches:
         horizontal = shrunk_and_enlarged(columns, scales, lefts, side, self._margin)
         low = vertical @ window @ horizontal.mT  # (N, P, P)
         inside = slice(self._margin, self._margin + side)
-        turns = self._turns[(draws[:, 4] * 8).to(torch.int64)]
+        turn = (draws[:, 4] * 8).to(torch.int64)
+        turns = self._turns[turn]
+        sizes, firsts = torch.stack([rows, columns], dim=1), torch.stack([tops, lefts], dim=1)
         shape = (len(draws), 1, side, side)
         return DevicePatches(
             low.reshape(len(draws), -1).gather(1, turns).view(shape) / 255.0,
             window[:, inside, inside].reshape(len(draws), -1).gather(1, turns).view(shape) / 255.0,
+            lr_grid(sizes, firsts, scales, turn, side) if config.consistency else None,
         )
 
     def _load(self, numbers: npt.NDArray[np.float64]) -> Tensor:
@@ -244,24 +248,16 @@ def shrunk_and_enlarged(sizes: Tensor, scales: Tensor, firsts: Tensor, side: int
     smalls = torch.round(sizes / scales).clamp(min=1)
     factors = (sizes / smalls)[:, None]  # HR samples of one LR sample
     centres = (firsts[:, None] + torch.arange(side, device=sizes.device) + 0.5) / factors - 0.5
-    first = torch.floor(centres[:, :1] - _CUBIC_REACH + 1e-9)  # LR sample
-    lr = torch.arange(side + 2 * _CUBIC_REACH + 2, device=sizes.device)
-    up = _cubic(((centres - first).to(torch.float32))[..., None] - lr)  # (N, side, LR)
+    first = torch.floor(centres[:, :1] - CUBIC_REACH + 1e-9)  # LR sample
+    lr = torch.arange(side + 2 * CUBIC_REACH + 2, device=sizes.device)
+    up = cubic(((centres - first).to(torch.float32))[..., None] - lr)  # (N, side, LR)
     hr_centres = (first + lr + 0.5) * factors - 0.5 - (firsts[:, None] - margin)
     distances = hr_centres.to(torch.float32)[..., None] - torch.arange(side + 2 * margin, device=sizes.device)
-    down = _cubic(distances / factors.to(torch.float32)[..., None])  # (N, LR, HR)
+    down = cubic(distances / factors.to(torch.float32)[..., None])  # (N, LR, HR)
     # LR samples that no window reads may lie outside of all that is there: their sums are 0, or of a part.
     sums = down.sum(dim=2, keepdim=True)
     down = down / torch.where(sums.abs() < 0.5, torch.ones_like(sums), sums)
     return (up / up.sum(dim=2, keepdim=True)) @ down
-
-
-def _cubic(distances: Tensor) -> Tensor:
-    # Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
-    x = distances.abs().clamp(max=2.0)
-    inner = (1.5 * x - 2.5) * x * x + 1.0
-    outer = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
-    return torch.where(x <= 1.0, inner, outer)
 
 
 def _mirrored(indices: Tensor, size: Tensor) -> Tensor:
