@@ -221,6 +221,7 @@ def _learning() -> tuple[FieldSpec, ...]:
     }
     losses = {
         "mse": translate("RecipeFields", "Squared (as published)"),
+        "rms": translate("RecipeFields", "Squared, patch by patch"),
         "charbonnier": translate("RecipeFields", "Nearly absolute"),
     }
     schedules = {
@@ -236,6 +237,12 @@ def _learning() -> tuple[FieldSpec, ...]:
             translate("RecipeFields", "How mistakes count: squared, the largest decide; nearly absolute, all do."),
             FieldKind.CHOICE,
             choices=losses,
+        ),
+        FieldSpec(
+            "consistency",
+            translate("RecipeFields", "Against the input"),
+            translate("RecipeFields", "How many times more a mistake counts that the small picture already rules out."),
+            FieldKind.NUMBER,
         ),
         FieldSpec(
             "optimizer",
