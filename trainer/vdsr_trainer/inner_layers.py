@@ -37,8 +37,8 @@ class InnerLayers:
         self._sums: Floats = np.zeros((0, 0, 0, 0, 0, 0), np.float32)
 
     @staticmethod
-    def fit(width: int) -> bool:
-        """Whether layers of so many channels can be computed here."""
+    def take_width(width: int) -> bool:
+        """Whether layers of so many channels are computed here, where they are in fp32 on a CPU."""
         return fits(width)
 
     @staticmethod

@@ -215,7 +215,7 @@ def resolve_precision(wish: str, device: torch.device, width: int) -> str:
     """
     if wish != "auto":
         return wish
-    if device.type == "cpu" and InnerLayers.fit(width) and not cpu_has_matrix_units():
+    if device.type == "cpu" and InnerLayers.take_width(width) and not cpu_has_matrix_units():
         return "fp32"
     return "bf16" if choose_precision(device) is Precision.BF16 else "fp32"
 
