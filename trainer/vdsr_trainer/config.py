@@ -51,7 +51,7 @@ class TrainConfig:
             patch that is hard to guess has less of a say; or "charbonnier" (sqrt(error^2 + 1e-6), near the mean
             absolute error), by which a pixel has.
         consistency: how many times more the part of the error counts that shows in the LR picture, and so need not be;
-            0 for no more. With "mse" and "rms".
+            0 for no more.
         optimizer: "muon" (Muon on the inner layers, Adam on the rest), "adam", "adamw" or "sgd".
         rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
         muon_rate: learning rate of the inner layers under "muon".
@@ -135,8 +135,6 @@ class TrainConfig:
             )
         if not self.scales or not all(1.0 <= scale <= 8.0 for scale in self.scales):
             raise ConfigError("scales needs one or more factors between 1 and 8.")
-        if self.consistency and self.loss == "charbonnier":
-            raise ConfigError("consistency needs loss = 'mse' or 'rms'.", hint="Choose one of these, or set it to 0.")
         if self.epochs and self.sampling != "grid":
             raise ConfigError("epochs needs sampling = 'grid'.", hint="Set steps instead, or choose the grid.")
         if self.scale_min > self.scale_max:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from vdsr_trainer.config import TrainConfig
@@ -25,17 +26,16 @@ def patch_losses(error: Tensor, grid: Tensor | None, config: TrainConfig) -> Ten
     Returns:
         (N,) float32, means over the pixels.
     """
-    squares = error.square()
-    if config.loss == "charbonnier":
-        return (squares + _CHARBONNIER**2).sqrt().mean(dim=(1, 2, 3))
-    power = squares.mean(dim=(1, 2, 3))
+    of_pixels = _near_amounts if config.loss == "charbonnier" else torch.square
+    losses = of_pixels(error).mean(dim=(1, 2, 3))
     if config.consistency and grid is not None:
-        power = power + config.consistency * lr_power(error, grid)
-    return power if config.loss == "mse" else (power + _LEVEL**2).sqrt()
+        area = grid[:, 0, 0] * grid[:, 1, 0] / error[0].numel()  # share of a patch that one LR sample takes up
+        losses = losses + config.consistency * area * of_pixels(lr_errors(error, grid)).sum(dim=(1, 2))
+    return (losses + _LEVEL**2).sqrt() if config.loss == "rms" else losses
 
 
-def lr_power(error: Tensor, grid: Tensor) -> Tensor:
-    """Of the mean square of each patch, the share that shows in the LR picture, where there is nothing to guess.
+def lr_errors(error: Tensor, grid: Tensor) -> Tensor:
+    """What of the error shows in the LR picture, where there is nothing to guess.
 
     The input is the LR picture enlarged, so this part of the error can become 0, and its gradient has no noise from
     what nobody can know.
@@ -45,9 +45,11 @@ def lr_power(error: Tensor, grid: Tensor) -> Tensor:
         grid: (N, 2, 2) float32, from `lr_grid`.
 
     Returns:
-        (N,) float32.
+        (N, P, P) float32; 0 where there is no LR sample.
     """
-    side = error.shape[-1]
-    down, across = (lr_matrices(grid[:, axis], side) for axis in (0, 1))  # (N, LR, P)
-    small = down @ error[:, 0] @ across.mT  # (N, LR, LR)
-    return small.square().sum(dim=(1, 2)) / side**2
+    down, across = (lr_matrices(grid[:, axis], error.shape[-1]) for axis in (0, 1))  # (N, LR, P)
+    return down @ error[:, 0] @ across.mT
+
+
+def _near_amounts(error: Tensor) -> Tensor:
+    return (error.square() + _CHARBONNIER**2).sqrt()

@@ -49,8 +49,7 @@ def lr_matrices(axis: Tensor, side: int) -> Tensor:
         side: of a patch.
 
     Returns:
-        (N, side, side) float32, a row a sample, the others zero; bicubic and antialiased, times the root of the first
-        number, so that sums of squares of a patch and of its LR samples compare.
+        (N, side, side) float32, a row a sample, the others zero; bicubic and antialiased.
     """
     factors = axis[:, :1].clamp(min=1.0)
     along = torch.arange(side, dtype=torch.float32, device=axis.device)
@@ -60,7 +59,7 @@ def lr_matrices(axis: Tensor, side: int) -> Tensor:
     within = (at - reach >= -1.0) & (at + reach <= side) & (axis[:, :1] > 0)
     weights = cubic((at[..., None] - along) / factors[..., None])
     sums = weights.sum(dim=2, keepdim=True)
-    weights = weights / torch.where(within[..., None], sums, torch.ones_like(sums)) * factors[..., None].sqrt()
+    weights = weights / torch.where(within[..., None], sums, torch.ones_like(sums))
     return torch.where(within[..., None], weights, torch.zeros_like(weights))
 
 

@@ -220,8 +220,8 @@ def _learning() -> tuple[FieldSpec, ...]:
         "sgd": translate("RecipeFields", "SGD (as published)"),
     }
     losses = {
-        "mse": translate("RecipeFields", "Squared (as published)"),
-        "rms": translate("RecipeFields", "Squared, patch by patch"),
+        "mse": translate("RecipeFields", "Squared (published)"),
+        "rms": translate("RecipeFields", "Squared, per patch"),
         "charbonnier": translate("RecipeFields", "Nearly absolute"),
     }
     schedules = {
