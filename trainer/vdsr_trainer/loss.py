@@ -25,10 +25,15 @@ def patch_losses(error: Tensor, grid: Tensor | None, config: TrainConfig) -> Ten
 
     Returns:
         (N,) float32, means over the pixels.
+
+    Raises:
+        ValueError: there is no grid, and it is to be read.
     """
     of_pixels = _near_amounts if config.loss == "charbonnier" else torch.square
     losses = of_pixels(error).mean(dim=(1, 2, 3))
-    if config.consistency and grid is not None:
+    if config.consistency:
+        if grid is None:
+            raise ValueError("Consistency needs to know where the LR samples lie.")
         area = grid[:, 0, 0] * grid[:, 1, 0] / error[0].numel()  # share of a patch that one LR sample takes up
         losses = losses + config.consistency * area * of_pixels(lr_errors(error, grid)).sum(dim=(1, 2))
     return (losses + _LEVEL**2).sqrt() if config.loss == "rms" else losses
