@@ -150,13 +150,12 @@ class Learner:
             )
 
     def _accumulate(self, patches: Batch) -> Tensor:
-        total = math.prod(patches.bicubic.shape)
+        count, total = len(patches.bicubic), math.prod(patches.bicubic.shape)
         squares = torch.zeros((), device=self.device)
         # The paper's scale with its optimiser: half the squared error, summed over a patch, mean over the batch; its
         # rate and clip belong to that. Elsewhere the mean over all pixels.
-        count = len(patches.bicubic)
         weight = (0.5 * total / count if self._config.optimizer == "sgd" else 1.0) / count
-        for first in range(0, len(patches.bicubic), self._micro):
+        for first in range(0, count, self._micro):
             piece = slice(first, first + self._micro)
             bicubic, target = self._load(patches.bicubic[piece]), self._load(patches.target[piece])
             detail = forward_detail(self.model, bicubic, self.precision, self._inner)

@@ -137,14 +137,15 @@ class TrainingData:
             for draw, pick, scale in zip(draws, picks, drawn_scales(config, draws).tolist(), strict=True)
         ]
         low = degraded_patches([each.source for each in held], places, (side, side), degradations)
+        turns = (draws[:, 4] * 8).astype(np.int64)
         bicubic = np.empty((config.batch, 1, side, side), np.float32)
         target = np.empty_like(bicubic)
         for i, (each, (top, left)) in enumerate(zip(held, places, strict=True)):
-            turn = int(draws[i, 4] * 8)
+            turn = int(turns[i])
             row = top - each.source.first_row
             bicubic[i, 0] = turned(low[i], turn)
             target[i, 0] = turned(each.source.luma[row : row + side, left : left + side], turn)
-        grid = _grid(held, places, degradations, draws, side) if config.consistency else None
+        grid = _grid(held, places, degradations, turns, side) if config.consistency else None
         return Patches(bicubic / np.float32(255.0), target / np.float32(255.0), grid)
 
     @property
@@ -247,13 +248,12 @@ def _grid(
     held: Sequence[Held],
     places: Sequence[tuple[int, int]],
     degradations: Sequence[Degradation],
-    draws: npt.NDArray[np.float64],
+    turns: npt.NDArray[np.int64],
     side: int,
 ) -> npt.NDArray[np.float32]:
     """LR samples of the patches of a step, see `Patches.grid`."""
     sizes = [(each.source.height, each.source.luma.shape[1]) for each in held]
     scales = [degradation.scale for degradation in degradations]
-    turns = (draws[:, 4] * 8).astype(np.int64)
     grid = lr_grid(
         torch.tensor(sizes),
         torch.tensor(places),

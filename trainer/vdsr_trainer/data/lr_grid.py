@@ -12,7 +12,6 @@ from torch import Tensor
 CUBIC_REACH = 2
 """Samples that bicubic reads on each side, in those of the coarser axis."""
 
-
 _ROUNDING = 1e-3
 """HR samples that places may be off in float32, generously."""
 
@@ -31,7 +30,7 @@ def lr_grid(sizes: Tensor, firsts: Tensor, scales: Tensor, turns: Tensor, side: 
         (N, 2, 2) float32, for each patch and axis: HR samples of one LR sample, at least about 1, and the centre of an
         LR sample from the patch's first sample on, in HR samples.
     """
-    factors = sizes / torch.round(sizes / scales[:, None]).clamp(min=1)
+    factors = lr_factors(sizes, scales[:, None])
     centres = torch.remainder(0.5 * factors - 0.5 - firsts, factors)
     quarter = turns % 4
     swapped = (quarter % 2 == 1)[:, None]
@@ -39,6 +38,11 @@ def lr_grid(sizes: Tensor, firsts: Tensor, scales: Tensor, turns: Tensor, side: 
     backwards = torch.stack([(quarter == 1) | (quarter == 2), (quarter >= 2) ^ (turns >= 4)], dim=1)
     centres = torch.where(backwards, torch.remainder(side - 1 - centres, factors), centres)
     return torch.stack([factors, centres], dim=2).to(torch.float32)
+
+
+def lr_factors(sizes: Tensor, scales: Tensor) -> Tensor:
+    """HR samples that one LR sample takes up: about the scale factors, for sizes are rounded to whole samples."""
+    return sizes / torch.round(sizes / scales).clamp(min=1)
 
 
 def lr_matrices(axis: Tensor, side: int) -> Tensor:
@@ -58,9 +62,7 @@ def lr_matrices(axis: Tensor, side: int) -> Tensor:
     reach = CUBIC_REACH * factors - _ROUNDING
     within = (at - reach >= -1.0) & (at + reach <= side) & (axis[:, :1] > 0)
     weights = cubic((at[..., None] - along) / factors[..., None])
-    sums = weights.sum(dim=2, keepdim=True)
-    weights = weights / torch.where(within[..., None], sums, torch.ones_like(sums))
-    return torch.where(within[..., None], weights, torch.zeros_like(weights))
+    return torch.where(within[..., None], weights / weights.sum(dim=2, keepdim=True), 0.0)
 
 
 def cubic(distances: Tensor) -> Tensor:

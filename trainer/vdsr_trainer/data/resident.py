@@ -22,7 +22,7 @@ from torch import Tensor
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Patches, TrainingData, draw_of_step, drawn_scales, turned
 from vdsr_trainer.data.items import HARDNESS_PX, Held, Item
-from vdsr_trainer.data.lr_grid import CUBIC_REACH, cubic, lr_grid
+from vdsr_trainer.data.lr_grid import CUBIC_REACH, cubic, lr_factors, lr_grid
 from vdsr_trainer.data.sampling import running_sums
 
 logger = logging.getLogger(__name__)
@@ -245,8 +245,7 @@ def shrunk_and_enlarged(sizes: Tensor, scales: Tensor, firsts: Tensor, side: int
     Returns:
         (N, side, side + 2 * margin) float32: from the samples from `firsts - margin` on to the window's.
     """
-    smalls = torch.round(sizes / scales).clamp(min=1)
-    factors = (sizes / smalls)[:, None]  # HR samples of one LR sample
+    factors = lr_factors(sizes, scales)[:, None]
     centres = (firsts[:, None] + torch.arange(side, device=sizes.device) + 0.5) / factors - 0.5
     first = torch.floor(centres[:, :1] - CUBIC_REACH + 1e-9)  # LR sample
     lr = torch.arange(side + 2 * CUBIC_REACH + 2, device=sizes.device)

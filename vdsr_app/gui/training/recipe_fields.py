@@ -234,7 +234,10 @@ def _learning() -> tuple[FieldSpec, ...]:
         FieldSpec(
             "loss",
             translate("RecipeFields", "Error"),
-            translate("RecipeFields", "How mistakes count: squared, the largest decide; nearly absolute, all do."),
+            translate(
+                "RecipeFields",
+                "How mistakes count: squared, the largest decide; per patch, each has a say; nearly absolute, all do.",
+            ),
             FieldKind.CHOICE,
             choices=losses,
         ),
