@@ -22,9 +22,12 @@ class TrainConfig:
         exclude: files below `data` or `validation` that are left out, relative to the folder, or absolute.
         keep_duplicates: train on pictures that equal another one, or resemble a held-out one, too.
         start_from: installed model or .safetensors file whose weights the run begins with; empty begins from chance.
+        revive: before it learns, balance the layers of that model and give its dead channels new weights.
         depth: convolutions of the network.
         width: channels between them.
         residual: add the input to the output.
+        last_layer: strength of the last layer where a residual network begins from chance, as a share of what He et al.
+            give it; near 0 it begins near bicubic, at 1 it first has to forget what chance adds.
         scales: scale factors that are validated and drawn with `fixed_share`.
         fixed_share: share of patches at one of `scales`; the rest is drawn between `scale_min` and `scale_max`.
         scale_min: smallest random scale factor.
@@ -56,7 +59,9 @@ class TrainConfig:
         rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
         muon_rate: learning rate of the inner layers under "muon".
         momentum: of SGD and Muon.
-        weight_decay: L2 of SGD, decoupled in AdamW.
+        weight_decay: L2 of SGD, decoupled in AdamW and Muon.
+        inputs: what a step takes a layer's inputs for: "plain", what they are; "centred", less their means; "whitened",
+            without common directions, too, under "muon" (else as "centred").
         clip_theta: element-wise clip to +-theta/rate with SGD; 0 switches it off.
         schedule: "cosine" to zero, "plateau" (constant, over the last fifth straight to zero: may be lengthened
             while it runs), "step" (a tenth after each quarter) or "constant".
@@ -79,9 +84,11 @@ class TrainConfig:
     exclude: tuple[str, ...] = ()
     keep_duplicates: bool = False
     start_from: str = ""
+    revive: bool = False
     depth: int = 20
     width: int = 64
     residual: bool = True
+    last_layer: float = 1.0
     scales: tuple[float, ...] = (2.0, 3.0, 4.0)
     fixed_share: float = 0.7
     scale_min: float = 1.2
@@ -109,6 +116,7 @@ class TrainConfig:
     muon_rate: float = 4e-3
     momentum: float = 0.95
     weight_decay: float = 0.0
+    inputs: str = "plain"
     clip_theta: float = 0.0
     schedule: str = "cosine"
     warmup_steps: int = 200
@@ -145,6 +153,7 @@ class TrainConfig:
 
 _RANGES: dict[str, tuple[float, float]] = {
     "holdout": (1, 10_000),
+    "last_layer": (0, 1),
     "depth": (2, 64),
     "width": (1, 512),
     "fixed_share": (0, 1),
@@ -182,15 +191,19 @@ _REFINING, _REFINING_STEPS = 0.2, 0.4
 _CHOICES: dict[str, tuple[str, ...]] = {
     "loss": ("mse", "rms", "charbonnier"),
     "optimizer": ("muon", "adam", "adamw", "sgd"),
+    "inputs": ("plain", "centred", "whitened"),
     "schedule": ("cosine", "plateau", "step", "constant"),
     "precision": ("auto", "bf16", "fp32"),
     "sampling": ("random", "grid"),
 }
 
+_ROBUST = TrainConfig(last_layer=0.01, inputs="whitened")
+"""Not the defaults of the fields: a file that does not say is of a run before there was a choice."""
+
 PRESETS: dict[str, TrainConfig] = {
-    "robust": TrainConfig(),
-    "quick": TrainConfig(
-        depth=12, steps=1500, batch=16, patch_px=32, muon_rate=5e-3, warmup_steps=50, validate_every=125
+    "robust": _ROBUST,
+    "quick": replace(
+        _ROBUST, depth=12, steps=1500, batch=16, patch_px=32, muon_rate=5e-3, warmup_steps=50, validate_every=125
     ),
     "paper": TrainConfig(
         optimizer="sgd",
@@ -210,7 +223,7 @@ PRESETS: dict[str, TrainConfig] = {
         average_decay=0.0,
         precision="fp32",
     ),
-    "photo": TrainConfig(jpeg_share=0.8, blur_share=0.3, noise_share=0.3),
+    "photo": replace(_ROBUST, jpeg_share=0.8, blur_share=0.3, noise_share=0.3),
 }
 """Named starting points; "robust" is the default."""
 
@@ -251,7 +264,7 @@ def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int =
 
 
 def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
-    """`base` (or the default preset) with the values of a TOML file over it.
+    """`base` (or the defaults of the fields) with the values of a TOML file over it.
 
     Raises:
         ConfigError: the file is missing, is no TOML, or has an unknown key or a value of the wrong type.

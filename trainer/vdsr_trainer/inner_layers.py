@@ -32,6 +32,7 @@ class InnerLayers:
     def __init__(self, layers: Sequence[nn.Conv2d]) -> None:
         """Take the layers, at least one; their weights are read anew at each call."""
         self._layers = layers
+        self._size = 0, 0
         self._planes: Floats = np.zeros((0, 0, 0, 0, 0), np.float32)
         self._slopes: Floats = np.zeros((0, 0, 0, 0, 0), np.float32)
         self._sums: Floats = np.zeros((0, 0, 0, 0, 0, 0), np.float32)
@@ -67,8 +68,14 @@ class InnerLayers:
         result: Tensor = _Function.apply(self, features, *parameters)  # type: ignore[no-untyped-call]
         return result
 
+    def inputs(self) -> list[Tensor]:
+        """What the layers saw in the last call, (N, C, H, W) float32 each; overwritten by the next one."""
+        height, width = self._size
+        return [_inside(plane, height, width).permute(0, 3, 1, 2) for plane in self._planes[:-1]]
+
     def _forward(self, features: Tensor, weights: Floats, biases: Floats) -> Tensor:
         count, channels, height, width = features.shape
+        self._size = height, width
         shape = (len(weights) + 1, count, *plane_shape(height, width, channels))
         if self._planes.shape != shape:
             self._planes = np.zeros(shape, np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +18,10 @@ from vdsr_app.errors import DeviceError, DeviceMemoryError, TrainingError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.resident import Batch
 from vdsr_trainer.inner_layers import InnerLayers
+from vdsr_trainer.layer_inputs import LayerInput, look_at
 from vdsr_trainer.loss import patch_losses
 from vdsr_trainer.optimise import MovingAverage, Optimiser
+from vdsr_trainer.revive import dead_channels, revive
 
 logger = logging.getLogger(__name__)
 
@@ -82,16 +84,34 @@ class Learner:
             # PyTorch lets cuDNN round fp32 to 10 bits. The first layer must see more of the luma, and who wishes for
             # fp32 gets it.
             torch.backends.cudnn.allow_tf32 = False
+        self._luma: Tensor | None = None
         self.restart()
 
     def restart(self) -> None:
         """Forget all that was learned."""
         self.model = first_model(self._config).to(self.device).train()
+        if self._luma is not None:
+            revive(self.model, self._luma, self._config.seed)
         self.average = MovingAverage(self.model, self._config.average_decay)
         self.optimiser = Optimiser(self.model, self._config)
         inner = self.model.convolutions[1:-1]
         fast = self.device.type == "cpu" and self.precision == "fp32" and InnerLayers.suit(inner)
         self._inner = InnerLayers(inner) if fast else None
+        self._seen: list[LayerInput] = []  # by the layers in the last batch, where steps take account of it
+
+    def revive(self, patches: Sequence[Batch]) -> int:
+        """Begin anew, with the layers balanced and dead channels brought back: see `revive`.
+
+        Args:
+            patches: some batches, from which it is seen what is dead.
+
+        Returns:
+            How many channels were dead.
+        """
+        self._luma = torch.cat([self._load(each.bicubic) for each in patches])
+        dead = sum(int(layer.sum()) for layer in dead_channels(self.model, self._luma))
+        self.restart()
+        return dead
 
     def set_config(self, config: TrainConfig) -> None:
         """Take over a number of steps that only now is known."""
@@ -121,7 +141,7 @@ class Learner:
             self._clear()
             raise NotFiniteError
         self.optimiser.set_step(step, rate_share)
-        norm, clipped_share = self.optimiser.step()
+        norm, clipped_share = self.optimiser.step(self._seen)
         self.average.update(self.model, step + 1)
         return StepResult(mean_square, norm, clipped_share)
 
@@ -152,18 +172,27 @@ class Learner:
     def _accumulate(self, patches: Batch) -> Tensor:
         count, total = len(patches.bicubic), math.prod(patches.bicubic.shape)
         squares = torch.zeros((), device=self.device)
+        self._seen = []
         # The paper's scale with its optimiser: half the squared error, summed over a patch, mean over the batch; its
         # rate and clip belong to that. Elsewhere the mean over all pixels.
         weight = (0.5 * total / count if self._config.optimizer == "sgd" else 1.0) / count
         for first in range(0, count, self._micro):
             piece = slice(first, first + self._micro)
             bicubic, target = self._load(patches.bicubic[piece]), self._load(patches.target[piece])
-            detail = forward_detail(self.model, bicubic, self.precision, self._inner)
+            seen: list[LayerInput] | None = None if self._config.inputs == "plain" else []
+            detail = forward_detail(self.model, bicubic, self.precision, self._inner, seen)
+            self._add_seen(seen or [], len(bicubic) / count)
             error = detail - (target - bicubic if self._config.residual else target)
             grid = None if patches.grid is None else self._load(patches.grid[piece])
             torch.autograd.backward(patch_losses(error, grid, self._config).sum() * weight)
             squares += error.detach().square().sum()
         return squares / total
+
+    def _add_seen(self, seen: list[LayerInput], share: float) -> None:
+        if not self._seen:
+            self._seen = [each.times(share) for each in seen]
+        else:
+            self._seen = [each.plus(other, share) for each, other in zip(self._seen, seen, strict=True)]
 
     def _load(self, array: object) -> Tensor:
         tensor = torch.as_tensor(array)
@@ -187,6 +216,9 @@ def first_model(config: TrainConfig) -> VDSR:
     if not config.start_from:
         model = VDSR(shape)
         initialise(model, config.seed)
+        if config.residual:
+            with torch.no_grad():
+                model.convolutions[-1].weight *= config.last_layer
         return model
     info = find_model(config.start_from)
     model = load_model(info).model.requires_grad_(True)
@@ -219,7 +251,13 @@ def resolve_precision(wish: str, device: torch.device, width: int) -> str:
     return "bf16" if choose_precision(device) is Precision.BF16 else "fp32"
 
 
-def forward_detail(model: VDSR, bicubic: Tensor, precision: str, inner: InnerLayers | None = None) -> Tensor:
+def forward_detail(
+    model: VDSR,
+    bicubic: Tensor,
+    precision: str,
+    inner: InnerLayers | None = None,
+    seen: list[LayerInput] | None = None,
+) -> Tensor:
     """The network without its skip connection, in the arithmetic of training.
 
     Under "bf16" the inner and last convolutions run in bfloat16 on channels_last activations; the first stays in
@@ -230,18 +268,28 @@ def forward_detail(model: VDSR, bicubic: Tensor, precision: str, inner: InnerLay
         bicubic: (N, 1, P, P) float32.
         precision: "bf16" or "fp32".
         inner: computes all layers but the first and the last; None leaves them to PyTorch.
+        seen: gets what each layer sees.
 
     Returns:
         (N, 1, P, P) float32.
     """
     half = precision == "bf16"
+    if seen is not None:
+        seen.append(look_at(bicubic))
     features = torch.relu(model.layers[0](bicubic))  # (N, width, P, P)
     features = features.to(torch.bfloat16 if half else torch.float32, memory_format=torch.channels_last)
     if inner is not None:
-        detail: Tensor = model.layers[-1](inner(features))
+        features = inner(features)
+        if seen is not None:
+            seen.extend(map(look_at, [*inner.inputs(), features]))
+        detail: Tensor = model.layers[-1](features)
         return detail
     with torch.autocast(bicubic.device.type, torch.bfloat16, enabled=half):
         for layer in model.layers[1:-1]:
+            if seen is not None:
+                seen.append(look_at(features))
             features = torch.relu(layer(features))
+        if seen is not None:
+            seen.append(look_at(features))
         detail = model.layers[-1](features)  # (N, 1, P, P)
     return detail.float()

@@ -44,10 +44,22 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         if any(matrix.ndim != 2 for group in self.param_groups for matrix in group["params"]):
             raise ValueError("Muon drives matrices only.")
+        self._whitening: Tensor | None = None
+
+    def whiten(self, whitening: Tensor) -> None:
+        """Make the next steps on V, for weights V * R: see `layer_inputs`.
+
+        Args:
+            whitening: (matrices, C, C) float32, R for each matrix; C divides its columns, which hold the channels one
+                after the other.
+        """
+        self._whitening = whitening
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """Move all parameters that have a gradient."""
+        everything = [matrix for group in self.param_groups for matrix in group["params"]]
+        whitening = {} if self._whitening is None else dict(zip(everything, self._whitening.unbind(), strict=True))
         for group in self.param_groups:
             alike: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
             for matrix in group["params"]:
@@ -55,9 +67,18 @@ class Muon(torch.optim.Optimizer):
                     alike[tuple(matrix.shape)].append(matrix)
             for (rows, columns), matrices in alike.items():
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
-                directions = orthogonal(torch.stack(self._directions(matrices, group["momentum"])))
+                directions = torch.stack(self._directions(matrices, group["momentum"]))
+                directions = self._step_of(directions, [whitening.get(matrix) for matrix in matrices])
                 torch._foreach_mul_(matrices, 1.0 - group["lr"] * group["weight_decay"])
                 torch._foreach_add_(matrices, list(directions.unbind()), alpha=-rate)
+
+    @staticmethod
+    def _step_of(directions: Tensor, whitening: list[Tensor | None]) -> Tensor:
+        present = [each for each in whitening if each is not None]
+        if not present:
+            return orthogonal(directions)
+        right = torch.stack(present)
+        return _times(orthogonal(_times(directions, right.mT)), right)
 
     def _directions(self, matrices: list[Tensor], momentum: float) -> list[Tensor]:
         for matrix in matrices:
@@ -67,6 +88,14 @@ class Muon(torch.optim.Optimizer):
         kept = [self.state[matrix]["momentum_buffer"] for matrix in matrices]
         torch._foreach_lerp_(kept, gradients, 1.0 - momentum)
         return list(torch._foreach_lerp(gradients, kept, momentum))
+
+
+def _times(matrices: Tensor, right: Tensor) -> Tensor:
+    """Multiply the channels of (N, rows, C * k) matrices by (N, C, C) ones."""
+    count, rows, columns = matrices.shape
+    channels = right.shape[-1]
+    by_place = matrices.view(count, rows, channels, columns // channels).transpose(2, 3)  # (N, rows, k, C)
+    return (by_place.reshape(count, -1, channels) @ right).view(by_place.shape).transpose(2, 3).reshape(matrices.shape)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

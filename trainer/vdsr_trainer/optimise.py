@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from vdsr_app.core.network import VDSR
 from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.layer_inputs import LayerInput, centred, whitening
 from vdsr_trainer.muon import Muon
 
 _PLATEAU_END = 0.2
@@ -76,8 +78,11 @@ class Optimiser:
             for group, peak in zip(part.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
 
-    def step(self) -> tuple[Tensor, Tensor]:
+    def step(self, seen: Sequence[LayerInput] = ()) -> tuple[Tensor, Tensor]:
         """Clip and apply the gradients, then clear them.
+
+        Args:
+            seen: by each layer, where the step is to take account of it.
 
         Returns:
             L2 norm of all gradients before clipping, and the share of elements that were clipped; on the device.
@@ -87,10 +92,13 @@ class Optimiser:
         clipped = torch.zeros_like(norm)
         if self._config.clip_theta and self.rate > 0:
             clipped = clip_elements(gradients, self._config.clip_theta / self.rate)
-        for kernel, view in self._views:
-            view.grad = None if kernel.grad is None else kernel.grad.view(view.shape)
-        for part in self.parts:
-            part.step()
+        with centred(self._model.convolutions, seen) if seen else nullcontext():
+            for kernel, view in self._views:
+                view.grad = None if kernel.grad is None else kernel.grad.view(view.shape)
+            if seen and self._config.inputs == "whitened" and isinstance(self.parts[0], Muon):
+                self.parts[0].whiten(whitening(seen[1:-1]))
+            for part in self.parts:
+                part.step()
         for parameter in self._model.parameters():
             parameter.grad = None
         return norm, clipped
