@@ -22,7 +22,6 @@ class TrainConfig:
         exclude: files below `data` or `validation` that are left out, relative to the folder, or absolute.
         keep_duplicates: train on pictures that equal another one, or resemble a held-out one, too.
         start_from: installed model or .safetensors file whose weights the run begins with; empty begins from chance.
-        revive: before it learns, balance the layers of that model and give its dead channels new weights.
         depth: convolutions of the network.
         width: channels between them.
         residual: add the input to the output.
@@ -84,7 +83,6 @@ class TrainConfig:
     exclude: tuple[str, ...] = ()
     keep_duplicates: bool = False
     start_from: str = ""
-    revive: bool = False
     depth: int = 20
     width: int = 64
     residual: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +21,6 @@ from vdsr_trainer.inner_layers import InnerLayers
 from vdsr_trainer.layer_inputs import LayerInput, look_at
 from vdsr_trainer.loss import patch_losses
 from vdsr_trainer.optimise import MovingAverage, Optimiser
-from vdsr_trainer.revive import dead_channels, revive
 
 logger = logging.getLogger(__name__)
 
@@ -84,34 +83,17 @@ class Learner:
             # PyTorch lets cuDNN round fp32 to 10 bits. The first layer must see more of the luma, and who wishes for
             # fp32 gets it.
             torch.backends.cudnn.allow_tf32 = False
-        self._luma: Tensor | None = None
         self.restart()
 
     def restart(self) -> None:
         """Forget all that was learned."""
         self.model = first_model(self._config).to(self.device).train()
-        if self._luma is not None:
-            revive(self.model, self._luma, self._config.seed)
         self.average = MovingAverage(self.model, self._config.average_decay)
         self.optimiser = Optimiser(self.model, self._config)
         inner = self.model.convolutions[1:-1]
         fast = self.device.type == "cpu" and self.precision == "fp32" and InnerLayers.suit(inner)
         self._inner = InnerLayers(inner) if fast else None
         self._seen: list[LayerInput] = []  # by the layers in the last batch, where steps take account of it
-
-    def revive(self, patches: Sequence[Batch]) -> int:
-        """Begin anew, with the layers balanced and dead channels brought back: see `revive`.
-
-        Args:
-            patches: some batches, from which it is seen what is dead.
-
-        Returns:
-            How many channels were dead.
-        """
-        self._luma = torch.cat([self._load(each.bicubic) for each in patches])
-        dead = sum(int(layer.sum()) for layer in dead_channels(self.model, self._luma))
-        self.restart()
-        return dead
 
     def set_config(self, config: TrainConfig) -> None:
         """Take over a number of steps that only now is known."""

@@ -44,8 +44,6 @@ from vdsr_trainer.validate import CropWriter, Judge
 logger = logging.getLogger(__name__)
 
 _GPU_PATCH_THREADS = 8
-_LOOKED_AT = 64
-"""Patches by which dead channels are found."""
 
 
 def train(
@@ -152,7 +150,6 @@ class _Run:
             self._progress = checkpoint.load(self._folder, self._learner)
         with contextlib.closing(self._open_data()) as data:
             self._plan_steps(data)
-            self._revive(data)
             self._judge = Judge.prepare(data.validation, self._config)
             self._crops = CropWriter(self._folder, self._judge, self._config)
             self._crops.write_fixed()
@@ -203,14 +200,6 @@ class _Run:
             self._config = replace(self._config, steps=steps)
             self._learner.set_config(self._config)
             write_atomically(self._folder / CONFIG_NAME, to_toml(self._config).encode())
-
-    def _revive(self, data: TrainingData) -> None:
-        """Where that is wished, bring dead channels of the model back with which the run begins."""
-        if not (self._config.revive and self._config.start_from) or self._progress.step:
-            return
-        dead = self._learner.revive([data.batch(step) for step in range(max(1, _LOOKED_AT // self._config.batch))])
-        hidden = (self._learner.model.config.depth - 1) * self._learner.model.config.width
-        self._notice(f"{dead} of {hidden} channels were dead and got new weights.")
 
     # --- steps
 
