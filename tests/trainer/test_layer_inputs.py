@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_trainer import learner as module
 from vdsr_trainer.config import preset
 from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.inner_layers import InnerLayers
@@ -38,7 +39,7 @@ def _patches(seed: int) -> Patches:
 
 def _seen(mean: Tensor, covariance: Tensor | None = None) -> LayerInput:
     spread = torch.eye(len(mean)) if covariance is None else covariance
-    return LayerInput(mean, spread + torch.outer(mean, mean))
+    return LayerInput(mean, spread + torch.outer(mean, mean), 1)
 
 
 def test_a_step_is_one_on_the_weights_and_biases_of_centred_inputs() -> None:
@@ -101,18 +102,31 @@ def test_what_each_layer_sees(fast: bool, precision: str) -> None:
     initialise(model, 3)
     inner = InnerLayers(model.convolutions[1:-1]) if fast else None
     luma = torch.from_numpy(_luma(0))
-    told: list[LayerInput] = []
+    inputs: list[Tensor] = []
     with torch.no_grad():
-        forward_detail(model, luma, precision, inner, told)
+        forward_detail(model, luma, precision, inner, inputs)
         features = luma
-        for layer, seen in zip(model.convolutions, told, strict=True):
+        for layer, seen in zip(model.convolutions, map(look_at, inputs), strict=True):
             places = features[:, :, 3::6].transpose(0, 1).flatten(1)  # (C, places)
             near = {"rtol": 0.03, "atol": 0.003} if precision == "bf16" else {"rtol": 1e-4, "atol": 1e-5}
             torch.testing.assert_close(seen.mean, places.mean(dim=1), **near)
             torch.testing.assert_close(
-                seen.covariance(), torch.cov(places, correction=0).reshape(len(places), -1), **near
+                seen.covariance, torch.cov(places, correction=0).reshape(len(places), -1), **near
             )
             features = torch.relu(layer(features))
+
+
+def test_what_is_seen_in_bf16_is_summed_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[LayerInput] = []
+
+    def spy(features: Tensor) -> LayerInput:
+        told.append(look_at(features))
+        return told[-1]
+
+    monkeypatch.setattr(module, "look_at", spy)
+    Learner(replace(WHITENED, precision="bf16")).step(_patches(0), 0)
+    assert len(told) == 5
+    assert all(seen.total.dtype == seen.products.dtype == torch.float32 for seen in told)
 
 
 def test_few_rows_are_all_looked_at() -> None:
@@ -150,7 +164,7 @@ def test_inputs_that_are_white_already_change_nothing() -> None:
 
 
 def test_inputs_that_never_differ_are_no_obstacle() -> None:
-    seen = LayerInput(torch.ones(4), torch.ones(4, 4))
+    seen = LayerInput(torch.ones(4), torch.ones(4, 4), 1)
     assert bool(torch.isfinite(whitening([seen])).all())
 
 
@@ -223,4 +237,4 @@ def test_other_optimisers_centre_alone() -> None:
 
 
 def test_numbers_that_are_none_are_left_for_the_loss_to_tell() -> None:
-    assert bool(whitening([LayerInput(torch.full((4,), torch.nan), torch.full((4, 4), torch.nan))]).isnan().all())
+    assert bool(whitening([LayerInput(torch.full((4,), torch.nan), torch.full((4, 4), torch.nan), 1)]).isnan().all())

@@ -108,11 +108,11 @@ class SmallDevice:
         self.tried: list[int] = []
         real = module.forward_detail
 
-        def forward(model, bicubic, precision, inner=None, seen=None):
+        def forward(model, bicubic, precision, inner=None, inputs=None):
             self.tried.append(len(bicubic))
             if len(bicubic) > room:
                 raise error
-            return real(model, bicubic, precision, inner, seen)
+            return real(model, bicubic, precision, inner, inputs)
 
         monkeypatch.setattr(module, "forward_detail", forward)
 

@@ -151,9 +151,9 @@ class TrainConfig:
 
 _RANGES: dict[str, tuple[float, float]] = {
     "holdout": (1, 10_000),
-    "last_layer": (0, 1),
     "depth": (2, 64),
     "width": (1, 512),
+    "last_layer": (0, 1),
     "fixed_share": (0, 1),
     "scale_min": (1, 8),
     "scale_max": (1, 8),

@@ -32,40 +32,43 @@ inputs never differ."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerInput:
-    """What a layer saw in one batch.
+    """What a layer saw, as sums over the places looked at.
 
     Attributes:
-        mean: (C,) float32, mean of each channel.
-        second: (C, C) float32, mean of the products of each two channels.
+        total: (C,) float32, of each channel.
+        products: (C, C) float32, of the products of each two channels.
+        places: how many.
     """
 
-    mean: Tensor
-    second: Tensor
+    total: Tensor
+    products: Tensor
+    places: int
 
+    def __add__(self, other: LayerInput) -> LayerInput:
+        return LayerInput(self.total + other.total, self.products + other.products, self.places + other.places)
+
+    @property
+    def mean(self) -> Tensor:
+        """(C,) float32, of the channels."""
+        return self.total / self.places
+
+    @property
     def covariance(self) -> Tensor:
         """(C, C) float32, of the channels."""
-        return self.second - torch.outer(self.mean, self.mean)
-
-    def plus(self, other: LayerInput, share: float) -> LayerInput:
-        """With `share` of another one added."""
-        return LayerInput(self.mean + share * other.mean, self.second + share * other.second)
-
-    def times(self, share: float) -> LayerInput:
-        """A share of it."""
-        return LayerInput(share * self.mean, share * self.second)
+        return self.products / self.places - torch.outer(self.mean, self.mean)
 
 
 def look_at(features: Tensor) -> LayerInput:
     """Estimate a layer's input on each sixth row.
 
     Args:
-        features: (N, C, H, W), of any floating type.
+        features: (N, C, H, W), of any floating type; not under autocast, which would round the products.
     """
     features = features.detach()
     if features.shape[2] > _ROWS_APART:
         features = features[:, :, _ROWS_APART // 2 :: _ROWS_APART]
     places = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).float()  # (places, C)
-    return LayerInput(places.mean(dim=0), places.mT @ places / len(places))
+    return LayerInput(places.sum(dim=0), places.mT @ places, len(places))
 
 
 @contextmanager
@@ -102,7 +105,7 @@ def whitening(inputs: Sequence[LayerInput]) -> Tensor:
     Returns:
         (layers, C, C) float32, R; the identity for inputs of which every channel varies alike and by itself.
     """
-    covariance = torch.stack([seen.covariance() for seen in inputs])
+    covariance = torch.stack([seen.covariance for seen in inputs])
     variance = covariance.diagonal(dim1=1, dim2=2).mean(dim=1).clamp_min(1e-12)[:, None, None]
     one = torch.eye(covariance.shape[1], device=covariance.device)
     root = torch.linalg.cholesky_ex(covariance / variance + _LEAST * one).L  # NaN stays NaN, for the loss to tell

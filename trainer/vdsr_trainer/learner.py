@@ -161,20 +161,16 @@ class Learner:
         for first in range(0, count, self._micro):
             piece = slice(first, first + self._micro)
             bicubic, target = self._load(patches.bicubic[piece]), self._load(patches.target[piece])
-            seen: list[LayerInput] | None = None if self._config.inputs == "plain" else []
-            detail = forward_detail(self.model, bicubic, self.precision, self._inner, seen)
-            self._add_seen(seen or [], len(bicubic) / count)
+            inputs: list[Tensor] = []
+            detail = forward_detail(self.model, bicubic, self.precision, self._inner, inputs)
+            if self._config.inputs != "plain":
+                seen = [look_at(features) for features in inputs]
+                self._seen = [one + more for one, more in zip(self._seen, seen, strict=True)] if self._seen else seen
             error = detail - (target - bicubic if self._config.residual else target)
             grid = None if patches.grid is None else self._load(patches.grid[piece])
             torch.autograd.backward(patch_losses(error, grid, self._config).sum() * weight)
             squares += error.detach().square().sum()
         return squares / total
-
-    def _add_seen(self, seen: list[LayerInput], share: float) -> None:
-        if not self._seen:
-            self._seen = [each.times(share) for each in seen]
-        else:
-            self._seen = [each.plus(other, share) for each, other in zip(self._seen, seen, strict=True)]
 
     def _load(self, array: object) -> Tensor:
         tensor = torch.as_tensor(array)
@@ -238,7 +234,7 @@ def forward_detail(
     bicubic: Tensor,
     precision: str,
     inner: InnerLayers | None = None,
-    seen: list[LayerInput] | None = None,
+    inputs: list[Tensor] | None = None,
 ) -> Tensor:
     """The network without its skip connection, in the arithmetic of training.
 
@@ -250,28 +246,25 @@ def forward_detail(
         bicubic: (N, 1, P, P) float32.
         precision: "bf16" or "fp32".
         inner: computes all layers but the first and the last; None leaves them to PyTorch.
-        seen: gets what each layer sees.
+        inputs: gets what each layer sees, (N, C, P, P); with `inner`, overwritten by the next call.
 
     Returns:
         (N, 1, P, P) float32.
     """
     half = precision == "bf16"
-    if seen is not None:
-        seen.append(look_at(bicubic))
+    inputs = [] if inputs is None else inputs
+    inputs.append(bicubic)
     features = torch.relu(model.layers[0](bicubic))  # (N, width, P, P)
     features = features.to(torch.bfloat16 if half else torch.float32, memory_format=torch.channels_last)
     if inner is not None:
         features = inner(features)
-        if seen is not None:
-            seen.extend(map(look_at, [*inner.inputs(), features]))
+        inputs += [*inner.inputs(), features]
         detail: Tensor = model.layers[-1](features)
         return detail
     with torch.autocast(bicubic.device.type, torch.bfloat16, enabled=half):
         for layer in model.layers[1:-1]:
-            if seen is not None:
-                seen.append(look_at(features))
+            inputs.append(features)
             features = torch.relu(layer(features))
-        if seen is not None:
-            seen.append(look_at(features))
+        inputs.append(features)
         detail = model.layers[-1](features)  # (N, 1, P, P)
     return detail.float()

@@ -44,7 +44,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         if any(matrix.ndim != 2 for group in self.param_groups for matrix in group["params"]):
             raise ValueError("Muon drives matrices only.")
-        self._whitening: Tensor | None = None
+        self._whitening: dict[Tensor, Tensor] = {}
 
     def whiten(self, whitening: Tensor) -> None:
         """Make the next steps on V, for weights V * R: see `layer_inputs`.
@@ -53,13 +53,12 @@ class Muon(torch.optim.Optimizer):
             whitening: (matrices, C, C) float32, R for each matrix; C divides its columns, which hold the channels one
                 after the other.
         """
-        self._whitening = whitening
+        everything = (matrix for group in self.param_groups for matrix in group["params"])
+        self._whitening = dict(zip(everything, whitening.unbind(), strict=True))
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """Move all parameters that have a gradient."""
-        everything = [matrix for group in self.param_groups for matrix in group["params"]]
-        whitening = {} if self._whitening is None else dict(zip(everything, self._whitening.unbind(), strict=True))
         for group in self.param_groups:
             alike: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
             for matrix in group["params"]:
@@ -68,17 +67,13 @@ class Muon(torch.optim.Optimizer):
             for (rows, columns), matrices in alike.items():
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
                 directions = torch.stack(self._directions(matrices, group["momentum"]))
-                directions = self._step_of(directions, [whitening.get(matrix) for matrix in matrices])
+                if self._whitening:
+                    right = torch.stack([self._whitening[matrix] for matrix in matrices])
+                    directions = _times(orthogonal(_times(directions, right.mT)), right)
+                else:
+                    directions = orthogonal(directions)
                 torch._foreach_mul_(matrices, 1.0 - group["lr"] * group["weight_decay"])
                 torch._foreach_add_(matrices, list(directions.unbind()), alpha=-rate)
-
-    @staticmethod
-    def _step_of(directions: Tensor, whitening: list[Tensor | None]) -> Tensor:
-        present = [each for each in whitening if each is not None]
-        if not present:
-            return orthogonal(directions)
-        right = torch.stack(present)
-        return _times(orthogonal(_times(directions, right.mT)), right)
 
     def _directions(self, matrices: list[Tensor], momentum: float) -> list[Tensor]:
         for matrix in matrices:
