@@ -207,6 +207,7 @@ def test_a_cluster_that_loses_a_worker_does_every_picture_once(cluster, tiny, ph
     while '"done"' not in said[-1]:
         said.append(process.stdout.readline())
     cluster.workers[0].kill()
+    (there / ".vdsr-0123456789ab.part").write_bytes(b"half")  # as it leaves one where it was just writing
     rest, noted = process.communicate()
     assert process.returncode == 1, noted  # for the one that is no picture
     *lines, last = json_lines("".join(said) + rest)

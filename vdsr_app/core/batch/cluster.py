@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from vdsr_app import __version__
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
-from vdsr_app.core.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, hold, save_error
+from vdsr_app.core.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, hold, remove_leftovers, save_error
 from vdsr_app.core.batch.worker import Outcome, Task, Weights, check_worker, enlarge
 from vdsr_app.core.job import FileFormat
 from vdsr_app.core.models import find_model
@@ -165,6 +165,7 @@ class _Run:
         self._all_handed_out = False
         self._crash: BaseException | None = None
         self._weights: dict[str, Any] = {}
+        self._folders: set[Path] = set()  # of results
 
     def all(self) -> PipelineReport:
         begun, network, done, failed = time.perf_counter(), 0.0, 0, 0
@@ -222,6 +223,7 @@ class _Run:
         staged = job.output.parent / name
         target = job.settings.save.format or FileFormat(format_of(job.output))
         save = replace(job.settings.save, format=target)
+        self._folders.add(staged.parent)
         there = replace(job, output=staged, settings=replace(job.settings, save=save, device="auto"))
         task = Task(there, str(self._lease))
         # Its key is new each time: Dask must not take an earlier result for this one.
@@ -295,7 +297,10 @@ class _Run:
         return FileFailed(job, outcome.error)
 
     def _give_up(self) -> None:
-        """Take back what the cluster still has; workers stop when they see that the lease is gone."""
+        """Take back what the cluster still has, and what a worker left that was killed while it wrote.
+
+        Workers that still live stop when they see that the lease is gone.
+        """
         with self._lock:
             left, self._running = dict(self._running), {}
         if left:
@@ -303,6 +308,8 @@ class _Run:
                 self._client.cancel(list(left), force=True)
         for running in left.values():
             running.staged.unlink(missing_ok=True)
+        for folder in self._folders:
+            remove_leftovers(folder)
 
     def _threads(self) -> int:
         try:
