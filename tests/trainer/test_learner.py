@@ -17,7 +17,17 @@ from vdsr_trainer.data.lr_grid import lr_matrices
 from vdsr_trainer.learner import Learner, NotFiniteError, resolve_precision
 
 CONFIG = replace(
-    preset("robust"), depth=4, width=8, batch=6, patch_px=16, precision="fp32", threads=1, device="cpu", warmup_steps=0
+    preset("robust"),
+    loss="mse",
+    consistency=0.0,
+    depth=4,
+    width=8,
+    batch=6,
+    patch_px=16,
+    precision="fp32",
+    threads=1,
+    device="cpu",
+    warmup_steps=0,
 )
 
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from vdsr_app.errors import ConfigError
 
+SYMMETRIES: dict[str, int] = {"none": 1, "p4": 4, "p4m": 8}
+"""Names of groups and the number of their elements: see `symmetry`."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
@@ -27,6 +30,8 @@ class TrainConfig:
         residual: add the input to the output.
         last_layer: strength of the last layer where a residual network begins from chance, as a share of what He et al.
             give it; near 0 it begins near bicubic, at 1 it first has to forget what chance adds.
+        symmetry: whether the network's answer turns with its input: "none", "p4" (with quarter turns) or "p4m" (with
+            mirrorings, too); `width` is then a multiple of 4 or 8. A model to start from that has it not stays without.
         scales: scale factors that are validated and drawn with `fixed_share`.
         fixed_share: share of patches at one of `scales`; the rest is drawn between `scale_min` and `scale_max`.
         scale_min: smallest random scale factor.
@@ -87,6 +92,7 @@ class TrainConfig:
     width: int = 64
     residual: bool = True
     last_layer: float = 1.0
+    symmetry: str = "none"
     scales: tuple[float, ...] = (2.0, 3.0, 4.0)
     fixed_share: float = 0.7
     scale_min: float = 1.2
@@ -135,6 +141,11 @@ class TrainConfig:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} = '{getattr(self, name)}' is not offered.", hint=_choose(choices))
+        if self.width % (elements := SYMMETRIES[self.symmetry]):
+            raise ConfigError(
+                f"width = {self.width} is no multiple of {elements}, which the symmetry '{self.symmetry}' needs.",
+                hint=f"Choose a multiple of {elements}, or no symmetry.",
+            )
         if self.jpeg_quality_min > self.jpeg_quality_max:
             raise ConfigError(
                 f"jpeg_quality_min = {self.jpeg_quality_min} is above jpeg_quality_max = {self.jpeg_quality_max}."
@@ -189,19 +200,33 @@ _REFINING, _REFINING_STEPS = 0.2, 0.4
 _CHOICES: dict[str, tuple[str, ...]] = {
     "loss": ("mse", "rms", "charbonnier"),
     "optimizer": ("muon", "adam", "adamw", "sgd"),
+    "symmetry": tuple(SYMMETRIES),
     "inputs": ("plain", "centred", "whitened"),
     "schedule": ("cosine", "plateau", "step", "constant"),
     "precision": ("auto", "bf16", "fp32"),
     "sampling": ("random", "grid"),
 }
 
-_ROBUST = TrainConfig(last_layer=0.01, inputs="whitened")
+_ROBUST = TrainConfig(
+    last_layer=0.01, symmetry="p4", loss="rms", consistency=4.0, rate=2e-4, muon_rate=8e-3, inputs="centred"
+)
 """Not the defaults of the fields: a file that does not say is of a run before there was a choice."""
 
 PRESETS: dict[str, TrainConfig] = {
     "robust": _ROBUST,
     "quick": replace(
-        _ROBUST, depth=12, steps=1500, batch=16, patch_px=32, muon_rate=5e-3, warmup_steps=50, validate_every=125
+        _ROBUST,
+        depth=12,
+        steps=1500,
+        batch=16,
+        patch_px=32,
+        loss="mse",
+        consistency=0.0,
+        rate=1e-3,
+        muon_rate=1e-2,
+        inputs="whitened",
+        warmup_steps=50,
+        validate_every=125,
     ),
     "paper": TrainConfig(
         optimizer="sgd",
@@ -240,7 +265,8 @@ def preset(name: str) -> TrainConfig:
 def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int = 64) -> TrainConfig:
     """`config` for a run that begins with a trained model instead of with chance.
 
-    What is there is to be refined and not forgotten: so the rates are a fifth, and fewer steps do.
+    What is there is to be refined and not forgotten: so the rates are a fifth, and fewer steps do. Channels that do not
+    divide as `config.symmetry` needs it leave that out.
 
     Args:
         config: a recipe for a run from chance.
@@ -254,11 +280,17 @@ def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int =
         depth=depth,
         width=width,
         residual=True,
+        symmetry=symmetry_for(width, config.symmetry),
         rate=config.rate * _REFINING,
         muon_rate=config.muon_rate * _REFINING,
         steps=max(1, round(config.steps * _REFINING_STEPS)),
         validate_every=max(1, round(config.validate_every * _REFINING_STEPS)),
     )
+
+
+def symmetry_for(width: int, wish: str) -> str:
+    """`wish`, or "none" where so many channels do not divide as it needs it."""
+    return "none" if width % SYMMETRIES[wish] else wish
 
 
 def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:

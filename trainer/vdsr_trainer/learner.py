@@ -21,11 +21,15 @@ from vdsr_trainer.inner_layers import InnerLayers
 from vdsr_trainer.layer_inputs import LayerInput, look_at
 from vdsr_trainer.loss import patch_losses
 from vdsr_trainer.optimise import MovingAverage, Optimiser
+from vdsr_trainer.symmetry import Symmetry
 
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_ON_GPU = 25
 """Steps from one look at the loss to the next on a GPU, where each look waits for the device."""
+
+_TIE_EVERY = 100
+"""Steps after which the weights are tied again, which rounding unties."""
 
 
 class NotFiniteError(Exception):
@@ -88,12 +92,25 @@ class Learner:
     def restart(self) -> None:
         """Forget all that was learned."""
         self.model = first_model(self._config).to(self.device).train()
+        self._symmetry = self._choose_symmetry()
         self.average = MovingAverage(self.model, self._config.average_decay)
         self.optimiser = Optimiser(self.model, self._config)
         inner = self.model.convolutions[1:-1]
         fast = self.device.type == "cpu" and self.precision == "fp32" and InnerLayers.suit(inner)
         self._inner = InnerLayers(inner) if fast else None
         self._seen: list[LayerInput] = []  # by the layers in the last batch, where steps take account of it
+
+    def _choose_symmetry(self) -> Symmetry | None:
+        """The ties of the weights that the run begins with."""
+        if self._config.symmetry == "none":
+            return None
+        symmetry = Symmetry(self._config.symmetry, self.model.convolutions)
+        if self._config.start_from and not symmetry.holds():
+            self._notice(
+                "The model to start from was trained without the symmetry of this recipe, so it goes on without."
+            )
+            return None
+        return symmetry
 
     def set_config(self, config: TrainConfig) -> None:
         """Take over a number of steps that only now is known."""
@@ -122,8 +139,13 @@ class Learner:
         if step % every == 0 and not bool(torch.isfinite(mean_square)):
             self._clear()
             raise NotFiniteError
+        if self._symmetry is not None:
+            self._symmetry.tie_gradients()
+            self._seen = self._symmetry.tie_inputs(self._seen)
         self.optimiser.set_step(step, rate_share)
         norm, clipped_share = self.optimiser.step(self._seen)
+        if self._symmetry is not None and step % _TIE_EVERY == 0:
+            self._symmetry.tie_weights()
         self.average.update(self.model, step + 1)
         return StepResult(mean_square, norm, clipped_share)
 
@@ -186,6 +208,8 @@ class Learner:
 def first_model(config: TrainConfig) -> VDSR:
     """The network as a new run begins with it: He initialisation, or the weights of `config.start_from`.
 
+    What comes from chance is tied where `config.symmetry` says so.
+
     Raises:
         TrainingError: that model is of another depth or width, or without the skip connection.
         WeightsError: it is not there or damaged.
@@ -194,6 +218,8 @@ def first_model(config: TrainConfig) -> VDSR:
     if not config.start_from:
         model = VDSR(shape)
         initialise(model, config.seed)
+        if config.symmetry != "none":
+            Symmetry(config.symmetry, model.convolutions).begin()
         if config.residual:
             with torch.no_grad():
                 model.convolutions[-1].weight *= config.last_layer

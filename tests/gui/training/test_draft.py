@@ -9,6 +9,8 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from vdsr_app.core.models import ModelInfo
+from vdsr_app.core.network import VDSR, VDSRConfig
+from vdsr_app.core.weights import save_weights
 from vdsr_app.errors import ConfigError
 from vdsr_app.gui.training.draft import OWN, Draft
 from vdsr_app.gui.training.recipe_fields import FieldKind, FieldSpec, field_groups, from_text, to_text
@@ -57,6 +59,20 @@ def test_what_is_not_possible_changes_nothing(draft: Draft) -> None:
     with pytest.raises(ConfigError):
         draft.set_value(depth=1000)
     assert draft.config == before
+
+
+def test_channels_that_do_not_divide_need_another_recipe(qapp: QApplication, tmp_path: Path) -> None:
+    save_weights(VDSR(VDSRConfig(3, 6)), tmp_path / "six.safetensors", {"title": "Six"})
+    draft = Draft()
+    draft.begin([ModelInfo("six", tmp_path / "six.safetensors", "Six", bundled=False)])
+    assert (draft.config.start_from, draft.config.symmetry) == ("", "p4")
+    with pytest.raises(ConfigError, match="width = 6 is no multiple of 4"):
+        draft.set_value(width=6)
+    draft.set_value(symmetry="p4m")
+    draft.set_start("six")
+    assert (draft.config.width, draft.config.symmetry) == (6, "none")
+    draft.set_start("")
+    draft.set_value(width=6, symmetry="none")
 
 
 def test_the_name_follows_folder_and_preset_until_it_is_typed(draft: Draft) -> None:

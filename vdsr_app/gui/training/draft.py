@@ -14,7 +14,7 @@ from vdsr_app.core.models import PHOTO_MODEL, ModelInfo
 from vdsr_app.core.weight_header import read_shape
 from vdsr_app.errors import WeightsError
 from vdsr_app.gui.texts import file_name
-from vdsr_trainer.config import PRESETS, TrainConfig, starting_from
+from vdsr_trainer.config import PRESETS, TrainConfig, starting_from, symmetry_for
 from vdsr_trainer.data.report import PreflightReport
 from vdsr_trainer.events import Measured
 
@@ -119,7 +119,10 @@ class Draft(QObject):
             for name in TrainConfig.__slots__
             if getattr(self.config, name) != getattr(before, name)
         }
-        self.config = replace(after, **{**own, "start_from": model, **shape})
+        changed = {**own, "start_from": model, **shape}
+        if model:
+            changed["symmetry"] = symmetry_for(after.width, changed.get("symmetry", after.symmetry))
+        self.config = replace(after, **changed)
         self.measured.pop(OWN, None)
         self.recipe_changed.emit()
 

@@ -187,6 +187,11 @@ def _practice() -> tuple[FieldSpec, ...]:
 
 
 def _network() -> tuple[FieldSpec, ...]:
+    symmetries = {
+        "none": translate("RecipeFields", "None (published)"),
+        "p4": translate("RecipeFields", "Quarter turns"),
+        "p4m": translate("RecipeFields", "Turns and mirrorings"),
+    }
     return (
         FieldSpec(
             "depth",
@@ -197,6 +202,16 @@ def _network() -> tuple[FieldSpec, ...]:
             "width",
             translate("RecipeFields", "Channels"),
             translate("RecipeFields", "How much each layer can hold; 64 is what VDSR has."),
+        ),
+        FieldSpec(
+            "symmetry",
+            translate("RecipeFields", "Symmetry"),
+            translate(
+                "RecipeFields",
+                "What a patch teaches holds for its turns, too; learns faster. Channels then come in fours, or eights.",
+            ),
+            FieldKind.CHOICE,
+            choices=symmetries,
         ),
         FieldSpec(
             "patch_px",

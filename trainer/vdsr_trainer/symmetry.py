@@ -1,0 +1,144 @@
+"""Weights that serve a picture turned or mirrored as well as upright: the network's answer turns with its input.
+
+A photograph turned by 90 degrees is a photograph still, and an ordinary network has to learn each edge once more for
+each way it may lie. Here the hidden channels come in sets of 4 (group "p4", quarter turns) or 8 ("p4m", turns and
+mirrorings), one for each element g of the group, and the filter from channel (i, k) to channel (o, h) is tied:
+
+    W[(o, g h), (i, g k)] = g W[(o, h), (i, k)],    b[(o, g h)] = b[(o, h)]
+
+where g turns the 3x3 filter; the luma that enters and the detail that leaves are one channel that all g leave in its
+place. Such weights are those of an ordinary network; nothing else in the program knows of it. What a patch teaches
+about one direction, it teaches about all.
+
+Weights that are tied stay so under steps along tied gradients, since momentum, Adam's element-wise steps and Muon's
+orthogonal ones are the same in any order of the channels. So all there is to do is to begin with tied weights and to
+take the mean of each gradient over the group, which is the gradient of the tied weights.
+
+Source: T. Cohen and M. Welling, "Group equivariant convolutional networks", ICML 2016.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+
+from vdsr_trainer.config import SYMMETRIES
+from vdsr_trainer.layer_inputs import LayerInput
+
+_NEAR = 1e-4
+"""How far weights may be from tied, as a share of their size: rounding makes about 1e-6 in thousands of steps."""
+
+
+def turned(pixels: Tensor, element: int) -> Tensor:
+    """Let element g of the group turn a picture or filter.
+
+    Args:
+        pixels: (..., H, W).
+        element: g; it turns by g % 4 quarters, and from 4 on mirrors then.
+    """
+    pixels = torch.rot90(pixels, element % 4, (-2, -1))
+    return pixels.flip(-1) if element >= 4 else pixels
+
+
+class Symmetry:
+    """Ties the weights of one network."""
+
+    def __init__(self, group: str, layers: Sequence[nn.Conv2d]) -> None:
+        """Take the layers.
+
+        Args:
+            group: "p4" or "p4m".
+            layers: from one channel by hidden ones, a multiple of the group's elements, to one channel.
+
+        Raises:
+            ValueError: the channels are no such multiple.
+        """
+        orders = _channel_orders(SYMMETRIES[group], layers[0].out_channels)
+        self._channels = orders.to(layers[0].weight.device)  # (elements, C)
+        self._parameters: list[nn.Parameter] = [p for layer in layers for p in layer.parameters()]
+        self._orders = {parameter.shape: self._order(parameter) for parameter in self._parameters}
+
+    def begin(self) -> None:
+        """Tie weights that came from chance; each keeps its variance, which the mean over the group would lessen."""
+        with torch.no_grad():
+            self._tie(list(self._parameters))
+            for parameter in self._parameters:
+                parameter.mul_(len(self._channels) ** 0.5)
+
+    def tie_weights(self) -> None:
+        """Take away what rounding has untied."""
+        with torch.no_grad():
+            self._tie(list(self._parameters))
+
+    def tie_gradients(self) -> None:
+        """Put the gradient of the tied weights in the place of that of the single ones."""
+        self._tie([parameter.grad for parameter in self._parameters if parameter.grad is not None])
+
+    def tie_inputs(self, seen: Sequence[LayerInput]) -> list[LayerInput]:
+        """What the layers would have seen of a batch that held each patch turned in all ways."""
+        channels = self._channels.shape[1]
+        rows, columns = self._channels[:, :, None], self._channels[:, None, :]
+        return [
+            LayerInput(one.total[self._channels].mean(dim=0), one.products[rows, columns].mean(dim=0), one.places)
+            if len(one.total) == channels
+            else one
+            for one in seen
+        ]
+
+    def holds(self) -> bool:
+        """Whether the weights are tied, but for rounding."""
+        return all(
+            (self._mean(parameter.detach()[None])[0] - parameter).norm() <= _NEAR * parameter.norm()
+            for parameter in self._parameters
+        )
+
+    def _tie(self, tensors: list[Tensor]) -> None:
+        alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
+        for tensor in tensors:
+            alike[tensor.shape].append(tensor)
+        for same in alike.values():
+            torch._foreach_copy_(same, list(self._mean(torch.stack(same)).unbind()))
+
+    def _mean(self, tensors: Tensor) -> Tensor:
+        """(N, ...) tensors of one parameter's shape, tied."""
+        order = self._orders[tensors.shape[1:]]
+        flat = tensors.flatten(start_dim=1)
+        total = torch.zeros_like(flat)
+        for places in order:
+            total += flat[:, places]
+        return (total / len(order)).view_as(tensors)
+
+    def _order(self, parameter: Tensor) -> Tensor:
+        """(elements, numel) int64: which place of the flat parameter each element of the group brings to each place."""
+        places = torch.arange(parameter.numel(), device=parameter.device).view(parameter.shape)
+        orders = []
+        for element, channels in enumerate(self._channels):
+            moved = turned(places, element) if parameter.ndim == 4 else places
+            for axis, size in enumerate(parameter.shape[:2]):
+                if size == len(channels):
+                    moved = moved.index_select(axis, channels)
+            orders.append(moved.flatten())
+        return torch.stack(orders)
+
+
+def _channel_orders(elements: int, channels: int) -> Tensor:
+    """(elements, channels) int64: which channel each element of the group brings to the place of each.
+
+    Channel (i, k) lies at i * elements + k; element g brings it to (i, g k).
+
+    Raises:
+        ValueError: the channels are no multiple of the elements.
+    """
+    if channels % elements:
+        raise ValueError(f"{channels} channels do not divide into sets of {elements}.")
+    mark = torch.arange(9).view(3, 3)
+    number = {tuple(turned(mark, g).flatten().tolist()): g for g in range(elements)}
+    orders = torch.empty(elements, channels, dtype=torch.int64)
+    for g, k in product(range(elements), repeat=2):
+        to = number[tuple(turned(turned(mark, k), g).flatten().tolist())]
+        orders[g, to::elements] = torch.arange(k, channels, elements)
+    return orders
