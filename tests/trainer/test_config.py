@@ -73,3 +73,10 @@ def test_files_that_are_no_configuration(tmp_path: Path) -> None:
         read_config(tmp_path / "bad.toml")
     with pytest.raises(ConfigError, match="no preset 'best'"):
         preset("best")
+
+
+def test_channels_that_were_chosen_come_before_the_symmetry_of_a_preset() -> None:
+    assert apply_values(preset("robust"), {"width": 6}).symmetry == "none"
+    assert apply_values(preset("robust"), {"width": 12}).symmetry == "p4"
+    with pytest.raises(ConfigError, match="width = 6 is no multiple of 4"):
+        apply_values(preset("robust"), {"width": 6, "symmetry": "p4"})

@@ -320,6 +320,8 @@ def apply_values(base: TrainConfig, values: dict[str, Any], path: Path | None = 
         typed[key] = _typed(key, value, known[key], path)
     if "steps" in typed and "epochs" not in typed:
         typed["epochs"] = 0  # whoever counts steps means steps
+    if "width" in typed and "symmetry" not in typed:
+        typed["symmetry"] = symmetry_for(typed["width"], base.symmetry)  # and whoever chooses channels means these
     return replace(base, **typed)
 
 
