@@ -173,20 +173,38 @@ def test_the_rate_is_the_share_of_what_is_scheduled() -> None:
     assert learner.optimiser.rate == 0.125
 
 
+def test_steps_in_bf16_are_near_those_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "cpu_has_matrix_units", lambda: False)
+    monkeypatch.setattr(module.InnerLayers, "take_bf16", lambda: True)
+    config = replace(CONFIG, width=16, optimizer="sgd", rate=1e-4)
+    exact, rounded = _learn(config, 5), _learn(replace(config, precision="bf16"), 5)
+    first = _weights(Learner(config))
+    moved = sum(float((a - b).norm()) for a, b in zip(exact, first, strict=True))
+    apart = sum(float((a - b).norm()) for a, b in zip(exact, rounded, strict=True))
+    assert 0 < apart < 0.1 * moved
+
+
 @pytest.mark.parametrize(
-    ("flags", "width", "expected"),
+    ("flags", "width", "expected", "ours"),
     [
-        ({"amx_bf16": True, "avx512_bf16": True}, 64, "bf16"),
-        ({"avx512_bf16": True}, 64, "fp32"),
-        ({"avx512_bf16": True}, 20, "bf16"),
-        ({}, 64, "fp32"),
-        ({}, 20, "fp32"),
+        ({"amx_bf16": True, "avx512_bf16": True}, 64, "bf16", False),
+        ({"avx512_bf16": True}, 64, "bf16", True),
+        ({"avx512_bf16": True}, 20, "bf16", False),
+        ({}, 64, "fp32", True),
+        ({}, 20, "fp32", False),
     ],
 )
 def test_automatic_precision_is_the_faster_one(
-    monkeypatch: pytest.MonkeyPatch, flags: dict[str, bool], width: int, expected: str
+    monkeypatch: pytest.MonkeyPatch, flags: dict[str, bool], width: int, expected: str, *, ours: bool
 ) -> None:
     monkeypatch.setattr("vdsr_app.core.device._cpu_capabilities", lambda: flags)
+    monkeypatch.setattr(module.InnerLayers, "take_bf16", lambda: bool(flags))
+    monkeypatch.setattr(
+        module.InnerLayers, "__init__", lambda self, _, *, bf16: made.append("bf16" if bf16 else "fp32")
+    )
+    made: list[str] = []
+    Learner(replace(CONFIG, width=width, precision="auto"))
+    assert made == ([expected] if ours else [])
     cpu = torch.device("cpu")
     assert resolve_precision("auto", cpu, width) == expected
     assert resolve_precision("bf16", cpu, width) == "bf16"

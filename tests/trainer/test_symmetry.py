@@ -136,6 +136,7 @@ def test_steps_leave_the_weights_tied(group: str, changes: dict[str, object]) ->
 
 def test_what_rounding_unties_is_tied_again() -> None:
     learner = Learner(_of("p4"))
+    learner.step(_patches(0), 0)
     with torch.no_grad():
         for parameter in learner.model.parameters():
             parameter += 1e-5 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
@@ -155,6 +156,22 @@ def test_a_model_to_start_from_goes_on_as_it_is(group: str, tmp_path: Path) -> N
         assert Symmetry(group, learner.model.convolutions).holds() == (name == "tied")
         assert len(said) == (name == "free")
     assert "without" in said[0]
+
+
+def test_a_resumed_run_is_tied_if_its_own_weights_are(tmp_path: Path) -> None:
+    path = tmp_path / "start.safetensors"
+    save_weights(first_model(CONFIG), path, {"title": "free"})
+    free = first_model(CONFIG).state_dict()
+    learner = Learner(_of("p4", start_from=str(path)))
+    learner.step(_patches(1), 1)
+    save_weights(first_model(_of("p4")), path, {"title": "tied, and in the place of the other"})
+    said: list[str] = []
+    resumed = Learner(_of("p4", start_from=str(path)), said.append)
+    resumed.model.load_state_dict(free)  # as a state does
+    resumed.step(_patches(1), 1)
+    assert len(said) == 1
+    for ours, theirs in zip(resumed.model.parameters(), learner.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_channels_that_do_not_divide_are_refused() -> None:

@@ -71,7 +71,7 @@ class TrainConfig:
             while it runs), "step" (a tenth after each quarter) or "constant".
         warmup_steps: steps of a rising rate.
         average_decay: of the moving average of the weights that is validated and kept.
-        precision: "bf16" (autocast, fp32 master weights), "fp32", or "auto": the faster of the two here.
+        precision: "bf16" (products alone; weights and gradients are fp32), "fp32", or "auto": the faster one here.
         patience: validations in a row that may be worse than bicubic before the run goes back to a better state with
             half the rate; a run that was never better begins again after three times as many without any progress.
             0 for any number, as without `residual`.

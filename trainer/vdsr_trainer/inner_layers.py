@@ -1,4 +1,4 @@
-"""The inner layers of the network, forward and back, by Winograd's method: for training in fp32 on a CPU.
+"""The inner layers of the network, forward and back, by Winograd's method: for training on a CPU.
 
 All between the first and the last layer: convolutions of as many channels out as in, each with a bias and ReLU. They
 take nearly all of a step's time, and here a third of what it is by PyTorch's own convolutions.
@@ -14,33 +14,53 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vdsr_app.core.winograd.chain import backward, forward
+from vdsr_app.core.winograd.chain import backward, backward_in_bf16, forward, forward_in_bf16
 from vdsr_app.core.winograd.kernels import (
+    PLACES,
     Floats,
+    Words,
     filter_gradients,
     fits,
+    in_pairs,
     plane_shape,
     scratch,
     slope_scratch,
     transformed_filters,
 )
+from vdsr_app.core.winograd.pairs import has_bf16_products
+from vdsr_app.core.winograd.product import PANEL
 
 
 class InnerLayers:
     """Computes the inner layers of one network; remembers nothing but memory to work in. Used from one thread."""
 
-    def __init__(self, layers: Sequence[nn.Conv2d]) -> None:
-        """Take the layers, at least one; their weights are read anew at each call."""
+    def __init__(self, layers: Sequence[nn.Conv2d], *, bf16: bool = False) -> None:
+        """Take the layers, at least one; their weights are read anew at each call.
+
+        Args:
+            layers: see `suit`.
+            bf16: round what is multiplied to bfloat16; planes, sums and gradients stay in float32. Valid anywhere, and
+                worth it where `take_bf16` says so.
+        """
         self._layers = layers
+        self._bf16 = bf16
         self._size = 0, 0
         self._planes: Floats = np.zeros((0, 0, 0, 0, 0), np.float32)
         self._slopes: Floats = np.zeros((0, 0, 0, 0, 0), np.float32)
+        self._crew = _Crew()
+        self._memory: dict[int, tuple[Floats, ...]] = {}
+        self._filters: Floats | Words = np.zeros((0, 0, 0, 0, 0), np.float32)
         self._sums: Floats = np.zeros((0, 0, 0, 0, 0, 0), np.float32)
 
     @staticmethod
     def take_width(width: int) -> bool:
         """Whether layers of so many channels are computed here, where they are in fp32 on a CPU."""
         return fits(width)
+
+    @staticmethod
+    def take_bf16() -> bool:
+        """Whether rounding the products' factors to bfloat16 makes this computer faster."""
+        return has_bf16_products()
 
     @staticmethod
     def suit(layers: Sequence[nn.Conv2d]) -> bool:
@@ -82,12 +102,12 @@ class InnerLayers:
             self._slopes = np.zeros((2, *shape[1:]), np.float32)
         planes = self._planes
         _inside(planes[0], height, width).copy_(features.permute(0, 2, 3, 1))
-        filters = _by_layer(transformed_filters, weights)
+        filters, go = self._transformed(weights), forward_in_bf16 if self._bf16 else forward
 
-        def work(_: int, first: int, last: int) -> None:
-            forward(planes, filters, biases, first, last, height, width, *scratch(channels))
+        def work(share: int, first: int, last: int) -> None:
+            go(planes, filters, biases, first, last, height, width, *self._scratch(share, channels)[:3])
 
-        _share(count, work)
+        self._crew.share(count, work)
         return _inside(planes[-1], height, width).permute(0, 3, 1, 2)
 
     def _backward(self, slope: Tensor, weights: Floats) -> tuple[Tensor, Floats, Floats]:
@@ -95,20 +115,50 @@ class InnerLayers:
         planes, slopes = self._planes, self._slopes
         last = _inside(planes[-1], height, width)
         torch.mul(slope.permute(0, 2, 3, 1), last > 0, out=_inside(slopes[len(weights) % 2], height, width))
-        filters = _by_layer(transformed_filters, weights.transpose(0, 2, 1, 3, 4)[..., ::-1, ::-1])
-        shape = (_shares(count), *filters.shape)
+        turned = weights.transpose(0, 2, 1, 3, 4)[..., ::-1, ::-1]
+        filters, go = self._transformed(turned), backward_in_bf16 if self._bf16 else backward
+        shape = (_shares(count), len(weights), PLACES, channels // PANEL, channels, PANEL)
         if self._sums.shape != shape:
             self._sums = np.empty(shape, np.float32)
         sums, bias_sums = self._sums, np.zeros((shape[0], len(weights), channels), np.float32)
 
         def work(share: int, first: int, last: int) -> None:
             sums[share] = 0.0
-            memory = (*scratch(channels), *slope_scratch(channels))
-            backward(planes, slopes, filters, sums[share], bias_sums[share], first, last, height, width, *memory)
+            memory = self._scratch(share, channels)
+            go(planes, slopes, filters, sums[share], bias_sums[share], first, last, height, width, *memory)
 
-        _share(count, work)
-        gradients = _by_layer(lambda parts: filter_gradients(parts.sum(axis=1)), sums.swapaxes(0, 1))
+        self._crew.share(count, work)
+        gradients = np.empty(weights.shape, np.float32)
+
+        def collect(_: int, first: int, last: int) -> None:
+            for i in range(first, last):
+                gradients[i] = filter_gradients(sums[:, i].sum(axis=0)[None])[0]
+
+        self._crew.share(len(weights), collect)
         return _inside(slopes[0], height, width).permute(0, 3, 1, 2), gradients, bias_sums.sum(axis=0)
+
+    def _scratch(self, share: int, channels: int) -> tuple[Floats, ...]:
+        """Memory that the thread of a share works in."""
+        if share not in self._memory:
+            self._memory[share] = (*scratch(channels), *slope_scratch(channels))
+        return self._memory[share]
+
+    def _transformed(self, weights: Floats) -> Floats | Words:
+        """Transformed filters of all layers; overwritten by the next call."""
+        layers, channels = weights.shape[:2]
+        depth, kind = (channels // 2, np.uint32) if self._bf16 else (channels, np.float32)
+        shape = layers, PLACES, channels // PANEL, depth, PANEL
+        if self._filters.shape != shape or self._filters.dtype != kind:
+            self._filters = np.empty(shape, kind)
+        filters = self._filters
+
+        def work(_: int, first: int, last: int) -> None:
+            for i in range(first, last):  # each by itself: that stays in the cache
+                (made,) = transformed_filters(weights[i : i + 1])
+                filters[i] = in_pairs(made) if self._bf16 else made
+
+        self._crew.share(layers, work)
+        return filters
 
 
 class _Function(torch.autograd.Function):
@@ -138,20 +188,21 @@ def _shares(count: int) -> int:
     return min(torch.get_num_threads(), count)
 
 
-def _share(count: int, work: Callable[[int, int, int], Any]) -> list[Any]:
-    """Let each thread do a part of `count` things: `work(share, first, last + 1)`; results in order."""
-    shares = _shares(count)
-    cuts = [count * i // shares for i in range(shares + 1)]
-    if shares == 1:
-        return [work(0, 0, count)]
-    with ThreadPoolExecutor(shares) as pool:
-        return list(pool.map(work, range(shares), cuts[:-1], cuts[1:]))
+class _Crew:
+    """Threads that share work: as many as PyTorch has."""
 
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._size = 0
 
-def _by_layer(compute: Callable[[Floats], Floats], layers: Floats) -> Floats:
-    """`compute` of some layers, each by itself: that stays in the cache, and the threads share them."""
-
-    def work(_: int, first: int, last: int) -> list[Floats]:
-        return [compute(layers[i : i + 1]) for i in range(first, last)]
-
-    return np.concatenate([made for part in _share(len(layers), work) for made in part])
+    def share(self, count: int, work: Callable[[int, int, int], Any]) -> None:
+        """Let each thread do a part of `count` things: `work(share, first, last + 1)`."""
+        shares = _shares(count)
+        cuts = [count * i // shares for i in range(shares + 1)]
+        if shares == 1:
+            work(0, 0, count)
+            return
+        if self._pool is None or self._size < shares:
+            self._pool, self._size = ThreadPoolExecutor(shares, "inner_layers"), shares
+        for _ in self._pool.map(work, range(shares), cuts[:-1], cuts[1:]):
+            pass

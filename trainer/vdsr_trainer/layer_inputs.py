@@ -36,16 +36,17 @@ class LayerInput:
 
     Attributes:
         total: (C,) float32, of each channel.
-        products: (C, C) float32, of the products of each two channels.
+        products: (C, C) float32, of the products of each two channels; None where only means are wanted.
         places: how many.
     """
 
     total: Tensor
-    products: Tensor
+    products: Tensor | None
     places: int
 
     def __add__(self, other: LayerInput) -> LayerInput:
-        return LayerInput(self.total + other.total, self.products + other.products, self.places + other.places)
+        both = None if self.products is None or other.products is None else self.products + other.products
+        return LayerInput(self.total + other.total, both, self.places + other.places)
 
     @property
     def mean(self) -> Tensor:
@@ -54,21 +55,28 @@ class LayerInput:
 
     @property
     def covariance(self) -> Tensor:
-        """(C, C) float32, of the channels."""
+        """(C, C) float32, of the channels.
+
+        Raises:
+            ValueError: only means were wanted.
+        """
+        if self.products is None:
+            raise ValueError("The products of the channels were not summed.")
         return self.products / self.places - torch.outer(self.mean, self.mean)
 
 
-def look_at(features: Tensor) -> LayerInput:
+def look_at(features: Tensor, *, covariance: bool = True) -> LayerInput:
     """Estimate a layer's input on each sixth row.
 
     Args:
         features: (N, C, H, W), of any floating type; not under autocast, which would round the products.
+        covariance: whether that is wanted, besides the means.
     """
     features = features.detach()
     if features.shape[2] > _ROWS_APART:
         features = features[:, :, _ROWS_APART // 2 :: _ROWS_APART]
     places = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).float()  # (places, C)
-    return LayerInput(places.sum(dim=0), places.mT @ places, len(places))
+    return LayerInput(places.sum(dim=0), places.mT @ places if covariance else None, len(places))
 
 
 @contextmanager

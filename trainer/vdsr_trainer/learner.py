@@ -92,25 +92,28 @@ class Learner:
     def restart(self) -> None:
         """Forget all that was learned."""
         self.model = first_model(self._config).to(self.device).train()
-        self._symmetry = self._choose_symmetry()
+        self._symmetry: Symmetry | None = None
+        self._begun = False
         self.average = MovingAverage(self.model, self._config.average_decay)
         self.optimiser = Optimiser(self.model, self._config)
         inner = self.model.convolutions[1:-1]
-        fast = self.device.type == "cpu" and self.precision == "fp32" and InnerLayers.suit(inner)
-        self._inner = InnerLayers(inner) if fast else None
+        bf16 = self.precision == "bf16"
+        fast = self.device.type == "cpu" and InnerLayers.suit(inner) and (not bf16 or _inner_layers_take_bf16())
+        self._inner = InnerLayers(inner, bf16=bf16) if fast else None
         self._seen: list[LayerInput] = []  # by the layers in the last batch, where steps take account of it
 
-    def _choose_symmetry(self) -> Symmetry | None:
-        """The ties of the weights that the run begins with."""
+    def _begin(self) -> None:
+        """Keep weights tied, where that is wished for, if those that the first step finds are; a state's as well."""
+        self._begun = True
         if self._config.symmetry == "none":
-            return None
+            return
         symmetry = Symmetry(self._config.symmetry, self.model.convolutions)
-        if self._config.start_from and not symmetry.holds():
+        if symmetry.holds():
+            self._symmetry = symmetry
+        else:
             self._notice(
-                "The model to start from was trained without the symmetry of this recipe, so it goes on without."
+                "The weights to go on from were learned without the symmetry of this recipe, so it goes on without."
             )
-            return None
-        return symmetry
 
     def set_config(self, config: TrainConfig) -> None:
         """Take over a number of steps that only now is known."""
@@ -134,6 +137,8 @@ class Learner:
             DeviceMemoryError: memory is short even for one patch.
             DeviceError: the device failed.
         """
+        if not self._begun:
+            self._begin()
         mean_square = self._gradients(patches)
         every = 1 if self.device.type == "cpu" else _LOOK_EVERY_ON_GPU
         if step % every == 0 and not bool(torch.isfinite(mean_square)):
@@ -186,7 +191,8 @@ class Learner:
             inputs: list[Tensor] = []
             detail = forward_detail(self.model, bicubic, self.precision, self._inner, inputs)
             if self._config.inputs != "plain":
-                seen = [look_at(features) for features in inputs]
+                whitened = self._config.inputs == "whitened"
+                seen = [look_at(features, covariance=whitened) for features in inputs]
                 self._seen = [one + more for one, more in zip(self._seen, seen, strict=True)] if self._seen else seen
             error = detail - (target - bicubic if self._config.residual else target)
             grid = None if patches.grid is None else self._load(patches.grid[piece])
@@ -236,12 +242,16 @@ def first_model(config: TrainConfig) -> VDSR:
     return model
 
 
+def _inner_layers_take_bf16() -> bool:
+    """Whether bf16 on this CPU is faster by `InnerLayers` than by PyTorch: it is there, but not in matrix units."""
+    return InnerLayers.take_bf16() and not cpu_has_matrix_units()
+
+
 def resolve_precision(wish: str, device: torch.device, width: int) -> str:
     """What "auto" comes to: bf16 where it is the faster way to learn, else fp32; others as they are.
 
-    On a CPU that is where there are matrix units, or where `InnerLayers` cannot compute the network: in fp32 those take
-    less time than PyTorch in bf16 with AVX512-BF16. fp16 is not offered: its small gradients would need a scale of
-    their own.
+    On a CPU without bf16 of its own, `InnerLayers` in fp32 take less time than PyTorch in either. fp16 is not offered:
+    its small gradients would need a scale of their own.
 
     Args:
         wish: "auto", "bf16" or "fp32".
@@ -251,7 +261,7 @@ def resolve_precision(wish: str, device: torch.device, width: int) -> str:
     if wish != "auto":
         return wish
     if device.type == "cpu" and InnerLayers.take_width(width) and not cpu_has_matrix_units():
-        return "fp32"
+        return "bf16" if InnerLayers.take_bf16() else "fp32"
     return "bf16" if choose_precision(device) is Precision.BF16 else "fp32"
 
 
@@ -264,14 +274,14 @@ def forward_detail(
 ) -> Tensor:
     """The network without its skip connection, in the arithmetic of training.
 
-    Under "bf16" the inner and last convolutions run in bfloat16 on channels_last activations; the first stays in
-    float32, since 8 bits of mantissa cannot hold the luma whose small differences it must see.
+    Under "bf16" without `inner`, the inner and last convolutions run in bfloat16 on channels_last activations; the
+    first stays in float32, since 8 bits of mantissa cannot hold the luma whose small differences it must see.
 
     Args:
         model: the network; its weights stay float32.
         bicubic: (N, 1, P, P) float32.
         precision: "bf16" or "fp32".
-        inner: computes all layers but the first and the last; None leaves them to PyTorch.
+        inner: computes all layers but the first and the last, in its own arithmetic; None leaves them to PyTorch.
         inputs: gets what each layer sees, (N, C, P, P); with `inner`, overwritten by the next call.
 
     Returns:
@@ -281,12 +291,12 @@ def forward_detail(
     inputs = [] if inputs is None else inputs
     inputs.append(bicubic)
     features = torch.relu(model.layers[0](bicubic))  # (N, width, P, P)
-    features = features.to(torch.bfloat16 if half else torch.float32, memory_format=torch.channels_last)
     if inner is not None:
         features = inner(features)
         inputs += [*inner.inputs(), features]
         detail: Tensor = model.layers[-1](features)
         return detail
+    features = features.to(torch.bfloat16 if half else torch.float32, memory_format=torch.channels_last)
     with torch.autocast(bicubic.device.type, torch.bfloat16, enabled=half):
         for layer in model.layers[1:-1]:
             inputs.append(features)

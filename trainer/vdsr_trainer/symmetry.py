@@ -82,12 +82,14 @@ class Symmetry:
         """What the layers would have seen of a batch that held each patch turned in all ways."""
         channels = self._channels.shape[1]
         rows, columns = self._channels[:, :, None], self._channels[:, None, :]
-        return [
-            LayerInput(one.total[self._channels].mean(dim=0), one.products[rows, columns].mean(dim=0), one.places)
-            if len(one.total) == channels
-            else one
-            for one in seen
-        ]
+        tied = []
+        for one in seen:
+            if len(one.total) == channels:
+                total = one.total[self._channels].mean(dim=0)
+                products = None if one.products is None else one.products[rows, columns].mean(dim=0)
+                one = LayerInput(total, products, one.places)
+            tied.append(one)
+        return tied
 
     def holds(self) -> bool:
         """Whether the weights are tied, but for rounding."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 
+from vdsr_app.core.winograd import transforms
 from vdsr_app.core.winograd.ends import first_filter, gather, last_filter, spread
 from vdsr_app.core.winograd.kernels import (
     add_filter_gradient,
+    add_filter_gradient_in_bf16,
     convolve,
+    convolve_in_bf16,
     filter_gradients,
     fits,
+    in_pairs,
     plane_shape,
     scratch,
     slope_scratch,
@@ -90,6 +97,66 @@ def test_the_gradient_of_a_filter(height: int, width: int) -> None:
     x, y = (torch.from_numpy(each.astype(np.float64)).permute(2, 0, 1)[None] for each in (values, slope))
     expected = 2 * torch.nn.grad.conv2d_weight(x, weight.shape, y, padding=1).numpy()
     assert np.abs(gradient - expected).max() < 2e-4 * np.abs(expected).max()
+
+
+@settings(max_examples=25)
+@given(st.integers(1, 30), st.integers(1, 30), st.sampled_from([16, 32, 48, 64]), st.integers(0, 2**31))
+def test_a_layer_in_bf16_is_the_convolution_but_for_rounding(height: int, width: int, channels: int, seed: int) -> None:
+    values, weight, bias = _random(seed, height, width, channels)
+    target = _plane(np.zeros_like(values))
+    filters = in_pairs(transformed_filters(weight[None])[0])
+    convolve_in_bf16(_plane(values), target, filters, bias, NO_MASK, (0, height, 0, width), *scratch(channels))
+    error = target[1 : height + 1, 1 : width + 1] - np.maximum(_conv(values, weight, bias), 0)
+    assert np.sqrt(np.square(error).mean()) < 0.06  # of values of about 1; of one number at worst, of many 0.02
+    target[1 : height + 1, 1 : width + 1] = 0
+    assert not target.any(), "the ring was written to"
+
+
+def test_a_mask_in_bf16() -> None:
+    values, weight, bias = _random(2, 13, 10, 32)
+    mask = _plane(np.random.default_rng(3).standard_normal(values.shape).astype(np.float32))
+    target = _plane(np.zeros_like(values))
+    filters = in_pairs(transformed_filters(weight[None])[0])
+    convolve_in_bf16(_plane(values), target, filters, bias, mask, (0, 13, 0, 10), *scratch(32))
+    passes = mask[1:14, 1:11] > 0
+    result = target[1:14, 1:11]
+    assert not result[~passes].any()
+    assert np.abs(result - _conv(values, weight))[passes].mean() < 0.03
+
+
+@pytest.mark.parametrize(("height", "width", "channels"), [(1, 1, 64), (4, 4, 48), (23, 41, 64), (48, 48, 64)])
+def test_the_gradient_of_a_filter_in_bf16(height: int, width: int, channels: int) -> None:
+    values, weight, _ = _random(4, height, width, channels)
+    slope = np.random.default_rng(5).standard_normal(values.shape).astype(np.float32)
+    memory = slope_scratch(channels)
+    for each in memory:
+        each[:] = np.nan  # what others left there, where a pair lacks its second block, must not be summed
+    out = np.zeros((36, channels // 16, channels, 16), np.float32)
+    for _ in range(2):  # it adds
+        add_filter_gradient_in_bf16(_plane(values), _plane(slope), height, width, out, *memory)
+    (gradient,) = filter_gradients(out[None])
+    x, y = (torch.from_numpy(each.astype(np.float64)).permute(2, 0, 1)[None] for each in (values, slope))
+    expected = 2 * torch.nn.grad.conv2d_weight(x, weight.shape, y, padding=1).numpy()
+    assert np.linalg.norm(gradient - expected) < 0.04 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("load", ["load_block", "load_halves", "load_first_of_pair"])
+def test_a_longer_vector_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch, load: str) -> None:
+    values, _, _ = _random(7, 6, 6, 48)
+    made = []
+    for lanes in (8, 16):
+        monkeypatch.setattr(transforms, "LANES", lanes)
+        block = getattr(transforms, load)
+
+        @njit
+        def call(source: Any, out: Any) -> None:
+            block(source.ctypes.data, 6 * 48, 48, out.ctypes.data, out.shape[1], 48, 16)  # noqa: B023 - called here
+
+        out = np.zeros((36, 64), np.float32)
+        call(np.ascontiguousarray(values), out)
+        made.append(out)
+    assert made[0].any()
+    assert np.array_equal(made[0].view(np.uint32), made[1].view(np.uint32))
 
 
 def test_numbers_that_are_not_finite_come_out_again() -> None:

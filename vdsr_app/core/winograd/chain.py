@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from vdsr_app.core.winograd.compiling import compiled
-from vdsr_app.core.winograd.kernels import Floats, add_filter_gradient, convolve
+from vdsr_app.core.winograd.kernels import (
+    Floats,
+    Words,
+    add_filter_gradient,
+    add_filter_gradient_in_bf16,
+    convolve,
+    convolve_in_bf16,
+)
 
 _NO_MASK = np.zeros((0, 0, 0), np.float32)
 
@@ -98,6 +105,74 @@ def backward(
                     for c in range(sums.shape[1]):
                         sums[i, c] += slope[y, x, c]
             convolve(
+                slope,
+                slopes[i % 2, n],
+                filters[i],
+                sums[i],
+                planes[i, n],
+                (0, height, 0, width),
+                values,
+                products,
+                block,
+            )
+
+
+@compiled
+def forward_in_bf16(
+    planes: Floats,
+    filters: Words,
+    biases: Floats,
+    first: int,
+    last: int,
+    height: int,
+    width: int,
+    values: Floats,
+    products: Floats,
+    block: Floats,
+) -> None:
+    """`forward` with filters from `in_pairs`."""
+    for n in range(first, last):
+        for i in range(len(filters)):
+            convolve_in_bf16(
+                planes[i, n],
+                planes[i + 1, n],
+                filters[i],
+                biases[i],
+                _NO_MASK,
+                (0, height, 0, width),
+                values,
+                products,
+                block,
+            )
+
+
+@compiled
+def backward_in_bf16(
+    planes: Floats,
+    slopes: Floats,
+    filters: Words,
+    out: Floats,
+    sums: Floats,
+    first: int,
+    last: int,
+    height: int,
+    width: int,
+    values: Floats,
+    products: Floats,
+    block: Floats,
+    slope_values: Floats,
+    slope_places: Floats,
+) -> None:
+    """`backward` with filters from `in_pairs`; the gradients of the filters, too, are sums of products of bfloat16."""
+    for n in range(first, last):
+        for i in range(len(filters) - 1, -1, -1):
+            slope = slopes[(i + 1) % 2, n]
+            add_filter_gradient_in_bf16(planes[i, n], slope, height, width, out[i], slope_values, slope_places)
+            for y in range(1, height + 1):
+                for x in range(1, width + 1):
+                    for c in range(sums.shape[1]):
+                        sums[i, c] += slope[y, x, c]
+            convolve_in_bf16(
                 slope,
                 slopes[i % 2, n],
                 filters[i],

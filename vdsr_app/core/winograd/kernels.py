@@ -24,6 +24,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vdsr_app.core.winograd.compiling import compiled
+from vdsr_app.core.winograd.pairs import (
+    PAIR_PANELS,
+    PAIR_ROWS,
+    PAIRS_UNROLLED,
+    add_pairs_times_panel,
+    add_pairs_times_panels,
+    pairs_times_panel,
+    pairs_times_panels,
+)
 from vdsr_app.core.winograd.product import (
     PANEL,
     ROWS,
@@ -35,6 +44,11 @@ from vdsr_app.core.winograd.transforms import (
     BLOCK,
     WINDOW,
     load_block,
+    load_first_of_pair,
+    load_first_slope_of_pair,
+    load_halves,
+    load_second_of_pair,
+    load_second_slope_of_pair,
     load_slope,
     store_block,
     store_masked_block,
@@ -42,11 +56,14 @@ from vdsr_app.core.winograd.transforms import (
 
 Floats = npt.NDArray[np.float32]
 
+Words = npt.NDArray[np.uint32]
+"""Two bfloat16 each, the first in the lower half."""
+
 PLACES = WINDOW * WINDOW
 """Matrices of a transformed filter."""
 
 _BLOCKS_AT_ONCE = 48
-"""Blocks whose transforms lie in the second-level cache together; a multiple of `ROWS`."""
+"""Blocks whose transforms lie in the second-level cache together; a multiple of `ROWS` and `PAIR_ROWS`."""
 
 _FILTER = np.array(
     [
@@ -91,6 +108,20 @@ def transformed_filters(weights: npt.NDArray[np.floating[Any]]) -> Floats:
     panels = numbers.transpose(0, 4, 1, 3, 2).reshape(layers, 9, -1)
     spread = np.matmul(_BOTH_AXES, panels).astype(np.float32)
     return np.asarray(spread.reshape(layers, PLACES, count_out // PANEL, count_in, PANEL))
+
+
+def in_pairs(filters: Floats) -> Words:
+    """Transformed filters as `convolve_in_bf16` takes them.
+
+    Args:
+        filters: (..., in, 16) float32, from `transformed_filters`.
+
+    Returns:
+        (..., in / 2, 16), each number rounded to the nearest bfloat16, two channels in together.
+    """
+    rounded = filters.view(np.uint32) + np.uint32(0x8000)
+    upper = rounded[..., 1::2, :] & np.uint32(0xFFFF0000)
+    return np.asarray(upper | (rounded[..., 0::2, :] >> np.uint32(16)))
 
 
 def filter_gradients(transformed: Floats) -> Floats:
@@ -150,6 +181,74 @@ def _multiply(values: Floats, filters: Floats, products: Floats, number: int) ->
 
 
 @compiled
+def _multiply_pairs(values: Floats, filters: Words, products: Floats, number: int) -> None:
+    """`_multiply` of bfloat16 in pairs; `number` is a multiple of PAIR_ROWS."""
+    panels, pairs = filters.shape[1], filters.shape[2]
+    width = panels * PANEL
+    many = panels // PAIR_PANELS * PAIR_PANELS
+    for p in range(PLACES):
+        a, b, c = values[p].ctypes.data, filters[p].ctypes.data, products[p].ctypes.data
+        for first in range(0, number, PAIR_ROWS):
+            rows, out = a + 4 * first * pairs, c + 4 * first * width
+            for panel in range(0, many, PAIR_PANELS):
+                columns = b + 4 * panel * pairs * PANEL
+                at = out + 4 * panel * PANEL
+                pairs_times_panels(rows, pairs, 1, columns, pairs * PANEL, at, width, PANEL, pairs)
+            for panel in range(many, panels):
+                columns = b + 4 * panel * pairs * PANEL
+                at = out + 4 * panel * PANEL
+                pairs_times_panel(rows, pairs, 1, columns, pairs * PANEL, at, width, PANEL, pairs)
+
+
+@compiled
+def _blocks(box: tuple[int, int, int, int]) -> tuple[int, int]:
+    """How many blocks cover a box, and how many lie side by side."""
+    top, bottom, left, right = box
+    across = (right - left + BLOCK - 1) // BLOCK
+    return (bottom - top + BLOCK - 1) // BLOCK * across, across
+
+
+@compiled
+def _store_blocks(
+    products: Floats,
+    target: Floats,
+    bias: Floats,
+    mask: Floats,
+    box: tuple[int, int, int, int],
+    first: int,
+    count: int,
+    block: Floats,
+) -> None:
+    """Put `count` blocks from the `first` on where they belong; see `convolve`."""
+    top, bottom, left, right = box
+    channels = target.shape[2]
+    row, place = target.shape[1] * channels, products.shape[1]
+    _, across = _blocks(box)
+    write, masks, block_at = target.ctypes.data, mask.ctypes.data, block.ctypes.data
+    for n in range(count):
+        y, x = top + BLOCK * ((first + n) // across), left + BLOCK * ((first + n) % across)
+        at = 4 * ((y + 1) * row + (x + 1) * channels)
+        made = products.ctypes.data + 4 * n * channels
+        # A block that reaches beyond the box is made aside.
+        whole = y + BLOCK <= bottom and x + BLOCK <= right
+        out, out_row = (write + at, row) if whole else (block_at, BLOCK * channels)
+        if mask.size:
+            mask_at = masks + at
+            if not whole:
+                mask_at = block_at + 4 * BLOCK * BLOCK * channels
+                for i in range(min(BLOCK, bottom - y)):
+                    for j in range(min(BLOCK, right - x)):
+                        block[1, i, j] = mask[y + i + 1, x + j + 1]
+            store_masked_block(made, place, out, out_row, channels, channels, mask_at)
+        else:
+            store_block(made, place, out, out_row, channels, channels, bias.ctypes.data)
+        if not whole:
+            for i in range(min(BLOCK, bottom - y)):
+                for j in range(min(BLOCK, right - x)):
+                    target[y + i + 1, x + j + 1] = block[0, i, j]
+
+
+@compiled
 def convolve(
     source: Floats,
     target: Floats,
@@ -175,54 +274,60 @@ def convolve(
         products: likewise.
         block: likewise.
     """
-    top, bottom, left, right = box
-    channels = source.shape[2]
-    row, place = source.shape[1] * channels, values.shape[1]
-    down, across = (bottom - top + BLOCK - 1) // BLOCK, (right - left + BLOCK - 1) // BLOCK
-    total = down * across
-    at_once = _BLOCKS_AT_ONCE
-    read, write, masks = source.ctypes.data, target.ctypes.data, mask.ctypes.data
-    value_at, product_at, block_at, bias_at = (
-        values.ctypes.data,
-        products.ctypes.data,
-        block.ctypes.data,
-        bias.ctypes.data,
-    )
-    for first in range(0, total, at_once):
-        count = min(at_once, total - first)
+    top, left = box[0], box[2]
+    channels, place = source.shape[2], values.shape[1]
+    row = source.shape[1] * channels
+    total, across = _blocks(box)
+    for first in range(0, total, _BLOCKS_AT_ONCE):
+        count = min(_BLOCKS_AT_ONCE, total - first)
         for n in range(count):
             y, x = top + BLOCK * ((first + n) // across), left + BLOCK * ((first + n) % across)
-            load_block(
-                read + 4 * (y * row + x * channels),
-                row,
-                channels,
-                value_at + 4 * n * channels,
-                place,
-                channels,
-                PANEL,
-            )
+            read, write = source.ctypes.data + 4 * (y * row + x * channels), values.ctypes.data + 4 * n * channels
+            load_block(read, row, channels, write, place, channels, PANEL)
         _multiply(values, filters, products, (count + ROWS - 1) // ROWS * ROWS)
+        _store_blocks(products, target, bias, mask, box, first, count, block)
+
+
+@compiled
+def convolve_in_bf16(
+    source: Floats,
+    target: Floats,
+    filters: Words,
+    bias: Floats,
+    mask: Floats,
+    box: tuple[int, int, int, int],
+    values: Floats,
+    products: Floats,
+    block: Floats,
+) -> None:
+    """`convolve` with transformed blocks and filters rounded to bfloat16, and sums in float32.
+
+    A layer is off by about one part in a hundred of its values, up or down as it happens. That is little beside what
+    differs from one batch to the next, but not for pictures.
+
+    Args:
+        source: as for `convolve`.
+        target: likewise.
+        filters: one of `in_pairs` of transformed filters.
+        bias: as for `convolve`.
+        mask: likewise.
+        box: likewise.
+        values: likewise.
+        products: likewise.
+        block: likewise.
+    """
+    top, left = box[0], box[2]
+    channels, place = source.shape[2], values.shape[1]
+    row = source.shape[1] * channels
+    total, across = _blocks(box)
+    for first in range(0, total, _BLOCKS_AT_ONCE):
+        count = min(_BLOCKS_AT_ONCE, total - first)
         for n in range(count):
             y, x = top + BLOCK * ((first + n) // across), left + BLOCK * ((first + n) % across)
-            at = 4 * ((y + 1) * row + (x + 1) * channels)
-            made = product_at + 4 * n * channels
-            # A block that reaches beyond the box is made aside.
-            whole = y + BLOCK <= bottom and x + BLOCK <= right
-            out, out_row = (write + at, row) if whole else (block_at, BLOCK * channels)
-            if mask.size:
-                mask_at = masks + at
-                if not whole:
-                    mask_at = block_at + 4 * BLOCK * BLOCK * channels
-                    for i in range(min(BLOCK, bottom - y)):
-                        for j in range(min(BLOCK, right - x)):
-                            block[1, i, j] = mask[y + i + 1, x + j + 1]
-                store_masked_block(made, place, out, out_row, channels, channels, mask_at)
-            else:
-                store_block(made, place, out, out_row, channels, channels, bias_at)
-            if not whole:
-                for i in range(min(BLOCK, bottom - y)):
-                    for j in range(min(BLOCK, right - x)):
-                        target[y + i + 1, x + j + 1] = block[0, i, j]
+            read, write = source.ctypes.data + 4 * (y * row + x * channels), values.ctypes.data + 2 * n * channels
+            load_halves(read, row, channels, write, place, channels, PANEL)
+        _multiply_pairs(values, filters, products, (count + PAIR_ROWS - 1) // PAIR_ROWS * PAIR_ROWS)
+        _store_blocks(products, target, bias, mask, box, first, count, block)
 
 
 @compiled
@@ -276,3 +381,43 @@ def add_filter_gradient(
                     add_columns_times_panel(a + 4 * i, channels, b, c + 4 * i * PANEL, PANEL, depth)
                 for i in range(sixes, channels, 2):
                     add_few_columns_times_panel(a + 4 * i, channels, b, c + 4 * i * PANEL, PANEL, depth)
+
+
+@compiled
+def add_filter_gradient_in_bf16(
+    source: Floats, gradient: Floats, rows: int, columns: int, out: Floats, values: Floats, slopes: Floats
+) -> None:
+    """`add_filter_gradient` with transformed blocks rounded to bfloat16; the sums are in float32."""
+    channels, place = source.shape[2], values.shape[1]
+    row, pairs_at_once = source.shape[1] * channels, _SLOPES_AT_ONCE // 2
+    total, across = _blocks((0, rows, 0, columns))
+    panels = channels // PANEL
+    many = panels // PAIR_PANELS * PAIR_PANELS
+    jump = pairs_at_once * PANEL
+    for first in range(0, total, _SLOPES_AT_ONCE):
+        count = min(_SLOPES_AT_ONCE, total - first)
+        for n in range(count):
+            y, x = BLOCK * ((first + n) // across), BLOCK * ((first + n) % across)
+            read = source.ctypes.data + 4 * (y * row + x * channels)
+            slope_read = gradient.ctypes.data + 4 * ((y + 1) * row + (x + 1) * channels)
+            write, slope_write = values.ctypes.data + 4 * (n // 2) * channels, slopes.ctypes.data + 4 * (n // 2) * PANEL
+            if n % 2 == 0:
+                load_first_of_pair(read, row, channels, write, place, channels, PANEL)
+                load_first_slope_of_pair(slope_read, row, channels, slope_write, place, channels, jump)
+            else:
+                load_second_of_pair(read, row, channels, write, place, channels, PANEL)
+                load_second_slope_of_pair(slope_read, row, channels, slope_write, place, channels, jump)
+        pairs = (count + 1) // 2
+        depth = (pairs + PAIRS_UNROLLED - 1) // PAIRS_UNROLLED * PAIRS_UNROLLED
+        values[:, pairs * channels : depth * channels] = _ZERO
+        for panel in range(panels):
+            slopes[:, panel * jump + pairs * PANEL : panel * jump + depth * PANEL] = _ZERO
+        for p in range(PLACES):
+            for i in range(0, channels, PAIR_ROWS):
+                a = values.ctypes.data + 4 * (p * place + i)
+                for panel in range(0, many, PAIR_PANELS):
+                    b, c = slopes.ctypes.data + 4 * (p * place + panel * jump), out[p, panel, i].ctypes.data
+                    add_pairs_times_panels(a, 1, channels, b, jump, c, PANEL, channels * PANEL, depth)
+                for panel in range(many, panels):
+                    b, c = slopes.ctypes.data + 4 * (p * place + panel * jump), out[p, panel, i].ctypes.data
+                    add_pairs_times_panel(a, 1, channels, b, jump, c, PANEL, channels * PANEL, depth)

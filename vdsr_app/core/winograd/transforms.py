@@ -10,10 +10,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from vdsr_app.core.winograd.product import PANEL
 
 BLOCK = 4
 """Outputs of a block along each axis."""
@@ -21,10 +24,11 @@ BLOCK = 4
 WINDOW = 6
 """Inputs that a block depends on along each axis."""
 
-LANES = 8
-"""Channels of a vector here."""
+LANES = 16 if llvm.get_host_cpu_features().get("avx512f") else 8
+"""Channels of a vector here: a register of AVX-512, or of AVX2. The numbers are the same."""
 
 _FLOAT_BYTES = 4
+_HALF_BYTES = 2
 _FLAGS = ("contract", "nsz")
 
 
@@ -34,6 +38,7 @@ class _Vectors:
     def __init__(self, builder: Any) -> None:
         self.builder = builder
         self.type = ir.VectorType(ir.FloatType(), LANES)
+        self.words = ir.VectorType(ir.IntType(32), LANES)
 
     def constant(self, value: float) -> Any:
         return ir.Constant(self.type, [ir.Constant(ir.FloatType(), value)] * LANES)
@@ -53,7 +58,18 @@ class _Vectors:
         return value
 
     def store(self, value: Any, address: Any) -> None:
-        self.builder.store(value, self.builder.inttoptr(address, self.type.as_pointer())).align = _FLOAT_BYTES
+        self.builder.store(value, self.builder.inttoptr(address, value.type.as_pointer())).align = _FLOAT_BYTES
+
+    def rounded(self, value: Any) -> Any:
+        """Bits of the vector's numbers as words whose upper halves are the nearest bfloat16."""
+        return self.builder.add(self.builder.bitcast(value, self.words), self.word(0x8000))
+
+    def lowered(self, words: Any) -> Any:
+        """Upper halves of words in their lower halves, above them 0."""
+        return self.builder.lshr(words, self.word(16))
+
+    def word(self, value: int) -> Any:
+        return ir.Constant(self.words, [ir.Constant(ir.IntType(32), value)] * LANES)
 
     def at(self, base: Any, step: Any, index: int) -> Any:
         return self.builder.add(base, self.builder.mul(step, ir.Constant(step.type, index)))
@@ -61,6 +77,9 @@ class _Vectors:
 
 Line = Callable[["_Vectors", Sequence[Any]], list[Any]]
 """A constant matrix times a column of vectors."""
+
+Put = Callable[["_Vectors", Any, Any], None]
+"""Stores a transformed vector at an address."""
 
 Finish = Callable[["_Vectors", Any, Any, Any], Any]
 """What a vector becomes before it is stored, by the bias or mask at an address, and how far from there its pixel is."""
@@ -117,25 +136,48 @@ def _each_vector(builder: Any, channels: Any) -> Any:
     return cgutils.for_range(builder, builder.sdiv(channels, ir.Constant(channels.type, LANES)))
 
 
-def _transform(builder: Any, args: Any, side: int, line: Line) -> None:
-    """Read a square of pixels, write 36 places; see `load_block`."""
+def _put_floats(v: _Vectors, value: Any, address: Any) -> None:
+    v.store(value, address)
+
+
+def _put_halves(v: _Vectors, value: Any, address: Any) -> None:
+    """As bfloat16, side by side: two channels are a pair."""
+    v.store(v.builder.trunc(v.lowered(v.rounded(value)), ir.VectorType(ir.IntType(16), LANES)), address)
+
+
+def _put_first_of_pairs(v: _Vectors, value: Any, address: Any) -> None:
+    """As bfloat16 in the lower halves of words, with 0 above."""
+    v.store(v.lowered(v.rounded(value)), address)
+
+
+def _put_second_of_pairs(v: _Vectors, value: Any, address: Any) -> None:
+    """As bfloat16 in the upper halves of words that are there."""
+    before = v.builder.load(v.builder.inttoptr(address, v.words.as_pointer()))
+    before.align = _FLOAT_BYTES
+    v.store(v.builder.or_(before, v.builder.and_(v.rounded(value), v.word(0xFFFF0000))), address)
+
+
+def _transform(
+    builder: Any, args: Any, side: int, line: Line, put: Put = _put_floats, size: int = _FLOAT_BYTES
+) -> None:
+    """Read a square of pixels, write 36 places of numbers of `size` bytes; see `load_block`."""
     source, row, pixel, target, place, channels, jump = args
     v = _Vectors(builder)
     row_bytes, pixel_bytes, place_bytes = (_bytes(builder, each) for each in (row, pixel, place))
-    jump_bytes = _bytes(builder, jump)
+    jump_bytes = builder.mul(jump, ir.Constant(jump.type, size))
     with _each_vector(builder, channels) as loop:
         offset = builder.mul(loop.index, ir.Constant(channels.type, LANES * _FLOAT_BYTES))
         values = _square(v, builder.add(source, offset), row_bytes, pixel_bytes, side)
-        # Two vectors of 8 make a panel of 16; panels lie `jump` apart.
-        panel = builder.sdiv(loop.index, ir.Constant(channels.type, 2))
-        within = builder.srem(loop.index, ir.Constant(channels.type, 2))
+        # One vector or two make a panel of 16; panels lie `jump` apart.
+        vectors = ir.Constant(channels.type, PANEL // LANES)
+        panel, within = builder.sdiv(loop.index, vectors), builder.srem(loop.index, vectors)
         start = builder.add(
             builder.add(target, builder.mul(panel, jump_bytes)),
-            builder.mul(within, ir.Constant(channels.type, LANES * _FLOAT_BYTES)),
+            builder.mul(within, ir.Constant(channels.type, LANES * size)),
         )
         for i, out_row in enumerate(_both_axes(v, values, line)):
             for j, value in enumerate(out_row):
-                v.store(value, v.at(start, place_bytes, WINDOW * i + j))
+                put(v, value, v.at(start, place_bytes, WINDOW * i + j))
 
 
 def _store(builder: Any, args: Any, finish: Finish) -> None:
@@ -193,11 +235,26 @@ load_block = _for_a_block(partial(_transform, side=WINDOW, line=_input_line))
     target: address of the block in the first of the 36 places.
     place: floats from one place to the next.
     channels: a multiple of 16.
-    jump: floats from one 16 channels of the target to the next.
+    jump: numbers from one 16 channels of the target to the next.
 """
+
+load_halves = _for_a_block(partial(_transform, side=WINDOW, line=_input_line, put=_put_halves, size=_HALF_BYTES))
+"""`load_block` as bfloat16, two channels a pair; `place` is still in floats."""
+
+load_first_of_pair = _for_a_block(partial(_transform, side=WINDOW, line=_input_line, put=_put_first_of_pairs))
+"""`load_block` as the first of the two blocks that are pairs together, channel by channel."""
+
+load_second_of_pair = _for_a_block(partial(_transform, side=WINDOW, line=_input_line, put=_put_second_of_pairs))
+"""`load_block` as the second one, at the address of the first and after it."""
 
 load_slope = _for_a_block(partial(_transform, side=BLOCK, line=_slope_line))
 """A g A' of 4x4 pixels of a gradient; takes what `load_block` takes."""
+
+load_first_slope_of_pair = _for_a_block(partial(_transform, side=BLOCK, line=_slope_line, put=_put_first_of_pairs))
+"""`load_slope` as `load_first_of_pair` loads."""
+
+load_second_slope_of_pair = _for_a_block(partial(_transform, side=BLOCK, line=_slope_line, put=_put_second_of_pairs))
+"""`load_slope` as `load_second_of_pair` loads."""
 
 store_block = _for_a_block(partial(_store, finish=_with_bias))
 """A' m A of one block, plus a bias, negative numbers 0: 4x4 pixels. NaN stays NaN. Takes, in this order:

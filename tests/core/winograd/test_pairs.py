@@ -1,0 +1,69 @@
+"""Products of bfloat16 in pairs: against what the rounded numbers give, by the processor's own and by float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit
+
+from vdsr_app.core.winograd import pairs
+from vdsr_app.core.winograd.kernels import in_pairs
+from vdsr_app.core.winograd.product import PANEL
+
+WAYS = ["in floats", pytest.param("native", marks=pytest.mark.skipif("not pairs.has_bf16_products()"))]
+
+
+def _rounded(numbers: np.ndarray) -> np.ndarray:
+    """To the nearest bfloat16, halves away from zero."""
+    return ((numbers.view(np.uint32) + np.uint32(0x8000)) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def _product(way: str, panels: int, *, add: bool) -> Any:
+    product = pairs._product(panels, add=add, arithmetic=pairs._native if way == "native" else pairs._in_floats)
+
+    @njit
+    def call(a: Any, a_row: int, a_pair: int, b: Any, c: Any, c_row: int, c_panel: int) -> None:
+        depth = b.shape[1]
+        product(a.ctypes.data, a_row, a_pair, b.ctypes.data, depth * PANEL, c.ctypes.data, c_row, c_panel, depth)
+
+    return call
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("panels", "depth"), [(1, 4), (4, 16), (4, 64)])
+def test_rows_times_panels(way: str, panels: int, depth: int) -> None:
+    rng = np.random.default_rng(depth)
+    a = rng.standard_normal((pairs.PAIR_ROWS, depth)).astype(np.float32)
+    b = rng.standard_normal((depth, panels * PANEL)).astype(np.float32)
+    rows = in_pairs(np.ascontiguousarray(a.T)).T.copy()  # (rows, pairs)
+    columns = in_pairs(np.ascontiguousarray(b.reshape(depth, panels, PANEL).transpose(1, 0, 2)))
+    exact = _rounded(a).astype(np.float64) @ _rounded(b)
+
+    out = np.full((pairs.PAIR_ROWS, panels * PANEL), 9, np.float32)
+    _product(way, panels, add=False)(rows, depth // 2, 1, columns, out, panels * PANEL, PANEL)
+    np.testing.assert_allclose(out, exact, rtol=0, atol=1e-5)
+
+    # The other layout: pairs of rows, as the gradient of a filter has them, and sums that go on.
+    across = np.ascontiguousarray(rows.T)
+    sums = np.ones((panels, pairs.PAIR_ROWS, PANEL), np.float32)
+    _product(way, panels, add=True)(across, 1, pairs.PAIR_ROWS, columns, sums, PANEL, pairs.PAIR_ROWS * PANEL)
+    expected = 1 + exact.reshape(pairs.PAIR_ROWS, panels, PANEL).transpose(1, 0, 2)
+    np.testing.assert_allclose(sums, expected, rtol=0, atol=1e-5)
+
+
+def test_pairs_are_the_nearest_numbers_of_two_channels() -> None:
+    numbers = np.random.default_rng(0).standard_normal((3, 8, PANEL)).astype(np.float32)
+    words = in_pairs(numbers)
+    assert words.shape == (3, 4, PANEL)
+    assert words.dtype == np.uint32
+    lower, upper = (words << 16).view(np.float32), (words & np.uint32(0xFFFF0000)).view(np.float32)
+    for half, whole in ((lower, numbers[:, 0::2]), (upper, numbers[:, 1::2])):
+        assert (np.abs(half - whole) <= np.abs(whole) * 2**-8).all()
+        assert np.array_equal(half, _rounded(np.ascontiguousarray(whole)))
+
+
+def test_another_processor_than_this_is_not_asked_for_its_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs.numba.config, "CPU_NAME", "generic")
+    assert not pairs.has_bf16_products()
