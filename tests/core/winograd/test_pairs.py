@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from vdsr_app.core.winograd import pairs
+from vdsr_app.core.winograd import compiling, pairs
 from vdsr_app.core.winograd.kernels import in_pairs
 from vdsr_app.core.winograd.product import PANEL
 
@@ -64,6 +64,16 @@ def test_pairs_are_the_nearest_numbers_of_two_channels() -> None:
         assert np.array_equal(half, _rounded(np.ascontiguousarray(whole)))
 
 
-def test_another_processor_than_this_is_not_asked_for_its_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs.numba.config, "CPU_NAME", "generic")
+def test_features_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling.llvm, "get_host_cpu_features", lambda: {"avx512bf16": True, "avx512f": False})
+    assert pairs.has_bf16_products()
+    assert not compiling.processor_has("avx512f")
+    monkeypatch.setattr(compiling.numba.config, "CPU_NAME", "generic")  # code for another processor is wished for
+    assert not pairs.has_bf16_products()
+    monkeypatch.setattr(compiling.numba.config, "CPU_NAME", None)
+
+    def fail() -> None:
+        raise RuntimeError("failed to get host cpu features.")
+
+    monkeypatch.setattr(compiling.llvm, "get_host_cpu_features", fail)
     assert not pairs.has_bf16_products()

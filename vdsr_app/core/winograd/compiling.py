@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm
 import numba
 from numba import njit
 
@@ -30,6 +31,16 @@ def _choose_folder() -> None:
 
 
 _choose_folder()
+
+
+def processor_has(feature: str) -> bool:
+    """Whether code is made for a processor with `feature`, by LLVM's name of it: "avx512f"."""
+    if numba.config.CPU_NAME or numba.config.CPU_FEATURES:
+        return False  # the environment asks for another processor than this
+    try:
+        return bool(llvm.get_host_cpu_features().get(feature))
+    except RuntimeError:  # LLVM does not know this processor
+        return False
 
 
 def compiled(function: Any) -> Any:

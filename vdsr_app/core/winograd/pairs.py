@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding as llvm
-import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from vdsr_app.core.winograd.compiling import processor_has
 from vdsr_app.core.winograd.product import PANEL
 
 PAIR_ROWS = 4
@@ -48,9 +47,8 @@ class _BFloat(ir.types.Type):  # type: ignore[misc]
 
 
 def has_bf16_products() -> bool:
-    """Whether the processor, as numba makes code for it, has AVX512-BF16."""
-    chosen = numba.config.CPU_NAME or numba.config.CPU_FEATURES
-    return not chosen and bool(llvm.get_host_cpu_features().get("avx512bf16"))
+    """Whether the processor that code is made for has AVX512-BF16."""
+    return processor_has("avx512bf16")
 
 
 def _floats() -> ir.VectorType:

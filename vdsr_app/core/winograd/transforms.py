@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from vdsr_app.core.winograd.compiling import processor_has
 from vdsr_app.core.winograd.product import PANEL
 
 BLOCK = 4
@@ -24,7 +24,7 @@ BLOCK = 4
 WINDOW = 6
 """Inputs that a block depends on along each axis."""
 
-LANES = 16 if llvm.get_host_cpu_features().get("avx512f") else 8
+LANES = 16 if processor_has("avx512f") else 8
 """Channels of a vector here: a register of AVX-512, or of AVX2. The numbers are the same."""
 
 _FLOAT_BYTES = 4
