@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from threading import Event, Timer
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
-from vdsr_trainer.inner_layers import InnerLayers
+from vdsr_trainer.inner_layers import InnerLayers, _Crew
 
 
 def _layers(depth: int, width: int) -> nn.ModuleList:
@@ -76,3 +77,23 @@ def test_which_layers_suit() -> None:
     assert not InnerLayers.suit(_layers(5, 20))
     assert not InnerLayers.suit(_layers(2, 16))
     assert not InnerLayers.suit(_layers(5, 32).bfloat16())
+
+
+def test_an_error_of_one_thread_waits_for_the_others() -> None:
+    crew, slow, done = _Crew(), Event(), []
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+
+    def work(share: int, first: int, last: int) -> None:
+        if share == 0:
+            Timer(0.05, slow.set).start()
+            raise MemoryError
+        assert slow.wait(30)
+        done.append((first, last))
+
+    try:
+        with pytest.raises(MemoryError):
+            crew.share(5, work)
+    finally:
+        torch.set_num_threads(before)
+    assert done == [(2, 5)]

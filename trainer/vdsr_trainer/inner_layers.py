@@ -7,7 +7,7 @@ take nearly all of a step's time, and here a third of what it is by PyTorch's ow
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -204,5 +204,7 @@ class _Crew:
             return
         if self._pool is None or self._size < shares:
             self._pool, self._size = ThreadPoolExecutor(shares, "inner_layers"), shares
-        for _ in self._pool.map(work, range(shares), cuts[:-1], cuts[1:]):
-            pass
+        parts = [self._pool.submit(work, i, cuts[i], cuts[i + 1]) for i in range(shares)]
+        wait(parts)  # all of them, before an error of one: they write to memory that the next call uses
+        for part in parts:
+            part.result()
