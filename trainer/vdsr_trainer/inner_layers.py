@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vdsr_app.core.winograd.chain import backward, backward_in_bf16, forward, forward_in_bf16
+from vdsr_app.core.winograd.chain import backward, forward
 from vdsr_app.core.winograd.kernels import (
     PLACES,
     Floats,
@@ -102,10 +102,10 @@ class InnerLayers:
             self._slopes = np.zeros((2, *shape[1:]), np.float32)
         planes = self._planes
         _inside(planes[0], height, width).copy_(features.permute(0, 2, 3, 1))
-        filters, go = self._transformed(weights), forward_in_bf16 if self._bf16 else forward
+        filters = self._transformed(weights)
 
         def work(share: int, first: int, last: int) -> None:
-            go(planes, filters, biases, first, last, height, width, *self._scratch(share, channels)[:3])
+            forward(planes, filters, biases, first, last, height, width, *self._scratch(share, channels)[:3])
 
         self._crew.share(count, work)
         return _inside(planes[-1], height, width).permute(0, 3, 1, 2)
@@ -116,7 +116,7 @@ class InnerLayers:
         last = _inside(planes[-1], height, width)
         torch.mul(slope.permute(0, 2, 3, 1), last > 0, out=_inside(slopes[len(weights) % 2], height, width))
         turned = weights.transpose(0, 2, 1, 3, 4)[..., ::-1, ::-1]
-        filters, go = self._transformed(turned), backward_in_bf16 if self._bf16 else backward
+        filters = self._transformed(turned)
         shape = (_shares(count), len(weights), PLACES, channels // PANEL, channels, PANEL)
         if self._sums.shape != shape:
             self._sums = np.empty(shape, np.float32)
@@ -125,7 +125,7 @@ class InnerLayers:
         def work(share: int, first: int, last: int) -> None:
             sums[share] = 0.0
             memory = self._scratch(share, channels)
-            go(planes, slopes, filters, sums[share], bias_sums[share], first, last, height, width, *memory)
+            backward(planes, slopes, filters, sums[share], bias_sums[share], first, last, height, width, *memory)
 
         self._crew.share(count, work)
         gradients = np.empty(weights.shape, np.float32)

@@ -17,7 +17,6 @@ from vdsr_app.core.winograd.kernels import (
     add_filter_gradient,
     add_filter_gradient_in_bf16,
     convolve,
-    convolve_in_bf16,
     filter_gradients,
     fits,
     in_pairs,
@@ -105,7 +104,7 @@ def test_a_layer_in_bf16_is_the_convolution_but_for_rounding(height: int, width:
     values, weight, bias = _random(seed, height, width, channels)
     target = _plane(np.zeros_like(values))
     filters = in_pairs(transformed_filters(weight[None])[0])
-    convolve_in_bf16(_plane(values), target, filters, bias, NO_MASK, (0, height, 0, width), *scratch(channels))
+    convolve(_plane(values), target, filters, bias, NO_MASK, (0, height, 0, width), *scratch(channels))
     error = target[1 : height + 1, 1 : width + 1] - np.maximum(_conv(values, weight, bias), 0)
     assert np.sqrt(np.square(error).mean()) < 0.06  # of values of about 1; of one number at worst, of many 0.02
     target[1 : height + 1, 1 : width + 1] = 0
@@ -117,7 +116,7 @@ def test_a_mask_in_bf16() -> None:
     mask = _plane(np.random.default_rng(3).standard_normal(values.shape).astype(np.float32))
     target = _plane(np.zeros_like(values))
     filters = in_pairs(transformed_filters(weight[None])[0])
-    convolve_in_bf16(_plane(values), target, filters, bias, mask, (0, 13, 0, 10), *scratch(32))
+    convolve(_plane(values), target, filters, bias, mask, (0, 13, 0, 10), *scratch(32))
     passes = mask[1:14, 1:11] > 0
     result = target[1:14, 1:11]
     assert not result[~passes].any()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
 import numba
 from numba import njit
+from numba.extending import overload
 
 from vdsr_app import paths
 
@@ -43,9 +45,28 @@ def processor_has(feature: str) -> bool:
         return False
 
 
-def compiled(function: Any) -> Any:
-    """Machine code of a function for this processor, without the interpreter's lock; kept on disk between starts.
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    # Sums may be reordered, but NaN and infinity keep their meaning: they must come out where they went in.
+    "fastmath": {"contract", "nsz", "reassoc", "arcp"},
+}
 
-    Sums may be reordered, but NaN and infinity keep their meaning: they must come out where they went in.
+
+def compiled(function: Any) -> Any:
+    """Machine code of a function for this processor, without the interpreter's lock; kept on disk between starts."""
+    return njit(cache=True, **_OPTIONS)(function)
+
+
+def by_type(choose: Callable[..., Any]) -> Any:
+    """A function for compiled code that is another one for other types of its arguments.
+
+    Args:
+        choose: gets the types, returns the function, whose parameters have the same names and annotations.
     """
-    return njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc", "arcp"})(function)
+
+    def function(*_: Any) -> None:
+        raise NotImplementedError("This is for compiled code alone.")
+
+    overload(function, jit_options=_OPTIONS)(choose)
+    return function

@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import types
 
-from vdsr_app.core.winograd.compiling import compiled
+from vdsr_app.core.winograd.compiling import by_type, compiled
 from vdsr_app.core.winograd.pairs import (
     PAIR_PANELS,
     PAIR_ROWS,
@@ -111,7 +112,7 @@ def transformed_filters(weights: npt.NDArray[np.floating[Any]]) -> Floats:
 
 
 def in_pairs(filters: Floats) -> Words:
-    """Transformed filters as `convolve_in_bf16` takes them.
+    """Transformed filters as `convolve` takes them for products of bfloat16.
 
     Args:
         filters: (..., in, 16) float32, from `transformed_filters`.
@@ -162,7 +163,7 @@ def slope_scratch(channels: int) -> tuple[Floats, Floats]:
 
 
 @compiled
-def _multiply(values: Floats, filters: Floats, products: Floats, number: int) -> None:
+def _multiply_floats(values: Floats, filters: Floats, products: Floats, number: int) -> None:
     """products[p, :number] = values[p, :number] times filter p for every place p; `number` is a multiple of ROWS."""
     panels, depth = filters.shape[1], filters.shape[2]
     width = panels * PANEL
@@ -182,7 +183,7 @@ def _multiply(values: Floats, filters: Floats, products: Floats, number: int) ->
 
 @compiled
 def _multiply_pairs(values: Floats, filters: Words, products: Floats, number: int) -> None:
-    """`_multiply` of bfloat16 in pairs; `number` is a multiple of PAIR_ROWS."""
+    """`_multiply_floats` of bfloat16 in pairs; `number` is a multiple of PAIR_ROWS."""
     panels, pairs = filters.shape[1], filters.shape[2]
     width = panels * PANEL
     many = panels // PAIR_PANELS * PAIR_PANELS
@@ -248,11 +249,39 @@ def _store_blocks(
                     target[y + i + 1, x + j + 1] = block[0, i, j]
 
 
+@by_type
+def _load_blocks(filters: Any, source: Any, values: Any, box: Any, first: Any, count: Any) -> Any:
+    """Transform `count` blocks from the `first` on into what filters of this type are multiplied with."""
+    load, size = (load_block, 4) if filters.dtype == types.float32 else (load_halves, 2)
+
+    def load_blocks(filters: Any, source: Any, values: Any, box: Any, first: Any, count: Any) -> None:
+        channels = source.shape[2]
+        row = source.shape[1] * channels
+        _, across = _blocks(box)
+        for n in range(count):
+            y, x = box[0] + BLOCK * ((first + n) // across), box[2] + BLOCK * ((first + n) % across)
+            read, write = source.ctypes.data + 4 * (y * row + x * channels), values.ctypes.data + size * n * channels
+            load(read, row, channels, write, values.shape[1], channels, PANEL)
+
+    return load_blocks
+
+
+@by_type
+def _multiply(filters: Any, values: Any, products: Any, count: Any) -> Any:
+    """products[p, :count] = values[p, :count] times filter p for every place p; some rows more are written."""
+    multiply, rows = (_multiply_floats, ROWS) if filters.dtype == types.float32 else (_multiply_pairs, PAIR_ROWS)
+
+    def multiply_blocks(filters: Any, values: Any, products: Any, count: Any) -> None:
+        multiply(values, filters, products, (count + rows - 1) // rows * rows)
+
+    return multiply_blocks
+
+
 @compiled
 def convolve(
     source: Floats,
     target: Floats,
-    filters: Floats,
+    filters: Floats | Words,
     bias: Floats,
     mask: Floats,
     box: tuple[int, int, int, int],
@@ -265,7 +294,10 @@ def convolve(
     Args:
         source: plane of features, see `plane_shape`.
         target: plane of the same shape; written inside of the box alone.
-        filters: one of `transformed_filters`, with as many channels out as in.
+        filters: one of `transformed_filters`, with as many channels out as in; or of `in_pairs` of these, and what is
+            multiplied is rounded to bfloat16, sums are in float32. A layer is then off by about two parts in a hundred
+            of its values, up or down as it happens: little beside what differs from one batch to the next, but not for
+            pictures.
         bias: (channels,) float32.
         mask: an empty plane; else one of the same shape as `target`, and instead of bias and ReLU the result is 0 where
             this is not above 0.
@@ -274,59 +306,11 @@ def convolve(
         products: likewise.
         block: likewise.
     """
-    top, left = box[0], box[2]
-    channels, place = source.shape[2], values.shape[1]
-    row = source.shape[1] * channels
-    total, across = _blocks(box)
+    total, _ = _blocks(box)
     for first in range(0, total, _BLOCKS_AT_ONCE):
         count = min(_BLOCKS_AT_ONCE, total - first)
-        for n in range(count):
-            y, x = top + BLOCK * ((first + n) // across), left + BLOCK * ((first + n) % across)
-            read, write = source.ctypes.data + 4 * (y * row + x * channels), values.ctypes.data + 4 * n * channels
-            load_block(read, row, channels, write, place, channels, PANEL)
-        _multiply(values, filters, products, (count + ROWS - 1) // ROWS * ROWS)
-        _store_blocks(products, target, bias, mask, box, first, count, block)
-
-
-@compiled
-def convolve_in_bf16(
-    source: Floats,
-    target: Floats,
-    filters: Words,
-    bias: Floats,
-    mask: Floats,
-    box: tuple[int, int, int, int],
-    values: Floats,
-    products: Floats,
-    block: Floats,
-) -> None:
-    """`convolve` with transformed blocks and filters rounded to bfloat16, and sums in float32.
-
-    A layer is off by about one part in a hundred of its values, up or down as it happens. That is little beside what
-    differs from one batch to the next, but not for pictures.
-
-    Args:
-        source: as for `convolve`.
-        target: likewise.
-        filters: one of `in_pairs` of transformed filters.
-        bias: as for `convolve`.
-        mask: likewise.
-        box: likewise.
-        values: likewise.
-        products: likewise.
-        block: likewise.
-    """
-    top, left = box[0], box[2]
-    channels, place = source.shape[2], values.shape[1]
-    row = source.shape[1] * channels
-    total, across = _blocks(box)
-    for first in range(0, total, _BLOCKS_AT_ONCE):
-        count = min(_BLOCKS_AT_ONCE, total - first)
-        for n in range(count):
-            y, x = top + BLOCK * ((first + n) // across), left + BLOCK * ((first + n) % across)
-            read, write = source.ctypes.data + 4 * (y * row + x * channels), values.ctypes.data + 2 * n * channels
-            load_halves(read, row, channels, write, place, channels, PANEL)
-        _multiply_pairs(values, filters, products, (count + PAIR_ROWS - 1) // PAIR_ROWS * PAIR_ROWS)
+        _load_blocks(filters, source, values, box, first, count)
+        _multiply(filters, values, products, count)
         _store_blocks(products, target, bias, mask, box, first, count, block)
 
 
@@ -347,8 +331,7 @@ def add_filter_gradient(
     """
     channels, at_once = source.shape[2], _SLOPES_AT_ONCE
     row, place = source.shape[1] * channels, values.shape[1]
-    down, across = (rows + BLOCK - 1) // BLOCK, (columns + BLOCK - 1) // BLOCK
-    total = down * across
+    total, across = _blocks((0, rows, 0, columns))
     sixes = channels // ROWS * ROWS
     read, slope_read = source.ctypes.data, gradient.ctypes.data
     value_at, slope_at = values.ctypes.data, slopes.ctypes.data

@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from vdsr_app.core.winograd.compiling import processor_has
-from vdsr_app.core.winograd.product import PANEL
+from vdsr_app.core.winograd.product import PANEL, fused_multiply_add, panel_type
 
 PAIR_ROWS = 4
 """Rows at once."""
@@ -51,33 +51,28 @@ def has_bf16_products() -> bool:
     return processor_has("avx512bf16")
 
 
-def _floats() -> ir.VectorType:
-    return ir.VectorType(ir.FloatType(), PANEL)
-
-
 def _words() -> ir.VectorType:
     return ir.VectorType(ir.IntType(32), PANEL)
 
 
 def _native(builder: Any, sums: Any, a: Any, b: Any) -> Any:
     halves = ir.VectorType(_BFloat(), 2 * PANEL)
-    kind = ir.FunctionType(_floats(), [_floats(), halves, halves])
+    kind = ir.FunctionType(panel_type(), [panel_type(), halves, halves])
     multiply = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512bf16.dpbf16ps.512")
     return builder.call(multiply, [sums, builder.bitcast(a, halves), builder.bitcast(b, halves)])
 
 
 def _in_floats(builder: Any, sums: Any, a: Any, b: Any) -> Any:
-    kind = ir.FunctionType(_floats(), [_floats()] * 3)
-    multiply_add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{PANEL}f32")
+    multiply_add = fused_multiply_add(builder)
 
     def every(value: int) -> Any:
         return ir.Constant(_words(), [ir.Constant(ir.IntType(32), value)] * PANEL)
 
     def lower(words: Any) -> Any:
-        return builder.bitcast(builder.shl(words, every(16)), _floats())
+        return builder.bitcast(builder.shl(words, every(16)), panel_type())
 
     def upper(words: Any) -> Any:
-        return builder.bitcast(builder.and_(words, every(0xFFFF0000)), _floats())
+        return builder.bitcast(builder.and_(words, every(0xFFFF0000)), panel_type())
 
     return builder.call(multiply_add, [lower(a), lower(b), builder.call(multiply_add, [upper(a), upper(b), sums])])
 
@@ -104,17 +99,17 @@ def _emit(builder: Any, args: Any, panels: int, arithmetic: Arithmetic, *, add: 
 
     places = [(i, j) for i in range(PAIR_ROWS) for j in range(panels)]
     outs = {
-        (i, j): builder.inttoptr(at(c, (c_row, constant(i)), (c_panel, constant(j))), _floats().as_pointer())
+        (i, j): builder.inttoptr(at(c, (c_row, constant(i)), (c_panel, constant(j))), panel_type().as_pointer())
         for i, j in places
     }
-    sums = {place: cgutils.alloca_once(builder, _floats()) for place in places}
+    sums = {place: cgutils.alloca_once(builder, panel_type()) for place in places}
     for place, out in outs.items():
         if add:
             before = builder.load(out)
             before.align = _WORD_BYTES
             builder.store(before, sums[place])
         else:
-            builder.store(ir.Constant(_floats(), [ir.Constant(ir.FloatType(), 0.0)] * PANEL), sums[place])
+            builder.store(ir.Constant(panel_type(), [ir.Constant(ir.FloatType(), 0.0)] * PANEL), sums[place])
 
     def step(k: Any) -> None:
         columns = [load(at(b, (constant(PANEL), k), (b_panel, constant(j))), _words()) for j in range(panels)]

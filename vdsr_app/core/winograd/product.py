@@ -24,13 +24,14 @@ _FLOAT_BYTES = 4
 _UNROLLED = 4
 
 
-def _vector() -> ir.VectorType:
+def panel_type() -> ir.VectorType:
+    """A row of a panel, in registers."""
     return ir.VectorType(ir.FloatType(), PANEL)
 
 
-def _multiply_add(builder: Any) -> Any:
+def fused_multiply_add(builder: Any) -> Any:
     """LLVM's product and sum in one, where the processor has it."""
-    vector = _vector()
+    vector = panel_type()
     kind = ir.FunctionType(vector, [vector] * 3)
     return cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{PANEL}f32")
 
@@ -38,12 +39,12 @@ def _multiply_add(builder: Any) -> Any:
 def _emit(builder: Any, args: Any, rows: int, *, transposed: bool, add: bool) -> None:
     """Write the loop over the depth for `rows` rows."""
     a, stride, b, c, c_stride, depth = args
-    whole, vector, number = stride.type, _vector(), ir.FloatType()
+    whole, vector, number = stride.type, panel_type(), ir.FloatType()
 
     def constant(value: int) -> Any:
         return ir.Constant(whole, value)
 
-    multiply_add = _multiply_add(builder)
+    multiply_add = fused_multiply_add(builder)
     undefined, first = ir.Constant(vector, ir.Undefined), ir.Constant(ir.IntType(32), 0)
     everywhere = ir.Constant(ir.VectorType(ir.IntType(32), PANEL), [first] * PANEL)
     a_step, c_step = builder.mul(stride, constant(_FLOAT_BYTES)), builder.mul(c_stride, constant(_FLOAT_BYTES))
