@@ -18,14 +18,14 @@ from vdsr_app.core.winograd.chain import backward, forward
 from vdsr_app.core.winograd.kernels import (
     PLACES,
     Floats,
+    Halves,
     Words,
     filter_gradients,
     fits,
-    in_pairs,
     plane_shape,
     scratch,
     slope_scratch,
-    transformed_filters,
+    transform_filters,
 )
 from vdsr_app.core.winograd.pairs import has_bf16_products
 from vdsr_app.core.winograd.product import PANEL
@@ -39,16 +39,16 @@ class InnerLayers:
 
         Args:
             layers: see `suit`.
-            bf16: round what is multiplied to bfloat16; planes, sums and gradients stay in float32. Valid anywhere, and
-                worth it where `take_bf16` says so.
+            bf16: round features, their gradients and what is multiplied to bfloat16; sums and the gradients of
+                weights stay in float32. Valid anywhere, and worth it where `take_bf16` says so.
         """
         self._layers = layers
         self._bf16 = bf16
         self._size = 0, 0
-        self._planes: Floats = np.zeros((0, 0, 0, 0, 0), np.float32)
-        self._slopes: Floats = np.zeros((0, 0, 0, 0, 0), np.float32)
+        self._planes: Floats | Halves = np.zeros((0, 0, 0, 0, 0), np.float32)
+        self._slopes: Floats | Halves = np.zeros((0, 0, 0, 0, 0), np.float32)
         self._crew = _Crew()
-        self._memory: dict[int, tuple[Floats, ...]] = {}
+        self._memory: dict[int, tuple[Floats | Halves, ...]] = {}
         self._filters: Floats | Words = np.zeros((0, 0, 0, 0, 0), np.float32)
         self._sums: Floats = np.zeros((0, 0, 0, 0, 0, 0), np.float32)
 
@@ -89,7 +89,7 @@ class InnerLayers:
         return result
 
     def inputs(self) -> list[Tensor]:
-        """What the layers saw in the last call, (N, C, H, W) float32 each; overwritten by the next one."""
+        """What the layers saw in the last call, (N, C, H, W) float32 or bfloat16; overwritten by the next one."""
         height, width = self._size
         return [_inside(plane, height, width).permute(0, 3, 1, 2) for plane in self._planes[:-1]]
 
@@ -98,8 +98,8 @@ class InnerLayers:
         self._size = height, width
         shape = (len(weights) + 1, count, *plane_shape(height, width, channels))
         if self._planes.shape != shape:
-            self._planes = np.zeros(shape, np.float32)
-            self._slopes = np.zeros((2, *shape[1:]), np.float32)
+            kind = np.uint16 if self._bf16 else np.float32
+            self._planes, self._slopes = np.zeros(shape, kind), np.zeros((2, *shape[1:]), kind)
         planes = self._planes
         _inside(planes[0], height, width).copy_(features.permute(0, 2, 3, 1))
         filters = self._transformed(weights)
@@ -108,7 +108,7 @@ class InnerLayers:
             forward(planes, filters, biases, first, last, height, width, *self._scratch(share, channels)[:3])
 
         self._crew.share(count, work)
-        return _inside(planes[-1], height, width).permute(0, 3, 1, 2)
+        return _inside(planes[-1], height, width).permute(0, 3, 1, 2).float()
 
     def _backward(self, slope: Tensor, weights: Floats) -> tuple[Tensor, Floats, Floats]:
         count, channels, height, width = slope.shape
@@ -135,12 +135,12 @@ class InnerLayers:
                 gradients[i] = filter_gradients(sums[:, i].sum(axis=0)[None])[0]
 
         self._crew.share(len(weights), collect)
-        return _inside(slopes[0], height, width).permute(0, 3, 1, 2), gradients, bias_sums.sum(axis=0)
+        return _inside(slopes[0], height, width).permute(0, 3, 1, 2).float(), gradients, bias_sums.sum(axis=0)
 
-    def _scratch(self, share: int, channels: int) -> tuple[Floats, ...]:
+    def _scratch(self, share: int, channels: int) -> tuple[Floats | Halves, ...]:
         """Memory that the thread of a share works in."""
         if share not in self._memory:
-            self._memory[share] = (*scratch(channels), *slope_scratch(channels))
+            self._memory[share] = (*scratch(channels, halves=self._bf16), *slope_scratch(channels))
         return self._memory[share]
 
     def _transformed(self, weights: Floats) -> Floats | Words:
@@ -153,9 +153,8 @@ class InnerLayers:
         filters = self._filters
 
         def work(_: int, first: int, last: int) -> None:
-            for i in range(first, last):  # each by itself: that stays in the cache
-                (made,) = transformed_filters(weights[i : i + 1])
-                filters[i] = in_pairs(made) if self._bf16 else made
+            for i in range(first, last):
+                transform_filters(weights[i], filters[i])
 
         self._crew.share(layers, work)
         return filters
@@ -178,9 +177,12 @@ class _Function(torch.autograd.Function):
         return None, features, *(tensor for pair in pairs for tensor in pair)
 
 
-def _inside(planes: Floats, height: int, width: int) -> Tensor:
-    """(N, H, W, C) view of planes without their rings."""
-    return torch.from_numpy(planes)[:, 1 : height + 1, 1 : width + 1]
+def _inside(planes: Floats | Halves, height: int, width: int) -> Tensor:
+    """(N, H, W, C) view of planes without their rings, float32 or bfloat16."""
+    features = torch.from_numpy(planes)
+    if planes.dtype != np.float32:
+        features = features.view(torch.bfloat16)
+    return features[:, 1 : height + 1, 1 : width + 1]
 
 
 def _shares(count: int) -> int:

@@ -16,17 +16,19 @@ from vdsr_app.core.winograd.ends import first_filter, gather, last_filter, sprea
 from vdsr_app.core.winograd.kernels import (
     add_filter_gradient,
     add_filter_gradient_in_bf16,
+    add_plane,
     convolve,
     filter_gradients,
     fits,
-    in_pairs,
     plane_shape,
     scratch,
     slope_scratch,
+    transform_filters,
     transformed_filters,
 )
 
 NO_MASK = np.zeros((0, 0, 0), np.float32)
+NO_MASK_OF_HALVES = np.zeros((0, 0, 0), np.uint16)
 
 
 def _plane(values: np.ndarray) -> np.ndarray:
@@ -98,27 +100,66 @@ def test_the_gradient_of_a_filter(height: int, width: int) -> None:
     assert np.abs(gradient - expected).max() < 2e-4 * np.abs(expected).max()
 
 
+def _halves(numbers: np.ndarray) -> np.ndarray:
+    """The nearest bfloat16, halves away from zero."""
+    return ((np.ascontiguousarray(numbers).view(np.uint32) + np.uint32(0x8000)) >> np.uint32(16)).astype(np.uint16)
+
+
+def _floats(halves: np.ndarray) -> np.ndarray:
+    return (halves.astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def _words(weight: np.ndarray) -> np.ndarray:
+    channels = len(weight)
+    words = np.zeros((36, channels // 16, channels // 2, 16), np.uint32)
+    transform_filters(weight, words)
+    return words
+
+
 @settings(max_examples=25)
 @given(st.integers(1, 30), st.integers(1, 30), st.sampled_from([16, 32, 48, 64]), st.integers(0, 2**31))
 def test_a_layer_in_bf16_is_the_convolution_but_for_rounding(height: int, width: int, channels: int, seed: int) -> None:
     values, weight, bias = _random(seed, height, width, channels)
-    target = _plane(np.zeros_like(values))
-    filters = in_pairs(transformed_filters(weight[None])[0])
-    convolve(_plane(values), target, filters, bias, NO_MASK, (0, height, 0, width), *scratch(channels))
-    error = target[1 : height + 1, 1 : width + 1] - np.maximum(_conv(values, weight, bias), 0)
+    target = _halves(_plane(np.zeros_like(values)))
+    convolve(
+        _halves(_plane(values)),
+        target,
+        _words(weight),
+        bias,
+        NO_MASK_OF_HALVES,
+        (0, height, 0, width),
+        *scratch(channels, halves=True),
+    )
+    error = _floats(target[1 : height + 1, 1 : width + 1]) - np.maximum(_conv(values, weight, bias), 0)
     assert np.sqrt(np.square(error).mean()) < 0.06  # of values of about 1; of one number at worst, of many 0.02
     target[1 : height + 1, 1 : width + 1] = 0
     assert not target.any(), "the ring was written to"
 
 
+@pytest.mark.parametrize("channels", [16, 48, 64])
+@pytest.mark.parametrize("turned", [False, True])
+def test_filters_for_training(channels: int, turned: bool) -> None:
+    _, weight, _ = _random(8, 1, 1, channels)
+    if turned:  # as on the way back: a view in another order
+        weight = weight.transpose(1, 0, 2, 3)[..., ::-1, ::-1]
+    (exact,) = transformed_filters(weight[None])
+    floats = np.zeros_like(exact)
+    transform_filters(weight, floats)
+    assert np.abs(floats - exact).max() < 1e-6 * np.abs(exact).max()
+
+    words = _words(weight)
+    assert np.array_equal(words & np.uint32(0xFFFF), _halves(floats[:, :, 0::2]))
+    assert np.array_equal(words >> np.uint32(16), _halves(floats[:, :, 1::2]))
+
+
 def test_a_mask_in_bf16() -> None:
     values, weight, bias = _random(2, 13, 10, 32)
-    mask = _plane(np.random.default_rng(3).standard_normal(values.shape).astype(np.float32))
-    target = _plane(np.zeros_like(values))
-    filters = in_pairs(transformed_filters(weight[None])[0])
-    convolve(_plane(values), target, filters, bias, mask, (0, 13, 0, 10), *scratch(32))
-    passes = mask[1:14, 1:11] > 0
-    result = target[1:14, 1:11]
+    mask = _halves(_plane(np.random.default_rng(3).standard_normal(values.shape).astype(np.float32)))
+    target = _halves(_plane(np.zeros_like(values)))
+    plane, memory = _halves(_plane(values)), scratch(32, halves=True)
+    convolve(plane, target, _words(weight), bias, mask, (0, 13, 0, 10), *memory)
+    passes = _floats(mask[1:14, 1:11]) > 0
+    result = _floats(target[1:14, 1:11])
     assert not result[~passes].any()
     assert np.abs(result - _conv(values, weight))[passes].mean() < 0.03
 
@@ -132,15 +173,24 @@ def test_the_gradient_of_a_filter_in_bf16(height: int, width: int, channels: int
         each[:] = np.nan  # what others left there, where a pair lacks its second block, must not be summed
     out = np.zeros((36, channels // 16, channels, 16), np.float32)
     for _ in range(2):  # it adds
-        add_filter_gradient_in_bf16(_plane(values), _plane(slope), height, width, out, *memory)
+        planes = _halves(_plane(values)), _halves(_plane(slope))
+        add_filter_gradient_in_bf16(*planes, height, width, out, *memory)
     (gradient,) = filter_gradients(out[None])
     x, y = (torch.from_numpy(each.astype(np.float64)).permute(2, 0, 1)[None] for each in (values, slope))
     expected = 2 * torch.nn.grad.conv2d_weight(x, weight.shape, y, padding=1).numpy()
     assert np.linalg.norm(gradient - expected) < 0.04 * np.linalg.norm(expected)
 
 
-@pytest.mark.parametrize("load", ["load_block", "load_halves", "load_first_of_pair"])
-def test_a_longer_vector_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch, load: str) -> None:
+@pytest.mark.parametrize(
+    ("load", "kind"),
+    [
+        ("load_block", np.float32),
+        ("load_halves", np.uint16),
+        ("load_first_of_pair", np.uint16),
+        ("load_filter", np.float32),
+    ],
+)
+def test_a_longer_vector_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch, load: str, kind: Any) -> None:
     values, _, _ = _random(7, 6, 6, 48)
     made = []
     for lanes in (8, 16):
@@ -152,10 +202,25 @@ def test_a_longer_vector_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch,
             block(source.ctypes.data, 6 * 48, 48, out.ctypes.data, out.shape[1], 48, 16)  # noqa: B023 - called here
 
         out = np.zeros((36, 64), np.float32)
-        call(np.ascontiguousarray(values), out)
+        call(np.ascontiguousarray(values) if kind is np.float32 else _halves(values), out)
         made.append(out)
     assert made[0].any()
     assert np.array_equal(made[0].view(np.uint32), made[1].view(np.uint32))
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_the_sum_of_a_plane(halves: bool) -> None:
+    values, _, _ = _random(9, 7, 5, 48)
+    plane = _halves(_plane(values)) if halves else _plane(values)
+    out = np.ones(48, np.float32)
+
+    @njit
+    def call(plane: Any, out: Any) -> None:
+        add_plane(plane, 7, 5, out)
+
+    call(plane, out)
+    expected = 1 + (_floats(_halves(values)) if halves else values).sum(axis=(0, 1))
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-4)
 
 
 def test_numbers_that_are_not_finite_come_out_again() -> None:

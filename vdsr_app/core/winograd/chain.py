@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba import types
 
 from vdsr_app.core.winograd.compiling import by_type, compiled
 from vdsr_app.core.winograd.kernels import (
     Floats,
+    Halves,
     Words,
     add_filter_gradient,
     add_filter_gradient_in_bf16,
+    add_plane,
     convolve,
 )
 
-_NO_MASK = np.zeros((0, 0, 0), np.float32)
-
 
 @by_type
-def _add_filter_gradient(
-    filters: Any, source: Any, slope: Any, rows: Any, columns: Any, out: Any, values: Any, slopes: Any
-) -> Any:
-    """`add_filter_gradient` by what filters of this type are multiplied in."""
-    add = add_filter_gradient if filters.dtype == types.float32 else add_filter_gradient_in_bf16
+def _add_filter_gradient(source: Any, slope: Any, rows: Any, columns: Any, out: Any, values: Any, slopes: Any) -> Any:
+    """`add_filter_gradient` of planes of this type."""
+    add = add_filter_gradient if source.dtype == types.float32 else add_filter_gradient_in_bf16
 
-    def add_gradient(
-        filters: Any, source: Any, slope: Any, rows: Any, columns: Any, out: Any, values: Any, slopes: Any
-    ) -> None:
+    def add_gradient(source: Any, slope: Any, rows: Any, columns: Any, out: Any, values: Any, slopes: Any) -> None:
         add(source, slope, rows, columns, out, values, slopes)
 
     return add_gradient
@@ -36,7 +31,7 @@ def _add_filter_gradient(
 
 @compiled
 def forward(
-    planes: Floats,
+    planes: Floats | Halves,
     filters: Floats | Words,
     biases: Floats,
     first: int,
@@ -45,14 +40,14 @@ def forward(
     width: int,
     values: Floats,
     products: Floats,
-    block: Floats,
+    block: Floats | Halves,
 ) -> None:
     """All inner layers for some pictures, each with ReLU.
 
     Args:
-        planes: (layers + 1, N, ...) float32, planes of features of each picture; the first are read, the others
-            written inside of `height` x `width`, and zero in their rings.
-        filters: from `transformed_filters`, or from `in_pairs` of these: see `convolve`.
+        planes: (layers + 1, N, ...) float32 or bfloat16, planes of features of each picture; the first are read, the
+            others written inside of `height` x `width`, and zero in their rings.
+        filters: from `transform_filters`, of each layer, of the kind that goes with the planes; see `convolve`.
         biases: (layers, channels) float32.
         first: first picture.
         last: last picture + 1.
@@ -69,7 +64,7 @@ def forward(
                 planes[i + 1, n],
                 filters[i],
                 biases[i],
-                _NO_MASK,
+                planes[i, n, :0],  # no mask
                 (0, height, 0, width),
                 values,
                 products,
@@ -79,8 +74,8 @@ def forward(
 
 @compiled
 def backward(
-    planes: Floats,
-    slopes: Floats,
+    planes: Floats | Halves,
+    slopes: Floats | Halves,
     filters: Floats | Words,
     out: Floats,
     sums: Floats,
@@ -90,7 +85,7 @@ def backward(
     width: int,
     values: Floats,
     products: Floats,
-    block: Floats,
+    block: Floats | Halves,
     slope_values: Floats,
     slope_places: Floats,
 ) -> None:
@@ -98,10 +93,10 @@ def backward(
 
     Args:
         planes: as `forward` left them.
-        slopes: (2, N, ...) float32 planes, zero in their rings; at index `layers` mod 2 the gradient of what the last
-            layer gave before ReLU. Afterwards index 0 holds that of the first layer's input, 0 where the input was 0.
-        filters: from `transformed_filters` of the filters turned by 180 degrees with channels in and out exchanged,
-            or from `in_pairs` of these; then the gradients of the filters, too, are sums of products of bfloat16.
+        slopes: (2, N, ...) planes of the same type, zero in their rings; at index `layers` mod 2 the gradient of what
+            the last layer gave before ReLU. Afterwards index 0 holds that of the first layer's input, 0 where the input
+            was 0.
+        filters: from `transform_filters` of the filters turned by 180 degrees with channels in and out exchanged.
         out: (layers, 36, channels / 16, channels, 16) float32; the gradients of the transformed filters are added.
         sums: (layers, channels) float32; those of the biases are added.
         first: first picture.
@@ -117,11 +112,8 @@ def backward(
     for n in range(first, last):
         for i in range(len(filters) - 1, -1, -1):
             slope = slopes[(i + 1) % 2, n]
-            _add_filter_gradient(filters, planes[i, n], slope, height, width, out[i], slope_values, slope_places)
-            for y in range(1, height + 1):
-                for x in range(1, width + 1):
-                    for c in range(sums.shape[1]):
-                        sums[i, c] += slope[y, x, c]
+            _add_filter_gradient(planes[i, n], slope, height, width, out[i], slope_values, slope_places)
+            add_plane(slope, height, width, sums[i])
             convolve(
                 slope,
                 slopes[i % 2, n],

@@ -7,6 +7,7 @@ computes one number at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,7 @@ class _Vectors:
         self.builder = builder
         self.type = ir.VectorType(ir.FloatType(), LANES)
         self.words = ir.VectorType(ir.IntType(32), LANES)
+        self.halves = ir.VectorType(ir.IntType(16), LANES)
 
     def constant(self, value: float) -> Any:
         return ir.Constant(self.type, [ir.Constant(ir.FloatType(), value)] * LANES)
@@ -60,6 +62,17 @@ class _Vectors:
     def store(self, value: Any, address: Any) -> None:
         self.builder.store(value, self.builder.inttoptr(address, value.type.as_pointer())).align = _FLOAT_BYTES
 
+    def load_halves(self, address: Any) -> Any:
+        """Numbers of 16 bits, the upper halves of floats."""
+        halves = self.builder.load(self.builder.inttoptr(address, self.halves.as_pointer()))
+        halves.align = _HALF_BYTES
+        return self.builder.bitcast(self.builder.shl(self.builder.zext(halves, self.words), self.word(16)), self.type)
+
+    def store_halves(self, value: Any, address: Any) -> None:
+        """The nearest bfloat16 of each number."""
+        halves = self.builder.trunc(self.lowered(self.rounded(value)), self.halves)
+        self.builder.store(halves, self.builder.inttoptr(address, self.halves.as_pointer())).align = _HALF_BYTES
+
     def rounded(self, value: Any) -> Any:
         """Bits of the vector's numbers as words whose upper halves are the nearest bfloat16."""
         return self.builder.add(self.builder.bitcast(value, self.words), self.word(0x8000))
@@ -78,11 +91,23 @@ class _Vectors:
 Line = Callable[["_Vectors", Sequence[Any]], list[Any]]
 """A constant matrix times a column of vectors."""
 
-Put = Callable[["_Vectors", Any, Any], None]
-"""Stores a transformed vector at an address."""
+Finish = Callable[["_Vectors", Any, Any, Any, Any], Any]
+"""What a vector becomes before it is stored: of an address, its first channel, and how far its pixel is from there."""
 
-Finish = Callable[["_Vectors", Any, Any, Any], Any]
-"""What a vector becomes before it is stored, by the bias or mask at an address, and how far from there its pixel is."""
+
+@dataclass(frozen=True)
+class _Numbers:
+    """How numbers lie in memory.
+
+    Attributes:
+        size: bytes of one.
+        get: loads a vector from an address.
+        put: stores a vector at an address.
+    """
+
+    size: int
+    get: Callable[[_Vectors, Any], Any]
+    put: Callable[[_Vectors, Any, Any], None]
 
 
 def _input_line(v: _Vectors, d: Sequence[Any]) -> list[Any]:
@@ -117,6 +142,19 @@ def _slope_line(v: _Vectors, g: Sequence[Any]) -> list[Any]:
     return [g[0], v.add(even, odd), v.sub(even, odd), v.add(far_even, far_odd), v.sub(far_even, far_odd), g[3]]
 
 
+def _filter_line(v: _Vectors, g: Sequence[Any]) -> list[Any]:
+    """G g: 6 from 3."""
+    outer, far_outer, far_middle = v.add(g[0], g[2]), v.add(g[0], v.scaled(4, g[2])), v.scaled(2, g[1])
+    return [
+        v.scaled(1 / 4, g[0]),
+        v.scaled(-1 / 6, v.add(outer, g[1])),
+        v.scaled(-1 / 6, v.sub(outer, g[1])),
+        v.scaled(1 / 24, v.add(far_outer, far_middle)),
+        v.scaled(1 / 24, v.sub(far_outer, far_middle)),
+        g[2],
+    ]
+
+
 def _both_axes(v: _Vectors, values: Sequence[Sequence[Any]], line: Line) -> list[list[Any]]:
     """`line` along the rows of a square, then along its columns."""
     rows = [line(v, row) for row in values]
@@ -124,93 +162,107 @@ def _both_axes(v: _Vectors, values: Sequence[Sequence[Any]], line: Line) -> list
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _square(v: _Vectors, start: Any, row_bytes: Any, pixel_bytes: Any, side: int) -> list[list[Any]]:
-    return [[v.load(v.at(v.at(start, row_bytes, i), pixel_bytes, j)) for j in range(side)] for i in range(side)]
+def _square(v: _Vectors, numbers: _Numbers, start: Any, row_bytes: Any, pixel_bytes: Any, side: int) -> list[list[Any]]:
+    return [[numbers.get(v, v.at(v.at(start, row_bytes, i), pixel_bytes, j)) for j in range(side)] for i in range(side)]
 
 
-def _bytes(builder: Any, floats: Any) -> Any:
-    return builder.mul(floats, ir.Constant(floats.type, _FLOAT_BYTES))
+def _times(builder: Any, value: Any, factor: int) -> Any:
+    return builder.mul(value, ir.Constant(value.type, factor))
 
 
 def _each_vector(builder: Any, channels: Any) -> Any:
     return cgutils.for_range(builder, builder.sdiv(channels, ir.Constant(channels.type, LANES)))
 
 
-def _put_floats(v: _Vectors, value: Any, address: Any) -> None:
-    v.store(value, address)
-
-
-def _put_halves(v: _Vectors, value: Any, address: Any) -> None:
-    """As bfloat16, side by side: two channels are a pair."""
-    v.store(v.builder.trunc(v.lowered(v.rounded(value)), ir.VectorType(ir.IntType(16), LANES)), address)
-
-
 def _put_first_of_pairs(v: _Vectors, value: Any, address: Any) -> None:
-    """As bfloat16 in the lower halves of words, with 0 above."""
     v.store(v.lowered(v.rounded(value)), address)
 
 
 def _put_second_of_pairs(v: _Vectors, value: Any, address: Any) -> None:
-    """As bfloat16 in the upper halves of words that are there."""
     before = v.builder.load(v.builder.inttoptr(address, v.words.as_pointer()))
     before.align = _FLOAT_BYTES
     v.store(v.builder.or_(before, v.builder.and_(v.rounded(value), v.word(0xFFFF0000))), address)
 
 
+_FLOATS = _Numbers(_FLOAT_BYTES, _Vectors.load, _Vectors.store)
+
+_HALVES = _Numbers(_HALF_BYTES, _Vectors.load_halves, _Vectors.store_halves)
+"""bfloat16, side by side: two channels are a pair."""
+
+_FIRST_OF_PAIRS = _Numbers(_FLOAT_BYTES, _Vectors.load, _put_first_of_pairs)
+"""bfloat16 in the lower halves of words, with 0 above."""
+
+_SECOND_OF_PAIRS = _Numbers(_FLOAT_BYTES, _Vectors.load, _put_second_of_pairs)
+"""bfloat16 in the upper halves of words that are there."""
+
+
 def _transform(
-    builder: Any, args: Any, side: int, line: Line, put: Put = _put_floats, size: int = _FLOAT_BYTES
+    builder: Any, args: Any, side: int, line: Line, read: _Numbers = _FLOATS, write: _Numbers = _FLOATS
 ) -> None:
-    """Read a square of pixels, write 36 places of numbers of `size` bytes; see `load_block`."""
+    """Read a square of pixels, write 36 places; see `load_block`."""
     source, row, pixel, target, place, channels, jump = args
     v = _Vectors(builder)
-    row_bytes, pixel_bytes, place_bytes = (_bytes(builder, each) for each in (row, pixel, place))
-    jump_bytes = builder.mul(jump, ir.Constant(jump.type, size))
+    row_bytes, pixel_bytes = _times(builder, row, read.size), _times(builder, pixel, read.size)
+    place_bytes, jump_bytes = _times(builder, place, _FLOAT_BYTES), _times(builder, jump, write.size)
     with _each_vector(builder, channels) as loop:
-        offset = builder.mul(loop.index, ir.Constant(channels.type, LANES * _FLOAT_BYTES))
-        values = _square(v, builder.add(source, offset), row_bytes, pixel_bytes, side)
+        start = builder.add(source, _times(builder, loop.index, LANES * read.size))
+        values = _square(v, read, start, row_bytes, pixel_bytes, side)
         # One vector or two make a panel of 16; panels lie `jump` apart.
         vectors = ir.Constant(channels.type, PANEL // LANES)
         panel, within = builder.sdiv(loop.index, vectors), builder.srem(loop.index, vectors)
-        start = builder.add(
-            builder.add(target, builder.mul(panel, jump_bytes)),
-            builder.mul(within, ir.Constant(channels.type, LANES * size)),
+        out = builder.add(
+            builder.add(target, builder.mul(panel, jump_bytes)), _times(builder, within, LANES * write.size)
         )
         for i, out_row in enumerate(_both_axes(v, values, line)):
             for j, value in enumerate(out_row):
-                put(v, value, v.at(start, place_bytes, WINDOW * i + j))
+                write.put(v, value, v.at(out, place_bytes, WINDOW * i + j))
 
 
-def _store(builder: Any, args: Any, finish: Finish) -> None:
+def _store(builder: Any, args: Any, finish: Finish, write: _Numbers = _FLOATS) -> None:
     """Read 36 places, write a square of pixels; see `store_block`."""
     source, place, target, row, pixel, channels, other = args
     v = _Vectors(builder)
-    row_bytes, pixel_bytes, place_bytes = (_bytes(builder, each) for each in (row, pixel, place))
+    row_bytes, pixel_bytes = _times(builder, row, write.size), _times(builder, pixel, write.size)
+    place_bytes = _times(builder, place, _FLOAT_BYTES)
     with _each_vector(builder, channels) as loop:
-        offset = builder.mul(loop.index, ir.Constant(channels.type, LANES * _FLOAT_BYTES))
-        start = builder.add(source, offset)
+        first = _times(builder, loop.index, LANES)
+        start = builder.add(source, _times(builder, first, _FLOAT_BYTES))
         places = [[v.load(v.at(start, place_bytes, WINDOW * i + j)) for j in range(WINDOW)] for i in range(WINDOW)]
-        out, beside = builder.add(target, offset), builder.add(other, offset)
+        out = builder.add(target, _times(builder, first, write.size))
         for i, out_row in enumerate(_both_axes(v, places, _output_line)):
             for j, value in enumerate(out_row):
-                shift = builder.add(
-                    builder.mul(row_bytes, ir.Constant(row_bytes.type, i)),
-                    builder.mul(pixel_bytes, ir.Constant(row_bytes.type, j)),
-                )
-                v.store(finish(v, value, beside, shift), builder.add(out, shift))
+                shift = builder.add(_times(builder, row_bytes, i), _times(builder, pixel_bytes, j))
+                write.put(v, finish(v, value, other, first, shift), builder.add(out, shift))
 
 
-def _with_bias(v: _Vectors, value: Any, bias_at: Any, shift: Any) -> Any:
+def _with_bias(v: _Vectors, value: Any, bias_at: Any, first: Any, shift: Any) -> Any:
     """Plus a bias, negative numbers 0; NaN stays NaN."""
-    shifted = v.add(value, v.load(bias_at))
+    shifted = v.add(value, v.load(v.builder.add(bias_at, _times(v.builder, first, _FLOAT_BYTES))))
     zero = v.constant(0.0)
     return v.builder.select(v.builder.fcmp_ordered("<", shifted, zero), zero, shifted)
 
 
-def _masked(v: _Vectors, value: Any, mask_at: Any, shift: Any) -> Any:
+def _masked(v: _Vectors, value: Any, mask_at: Any, first: Any, shift: Any, read: _Numbers = _FLOATS) -> Any:
     """0 where the mask is not above 0."""
     zero = v.constant(0.0)
-    passes = v.builder.fcmp_ordered(">", v.load(v.builder.add(mask_at, shift)), zero)
-    return v.builder.select(passes, value, zero)
+    at = v.builder.add(v.builder.add(mask_at, _times(v.builder, first, read.size)), shift)
+    return v.builder.select(v.builder.fcmp_ordered(">", read.get(v, at), zero), value, zero)
+
+
+def _add_pixels(builder: Any, args: Any, read: _Numbers = _FLOATS) -> None:
+    """See `add_pixels`."""
+    source, row, pixel, rows, columns, channels, target = args
+    v = _Vectors(builder)
+    row_bytes, pixel_bytes = _times(builder, row, read.size), _times(builder, pixel, read.size)
+    sums = cgutils.alloca_once(builder, v.type)
+    with _each_vector(builder, channels) as loop:
+        out = builder.add(target, _times(builder, loop.index, LANES * _FLOAT_BYTES))
+        start = builder.add(source, _times(builder, loop.index, LANES * read.size))
+        builder.store(v.load(out), sums)
+        with cgutils.for_range(builder, rows) as down, cgutils.for_range(builder, columns) as across:
+            at = builder.add(builder.mul(row_bytes, down.index), builder.mul(pixel_bytes, across.index))
+            builder.store(v.add(builder.load(sums), read.get(v, builder.add(start, at))), sums)
+        v.store(builder.load(sums), out)
 
 
 def _for_a_block(write: Callable[[Any, Any], None]) -> Any:
@@ -230,31 +282,48 @@ load_block = _for_a_block(partial(_transform, side=WINDOW, line=_input_line))
 """B' d B of 6x6 pixels. Takes, in this order:
 
     source: address of the first pixel.
-    row: floats from one row of pixels to the next.
-    pixel: floats from one pixel to the next.
+    row: numbers from one row of pixels to the next.
+    pixel: numbers from one pixel to the next.
     target: address of the block in the first of the 36 places.
     place: floats from one place to the next.
     channels: a multiple of 16.
     jump: numbers from one 16 channels of the target to the next.
 """
 
-load_halves = _for_a_block(partial(_transform, side=WINDOW, line=_input_line, put=_put_halves, size=_HALF_BYTES))
-"""`load_block` as bfloat16, two channels a pair; `place` is still in floats."""
+load_halves = _for_a_block(partial(_transform, side=WINDOW, line=_input_line, read=_HALVES, write=_HALVES))
+"""`load_block` from bfloat16 to bfloat16; two channels are a pair; `place` is still in floats."""
 
-load_first_of_pair = _for_a_block(partial(_transform, side=WINDOW, line=_input_line, put=_put_first_of_pairs))
-"""`load_block` as the first of the two blocks that are pairs together, channel by channel."""
+load_first_of_pair = _for_a_block(
+    partial(_transform, side=WINDOW, line=_input_line, read=_HALVES, write=_FIRST_OF_PAIRS)
+)
+"""`load_halves` of the first of the two blocks that are pairs together, channel by channel."""
 
-load_second_of_pair = _for_a_block(partial(_transform, side=WINDOW, line=_input_line, put=_put_second_of_pairs))
-"""`load_block` as the second one, at the address of the first and after it."""
+load_second_of_pair = _for_a_block(
+    partial(_transform, side=WINDOW, line=_input_line, read=_HALVES, write=_SECOND_OF_PAIRS)
+)
+"""`load_halves` of the second one, at the address of the first and after it."""
 
 load_slope = _for_a_block(partial(_transform, side=BLOCK, line=_slope_line))
 """A g A' of 4x4 pixels of a gradient; takes what `load_block` takes."""
 
-load_first_slope_of_pair = _for_a_block(partial(_transform, side=BLOCK, line=_slope_line, put=_put_first_of_pairs))
+load_first_slope_of_pair = _for_a_block(
+    partial(_transform, side=BLOCK, line=_slope_line, read=_HALVES, write=_FIRST_OF_PAIRS)
+)
 """`load_slope` as `load_first_of_pair` loads."""
 
-load_second_slope_of_pair = _for_a_block(partial(_transform, side=BLOCK, line=_slope_line, put=_put_second_of_pairs))
+load_second_slope_of_pair = _for_a_block(
+    partial(_transform, side=BLOCK, line=_slope_line, read=_HALVES, write=_SECOND_OF_PAIRS)
+)
 """`load_slope` as `load_second_of_pair` loads."""
+
+load_filter = _for_a_block(partial(_transform, side=3, line=_filter_line))
+"""G g G' of the 3x3 numbers of a filter; takes what `load_block` takes."""
+
+load_first_filter_of_pair = _for_a_block(partial(_transform, side=3, line=_filter_line, write=_FIRST_OF_PAIRS))
+"""`load_filter` for the first of two channels that are pairs together, as bfloat16."""
+
+load_second_filter_of_pair = _for_a_block(partial(_transform, side=3, line=_filter_line, write=_SECOND_OF_PAIRS))
+"""`load_filter` for the second one, at the address of the first and after it."""
 
 store_block = _for_a_block(partial(_store, finish=_with_bias))
 """A' m A of one block, plus a bias, negative numbers 0: 4x4 pixels. NaN stays NaN. Takes, in this order:
@@ -262,14 +331,35 @@ store_block = _for_a_block(partial(_store, finish=_with_bias))
     source: address of the block in the first of the 36 places.
     place: floats from one place to the next.
     target: address of the first pixel.
-    row: floats from one row of pixels to the next.
-    pixel: floats from one pixel to the next.
+    row: numbers from one row of pixels to the next.
+    pixel: numbers from one pixel to the next.
     channels: a multiple of 16.
     bias: address of as many floats.
 """
+
+store_block_of_halves = _for_a_block(partial(_store, finish=_with_bias, write=_HALVES))
+"""`store_block` to pixels of bfloat16."""
 
 store_masked_block = _for_a_block(partial(_store, finish=_masked))
 """A' m A of one block where a mask is above 0, elsewhere 0.
 
 Takes what `store_block` takes, with the address of a mask, pixels laid out as the target's, for that of the bias.
 """
+
+store_masked_block_of_halves = _for_a_block(partial(_store, finish=partial(_masked, read=_HALVES), write=_HALVES))
+"""`store_masked_block` to pixels of bfloat16, with such a mask."""
+
+add_pixels = _for_a_block(_add_pixels)
+"""Add the pixels of a rectangle, channel by channel. Takes, in this order:
+
+    source: address of the first pixel.
+    row: numbers from one row of pixels to the next.
+    pixel: numbers from one pixel to the next.
+    rows: of the rectangle.
+    columns: likewise.
+    channels: a multiple of 16.
+    target: address of as many floats, to which is added.
+"""
+
+add_pixels_of_halves = _for_a_block(partial(_add_pixels, read=_HALVES))
+"""`add_pixels` of bfloat16."""
