@@ -15,8 +15,8 @@ from torch.nn.functional import conv2d
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_trainer import learner as module
 from vdsr_trainer.config import preset
+from vdsr_trainer.cpu_network import CpuNetwork
 from vdsr_trainer.data.dataset import Patches
-from vdsr_trainer.inner_layers import InnerLayers
 from vdsr_trainer.layer_inputs import LayerInput, centred, look_at, whitening
 from vdsr_trainer.learner import Learner, forward_detail
 from vdsr_trainer.muon import Muon, orthogonal
@@ -111,11 +111,11 @@ def test_turning_weights_does_not_shift_what_a_channel_gives_in_the_mean() -> No
 def test_what_each_layer_sees(fast: bool, precision: str) -> None:
     model = VDSR(VDSRConfig(5, 16))
     initialise(model, 3)
-    inner = InnerLayers(model.convolutions[1:-1]) if fast else None
+    cpu_network = CpuNetwork(model.convolutions) if fast else None
     luma = torch.from_numpy(_luma(0))
     inputs: list[Tensor] = []
     with torch.no_grad():
-        forward_detail(model, luma, precision, inner, inputs)
+        forward_detail(model, luma, precision, cpu_network, inputs)
         features = luma
         for layer, seen in zip(model.convolutions, map(look_at, inputs), strict=True):
             places = features[:, :, 3::6].transpose(0, 1).flatten(1)  # (C, places)

@@ -175,7 +175,7 @@ def test_the_rate_is_the_share_of_what_is_scheduled() -> None:
 
 def test_steps_in_bf16_are_near_those_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "cpu_has_matrix_units", lambda: False)
-    monkeypatch.setattr(module.InnerLayers, "take_bf16", lambda: True)
+    monkeypatch.setattr(module.CpuNetwork, "takes_bf16", lambda: True)
     config = replace(CONFIG, width=16, optimizer="sgd", rate=1e-4)
     exact, rounded = _learn(config, 5), _learn(replace(config, precision="bf16"), 5)
     first = _weights(Learner(config))
@@ -198,10 +198,8 @@ def test_automatic_precision_is_the_faster_one(
     monkeypatch: pytest.MonkeyPatch, flags: dict[str, bool], width: int, expected: str, *, ours: bool
 ) -> None:
     monkeypatch.setattr("vdsr_app.core.device._cpu_capabilities", lambda: flags)
-    monkeypatch.setattr(module.InnerLayers, "take_bf16", lambda: bool(flags))
-    monkeypatch.setattr(
-        module.InnerLayers, "__init__", lambda self, _, *, bf16: made.append("bf16" if bf16 else "fp32")
-    )
+    monkeypatch.setattr(module.CpuNetwork, "takes_bf16", lambda: bool(flags))
+    monkeypatch.setattr(module.CpuNetwork, "__init__", lambda self, _, *, bf16: made.append("bf16" if bf16 else "fp32"))
     made: list[str] = []
     Learner(replace(CONFIG, width=width, precision="auto"))
     assert made == ([expected] if ours else [])

@@ -16,8 +16,8 @@ from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import load_model
 from vdsr_app.errors import DeviceError, DeviceMemoryError, TrainingError
 from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.cpu_network import CpuNetwork
 from vdsr_trainer.data.resident import Batch
-from vdsr_trainer.inner_layers import InnerLayers
 from vdsr_trainer.layer_inputs import LayerInput, look_at
 from vdsr_trainer.loss import patch_losses
 from vdsr_trainer.optimise import MovingAverage, Optimiser
@@ -96,10 +96,9 @@ class Learner:
         self._begun = False
         self.average = MovingAverage(self.model, self._config.average_decay)
         self.optimiser = Optimiser(self.model, self._config)
-        inner = self.model.convolutions[1:-1]
-        bf16 = self.precision == "bf16"
-        fast = self.device.type == "cpu" and InnerLayers.suit(inner) and (not bf16 or _inner_layers_take_bf16())
-        self._inner = InnerLayers(inner, bf16=bf16) if fast else None
+        layers, bf16 = self.model.convolutions, self.precision == "bf16"
+        fast = self.device.type == "cpu" and CpuNetwork.suits(layers) and (not bf16 or _cpu_network_takes_bf16())
+        self._cpu_network = CpuNetwork(layers, bf16=bf16) if fast else None
         self._seen: list[LayerInput] = []  # by the layers in the last batch, where steps take account of it
 
     def _begin(self) -> None:
@@ -189,7 +188,7 @@ class Learner:
             piece = slice(first, first + self._micro)
             bicubic, target = self._load(patches.bicubic[piece]), self._load(patches.target[piece])
             inputs: list[Tensor] = []
-            detail = forward_detail(self.model, bicubic, self.precision, self._inner, inputs)
+            detail = forward_detail(self.model, bicubic, self.precision, self._cpu_network, inputs)
             if self._config.inputs != "plain":
                 whitened = self._config.inputs == "whitened"
                 seen = [look_at(features, covariance=whitened) for features in inputs]
@@ -242,15 +241,15 @@ def first_model(config: TrainConfig) -> VDSR:
     return model
 
 
-def _inner_layers_take_bf16() -> bool:
-    """Whether bf16 on this CPU is faster by `InnerLayers` than by PyTorch: it is there, but not in matrix units."""
-    return InnerLayers.take_bf16() and not cpu_has_matrix_units()
+def _cpu_network_takes_bf16() -> bool:
+    """Whether bf16 on this CPU is faster by `CpuNetwork` than by PyTorch: it is there, but not in matrix units."""
+    return CpuNetwork.takes_bf16() and not cpu_has_matrix_units()
 
 
 def resolve_precision(wish: str, device: torch.device, width: int) -> str:
     """What "auto" comes to: bf16 where it is the faster way to learn, else fp32; others as they are.
 
-    On a CPU without bf16 of its own, `InnerLayers` in fp32 take less time than PyTorch in either. fp16 is not offered:
+    On a CPU without bf16 of its own, `CpuNetwork` in fp32 takes less time than PyTorch in either. fp16 is not offered:
     its small gradients would need a scale of their own.
 
     Args:
@@ -260,8 +259,8 @@ def resolve_precision(wish: str, device: torch.device, width: int) -> str:
     """
     if wish != "auto":
         return wish
-    if device.type == "cpu" and InnerLayers.take_width(width) and not cpu_has_matrix_units():
-        return "bf16" if InnerLayers.take_bf16() else "fp32"
+    if device.type == "cpu" and CpuNetwork.takes_width(width) and not cpu_has_matrix_units():
+        return "bf16" if CpuNetwork.takes_bf16() else "fp32"
     return "bf16" if choose_precision(device) is Precision.BF16 else "fp32"
 
 
@@ -269,33 +268,32 @@ def forward_detail(
     model: VDSR,
     bicubic: Tensor,
     precision: str,
-    inner: InnerLayers | None = None,
+    cpu_network: CpuNetwork | None = None,
     inputs: list[Tensor] | None = None,
 ) -> Tensor:
     """The network without its skip connection, in the arithmetic of training.
 
-    Under "bf16" without `inner`, the inner and last convolutions run in bfloat16 on channels_last activations; the
-    first stays in float32, since 8 bits of mantissa cannot hold the luma whose small differences it must see.
+    Under "bf16" without `cpu_network`, the inner and last convolutions run in bfloat16 on channels_last activations;
+    the first stays in float32, since 8 bits of mantissa cannot hold the luma whose small differences it must see.
 
     Args:
         model: the network; its weights stay float32.
         bicubic: (N, 1, P, P) float32.
         precision: "bf16" or "fp32".
-        inner: computes all layers but the first and the last, in its own arithmetic; None leaves them to PyTorch.
-        inputs: gets what each layer sees, (N, C, P, P); with `inner`, overwritten by the next call.
+        cpu_network: computes the layers in its own arithmetic; None leaves them to PyTorch.
+        inputs: gets what each layer sees, (N, C, P, P); with `cpu_network`, overwritten by the next call.
 
     Returns:
         (N, 1, P, P) float32.
     """
     half = precision == "bf16"
     inputs = [] if inputs is None else inputs
+    if cpu_network is not None:
+        detail = cpu_network(bicubic)
+        inputs += cpu_network.inputs()
+        return detail
     inputs.append(bicubic)
     features = torch.relu(model.layers[0](bicubic))  # (N, width, P, P)
-    if inner is not None:
-        features = inner(features)
-        inputs += [*inner.inputs(), features]
-        detail: Tensor = model.layers[-1](features)
-        return detail
     features = features.to(torch.bfloat16 if half else torch.float32, memory_format=torch.channels_last)
     with torch.autocast(bicubic.device.type, torch.bfloat16, enabled=half):
         for layer in model.layers[1:-1]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numba import njit
 
 from vdsr_app.core.winograd import transforms
-from vdsr_app.core.winograd.ends import first_filter, gather, last_filter, spread
+from vdsr_app.core.winograd.ends import add_end_gradient, first_filter, gather, last_filter, spread
 from vdsr_app.core.winograd.kernels import (
     add_filter_gradient,
     add_filter_gradient_in_bf16,
@@ -239,7 +239,7 @@ def test_the_ends(height: int, width: int, channels: int, seed: int) -> None:
     luma = rng.random((height, width)).astype(np.float32)
     first, bias = rng.standard_normal((channels, 1, 3, 3)), rng.standard_normal(channels)
     plane = _plane(np.zeros((height, width, channels), np.float32))
-    spread(np.pad(luma, 1), first_filter(first, bias), plane, (0, height, 0, width))
+    spread(np.pad(luma, 1), first_filter(first, bias), plane, NO_MASK, (0, height, 0, width))
     expected = np.maximum(_conv(luma[..., None], first, bias), 0)
     assert np.abs(plane[1 : height + 1, 1 : width + 1] - expected).max() < 1e-5
     last = rng.standard_normal((1, channels, 3, 3)).astype(np.float32)
@@ -248,6 +248,52 @@ def test_the_ends(height: int, width: int, channels: int, seed: int) -> None:
     gather(plane, last_filter(last), 0.25, out, (top, height, left, width))
     whole = _conv(plane[1 : height + 1, 1 : width + 1], last)[..., 0] + 0.25
     assert np.abs(out - whole[top:, left:]).max() < 1e-4 * max(1.0, np.abs(whole).max())
+
+
+@pytest.mark.parametrize("halves", [False, True])
+@pytest.mark.parametrize("width", [1, 9, 48])
+def test_the_ends_forward_and_back(width: int, halves: bool) -> None:
+    rng = np.random.default_rng(width)
+    height, channels, box = 7, 32, (0, 7, 0, width)
+    near = {"rtol": 2e-2, "atol": 2e-2} if halves else {"rtol": 1e-4, "atol": 1e-4}
+    luma, error = (torch.from_numpy(rng.standard_normal((1, 1, height, width))) for _ in range(2))
+    first, last = (
+        torch.nn.Conv2d(1, channels, 3, padding=1).double(),
+        torch.nn.Conv2d(channels, 1, 3, padding=1).double(),
+    )
+    features = torch.relu(first(luma))
+    features.retain_grad()
+    result = last(features)
+    result.backward(error)
+
+    def numbers(tensor: torch.Tensor | None) -> np.ndarray:
+        assert tensor is not None
+        return tensor.detach().numpy().astype(np.float32)
+
+    def ringed(tensor: torch.Tensor) -> np.ndarray:
+        return np.pad(numbers(tensor)[0, 0], 1)
+
+    empty = np.zeros(plane_shape(height, width, channels), np.uint16 if halves else np.float32)
+    plane, slope, no_mask = empty.copy(), empty.copy(), empty[:0]
+    spread(ringed(luma), first_filter(numbers(first.weight), numbers(first.bias)), plane, no_mask, box)
+    out = np.empty((height, width), np.float32)
+    gather(plane, last_filter(numbers(last.weight)), float(numbers(last.bias)[0]), out, box)
+    np.testing.assert_allclose(out, numbers(result)[0, 0], **near)
+
+    turned = numbers(last.weight).transpose(1, 0, 2, 3)[..., ::-1, ::-1]
+    spread(ringed(error), first_filter(turned, np.zeros(channels)), slope, plane, box)
+    got = (_floats(slope) if halves else slope)[1 : height + 1, 1 : width + 1]
+    passes = features > 0
+    np.testing.assert_allclose(got, numbers(features.grad * passes)[0].transpose(1, 2, 0), **near)
+
+    near["atol"] *= 20  # sums of hundreds
+    sums = np.zeros((2, 12, channels), np.float32)
+    add_end_gradient(ringed(luma), slope, height, width, sums[0])
+    add_end_gradient(ringed(error), plane, height, width, sums[1])
+    np.testing.assert_allclose(sums[0, :9].T, numbers(first.weight.grad).reshape(channels, 9), **near)
+    np.testing.assert_allclose(sums[0, 9], numbers(first.bias.grad), **near)
+    np.testing.assert_allclose(sums[1, 8::-1].T, numbers(last.weight.grad).reshape(channels, 9), **near)
+    assert not sums[:, 10:].any()
 
 
 def test_widths_that_fit() -> None:

@@ -14,7 +14,7 @@ from vdsr_app.core.device import cpu_name, usable_cores
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets
 from vdsr_app.core.winograd.ends import first_filter, gather, last_filter, spread
-from vdsr_app.core.winograd.kernels import Floats, convolve, fits, plane_shape, scratch, transformed_filters
+from vdsr_app.core.winograd.kernels import Floats, Halves, convolve, fits, plane_shape, scratch, transformed_filters
 from vdsr_app.core.winograd.transforms import BLOCK
 from vdsr_app.errors import DeviceMemoryError
 
@@ -116,7 +116,7 @@ class WinogradBackend:
                 min(width, core[3] + margin),
             )
 
-        self._in_bands(box(0), lambda band: spread(ringed, self._first, source, band))
+        self._in_bands(box(0), lambda band: spread(ringed, self._first, source, _NO_MASK, band))
         _clear_beyond(source, box(0))
         for i in range(self._depth - 2):
             if token is not None:
@@ -169,8 +169,8 @@ class WinogradBackend:
         for _ in self._pool.map(work, bands):
             pass
 
-    def _thread_scratch(self) -> tuple[Floats, Floats, Floats]:
-        memory: tuple[Floats, Floats, Floats] | None = getattr(self._scratch, "memory", None)
+    def _thread_scratch(self) -> tuple[Floats, Floats, Floats | Halves]:
+        memory: tuple[Floats, Floats, Floats | Halves] | None = getattr(self._scratch, "memory", None)
         if memory is None:
             memory = self._scratch.memory = scratch(self._width)
         return memory

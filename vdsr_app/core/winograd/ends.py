@@ -6,16 +6,23 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import types
 
-from vdsr_app.core.winograd.compiling import compiled
-from vdsr_app.core.winograd.kernels import Floats
-from vdsr_app.core.winograd.product import PANEL, ROWS, rows_times_panel
+from vdsr_app.core.winograd.compiling import by_type, compiled
+from vdsr_app.core.winograd.kernels import Floats, Halves
+from vdsr_app.core.winograd.product import PANEL, ROWS, add_columns_times_panel, rows_times_panel
+from vdsr_app.core.winograd.transforms import (
+    load_pixels,
+    load_pixels_of_halves,
+    store_masked_pixels,
+    store_masked_pixels_of_halves,
+    store_pixels,
+    store_pixels_of_halves,
+)
 
 _TAPS = 9
-_DEPTH = 12
-"""Numbers of a pixel in the first layer's product: 9 taps, a one for the bias, zeros up to a multiple of 4."""
-
-_ZERO = np.float32(0)
+END_ROWS = 12
+"""Numbers of a pixel in the first layer's product: 9 taps, a one for the bias, zeros to a multiple of 4 and `ROWS`."""
 
 
 def first_filter(weight: npt.NDArray[np.floating[Any]], bias: npt.NDArray[np.floating[Any]]) -> Floats:
@@ -29,10 +36,10 @@ def first_filter(weight: npt.NDArray[np.floating[Any]], bias: npt.NDArray[np.flo
         (channels / 16, 12, 16) float32.
     """
     channels = len(weight)
-    rows = np.zeros((_DEPTH, channels), np.float32)
+    rows = np.zeros((END_ROWS, channels), np.float32)
     rows[:_TAPS] = weight.reshape(channels, _TAPS).T
     rows[_TAPS] = bias
-    return np.ascontiguousarray(rows.reshape(_DEPTH, channels // PANEL, PANEL).transpose(1, 0, 2))
+    return np.ascontiguousarray(rows.reshape(END_ROWS, channels // PANEL, PANEL).transpose(1, 0, 2))
 
 
 def last_filter(weight: npt.NDArray[np.floating[Any]]) -> Floats:
@@ -49,19 +56,73 @@ def last_filter(weight: npt.NDArray[np.floating[Any]]) -> Floats:
     return columns
 
 
+@by_type
+def _store_pixels(
+    plane: Any, masked: Any, source: Any, apart: Any, count: Any, channels: Any, target: Any, mask: Any
+) -> Any:
+    """`store_pixels` or `store_masked_pixels` into a plane of this type."""
+    if plane.dtype == types.float32:
+        rectified, with_mask = store_pixels, store_masked_pixels
+    else:
+        rectified, with_mask = store_pixels_of_halves, store_masked_pixels_of_halves
+
+    def store(
+        plane: Any, masked: Any, source: Any, apart: Any, count: Any, channels: Any, target: Any, mask: Any
+    ) -> None:
+        if masked:
+            with_mask(source, apart, count, channels, target, channels, mask)
+        else:
+            rectified(source, apart, count, channels, target, channels, mask)
+
+    return store
+
+
+@by_type
+def _load_pixels(plane: Any, source: Any, count: Any, channels: Any, target: Any, apart: Any, jump: Any) -> Any:
+    """`load_pixels` from a plane of this type."""
+    load = load_pixels if plane.dtype == types.float32 else load_pixels_of_halves
+
+    def load_some(plane: Any, source: Any, count: Any, channels: Any, target: Any, apart: Any, jump: Any) -> None:
+        load(source, channels, count, channels, target, apart, jump)
+
+    return load_some
+
+
+@by_type
+def _in_floats(plane: Any, source: Any, count: Any, channels: Any, memory: Any) -> Any:
+    """Address of pixels of a plane as floats: where they are, or in `memory` where they are put."""
+    if plane.dtype == types.float32:
+
+        def where(plane: Any, source: Any, count: Any, channels: Any, memory: Any) -> Any:
+            return source
+
+    else:
+
+        def where(plane: Any, source: Any, count: Any, channels: Any, memory: Any) -> Any:
+            load_pixels_of_halves(source, channels, count, channels, memory.ctypes.data, channels, PANEL)
+            return memory.ctypes.data
+
+    return where
+
+
 @compiled
-def spread(luma: Floats, filters: Floats, target: Floats, box: tuple[int, int, int, int]) -> None:
-    """The first layer with ReLU over a box.
+def spread(
+    luma: Floats, filters: Floats, target: Floats | Halves, mask: Floats | Halves, box: tuple[int, int, int, int]
+) -> None:
+    """The first layer over a box, with ReLU, or with a mask: so the gradient of the last layer's input is made, too.
 
     Args:
         luma: (h + 2, w + 2) float32, with a ring of one pixel.
         filters: from `first_filter`.
-        target: plane of features, see `kernels.plane_shape`.
+        target: plane of features, see `kernels.plane_shape`, float32 or bfloat16.
+        mask: an empty plane of that type; else one of the same shape, and instead of ReLU the result is 0 where this
+            is not above 0.
         box: first row, last row + 1, first column, last column + 1, without the ring.
     """
     top, bottom, left, right = box
-    channels = target.shape[2]
-    taps = np.zeros((ROWS, _DEPTH), np.float32)
+    channels, size = target.shape[2], target.itemsize
+    row, masked = target.shape[1] * channels, mask.size > 0
+    taps = np.zeros((ROWS, END_ROWS), np.float32)
     taps[:, _TAPS] = np.float32(1)
     made = np.empty((ROWS, channels), np.float32)
     for y in range(top, bottom):
@@ -74,25 +135,25 @@ def spread(luma: Floats, filters: Floats, target: Floats, box: tuple[int, int, i
             for panel in range(channels // PANEL):
                 rows_times_panel(
                     taps.ctypes.data,
-                    _DEPTH,
-                    filters.ctypes.data + 4 * panel * _DEPTH * PANEL,
+                    END_ROWS,
+                    filters.ctypes.data + 4 * panel * END_ROWS * PANEL,
                     made.ctypes.data + 4 * panel * PANEL,
                     channels,
-                    _DEPTH,
+                    END_ROWS,
                 )
-            for i in range(count):
-                for c in range(channels):
-                    value = made[i, c]
-                    # So that NaN stays NaN.
-                    target[y + 1, start + i + 1, c] = _ZERO if value < _ZERO else value
+            at = size * ((y + 1) * row + (start + 1) * channels)
+            write, other = target.ctypes.data + at, mask.ctypes.data + at
+            _store_pixels(target, masked, made.ctypes.data, channels, count, channels, write, other)
 
 
 @compiled
-def gather(source: Floats, filters: Floats, bias: float, target: Floats, box: tuple[int, int, int, int]) -> None:
+def gather(
+    source: Floats | Halves, filters: Floats, bias: float, target: Floats, box: tuple[int, int, int, int]
+) -> None:
     """The last layer over a box.
 
     Args:
-        source: plane of features.
+        source: plane of features, float32 or bfloat16.
         filters: from `last_filter`.
         bias: one number.
         target: (rows, columns) float32, the box alone.
@@ -103,11 +164,13 @@ def gather(source: Floats, filters: Floats, bias: float, target: Floats, box: tu
     needed = right - left + 2
     # The last products of a row may reach beyond it, at most into the plane's next row; they are not used.
     products = np.zeros((3, (needed + ROWS - 1) // ROWS * ROWS, PANEL), np.float32)
+    memory = np.empty((ROWS, channels), np.float32)
     for y in range(top, bottom + 2):
         made = products[y % 3]
         for start in range(0, needed, ROWS):
-            at = source.ctypes.data + 4 * ((y * width + left + start) * channels)
-            rows_times_panel(at, channels, filters.ctypes.data, made[start:].ctypes.data, PANEL, channels)
+            at = source.ctypes.data + source.itemsize * ((y * width + left + start) * channels)
+            floats = _in_floats(source, at, ROWS, channels, memory)
+            rows_times_panel(floats, channels, filters.ctypes.data, made[start:].ctypes.data, PANEL, channels)
         if y >= top + 2:
             above, middle, below = products[(y - 2) % 3], products[(y - 1) % 3], products[y % 3]
             for x in range(right - left):
@@ -117,3 +180,35 @@ def gather(source: Floats, filters: Floats, bias: float, target: Floats, box: tu
                     + (middle[x, 3] + middle[x + 1, 4] + middle[x + 2, 5])
                     + (below[x, 6] + below[x + 1, 7] + below[x + 2, 8])
                 )
+
+
+@compiled
+def add_end_gradient(luma: Floats, plane: Floats | Halves, rows: int, columns: int, out: Floats) -> None:
+    """Add what one plane gives to the gradient of the first or the last layer's filter.
+
+    Args:
+        luma: (rows + 2, columns + 2) float32, with a ring of zeros: what the first layer read, or the gradient of what
+            the last one gave.
+        plane: of the gradient of what the first layer gave, or of what the last one read.
+        rows: pixels without the ring.
+        columns: likewise.
+        out: (12, channels) float32. To the first nine rows is added, for each channel, the sum of the plane's pixels
+            times the luma that many taps on, to the tenth that of the pixels. So the last layer's taps come backwards.
+    """
+    channels, size = plane.shape[2], plane.itemsize
+    panels, depth = channels // PANEL, (columns + 3) // 4 * 4
+    taps = np.zeros((depth, END_ROWS), np.float32)
+    taps[:columns, _TAPS] = np.float32(1)
+    values = np.zeros((panels, depth, PANEL), np.float32)
+    for y in range(rows):
+        for x in range(columns):
+            for dy in range(3):
+                for dx in range(3):
+                    taps[x, 3 * dy + dx] = luma[y + dy, x + dx]
+        read = plane.ctypes.data + size * ((y + 1) * plane.shape[1] + 1) * channels
+        _load_pixels(plane, read, columns, channels, values.ctypes.data, PANEL, depth * PANEL)
+        for panel in range(panels):
+            b = values.ctypes.data + 4 * panel * depth * PANEL
+            for i in range(0, END_ROWS, ROWS):
+                c = out.ctypes.data + 4 * (i * channels + panel * PANEL)
+                add_columns_times_panel(taps.ctypes.data + 4 * i, END_ROWS, b, c, channels, depth)

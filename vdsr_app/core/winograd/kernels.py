@@ -165,10 +165,11 @@ def scratch(channels: int, *, halves: bool = False) -> tuple[Floats, Floats, Flo
         channels: of the planes.
         halves: whether those are of bfloat16.
     """
+    shape = 2, BLOCK, BLOCK, channels
     return (
         _places(_BLOCKS_AT_ONCE * channels),
         _places(_BLOCKS_AT_ONCE * channels),
-        np.zeros((2, BLOCK, BLOCK, channels), np.uint16 if halves else np.float32),
+        np.zeros(shape, np.uint16) if halves else np.zeros(shape, np.float32),
     )
 
 

@@ -249,6 +249,39 @@ def _masked(v: _Vectors, value: Any, mask_at: Any, first: Any, shift: Any, read:
     return v.builder.select(v.builder.fcmp_ordered(">", read.get(v, at), zero), value, zero)
 
 
+def _rectified(v: _Vectors, value: Any, unused: Any, first: Any, shift: Any) -> Any:
+    """Negative numbers 0; NaN stays NaN."""
+    zero = v.constant(0.0)
+    return v.builder.select(v.builder.fcmp_ordered("<", value, zero), zero, value)
+
+
+def _load_pixels(builder: Any, args: Any, read: _Numbers = _FLOATS) -> None:
+    """See `load_pixels`."""
+    source, pixel, count, channels, target, apart, jump = args
+    v = _Vectors(builder)
+    with cgutils.for_range(builder, count) as along, _each_vector(builder, channels) as loop:
+        start = builder.add(source, _times(builder, builder.mul(pixel, along.index), read.size))
+        value = read.get(v, builder.add(start, _times(builder, loop.index, LANES * read.size)))
+        vectors = ir.Constant(channels.type, PANEL // LANES)
+        panel, within = builder.sdiv(loop.index, vectors), builder.srem(loop.index, vectors)
+        floats = builder.add(builder.mul(apart, along.index), builder.mul(jump, panel))
+        floats = builder.add(floats, _times(builder, within, LANES))
+        v.store(value, builder.add(target, _times(builder, floats, _FLOAT_BYTES)))
+
+
+def _store_pixels(builder: Any, args: Any, finish: Finish, write: _Numbers = _FLOATS) -> None:
+    """See `store_pixels`."""
+    source, apart, count, channels, target, pixel, other = args
+    v = _Vectors(builder)
+    with cgutils.for_range(builder, count) as along, _each_vector(builder, channels) as loop:
+        first = _times(builder, loop.index, LANES)
+        floats = builder.add(builder.mul(apart, along.index), first)
+        value = v.load(builder.add(source, _times(builder, floats, _FLOAT_BYTES)))
+        shift = _times(builder, builder.mul(pixel, along.index), write.size)
+        out = builder.add(builder.add(target, _times(builder, first, write.size)), shift)
+        write.put(v, finish(v, value, other, first, shift), out)
+
+
 def _add_pixels(builder: Any, args: Any, read: _Numbers = _FLOATS) -> None:
     """See `add_pixels`."""
     source, row, pixel, rows, columns, channels, target = args
@@ -348,6 +381,47 @@ Takes what `store_block` takes, with the address of a mask, pixels laid out as t
 
 store_masked_block_of_halves = _for_a_block(partial(_store, finish=partial(_masked, read=_HALVES), write=_HALVES))
 """`store_masked_block` to pixels of bfloat16, with such a mask."""
+
+load_pixels = _for_a_block(_load_pixels)
+"""Some pixels side by side, to panels of 16 channels. Takes, in this order:
+
+    source: address of the first pixel.
+    pixel: numbers from one pixel to the next.
+    count: of the pixels.
+    channels: a multiple of 16.
+    target: address of as many floats for each pixel.
+    apart: floats from one pixel of the target to the next.
+    jump: floats from one 16 channels of the target to the next.
+"""
+
+load_pixels_of_halves = _for_a_block(partial(_load_pixels, read=_HALVES))
+"""`load_pixels` from bfloat16 to floats."""
+
+store_pixels = _for_a_block(partial(_store_pixels, finish=_rectified))
+"""Some pixels side by side, negative numbers 0. NaN stays NaN. Takes, in this order:
+
+    source: address of the first pixel's floats.
+    apart: floats from one pixel of the source to the next.
+    count: of the pixels.
+    channels: a multiple of 16.
+    target: address of the first pixel.
+    pixel: numbers from one pixel of the target to the next.
+    other: not read.
+"""
+
+store_pixels_of_halves = _for_a_block(partial(_store_pixels, finish=_rectified, write=_HALVES))
+"""`store_pixels` to bfloat16."""
+
+store_masked_pixels = _for_a_block(partial(_store_pixels, finish=_masked))
+"""Some pixels side by side where a mask is above 0, elsewhere 0.
+
+Takes what `store_pixels` takes, at last the address of a mask, pixels laid out as the target's.
+"""
+
+store_masked_pixels_of_halves = _for_a_block(
+    partial(_store_pixels, finish=partial(_masked, read=_HALVES), write=_HALVES)
+)
+"""`store_masked_pixels` to bfloat16, with such a mask."""
 
 add_pixels = _for_a_block(_add_pixels)
 """Add the pixels of a rectangle, channel by channel. Takes, in this order:
