@@ -75,8 +75,9 @@ def look_at(features: Tensor, *, covariance: bool = True) -> LayerInput:
     features = features.detach()
     if features.shape[2] > _ROWS_APART:
         features = features[:, :, _ROWS_APART // 2 :: _ROWS_APART]
-    places = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).float()  # (places, C)
-    return LayerInput(places.sum(dim=0), places.mT @ places if covariance else None, len(places))
+    places = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])  # (places, C)
+    total = places.sum(dim=0, dtype=torch.float32)
+    return LayerInput(total, places.float().mT @ places.float() if covariance else None, len(places))
 
 
 @contextmanager

@@ -289,7 +289,7 @@ def forward_detail(
     half = precision == "bf16"
     inputs = [] if inputs is None else inputs
     if cpu_network is not None:
-        detail = cpu_network(bicubic)
+        detail: Tensor = cpu_network(bicubic)
         inputs += cpu_network.inputs()
         return detail
     inputs.append(bicubic)

@@ -1,8 +1,8 @@
 """Muon: momentum whose steps are made orthogonal, for matrices of weights.
 
-It computes what `torch.optim.Muon` does, but for two things: matrices of one shape are made orthogonal together, and in
-float32. torch takes them one by one in bfloat16, which processors without such arithmetic imitate: a third of a step
-of this network went there.
+It computes what `torch.optim.Muon` does, but for how: matrices of one shape are made orthogonal together, in float32,
+and by fewer products. torch takes them one by one in bfloat16, which processors without such arithmetic imitate: a
+third of a step of this network went there.
 
 Source: Keller Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
 """
@@ -96,6 +96,9 @@ def _times(matrices: Tensor, right: Tensor) -> Tensor:
 def orthogonal(matrices: Tensor) -> Tensor:
     """The nearest matrices whose singular values are about 1 (0.7 to 1.2), by the source's Newton-Schulz iteration.
 
+    Each round multiplies X by a polynomial P of S = X X'. What P does to S is known without X: it becomes P S P. So all
+    rounds are products of the small S, and X, which has many times its columns, is multiplied once, by that of all P.
+
     Args:
         matrices: (N, rows, columns), float32.
 
@@ -106,7 +109,11 @@ def orthogonal(matrices: Tensor) -> Tensor:
     tall = matrices.shape[-2] > matrices.shape[-1]
     x: Tensor = matrices.mT if tall else matrices
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=_TINY)
+    square = x @ x.mT
+    total = torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
     for _ in range(_ROUNDS):
-        square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
+        factor = b * square + c * square @ square
+        factor.diagonal(dim1=-2, dim2=-1).add_(a)
+        total, square = factor @ total, factor @ square @ factor
+    x = total @ x
     return x.mT if tall else x

@@ -60,7 +60,7 @@ class Symmetry:
         orders = _channel_orders(SYMMETRIES[group], layers[0].out_channels)
         self._channels = orders.to(layers[0].weight.device)  # (elements, C)
         self._parameters: list[nn.Parameter] = [p for layer in layers for p in layer.parameters()]
-        self._orders = {parameter.shape: self._order(parameter) for parameter in self._parameters}
+        self._sets = {parameter.shape: self._tied_places(parameter) for parameter in self._parameters}
 
     def begin(self) -> None:
         """Tie weights that came from chance; each keeps its variance, which the mean over the group would lessen."""
@@ -107,15 +107,20 @@ class Symmetry:
 
     def _mean(self, tensors: Tensor) -> Tensor:
         """(N, ...) tensors of one parameter's shape, tied."""
-        order = self._orders[tensors.shape[1:]]
+        sets, number = self._sets[tensors.shape[1:]]
         flat = tensors.flatten(start_dim=1)
-        total = torch.zeros_like(flat)
-        for places in order:
+        total = flat[:, sets[0]]
+        for places in sets[1:]:
             total += flat[:, places]
-        return (total / len(order)).view_as(tensors)
+        return (total / len(sets))[:, number].view_as(tensors)
 
-    def _order(self, parameter: Tensor) -> Tensor:
-        """(elements, numel) int64: which place of the flat parameter each element of the group brings to each place."""
+    def _tied_places(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
+        """Which places of the flat parameter are tied.
+
+        Returns:
+            (elements, S) int64, the places of each of S sets, some of them more than once where elements of the group
+            leave them; and (numel,) int64, the set of each place.
+        """
         places = torch.arange(parameter.numel(), device=parameter.device).view(parameter.shape)
         orders = []
         for element, channels in enumerate(self._channels):
@@ -124,7 +129,9 @@ class Symmetry:
                 if size == len(channels):
                     moved = moved.index_select(axis, channels)
             orders.append(moved.flatten())
-        return torch.stack(orders)
+        order = torch.stack(orders)  # (elements, numel): what is brought to each place
+        firsts, number = order.amin(dim=0).unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        return order[:, firsts], number
 
 
 def _channel_orders(elements: int, channels: int) -> Tensor:
