@@ -39,10 +39,10 @@ class CpuNetwork:
         """Take the layers, at least three; their weights are read anew at each call.
 
         Args:
-            layers: see `suit`.
+            layers: see `suits`.
             bf16: round features, their gradients and what is multiplied between the first and the last layer to
                 bfloat16; sums, the ends and the gradients of weights stay in float32. Valid anywhere, and worth it
-                where `take_bf16` says so.
+                where `takes_bf16` says so.
         """
         self._layers = layers
         self._bf16 = bf16
@@ -71,7 +71,8 @@ class CpuNetwork:
         width = layers[0].out_channels
         shapes = [(layer.in_channels, layer.out_channels) for layer in layers]
         return (
-            shapes == [(1, width), *[(width, width)] * max(1, len(layers) - 2), (width, 1)]
+            len(layers) >= 3
+            and shapes == [(1, width), *[(width, width)] * (len(layers) - 2), (width, 1)]
             and fits(width)
             and all(layer.bias is not None and layer.weight.dtype is torch.float32 for layer in layers)
         )

@@ -185,7 +185,7 @@ def test_the_gradient_of_a_filter_in_bf16(height: int, width: int, channels: int
     ("load", "kind"),
     [
         ("load_block", np.float32),
-        ("load_halves", np.uint16),
+        ("load_block", np.uint16),
         ("load_first_of_pair", np.uint16),
         ("load_filter", np.float32),
     ],
@@ -199,7 +199,7 @@ def test_a_longer_vector_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch,
 
         @njit
         def call(source: Any, out: Any) -> None:
-            block(source.ctypes.data, 6 * 48, 48, out.ctypes.data, out.shape[1], 48, 16)  # noqa: B023 - called here
+            block(source, source.ctypes.data, 6 * 48, 48, out.ctypes.data, out.shape[1], 48, 16)  # noqa: B023 - called here
 
         out = np.zeros((36, 64), np.float32)
         call(np.ascontiguousarray(values) if kind is np.float32 else _halves(values), out)

@@ -13,11 +13,8 @@ from vdsr_app.core.winograd.kernels import Floats, Halves
 from vdsr_app.core.winograd.product import PANEL, ROWS, add_columns_times_panel, rows_times_panel
 from vdsr_app.core.winograd.transforms import (
     load_pixels,
-    load_pixels_of_halves,
     store_masked_pixels,
-    store_masked_pixels_of_halves,
     store_pixels,
-    store_pixels_of_halves,
 )
 
 _TAPS = 9
@@ -57,38 +54,6 @@ def last_filter(weight: npt.NDArray[np.floating[Any]]) -> Floats:
 
 
 @by_type
-def _store_pixels(
-    plane: Any, masked: Any, source: Any, apart: Any, count: Any, channels: Any, target: Any, mask: Any
-) -> Any:
-    """`store_pixels` or `store_masked_pixels` into a plane of this type."""
-    if plane.dtype == types.float32:
-        rectified, with_mask = store_pixels, store_masked_pixels
-    else:
-        rectified, with_mask = store_pixels_of_halves, store_masked_pixels_of_halves
-
-    def store(
-        plane: Any, masked: Any, source: Any, apart: Any, count: Any, channels: Any, target: Any, mask: Any
-    ) -> None:
-        if masked:
-            with_mask(source, apart, count, channels, target, channels, mask)
-        else:
-            rectified(source, apart, count, channels, target, channels, mask)
-
-    return store
-
-
-@by_type
-def _load_pixels(plane: Any, source: Any, count: Any, channels: Any, target: Any, apart: Any, jump: Any) -> Any:
-    """`load_pixels` from a plane of this type."""
-    load = load_pixels if plane.dtype == types.float32 else load_pixels_of_halves
-
-    def load_some(plane: Any, source: Any, count: Any, channels: Any, target: Any, apart: Any, jump: Any) -> None:
-        load(source, channels, count, channels, target, apart, jump)
-
-    return load_some
-
-
-@by_type
 def _in_floats(plane: Any, source: Any, count: Any, channels: Any, memory: Any) -> Any:
     """Address of pixels of a plane as floats: where they are, or in `memory` where they are put."""
     if plane.dtype == types.float32:
@@ -99,10 +64,19 @@ def _in_floats(plane: Any, source: Any, count: Any, channels: Any, memory: Any) 
     else:
 
         def where(plane: Any, source: Any, count: Any, channels: Any, memory: Any) -> Any:
-            load_pixels_of_halves(source, channels, count, channels, memory.ctypes.data, channels, PANEL)
+            load_pixels(plane, source, channels, count, channels, memory.ctypes.data, channels, PANEL)
             return memory.ctypes.data
 
     return where
+
+
+@compiled
+def _put_taps(luma: Floats, y: int, start: int, count: int, taps: Floats) -> None:
+    """Put the luma that `count` pixels side by side see into the first nine of the numbers of each."""
+    for i in range(count):
+        for dy in range(3):
+            for dx in range(3):
+                taps[i, 3 * dy + dx] = luma[y + dy, start + i + dx]
 
 
 @compiled
@@ -128,10 +102,7 @@ def spread(
     for y in range(top, bottom):
         for start in range(left, right, ROWS):
             count = min(ROWS, right - start)
-            for i in range(count):
-                for dy in range(3):
-                    for dx in range(3):
-                        taps[i, 3 * dy + dx] = luma[y + dy, start + i + dx]
+            _put_taps(luma, y, start, count, taps)
             for panel in range(channels // PANEL):
                 rows_times_panel(
                     taps.ctypes.data,
@@ -143,7 +114,10 @@ def spread(
                 )
             at = size * ((y + 1) * row + (start + 1) * channels)
             write, other = target.ctypes.data + at, mask.ctypes.data + at
-            _store_pixels(target, masked, made.ctypes.data, channels, count, channels, write, other)
+            if masked:
+                store_masked_pixels(target, made.ctypes.data, channels, count, channels, write, channels, other)
+            else:
+                store_pixels(target, made.ctypes.data, channels, count, channels, write, channels, other)
 
 
 @compiled
@@ -201,12 +175,9 @@ def add_end_gradient(luma: Floats, plane: Floats | Halves, rows: int, columns: i
     taps[:columns, _TAPS] = np.float32(1)
     values = np.zeros((panels, depth, PANEL), np.float32)
     for y in range(rows):
-        for x in range(columns):
-            for dy in range(3):
-                for dx in range(3):
-                    taps[x, 3 * dy + dx] = luma[y + dy, x + dx]
+        _put_taps(luma, y, 0, columns, taps)
         read = plane.ctypes.data + size * ((y + 1) * plane.shape[1] + 1) * channels
-        _load_pixels(plane, read, columns, channels, values.ctypes.data, PANEL, depth * PANEL)
+        load_pixels(plane, read, channels, columns, channels, values.ctypes.data, PANEL, depth * PANEL)
         for panel in range(panels):
             b = values.ctypes.data + 4 * panel * depth * PANEL
             for i in range(0, END_ROWS, ROWS):

@@ -45,21 +45,17 @@ from vdsr_app.core.winograd.transforms import (
     BLOCK,
     WINDOW,
     add_pixels,
-    add_pixels_of_halves,
     load_block,
     load_filter,
     load_first_filter_of_pair,
     load_first_of_pair,
     load_first_slope_of_pair,
-    load_halves,
     load_second_filter_of_pair,
     load_second_of_pair,
     load_second_slope_of_pair,
     load_slope,
     store_block,
-    store_block_of_halves,
     store_masked_block,
-    store_masked_block_of_halves,
 )
 
 Floats = npt.NDArray[np.float32]
@@ -179,27 +175,26 @@ def slope_scratch(channels: int) -> tuple[Floats, Floats]:
 
 
 @by_type
-def _load_filters(target: Any, first: Any, second: Any, row: Any, pixel: Any) -> Any:
-    """Transform the filters of even and of odd channels in, at two addresses, into a target of this type."""
+def _load_filters(target: Any, numbers: Any) -> Any:
+    """Transform numbers (2, 9, out / 16, in / 2, 16), of even channels in and of odd ones, into this type of target."""
     if target.dtype == types.float32:
         # To every second place of 16 numbers each.
         apart, jump, load_first, load_second = 4 * PANEL, 2 * PANEL, load_filter, load_filter
     else:
         apart, jump, load_first, load_second = 0, PANEL, load_first_filter_of_pair, load_second_filter_of_pair
 
-    def load_filters(target: Any, first: Any, second: Any, row: Any, pixel: Any) -> None:
-        write, place = target.ctypes.data, target[0].size
-        load_first(first, row, pixel, write, place, pixel, jump)
-        load_second(second, row, pixel, write + apart, place, pixel, jump)
+    def load_filters(target: Any, numbers: Any) -> None:
+        write, place, pixel = target.ctypes.data, target[0].size, numbers[0, 0].size
+        load_first(numbers, numbers[0].ctypes.data, 3 * pixel, pixel, write, place, pixel, jump)
+        load_second(numbers, numbers[1].ctypes.data, 3 * pixel, pixel, write + apart, place, pixel, jump)
 
     return load_filters
 
 
 @compiled
 def _transform_filters(target: Floats | Words, numbers: Floats) -> None:
-    """`transform_filters` of numbers (2, 9, out / 16, in / 2, 16): even channels in, then odd ones."""
-    pixel = numbers[0, 0].size
-    _load_filters(target, numbers[0].ctypes.data, numbers[1].ctypes.data, 3 * pixel, pixel)
+    """`_load_filters` for the interpreter."""
+    _load_filters(target, numbers)
 
 
 @compiled
@@ -249,27 +244,6 @@ def _blocks(box: tuple[int, int, int, int]) -> tuple[int, int]:
     return (bottom - top + BLOCK - 1) // BLOCK * across, across
 
 
-@by_type
-def _store_block(
-    target: Any, masked: Any, made: Any, place: Any, out: Any, row: Any, pixel: Any, channels: Any, other: Any
-) -> Any:
-    """`store_block` or `store_masked_block` into a plane of this type."""
-    if target.dtype == types.float32:
-        with_bias, with_mask = store_block, store_masked_block
-    else:
-        with_bias, with_mask = store_block_of_halves, store_masked_block_of_halves
-
-    def store(
-        target: Any, masked: Any, made: Any, place: Any, out: Any, row: Any, pixel: Any, channels: Any, other: Any
-    ) -> None:
-        if masked:
-            with_mask(made, place, out, row, pixel, channels, other)
-        else:
-            with_bias(made, place, out, row, pixel, channels, other)
-
-    return store
-
-
 @compiled
 def _store_blocks(
     products: Floats,
@@ -303,22 +277,14 @@ def _store_blocks(
                 for i in range(min(BLOCK, bottom - y)):
                     for j in range(min(BLOCK, right - x)):
                         block[1, i, j] = mask[y + i + 1, x + j + 1]
-        _store_block(target, masked, made, place, out, out_row, channels, channels, other)
+        if masked:
+            store_masked_block(target, made, place, out, out_row, channels, channels, other)
+        else:
+            store_block(target, made, place, out, out_row, channels, channels, other)
         if not whole:
             for i in range(min(BLOCK, bottom - y)):
                 for j in range(min(BLOCK, right - x)):
                     target[y + i + 1, x + j + 1] = block[0, i, j]
-
-
-@by_type
-def _load_block(source: Any, read: Any, row: Any, channels: Any, write: Any, place: Any) -> Any:
-    """Transform a block of a plane of this type into numbers of its type."""
-    load = load_block if source.dtype == types.float32 else load_halves
-
-    def load_one(source: Any, read: Any, row: Any, channels: Any, write: Any, place: Any) -> None:
-        load(read, row, channels, write, place, channels, PANEL)
-
-    return load_one
 
 
 @compiled
@@ -332,7 +298,7 @@ def _load_blocks(
     for n in range(count):
         y, x = box[0] + BLOCK * ((first + n) // across), box[2] + BLOCK * ((first + n) % across)
         read, write = source.ctypes.data + size * (y * row + x * channels), values.ctypes.data + size * n * channels
-        _load_block(source, read, row, channels, write, values.shape[1])
+        load_block(source, read, row, channels, write, values.shape[1], channels, PANEL)
 
 
 @by_type
@@ -384,16 +350,12 @@ def convolve(
         _store_blocks(products, target, bias, mask, box, first, count, block)
 
 
-@by_type
-def add_plane(plane: Any, rows: Any, columns: Any, out: Any) -> Any:
+@compiled
+def add_plane(plane: Floats | Halves, rows: int, columns: int, out: Floats) -> None:
     """Add all pixels of a plane to `out`, (channels,) float32."""
-    add = add_pixels if plane.dtype == types.float32 else add_pixels_of_halves
-
-    def add_all(plane: Any, rows: Any, columns: Any, out: Any) -> None:
-        channels = plane.shape[2]
-        add(plane[1, 1].ctypes.data, plane.shape[1] * channels, channels, rows, columns, channels, out.ctypes.data)
-
-    return add_all
+    channels = plane.shape[2]
+    row = plane.shape[1] * channels
+    add_pixels(plane, plane[1, 1].ctypes.data, row, channels, rows, columns, channels, out.ctypes.data)
 
 
 @compiled
@@ -422,12 +384,20 @@ def add_filter_gradient(
         for n in range(count):
             y, x = BLOCK * ((first + n) // across), BLOCK * ((first + n) % across)
             load_block(
-                read + 4 * (y * row + x * channels), row, channels, value_at + 4 * n * channels, place, channels, PANEL
+                source,
+                read + 4 * (y * row + x * channels),
+                row,
+                channels,
+                value_at + 4 * n * channels,
+                place,
+                channels,
+                PANEL,
             )
         # Apart from the others, for the 36 places of both do not fit into the first-level cache.
         for n in range(count):
             y, x = BLOCK * ((first + n) // across), BLOCK * ((first + n) % across)
             load_slope(
+                gradient,
                 slope_read + 4 * ((y + 1) * row + (x + 1) * channels),
                 row,
                 channels,
@@ -469,18 +439,18 @@ def add_filter_gradient_in_bf16(
             read = source.ctypes.data + 2 * (y * row + x * channels)
             write = values.ctypes.data + 4 * (n // 2) * channels
             if n % 2 == 0:
-                load_first_of_pair(read, row, channels, write, place, channels, PANEL)
+                load_first_of_pair(source, read, row, channels, write, place, channels, PANEL)
             else:
-                load_second_of_pair(read, row, channels, write, place, channels, PANEL)
+                load_second_of_pair(source, read, row, channels, write, place, channels, PANEL)
         # Apart from the others, for the 36 places of both do not fit into the first-level cache.
         for n in range(count):
             y, x = BLOCK * ((first + n) // across) + 1, BLOCK * ((first + n) % across) + 1
             read = gradient.ctypes.data + 2 * (y * row + x * channels)
             write = slopes.ctypes.data + 4 * (n // 2) * PANEL
             if n % 2 == 0:
-                load_first_slope_of_pair(read, row, channels, write, place, channels, jump)
+                load_first_slope_of_pair(gradient, read, row, channels, write, place, channels, jump)
             else:
-                load_second_slope_of_pair(read, row, channels, write, place, channels, jump)
+                load_second_slope_of_pair(gradient, read, row, channels, write, place, channels, jump)
         pairs = (count + 1) // 2
         depth = (pairs + PAIRS_UNROLLED - 1) // PAIRS_UNROLLED * PAIRS_UNROLLED
         values[:, pairs * channels : depth * channels] = _ZERO

@@ -91,8 +91,9 @@ class _Vectors:
 Line = Callable[["_Vectors", Sequence[Any]], list[Any]]
 """A constant matrix times a column of vectors."""
 
-Finish = Callable[["_Vectors", Any, Any, Any, Any], Any]
-"""What a vector becomes before it is stored: of an address, its first channel, and how far its pixel is from there."""
+Finish = Callable[["_Vectors", "_Numbers", Any, Any, Any, Any], Any]
+"""What a vector becomes before it is stored as such numbers: of an address, its first channel, and how far its pixel is
+from there."""
 
 
 @dataclass(frozen=True)
@@ -196,10 +197,9 @@ _SECOND_OF_PAIRS = _Numbers(_FLOAT_BYTES, _Vectors.load, _put_second_of_pairs)
 """bfloat16 in the upper halves of words that are there."""
 
 
-def _transform(
-    builder: Any, args: Any, side: int, line: Line, read: _Numbers = _FLOATS, write: _Numbers = _FLOATS
-) -> None:
-    """Read a square of pixels, write 36 places; see `load_block`."""
+def _transform(builder: Any, read: _Numbers, args: Any, side: int, line: Line, write: _Numbers | None = None) -> None:
+    """Read a square of pixels, write 36 places, of the same numbers if not of others; see `load_block`."""
+    write = write or read
     source, row, pixel, target, place, channels, jump = args
     v = _Vectors(builder)
     row_bytes, pixel_bytes = _times(builder, row, read.size), _times(builder, pixel, read.size)
@@ -218,7 +218,7 @@ def _transform(
                 write.put(v, value, v.at(out, place_bytes, WINDOW * i + j))
 
 
-def _store(builder: Any, args: Any, finish: Finish, write: _Numbers = _FLOATS) -> None:
+def _store(builder: Any, write: _Numbers, args: Any, finish: Finish) -> None:
     """Read 36 places, write a square of pixels; see `store_block`."""
     source, place, target, row, pixel, channels, other = args
     v = _Vectors(builder)
@@ -232,30 +232,30 @@ def _store(builder: Any, args: Any, finish: Finish, write: _Numbers = _FLOATS) -
         for i, out_row in enumerate(_both_axes(v, places, _output_line)):
             for j, value in enumerate(out_row):
                 shift = builder.add(_times(builder, row_bytes, i), _times(builder, pixel_bytes, j))
-                write.put(v, finish(v, value, other, first, shift), builder.add(out, shift))
+                write.put(v, finish(v, write, value, other, first, shift), builder.add(out, shift))
 
 
-def _with_bias(v: _Vectors, value: Any, bias_at: Any, first: Any, shift: Any) -> Any:
+def _with_bias(v: _Vectors, numbers: _Numbers, value: Any, bias_at: Any, first: Any, shift: Any) -> Any:
     """Plus a bias, negative numbers 0; NaN stays NaN."""
     shifted = v.add(value, v.load(v.builder.add(bias_at, _times(v.builder, first, _FLOAT_BYTES))))
     zero = v.constant(0.0)
     return v.builder.select(v.builder.fcmp_ordered("<", shifted, zero), zero, shifted)
 
 
-def _masked(v: _Vectors, value: Any, mask_at: Any, first: Any, shift: Any, read: _Numbers = _FLOATS) -> Any:
+def _masked(v: _Vectors, numbers: _Numbers, value: Any, mask_at: Any, first: Any, shift: Any) -> Any:
     """0 where the mask is not above 0."""
     zero = v.constant(0.0)
-    at = v.builder.add(v.builder.add(mask_at, _times(v.builder, first, read.size)), shift)
-    return v.builder.select(v.builder.fcmp_ordered(">", read.get(v, at), zero), value, zero)
+    at = v.builder.add(v.builder.add(mask_at, _times(v.builder, first, numbers.size)), shift)
+    return v.builder.select(v.builder.fcmp_ordered(">", numbers.get(v, at), zero), value, zero)
 
 
-def _rectified(v: _Vectors, value: Any, unused: Any, first: Any, shift: Any) -> Any:
+def _rectified(v: _Vectors, numbers: _Numbers, value: Any, unused: Any, first: Any, shift: Any) -> Any:
     """Negative numbers 0; NaN stays NaN."""
     zero = v.constant(0.0)
     return v.builder.select(v.builder.fcmp_ordered("<", value, zero), zero, value)
 
 
-def _load_pixels(builder: Any, args: Any, read: _Numbers = _FLOATS) -> None:
+def _load_pixels(builder: Any, read: _Numbers, args: Any) -> None:
     """See `load_pixels`."""
     source, pixel, count, channels, target, apart, jump = args
     v = _Vectors(builder)
@@ -269,7 +269,7 @@ def _load_pixels(builder: Any, args: Any, read: _Numbers = _FLOATS) -> None:
         v.store(value, builder.add(target, _times(builder, floats, _FLOAT_BYTES)))
 
 
-def _store_pixels(builder: Any, args: Any, finish: Finish, write: _Numbers = _FLOATS) -> None:
+def _store_pixels(builder: Any, write: _Numbers, args: Any, finish: Finish) -> None:
     """See `store_pixels`."""
     source, apart, count, channels, target, pixel, other = args
     v = _Vectors(builder)
@@ -279,10 +279,10 @@ def _store_pixels(builder: Any, args: Any, finish: Finish, write: _Numbers = _FL
         value = v.load(builder.add(source, _times(builder, floats, _FLOAT_BYTES)))
         shift = _times(builder, builder.mul(pixel, along.index), write.size)
         out = builder.add(builder.add(target, _times(builder, first, write.size)), shift)
-        write.put(v, finish(v, value, other, first, shift), out)
+        write.put(v, finish(v, write, value, other, first, shift), out)
 
 
-def _add_pixels(builder: Any, args: Any, read: _Numbers = _FLOATS) -> None:
+def _add_pixels(builder: Any, read: _Numbers, args: Any) -> None:
     """See `add_pixels`."""
     source, row, pixel, rows, columns, channels, target = args
     v = _Vectors(builder)
@@ -298,69 +298,65 @@ def _add_pixels(builder: Any, args: Any, read: _Numbers = _FLOATS) -> None:
         v.store(builder.load(sums), out)
 
 
-def _for_a_block(write: Callable[[Any, Any], None]) -> Any:
-    """A function of seven whole numbers for compiled code; `write` writes what it does."""
+def _for_pixels_of(write: Callable[[Any, _Numbers, Any], None]) -> Any:
+    """A function for compiled code of an array, by whose type pixels are read or written, and seven whole numbers.
 
-    def block(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any) -> Any:
+    `write` writes what it does with pixels of such numbers.
+    """
+
+    def block(typing: Any, like: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any) -> Any:
+        numbers = _FLOATS if like.dtype == types.float32 else _HALVES
+
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            write(builder, args)
+            write(builder, numbers, args[1:])
             return context.get_dummy_value()
 
-        return types.void(*[types.intp] * 7), emit
+        return types.void(like, *[types.intp] * 7), emit
 
     return intrinsic(block)
 
 
-load_block = _for_a_block(partial(_transform, side=WINDOW, line=_input_line))
-"""B' d B of 6x6 pixels. Takes, in this order:
+load_block = _for_pixels_of(partial(_transform, side=WINDOW, line=_input_line))
+"""B' d B of 6x6 pixels, as numbers of their type; of bfloat16, two channels are a pair. Takes, in this order:
 
+    like: array of the pixels' type.
     source: address of the first pixel.
     row: numbers from one row of pixels to the next.
     pixel: numbers from one pixel to the next.
     target: address of the block in the first of the 36 places.
-    place: floats from one place to the next.
+    place: floats from one place to the next, whatever the numbers are.
     channels: a multiple of 16.
     jump: numbers from one 16 channels of the target to the next.
 """
 
-load_halves = _for_a_block(partial(_transform, side=WINDOW, line=_input_line, read=_HALVES, write=_HALVES))
-"""`load_block` from bfloat16 to bfloat16; two channels are a pair; `place` is still in floats."""
+load_first_of_pair = _for_pixels_of(partial(_transform, side=WINDOW, line=_input_line, write=_FIRST_OF_PAIRS))
+"""`load_block` of the first of the two blocks that are pairs together, channel by channel."""
 
-load_first_of_pair = _for_a_block(
-    partial(_transform, side=WINDOW, line=_input_line, read=_HALVES, write=_FIRST_OF_PAIRS)
-)
-"""`load_halves` of the first of the two blocks that are pairs together, channel by channel."""
+load_second_of_pair = _for_pixels_of(partial(_transform, side=WINDOW, line=_input_line, write=_SECOND_OF_PAIRS))
+"""`load_block` of the second one, at the address of the first and after it."""
 
-load_second_of_pair = _for_a_block(
-    partial(_transform, side=WINDOW, line=_input_line, read=_HALVES, write=_SECOND_OF_PAIRS)
-)
-"""`load_halves` of the second one, at the address of the first and after it."""
-
-load_slope = _for_a_block(partial(_transform, side=BLOCK, line=_slope_line))
+load_slope = _for_pixels_of(partial(_transform, side=BLOCK, line=_slope_line))
 """A g A' of 4x4 pixels of a gradient; takes what `load_block` takes."""
 
-load_first_slope_of_pair = _for_a_block(
-    partial(_transform, side=BLOCK, line=_slope_line, read=_HALVES, write=_FIRST_OF_PAIRS)
-)
+load_first_slope_of_pair = _for_pixels_of(partial(_transform, side=BLOCK, line=_slope_line, write=_FIRST_OF_PAIRS))
 """`load_slope` as `load_first_of_pair` loads."""
 
-load_second_slope_of_pair = _for_a_block(
-    partial(_transform, side=BLOCK, line=_slope_line, read=_HALVES, write=_SECOND_OF_PAIRS)
-)
+load_second_slope_of_pair = _for_pixels_of(partial(_transform, side=BLOCK, line=_slope_line, write=_SECOND_OF_PAIRS))
 """`load_slope` as `load_second_of_pair` loads."""
 
-load_filter = _for_a_block(partial(_transform, side=3, line=_filter_line))
+load_filter = _for_pixels_of(partial(_transform, side=3, line=_filter_line))
 """G g G' of the 3x3 numbers of a filter; takes what `load_block` takes."""
 
-load_first_filter_of_pair = _for_a_block(partial(_transform, side=3, line=_filter_line, write=_FIRST_OF_PAIRS))
+load_first_filter_of_pair = _for_pixels_of(partial(_transform, side=3, line=_filter_line, write=_FIRST_OF_PAIRS))
 """`load_filter` for the first of two channels that are pairs together, as bfloat16."""
 
-load_second_filter_of_pair = _for_a_block(partial(_transform, side=3, line=_filter_line, write=_SECOND_OF_PAIRS))
+load_second_filter_of_pair = _for_pixels_of(partial(_transform, side=3, line=_filter_line, write=_SECOND_OF_PAIRS))
 """`load_filter` for the second one, at the address of the first and after it."""
 
-store_block = _for_a_block(partial(_store, finish=_with_bias))
+store_block = _for_pixels_of(partial(_store, finish=_with_bias))
 """A' m A of one block, plus a bias, negative numbers 0: 4x4 pixels. NaN stays NaN. Takes, in this order:
 
+    like: array of the pixels' type.
     source: address of the block in the first of the 36 places.
     place: floats from one place to the next.
     target: address of the first pixel.
@@ -370,21 +366,16 @@ store_block = _for_a_block(partial(_store, finish=_with_bias))
     bias: address of as many floats.
 """
 
-store_block_of_halves = _for_a_block(partial(_store, finish=_with_bias, write=_HALVES))
-"""`store_block` to pixels of bfloat16."""
-
-store_masked_block = _for_a_block(partial(_store, finish=_masked))
+store_masked_block = _for_pixels_of(partial(_store, finish=_masked))
 """A' m A of one block where a mask is above 0, elsewhere 0.
 
 Takes what `store_block` takes, with the address of a mask, pixels laid out as the target's, for that of the bias.
 """
 
-store_masked_block_of_halves = _for_a_block(partial(_store, finish=partial(_masked, read=_HALVES), write=_HALVES))
-"""`store_masked_block` to pixels of bfloat16, with such a mask."""
-
-load_pixels = _for_a_block(_load_pixels)
+load_pixels = _for_pixels_of(_load_pixels)
 """Some pixels side by side, to panels of 16 channels. Takes, in this order:
 
+    like: array of the pixels' type.
     source: address of the first pixel.
     pixel: numbers from one pixel to the next.
     count: of the pixels.
@@ -394,12 +385,10 @@ load_pixels = _for_a_block(_load_pixels)
     jump: floats from one 16 channels of the target to the next.
 """
 
-load_pixels_of_halves = _for_a_block(partial(_load_pixels, read=_HALVES))
-"""`load_pixels` from bfloat16 to floats."""
-
-store_pixels = _for_a_block(partial(_store_pixels, finish=_rectified))
+store_pixels = _for_pixels_of(partial(_store_pixels, finish=_rectified))
 """Some pixels side by side, negative numbers 0. NaN stays NaN. Takes, in this order:
 
+    like: array of the pixels' type.
     source: address of the first pixel's floats.
     apart: floats from one pixel of the source to the next.
     count: of the pixels.
@@ -409,23 +398,16 @@ store_pixels = _for_a_block(partial(_store_pixels, finish=_rectified))
     other: not read.
 """
 
-store_pixels_of_halves = _for_a_block(partial(_store_pixels, finish=_rectified, write=_HALVES))
-"""`store_pixels` to bfloat16."""
-
-store_masked_pixels = _for_a_block(partial(_store_pixels, finish=_masked))
+store_masked_pixels = _for_pixels_of(partial(_store_pixels, finish=_masked))
 """Some pixels side by side where a mask is above 0, elsewhere 0.
 
 Takes what `store_pixels` takes, at last the address of a mask, pixels laid out as the target's.
 """
 
-store_masked_pixels_of_halves = _for_a_block(
-    partial(_store_pixels, finish=partial(_masked, read=_HALVES), write=_HALVES)
-)
-"""`store_masked_pixels` to bfloat16, with such a mask."""
-
-add_pixels = _for_a_block(_add_pixels)
+add_pixels = _for_pixels_of(_add_pixels)
 """Add the pixels of a rectangle, channel by channel. Takes, in this order:
 
+    like: array of the pixels' type.
     source: address of the first pixel.
     row: numbers from one row of pixels to the next.
     pixel: numbers from one pixel to the next.
@@ -434,6 +416,3 @@ add_pixels = _for_a_block(_add_pixels)
     channels: a multiple of 16.
     target: address of as many floats, to which is added.
 """
-
-add_pixels_of_halves = _for_a_block(partial(_add_pixels, read=_HALVES))
-"""`add_pixels` of bfloat16."""
