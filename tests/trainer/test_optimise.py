@@ -53,6 +53,69 @@ def test_muon_drives_inner_kernels_by_matrices_of_orthogonal_rows() -> None:
     assert float(strengths[0]) < 1.4
 
 
+@pytest.mark.parametrize("optimizer", ["muon", "adam"])
+def test_a_relative_rate_is_a_share_of_each_tensor(optimizer: str) -> None:
+    model = _model()
+    layers = model.convolutions
+    with torch.no_grad():
+        layers[0].weight *= 8
+        layers[-1].weight *= 1e-4
+        layers[1].bias += 3.0
+    config = replace(preset("robust"), optimizer=optimizer, rate=0.01, relative_rates=True, schedule="constant")
+    optimiser = Optimiser(model, replace(config, warmup_steps=0))
+    before = [(layer.weight.detach().clone(), layer.bias.detach().clone()) for layer in layers]
+    optimiser.set_step(0)
+    _backward(model)
+    optimiser.step()
+
+    def moved(after: torch.Tensor, before: torch.Tensor) -> float:
+        return float((after - before).abs().max())  # the first step of Adam is one rate for every number
+
+    def size(tensor: torch.Tensor) -> float:
+        return float(tensor.square().mean().sqrt())
+
+    for i, (layer, (weight, bias)) in enumerate(zip(layers, before, strict=True)):
+        if optimizer == "adam" or i in (0, 3):
+            assert moved(layer.weight.detach(), weight) == pytest.approx(0.01 * size(weight), rel=1e-3)
+        larger = max(size(bias), size(weight))
+        assert moved(layer.bias.detach(), bias) == pytest.approx(0.01 * larger, rel=1e-3)
+
+
+def test_relative_rates_do_not_ask_how_strong_a_layer_is() -> None:
+    # A layer 64 times as strong and the next a 64th as strong are the same network, and should learn alike.
+    def learned(strength: float, *, relative: bool) -> torch.Tensor:
+        model = _model()
+        first, second, *_ = model.convolutions
+        with torch.no_grad():
+            for layer in model.convolutions:
+                layer.bias += 0.5
+            first.weight *= strength
+            first.bias *= strength
+            second.weight /= strength
+        config = replace(preset("robust"), optimizer="adam", rate=0.01, relative_rates=relative, warmup_steps=0)
+        optimiser = Optimiser(model, config)
+        for step in range(20):
+            optimiser.set_step(step)
+            _backward(model)
+            optimiser.step()
+        result: torch.Tensor = model(torch.linspace(0, 1, 144).view(1, 1, 12, 12)).detach()
+        return result
+
+    usual = learned(1.0, relative=True)
+    assert float((usual - learned(64.0, relative=True)).abs().max()) < 1e-4
+    assert float((usual - learned(64.0, relative=False)).abs().max()) > 1e-2
+
+
+def test_sgd_knows_no_relative_rates() -> None:
+    model, usual = _model(), _model()
+    for each, relative in ((model, True), (usual, False)):
+        optimiser = Optimiser(each, replace(preset("paper"), relative_rates=relative, steps=100))
+        optimiser.set_step(0)
+        _backward(each)
+        optimiser.step()
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), usual.parameters(), strict=True))
+
+
 def test_clipping_is_by_element_not_by_norm() -> None:
     gradients = [torch.tensor([3.0, -0.5, -4.0]), torch.tensor([[0.25]])]
     assert clip_elements(gradients, 1.0) == 0.5

@@ -62,6 +62,8 @@ class TrainConfig:
         optimizer: "muon" (Muon on the inner layers, Adam on the rest), "adam", "adamw" or "sgd".
         rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
         muon_rate: learning rate of the inner layers under "muon".
+        relative_rates: `rate` is a share of the root mean square of what it moves; for a bias, of that of its layer's
+            weights where these are larger. Looked at with "muon" and "adam".
         momentum: of SGD and Muon.
         weight_decay: L2 of SGD, decoupled in AdamW and Muon.
         inputs: what a step takes a layer's inputs for: "plain", what they are; "centred", less their means; "whitened",
@@ -118,6 +120,7 @@ class TrainConfig:
     optimizer: str = "muon"
     rate: float = 1e-3
     muon_rate: float = 4e-3
+    relative_rates: bool = False
     momentum: float = 0.95
     weight_decay: float = 0.0
     inputs: str = "plain"
@@ -196,7 +199,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "checkpoint_every": (1, 100_000_000),
     "threads": (0, 4096),
 }
+TAKE_RELATIVE_RATES = ("muon", "adam")
+"""Optimisers whose steps do not depend on the size of a gradient, so that a rate can be one for all."""
+
 _REFINING, _REFINING_STEPS = 0.2, 0.4
+_REFINING_RELATIVE = 5e-4
 _CHOICES: dict[str, tuple[str, ...]] = {
     "loss": ("mse", "rms", "charbonnier"),
     "optimizer": ("muon", "adam", "adamw", "sgd"),
@@ -265,8 +272,9 @@ def preset(name: str) -> TrainConfig:
 def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int = 64) -> TrainConfig:
     """`config` for a run that begins with a trained model instead of with chance.
 
-    What is there is to be refined and not forgotten: so the rates are a fifth, and fewer steps do. Channels that do not
-    divide as `config.symmetry` needs it leave that out.
+    What is there is to be refined and not forgotten: so the rates are a fifth, or small shares of the weights there are
+    (what counts for one of 0.5 is all for one of 0.0002, and a trained network has both), and fewer steps do. Channels
+    that do not divide as `config.symmetry` needs it leave that out.
 
     Args:
         config: a recipe for a run from chance.
@@ -274,6 +282,7 @@ def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int =
         depth: its convolutions.
         width: channels between them.
     """
+    relative = config.optimizer in TAKE_RELATIVE_RATES
     return replace(
         config,
         start_from=model,
@@ -281,7 +290,8 @@ def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int =
         width=width,
         residual=True,
         symmetry=symmetry_for(width, config.symmetry),
-        rate=config.rate * _REFINING,
+        rate=_REFINING_RELATIVE if relative else config.rate * _REFINING,
+        relative_rates=relative,
         muon_rate=config.muon_rate * _REFINING,
         steps=max(1, round(config.steps * _REFINING_STEPS)),
         validate_every=max(1, round(config.validate_every * _REFINING_STEPS)),

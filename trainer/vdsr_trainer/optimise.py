@@ -10,12 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from vdsr_app.core.network import VDSR
-from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.config import TAKE_RELATIVE_RATES, TrainConfig
 from vdsr_trainer.layer_inputs import LayerInput, centred, whitening
 from vdsr_trainer.muon import Muon
 
 _PLATEAU_END = 0.2
 """Share of the steps in which the schedule "plateau" falls to zero."""
+
+_LEAST_SIZE = 1e-8
+"""Root mean square below which a tensor counts as having this one: all zeros would stay so."""
+
+_SMALLEST_GRADIENT = 1e-14
 
 
 class Optimiser:
@@ -23,6 +28,12 @@ class Optimiser:
 
     Under "muon" the inner layers' kernels, each seen as a matrix (width, 9 * width), are driven by Muon, which takes
     matrices only; the first and last layer and all biases by Adam.
+
+    Adam moves each number by about its rate, and the numbers of a trained network differ in size by 1e4: Muon makes the
+    inner layers strong, so what they hand on, and with it their biases, grows from one to the next, and the last layer
+    is left with little to do. With relative rates each tensor moves by a share of its own size.
+    Source: N. Shazeer and M. Stern, "Adafactor: Adaptive learning rates with sublinear memory cost", ICML 2018,
+    section 8.
 
     Attributes:
         parts: the torch optimisers, Muon first where there are two.
@@ -49,9 +60,9 @@ class Optimiser:
                             weight_decay=config.weight_decay,
                         )
                     )
-                self.parts.append(torch.optim.Adam(outer, lr=config.rate))
+                self.parts.append(_adam(outer, config))
             case "adam":
-                self.parts.append(torch.optim.Adam(everything, lr=config.rate))
+                self.parts.append(_adam(everything, config))
             case "adamw":
                 self.parts.append(torch.optim.AdamW(everything, lr=config.rate, weight_decay=config.weight_decay))
             case _:
@@ -61,6 +72,7 @@ class Optimiser:
                     )
                 )
         self._peaks = [[float(group["lr"]) for group in part.param_groups] for part in self.parts]
+        self._rate = self._peaks[0][0]
 
     def set_config(self, config: TrainConfig) -> None:
         """Follow the schedule of `config` from now on; its optimiser and rates are not looked at."""
@@ -68,15 +80,20 @@ class Optimiser:
 
     @property
     def rate(self) -> float:
-        """Current learning rate of the first part."""
-        return float(self.parts[0].param_groups[0]["lr"])
+        """Current learning rate of the first part, as it is scheduled."""
+        return self._rate
 
     def set_step(self, step: int, rate_share: float = 1.0) -> None:
         """Set the learning rates for the step that comes after `step` steps, `rate_share` of what is scheduled."""
         share = schedule(self._config, step) * rate_share
+        self._rate = self._peaks[0][0] * share
         for part, peaks in zip(self.parts, self._peaks, strict=True):
             for group, peak in zip(part.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
+        if _relative(self._config):
+            sizes = _sizes(self._model.convolutions)
+            for group in self.parts[-1].param_groups:
+                group["lr"] *= sizes[group["params"][0]]
 
     def step(self, seen: Sequence[LayerInput] = ()) -> tuple[Tensor, Tensor]:
         """Clip and apply the gradients, then clear them.
@@ -102,6 +119,31 @@ class Optimiser:
         for parameter in self._model.parameters():
             parameter.grad = None
         return norm, clipped
+
+
+def _relative(config: TrainConfig) -> bool:
+    return config.relative_rates and config.optimizer in TAKE_RELATIVE_RATES
+
+
+def _adam(parameters: list[nn.Parameter], config: TrainConfig) -> torch.optim.Adam:
+    if not _relative(config):
+        return torch.optim.Adam(parameters, lr=config.rate)
+    # Where features are strong, gradients of biases are no larger than Adam's usual epsilon.
+    return torch.optim.Adam([{"params": [each]} for each in parameters], lr=config.rate, eps=_SMALLEST_GRADIENT)
+
+
+def _sizes(layers: Sequence[nn.Conv2d]) -> dict[Tensor, float]:
+    """What the relative rate of each parameter is a share of: its root mean square, or its layer's if that is more."""
+    parameters: list[Tensor] = [parameter for layer in layers for parameter in layer.parameters()]
+    norms = torch.stack(torch._foreach_norm(parameters)).tolist()  # at once: a card is waited for
+    sizes = {
+        parameter: max(norm / parameter.numel() ** 0.5, _LEAST_SIZE)
+        for parameter, norm in zip(parameters, norms, strict=True)
+    }
+    for layer in layers:
+        if layer.bias is not None:
+            sizes[layer.bias] = max(sizes[layer.bias], sizes[layer.weight])
+    return sizes
 
 
 def schedule(config: TrainConfig, step: int) -> float:

@@ -25,7 +25,7 @@ _PICTURE_FIELDS = ("data", "validation", "holdout", "exclude", "keep_duplicates"
 _FREE_OF_COST = (
     *_PICTURE_FIELDS,
     *("start_from", "steps", "epochs", "loss", "rate", "muon_rate", "warmup_steps", "seed", "schedule", "patience"),
-    *("consistency", "validate_every", "checkpoint_every", "scales", "average_decay"),
+    *("relative_rates", "consistency", "validate_every", "checkpoint_every", "scales", "average_decay"),
 )
 
 
