@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vdsr_app.errors import ConfigError
-from vdsr_trainer.config import PRESETS, TrainConfig, apply_values, preset, read_config, to_toml
+from vdsr_trainer.config import (
+    PRESETS,
+    TrainConfig,
+    apply_values,
+    preset,
+    read_config,
+    starting_from,
+    to_toml,
+)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -33,6 +41,17 @@ def test_the_paper_preset_is_the_papers_recipe() -> None:
     assert (paper.batch, paper.patch_px, paper.depth, paper.scales) == (64, 41, 20, (2.0, 3.0, 4.0))
     assert paper.fixed_share == 1.0
     assert paper.clip_theta > 0
+
+
+def test_who_goes_on_from_a_model_has_rates_by_size_and_who_gives_a_rate_means_that_one() -> None:
+    base = starting_from(preset("robust"), "vdsr")
+    assert base.relative_rates
+    assert apply_values(base, {"steps": 5}).relative_rates
+    given = apply_values(base, {"rate": 1e-4})  # a file from before there was a choice
+    assert (given.rate, given.relative_rates) == (1e-4, False)
+    assert apply_values(base, {"rate": 1e-3, "relative_rates": True}).relative_rates
+    sgd = starting_from(preset("paper"), "vdsr")
+    assert (sgd.rate, sgd.relative_rates) == (pytest.approx(0.02), False)
 
 
 def test_a_mistyped_key_gets_the_nearest_one(tmp_path: Path) -> None:

@@ -330,6 +330,8 @@ def apply_values(base: TrainConfig, values: dict[str, Any], path: Path | None = 
         typed[key] = _typed(key, value, known[key], path)
     if "steps" in typed and "epochs" not in typed:
         typed["epochs"] = 0  # whoever counts steps means steps
+    if "rate" in typed and "relative_rates" not in typed:
+        typed["relative_rates"] = False  # as in files from before there were shares
     if "width" in typed and "symmetry" not in typed:
         typed["symmetry"] = symmetry_for(typed["width"], base.symmetry)  # and whoever chooses channels means these
     return replace(base, **typed)
