@@ -98,7 +98,8 @@ def test_a_model_is_refined(run, tiny: str, pictures: Path, config: Path, tmp_pa
     kept = read_config(tmp_path / "run" / "config.toml")
     assert (kept.depth, kept.width) == (3, 4)
     assert kept.start_from == str(model)
-    assert kept.rate == pytest.approx(PRESETS["robust"].rate / 5)
+    assert kept.muon_rate == pytest.approx(PRESETS["robust"].muon_rate / 5)
+    assert (kept.relative_rates, kept.rate) == (True, 5e-4)  # a share of what is there
     first = next(event for event in json_lines(said) if event["event"] == "Validated")
     assert first["step"] == 0
 

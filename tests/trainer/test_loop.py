@@ -271,7 +271,8 @@ def test_a_run_that_starts_from_a_model_shows_where_it_begins(small: TrainConfig
     assert first.step == 0
     assert first.psnr_db == pytest.approx(told.psnr_db["vdsr"], abs=1e-4)
     assert (tmp_path / "run" / first.crop).is_file()
-    assert config.rate < small.rate
+    assert config.muon_rate < small.muon_rate
+    assert config.relative_rates
     assert config.steps < small.steps
 
 
