@@ -200,7 +200,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "threads": (0, 4096),
 }
 TAKE_RELATIVE_RATES = ("muon", "adam")
-"""Optimisers whose steps do not depend on the size of a gradient, so that a rate can be one for all."""
+"""Optimisers whose steps do not depend on the size of a gradient; AdamW's weight decay would be a share of a share."""
 
 _REFINING, _REFINING_STEPS = 0.2, 0.4
 _REFINING_RELATIVE = 5e-4

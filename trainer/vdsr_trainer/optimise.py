@@ -133,7 +133,7 @@ def _adam(parameters: list[nn.Parameter], config: TrainConfig) -> torch.optim.Ad
 
 
 def _sizes(layers: Sequence[nn.Conv2d]) -> dict[Tensor, float]:
-    """What the relative rate of each parameter is a share of: its root mean square, or its layer's if that is more."""
+    """What each relative rate is a share of: the root mean square, for a bias that of its layer's weights if larger."""
     parameters: list[Tensor] = [parameter for layer in layers for parameter in layer.parameters()]
     norms = torch.stack(torch._foreach_norm(parameters)).tolist()  # at once: a card is waited for
     sizes = {
