@@ -54,6 +54,20 @@ def test_who_goes_on_from_a_model_has_rates_by_size_and_who_gives_a_rate_means_t
     assert (sgd.rate, sgd.relative_rates) == (pytest.approx(0.02), False)
 
 
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_who_chooses_a_method_has_rates_that_suit_it_and_what_is_given_stands(name: str) -> None:
+    robust = preset("robust")
+    chosen = apply_values(robust, {"optimizer": name})
+    usual = preset("paper").rate if name == "sgd" else 1e-3
+    assert (chosen.optimizer, chosen.rate, chosen.loss) == (name, usual, robust.loss)
+    assert bool(chosen.clip_theta) == (name == "sgd")
+    assert apply_values(robust, {"optimizer": name, "rate": 0.03}).rate == 0.03
+    refined = apply_values(starting_from(robust, "vdsr"), {"optimizer": name})
+    assert refined.relative_rates == (name == "adam")
+    assert refined.rate < chosen.rate
+    assert apply_values(chosen, {"optimizer": "muon"}) == robust
+
+
 def test_a_mistyped_key_gets_the_nearest_one(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text("bach = 3\n")
     with pytest.raises(ConfigError, match=r"'bach'.*Did you mean 'batch'"):

@@ -59,7 +59,8 @@ class TrainConfig:
             absolute error), by which a pixel has.
         consistency: how many times more the part of the error counts that shows in the LR picture, and so need not be;
             0 for no more.
-        optimizer: "muon" (Muon on the inner layers, Adam on the rest), "adam", "adamw" or "sgd".
+        optimizer: "muon" (Muon on the inner layers, Adam on the rest), "adam", "adamw" or "sgd". A file that names
+            another than its base has gets the rates, momentum and clip usual with it, where it does not say.
         rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
         muon_rate: learning rate of the inner layers under "muon".
         relative_rates: `rate` is a share of the root mean square of what it moves; for a bias, of that of its layer's
@@ -203,7 +204,7 @@ TAKE_RELATIVE_RATES = ("muon", "adam")
 """Optimisers whose steps do not depend on the size of a gradient; AdamW's weight decay would be a share of a share."""
 
 _REFINING, _REFINING_STEPS = 0.2, 0.4
-_REFINING_RELATIVE = 5e-4
+_RELATIVE, _REFINING_RELATIVE = 5e-3, 5e-4
 _CHOICES: dict[str, tuple[str, ...]] = {
     "loss": ("mse", "rms", "charbonnier"),
     "optimizer": ("muon", "adam", "adamw", "sgd"),
@@ -257,6 +258,15 @@ PRESETS: dict[str, TrainConfig] = {
 }
 """Named starting points; "robust" is the default."""
 
+_OF_OPTIMIZER = ("rate", "relative_rates", "muon_rate", "momentum", "weight_decay", "inputs", "clip_theta")
+_USUAL = {
+    "muon": _ROBUST,
+    "adam": replace(_ROBUST, optimizer="adam", rate=1e-3),
+    "adamw": replace(_ROBUST, optimizer="adamw", rate=1e-3, weight_decay=0.01),
+    "sgd": PRESETS["paper"],
+}
+"""Recipes that say what belongs to an optimiser."""
+
 
 def preset(name: str) -> TrainConfig:
     """Configuration of that name.
@@ -303,6 +313,35 @@ def symmetry_for(width: int, wish: str) -> str:
     return "none" if width % SYMMETRIES[wish] else wish
 
 
+def with_optimizer(config: TrainConfig, optimizer: str, like: TrainConfig | None = None) -> TrainConfig:
+    """`config` with another optimiser, and with the rates, momentum and clip that belong to it.
+
+    A rate that is right for one is far too small or too large for another: SGD's is multiplied with gradients that are
+    summed over a patch, Adam's is about the step itself, or a share of what moves.
+
+    Args:
+        config: a recipe.
+        optimizer: one of the choices.
+        like: takes them from here if it has that optimiser, instead of from the presets.
+
+    Raises:
+        ConfigError: there is no such optimiser.
+    """
+    if like is None or like.optimizer != optimizer:
+        like = replace(_USUAL.get(optimizer, config), optimizer=optimizer)
+        if config.start_from:
+            like = starting_from(like, config.start_from, config.depth, config.width)
+    return replace(config, optimizer=optimizer, **{name: getattr(like, name) for name in _OF_OPTIMIZER})
+
+
+def with_relative_rates(config: TrainConfig, relative: bool) -> TrainConfig:
+    """`config` with a rate that is a share, or that is none; either as large as it usually is."""
+    if not relative:
+        usual = _USUAL[config.optimizer].rate
+        return replace(config, relative_rates=False, rate=usual * _REFINING if config.start_from else usual)
+    return replace(config, relative_rates=True, rate=_REFINING_RELATIVE if config.start_from else _RELATIVE)
+
+
 def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
     """`base` (or the defaults of the fields) with the values of a TOML file over it.
 
@@ -334,6 +373,8 @@ def apply_values(base: TrainConfig, values: dict[str, Any], path: Path | None = 
         typed["relative_rates"] = False  # as in files from before there were shares
     if "width" in typed and "symmetry" not in typed:
         typed["symmetry"] = symmetry_for(typed["width"], base.symmetry)  # and whoever chooses channels means these
+    if typed.get("optimizer", base.optimizer) != base.optimizer:
+        base = with_optimizer(base, typed["optimizer"])  # as large as its steps should be, if the file does not say
     return replace(base, **typed)
 
 

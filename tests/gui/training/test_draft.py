@@ -46,6 +46,30 @@ def test_another_beginning_keeps_what_the_person_changed(draft: Draft) -> None:
     assert not draft.is_touched
 
 
+def test_another_method_brings_its_rates(draft: Draft) -> None:
+    draft.set_value(optimizer="sgd")
+    paper, stock = starting_from(PRESETS["paper"], "vdsr"), starting_from(PRESETS["robust"], "vdsr")
+    assert not draft.config.relative_rates
+    assert (draft.config.rate, draft.config.clip_theta) == (paper.rate, paper.clip_theta)
+    draft.set_start("")  # to learn anew takes larger steps
+    assert (draft.config.optimizer, draft.config.rate) == ("sgd", PRESETS["paper"].rate)
+    draft.set_start("vdsr")
+    draft.set_value(optimizer="muon")
+    assert draft.config == stock
+
+
+def test_a_rate_stays_of_its_kind(draft: Draft) -> None:
+    share = draft.config.rate
+    draft.set_value(relative_rates=False)
+    assert draft.config.rate == pytest.approx(PRESETS["robust"].rate / 5)
+    draft.set_start("")
+    draft.set_value(rate=3e-4)
+    draft.set_start("vdsr")
+    assert (draft.config.rate, draft.config.relative_rates) == (3e-4, False)
+    draft.set_value(relative_rates=True)
+    assert draft.config.rate == share
+
+
 def test_other_layers_than_the_models_begin_from_nothing(draft: Draft) -> None:
     draft.set_value(depth=9)
     assert (draft.config.start_from, draft.config.depth) == ("", 9)
@@ -121,6 +145,7 @@ def test_every_field_writes_what_it_reads() -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "value"),
     [
+        (FieldKind.WHETHER, "no", False),
         (FieldKind.SCALES, "2, 3,4", (2.0, 3.0, 4.0)),
         (FieldKind.SCALES, "1.5 2", (1.5, 2.0)),
         (FieldKind.PERCENT, "80", 0.8),

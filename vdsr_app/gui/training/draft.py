@@ -14,7 +14,14 @@ from vdsr_app.core.models import PHOTO_MODEL, ModelInfo
 from vdsr_app.core.weight_header import read_shape
 from vdsr_app.errors import WeightsError
 from vdsr_app.gui.texts import file_name
-from vdsr_trainer.config import PRESETS, TrainConfig, starting_from, symmetry_for
+from vdsr_trainer.config import (
+    PRESETS,
+    TrainConfig,
+    starting_from,
+    symmetry_for,
+    with_optimizer,
+    with_relative_rates,
+)
 from vdsr_trainer.data.report import PreflightReport
 from vdsr_trainer.events import Measured
 
@@ -112,13 +119,16 @@ class Draft(QObject):
         """
         if model == self.config.start_from:
             return
-        before, after = self._recipe(self.preset, self.config.start_from), self._recipe(self.preset, model)
+        recipes = (self._recipe(self.preset, start) for start in (self.config.start_from, model))
+        before, after = (with_optimizer(recipe, self.config.optimizer, recipe) for recipe in recipes)
         shape = {} if not model else {"depth": after.depth, "width": after.width}
         own = {
             name: getattr(self.config, name)
             for name in TrainConfig.__slots__
             if getattr(self.config, name) != getattr(before, name)
         }
+        if "rate" in own:
+            own["relative_rates"] = self.config.relative_rates  # or it would be another rate
         changed = {**own, "start_from": model, **shape}
         if model:
             changed["symmetry"] = symmetry_for(after.width, changed.get("symmetry", after.symmetry))
@@ -127,12 +137,12 @@ class Draft(QObject):
         self.recipe_changed.emit()
 
     def set_value(self, **values: Any) -> None:
-        """Change settings of the recipe.
+        """Change settings of the recipe; another optimiser, and a rate of another kind, bring their usual rates.
 
         Raises:
             ConfigError: they are not allowed, alone or together; nothing is changed.
         """
-        changed = replace(self.config, **values)
+        changed = replace(self._suited(values), **values)
         if any(_costs(name) and getattr(changed, name) != getattr(self.config, name) for name in values):
             self.measured.pop(OWN, None)
         self.config = changed
@@ -191,6 +201,14 @@ class Draft(QObject):
     def needs_measuring(self) -> bool:
         """Whether a step of this recipe costs something else than one of its preset."""
         return OWN not in self.measured and not _cost_alike(self.config, self.stock(self.preset))
+
+    def _suited(self, values: dict[str, Any]) -> TrainConfig:
+        """The recipe with what follows from `values`."""
+        config = self.config
+        optimizer, relative = (values.get(name, getattr(config, name)) for name in ("optimizer", "relative_rates"))
+        if optimizer != config.optimizer:
+            return with_optimizer(config, optimizer, self._recipe(self.preset, config.start_from))
+        return config if relative == config.relative_rates else with_relative_rates(config, relative)
 
     def _set_pictures(self, **values: Any) -> None:
         self.config = replace(self.config, **values)

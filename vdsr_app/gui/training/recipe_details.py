@@ -16,6 +16,7 @@ from vdsr_app.gui.training.draft import Draft
 from vdsr_app.gui.training.recipe_fields import (
     FieldKind,
     FieldSpec,
+    counts,
     duration_fields,
     field_groups,
     from_text,
@@ -118,7 +119,7 @@ class _Field(QWidget):
         self.fault = ""
         label = text_label(spec.label, "quiet")
         label.setMinimumWidth(_LABEL_WIDTH)
-        self.control: Choice | QLineEdit = self._choice() if spec.kind is FieldKind.CHOICE else self._line()
+        self.control: Choice | QLineEdit = self._choice() if spec.choices else self._line()
         self.control.setAccessibleName(spec.label)
         self.control.setAccessibleDescription(spec.tip)
         label.setBuddy(self.control)
@@ -142,6 +143,7 @@ class _Field(QWidget):
         """Show the draft's value, unless something wrong stands here still."""
         if self.fault:
             return
+        self.setEnabled(counts(self._spec, self._draft.config))
         text = to_text(self._spec, self._draft.config)
         if isinstance(self.control, Choice):
             self.control.setCurrentIndex(self.control.findData(text))
@@ -171,7 +173,7 @@ class _Field(QWidget):
 
     def _on_activated(self, index: int) -> None:
         if isinstance(self.control, Choice):
-            self._try(self.control.itemData(index))
+            self._try(from_text(self._spec, self.control.itemData(index)))
 
     def _on_edited(self, text: str) -> None:
         try:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from PySide6.QtCore import QCoreApplication, QLocale
 
-from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.config import TAKE_RELATIVE_RATES, TrainConfig
 
 translate = QCoreApplication.translate
 
@@ -22,6 +22,7 @@ class FieldKind(StrEnum):
     PERCENT = "percent"
     SCALES = "scales"
     CHOICE = "choice"
+    WHETHER = "whether"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class FieldSpec:
         tip: what it does, in one sentence.
         kind: how it is written.
         unit: what stands behind it.
-        choices: values and words; only with CHOICE.
+        choices: values and words; with CHOICE and WHETHER, whose values are "yes" and "no".
     """
 
     key: str
@@ -81,6 +82,8 @@ def to_text(spec: FieldSpec, config: TrainConfig) -> str:
             return ", ".join(f"{scale:g}" for scale in value)
         case FieldKind.NUMBER:
             return f"{value:g}"
+        case FieldKind.WHETHER:
+            return "yes" if value else "no"
         case _:
             return str(value)
 
@@ -102,6 +105,8 @@ def from_text(spec: FieldSpec, text: str) -> object:
                 return _number(text)
             case FieldKind.WHOLE:
                 return int("".join(text.split()))
+            case FieldKind.WHETHER:
+                return text == "yes"
             case _:
                 return text
     except ValueError:
@@ -112,6 +117,17 @@ def from_text(spec: FieldSpec, text: str) -> object:
             ),
         }
         raise ValueError(words.get(spec.kind, translate("RecipeFields", "A number belongs here."))) from None
+
+
+def counts(spec: FieldSpec, config: TrainConfig) -> bool:
+    """Whether a setting is looked at with the optimiser of `config`."""
+    match spec.key:
+        case "muon_rate":
+            return config.optimizer == "muon"
+        case "relative_rates":
+            return config.optimizer in TAKE_RELATIVE_RATES
+        case _:
+            return True
 
 
 def in_words(spec: FieldSpec, message: str) -> str:
@@ -245,6 +261,10 @@ def _learning() -> tuple[FieldSpec, ...]:
         "step": translate("RecipeFields", "Falls in steps"),
         "constant": translate("RecipeFields", "Stays"),
     }
+    kinds_of_rate = {
+        "yes": translate("RecipeFields", "A share of the weights"),
+        "no": translate("RecipeFields", "The same for all"),
+    }
     return (
         FieldSpec(
             "loss",
@@ -280,6 +300,15 @@ def _learning() -> tuple[FieldSpec, ...]:
             translate("RecipeFields", "Rate"),
             translate("RecipeFields", "Size of the corrections: too large and it forgets, too small and it crawls."),
             FieldKind.NUMBER,
+        ),
+        FieldSpec(
+            "relative_rates",
+            translate("RecipeFields", "Rate is"),
+            translate(
+                "RecipeFields", "A share moves strong and weak layers alike; the same for all moves weak ones more."
+            ),
+            FieldKind.WHETHER,
+            choices=kinds_of_rate,
         ),
         FieldSpec(
             "schedule",
