@@ -21,7 +21,7 @@ __all__ = [
 
 CLEAN_MODEL = DEFAULT_MODEL
 
-PHOTO_MAX_JPEG_QUALITY = 93
+PHOTO_MAX_JPEG_QUALITY = 94
 """Highest quality of a JPEG, on the scale of the Independent JPEG Group, that is given to the photo model."""
 
 
