@@ -60,7 +60,7 @@ class TrainConfig:
         consistency: how many times more the part of the error counts that shows in the LR picture, and so need not be;
             0 for no more.
         optimizer: "muon" (Muon on the inner layers, Adam on the rest), "adam", "adamw" or "sgd". A file that names
-            another than its base has gets the rates, momentum and clip usual with it, where it does not say.
+            another than its base has, and no rate, gets the rates, momentum and clip usual with it.
         rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
         muon_rate: learning rate of the inner layers under "muon".
         relative_rates: `rate` is a share of the root mean square of what it moves; for a bias, of that of its layer's
@@ -373,8 +373,8 @@ def apply_values(base: TrainConfig, values: dict[str, Any], path: Path | None = 
         typed["relative_rates"] = False  # as in files from before there were shares
     if "width" in typed and "symmetry" not in typed:
         typed["symmetry"] = symmetry_for(typed["width"], base.symmetry)  # and whoever chooses channels means these
-    if typed.get("optimizer", base.optimizer) != base.optimizer:
-        base = with_optimizer(base, typed["optimizer"])  # as large as its steps should be, if the file does not say
+    if "rate" not in typed and typed.get("optimizer", base.optimizer) != base.optimizer:
+        base = with_optimizer(base, typed["optimizer"])  # the file of a run, which says rates, means no others
     return replace(base, **typed)
 
 
