@@ -300,7 +300,7 @@ def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int =
         width=width,
         residual=True,
         symmetry=symmetry_for(width, config.symmetry),
-        rate=_REFINING_RELATIVE if relative else config.rate * _REFINING,
+        rate=_rate(config, relative=relative, refining=True),
         relative_rates=relative,
         muon_rate=config.muon_rate * _REFINING,
         steps=max(1, round(config.steps * _REFINING_STEPS)),
@@ -313,7 +313,7 @@ def symmetry_for(width: int, wish: str) -> str:
     return "none" if width % SYMMETRIES[wish] else wish
 
 
-def with_optimizer(config: TrainConfig, optimizer: str, like: TrainConfig | None = None) -> TrainConfig:
+def with_optimizer(config: TrainConfig, optimizer: str, like: TrainConfig = _ROBUST) -> TrainConfig:
     """`config` with another optimiser, and with the rates, momentum and clip that belong to it.
 
     A rate that is right for one is far too small or too large for another: SGD's is multiplied with gradients that are
@@ -322,24 +322,39 @@ def with_optimizer(config: TrainConfig, optimizer: str, like: TrainConfig | None
     Args:
         config: a recipe.
         optimizer: one of the choices.
-        like: takes them from here if it has that optimiser, instead of from the presets.
+        like: a recipe from chance; takes them from here if it has that optimiser.
 
     Raises:
         ConfigError: there is no such optimiser.
     """
-    if like is None or like.optimizer != optimizer:
-        like = replace(_USUAL.get(optimizer, config), optimizer=optimizer)
-        if config.start_from:
-            like = starting_from(like, config.start_from, config.depth, config.width)
-    return replace(config, optimizer=optimizer, **{name: getattr(like, name) for name in _OF_OPTIMIZER})
+    config = replace(config, optimizer=optimizer)
+    usual = _usual(optimizer, like)
+    if config.start_from:
+        usual = starting_from(usual, config.start_from, config.depth, config.width)
+    return replace(config, **{name: getattr(usual, name) for name in _OF_OPTIMIZER})
 
 
-def with_relative_rates(config: TrainConfig, relative: bool) -> TrainConfig:
-    """`config` with a rate that is a share, or that is none; either as large as it usually is."""
-    if not relative:
-        usual = _USUAL[config.optimizer].rate
-        return replace(config, relative_rates=False, rate=usual * _REFINING if config.start_from else usual)
-    return replace(config, relative_rates=True, rate=_REFINING_RELATIVE if config.start_from else _RELATIVE)
+def with_relative_rates(config: TrainConfig, relative: bool, like: TrainConfig = _ROBUST) -> TrainConfig:
+    """`config` with a rate that is a share, or that is none; either as large as it usually is.
+
+    Args:
+        config: a recipe.
+        relative: whether it is to be a share.
+        like: as of `with_optimizer`.
+    """
+    rate = _rate(_usual(config.optimizer, like), relative=relative, refining=bool(config.start_from))
+    return replace(config, relative_rates=relative, rate=rate)
+
+
+def _usual(optimizer: str, like: TrainConfig) -> TrainConfig:
+    return like if like.optimizer == optimizer else _USUAL[optimizer]
+
+
+def _rate(recipe: TrainConfig, *, relative: bool, refining: bool) -> float:
+    """The usual rate where `recipe`, from chance and with one rate for all, goes on from a model or has a share."""
+    if relative:
+        return _REFINING_RELATIVE if refining else _RELATIVE
+    return recipe.rate * _REFINING if refining else recipe.rate
 
 
 def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
@@ -369,12 +384,12 @@ def apply_values(base: TrainConfig, values: dict[str, Any], path: Path | None = 
         typed[key] = _typed(key, value, known[key], path)
     if "steps" in typed and "epochs" not in typed:
         typed["epochs"] = 0  # whoever counts steps means steps
-    if "rate" in typed and "relative_rates" not in typed:
-        typed["relative_rates"] = False  # as in files from before there were shares
+    if "rate" in typed:
+        typed.setdefault("relative_rates", False)  # as in files from before there were shares
+    elif typed.get("optimizer", base.optimizer) != base.optimizer:
+        base = with_optimizer(base, typed["optimizer"])
     if "width" in typed and "symmetry" not in typed:
         typed["symmetry"] = symmetry_for(typed["width"], base.symmetry)  # and whoever chooses channels means these
-    if "rate" not in typed and typed.get("optimizer", base.optimizer) != base.optimizer:
-        base = with_optimizer(base, typed["optimizer"])  # the file of a run, which says rates, means no others
     return replace(base, **typed)
 
 

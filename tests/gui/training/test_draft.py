@@ -56,6 +56,9 @@ def test_another_method_brings_its_rates(draft: Draft) -> None:
     draft.set_start("vdsr")
     draft.set_value(optimizer="muon")
     assert draft.config == stock
+    draft.choose_preset("paper")
+    draft.set_value(optimizer="muon")
+    assert (draft.config.rate, draft.config.clip_theta) == (PRESETS["robust"].rate, 0.0)
 
 
 def test_a_rate_stays_of_its_kind(draft: Draft) -> None:
@@ -68,6 +71,11 @@ def test_a_rate_stays_of_its_kind(draft: Draft) -> None:
     assert (draft.config.rate, draft.config.relative_rates) == (3e-4, False)
     draft.set_value(relative_rates=True)
     assert draft.config.rate == share
+    draft.choose_preset("quick")
+    draft.set_start("")
+    for relative in (True, False):
+        draft.set_value(relative_rates=relative)
+    assert draft.config == PRESETS["quick"]
 
 
 def test_other_layers_than_the_models_begin_from_nothing(draft: Draft) -> None:

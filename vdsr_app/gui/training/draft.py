@@ -120,7 +120,8 @@ class Draft(QObject):
         if model == self.config.start_from:
             return
         recipes = (self._recipe(self.preset, start) for start in (self.config.start_from, model))
-        before, after = (with_optimizer(recipe, self.config.optimizer, recipe) for recipe in recipes)
+        optimizer, like = self.config.optimizer, PRESETS[self.preset]
+        before, after = (with_optimizer(recipe, optimizer, like) for recipe in recipes)
         shape = {} if not model else {"depth": after.depth, "width": after.width}
         own = {
             name: getattr(self.config, name)
@@ -204,11 +205,11 @@ class Draft(QObject):
 
     def _suited(self, values: dict[str, Any]) -> TrainConfig:
         """The recipe with what follows from `values`."""
-        config = self.config
+        config, like = self.config, PRESETS[self.preset]
         optimizer, relative = (values.get(name, getattr(config, name)) for name in ("optimizer", "relative_rates"))
         if optimizer != config.optimizer:
-            return with_optimizer(config, optimizer, self._recipe(self.preset, config.start_from))
-        return config if relative == config.relative_rates else with_relative_rates(config, relative)
+            return with_optimizer(config, optimizer, like)
+        return config if relative == config.relative_rates else with_relative_rates(config, relative, like)
 
     def _set_pictures(self, **values: Any) -> None:
         self.config = replace(self.config, **values)
