@@ -13,9 +13,10 @@ from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Keeper, Progress
 from vdsr_trainer.config import preset
 from vdsr_trainer.health import Health
-from vdsr_trainer.learner import Learner, NotFiniteError
+from vdsr_trainer.learner import Learner
 from vdsr_trainer.meter import Spent
 from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME
+from vdsr_trainer.stepper import NotFiniteError
 
 CONFIG = replace(preset("robust"), depth=3, width=4, batch=2, patch_px=16, precision="fp32", threads=1, device="cpu")
 GOOD, BAD, NEW = Health(rose=True), Health(rose=True, below=1), Health(below=2)

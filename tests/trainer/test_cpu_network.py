@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
-from vdsr_trainer.cpu_network import CpuNetwork, _Crew
+from vdsr_trainer.cpu_network import CpuFeatures, CpuNetwork, _Crew
 
 
 def _layers(depth: int, width: int) -> list[nn.Conv2d]:
@@ -60,6 +60,28 @@ def test_result_and_gradients(
             assert (got - wanted).norm() < of_gradients * wanted.norm(), name
 
 
+@pytest.mark.parametrize(("bf16", "near"), [(False, 3e-3), (True, 0.2)])
+def test_features_and_what_comes_back_through_them(*, bf16: bool, near: float) -> None:
+    torch.manual_seed(0)
+    *layers, _ = _layers(7, 32)
+    after = nn.Conv2d(32, 5, 3, padding=1)
+    exact = [copy.deepcopy(layer).double() for layer in [*layers, after]]
+    luma, weights = torch.rand(3, 1, 21, 14), torch.rand(3, 5, 21, 14)
+    fast = CpuFeatures(layers, bf16=bf16)
+    for _ in range(2):  # the second uses the memory of the first
+        for layer in [*layers, after]:
+            layer.zero_grad()
+        features = fast(luma)
+        assert all(bool((one >= 0).all()) for one in fast.inputs())
+        assert torch.equal(fast.inputs()[-1].float(), features)
+        (after(features) * weights).sum().backward()
+    (_plain(exact, luma.double()) * weights.double()).sum().backward()
+    for ours, theirs in zip([*layers, after], exact, strict=True):
+        for name in ("weight", "bias"):
+            got, wanted = getattr(ours, name).grad, getattr(theirs, name).grad
+            assert (got - wanted).norm() < near * wanted.norm(), name
+
+
 def test_other_sizes_one_after_the_other() -> None:
     layers = _layers(5, 16)
     fast = CpuNetwork(layers)
@@ -92,6 +114,8 @@ def test_which_layers_suit() -> None:
     assert not CpuNetwork.suits(_layers(5, 20))
     assert not CpuNetwork.suits(_layers(2, 16))
     assert not CpuNetwork.suits([layer.bfloat16() for layer in _layers(5, 32)])
+    assert CpuFeatures.suits(_layers(5, 32)[:-1])
+    assert not CpuFeatures.suits(_layers(5, 32))
 
 
 def test_an_error_of_one_thread_waits_for_the_others() -> None:

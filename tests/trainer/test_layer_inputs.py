@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
-from vdsr_trainer import learner as module
+from vdsr_trainer import stepper as module
 from vdsr_trainer.config import preset
 from vdsr_trainer.cpu_network import CpuNetwork
 from vdsr_trainer.data.dataset import Patches

@@ -11,10 +11,12 @@ import torch
 
 from vdsr_app.errors import DeviceError, DeviceMemoryError
 from vdsr_trainer import learner as module
+from vdsr_trainer import stepper
 from vdsr_trainer.config import TrainConfig, preset
 from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.data.lr_grid import lr_matrices
-from vdsr_trainer.learner import Learner, NotFiniteError, resolve_precision
+from vdsr_trainer.learner import Learner
+from vdsr_trainer.stepper import NotFiniteError, resolve_precision
 
 CONFIG = replace(
     preset("robust"),
@@ -174,7 +176,7 @@ def test_the_rate_is_the_share_of_what_is_scheduled() -> None:
 
 
 def test_steps_in_bf16_are_near_those_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "cpu_has_matrix_units", lambda: False)
+    monkeypatch.setattr(stepper, "cpu_has_matrix_units", lambda: False)
     monkeypatch.setattr(module.CpuNetwork, "takes_bf16", lambda: True)
     config = replace(CONFIG, width=16, optimizer="sgd", rate=1e-4)
     exact, rounded = _learn(config, 5), _learn(replace(config, precision="bf16"), 5)

@@ -10,8 +10,8 @@ import torch
 from vdsr_trainer import meter as module
 from vdsr_trainer.config import preset
 from vdsr_trainer.events import Stepped
-from vdsr_trainer.learner import StepResult
 from vdsr_trainer.meter import Meter, Spent
+from vdsr_trainer.stepper import StepResult
 
 CONFIG = replace(preset("robust"), steps=100, batch=8, validate_every=50)
 

@@ -19,9 +19,9 @@ from vdsr_app.core.atomic import save_error, write_atomically
 from vdsr_app.core.weights import MAX_ABSOLUTE, tensor_checksum
 from vdsr_app.errors import SaveError, TrainingError
 from vdsr_trainer.health import Health
-from vdsr_trainer.learner import Learner, NotFiniteError
 from vdsr_trainer.meter import Spent
 from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME
+from vdsr_trainer.stepper import NotFiniteError, Stepper
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Snapshot:
     progress: Progress
 
 
-def take(learner: Learner, progress: Progress) -> Snapshot:
+def take(learner: Stepper[Any, Any], progress: Progress) -> Snapshot:
     """Copy the state of a run.
 
     Raises:
@@ -135,7 +135,7 @@ def exists(run: Path) -> bool:
     return any((run / name).exists() for name in (NEWEST_NAME, PREVIOUS_NAME))
 
 
-def load(run: Path, learner: Learner, names: Sequence[str] = (NEWEST_NAME, PREVIOUS_NAME)) -> Progress:
+def load(run: Path, learner: Stepper[Any, Any], names: Sequence[str] = (NEWEST_NAME, PREVIOUS_NAME)) -> Progress:
     """Put the first sound state of `names` into `learner`.
 
     Raises:
@@ -230,7 +230,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, metadata
 
 
-def _restore(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], learner: Learner) -> Progress:
+def _restore(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], learner: Stepper[Any, Any]) -> Progress:
     def under(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 

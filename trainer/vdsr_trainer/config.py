@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -54,6 +55,10 @@ class TrainConfig:
         steps: optimiser steps in all; not looked at where `epochs` is above 0.
         epochs: passes over every patch of the grid at each of `scales`, from which the steps follow; only with sampling
             "grid". 0 counts steps instead.
+        teacher_steps: steps that a teacher learns before, from the same pictures; clean patches at whole `scales` from
+            2 to 4 are then to become what it says, and not what nobody could guess: see `teacher`. 0 for no teacher.
+            With one, pictures lose up to 11 rows and columns at the end.
+        teacher_width: channels between the teacher's 20 layers, a multiple of 4.
         loss: "mse" (mean squared error); "rms" (root of a patch's mean squared error, mean over patches), by which a
             patch that is hard to guess has less of a say; or "charbonnier" (sqrt(error^2 + 1e-6), near the mean
             absolute error), by which a pixel has.
@@ -116,6 +121,8 @@ class TrainConfig:
     cache_mb: int = 0
     steps: int = 20_000
     epochs: int = 0
+    teacher_steps: int = 0
+    teacher_width: int = 64
     loss: str = "mse"
     consistency: float = 0.0
     optimizer: str = "muon"
@@ -160,8 +167,26 @@ class TrainConfig:
             raise ConfigError("epochs needs sampling = 'grid'.", hint="Set steps instead, or choose the grid.")
         if self.scale_min > self.scale_max:
             raise ConfigError(f"scale_min = {self.scale_min:g} is above scale_max = {self.scale_max:g}.")
+        if self.teacher_steps and not self.taught_scales:
+            raise ConfigError(
+                "teacher_steps needs 2, 3 or 4 among the scales.", hint="Add one of them, or set it to 0."
+            )
+        if self.teacher_width % 4:
+            raise ConfigError(f"teacher_width = {self.teacher_width} is no multiple of 4.")
+        if self.teacher_steps and self.sampling != "random":
+            raise ConfigError("teacher_steps needs sampling = 'random'.", hint="Set it to 0, or leave the grid.")
         if not all(0.1 <= factor < 1.0 for factor in self.shrunk_copies):
             raise ConfigError("shrunk_copies needs factors from 0.1 to below 1.")
+
+    @property
+    def taught_scales(self) -> tuple[int, ...]:
+        """The scale factors at which there can be a teacher: the whole ones of `scales` from 2 to 4."""
+        return tuple(int(scale) for scale in self.scales if scale in (2.0, 3.0, 4.0))
+
+    @property
+    def size_multiple(self) -> int:
+        """Pixels that sizes of pictures are cut down to a multiple of: with a teacher, of each of its scale factors."""
+        return math.lcm(*self.taught_scales) if self.teacher_steps else 1
 
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -186,6 +211,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "cache_mb": (0, 1_000_000),
     "steps": (1, 100_000_000),
     "epochs": (0, 100_000),
+    "teacher_steps": (0, 10_000_000),
+    "teacher_width": (4, 512),
     "consistency": (0, 1000),
     "rate": (1e-12, 10),
     "muon_rate": (1e-12, 10),

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vdsr_app.core.winograd.chain import backward, forward
+from vdsr_app.core.winograd import chain
 from vdsr_app.core.winograd.ends import END_ROWS, first_filter, last_filter
 from vdsr_app.core.winograd.kernels import (
     PLACES,
@@ -32,14 +32,15 @@ from vdsr_app.core.winograd.pairs import has_bf16_products
 from vdsr_app.core.winograd.product import PANEL
 
 
-class CpuNetwork:
-    """Computes the layers of one network; remembers nothing but memory to work in. Used from one thread."""
+class _CpuLayers:
+    """Computes all layers but the last one; remembers nothing but memory to work in. Used from one thread."""
 
     def __init__(self, layers: Sequence[nn.Conv2d], *, bf16: bool = False) -> None:
-        """Take the layers, at least three; their weights are read anew at each call.
+        """Take the layers; their weights are read anew at each call.
 
         Args:
-            layers: see `suits`.
+            layers: from one channel to many, and then of as many out as in, each with ReLU; the last one may be
+                another.
             bf16: round features, their gradients and what is multiplied between the first and the last layer to
                 bfloat16; sums, the ends and the gradients of weights stay in float32. Valid anywhere, and worth it
                 where `takes_bf16` says so.
@@ -49,52 +50,16 @@ class CpuNetwork:
         self._crew = _Crew()
         self._memory: dict[int, tuple[Floats | Halves, ...]] = {}
         self._luma: Floats = np.zeros((0, 0, 0), np.float32)
-        self._error: Floats = np.zeros((0, 0, 0), np.float32)
         self._planes: Floats | Halves = np.zeros((0, 0, 0, 0, 0), np.float32)
         self._slopes: Floats | Halves = np.zeros((0, 0, 0, 0, 0), np.float32)
         self._filters: Floats | Words = np.zeros((0, 0, 0, 0, 0), np.float32)
         self._sums: Floats = np.zeros((0, 0, 0, 0, 0, 0), np.float32)
 
-    @staticmethod
-    def takes_width(width: int) -> bool:
-        """Whether networks of so many channels are computed here, where they are in fp32 on a CPU."""
-        return fits(width)
-
-    @staticmethod
-    def takes_bf16() -> bool:
-        """Whether rounding the products' factors to bfloat16 makes this computer faster."""
-        return has_bf16_products()
-
-    @staticmethod
-    def suits(layers: Sequence[nn.Conv2d]) -> bool:
-        """Whether layers are of the kind that is computed here."""
-        width = layers[0].out_channels
-        shapes = [(layer.in_channels, layer.out_channels) for layer in layers]
-        return (
-            len(layers) >= 3
-            and shapes == [(1, width), *[(width, width)] * (len(layers) - 2), (width, 1)]
-            and fits(width)
-            and all(layer.bias is not None and layer.weight.dtype is torch.float32 for layer in layers)
-        )
-
-    def __call__(self, luma: Tensor) -> Tensor:
-        """What the last layer gives.
-
-        What is kept for the gradient is overwritten by the next call, so `backward` must come before that. There is
-        no gradient of the luma.
-
-        Args:
-            luma: (N, 1, H, W) float32.
-
-        Returns:
-            (N, 1, H, W) float32.
-        """
-        parameters = [tensor for layer in self._layers for tensor in (layer.weight, layer.bias)]
-        result: Tensor = _Function.apply(self, luma, *parameters)  # type: ignore[no-untyped-call]
-        return result
-
     def inputs(self) -> list[Tensor]:
-        """What the layers saw in the last call, (N, C, H, W) float32 or bfloat16; overwritten by the next one."""
+        """What the layers and the one after them saw in the last call, (N, C, H, W) float32 or bfloat16.
+
+        Overwritten by the next call.
+        """
         luma = torch.from_numpy(self._luma)[:, None, 1:-1, 1:-1]
         planes = torch.from_numpy(self._planes)
         if self._bf16:
@@ -102,84 +67,53 @@ class CpuNetwork:
         height, width = luma.shape[2:]
         return [luma, *planes[:, :, 1 : height + 1, 1 : width + 1].permute(0, 1, 4, 2, 3)]
 
-    def _forward(self, luma: Tensor, weights: Sequence[Floats], biases: Sequence[Floats]) -> Tensor:
+    def _take(self, luma: Tensor, weights: Sequence[Floats], biases: Sequence[Floats]) -> tuple[Any, ...]:
+        """Make room for a batch; what `chain.features` takes of it and of the layers' weights."""
         count, _, height, width = luma.shape
-        self._make_room(count, height, width, len(weights) - 1, len(biases[0]))
+        self._make_room(count, height, width, len(weights), len(biases[0]))
         self._luma[:, 1:-1, 1:-1] = luma[:, 0].numpy()
-        inner_biases = np.stack(biases[1:-1])
-        filters = self._transformed(np.stack(weights[1:-1]))
-        first_filters, last_filters = first_filter(weights[0], biases[0]), last_filter(weights[-1])
-        out = np.empty((count, height, width), np.float32)
+        filters = self._transformed(np.stack(weights[1:]))
+        return self._luma, self._planes, first_filter(weights[0], biases[0]), filters, np.stack(biases[1:])
 
-        def work(share: int, first: int, last: int) -> None:
-            forward(
-                self._luma,
-                self._planes,
-                first_filters,
-                filters,
-                inner_biases,
-                last_filters,
-                float(biases[-1][0]),
-                out,
-                first,
-                last,
-                *self._scratch(share)[:3],
-            )
+    def _give(
+        self, count: int, weights: Sequence[Floats], work: Callable[..., Any]
+    ) -> tuple[list[Floats], list[Floats]]:
+        """Gradients of the weights and of the biases.
 
-        self._crew.share(count, work)
-        return torch.from_numpy(out)[:, None]
-
-    def _backward(self, error: Tensor, weights: Sequence[Floats]) -> tuple[list[Floats], list[Floats]]:
-        """Gradients of the weights and the biases of all layers."""
-        count, channels, layers = len(error), len(weights[0]), len(weights) - 2
-        self._error[:, 1:-1, 1:-1] = error[:, 0].numpy()
-        filters = self._transformed(np.stack(weights[1:-1]).transpose(0, 2, 1, 3, 4)[..., ::-1, ::-1])
-        last_filters = first_filter(weights[-1].transpose(1, 0, 2, 3)[..., ::-1, ::-1], np.zeros(channels))
+        Args:
+            count: pictures of the batch.
+            weights: of the layers.
+            work: gets a share's number, its first picture and the one after its last, filters for the way back, two
+                planes for slopes, and where it is to add: sums of the first layer, of filters and of biases.
+        """
+        channels, layers = len(weights[0]), len(weights) - 1
+        filters = self._transformed(np.stack(weights[1:]).transpose(0, 2, 1, 3, 4)[..., ::-1, ::-1])
         shares = _shares(count)
         shape = (shares, layers, PLACES, channels // PANEL, channels, PANEL)
         if self._sums.shape != shape:
             self._sums = np.empty(shape, np.float32)
         sums, bias_sums = self._sums, np.zeros((shares, layers, channels), np.float32)
-        ends = np.zeros((shares, 2, END_ROWS, channels), np.float32)
+        of_first = np.zeros((shares, END_ROWS, channels), np.float32)
 
-        def work(share: int, first: int, last: int) -> None:
+        def work_on(share: int, first: int, last: int) -> None:
             sums[share] = 0.0
-            backward(
-                self._luma,
-                self._planes,
-                self._error,
-                self._slopes[share],
-                filters,
-                last_filters,
-                ends[share, 0],
-                sums[share],
-                bias_sums[share],
-                ends[share, 1],
-                first,
-                last,
-                *self._scratch(share),
-            )
+            work(share, first, last, filters, self._slopes[share], of_first[share], sums[share], bias_sums[share])
 
-        self._crew.share(count, work)
-        of_weights: list[Floats] = [weights[0]] * (layers + 2)
+        self._crew.share(count, work_on)
+        of_weights: list[Floats] = [_end_weights(of_first, weights[0].shape), *[weights[0]] * layers]
 
         def collect(_: int, first: int, last: int) -> None:
             for i in range(first, last):
                 of_weights[i + 1] = filter_gradients(sums[:, i].sum(axis=0)[None])[0]
 
         self._crew.share(layers, collect)
-        of_first, of_last = ends.sum(axis=0)
-        of_weights[0] = np.ascontiguousarray(of_first[:9].T).reshape(weights[0].shape)
-        of_weights[-1] = np.ascontiguousarray(of_last[8::-1].T).reshape(weights[-1].shape)
-        of_last_bias = np.asarray(self._error.sum(dtype=np.float64), np.float32).reshape(1)
-        return of_weights, [of_first[9], *bias_sums.sum(axis=0), of_last_bias]
+        return of_weights, [of_first.sum(axis=0)[9], *bias_sums.sum(axis=0)]
 
     def _make_room(self, count: int, height: int, width: int, planes: int, channels: int) -> None:
         """Memory for pictures of this size, with zeros in the rings; what is there stays if it fits."""
         shape = planes, count, *plane_shape(height, width, channels)
         if self._planes.shape != shape or self._luma.shape != (count, height + 2, width + 2):
             self._luma = np.zeros((count, height + 2, width + 2), np.float32)
-            self._error = np.zeros_like(self._luma)
             self._planes = self._zeros(shape)
         if self._slopes.shape != (_shares(count), 2, *shape[2:]):
             self._slopes = self._zeros((_shares(count), 2, *shape[2:]))
@@ -211,18 +145,171 @@ class CpuNetwork:
         return filters
 
 
-class _Function(torch.autograd.Function):
-    """`CpuNetwork` for PyTorch's record of what was computed."""
+class CpuNetwork(_CpuLayers):
+    """Computes the layers of one network: those of the base, and one to one channel."""
+
+    def __init__(self, layers: Sequence[nn.Conv2d], *, bf16: bool = False) -> None:
+        """Take the layers, at least three: see `suits` and the base."""
+        super().__init__(layers, bf16=bf16)
+        self._error: Floats = np.zeros((0, 0, 0), np.float32)
 
     @staticmethod
-    def forward(ctx: Any, owner: CpuNetwork, luma: Tensor, *parameters: Tensor) -> Tensor:
+    def takes_width(width: int) -> bool:
+        """Whether networks of so many channels are computed here, where they are in fp32 on a CPU."""
+        return fits(width)
+
+    @staticmethod
+    def takes_bf16() -> bool:
+        """Whether rounding the products' factors to bfloat16 makes this computer faster."""
+        return has_bf16_products()
+
+    @staticmethod
+    def suits(layers: Sequence[nn.Conv2d]) -> bool:
+        """Whether layers are of the kind that is computed here."""
+        width, last = layers[0].out_channels, layers[-1]
+        return (
+            CpuFeatures.suits(layers[:-1])
+            and (last.in_channels, last.out_channels) == (width, 1)
+            and last.bias is not None
+            and last.weight.dtype is torch.float32
+        )
+
+    def __call__(self, luma: Tensor) -> Tensor:
+        """What the last layer gives.
+
+        What is kept for the gradient is overwritten by the next call, so `backward` must come before that. There is
+        no gradient of the luma.
+
+        Args:
+            luma: (N, 1, H, W) float32.
+
+        Returns:
+            (N, 1, H, W) float32.
+        """
+        return _computed(self, self._layers, luma)
+
+    def forward(self, luma: Tensor, weights: Sequence[Floats], biases: Sequence[Floats]) -> Tensor:
+        """For `_Function`."""
+        taken = self._take(luma, weights[:-1], biases[:-1])
+        last_filters = last_filter(weights[-1])
+        out = np.empty((len(luma), *luma.shape[2:]), np.float32)
+
+        def work(share: int, first: int, last: int) -> None:
+            chain.forward(*taken, last_filters, float(biases[-1][0]), out, first, last, *self._scratch(share)[:3])
+
+        self._crew.share(len(luma), work)
+        return torch.from_numpy(out)[:, None]
+
+    def backward(self, error: Tensor, weights: Sequence[Floats]) -> tuple[list[Floats], list[Floats]]:
+        """Gradients of the weights and the biases of all layers, for `_Function`."""
+        if self._error.shape != self._luma.shape:
+            self._error = np.zeros_like(self._luma)
+        self._error[:, 1:-1, 1:-1] = error[:, 0].numpy()
+        channels = len(weights[0])
+        last_filters = first_filter(weights[-1].transpose(1, 0, 2, 3)[..., ::-1, ::-1], np.zeros(channels))
+        of_last = np.zeros((_shares(len(error)), END_ROWS, channels), np.float32)
+
+        def work(
+            share: int, first: int, last: int, filters: Any, slopes: Any, firsts: Any, sums: Any, bias_sums: Any
+        ) -> None:
+            chain.backward(
+                self._luma,
+                self._planes,
+                self._error,
+                slopes,
+                filters,
+                last_filters,
+                firsts,
+                sums,
+                bias_sums,
+                of_last[share],
+                first,
+                last,
+                *self._scratch(share),
+            )
+
+        of_weights, of_biases = self._give(len(error), weights[:-1], work)
+        of_last_bias = np.asarray(self._error.sum(dtype=np.float64), np.float32).reshape(1)
+        # The last layer's taps come backwards.
+        return [*of_weights, _end_weights(of_last, weights[-1].shape, -1)], [*of_biases, of_last_bias]
+
+
+class CpuFeatures(_CpuLayers):
+    """Computes what the last hidden layer gives, for whatever comes after it."""
+
+    @staticmethod
+    def suits(layers: Sequence[nn.Conv2d]) -> bool:
+        """Whether layers are of the kind that is computed here."""
+        width = layers[0].out_channels
+        shapes = [(layer.in_channels, layer.out_channels) for layer in layers]
+        return (
+            len(layers) >= 2
+            and shapes == [(1, width), *[(width, width)] * (len(layers) - 1)]
+            and fits(width)
+            and all(layer.bias is not None and layer.weight.dtype is torch.float32 for layer in layers)
+        )
+
+    def __call__(self, luma: Tensor) -> Tensor:
+        """Features after the last ReLU, (N, C, H, W) float32, channels last; as `CpuNetwork` for the rest."""
+        return _computed(self, self._layers, luma)
+
+    def forward(self, luma: Tensor, weights: Sequence[Floats], biases: Sequence[Floats]) -> Tensor:
+        """For `_Function`."""
+        taken = self._take(luma, weights, biases)
+
+        def work(share: int, first: int, last: int) -> None:
+            chain.features(*taken, first, last, *self._scratch(share)[:3])
+
+        self._crew.share(len(luma), work)
+        return self.inputs()[-1].to(torch.float32, memory_format=torch.channels_last, copy=True)
+
+    def backward(self, gradient: Tensor, weights: Sequence[Floats]) -> tuple[list[Floats], list[Floats]]:
+        """Gradients of the weights and the biases of the layers, for `_Function`."""
+        of_features = np.ascontiguousarray(gradient.permute(0, 2, 3, 1).numpy())
+
+        def work(
+            share: int, first: int, last: int, filters: Any, slopes: Any, firsts: Any, sums: Any, bias_sums: Any
+        ) -> None:
+            chain.backward_of_features(
+                self._luma,
+                self._planes,
+                of_features,
+                slopes,
+                filters,
+                firsts,
+                sums,
+                bias_sums,
+                first,
+                last,
+                *self._scratch(share),
+            )
+
+        return self._give(len(gradient), weights, work)
+
+
+def _computed(owner: CpuNetwork | CpuFeatures, layers: Sequence[nn.Conv2d], luma: Tensor) -> Tensor:
+    parameters = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
+    result: Tensor = _Function.apply(owner, luma, *parameters)  # type: ignore[no-untyped-call]
+    return result
+
+
+def _end_weights(sums: Floats, shape: tuple[int, ...], step: int = 1) -> Floats:
+    """Gradient of the first or, with `step` -1, the last layer's weights, from each thread's sums."""
+    return np.ascontiguousarray(sums.sum(axis=0)[:9][::step].T).reshape(shape)
+
+
+class _Function(torch.autograd.Function):
+    """Layers computed here, for PyTorch's record of what was computed."""
+
+    @staticmethod
+    def forward(ctx: Any, owner: CpuNetwork | CpuFeatures, luma: Tensor, *parameters: Tensor) -> Tensor:
         numbers = [tensor.detach().numpy() for tensor in parameters]
         ctx.owner, ctx.weights = owner, [each.copy() for each in numbers[0::2]]
-        return owner._forward(luma.detach(), ctx.weights, numbers[1::2])
+        return owner.forward(luma.detach(), ctx.weights, numbers[1::2])
 
     @staticmethod
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        weights, biases = ctx.owner._backward(error, ctx.weights)
+        weights, biases = ctx.owner.backward(error, ctx.weights)
         pairs = zip(weights, biases, strict=True)
         return None, None, *(torch.from_numpy(each) for pair in pairs for each in pair)
 

@@ -6,7 +6,9 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
+
+PreparedKind = Literal["pictures", "teacher", "answers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +34,21 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Preparing:
-    """Pictures are being read before the first step.
+    """Something is being done before the first step.
 
     Attributes:
         step: steps done already.
-        done: pictures read.
-        total: pictures in all.
+        done: of what is done: pictures, or the teacher's steps.
+        total: of them in all.
+        what: "pictures" are read, the "teacher" learns, or its "answers" are taken.
+        seconds_left: estimate to the end of it, None until there is one.
     """
 
     step: int
     done: int
     total: int
+    what: PreparedKind = "pictures"
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +182,14 @@ class Measured:
         seconds_a_step: median.
         memory_bytes: peak of the process beyond what it held before, plus the GPU's peak.
         steps: steps that a whole run of this configuration takes.
+        seconds_before: what its teacher takes to learn, where it has one.
     """
 
     preset: str
     seconds_a_step: float
     memory_bytes: int
     steps: int
+    seconds_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,23 +28,29 @@ from vdsr_trainer.events import (
     Finished,
     Noticed,
     Paused,
+    PreparedKind,
     Preparing,
     Resumed,
     Started,
 )
 from vdsr_trainer.health import Diverged
-from vdsr_trainer.learner import Learner, NotFiniteError
+from vdsr_trainer.learner import Learner
 from vdsr_trainer.meter import Meter
 from vdsr_trainer.prefetch import Prefetcher
 from vdsr_trainer.run_files import CONFIG_NAME, EVENTS_NAME, RunLock
 from vdsr_trainer.run_log import RunLog
 from vdsr_trainer.runs import note_run
 from vdsr_trainer.saving import Saver, check_room
+from vdsr_trainer.stepper import NotFiniteError
+from vdsr_trainer.teacher.answers import Teacher
+from vdsr_trainer.teacher.phase import learned_teacher
 from vdsr_trainer.validate import CropWriter, Judge
 
 logger = logging.getLogger(__name__)
 
 _GPU_PATCH_THREADS = 8
+_TELL_EVERY_S = 0.1
+"""How often it is told of what comes before the first step."""
 
 
 def train(
@@ -150,6 +157,8 @@ class _Run:
             self._progress = checkpoint.load(self._folder, self._learner)
         with contextlib.closing(self._open_data()) as data:
             self._plan_steps(data)
+            if self._config.teacher_steps and self._progress.step < self._config.steps:
+                self._ask_teacher(data)
             self._judge = Judge.prepare(data.validation, self._config)
             self._crops = CropWriter(self._folder, self._judge, self._config)
             self._crops.write_fixed()
@@ -177,9 +186,29 @@ class _Run:
     # --- before the first step
 
     def _open_data(self) -> TrainingData:
+        told = self._preparing("pictures")
+        return open_data(self._config, self._folder, on_progress=told, notice=self._notice, token=self._token)
+
+    def _ask_teacher(self, data: TrainingData) -> None:
+        """Let the teacher learn, unless it has, and take what it says for what patches should become."""
+        told = self._preparing("teacher")
+
+        def go_on(done: int, total: int, seconds_left: float | None) -> None:
+            if self._controller.look() is Wish.PAUSE:
+                self._tell(Paused(self._progress.step))
+                if self._controller.wait_while_paused() is Wish.GO_ON:
+                    self._tell(Resumed(self._progress.step))
+            told(done, total, seconds_left)
+            self._token.raise_if_cancelled()
+
+        learner = learned_teacher(self._config, self._folder, data, told=go_on, notice=self._notice)
+        data.set_teacher(Teacher(learner), self._preparing("answers"), self._token)
+
+    def _preparing(self, what: PreparedKind) -> Callable[..., None]:
+        """What takes progress before the first step, tells of it now and then, and sees what is wished."""
         last_told = 0.0
 
-        def told(done: int, total: int) -> None:
+        def told(done: int, total: int, seconds_left: float | None = None) -> None:
             nonlocal last_told
             wish = self._controller.look()
             # The first one counts: from then on the cancelled token itself looks like a signal.
@@ -187,11 +216,11 @@ class _Run:
                 self._early_wish = wish
                 self._token.cancel()
             now = time.monotonic()
-            if done in (0, total) or now - last_told > 0.1:
+            if done in (0, total) or now - last_told > _TELL_EVERY_S:
                 last_told = now
-                self._tell(Preparing(self._progress.step, done, total))
+                self._tell(Preparing(self._progress.step, done, total, what, seconds_left))
 
-        return open_data(self._config, self._folder, on_progress=told, notice=self._notice, token=self._token)
+        return told
 
     def _plan_steps(self, data: TrainingData) -> None:
         """Where epochs are counted, the steps follow from the pictures."""
@@ -242,15 +271,15 @@ class _Run:
                 self._saver.look(self._progress.step, wait=False)
         return Wish.GO_ON
 
-    def _prefetcher(self, data: TrainingData) -> Prefetcher:
+    def _prefetcher(self, data: TrainingData) -> Prefetcher[Batch]:
         device, first, last = self._learner.device, self._progress.step, self._config.steps
         resident = resident_batches(data, self._config, device)
         if resident is not None:
-            return Prefetcher(resident.batch, first, last)
+            return Prefetcher[Batch](resident.batch, first, last)
         threads = 1 if device.type == "cpu" else max(1, min(_GPU_PATCH_THREADS, usable_cores() - 1))
-        return Prefetcher(data.batch, first, last, threads)
+        return Prefetcher[Batch](data.batch, first, last, threads)
 
-    def _next_batch(self, batches: Prefetcher) -> tuple[Batch, float]:
+    def _next_batch(self, batches: Prefetcher[Batch]) -> tuple[Batch, float]:
         try:
             return batches.next()
         except TrainingError:

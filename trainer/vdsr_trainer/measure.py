@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from vdsr_app.control import CancelToken
 from vdsr_trainer.config import TrainConfig
@@ -12,6 +15,9 @@ from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.events import Measured
 from vdsr_trainer.learner import Learner
 from vdsr_trainer.memory import device_bytes, resident_bytes
+from vdsr_trainer.stepper import StepResult
+from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
+from vdsr_trainer.teacher.patches import made_up
 
 _WARM_UP_STEPS = 2
 _STEPS = 8
@@ -32,11 +38,36 @@ def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
         Cancelled: through `token`.
     """
     learner = Learner(config)
+    teacher = _measure_teacher(config, token) if config.teacher_steps else _NO_TEACHER
     rng = np.random.default_rng(0)
     shape = (config.batch, 1, config.patch_px, config.patch_px)
     target = rng.random(shape, np.float32)
     grid = np.tile(np.array([2.0, 0.5], np.float32), (config.batch, 2, 1)) if config.consistency else None
     patches = Patches(target + rng.normal(0, 0.01, shape).astype(np.float32), target, grid)
+    cost = _measure_steps(lambda step: learner.step(patches, step, 0.0), learner.device, token)
+    most_bytes = max(cost.memory_bytes, teacher.memory_bytes)
+    before = teacher.seconds_a_step * config.teacher_steps
+    return Measured(preset, cost.seconds_a_step, most_bytes, config.steps, before)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """Median seconds of a step, and the most memory that was held."""
+
+    seconds_a_step: float
+    memory_bytes: int
+
+
+_NO_TEACHER = _Cost(0.0, 0)
+
+
+def _measure_teacher(config: TrainConfig, token: CancelToken) -> _Cost:
+    learner = TeacherLearner(teacher_config(config))
+    patches = made_up(np.random.default_rng(0), config.taught_scales)
+    return _measure_steps(lambda step: learner.step(patches, step, 0.0), learner.device, token)
+
+
+def _measure_steps(do: Callable[[int], StepResult], device: torch.device, token: CancelToken) -> _Cost:
     seconds: list[float] = []
     most_bytes = 0
     begun = time.monotonic()
@@ -44,10 +75,9 @@ def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
         token.raise_if_cancelled()
         step_begun = time.monotonic()
         # Fetching a number waits for the device.
-        float(learner.step(patches, step, 0.0).norm)
+        float(do(step).norm)
         seconds.append(time.monotonic() - step_begun)
         most_bytes = max(most_bytes, resident_bytes())
         if step >= _WARM_UP_STEPS and time.monotonic() - begun > _LONG_ENOUGH_S:
             break
-    a_step = float(np.median(seconds[_WARM_UP_STEPS:]))
-    return Measured(preset, a_step, max(most_bytes, device_bytes(learner.device)), config.steps)
+    return _Cost(float(np.median(seconds[_WARM_UP_STEPS:])), max(most_bytes, device_bytes(device)))

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.events import Stepped
-from vdsr_trainer.learner import StepResult
 from vdsr_trainer.memory import device_bytes, resident_bytes
+from vdsr_trainer.stepper import StepResult
 
 _REPORT_SECONDS = 2.0
 _PAST_SHARE = 0.8

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from vdsr_app.core.network import VDSR
+from vdsr_app.core.network import ConvolutionChain
 from vdsr_trainer.config import TAKE_RELATIVE_RATES, TrainConfig
 from vdsr_trainer.layer_inputs import LayerInput, centred, whitening
 from vdsr_trainer.muon import Muon
+
+Network = TypeVar("Network", bound=ConvolutionChain)
 
 _PLATEAU_END = 0.2
 """Share of the steps in which the schedule "plateau" falls to zero."""
@@ -39,7 +43,7 @@ class Optimiser:
         parts: the torch optimisers, Muon first where there are two.
     """
 
-    def __init__(self, model: VDSR, config: TrainConfig) -> None:
+    def __init__(self, model: ConvolutionChain, config: TrainConfig) -> None:
         self._config = config
         self._model = model
         self._views: list[tuple[nn.Parameter, nn.Parameter]] = []
@@ -177,19 +181,18 @@ def clip_elements(gradients: Sequence[Tensor], limit: float) -> Tensor:
     return clipped
 
 
-class MovingAverage:
+class MovingAverage(Generic[Network]):
     """Exponential moving average of the weights, with a short memory at first.
 
     Attributes:
         model: network that holds the average, same shape and device as the trained one.
     """
 
-    def __init__(self, model: VDSR, decay: float) -> None:
+    def __init__(self, model: Network, decay: float) -> None:
         self._decay = decay
-        self.model = VDSR(model.config).to(next(model.parameters()).device).requires_grad_(False).eval()
-        self.model.load_state_dict(model.state_dict())
+        self.model = copy.deepcopy(model).requires_grad_(False).eval()
 
-    def update(self, model: VDSR, step: int) -> None:
+    def update(self, model: Network, step: int) -> None:
         """Move towards `model` after `step` steps; the decay rises as (1 + step) / (10 + step) to its value."""
         weight = 1.0 - min(self._decay, (1 + step) / (10 + step))
         with torch.no_grad():

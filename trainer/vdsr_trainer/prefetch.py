@@ -7,13 +7,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-
-from vdsr_trainer.data.resident import Batch
+from typing import Generic, TypeVar
 
 _AHEAD_PER_THREAD = 3
 
+Batch = TypeVar("Batch")
 
-class Prefetcher:
+
+class Prefetcher(Generic[Batch]):
     """Batches in the order of their steps, cut ahead of time.
 
     Args:
@@ -31,7 +32,7 @@ class Prefetcher:
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="patches")
         self._queue: deque[Future[Batch]] = deque()
 
-    def __enter__(self) -> Prefetcher:
+    def __enter__(self) -> Prefetcher[Batch]:
         self._order()
         return self
 

@@ -47,18 +47,25 @@ def turned(pixels: Tensor, element: int) -> Tensor:
 class Symmetry:
     """Ties the weights of one network."""
 
-    def __init__(self, group: str, layers: Sequence[nn.Conv2d]) -> None:
+    def __init__(self, group: str, layers: Sequence[nn.Conv2d], outputs: Tensor | None = None) -> None:
         """Take the layers.
 
         Args:
             group: "p4" or "p4m".
-            layers: from one channel by hidden ones, a multiple of the group's elements, to one channel.
+            layers: from one channel by hidden ones, a multiple of the group's elements, to one channel, or to some.
+            outputs: (elements, channels out) int64, which of the last channels each element brings to the place of
+                each; None where it is one, which all leave in its place.
 
         Raises:
-            ValueError: the channels are no such multiple.
+            ValueError: the channels are no such multiple, or there are as many at the end as between the layers.
         """
-        orders = _channel_orders(SYMMETRIES[group], layers[0].out_channels)
-        self._channels = orders.to(layers[0].weight.device)  # (elements, C)
+        device, width = layers[0].weight.device, layers[0].out_channels
+        self._channels = _channel_orders(SYMMETRIES[group], width).to(device)  # (elements, C)
+        self._orders = {width: self._channels}  # by the number of channels, which tells where an axis lies
+        if outputs is not None:
+            if outputs.shape[1] == width:
+                raise ValueError(f"{width} channels at the end cannot be told from those between the layers.")
+            self._orders[outputs.shape[1]] = outputs.to(device)
         self._parameters: list[nn.Parameter] = [p for layer in layers for p in layer.parameters()]
         self._sets = {parameter.shape: self._tied_places(parameter) for parameter in self._parameters}
 
@@ -123,11 +130,11 @@ class Symmetry:
         """
         places = torch.arange(parameter.numel(), device=parameter.device).view(parameter.shape)
         orders = []
-        for element, channels in enumerate(self._channels):
+        for element in range(len(self._channels)):
             moved = turned(places, element) if parameter.ndim == 4 else places
             for axis, size in enumerate(parameter.shape[:2]):
-                if size == len(channels):
-                    moved = moved.index_select(axis, channels)
+                if size in self._orders:
+                    moved = moved.index_select(axis, self._orders[size][element])
             orders.append(moved.flatten())
         order = torch.stack(orders)  # (elements, numel): what is brought to each place
         firsts, number = order.amin(dim=0).unique(return_inverse=True)  # type: ignore[no-untyped-call]

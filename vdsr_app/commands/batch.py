@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from vdsr_app.commands.common import stop_on_signals
+from vdsr_app.commands.common import duration, stop_on_signals
 from vdsr_app.commands.settings_arguments import add_settings_arguments, settings_of
 from vdsr_app.console import Console
 from vdsr_app.core.batch import (
@@ -150,7 +150,7 @@ def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Cons
         f"{found.output_px / 1e6:,.1f} megapixels; about {_size(found.disk_bytes)} on the disk"
         + ("" if free is None else f" of {_size(free)} free")
         + f", up to {_size(found.memory_bytes)} of memory"
-        + ("" if seconds is None else f", about {_duration(seconds)} on this machine")
+        + ("" if seconds is None else f", about {duration(seconds)} on this machine")
     )
     if free is not None and found.disk_bytes > free:
         console.note("The disk is too small: the batch would wait for room when it is full.")
@@ -232,14 +232,6 @@ def _tell_end(report: BatchReport, options: BatchOptions, console: Console) -> N
     )
     if report.failed:
         console.note(f"Try again what failed with: vdsr batch --retry-failed -o {options.output.absolute()}")
-
-
-def _duration(seconds: float) -> str:
-    """A time for people, in the one unit that suits."""
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 1.5 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
 
 
 def _size(count: int) -> str:

@@ -82,3 +82,11 @@ def stop_on_signals() -> Iterator[CancelToken]:
     finally:
         for number, handler in zip(watched, earlier, strict=True):
             signal.signal(number, handler)
+
+
+def duration(seconds: float) -> str:
+    """A time for people, in the one unit that suits."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

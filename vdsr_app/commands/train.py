@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vdsr_app.commands.common import stop_on_signals
+from vdsr_app.commands.common import duration, stop_on_signals
 from vdsr_app.console import Console, ProgressUpdate
 from vdsr_app.core.models import find_model
 from vdsr_app.core.weight_header import read_shape
@@ -154,7 +154,7 @@ class _Reporter:
     def __init__(self, console: Console, update: ProgressUpdate) -> None:
         self._console = console
         self._update = update
-        self._prepared = 0
+        self._preparing, self._prepared = "", 0
 
     def __call__(self, event: Event) -> None:
         if self._console.json:
@@ -196,9 +196,17 @@ class _Reporter:
     def _show_preparing(self, event: Preparing) -> None:
         """One line a tenth, where there is no terminal to draw a bar on it is the only sign of life."""
         tenth = 10 * event.done // max(1, event.total)
+        if event.what != self._preparing:
+            self._preparing, self._prepared = event.what, 0
         if tenth > self._prepared:
             self._prepared = tenth
-            self._console.note(f"Pictures looked at: {event.done} of {event.total}")
+            words = {
+                "pictures": "Pictures looked at",
+                "teacher": "Steps that the teacher learned",
+                "answers": "Pictures that the teacher was asked about",
+            }[event.what]
+            left = f", {duration(event.seconds_left)} left" if event.seconds_left else ""
+            self._console.note(f"{words}: {event.done} of {event.total}{left}")
 
     def _show_comparison(self, event: Compared) -> None:
         self._console.result(f"on {event.pictures} held-out pictures (PSNR in dB / SSIM):")

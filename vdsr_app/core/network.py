@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -51,7 +52,31 @@ class VDSRConfig:
         return 9 * self.width + self.width + inner + 9 * self.width + 1
 
 
-class VDSR(nn.Module):
+class ConvolutionChain(nn.Module):
+    """3x3 convolutions one after the other.
+
+    Attributes:
+        layers: the convolutions.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        """Make the layers.
+
+        Args:
+            widths: channels before the first layer, between the layers, and after the last.
+        """
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Conv2d(before, after, kernel_size=3, padding=1) for before, after in pairwise(widths)
+        )
+
+    @property
+    def convolutions(self) -> list[nn.Conv2d]:
+        """`layers` as what they are, which a `ModuleList` does not tell."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
+
+
+class VDSR(ConvolutionChain):
     """Chain of 3x3 convolutions with ReLU between, added to its input.
 
     The input is a bicubic enlargement at the target size, so one set of weights serves every scale factor.
@@ -62,17 +87,9 @@ class VDSR(nn.Module):
     """
 
     def __init__(self, config: VDSRConfig | None = None) -> None:
-        super().__init__()
-        self.config = config if config is not None else VDSRConfig()
-        widths = [1, *[self.config.width] * (self.config.depth - 1), 1]
-        self.layers = nn.ModuleList(
-            nn.Conv2d(before, after, kernel_size=3, padding=1) for before, after in pairwise(widths)
-        )
-
-    @property
-    def convolutions(self) -> list[nn.Conv2d]:
-        """`layers` as what they are, which a `ModuleList` does not tell."""
-        return [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
+        config = config if config is not None else VDSRConfig()
+        super().__init__([1, *[config.width] * (config.depth - 1), 1])
+        self.config = config
 
     def forward(self, luma: Tensor) -> Tensor:
         """Add the detail that bicubic lost.
@@ -90,7 +107,7 @@ class VDSR(nn.Module):
         return luma + detail if self.config.residual else detail
 
 
-def initialise(model: VDSR, seed: int) -> None:
+def initialise(model: ConvolutionChain, seed: int) -> None:
     """Fill weights by He et al. (ICCV 2015) for ReLU, biases with zero, the same for the same seed anywhere."""
     generator = torch.Generator().manual_seed(seed)
     for layer in model.convolutions:

@@ -56,7 +56,10 @@ def test_how_it_ended_stands_in_place_of_the_time_left(facts: RunFacts) -> None:
     history = make_history(0)
     history.add(Preparing(0, 30, 120))
     facts.show_history(history)
-    assert told(facts)["Time left"] == "reads pictures, 25 %"
+    assert told(facts)["Time left"] == "reading pictures, 25 %"
+    history.add(Preparing(0, 300, 1200, "teacher", 700.0))
+    facts.show_history(history)
+    assert told(facts)["Time left"] == "teacher learns, 25 %"
     history = make_history(100)
     for event, words in (
         (Finished(100, "", False), "stopped"),

@@ -15,7 +15,7 @@ from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.cache_size import cache_bytes
 from vdsr_trainer.data.degrade import Degradation, Luma8, degraded_patches
-from vdsr_trainer.data.items import Held, Item, make_items, read_recorded
+from vdsr_trainer.data.items import Answers, Held, Item, make_items, read_recorded
 from vdsr_trainer.data.lr_grid import lr_grid
 from vdsr_trainer.data.pictures import in_parallel, is_unchanged, record_pictures, unique_names
 from vdsr_trainer.data.preflight import Index, Plan, moved, named_folders, read_index, save_index
@@ -145,8 +145,40 @@ class TrainingData:
             row = top - each.source.first_row
             bicubic[i, 0] = turned(low[i], turn)
             target[i, 0] = turned(each.source.luma[row : row + side, left : left + side], turn)
+            answer = each.answers.get(degradations[i].scale) if degradations[i].clean else None
+            if answer is not None:
+                target[i, 0] += turned(answer[row : row + side, left : left + side], turn)
         grid = _grid(held, places, degradations, turns, side) if config.consistency else None
         return Patches(bicubic / np.float32(255.0), target / np.float32(255.0), grid)
+
+    def bands(self, step: int, uniforms: npt.NDArray[np.float64]) -> list[Held]:
+        """Pictures or copies that a step may take, one for each row of `uniforms`, (N, 2) in [0, 1).
+
+        Raises:
+            TrainingError: a picture is gone or has changed.
+        """
+        picks = self._order.picks(step, uniforms)
+        self._fetch_ahead(step)
+        return [self._pictures.get(pick.item)[pick.band] for pick in picks]
+
+    def set_teacher(
+        self, teacher: Callable[[Luma8], Answers], on_progress: ProgressCallback, token: CancelToken
+    ) -> None:
+        """Take what a teacher says for what clean patches should become, where it says something.
+
+        Args:
+            teacher: asked about (H, W) uint8 luma; by several threads.
+            on_progress: called with (done, total) pictures, from this thread, where all fit into memory together.
+            token: tested at each picture.
+
+        Raises:
+            TrainingError: a picture is gone or has changed.
+            Cancelled: by the token.
+        """
+        all_fit = self.in_memory
+        self._pictures.set_teacher(teacher)
+        if all_fit:
+            self._pictures.load_all(on_progress, token)
 
     @property
     def in_memory(self) -> bool:

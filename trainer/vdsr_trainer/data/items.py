@@ -6,8 +6,8 @@ the memory for all. The rows that its patches depend on, beyond its own, are hel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,9 @@ HARDNESS_PX = 8
 _ITEM_SHARE = 4
 _REACH = 2
 _STRIP_BLOCKS = 32
+
+Answers = Mapping[float, npt.NDArray[np.float16]]
+"""What a teacher says of a picture: scale factor -> (H, W), what it would have it be less what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,17 @@ class Band:
         """Pixels that patches are cut from."""
         return (self.last - self.first) * self.width
 
-    def held_bytes(self, hardness: bool) -> int:
+    @property
+    def whole(self) -> bool:
+        """Whether all of the picture is held."""
+        return (self.held_first, self.held_last) == (0, self.height)
+
+    def held_bytes(self, config: TrainConfig) -> int:
         """Memory that it takes."""
         rows = self.held_last - self.held_first
         blocks = (-(-rows // HARDNESS_PX) + 1) * (-(-self.width // HARDNESS_PX) + 1)
-        return rows * self.width + (8 * blocks if hardness else 0)
+        answers = len(config.taught_scales) if config.teacher_steps and self.whole else 0
+        return rows * self.width * (1 + 2 * answers) + (8 * blocks if needs_hardness(config) else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +103,13 @@ class Held:
         band: which.
         source: its pixels.
         hardness: (rows / 8 + 1, W / 8 + 1) float64, summed-area table of `detail` by squares; None where not needed.
+        answers: of a teacher; none where there is no teacher, or where only some rows are held.
     """
 
     band: Band
     source: Source
     hardness: npt.NDArray[np.float64] | None
+    answers: Answers = field(default_factory=dict)
 
     def hardness_of(
         self, tops: npt.NDArray[np.int64], lefts: npt.NDArray[np.int64], side: int
@@ -147,7 +158,7 @@ def _cut(record: PictureRecord, count: int, config: TrainConfig) -> list[Item]:
             if last - first >= side:
                 bands.append(Band(height, width, first, last, max(0, first - reach), min(height, last + reach)))
         if bands:
-            items.append(Item(record, tuple(bands), sum(band.held_bytes(needs_hardness(config)) for band in bands)))
+            items.append(Item(record, tuple(bands), sum(band.held_bytes(config) for band in bands)))
     return items
 
 
@@ -156,8 +167,19 @@ def needs_hardness(config: TrainConfig) -> bool:
     return config.sampling == "random" and config.hard_candidates > 1
 
 
-def load(item: Item, config: TrainConfig, token: CancelToken | None = None) -> tuple[Held, ...]:
+def load(
+    item: Item,
+    config: TrainConfig,
+    token: CancelToken | None = None,
+    teacher: Callable[[Luma8], Answers] | None = None,
+) -> tuple[Held, ...]:
     """Decode an item.
+
+    Args:
+        item: what to decode.
+        config: of the run.
+        token: tested while it is read.
+        teacher: is asked about whole pictures, (H, W) uint8.
 
     Raises:
         TrainingError: the file is gone, damaged, or not what it was when the run began.
@@ -165,19 +187,18 @@ def load(item: Item, config: TrainConfig, token: CancelToken | None = None) -> t
     """
     luma = read_recorded(item.record, token)
     full_range = is_full_range(luma)
-    held = []
-    for band in item.bands:
-        whole = luma
-        if (band.height, band.width) != luma.shape:
+    held: list[Held] = []
+    for number, band in enumerate(item.bands):
+        whole = luma[: band.height, : band.width]  # the picture comes first, and may be cut
+        if number:
             # Pillow's is the same antialiased bicubic, in integers: quick, and equal on every machine.
             size = (band.width, band.height)
             whole = np.asarray(Image.fromarray(luma).resize(size, Image.Resampling.BICUBIC))
-        if (band.held_first, band.held_last) == (0, band.height):
-            rows = np.ascontiguousarray(whole)
-        else:
-            rows = whole[band.held_first : band.held_last].copy()  # no view, which would hold the whole
+        # A copy where it is a part, for a view would hold the whole.
+        rows = np.ascontiguousarray(whole) if band.whole else whole[band.held_first : band.held_last].copy()
         hardness = _hardness(rows) if needs_hardness(config) else None
-        held.append(Held(band, Source(rows, band.height, band.held_first, full_range), hardness))
+        answers = teacher(rows) if teacher is not None and band.whole else {}
+        held.append(Held(band, Source(rows, band.height, band.held_first, full_range), hardness, answers))
     return tuple(held)
 
 

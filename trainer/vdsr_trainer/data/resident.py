@@ -103,13 +103,14 @@ class ResidentBatches:
         horizontal = shrunk_and_enlarged(columns, scales, lefts, side, self._margin)
         low = vertical @ window @ horizontal.mT  # (N, P, P)
         inside = slice(self._margin, self._margin + side)
+        high = window[:, inside, inside] + self._bands.answers_at(bands, tops, lefts, scales, side)
         turn = (draws[:, 4] * 8).to(torch.int64)
         turns = self._turns[turn]
         sizes, firsts = torch.stack([rows, columns], dim=1), torch.stack([tops, lefts], dim=1)
         shape = (len(draws), 1, side, side)
         return DevicePatches(
             low.reshape(len(draws), -1).gather(1, turns).view(shape) / 255.0,
-            window[:, inside, inside].reshape(len(draws), -1).gather(1, turns).view(shape) / 255.0,
+            high.reshape(len(draws), -1).gather(1, turns).view(shape) / 255.0,
             lr_grid(sizes, firsts, scales, turn, side) if config.consistency else None,
         )
 
@@ -163,6 +164,7 @@ class _Bands:
         widths: (bands,) int64.
         hardness: flat float64, tables as in `items.Held`; empty where not needed.
         tables: (bands,) int64, where each table begins.
+        answers: scale factor -> flat float16, what a teacher says, as in `items.Held`; none without a teacher.
     """
 
     pixels: Tensor
@@ -171,6 +173,7 @@ class _Bands:
     widths: Tensor
     hardness: Tensor
     tables: Tensor
+    answers: dict[float, Tensor]
 
     @classmethod
     def of(cls, bands: list[Held], device: torch.device) -> _Bands:
@@ -178,6 +181,7 @@ class _Bands:
         sizes = heights * widths
         tables = [held.hardness for held in bands if held.hardness is not None]
         lengths = np.array([table.size for table in tables])
+        scales = bands[0].answers  # in memory all are whole, and a teacher was asked of all or none
         return cls(
             _on(device, np.concatenate([held.source.luma.ravel() for held in bands])),
             _on(device, np.cumsum(sizes) - sizes),
@@ -185,7 +189,21 @@ class _Bands:
             _on(device, widths),
             _on(device, np.concatenate([table.ravel() for table in tables]) if tables else np.zeros(0)),
             _on(device, np.cumsum(lengths) - lengths),
+            {scale: _on(device, np.concatenate([held.answers[scale].ravel() for held in bands])) for scale in scales},
         )
+
+    def answers_at(self, bands: Tensor, tops: Tensor, lefts: Tensor, scales: Tensor, side: int) -> Tensor | float:
+        """What a teacher says of patches, (N, side, side) float32 on the pictures' scale; 0 where it is silent."""
+        if not self.answers:
+            return 0.0
+        along = torch.arange(side, device=bands.device)
+        rows, columns = tops[:, None] + along, lefts[:, None] + along
+        places = self.starts[bands][:, None, None] + rows[:, :, None] * self.widths[bands][:, None, None]
+        places = places + columns[:, None, :]
+        said = torch.zeros(places.shape, device=bands.device)
+        for scale, answers in self.answers.items():
+            said = torch.where((scales == scale)[:, None, None], answers[places].float(), said)
+        return said
 
     def sizes(self, bands: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and columns of bands, (N,) int64 each."""

@@ -42,7 +42,8 @@ def plan_split(records: Sequence[PictureRecord], config: TrainConfig) -> Preflig
         # A folder for validation below one for training: that is no leak to be told of.
         places = {os.path.abspath(record.path) for record in mine}
         others = [r for r in others if r.folder == config.validation or os.path.abspath(r.path) not in places]
-    training = _usable(others, config.patch_px, issues, held_out=False)
+    of = config.size_multiple
+    training = _usable(others, -(-config.patch_px // of) * of, issues, held_out=False)
     unique = _without_repeats(training, issues, held_out=False)
     if not config.validation:
         held_out = _held_out(unique, config, issues)
@@ -67,9 +68,10 @@ def judge_px(config: TrainConfig) -> int:
 
 
 def copy_sizes(height: int, width: int, config: TrainConfig) -> list[tuple[int, int]]:
-    """(height, width) of a picture and of those of its shrunk copies that hold a patch."""
-    sizes = [(round(height * factor), round(width * factor)) for factor in config.shrunk_copies]
-    return [(height, width), *(size for size in sizes if min(size) >= config.patch_px)]
+    """(height, width) of a picture and of those of its shrunk copies that hold a patch; the picture's may be cut."""
+    of = config.size_multiple
+    sizes = [(round(height * factor / of) * of, round(width * factor / of) * of) for factor in config.shrunk_copies]
+    return [(height // of * of, width // of * of), *(size for size in sizes if min(size) >= config.patch_px)]
 
 
 def grid_patches(records: Iterable[PictureRecord], config: TrainConfig) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.errors import Cancelled, TrainingError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.data.items import Held, Item, load
+from vdsr_trainer.data.degrade import Luma8
+from vdsr_trainer.data.items import Answers, Held, Item, load
 from vdsr_trainer.data.pictures import in_parallel, workers
 
 _log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class WorkingSet:
         self._loading: set[int] = set()
         self._wanted: dict[int, None] = {}
         self._to_fetch: list[int] = []
+        self._teacher: Callable[[Luma8], Answers] | None = None
         self._closing = CancelToken()
         self._changed = threading.Condition()
         self._pool = ThreadPoolExecutor(workers(), thread_name_prefix="pictures")
@@ -89,6 +91,15 @@ class WorkingSet:
             self._to_fetch = [number for number in reversed(numbers) if number not in self._held]
             self._fetch_more()
 
+    def set_teacher(self, teacher: Callable[[Luma8], Answers]) -> None:
+        """Ask a teacher about each picture from now on; what is held is let go of."""
+        with self._changed:
+            while self._loading:
+                self._changed.wait()
+            self._teacher = teacher
+            self._held.clear()
+            self._bytes = 0
+
     def close(self) -> None:
         """Let go of everything; what is being decoded is given up."""
         self._closing.cancel()
@@ -103,7 +114,7 @@ class WorkingSet:
         """Decode an item that is marked as loading."""
         held = None
         try:
-            held = load(self.items[number], self._config, self._closing)
+            held = load(self.items[number], self._config, self._closing, self._teacher)
             return held
         finally:
             with self._changed:

@@ -121,6 +121,22 @@ def spread(
 
 
 @compiled
+def put_where_above_zero(pixels: Floats, target: Floats | Halves, mask: Floats | Halves) -> None:
+    """Put pixels into a plane where another one is above zero, and 0 elsewhere: a gradient back through a ReLU.
+
+    Args:
+        pixels: (h, w, channels) float32, one row after the other.
+        target: plane of features, see `kernels.plane_shape`, float32 or bfloat16; its ring stays as it is.
+        mask: plane of the same type and shape.
+    """
+    rows, columns, channels = pixels.shape
+    for y in range(rows):
+        at = target.itemsize * ((y + 1) * target.shape[1] + 1) * channels
+        write, other = target.ctypes.data + at, mask.ctypes.data + at
+        store_masked_pixels(target, pixels[y].ctypes.data, channels, columns, channels, write, channels, other)
+
+
+@compiled
 def gather(
     source: Floats | Halves, filters: Floats, bias: float, target: Floats, box: tuple[int, int, int, int]
 ) -> None:

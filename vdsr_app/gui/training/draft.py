@@ -193,7 +193,8 @@ class Draft(QObject):
             config, measured = self.config, self.measured_now()
         if measured is None:
             return None
-        return measured.seconds_a_step * (self.steps(config) or measured.steps), measured.memory_bytes
+        seconds = measured.seconds_a_step * (self.steps(config) or measured.steps) + measured.seconds_before
+        return seconds, measured.memory_bytes
 
     def measured_now(self) -> Measured | None:
         """What a step of this recipe costs; None before it was measured."""

@@ -283,6 +283,15 @@ def _learning() -> tuple[FieldSpec, ...]:
             FieldKind.NUMBER,
         ),
         FieldSpec(
+            "teacher_steps",
+            translate("RecipeFields", "Teacher"),
+            translate(
+                "RecipeFields",
+                "A helper that learns first and then shows what can be guessed: more from each step after. 0 for none.",
+            ),
+            unit=translate("RecipeFields", "steps"),
+        ),
+        FieldSpec(
             "optimizer",
             translate("RecipeFields", "Method"),
             translate("RecipeFields", "How corrections are made."),

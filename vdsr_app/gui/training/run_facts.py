@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QLayout, QVBoxLayout, QWidget
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, text_label
 from vdsr_app.gui.texts import bytes_text
 from vdsr_app.gui.training.plot_ticks import count_text, share_text, short_text
-from vdsr_app.gui.training.words import about
+from vdsr_app.gui.training.words import about, preparing_short
 from vdsr_trainer.history import RunHistory
 
 _CELL_PX = 112
@@ -103,8 +103,8 @@ class RunFacts(QWidget):
         if history.finished is not None:
             return self.tr("finished") if history.finished.complete else self.tr("stopped")
         if history.preparing is not None:
-            words = self.tr("reads pictures, {percent} %")
-            return words.format(percent=100 * history.preparing.done // max(1, history.preparing.total))
+            percent = 100 * history.preparing.done // max(1, history.preparing.total)
+            return self.tr("{what}, {percent} %").format(what=preparing_short(history.preparing), percent=percent)
         if history.latest is None or history.latest.seconds_left is None:
             return _NOTHING
         return about(history.latest.seconds_left)

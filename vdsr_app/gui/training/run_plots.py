@@ -201,7 +201,11 @@ class RunPlots(QWidget):
         if self._curves is None:
             reports = validation = self.tr("No run is shown")
         elif history.preparing is not None and history.preparing.total:
-            words = self.tr("The first values come after the pictures are read: {done} of {total}")
+            words = {
+                "pictures": self.tr("The first values come after the pictures are read: {done} of {total}"),
+                "teacher": self.tr("The first values come after the teacher has learned: step {done} of {total}"),
+                "answers": self.tr("The first values come after the teacher has seen each picture: {done} of {total}"),
+            }[history.preparing.what]
             done, total = count_text(history.preparing.done), count_text(history.preparing.total)
             reports = validation = words.format(done=done, total=total)
         for plot in self.plots:

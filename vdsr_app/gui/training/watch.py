@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from vdsr_app.gui.status_line import Activity
-from vdsr_app.gui.training.words import count, percent, time_left
+from vdsr_app.gui.training.words import count, percent, preparing, preparing_short, time_left
 from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer.events import Event, Failed, Finished, Noticed, RolledBack
@@ -141,10 +141,11 @@ class RunWatch(QObject):
         if self.state is RunState.PAUSED:
             parts = [self.tr("{name} is paused").format(name=self.title)]
         if history.preparing is not None and history.latest is None:
-            parts.append(self.tr("reading pictures"))
+            parts.append(preparing_short(history.preparing))
         else:
             parts.append(self.tr("{percent} %").format(percent=self.percent))
-        left = history.latest.seconds_left if history.latest is not None else None
+        told = history.latest if history.preparing is None else history.preparing
+        left = told.seconds_left if told is not None else None
         if left is not None and self.state is RunState.RUNNING:
             parts.append(time_left(left))
         return Activity(" · ".join(parts), history.step / self.steps if self.steps else None)
@@ -165,8 +166,7 @@ class RunWatch(QObject):
             case RunState.PAUSED:
                 return self.tr("Paused at step {step} of {steps}").format(**self._steps_words())
             case RunState.RUNNING if history.preparing is not None:
-                done, total = history.preparing.done, history.preparing.total
-                return self.tr("Reading pictures: {done} of {total}").format(done=count(done), total=count(total))
+                return preparing(history.preparing)
             case RunState.RUNNING if history.started is None:
                 return self.tr("Starting…")
             case RunState.RUNNING:

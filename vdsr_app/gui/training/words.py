@@ -9,6 +9,7 @@ from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
 
 from vdsr_app.gui.texts import bytes_text, number, scale_text
 from vdsr_trainer.data.report import IssueKind
+from vdsr_trainer.events import Preparing
 from vdsr_trainer.runs import RunInfo, RunState
 
 translate = QCoreApplication.translate
@@ -37,6 +38,25 @@ def about(seconds: float) -> str:
 def time_left(seconds: float) -> str:
     """Time left of a run, coarse enough not to jump about: "about 3 h left"."""
     return translate("TrainingWords", "{time} left").format(time=about(seconds))
+
+
+def preparing(event: Preparing) -> str:
+    """What a run does before its first step, and how far it is: "Reading pictures: 120 of 800"."""
+    text = {
+        "pictures": translate("TrainingWords", "Reading pictures: {done} of {total}"),
+        "teacher": translate("TrainingWords", "The teacher learns: step {done} of {total}"),
+        "answers": translate("TrainingWords", "The teacher looks at the pictures: {done} of {total}"),
+    }[event.what]
+    return text.format(done=count(event.done), total=count(event.total))
+
+
+def preparing_short(event: Preparing) -> str:
+    """The same in a few words."""
+    return {
+        "pictures": translate("TrainingWords", "reading pictures"),
+        "teacher": translate("TrainingWords", "teacher learns"),
+        "answers": translate("TrainingWords", "teacher looks at the pictures"),
+    }[event.what]
 
 
 def cost(seconds: float, memory_bytes: int) -> str:

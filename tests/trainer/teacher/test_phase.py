@@ -1,0 +1,172 @@
+"""Runs with a teacher: it learns first, can be interrupted, and the run goes on from there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.trainer.teacher.conftest import small_teacher
+from vdsr_app.control import CancelToken
+from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_app.core.weights import save_weights
+from vdsr_app.errors import Cancelled, TrainingError
+from vdsr_trainer import checkpoint
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.events import Event, Failed, Finished, Paused, Preparing, Resumed, Started, Stepped
+from vdsr_trainer.loop import train
+from vdsr_trainer.run_files import NEWEST_NAME, TEACHER_NAME, WEIGHTS_NAME, write_control
+from vdsr_trainer.teacher.learner import TeacherLearner
+
+
+@pytest.fixture(autouse=True)
+def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thin teacher, and a tiny bundled model: it is measured in every run."""
+    folder = tmp_path / "bundled"
+    folder.mkdir()
+    model = VDSR(VDSRConfig(2, 4))
+    initialise(model, 5)
+    save_weights(model, folder / "vdsr.safetensors", {"title": "Bundled"})
+    monkeypatch.setattr("vdsr_app.paths.models_dir", lambda: folder)
+    monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)
+
+
+class _Told:
+    """Keeps the events, and does something once the teacher has come to a step."""
+
+    def __init__(self, at: int = -1, then: object = None) -> None:
+        self.events: list[Event] = []
+        self.token = CancelToken()
+        self._at, self._then = at, then
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+        if isinstance(event, Preparing) and event.what == "teacher" and event.done >= self._at >= 0:
+            self._at = -1
+            assert callable(self._then)
+            self._then()
+
+    def of(self, what: str) -> list[Preparing]:
+        return [event for event in self.events if isinstance(event, Preparing) and event.what == what]
+
+
+@pytest.fixture
+def at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tells of each step, however quick it is."""
+    monkeypatch.setattr("vdsr_trainer.loop._TELL_EVERY_S", 0.0)
+
+
+def _weights(run: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(run / WEIGHTS_NAME)
+
+
+def test_it_learns_first_and_then_the_network_does(taught: TrainConfig, tmp_path: Path) -> None:
+    told, run = _Told(), tmp_path / "run"
+    train(taught, run, told, told.token)
+    learned = told.of("teacher")
+    assert (learned[0].done, learned[-1].done, learned[-1].total) == (0, 8, 8)
+    (started,) = [event for event in told.events if isinstance(event, Started)]
+    assert told.of("answers")[-1].done == told.of("answers")[-1].total == started.pictures
+    kinds = [type(event) for event in told.events]
+    assert kinds.index(Started) > max(i for i, event in enumerate(told.events) if isinstance(event, Preparing))
+    assert isinstance(told.events[-1], Finished)
+    assert told.events[-1].complete
+    plain = tmp_path / "plain"
+    train(replace(taught, teacher_steps=0), plain, _Told(), CancelToken())
+    assert any(
+        not torch.equal(one, other) for one, other in zip(_weights(run).values(), _weights(plain).values(), strict=True)
+    )
+
+
+def test_one_that_was_interrupted_goes_on_to_the_same_bits(
+    taught: TrainConfig, tmp_path: Path, at_each_step: None
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(taught, whole, _Told(), CancelToken())
+    token = CancelToken()
+    told = _Told(3, token.cancel)
+    with pytest.raises(Cancelled):
+        train(taught, parts, told, token)
+    assert isinstance(told.events[-1], Finished)
+    assert not told.events[-1].complete
+    assert checkpoint.exists(parts / TEACHER_NAME)
+    assert not checkpoint.exists(parts)
+    again = _Told()
+    train(taught, parts, again, CancelToken(), resume=True)
+    assert again.of("teacher")[0].done >= 3, "it began anew"
+    for one, other in zip(_weights(whole).values(), _weights(parts).values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_one_that_has_learned_is_asked_again(taught: TrainConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(taught, run, _Told(), CancelToken())
+    newest = run / TEACHER_NAME / NEWEST_NAME
+    before = newest.read_bytes()
+    told = _Told()
+    train(replace(taught, steps=35), run, told, CancelToken(), resume=True)
+    assert [event.done for event in told.of("teacher")] == [8]
+    assert newest.read_bytes() == before
+    assert [event.step for event in told.events if isinstance(event, Stepped)][-1] == 35
+
+
+def test_a_run_at_its_end_asks_nobody(taught: TrainConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(taught, run, _Told(), CancelToken())
+    told = _Told()
+    train(taught, run, told, CancelToken(), resume=True)
+    assert not told.of("teacher")
+
+
+def test_it_can_be_paused(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
+    run = tmp_path / "run"
+    told = _Told(2, lambda: write_control(run, "pause"))
+
+    class Goes(_Told):
+        def __call__(self, event: Event) -> None:
+            told(event)
+            if isinstance(event, Paused):
+                write_control(run, "run")
+
+    train(replace(taught, teacher_steps=400), run, Goes(), CancelToken())
+    kinds = [type(event) for event in told.events]
+    assert kinds.index(Paused) < kinds.index(Resumed) < kinds.index(Started)
+
+
+def test_it_can_be_discarded(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
+    run = tmp_path / "run"
+    told = _Told(2, lambda: write_control(run, "discard"))
+    assert train(replace(taught, teacher_steps=400), run, told, told.token) is None
+    assert isinstance(told.events[-1], Finished)
+    assert told.events[-1].discarded
+    assert not run.exists()
+
+
+def test_a_loss_that_is_no_number_ends_the_run(
+    taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TeacherLearner, "_accumulate", lambda self, patches: torch.tensor(float("nan")))
+    told = _Told()
+    with pytest.raises(TrainingError, match="teacher"):
+        train(taught, tmp_path / "run", told, told.token)
+    assert isinstance(told.events[-1], Failed)
+
+
+def test_memory_that_is_short_takes_smaller_pieces(
+    taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, sizes = TeacherLearner._accumulate, []
+
+    def short(self: TeacherLearner, patches: object) -> torch.Tensor:
+        sizes.append(self._micro)
+        if self._micro > 6:
+            raise MemoryError
+        return real(self, patches)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(TeacherLearner, "_accumulate", short)
+    train(taught, tmp_path / "run", _Told(), CancelToken())
+    assert sizes[:3] == [22, 11, 5]

@@ -1,0 +1,99 @@
+"""What a teacher says takes the place of what patches should become: where it says something, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.trainer.conftest import draw_picture
+from tests.trainer.teacher.conftest import Opener
+from vdsr_app.control import CancelToken
+from vdsr_app.errors import ConfigError
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.data.dataset import TrainingData, draw_of_step, drawn_scales
+from vdsr_trainer.data.resident import ResidentBatches
+
+
+def _say(luma: np.ndarray) -> Mapping[float, np.ndarray]:
+    """An answer that tells where it is from: its scale factor, and the picture once more."""
+    return {scale: (luma / 8 + 100 * scale).astype(np.float16) for scale in (2.0, 3.0, 4.0)}
+
+
+def _teach(data: TrainingData) -> TrainingData:
+    data.set_teacher(_say, lambda done, of: None, CancelToken())
+    return data
+
+
+def test_clean_patches_at_its_scale_factors_are_as_it_says(taught: TrainConfig, opened: Opener) -> None:
+    config = replace(taught, fixed_share=0.5, batch=32, jpeg_share=0.3)
+    plain, told = opened(config), _teach(opened(config))
+    of = {"teacher": 0, "picture": 0}
+    for step in range(4):
+        before, after = plain.batch(step), told.batch(step)
+        np.testing.assert_array_equal(after.bicubic, before.bicubic)
+        draws = draw_of_step(config, step)
+        for i, scale in enumerate(drawn_scales(config, draws)):
+            said = (after.target[i] - before.target[i]) * 255
+            if draws[i, 5] >= config.jpeg_share and scale in (2.0, 3.0, 4.0):
+                np.testing.assert_allclose(said, 255 * before.target[i] / 8 + 100 * scale, atol=0.2)
+                of["teacher"] += 1
+            else:
+                assert not said.any()
+                of["picture"] += 1
+    assert min(of.values()) > 10
+
+
+def test_on_a_device_they_are_the_same(taught: TrainConfig, opened: Opener) -> None:
+    config = replace(taught, fixed_share=0.5, batch=32)
+    data = _teach(opened(config))
+    resident = ResidentBatches(data, config, torch.device("cpu"))
+    for step in range(3):
+        np.testing.assert_array_equal(resident.batch(step).target.numpy(), data.batch(step).target)
+
+
+def test_pictures_that_do_not_fit_are_taught_when_they_are_read(
+    taught: TrainConfig, opened: Opener, pictures: Path
+) -> None:
+    for seed in range(16):
+        Image.fromarray(draw_picture(70 + seed, 200, 300)).save(pictures / f"large{seed}.png")
+    config = replace(taught, cache_mb=4, shrunk_copies=())
+    data = _teach(opened(config))
+    asked = 0
+    for step in range(0, 40, 4):
+        batch = data.batch(step)
+        asked += int((batch.target > 1.1).any(axis=(1, 2, 3)).sum())
+        assert data.bytes_held < 5e6
+    assert not data.in_memory
+    assert asked > 5
+
+
+def test_sizes_are_multiples_of_its_scale_factors(taught: TrainConfig, opened: Opener, pictures: Path) -> None:
+    data = opened(taught)
+    lumas = {item.record.file: [held.source.luma for held in group] for item, group in data.everything()}
+    for group in lumas.values():
+        for luma in group:
+            assert luma.shape[0] % 12 == luma.shape[1] % 12 == 0
+    whole = opened(replace(taught, teacher_steps=0))
+    for item, group in whole.everything():
+        there = lumas[item.record.file][0]
+        np.testing.assert_array_equal(there, group[0].source.luma[: there.shape[0], : there.shape[1]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"scales": (1.5, 5.0)}, "2, 3 or 4"),
+        ({"teacher_width": 30}, "multiple"),
+        ({"sampling": "grid"}, "random"),
+        ({"teacher_steps": -1}, "outside"),
+    ],
+)
+def test_recipes_that_cannot_have_one(taught: TrainConfig, changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        replace(taught, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,275 @@
+"""What learners have in common: a network with what changes it, one optimiser step at a time."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from vdsr_app.core.device import Precision, choose_device, choose_precision, cpu_has_matrix_units, device_name
+from vdsr_app.core.network import ConvolutionChain
+from vdsr_app.errors import DeviceError, DeviceMemoryError
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.cpu_network import CpuFeatures, CpuNetwork
+from vdsr_trainer.layer_inputs import LayerInput, look_at
+from vdsr_trainer.optimise import MovingAverage, Network, Optimiser
+from vdsr_trainer.symmetry import Symmetry
+
+logger = logging.getLogger(__name__)
+
+_LOOK_EVERY_ON_GPU = 25
+"""Steps from one look at the loss to the next on a GPU, where each look waits for the device."""
+
+_TIE_EVERY = 100
+"""Steps after which the weights are tied again, which rounding unties."""
+
+Batch = TypeVar("Batch")
+"""Patches of one step, of the kind that a learner learns from."""
+
+
+class NotFiniteError(Exception):
+    """The loss became NaN or infinite; the weights are not to be used."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepResult:
+    """One step; the numbers stay on the device until somebody needs them.
+
+    Attributes:
+        mean_square: mean squared error of luma on the scale [0, 1].
+        norm: L2 norm of all gradients before clipping.
+        clipped_share: share of gradient elements that were clipped, 0 to 1.
+    """
+
+    mean_square: Tensor
+    norm: Tensor
+    clipped_share: Tensor
+
+
+class Stepper(ABC, Generic[Network, Batch]):
+    """Network, moving average and optimiser of one run.
+
+    Attributes:
+        device: what they are on.
+        precision: "bf16" or "fp32", what "auto" came to.
+        model: the trained network, float32.
+        average: the moving average of its weights.
+        optimiser: what moves them.
+    """
+
+    model: Network
+    average: MovingAverage[Network]
+    optimiser: Optimiser
+
+    def __init__(self, config: TrainConfig, notice: Callable[[str], None] = lambda _: None) -> None:
+        """Begin as a new run does.
+
+        Args:
+            config: of the run.
+            notice: takes a sentence when memory is short.
+
+        Raises:
+            UsageError: there is no such kind of device.
+            DeviceError: this computer has no such device.
+            TrainingError: the model to start from has another shape.
+            WeightsError: it is missing or damaged.
+        """
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self._config = config
+        self._notice = notice
+        self._micro = config.micro_batch or config.batch
+        self.device = choose_device(config.device)
+        self.precision = resolve_precision(config.precision, self.device, config.width)
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # all batches have one shape, so its fastest way is worth a search
+            # PyTorch lets cuDNN round fp32 to 10 bits. The first layer must see more of the luma, and who wishes for
+            # fp32 gets it.
+            torch.backends.cudnn.allow_tf32 = False
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all that was learned."""
+        self.model = self._first_model().to(self.device).train()
+        self._symmetry: Symmetry | None = None
+        self._begun = False
+        self.average = MovingAverage(self.model, self._config.average_decay)
+        self.optimiser = Optimiser(self.model, self._config)
+        self._seen: list[LayerInput] = []  # by the layers in the last batch, where steps take account of it
+
+    @abstractmethod
+    def _first_model(self) -> Network:
+        """The network as a new run begins with it."""
+
+    @abstractmethod
+    def _make_symmetry(self) -> Symmetry:
+        """What ties the weights, where that is wished for."""
+
+    @abstractmethod
+    def _accumulate(self, patches: Batch) -> Tensor:
+        """Add the batch's gradients, `_micro` patches at once; returns the mean squared error."""
+
+    def _begin(self) -> None:
+        """Keep weights tied, where that is wished for, if those that the first step finds are; a state's as well."""
+        self._begun = True
+        if self._config.symmetry == "none":
+            return
+        symmetry = self._make_symmetry()
+        if symmetry.holds():
+            self._symmetry = symmetry
+        else:
+            self._notice(
+                "The weights to go on from were learned without the symmetry of this recipe, so it goes on without."
+            )
+
+    def set_config(self, config: TrainConfig) -> None:
+        """Take over a number of steps that only now is known."""
+        self._config = config
+        self.optimiser.set_config(config)
+
+    def describe(self) -> str:
+        """Device and precision for people: "AMD EPYC · bf16"."""
+        return f"{device_name(self.device)} · {self.precision}"
+
+    def step(self, patches: Batch, step: int, rate_share: float = 1.0) -> StepResult:
+        """Learn from one batch.
+
+        Args:
+            patches: one batch.
+            step: steps done before.
+            rate_share: what the scheduled rate is multiplied with.
+
+        Raises:
+            NotFiniteError: the loss is NaN or infinite; on a CPU the weights are as before.
+            DeviceMemoryError: memory is short even for one patch.
+            DeviceError: the device failed.
+        """
+        if not self._begun:
+            self._begin()
+        mean_square = self._gradients(patches)
+        every = 1 if self.device.type == "cpu" else _LOOK_EVERY_ON_GPU
+        if step % every == 0 and not bool(torch.isfinite(mean_square)):
+            self._clear()
+            raise NotFiniteError
+        if self._symmetry is not None:
+            self._symmetry.tie_gradients()
+            self._seen = self._symmetry.tie_inputs(self._seen)
+        self.optimiser.set_step(step, rate_share)
+        norm, clipped_share = self.optimiser.step(self._seen)
+        if self._symmetry is not None and step % _TIE_EVERY == 0:
+            self._symmetry.tie_weights()
+        self.average.update(self.model, step + 1)
+        return StepResult(mean_square, norm, clipped_share)
+
+    def _gradients(self, patches: Batch) -> Tensor:
+        """Put the batch's gradients into the network; returns the mean squared error."""
+        while True:
+            try:
+                return self._accumulate(patches)
+            except torch.AcceleratorError as error:
+                raise DeviceError(f"{device_name(self.device)} failed.", hint="Resume the run.") from error
+            except (MemoryError, RuntimeError) as error:
+                # As in the upscaler's backend: not every allocator reports a shortage as torch.OutOfMemoryError.
+                if self._micro <= 1:
+                    raise DeviceMemoryError(
+                        "There is not enough memory to learn from one patch.",
+                        hint="Close other programs, or choose smaller patches or a network of fewer layers.",
+                    ) from error
+                logger.warning("A batch in pieces of %d did not fit.", self._micro, exc_info=error)
+            # Only here, after the traceback and the tensors it holds are gone, is there memory to give back.
+            self._clear()
+            self._micro = max(1, min(self._micro, self._config.batch) // 2)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self._notice(
+                f"Memory was short: each batch is now learned in pieces of {self._micro}. The result stays the same."
+            )
+
+    def _clear(self) -> None:
+        for parameter in self.model.parameters():
+            parameter.grad = None
+
+    def _computes_itself(self) -> bool:
+        """Whether layers are computed by `cpu_network`, if they suit that, and not by PyTorch."""
+        return self.device.type == "cpu" and (self.precision != "bf16" or _cpu_network_takes_bf16())
+
+    def _see(self, inputs: list[Tensor]) -> None:
+        """Take account of what the layers saw of some patches, where steps do that."""
+        if self._config.inputs == "plain":
+            return
+        whitened = self._config.inputs == "whitened"
+        seen = [look_at(features, covariance=whitened) for features in inputs]
+        self._seen = [one + more for one, more in zip(self._seen, seen, strict=True)] if self._seen else seen
+
+    def _load(self, array: object) -> Tensor:
+        tensor = torch.as_tensor(array)
+        if self.device.type == "cuda" and tensor.device.type == "cpu":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
+
+def _cpu_network_takes_bf16() -> bool:
+    """Whether bf16 on this CPU is faster by `CpuNetwork` than by PyTorch: it is there, but not in matrix units."""
+    return CpuNetwork.takes_bf16() and not cpu_has_matrix_units()
+
+
+def resolve_precision(wish: str, device: torch.device, width: int) -> str:
+    """What "auto" comes to: bf16 where it is the faster way to learn, else fp32; others as they are.
+
+    On a CPU without bf16 of its own, `CpuNetwork` in fp32 takes less time than PyTorch in either. fp16 is not offered:
+    its small gradients would need a scale of their own.
+
+    Args:
+        wish: "auto", "bf16" or "fp32".
+        device: where it learns.
+        width: channels of the inner layers.
+    """
+    if wish != "auto":
+        return wish
+    if device.type == "cpu" and CpuNetwork.takes_width(width) and not cpu_has_matrix_units():
+        return "bf16" if CpuNetwork.takes_bf16() else "fp32"
+    return "bf16" if choose_precision(device) is Precision.BF16 else "fp32"
+
+
+def forward_features(
+    model: ConvolutionChain,
+    luma: Tensor,
+    precision: str,
+    cpu_features: CpuFeatures | None = None,
+    inputs: list[Tensor] | None = None,
+) -> Tensor:
+    """What the last layer of a chain sees, in the arithmetic of training.
+
+    Under "bf16" without `cpu_features`, the inner convolutions run in bfloat16 on channels_last activations; the first
+    stays in float32, since 8 bits of mantissa cannot hold the luma whose small differences it must see.
+
+    Args:
+        model: the network; its weights stay float32.
+        luma: (N, 1, P, P) float32.
+        precision: "bf16" or "fp32".
+        cpu_features: computes the layers in its own arithmetic; None leaves them to PyTorch.
+        inputs: gets what each layer sees, (N, C, P, P); with `cpu_features`, overwritten by the next call.
+
+    Returns:
+        (N, width, P, P), channels last; bfloat16 under "bf16" without `cpu_features`, else float32.
+    """
+    half = precision == "bf16"
+    inputs = [] if inputs is None else inputs
+    if cpu_features is not None:
+        features = cpu_features(luma)
+        inputs += cpu_features.inputs()
+        return features
+    inputs.append(luma)
+    features = torch.relu(model.layers[0](luma))
+    features = features.to(torch.bfloat16 if half else torch.float32, memory_format=torch.channels_last)
+    with torch.autocast(luma.device.type, torch.bfloat16, enabled=half):
+        for layer in model.layers[1:-1]:
+            inputs.append(features)
+            features = torch.relu(layer(features))
+    inputs.append(features)
+    return features

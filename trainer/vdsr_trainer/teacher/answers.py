@@ -1,0 +1,37 @@
+"""What a teacher says of training pictures."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from vdsr_trainer.data.degrade import Luma8
+from vdsr_trainer.data.items import Answers
+from vdsr_trainer.teacher.learner import TeacherLearner
+from vdsr_trainer.teacher.patches import lr_picture
+
+
+class Teacher:
+    """A teacher that has learned; any thread may ask it."""
+
+    def __init__(self, learner: TeacherLearner) -> None:
+        self._learner = learner
+        self._lock = threading.Lock()
+
+    def __call__(self, luma: Luma8) -> Answers:
+        """What it would have a picture be, given its LR picture, less what the picture is.
+
+        Args:
+            luma: (H, W) uint8, sizes multiples of all its scale factors.
+
+        Returns:
+            Scale factor -> (H, W) float16 on the scale of `luma`.
+        """
+        answers = {}
+        for scale in self._learner.model.scales:
+            low = lr_picture(luma, scale)
+            with self._lock:
+                picture = self._learner.enlarge(low, scale)
+            answers[float(scale)] = (picture * np.float32(255.0) - luma).astype(np.float16)
+        return answers

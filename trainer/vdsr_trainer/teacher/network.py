@@ -1,0 +1,111 @@
+"""The teacher's network: convolutions at the LR picture's size, and at the end the sub-pixels of each scale factor."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - as everybody calls it
+from torch import Tensor
+
+from vdsr_app.core.network import ConvolutionChain, initialise
+from vdsr_trainer.config import SYMMETRIES
+from vdsr_trainer.symmetry import Symmetry, turned
+
+SYMMETRY = "p4"
+MARGIN_PX = 2
+"""LR pixels around a patch that its bicubic enlargement reads."""
+
+_PASSED_ON = 0.3
+"""Strength of the hidden layers' weights from chance, beside what passes features on as they are; a share of what He et
+al. give them."""
+
+_LAST_LAYER = 0.01
+
+
+class TeacherNetwork(ConvolutionChain):
+    """Adds to a bicubic enlargement by a whole factor what that lost, as VDSR does, but computed before enlarging.
+
+    Attributes:
+        layers: convolutions from 1 channel by hidden ones to one for each sub-pixel of each scale factor.
+        scales: the scale factors.
+    """
+
+    def __init__(self, scales: tuple[int, ...], depth: int, width: int) -> None:
+        super().__init__([1, *[width] * (depth - 1), sum(scale * scale for scale in scales)])
+        self.scales = scales
+
+    def detail(self, features: Tensor, scale: int) -> Tensor:
+        """What is added, from what the last layer sees.
+
+        Args:
+            features: (N, width, H, W), of any floating type.
+            scale: one of `scales`.
+
+        Returns:
+            (N, scale * scale, H, W), of the features' type: sub-pixels, rows first.
+        """
+        last = self.convolutions[-1]
+        first = sum(other * other for other in self.scales[: self.scales.index(scale)])
+        these = slice(first, first + scale * scale)
+        bias = None if last.bias is None else last.bias[these]
+        return F.conv2d(features, last.weight[these], bias, padding=1)
+
+
+def first_network(scales: tuple[int, ...], depth: int, width: int, seed: int) -> TeacherNetwork:
+    """The network as it begins to learn, its weights tied.
+
+    Each hidden layer passes on what it gets, and adds a little: so the first layer's features reach the end, and
+    gradients the beginning, from the first step on, and no channel begins dead for want of input.
+    """
+    network = TeacherNetwork(scales, depth, width)
+    initialise(network, seed)
+    make_symmetry(network).begin()
+    first, *hidden, last = network.convolutions
+    with torch.no_grad():
+        last.weight *= _LAST_LAYER
+        for layer in hidden:
+            layer.weight *= _PASSED_ON
+            layer.weight[:, :, 1, 1] += torch.eye(first.out_channels)
+    return network
+
+
+def make_symmetry(network: TeacherNetwork) -> Symmetry:
+    """What ties its weights: turned by a quarter, a picture's sub-pixels change places within their pixel."""
+    elements = SYMMETRIES[SYMMETRY]
+    orders, first = [], 0
+    for scale in network.scales:
+        places = first + torch.arange(scale * scale).view(scale, scale)
+        orders.append(torch.stack([turned(places, element).flatten() for element in range(elements)]))
+        first += scale * scale
+    return Symmetry(SYMMETRY, network.convolutions, torch.cat(orders, dim=1))
+
+
+def enlarged(low: Tensor, scale: int) -> Tensor:
+    """Bicubic enlargement by a whole factor.
+
+    Args:
+        low: (N, 1, H + 4, W + 4) float32, with `MARGIN_PX` around.
+        scale: the factor.
+
+    Returns:
+        (N, scale * scale, H, W) float32: sub-pixels, rows first.
+    """
+    return F.conv2d(low, _bicubic(scale).to(low.device))
+
+
+@cache
+def _bicubic(scale: int) -> Tensor:
+    """(scale * scale, 1, 5, 5) float32: what each sub-pixel reads."""
+    # Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
+    taps = [[_cubic((place + 0.5) / scale - 0.5 - tap) for tap in range(-2, 3)] for place in range(scale)]
+    along = torch.tensor(taps, dtype=torch.float64)
+    return torch.einsum("ay,bx->abyx", along, along).reshape(scale * scale, 1, 5, 5).float()
+
+
+def _cubic(x: float) -> float:
+    x = math.fabs(x)
+    if x <= 1:
+        return (1.5 * x - 2.5) * x * x + 1
+    return ((-0.5 * x + 2.5) * x - 4) * x + 2 if x < 2 else 0.0

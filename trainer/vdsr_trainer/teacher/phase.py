@@ -1,0 +1,114 @@
+"""The part of a run in which its teacher learns, before the network does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from vdsr_app.core.atomic import save_error
+from vdsr_app.core.device import usable_cores
+from vdsr_app.errors import TrainingError
+from vdsr_trainer import checkpoint
+from vdsr_trainer.checkpoint import Progress
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.data.dataset import TrainingData
+from vdsr_trainer.prefetch import Prefetcher
+from vdsr_trainer.run_files import TEACHER_NAME
+from vdsr_trainer.stepper import NotFiniteError
+from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
+from vdsr_trainer.teacher.patches import TeacherPatches, cut, scales_of_batch
+
+_DRAWS = 3
+_STREAM = 1
+"""Tells the numbers of a teacher's patches from those of the network's."""
+
+
+def learned_teacher(
+    config: TrainConfig,
+    run: Path,
+    data: TrainingData,
+    *,
+    told: Callable[[int, int, float | None], None],
+    notice: Callable[[str], None],
+) -> TeacherLearner:
+    """Let a teacher learn from a run's pictures, or go on where it was.
+
+    States are kept in a folder of the run's; one that has learned is loaded.
+
+    Args:
+        config: of the run.
+        run: its folder.
+        data: its pictures.
+        told: called before each step with steps done, steps in all and the seconds left, None where unknown; what it
+            raises ends this, and the state is saved.
+        notice: takes a sentence for people.
+
+    Raises:
+        TrainingError: it diverged, or its states cannot be used.
+        SaveError: the folder cannot be written.
+        DeviceError: the device failed or has no memory for one patch.
+    """
+    own = teacher_config(config)
+    learner, folder = TeacherLearner(own, notice), run / TEACHER_NAME
+    progress = Progress()
+    if checkpoint.exists(folder):
+        progress = checkpoint.load(folder, learner)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise save_error(folder, error) from error
+    saved = progress.step
+    threads = 1 if learner.device.type == "cpu" else max(1, usable_cores() - 1)
+    clock = _Clock(progress.step, own.steps)
+    with Prefetcher(_Cutter(own, data), progress.step, own.steps, threads) as batches:
+        try:
+            for step in range(progress.step, own.steps):
+                told(step, own.steps, clock.seconds_left(step))
+                learner.step(batches.next()[0], step)
+                progress = Progress(step + 1)
+                if progress.step % own.checkpoint_every == 0:
+                    saved = _save(folder, learner, progress)
+        except NotFiniteError:
+            raise TrainingError(
+                "The teacher's loss is no longer a number.", path=run, hint="Resume the run, or set teacher_steps to 0."
+            ) from None
+        finally:
+            if progress.step != saved:
+                _save(folder, learner, progress)
+    told(own.steps, own.steps, 0.0)
+    return learner
+
+
+def _save(folder: Path, learner: TeacherLearner, progress: Progress) -> int:
+    checkpoint.write(folder, checkpoint.take(learner, progress))
+    return progress.step
+
+
+class _Cutter:
+    """Makes the batch of a step, a function of the seed and the step."""
+
+    def __init__(self, config: TrainConfig, data: TrainingData) -> None:
+        self._seed = config.seed
+        self._data = data
+        self._scales = scales_of_batch(config.taught_scales)
+
+    def __call__(self, step: int) -> TeacherPatches:
+        draws = np.random.default_rng([self._seed, step, _STREAM]).random((len(self._scales), 2 + _DRAWS))
+        return cut(self._data.bands(step, draws[:, :2]), draws[:, 2:], self._scales)
+
+
+class _Clock:
+    """Estimates the time left, from the steps of this part."""
+
+    def __init__(self, first: int, steps: int) -> None:
+        self._first, self._steps = first, steps
+        self._begun = time.monotonic()
+
+    def seconds_left(self, step: int) -> float | None:
+        """None before the first step is done."""
+        if step == self._first:
+            return None
+        return (time.monotonic() - self._begun) / (step - self._first) * (self._steps - step)
