@@ -57,8 +57,9 @@ class TrainConfig:
             "grid". 0 counts steps instead.
         teacher_steps: steps that a teacher learns before, from the same pictures; clean patches at whole `scales` from
             2 to 4 are then to become what it says, and not what nobody could guess: see `teacher`. 0 for no teacher.
-            With one, pictures lose up to 11 rows and columns at the end.
-        teacher_width: channels between the teacher's 20 layers, a multiple of 4.
+            With one, pictures lose up to 11 rows and columns at the end. One that is too large to be held whole is
+            learned from as it is.
+        teacher_width: channels between the teacher's 20 layers, a multiple of 4 and not the number of its outputs.
         loss: "mse" (mean squared error); "rms" (root of a patch's mean squared error, mean over patches), by which a
             patch that is hard to guess has less of a say; or "charbonnier" (sqrt(error^2 + 1e-6), near the mean
             absolute error), by which a pixel has.
@@ -171,8 +172,12 @@ class TrainConfig:
             raise ConfigError(
                 "teacher_steps needs 2, 3 or 4 among the scales.", hint="Add one of them, or set it to 0."
             )
-        if self.teacher_width % 4:
-            raise ConfigError(f"teacher_width = {self.teacher_width} is no multiple of 4.")
+        sub_pixels = sum(scale * scale for scale in self.taught_scales)
+        if self.teacher_width % 4 or (self.teacher_steps and self.teacher_width == sub_pixels):
+            raise ConfigError(
+                f"teacher_width = {self.teacher_width} is not possible: a multiple of 4 is, unless it equals the"
+                f" {sub_pixels} sub-pixels that these scales have."
+            )
         if self.teacher_steps and self.sampling != "random":
             raise ConfigError("teacher_steps needs sampling = 'random'.", hint="Set it to 0, or leave the grid.")
         if not all(0.1 <= factor < 1.0 for factor in self.shrunk_copies):

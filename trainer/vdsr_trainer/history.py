@@ -45,7 +45,7 @@ class RunHistory:
         marks: (step, sentence) where the run rolled back or went on.
         notices: (step, sentence) that a person should know.
         started: the last `Started`.
-        preparing: how far reading the pictures is; None once that is over.
+        preparing: how far it is with what comes before the first step; None once that is over.
         latest: the last report.
         compared: the result beside others.
         finished: how the last part ended; None while it goes on.

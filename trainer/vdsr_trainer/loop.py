@@ -83,7 +83,7 @@ def train(
         SaveError: the run folder cannot be written.
         DeviceError: the device is absent, failed, or has no memory for one patch.
         WeightsError: the model to start from is missing or damaged.
-        Cancelled: through `token` or the control file, while the pictures were still being read.
+        Cancelled: through `token` or the control file, before the first step.
     """
     if not resume and (checkpoint.exists(run) or (run / EVENTS_NAME).exists()):
         raise TrainingError(
@@ -201,6 +201,11 @@ class _Run:
             told(done, total, seconds_left)
             self._token.raise_if_cancelled()
 
+        if not data.holds_all_whole:
+            self._notice(
+                "The pictures do not fit into memory together with what the teacher says of them, so it is asked each"
+                " time one is read, which takes long, and not about one that is too large. A larger cache_mb helps."
+            )
         learner = learned_teacher(self._config, self._folder, data, told=go_on, notice=self._notice)
         data.set_teacher(Teacher(learner), self._preparing("answers"), self._token)
 

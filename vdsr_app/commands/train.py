@@ -113,9 +113,10 @@ def _measure(arguments: argparse.Namespace, console: Console) -> bool:
                 console.raw(to_json(event))
             else:
                 minutes = event.seconds_a_step * event.steps / 60
+                before = f", the teacher {event.seconds_before / 60:,.0f} min before" if event.seconds_before else ""
                 console.result(
                     f"{name}: {event.seconds_a_step:.3g} s a step, {event.memory_bytes / 1e6:,.0f} MB;"
-                    f" {event.steps:,} steps take about {minutes:,.0f} min"
+                    f" {event.steps:,} steps take about {minutes:,.0f} min{before}"
                 )
     return True
 

@@ -19,6 +19,7 @@ from vdsr_trainer.events import Event, Failed, Finished, Paused, Preparing, Resu
 from vdsr_trainer.loop import train
 from vdsr_trainer.run_files import NEWEST_NAME, TEACHER_NAME, WEIGHTS_NAME, write_control
 from vdsr_trainer.teacher.learner import TeacherLearner
+from vdsr_trainer.teacher.patches import TeacherPatches
 
 
 @pytest.fixture(autouse=True)
@@ -146,10 +147,17 @@ def test_it_can_be_discarded(taught: TrainConfig, tmp_path: Path, at_each_step: 
     assert not run.exists()
 
 
+@pytest.mark.parametrize("after", [0, 3])
 def test_a_loss_that_is_no_number_ends_the_run(
-    taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    monkeypatch.setattr(TeacherLearner, "_accumulate", lambda self, patches: torch.tensor(float("nan")))
+    real, steps = TeacherLearner._accumulate, []
+
+    def fail(self: TeacherLearner, patches: TeacherPatches) -> torch.Tensor:
+        steps.append(real(self, patches))
+        return steps[-1] if len(steps) <= after else torch.tensor(float("nan"))
+
+    monkeypatch.setattr(TeacherLearner, "_accumulate", fail)
     told = _Told()
     with pytest.raises(TrainingError, match="teacher"):
         train(taught, tmp_path / "run", told, told.token)

@@ -17,7 +17,7 @@ from vdsr_app.control import CancelToken
 from vdsr_app.errors import ConfigError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import TrainingData, draw_of_step, drawn_scales
-from vdsr_trainer.data.resident import ResidentBatches
+from vdsr_trainer.data.resident import ResidentBatches, resident_batches
 
 
 def _say(luma: np.ndarray) -> Mapping[float, np.ndarray]:
@@ -73,6 +73,24 @@ def test_pictures_that_do_not_fit_are_taught_when_they_are_read(
     assert asked > 5
 
 
+def test_one_that_is_too_large_is_learned_from_as_it_is(
+    taught: TrainConfig, opened: Opener, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, (height, width) in enumerate([(300, 400), (300, 400), (900, 1000)]):
+        Image.fromarray(draw_picture(90 + seed, height, width)).save(pictures / f"z{seed}.png")
+    config = replace(taught, cache_mb=5, shrunk_copies=())
+    data = _teach(opened(config))
+    assert data.in_memory, "this test is about a picture that fits without answers"
+    assert not data.holds_all_whole
+    parts = [held for _, group in data.everything() for held in group if not held.band.whole]
+    assert parts
+    assert not any(held.answers for held in parts)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (1 << 40, 1 << 40))
+    assert resident_batches(data, config, torch.device("cuda")) is None
+    for step in range(4):
+        data.batch(step)
+
+
 def test_sizes_are_multiples_of_its_scale_factors(taught: TrainConfig, opened: Opener, pictures: Path) -> None:
     data = opened(taught)
     lumas = {item.record.file: [held.source.luma for held in group] for item, group in data.everything()}
@@ -90,6 +108,7 @@ def test_sizes_are_multiples_of_its_scale_factors(taught: TrainConfig, opened: O
     [
         ({"scales": (1.5, 5.0)}, "2, 3 or 4"),
         ({"teacher_width": 30}, "multiple"),
+        ({"teacher_width": 16, "scales": (4.0,)}, "sub-pixels"),
         ({"sampling": "grid"}, "random"),
         ({"teacher_steps": -1}, "outside"),
     ],

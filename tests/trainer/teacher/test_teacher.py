@@ -100,6 +100,22 @@ def test_its_answer_turns_with_the_picture(taught: TrainConfig, scales: tuple[fl
             assert np.abs(answer.astype(np.float32)).max() > 10, "there is nothing to turn"
 
 
+def test_its_answers_have_nearly_the_lr_picture_that_it_was_asked_about(taught: TrainConfig) -> None:
+    learner = TeacherLearner(small_teacher(taught))
+    _shake(learner)
+    luma = smooth(11, 96, 120)
+    for scale, answer in Teacher(learner)(luma).items():
+        low = 255 * lr_picture(luma, int(scale))
+        small = low[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX].astype(np.float64)
+        raw = 255 * learner.enlarge(low / 255, int(scale)).astype(np.float64)
+
+        def off(picture: np.ndarray, small: np.ndarray = small) -> float:
+            return float(np.square(resize(picture, *small.shape, dtype=np.float64) - small).mean())
+
+        assert off(raw) > 1
+        assert off(luma + answer.astype(np.float64)) < 0.3 * off(raw)
+
+
 def test_in_pieces_it_gives_what_it_gives_at_once(taught: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     learner = TeacherLearner(small_teacher(taught))
     _shake(learner)

@@ -177,13 +177,20 @@ class TrainingData:
         """
         all_fit = self.in_memory
         self._pictures.set_teacher(teacher)
+        self._wanted = None  # what was fetched ahead is gone
         if all_fit:
             self._pictures.load_all(on_progress, token)
+            self._pictures.forget_teacher()
 
     @property
     def in_memory(self) -> bool:
         """Whether all pictures are held at once."""
         return self._pictures.holds_all
+
+    @property
+    def holds_all_whole(self) -> bool:
+        """Whether all pictures are held at once, and none of them in parts."""
+        return self.in_memory and all(band.whole for item in self._pictures.items for band in item.bands)
 
     def everything(self) -> list[tuple[Item, tuple[Held, ...]]]:
         """All items with what is held of them, in their order; to be asked for only where `in_memory`."""

@@ -56,10 +56,10 @@ def resident_batches(data: TrainingData, config: TrainConfig, device: torch.devi
     """The pictures of a run on a graphics card; None where the processor is to cut the patches.
 
     That is where the card is none of CUDA's (others have no float64, in which places are computed), where the pictures
-    do not fit, and where a patch needs what only a processor does.
+    do not fit, where one was too large to be held whole, and where a patch needs what only a processor does.
     """
     plain = not (config.jpeg_share or config.blur_share or config.noise_share)
-    if device.type != "cuda" or not plain or config.sampling != "random" or not data.in_memory:
+    if device.type != "cuda" or not plain or config.sampling != "random" or not data.holds_all_whole:
         return None
     free = torch.cuda.mem_get_info(device)[0]
     if data.bytes_held > _LARGEST_SHARE * free:
@@ -181,7 +181,7 @@ class _Bands:
         sizes = heights * widths
         tables = [held.hardness for held in bands if held.hardness is not None]
         lengths = np.array([table.size for table in tables])
-        scales = bands[0].answers  # in memory all are whole, and a teacher was asked of all or none
+        scales = bands[0].answers  # a teacher was asked about all that are whole, or about none
         return cls(
             _on(device, np.concatenate([held.source.luma.ravel() for held in bands])),
             _on(device, np.cumsum(sizes) - sizes),

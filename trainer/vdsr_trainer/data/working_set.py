@@ -94,11 +94,17 @@ class WorkingSet:
     def set_teacher(self, teacher: Callable[[Luma8], Answers]) -> None:
         """Ask a teacher about each picture from now on; what is held is let go of."""
         with self._changed:
+            self._to_fetch = []
             while self._loading:
                 self._changed.wait()
             self._teacher = teacher
             self._held.clear()
             self._bytes = 0
+
+    def forget_teacher(self) -> None:
+        """Ask nobody any more, where everything is held: a teacher takes memory, too."""
+        with self._changed:
+            self._teacher = None
 
     def close(self) -> None:
         """Let go of everything; what is being decoded is given up."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vdsr_app.core.resize import resize
 from vdsr_trainer.data.dataset import turned
 from vdsr_trainer.data.degrade import Luma8
 from vdsr_trainer.data.items import Held
@@ -76,8 +77,9 @@ def made_up(rng: np.random.Generator, scales: Sequence[int]) -> TeacherPatches:
 
 def lr_picture(luma: Luma8, scale: int) -> Floats:
     """The whole LR picture of one whose sizes are multiples of `scale`, with `MARGIN_PX` around; 1 is full scale."""
-    height, width = (size // scale + 2 * MARGIN_PX for size in luma.shape)
-    return np.asarray(_window(luma, -MARGIN_PX, -MARGIN_PX, height, width, scale) / 255.0, np.float32)
+    height, width = luma.shape
+    low = resize(luma.astype(np.float64), height // scale, width // scale, dtype=np.float64)
+    return np.pad(np.asarray(low / 255.0, np.float32), MARGIN_PX, mode="symmetric")
 
 
 def _window(luma: Luma8, top: int, left: int, rows: int, columns: int, scale: int) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from vdsr_app.core.atomic import save_error
 from vdsr_app.core.device import usable_cores
-from vdsr_app.errors import TrainingError
+from vdsr_app.errors import Cancelled, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Progress
 from vdsr_trainer.config import TrainConfig
@@ -22,6 +22,7 @@ from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
 from vdsr_trainer.teacher.patches import TeacherPatches, cut, scales_of_batch
 
 _DRAWS = 3
+_MOST_THREADS = 8
 _STREAM = 1
 """Tells the numbers of a teacher's patches from those of the network's."""
 
@@ -42,14 +43,15 @@ def learned_teacher(
         config: of the run.
         run: its folder.
         data: its pictures.
-        told: called before each step with steps done, steps in all and the seconds left, None where unknown; what it
-            raises ends this, and the state is saved.
+        told: called before each step with steps done, steps in all and the seconds left, None where unknown; where it
+            raises `Cancelled`, the state is saved.
         notice: takes a sentence for people.
 
     Raises:
         TrainingError: it diverged, or its states cannot be used.
         SaveError: the folder cannot be written.
         DeviceError: the device failed or has no memory for one patch.
+        Cancelled: by `told`.
     """
     own = teacher_config(config)
     learner, folder = TeacherLearner(own, notice), run / TEACHER_NAME
@@ -61,7 +63,7 @@ def learned_teacher(
     except OSError as error:
         raise save_error(folder, error) from error
     saved = progress.step
-    threads = 1 if learner.device.type == "cpu" else max(1, usable_cores() - 1)
+    threads = 1 if learner.device.type == "cpu" else max(1, min(_MOST_THREADS, usable_cores() - 1))
     clock = _Clock(progress.step, own.steps)
     with Prefetcher(_Cutter(own, data), progress.step, own.steps, threads) as batches:
         try:
@@ -73,11 +75,14 @@ def learned_teacher(
                     saved = _save(folder, learner, progress)
         except NotFiniteError:
             raise TrainingError(
-                "The teacher's loss is no longer a number.", path=run, hint="Resume the run, or set teacher_steps to 0."
+                "The teacher's loss is no longer a number.",
+                path=run,
+                hint="Start a new run with another seed, or with teacher_steps = 0.",
             ) from None
-        finally:
+        except Cancelled:
             if progress.step != saved:
                 _save(folder, learner, progress)
+            raise
     told(own.steps, own.steps, 0.0)
     return learner
 
