@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vdsr_app.control import CancelToken
+from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_app.core.weights import save_weights
 from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.data.dataset import TrainingData, open_data
+
+Opener = Callable[[TrainConfig], TrainingData]
 
 
 def draw_picture(seed: int, height: int = 72, width: int = 88) -> np.ndarray:
@@ -53,3 +60,31 @@ def small(pictures: Path) -> TrainConfig:
         shrunk_copies=(),
         device="cpu",
     )
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opener]:
+    """Opens the pictures of a run."""
+    everything = []
+
+    def open_one(config: TrainConfig) -> TrainingData:
+        run = tmp_path / f"opened{len(everything)}"
+        run.mkdir()
+        data = open_data(config, run, on_progress=lambda done, of: None, notice=lambda text: None, token=CancelToken())
+        everything.append(data)
+        return data
+
+    yield open_one
+    for data in everything:
+        data.close()
+
+
+@pytest.fixture
+def tiny_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundled model is a tiny one: it is measured in every run."""
+    folder = tmp_path / "bundled"
+    folder.mkdir()
+    model = VDSR(VDSRConfig(2, 4))
+    initialise(model, 5)
+    save_weights(model, folder / "vdsr.safetensors", {"title": "Bundled"})
+    monkeypatch.setattr("vdsr_app.paths.models_dir", lambda: folder)

@@ -15,7 +15,7 @@ from PIL import Image
 from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import save_error
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
-from vdsr_app.core.weights import load_weights, save_weights
+from vdsr_app.core.weights import load_weights
 from vdsr_app.errors import Cancelled, SaveError, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig, preset, starting_from
@@ -53,16 +53,7 @@ from vdsr_trainer.run_files import (
 from vdsr_trainer.runs import RunState, create_run, describe_run
 from vdsr_trainer.validate import Judge
 
-
-@pytest.fixture(autouse=True)
-def _bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bundled model is a tiny one: it is measured in every run."""
-    folder = tmp_path / "bundled"
-    folder.mkdir()
-    model = VDSR(VDSRConfig(2, 4))
-    initialise(model, 5)
-    save_weights(model, folder / "vdsr.safetensors", {"title": "Bundled"})
-    monkeypatch.setattr("vdsr_app.paths.models_dir", lambda: folder)
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
 
 
 def _run(config: TrainConfig, run: Path, *, stop_at: int | None = None, resume: bool = False) -> list[Event]:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import is_out_of_room, remove_leftovers, save_error, write_atomically
-from vdsr_app.core.device import usable_cores
 from vdsr_app.errors import Cancelled, TrainingError, VdsrError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Progress
@@ -36,7 +35,7 @@ from vdsr_trainer.events import (
 from vdsr_trainer.health import Diverged
 from vdsr_trainer.learner import Learner
 from vdsr_trainer.meter import Meter
-from vdsr_trainer.prefetch import Prefetcher
+from vdsr_trainer.prefetch import Prefetcher, threads_for
 from vdsr_trainer.run_files import CONFIG_NAME, EVENTS_NAME, RunLock
 from vdsr_trainer.run_log import RunLog
 from vdsr_trainer.runs import note_run
@@ -48,7 +47,6 @@ from vdsr_trainer.validate import CropWriter, Judge
 
 logger = logging.getLogger(__name__)
 
-_GPU_PATCH_THREADS = 8
 _TELL_EVERY_S = 0.1
 """How often it is told of what comes before the first step."""
 
@@ -281,8 +279,7 @@ class _Run:
         resident = resident_batches(data, self._config, device)
         if resident is not None:
             return Prefetcher[Batch](resident.batch, first, last)
-        threads = 1 if device.type == "cpu" else max(1, min(_GPU_PATCH_THREADS, usable_cores() - 1))
-        return Prefetcher[Batch](data.batch, first, last, threads)
+        return Prefetcher[Batch](data.batch, first, last, threads_for(device))
 
     def _next_batch(self, batches: Prefetcher[Batch]) -> tuple[Batch, float]:
         try:

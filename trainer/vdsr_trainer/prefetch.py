@@ -9,9 +9,19 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+import torch
+
+from vdsr_app.core.device import usable_cores
+
 _AHEAD_PER_THREAD = 3
+_MOST_THREADS = 8
 
 Batch = TypeVar("Batch")
+
+
+def threads_for(device: torch.device) -> int:
+    """How many threads cut for a network on a device: beside one on the processor more would only be in its way."""
+    return 1 if device.type == "cpu" else max(1, min(_MOST_THREADS, usable_cores() - 1))
 
 
 class Prefetcher(Generic[Batch]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,30 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.trainer.conftest import draw_picture
-from vdsr_app.control import CancelToken
+from tests.trainer.conftest import Opener, draw_picture
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.data.dataset import TrainingData, open_data
+from vdsr_trainer.data.dataset import TrainingData
 from vdsr_trainer.data.resident import ResidentBatches, resident_batches, shrunk_and_enlarged
 
 CPU = torch.device("cpu")
-Opener = Callable[[TrainConfig], TrainingData]
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opener]:
-    everything = []
-
-    def open_one(config: TrainConfig) -> TrainingData:
-        run = tmp_path / f"run{len(everything)}"
-        run.mkdir()
-        data = open_data(config, run, on_progress=lambda done, of: None, notice=lambda text: None, token=CancelToken())
-        everything.append(data)
-        return data
-
-    yield open_one
-    for data in everything:
-        data.close()
 
 
 @pytest.fixture

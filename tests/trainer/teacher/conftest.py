@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.trainer.conftest import draw_picture
-from vdsr_app.control import CancelToken
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.data.dataset import TrainingData, open_data
 from vdsr_trainer.teacher.learner import teacher_config
-
-Opener = Callable[[TrainConfig], TrainingData]
 
 
 @pytest.fixture
@@ -29,23 +24,6 @@ def taught(small: TrainConfig, pictures: Path) -> TrainConfig:
 def small_teacher(config: TrainConfig) -> TrainConfig:
     """The recipe of the teacher, for a thin one of four layers."""
     return replace(teacher_config(config), depth=4, width=16)
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opener]:
-    """Opens the pictures of a run."""
-    everything = []
-
-    def open_one(config: TrainConfig) -> TrainingData:
-        run = tmp_path / f"opened{len(everything)}"
-        run.mkdir()
-        data = open_data(config, run, on_progress=lambda done, of: None, notice=lambda text: None, token=CancelToken())
-        everything.append(data)
-        return data
-
-    yield open_one
-    for data in everything:
-        data.close()
 
 
 def smooth(seed: int, height: int, width: int) -> np.ndarray:

@@ -10,8 +10,6 @@ import torch
 
 from tests.trainer.teacher.conftest import small_teacher
 from vdsr_app.control import CancelToken
-from vdsr_app.core.network import VDSR, VDSRConfig, initialise
-from vdsr_app.core.weights import save_weights
 from vdsr_app.errors import Cancelled, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig
@@ -21,16 +19,12 @@ from vdsr_trainer.run_files import NEWEST_NAME, TEACHER_NAME, WEIGHTS_NAME, writ
 from vdsr_trainer.teacher.learner import TeacherLearner
 from vdsr_trainer.teacher.patches import TeacherPatches
 
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
+
 
 @pytest.fixture(autouse=True)
-def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thin teacher, and a tiny bundled model: it is measured in every run."""
-    folder = tmp_path / "bundled"
-    folder.mkdir()
-    model = VDSR(VDSRConfig(2, 4))
-    initialise(model, 5)
-    save_weights(model, folder / "vdsr.safetensors", {"title": "Bundled"})
-    monkeypatch.setattr("vdsr_app.paths.models_dir", lambda: folder)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thin teacher."""
     monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)
 
 

@@ -11,8 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.trainer.conftest import draw_picture
-from tests.trainer.teacher.conftest import Opener
+from tests.trainer.conftest import Opener, draw_picture
 from vdsr_app.control import CancelToken
 from vdsr_app.errors import ConfigError
 from vdsr_trainer.config import TrainConfig

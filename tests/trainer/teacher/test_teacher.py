@@ -9,7 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from tests.trainer.teacher.conftest import Opener, small_teacher, smooth
+from tests.trainer.conftest import Opener
+from tests.trainer.teacher.conftest import small_teacher, smooth
 from vdsr_app.core.resize import resize
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import turned

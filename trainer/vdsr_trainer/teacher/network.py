@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cache
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from vdsr_app.core.network import ConvolutionChain, initialise
 from vdsr_trainer.config import SYMMETRIES
+from vdsr_trainer.data.lr_grid import cubic
 from vdsr_trainer.symmetry import Symmetry, turned
 
 SYMMETRY = "p4"
@@ -98,14 +98,6 @@ def enlarged(low: Tensor, scale: int) -> Tensor:
 @cache
 def _bicubic(scale: int) -> Tensor:
     """(scale * scale, 1, 5, 5) float32: what each sub-pixel reads."""
-    # Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
-    taps = [[_cubic((place + 0.5) / scale - 0.5 - tap) for tap in range(-2, 3)] for place in range(scale)]
-    along = torch.tensor(taps, dtype=torch.float64)
-    return torch.einsum("ay,bx->abyx", along, along).reshape(scale * scale, 1, 5, 5).float()
-
-
-def _cubic(x: float) -> float:
-    x = math.fabs(x)
-    if x <= 1:
-        return (1.5 * x - 2.5) * x * x + 1
-    return ((-0.5 * x + 2.5) * x - 4) * x + 2 if x < 2 else 0.0
+    along = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
+    taps = cubic(along[:, None] - torch.arange(-MARGIN_PX, MARGIN_PX + 1))
+    return torch.einsum("ay,bx->abyx", taps, taps).reshape(scale * scale, 1, 5, 5).float()

@@ -9,20 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from vdsr_app.core.atomic import save_error
-from vdsr_app.core.device import usable_cores
 from vdsr_app.errors import Cancelled, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Progress
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import TrainingData
-from vdsr_trainer.prefetch import Prefetcher
+from vdsr_trainer.prefetch import Prefetcher, threads_for
 from vdsr_trainer.run_files import TEACHER_NAME
 from vdsr_trainer.stepper import NotFiniteError
 from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
 from vdsr_trainer.teacher.patches import TeacherPatches, cut, scales_of_batch
 
 _DRAWS = 3
-_MOST_THREADS = 8
 _STREAM = 1
 """Tells the numbers of a teacher's patches from those of the network's."""
 
@@ -63,9 +61,8 @@ def learned_teacher(
     except OSError as error:
         raise save_error(folder, error) from error
     saved = progress.step
-    threads = 1 if learner.device.type == "cpu" else max(1, min(_MOST_THREADS, usable_cores() - 1))
     clock = _Clock(progress.step, own.steps)
-    with Prefetcher(_Cutter(own, data), progress.step, own.steps, threads) as batches:
+    with Prefetcher(_Cutter(own, data), progress.step, own.steps, threads_for(learner.device)) as batches:
         try:
             for step in range(progress.step, own.steps):
                 told(step, own.steps, clock.seconds_left(step))
