@@ -59,6 +59,8 @@ class TrainConfig:
             2 to 4 are then to become what it says, and not what nobody could guess: see `teacher`. 0 for no teacher.
             With one, pictures lose up to 11 rows and columns at the end. One that is too large to be held whole is
             learned from as it is.
+        teacher_from: a teacher that has learned: `teacher.safetensors` of an earlier run's folder, made for the same
+            `scales`. Then `teacher_steps` and `teacher_width` are not looked at.
         teacher_width: channels between the teacher's 20 layers, a multiple of 4 and not the number of its outputs.
         loss: "mse" (mean squared error); "rms" (root of a patch's mean squared error, mean over patches), by which a
             patch that is hard to guess has less of a say; or "charbonnier" (sqrt(error^2 + 1e-6), near the mean
@@ -123,6 +125,7 @@ class TrainConfig:
     steps: int = 20_000
     epochs: int = 0
     teacher_steps: int = 0
+    teacher_from: str = ""
     teacher_width: int = 64
     loss: str = "mse"
     consistency: float = 0.0
@@ -168,20 +171,30 @@ class TrainConfig:
             raise ConfigError("epochs needs sampling = 'grid'.", hint="Set steps instead, or choose the grid.")
         if self.scale_min > self.scale_max:
             raise ConfigError(f"scale_min = {self.scale_min:g} is above scale_max = {self.scale_max:g}.")
-        if self.teacher_steps and not self.taught_scales:
+        if self.has_teacher and not self.taught_scales:
             raise ConfigError(
-                "teacher_steps needs 2, 3 or 4 among the scales.", hint="Add one of them, or set it to 0."
+                "A teacher needs 2, 3 or 4 among the scales.", hint="Add one of them, or have no teacher."
             )
         sub_pixels = sum(scale * scale for scale in self.taught_scales)
-        if self.teacher_width % 4 or (self.teacher_steps and self.teacher_width == sub_pixels):
+        if self.teacher_width % 4 or (self.teacher_learns and self.teacher_width == sub_pixels):
             raise ConfigError(
                 f"teacher_width = {self.teacher_width} is not possible: a multiple of 4 is, unless it equals the"
                 f" {sub_pixels} sub-pixels that these scales have."
             )
-        if self.teacher_steps and self.sampling != "random":
-            raise ConfigError("teacher_steps needs sampling = 'random'.", hint="Set it to 0, or leave the grid.")
+        if self.has_teacher and self.sampling != "random":
+            raise ConfigError("A teacher needs sampling = 'random'.", hint="Have no teacher, or leave the grid.")
         if not all(0.1 <= factor < 1.0 for factor in self.shrunk_copies):
             raise ConfigError("shrunk_copies needs factors from 0.1 to below 1.")
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether patches are to become what a teacher says."""
+        return bool(self.teacher_from) or self.teacher_steps > 0
+
+    @property
+    def teacher_learns(self) -> bool:
+        """Whether it has yet to learn, as the run's first part."""
+        return not self.teacher_from and self.teacher_steps > 0
 
     @property
     def taught_scales(self) -> tuple[int, ...]:
@@ -191,7 +204,7 @@ class TrainConfig:
     @property
     def size_multiple(self) -> int:
         """Pixels that sizes of pictures are cut down to a multiple of: with a teacher, of each of its scale factors."""
-        return math.lcm(*self.taught_scales) if self.teacher_steps else 1
+        return math.lcm(*self.taught_scales) if self.has_teacher else 1
 
 
 _RANGES: dict[str, tuple[float, float]] = {

@@ -155,7 +155,7 @@ class _Run:
             self._progress = checkpoint.load(self._folder, self._learner)
         with contextlib.closing(self._open_data()) as data:
             self._plan_steps(data)
-            if self._config.teacher_steps and self._progress.step < self._config.steps:
+            if self._config.has_teacher and self._progress.step < self._config.steps:
                 self._ask_teacher(data)
             self._judge = Judge.prepare(data.validation, self._config)
             self._crops = CropWriter(self._folder, self._judge, self._config)

@@ -38,7 +38,7 @@ def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
         Cancelled: through `token`.
     """
     learner = Learner(config)
-    teacher = _measure_teacher(config, token) if config.teacher_steps else _NO_TEACHER
+    teacher = _measure_teacher(config, token) if config.teacher_learns else _NO_TEACHER
     rng = np.random.default_rng(0)
     shape = (config.batch, 1, config.patch_px, config.patch_px)
     target = rng.random(shape, np.float32)
@@ -46,7 +46,7 @@ def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
     patches = Patches(target + rng.normal(0, 0.01, shape).astype(np.float32), target, grid)
     cost = _measure_steps(lambda step: learner.step(patches, step, 0.0), learner.device, token)
     most_bytes = max(cost.memory_bytes, teacher.memory_bytes)
-    before = teacher.seconds_a_step * config.teacher_steps
+    before = teacher.seconds_a_step * config.teacher_steps  # of one that has learned a step takes 0 seconds
     return Measured(preset, cost.seconds_a_step, most_bytes, config.steps, before)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 from safetensors.torch import save as serialise
-from torch import Tensor
+from torch import Tensor, nn
 
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.models import ModelInfo, check_file
@@ -68,19 +68,25 @@ def save_weights(model: VDSR, path: Path, metadata: Mapping[str, str] | None = N
         WeightsError: a number is not finite.
         SaveError: the file could not be written.
     """
+    return write_tensors(model, path, FORMAT, {**(metadata or {}), "residual": str(model.config.residual).lower()})
+
+
+def write_tensors(network: nn.Module, path: Path, format_name: str, metadata: Mapping[str, str]) -> str:
+    """Write the tensors of a network of any kind; the rest as `save_weights`.
+
+    Args:
+        network: on any device.
+        path: target, replaced if it exists.
+        format_name: kind of network and version, with a hyphen between: "vdsr-1".
+        metadata: text entries to store beside format and checksum.
+    """
     tensors = {
-        name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in model.state_dict().items()
+        name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in network.state_dict().items()
     }
     for name, tensor in tensors.items():
         _check_values(path, name, tensor)
     checksum = tensor_checksum(tensors)
-    text = {
-        **(metadata or {}),
-        "format": FORMAT,
-        "residual": str(model.config.residual).lower(),
-        "sha256": checksum,
-    }
-    payload = serialise(tensors, metadata=text)
+    payload = serialise(tensors, metadata={**metadata, "format": format_name, "sha256": checksum})
     write_atomically(path, payload)
     return checksum
 
@@ -92,14 +98,9 @@ def load_weights(path: Path) -> LoadedWeights:
         WeightsError: the file is missing, damaged, too large, of another network, or holds a number that is not
             finite.
     """
-    tensors, metadata = _read_safetensors(path)
+    tensors, metadata = read_tensors(path, FORMAT)
     config = _config_of(path, tensors, metadata)
-    for name, tensor in tensors.items():
-        _check_values(path, name, tensor)
-    checksum = tensor_checksum(tensors)
-    stored = metadata.get("sha256")
-    if stored is not None and stored != checksum:
-        raise WeightsError("The weights do not match their checksum; the file is damaged.", path=path, hint=HINT)
+    checksum = check_tensors(path, tensors, metadata)
     model = VDSR(config)
     model.load_state_dict(tensors, strict=True)
     return LoadedWeights(model.eval().requires_grad_(False), metadata, checksum)
@@ -111,13 +112,25 @@ def load_model(info: ModelInfo) -> LoadedWeights:
     return load_weights(info.path)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: Path, format_name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a weight file, before `check_tensors`.
+
+    Args:
+        path: the file.
+        format_name: kind of network and version that can be used here.
+
+    Raises:
+        WeightsError: the file is missing, damaged, too large, or of another kind or a newer version.
+    """
     metadata = read_metadata(path)
-    if metadata.get("format", FORMAT) not in (FORMAT, "pt"):
+    stored = metadata.get("format", FORMAT)
+    if stored not in (format_name, "pt"):
+        if stored.rpartition("-")[0] != format_name.rpartition("-")[0]:
+            raise WeightsError(
+                f"The file holds weights of the kind '{stored}', not '{format_name}'.", path=path, hint=HINT
+            )
         raise WeightsError(
-            f"The weight format '{metadata['format']}' is newer than this program.",
-            path=path,
-            hint="Update VDSR Studio.",
+            f"The weight format '{stored}' is newer than this program.", path=path, hint="Update VDSR Studio."
         )
     try:
         tensors = safetensors.torch.load(path.read_bytes())
@@ -126,6 +139,21 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
         raise WeightsError("The weight file is damaged or cut short.", path=path, hint=HINT) from error
     return tensors, metadata
+
+
+def check_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """Their checksum, once every number was looked at; where the metadata have one, it must be the same.
+
+    Raises:
+        WeightsError: a number is not finite or beyond any that a trained network has, or the checksum is another.
+    """
+    for name, tensor in tensors.items():
+        _check_values(path, name, tensor)
+    checksum = tensor_checksum(tensors)
+    stored = metadata.get("sha256")
+    if stored is not None and stored != checksum:
+        raise WeightsError("The weights do not match their checksum; the file is damaged.", path=path, hint=HINT)
+    return checksum
 
 
 def _config_of(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> VDSRConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from vdsr_trainer.checkpoint import Progress
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import TrainingData
 from vdsr_trainer.prefetch import Prefetcher, threads_for
-from vdsr_trainer.run_files import TEACHER_NAME
+from vdsr_trainer.run_files import TEACHER_NAME, TEACHER_WEIGHTS_NAME
 from vdsr_trainer.stepper import NotFiniteError
 from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
 from vdsr_trainer.teacher.patches import TeacherPatches, cut, scales_of_batch
+from vdsr_trainer.teacher.weight_file import load_teacher, save_teacher
 
 _DRAWS = 3
 _STREAM = 1
@@ -33,9 +35,10 @@ def learned_teacher(
     told: Callable[[int, int, float | None], None],
     notice: Callable[[str], None],
 ) -> TeacherLearner:
-    """Let a teacher learn from a run's pictures, or go on where it was.
+    """Let a teacher learn from a run's pictures, or go on where it was; or load one that has learned.
 
-    States are kept in a folder of the run's; one that has learned is loaded.
+    States are kept in a folder of the run's, and what has learned in a weight file of its own. One from elsewhere is
+    copied there, so that the run can go on when that file is gone.
 
     Args:
         config: of the run.
@@ -46,11 +49,14 @@ def learned_teacher(
         notice: takes a sentence for people.
 
     Raises:
-        TrainingError: it diverged, or its states cannot be used.
+        TrainingError: it diverged, or its states cannot be used; one from elsewhere is for other scale factors.
+        WeightsError: one from elsewhere is missing or damaged.
         SaveError: the folder cannot be written.
         DeviceError: the device failed or has no memory for one patch.
         Cancelled: by `told`.
     """
+    if config.teacher_from:
+        return _from_elsewhere(config, run, notice)
     own = teacher_config(config)
     learner, folder = TeacherLearner(own, notice), run / TEACHER_NAME
     progress = Progress()
@@ -81,6 +87,17 @@ def learned_teacher(
                 _save(folder, learner, progress)
             raise
     told(own.steps, own.steps, 0.0)
+    save_teacher(learner.average.model, run / TEACHER_WEIGHTS_NAME)
+    return learner
+
+
+def _from_elsewhere(config: TrainConfig, run: Path, notice: Callable[[str], None]) -> TeacherLearner:
+    copy = run / TEACHER_WEIGHTS_NAME
+    loaded = load_teacher(copy if copy.exists() else Path(config.teacher_from), config.taught_scales)
+    learner = TeacherLearner(replace(teacher_config(config), depth=loaded.depth, width=loaded.width), notice)
+    learner.average.model.load_state_dict(loaded.network.state_dict())
+    if not copy.exists():
+        save_teacher(loaded.network, copy)
     return learner
 
 

@@ -1,0 +1,144 @@
+"""A teacher's weight file: round trip, every stranger refused, and a run that learns from another run's teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from tests.trainer.teacher.conftest import small_teacher, smooth
+from vdsr_app.control import CancelToken
+from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_app.core.weights import load_weights, save_weights
+from vdsr_app.errors import TrainingError, WeightsError
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.events import Event, Failed, Preparing
+from vdsr_trainer.loop import train
+from vdsr_trainer.run_files import TEACHER_NAME, TEACHER_WEIGHTS_NAME, WEIGHTS_NAME
+from vdsr_trainer.teacher.answers import Teacher
+from vdsr_trainer.teacher.learner import TeacherLearner
+from vdsr_trainer.teacher.network import first_network
+from vdsr_trainer.teacher.weight_file import load_teacher, save_teacher
+
+SCALES = (2, 3, 4)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "saved.safetensors"
+    save_teacher(first_network(SCALES, 4, 16, 3), path)
+    return path
+
+
+def test_round_trip(file: Path) -> None:
+    loaded = load_teacher(file, SCALES)
+    assert (loaded.depth, loaded.width, loaded.network.scales) == (4, 16, SCALES)
+    for one, other in zip(
+        loaded.network.state_dict().values(), first_network(SCALES, 4, 16, 3).state_dict().values(), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def _flip(path: Path) -> None:
+    payload = bytearray(path.read_bytes())
+    payload[-3] ^= 1
+    path.write_bytes(payload)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def _without_a_layer(path: Path) -> None:
+    tensors, metadata = safetensors.torch.load(path.read_bytes()), {"format": "vdsr-teacher-1", "scales": "2 3 4"}
+    del tensors["layers.2.bias"]
+    path.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
+
+
+def _not_finite(path: Path) -> None:
+    tensors, metadata = safetensors.torch.load(path.read_bytes()), {"format": "vdsr-teacher-1", "scales": "2 3 4"}
+    tensors["layers.1.bias"][2] = float("nan")
+    path.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
+
+
+def _of_vdsr(path: Path) -> None:
+    model = VDSR(VDSRConfig(4, 16))
+    initialise(model, 1)
+    save_weights(model, path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (_flip, "checksum"),
+        (_cut, "damaged or cut short"),
+        (_without_a_layer, "no teacher"),
+        (_not_finite, "not finite"),
+        (_of_vdsr, "'vdsr-1', not 'vdsr-teacher-1'"),
+        (Path.unlink, "no such"),
+    ],
+)
+def test_strangers_are_refused(file: Path, spoil: Callable[[Path], None], says: str) -> None:
+    spoil(file)
+    with pytest.raises(WeightsError, match=says):
+        load_teacher(file, SCALES)
+
+
+def test_one_for_other_scales_is_refused(file: Path) -> None:
+    with pytest.raises(TrainingError, match="2 3 4, not 2 3"):
+        load_teacher(file, (2, 3))
+
+
+def test_it_is_no_model_to_enlarge_with(file: Path) -> None:
+    with pytest.raises(WeightsError, match="vdsr-teacher-1"):
+        load_weights(file)
+
+
+class _Told:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def steps_learned(self) -> list[int]:
+        return [event.done for event in self.events if isinstance(event, Preparing) and event.what == "teacher"]
+
+
+@pytest.mark.usefixtures("tiny_bundled")
+def test_another_run_learns_from_it_as_from_its_own(
+    taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    train(taught, first, _Told(), CancelToken())
+    elsewhere = tmp_path / "elsewhere.safetensors"
+    (first / TEACHER_WEIGHTS_NAME).rename(elsewhere)
+
+    told = _Told()
+    train(replace(taught, teacher_from=str(elsewhere)), second, told, CancelToken())
+    assert told.steps_learned() == []
+    assert not (second / TEACHER_NAME).exists()
+    assert (second / WEIGHTS_NAME).read_bytes()[-4096:] == (first / WEIGHTS_NAME).read_bytes()[-4096:]
+
+    elsewhere.unlink()  # the run has its own copy
+    train(replace(taught, teacher_from=str(elsewhere), steps=35), second, _Told(), CancelToken(), resume=True)
+
+    told = _Told()
+    with pytest.raises(WeightsError, match="no such"):
+        train(replace(taught, teacher_from=str(elsewhere)), third, told, CancelToken())
+    assert isinstance(told.events[-1], Failed)
+
+
+def test_what_it_says_is_that_of_the_average(file: Path, small: TrainConfig) -> None:
+    config = replace(small_teacher(replace(small, teacher_steps=8)), depth=4, width=16)
+    learner = TeacherLearner(config)
+    before = Teacher(learner)(smooth(1, 24, 36))[2.0]
+    learner.average.model.load_state_dict(load_teacher(file, SCALES).network.state_dict())
+    after = Teacher(learner)(smooth(1, 24, 36))[2.0]
+    assert not np.array_equal(before, after), "what was loaded says nothing"
