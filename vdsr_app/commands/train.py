@@ -137,9 +137,10 @@ def _configuration(arguments: argparse.Namespace) -> TrainConfig:
     config = apply_values(config, _given(arguments))
     if arguments.data:
         config = replace(config, data=tuple(str(Path(folder).resolve()) for folder in arguments.data))
-    for name in ("validation", "teacher_from"):
-        if path := getattr(config, name):
-            config = replace(config, **{name: str(Path(path).resolve())})
+    if config.validation:
+        config = replace(config, validation=str(Path(config.validation).resolve()))
+    if config.teacher_from:
+        config = replace(config, teacher_from=str(Path(config.teacher_from).resolve()))
     return config
 
 
