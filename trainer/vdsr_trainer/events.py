@@ -10,6 +10,9 @@ from typing import Any, Literal, get_args
 
 PreparedKind = Literal["pictures", "teacher", "answers"]
 
+TEACHER = "teacher"
+"""Among names of models, that of a run's teacher."""
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -104,7 +107,7 @@ class Referenced:
 
     Attributes:
         step: steps done.
-        psnr_db: name of an installed model -> scale factor as text -> mean PSNR in dB.
+        psnr_db: name of an installed model, or `TEACHER` -> scale factor as text -> mean PSNR in dB.
     """
 
     step: int

@@ -121,6 +121,7 @@ class _Run:
         self._log = log
         self._progress = Progress()
         self._early_wish = Wish.GO_ON
+        self._teacher_psnr_db: dict[str, float] = {}
 
     def go(self) -> Path | None:
         """Run, and tell how it ended where it failed."""
@@ -155,9 +156,9 @@ class _Run:
             self._progress = checkpoint.load(self._folder, self._learner)
         with contextlib.closing(self._open_data()) as data:
             self._plan_steps(data)
+            self._judge = Judge.prepare(data.validation, self._config)
             if self._config.has_teacher and self._progress.step < self._config.steps:
                 self._ask_teacher(data)
-            self._judge = Judge.prepare(data.validation, self._config)
             self._crops = CropWriter(self._folder, self._judge, self._config)
             self._crops.write_fixed()
             self._tell(
@@ -205,7 +206,26 @@ class _Run:
                 " time one is read, which takes long, and not about one that is too large. A larger cache_mb helps."
             )
         learner = learned_teacher(self._config, self._folder, data, told=go_on, notice=self._notice)
-        data.set_teacher(Teacher(learner), self._preparing("answers"), self._token)
+        teacher = Teacher(learner)
+        if not self._progress.referenced:
+            self._look_at_teacher(teacher)
+        data.set_teacher(teacher, self._preparing("answers"), self._token)
+
+    def _look_at_teacher(self, teacher: Teacher) -> None:
+        """Measure it on the held-out pictures, and tell of one that has nothing to teach."""
+        self._teacher_psnr_db = self._judge.measure_teacher(teacher, self._config.taught_scales)
+        if not self._teacher_psnr_db:
+            return
+        keys = self._teacher_psnr_db.keys()
+        network = self._judge.measure(self._learner.average.model)
+        begins = [sum(row[key] for key in keys) / len(keys) for row in (network, self._judge.bicubic_psnr_db)]
+        mean = sum(self._teacher_psnr_db.values()) / len(keys)
+        if mean <= max(begins):
+            self._notice(
+                f"On the held-out pictures the teacher is no better than what the network begins with ({mean:.2f} and"
+                f" {max(begins):.2f} dB), so there is little to learn from it. Let it learn longer (teacher_steps), or"
+                " have none."
+            )
 
     def _preparing(self, what: PreparedKind) -> Callable[..., None]:
         """What takes progress before the first step, tells of it now and then, and sees what is wished."""
@@ -304,7 +324,7 @@ class _Run:
         begun = time.monotonic()
         learner, step = self._learner, self._progress.step
         if not self._progress.referenced:
-            self._tell(self._judge.referenced(learner.device, step))
+            self._tell(self._judge.referenced(learner.device, step, self._teacher_psnr_db))
             self._progress = replace(self._progress, referenced=True)
         crop = self._crops.write(learner.average.model, step, self._config.steps)
         validated = self._judge.validated(learner.average.model, step, crop)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from vdsr_app.core.weights import load_model
 from vdsr_app.errors import SaveError, TrainingError, WeightsError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Luma8
-from vdsr_trainer.events import Referenced, Validated
+from vdsr_trainer.events import TEACHER, Referenced, Validated
 from vdsr_trainer.run_files import CROPS_NAME
+from vdsr_trainer.teacher.answers import Teacher
 from vdsr_trainer.trials import capped_psnr_db, middle, spread, trial_keys, worn_trial
 
 logger = logging.getLogger(__name__)
@@ -77,9 +78,26 @@ class Judge:
         """The event of a validation after `step` steps."""
         return Validated(step, self.measure(model), self.bicubic_psnr_db, crop)
 
-    def referenced(self, device: torch.device, step: int) -> Referenced:
-        """What the bundled models reach; one that cannot be loaded is left out and logged."""
-        rows = {}
+    def measure_teacher(self, teacher: Teacher, scales: Sequence[int]) -> dict[str, float]:
+        """Mean PSNR of a teacher by key, at those of its scale factors that are judged at."""
+        keys = {f"{scale:g}": scale for scale in scales}
+        return {
+            key: _mean(
+                [_psnr(t, teacher.guess(t.reference.astype(np.uint8), keys[key]).astype(np.float64)) for t in those]
+            )
+            for key, those in self.trials.items()
+            if key in keys
+        }
+
+    def referenced(self, device: torch.device, step: int, teacher: Mapping[str, float]) -> Referenced:
+        """What the bundled models reach; one that cannot be loaded is left out and logged.
+
+        Args:
+            device: to measure on.
+            step: steps done.
+            teacher: what `measure_teacher` found, or nothing.
+        """
+        rows = {TEACHER: dict(teacher)} if teacher else {}
         for info in installed_models():
             if not info.bundled:
                 continue

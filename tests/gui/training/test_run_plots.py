@@ -85,6 +85,12 @@ def test_bicubic_is_dashed_in_the_colour_of_its_scale_and_targets_are_dotted(qtb
     assert lines["2× bicubic"] == (inks["2×"], LineStyle.DASHED, 30.0)  # noqa: RUF001
     assert lines["2× VDSR"] == (inks["2×"], LineStyle.DOTTED, 33.0)  # noqa: RUF001
     assert len(lines) == 4
+    history.add(Referenced(0, {"teacher": {"2": 34.0}}))
+    show(qtbot, plots, history)
+    assert [level.label for level in plots.psnr.content.levels if level.style is LineStyle.DOTTED] == [
+        "2× teacher"  # noqa: RUF001
+    ]
+    assert plots.psnr.legend[-1].name == "Teacher"
     show(qtbot, plots, history, targets={"Mine": {"3": 29.0}})
     assert [level.label for level in plots.psnr.content.levels if level.style is LineStyle.DOTTED] == [
         "3× Mine"  # noqa: RUF001

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,9 +15,25 @@ from vdsr_app.control import CancelToken
 from vdsr_app.errors import Cancelled, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.events import Event, Failed, Finished, Paused, Preparing, Resumed, Started, Stepped
+from vdsr_trainer.data.degrade import Luma8
+from vdsr_trainer.data.pictures import read_luma
+from vdsr_trainer.events import (
+    TEACHER,
+    Event,
+    Failed,
+    Finished,
+    Noticed,
+    Paused,
+    Preparing,
+    Referenced,
+    Resumed,
+    Started,
+    Stepped,
+    Validated,
+)
 from vdsr_trainer.loop import train
 from vdsr_trainer.run_files import NEWEST_NAME, TEACHER_NAME, WEIGHTS_NAME, write_control
+from vdsr_trainer.teacher.answers import Teacher
 from vdsr_trainer.teacher.learner import TeacherLearner
 from vdsr_trainer.teacher.patches import TeacherPatches
 
@@ -115,6 +133,54 @@ def test_a_run_at_its_end_asks_nobody(taught: TrainConfig, tmp_path: Path) -> No
     told = _Told()
     train(taught, run, told, CancelToken(), resume=True)
     assert not told.of("teacher")
+
+
+def test_it_is_measured_on_the_held_out_pictures(taught: TrainConfig, tmp_path: Path) -> None:
+    told, run = _Told(), tmp_path / "run"
+    learns = replace(taught, teacher_steps=120)
+    train(learns, run, told, told.token)
+    (referenced,) = [event for event in told.events if isinstance(event, Referenced)]
+    learner = TeacherLearner(small_teacher(learns))
+    checkpoint.load(run / TEACHER_NAME, learner)
+    expected = []
+    for path in sorted(Path(learns.data[0]).glob("*.png")):
+        if path.stem in _held_out(run):
+            luma = read_luma(path)
+            luma = luma[: luma.shape[0] // 2 * 2, : luma.shape[1] // 2 * 2]
+            guess = np.clip(np.round(Teacher(learner).guess(luma, 2)), 0, 255)[2:-2, 2:-2]
+            expected.append(10 * np.log10(255**2 / np.mean((guess - luma[2:-2, 2:-2]) ** 2)))
+    assert expected
+    assert referenced.psnr_db[TEACHER]["2"] == pytest.approx(np.mean(expected), abs=0.01)
+    assert set(referenced.psnr_db[TEACHER]) == {"2", "3", "4"}
+    assert referenced.psnr_db[TEACHER]["2"] > _bicubic(told)["2"] + 0.3
+    assert not _notices(told)
+
+
+def test_one_that_has_nothing_to_teach_is_told(
+    taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poor(self: Teacher, luma: Luma8, scale: int) -> np.ndarray:
+        return np.full(luma.shape, 128, np.float32)
+
+    monkeypatch.setattr(Teacher, "guess", poor)
+    told = _Told()
+    train(taught, tmp_path / "run", told, told.token)
+    (notice,) = _notices(told)
+    assert "teacher is no better" in notice
+    assert "teacher_steps" in notice
+
+
+def _held_out(run: Path) -> set[str]:
+    index = json.loads((run / "pictures.json").read_text())
+    return {Path(index["records"][number][1]).stem for number in index["plan"]["held_out"]}
+
+
+def _bicubic(told: _Told) -> dict[str, float]:
+    return next(event for event in told.events if isinstance(event, Validated)).bicubic_psnr_db
+
+
+def _notices(told: _Told) -> list[str]:
+    return [event.message for event in told.events if isinstance(event, Noticed) and "teacher" in event.message]
 
 
 def test_it_can_be_paused(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:

@@ -13,6 +13,7 @@ from tests.trainer.conftest import Opener
 from tests.trainer.teacher.conftest import small_teacher, smooth
 from vdsr_app.core.resize import resize
 from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.cpu_network import CpuNetwork
 from vdsr_trainer.data.dataset import turned
 from vdsr_trainer.data.degrade import Source
 from vdsr_trainer.data.items import Band, Held
@@ -143,9 +144,11 @@ def test_gradients_are_the_same_in_pieces_and_by_pytorch(
     monkeypatch.setattr("vdsr_trainer.teacher.learner.CpuFeatures.suits", lambda layers: False)
     by_pytorch = gradients(0)
     near = 0.002 if precision == "fp32" else 0.2
+    # PyTorch rounds the gradients of each piece to bf16 before they are summed; the kernels' are fp32.
+    same = 1e-4 if precision == "fp32" or CpuNetwork.takes_bf16() else 0.01
     assert len(whole) == 8
     for one, part, other in zip(whole, parts, by_pytorch, strict=True):
-        assert (part - one).norm() < 1e-4 * one.norm()
+        assert (part - one).norm() < same * one.norm()
         assert (other - one).norm() < near * one.norm()
 
 

@@ -30,14 +30,25 @@ class Teacher:
         Returns:
             Scale factor -> (H, W) float16 on the scale of `luma`.
         """
-        answers = {}
-        for scale in self._learner.model.scales:
-            low = lr_picture(luma, scale)
-            with self._lock:
-                picture = self._learner.enlarge(low, scale)
-            picture += _missing(picture, low)
-            answers[float(scale)] = (picture * np.float32(255.0) - luma).astype(np.float16)
-        return answers
+        return {
+            float(scale): (self.guess(luma, scale) - luma).astype(np.float16) for scale in self._learner.model.scales
+        }
+
+    def guess(self, luma: Luma8, scale: int) -> Floats:
+        """What it would have a picture be, given its LR picture.
+
+        Args:
+            luma: (H, W) uint8, sizes multiples of `scale`.
+            scale: one of its scale factors.
+
+        Returns:
+            (H, W) float32 on the scale of `luma`, not rounded.
+        """
+        low = lr_picture(luma, scale)
+        with self._lock:
+            picture = self._learner.enlarge(low, scale)
+        picture += _missing(picture, low)
+        return picture * np.float32(255.0)
 
 
 def _missing(picture: Floats, low: Floats) -> Floats:

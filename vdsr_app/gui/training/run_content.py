@@ -12,6 +12,7 @@ from vdsr_app.gui.training.plot_model import Content, Level, LineStyle, Mark, Se
 from vdsr_app.gui.training.plot_theme import is_fixed, scale_ink
 from vdsr_app.gui.training.run_curves import RunCurves
 from vdsr_app.gui.training.words import scale_key_text
+from vdsr_trainer.events import TEACHER
 from vdsr_trainer.history import RunHistory
 
 translate = QCoreApplication.translate
@@ -76,14 +77,23 @@ def psnr_content(history: RunHistory, targets: Targets) -> Content:
             levels.append(Level(bicubic, ink, LineStyle.DASHED, label, rank=1))
         for model, row in targets.items():
             if math.isfinite(value := row.get(scale, math.nan)):
-                levels.append(Level(value, ink, LineStyle.DOTTED, f"{name} {model}", rank=2))
+                levels.append(Level(value, ink, LineStyle.DOTTED, _target_label(name, model), rank=2))
     keys = [(translate("RunPlots", "Bicubic"), "quiet", LineStyle.DASHED)] if history.bicubic_psnr_db else []
-    keys += [(model, "quiet", LineStyle.DOTTED) for model, row in targets.items() if set(row) & set(scales)]
+    teacher = translate("RunPlots", "Teacher")
+    keys += [
+        (teacher if model == TEACHER else model, "quiet", LineStyle.DOTTED)
+        for model, row in targets.items()
+        if set(row) & set(scales)
+    ]
     latest = [values[-1] for _, values in history.psnr_db.values() if values and math.isfinite(values[-1])]
     floor = min([*latest, *(level.y for level in levels)], default=math.nan) - _FLOOR_DB
     return Content(
         tuple(series), tuple(levels), marks_of(history), tuple(keys), floor if math.isfinite(floor) else None
     )
+
+
+def _target_label(scale: str, model: str) -> str:
+    return translate("RunPlots", "{scale} teacher").format(scale=scale) if model == TEACHER else f"{scale} {model}"
 
 
 def sorted_scales(scales: Iterable[str]) -> list[str]:
