@@ -25,6 +25,7 @@ def config() -> TrainConfig:
         validation="/mnt/berta/judges/",
         exclude=("/home/berta/Pictures/birds/secret.jpg", "berta.png"),
         start_from="/home/berta/old model.safetensors",
+        teacher_from="/home/berta/old teacher.safetensors",
     )
 
 
@@ -33,7 +34,7 @@ def test_names_no_place_of_the_disk(config: TrainConfig) -> None:
     assert "berta" not in text
     assert "home" not in text
     assert "secret" not in text
-    for name in ("birds", "trees", "judges", "old model.safetensors"):
+    for name in ("birds", "trees", "judges", "old model.safetensors", "old teacher.safetensors"):
         assert name in text
 
 
@@ -46,6 +47,12 @@ def test_says_what_it_is_in_words(config: TrainConfig) -> None:
         *("x2, x3 and x4, and any from x1.2 to x4.5", "0.1 dB is little"),
     ):
         assert said in text, said
+
+
+def test_who_taught_it_is_said() -> None:
+    plain = preset("robust")
+    assert "teacher |" not in card_text(plain, FACTS, COMPARED)
+    assert "which learned before, for 1,500 steps" in card_text(replace(plain, teacher_steps=1500), FACTS, COMPARED)
 
 
 def test_the_table_has_a_line_a_model_and_a_column_a_scale(config: TrainConfig) -> None:
@@ -109,6 +116,6 @@ def test_the_configuration_in_it_can_be_run_again(config: TrainConfig, tmp_path:
     (tmp_path / "config.toml").write_text(toml, "utf-8")
     assert read_config(tmp_path / "config.toml") == without_places(config)
     assert without_places(config).data == ("birds", "trees")
-    assert replace(without_places(config), data=(), validation="", start_from="") == replace(
-        config, data=(), validation="", start_from="", exclude=()
+    assert replace(without_places(config), data=(), validation="", start_from="", teacher_from="") == replace(
+        config, data=(), validation="", start_from="", teacher_from="", exclude=()
     )

@@ -84,6 +84,7 @@ def without_places(config: TrainConfig) -> TrainConfig:
         validation=_last_name(config.validation),
         exclude=(),
         start_from=_last_name(config.start_from),
+        teacher_from=_last_name(config.teacher_from),
     )
 
 
@@ -115,12 +116,21 @@ def _facts_table(config: TrainConfig, facts: RunFacts) -> str:
             "steps",
             f"{facts.step:,} of {_count(config.batch, 'patch', 'patches')}, {config.patch_px} x {config.patch_px} px",
         ),
+        *_teacher(config),
         ("time", f"{_duration(facts.seconds)} on {_plain(facts.device)}, {config.precision}"),
         ("waits", f"{facts.data_wait_share:.1%} of it for pictures, {facts.saving_share:.1%} for checkpoints"),
         ("seed", str(config.seed)),
         ("licence", "the pictures' licence decides: ask whose pictures it learned from before you pass it on"),
     ]
     return "| | |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in rows)
+
+
+def _teacher(config: TrainConfig) -> list[tuple[str, str]]:
+    if config.teacher_from:
+        return [("teacher", f"'{_plain(_last_name(config.teacher_from))}', of an earlier run")]
+    if config.teacher_learns:
+        return [("teacher", f"a second network, which learned before, for {_count(config.teacher_steps, 'step')}")]
+    return []
 
 
 def _results(facts: RunFacts, compared: Compared | None) -> str:
