@@ -6,11 +6,10 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from vdsr_app.control import CancelToken
+from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.atomic import is_out_of_room, remove_leftovers, save_error, write_atomically
 from vdsr_app.errors import Cancelled, TrainingError, VdsrError
 from vdsr_trainer import checkpoint
@@ -49,6 +48,9 @@ logger = logging.getLogger(__name__)
 
 _TELL_EVERY_S = 0.1
 """How often it is told of what comes before the first step."""
+
+_ESTIMATE_AFTER_S = 2.0
+"""When it is told how long that takes: an earlier guess would jump about."""
 
 
 def train(
@@ -192,12 +194,12 @@ class _Run:
         """Let the teacher learn, unless it has, and take what it says for what patches should become."""
         told = self._preparing("teacher")
 
-        def go_on(done: int, total: int, seconds_left: float | None) -> None:
+        def go_on(done: int, total: int) -> None:
             if self._controller.look() is Wish.PAUSE:
                 self._tell(Paused(self._progress.step))
                 if self._controller.wait_while_paused() is Wish.GO_ON:
                     self._tell(Resumed(self._progress.step))
-            told(done, total, seconds_left)
+            told(done, total)
             self._token.raise_if_cancelled()
 
         if not data.holds_all_whole:
@@ -227,21 +229,25 @@ class _Run:
                 " have none."
             )
 
-    def _preparing(self, what: PreparedKind) -> Callable[..., None]:
+    def _preparing(self, what: PreparedKind) -> ProgressCallback:
         """What takes progress before the first step, tells of it now and then, and sees what is wished."""
-        last_told = 0.0
+        begun, first, last_told = time.monotonic(), -1, 0.0
 
-        def told(done: int, total: int, seconds_left: float | None = None) -> None:
-            nonlocal last_told
+        def told(done: int, total: int) -> None:
+            nonlocal begun, first, last_told
             wish = self._controller.look()
             # The first one counts: from then on the cancelled token itself looks like a signal.
             if wish in (Wish.STOP, Wish.INTERRUPT, Wish.DISCARD) and self._early_wish is Wish.GO_ON:
                 self._early_wish = wish
                 self._token.cancel()
             now = time.monotonic()
+            if first < 0:
+                begun, first = now, done
             if done in (0, total) or now - last_told > _TELL_EVERY_S:
                 last_told = now
-                self._tell(Preparing(self._progress.step, done, total, what, seconds_left))
+                known = done > first and now - begun > _ESTIMATE_AFTER_S
+                left = (now - begun) / (done - first) * (total - done) if known else None
+                self._tell(Preparing(self._progress.step, done, total, what, left))
 
         return told
 

@@ -95,6 +95,21 @@ def test_it_learns_first_and_then_the_network_does(taught: TrainConfig, tmp_path
     )
 
 
+def test_the_time_left_is_told_of_each_part(
+    taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_each_step: None
+) -> None:
+    monkeypatch.setattr("vdsr_trainer.loop._ESTIMATE_AFTER_S", 0.0)
+    told = _Told()
+    train(taught, tmp_path / "run", told, told.token)
+    for what in ("pictures", "teacher", "answers"):
+        first, *_, last = told.of(what)
+        assert first.seconds_left is None, "nobody can know yet"
+        between = [event for event in told.of(what) if 0 < event.done < event.total]
+        assert between
+        assert all(event.seconds_left is not None and event.seconds_left > 0 for event in between)
+        assert last.seconds_left == 0
+
+
 def test_one_that_was_interrupted_goes_on_to_the_same_bits(
     taught: TrainConfig, tmp_path: Path, at_each_step: None
 ) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from vdsr_app.control import ProgressCallback
 from vdsr_app.core.atomic import save_error
 from vdsr_app.errors import Cancelled, TrainingError
 from vdsr_trainer import checkpoint
@@ -32,7 +32,7 @@ def learned_teacher(
     run: Path,
     data: TrainingData,
     *,
-    told: Callable[[int, int, float | None], None],
+    told: ProgressCallback,
     notice: Callable[[str], None],
 ) -> TeacherLearner:
     """Let a teacher learn from a run's pictures, or go on where it was; or load one that has learned.
@@ -44,8 +44,8 @@ def learned_teacher(
         config: of the run.
         run: its folder.
         data: its pictures.
-        told: called before each step with steps done, steps in all and the seconds left, None where unknown; where it
-            raises `Cancelled`, the state is saved.
+        told: called before each step with steps done and steps in all; where it raises `Cancelled`, the state is
+            saved.
         notice: takes a sentence for people.
 
     Raises:
@@ -67,11 +67,10 @@ def learned_teacher(
     except OSError as error:
         raise save_error(folder, error) from error
     saved = progress.step
-    clock = _Clock(progress.step, own.steps)
     with Prefetcher(_Cutter(own, data), progress.step, own.steps, threads_for(learner.device)) as batches:
         try:
             for step in range(progress.step, own.steps):
-                told(step, own.steps, clock.seconds_left(step))
+                told(step, own.steps)
                 learner.step(batches.next()[0], step)
                 progress = Progress(step + 1)
                 if progress.step % own.checkpoint_every == 0:
@@ -86,7 +85,7 @@ def learned_teacher(
             if progress.step != saved:
                 _save(folder, learner, progress)
             raise
-    told(own.steps, own.steps, 0.0)
+    told(own.steps, own.steps)
     save_teacher(learner.average.model, run / TEACHER_WEIGHTS_NAME)
     return learner
 
@@ -117,17 +116,3 @@ class _Cutter:
     def __call__(self, step: int) -> TeacherPatches:
         draws = np.random.default_rng([self._seed, step, _STREAM]).random((len(self._scales), 2 + _DRAWS))
         return cut(self._data.bands(step, draws[:, :2]), draws[:, 2:], self._scales)
-
-
-class _Clock:
-    """Estimates the time left, from the steps of this part."""
-
-    def __init__(self, first: int, steps: int) -> None:
-        self._first, self._steps = first, steps
-        self._begun = time.monotonic()
-
-    def seconds_left(self, step: int) -> float | None:
-        """None before the first step is done."""
-        if step == self._first:
-            return None
-        return (time.monotonic() - self._begun) / (step - self._first) * (self._steps - step)
