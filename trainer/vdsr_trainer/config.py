@@ -31,6 +31,8 @@ class TrainConfig:
         residual: add the input to the output.
         last_layer: strength of the last layer where a residual network begins from chance, as a share of what He et al.
             give it; near 0 it begins near bicubic, at 1 it first has to forget what chance adds.
+        hidden_layers: strength of the hidden layers where a network begins from chance, likewise; below 1 each channel
+            passes on what it gets, too: see `beginning`.
         symmetry: whether the network's answer turns with its input: "none", "p4" (with quarter turns) or "p4m" (with
             mirrorings, too); `width` is then a multiple of 4 or 8. A model to start from that has it not stays without.
         scales: scale factors that are validated and drawn with `fixed_share`.
@@ -103,6 +105,7 @@ class TrainConfig:
     width: int = 64
     residual: bool = True
     last_layer: float = 1.0
+    hidden_layers: float = 1.0
     symmetry: str = "none"
     scales: tuple[float, ...] = (2.0, 3.0, 4.0)
     fixed_share: float = 0.7
@@ -212,6 +215,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "depth": (2, 64),
     "width": (1, 512),
     "last_layer": (0, 1),
+    "hidden_layers": (0, 1),
     "fixed_share": (0, 1),
     "scale_min": (1, 8),
     "scale_max": (1, 8),

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from vdsr_app.core.models import find_model
-from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_app.core.network import VDSR, VDSRConfig
 from vdsr_app.core.weights import load_model
 from vdsr_app.errors import TrainingError
+from vdsr_trainer.beginning import begin
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.cpu_network import CpuNetwork
 from vdsr_trainer.data.resident import Batch
@@ -67,12 +68,13 @@ def first_model(config: TrainConfig) -> VDSR:
     shape = VDSRConfig(config.depth, config.width, config.residual)
     if not config.start_from:
         model = VDSR(shape)
-        initialise(model, config.seed)
-        if config.symmetry != "none":
-            Symmetry(config.symmetry, model.convolutions).begin()
-        if config.residual:
-            with torch.no_grad():
-                model.convolutions[-1].weight *= config.last_layer
+        begin(
+            model,
+            config.seed,
+            None if config.symmetry == "none" else Symmetry(config.symmetry, model.convolutions),
+            hidden_layers=config.hidden_layers,
+            last_layer=config.last_layer if config.residual else 1.0,
+        )
         return model
     info = find_model(config.start_from)
     model = load_model(info).model.requires_grad_(True)

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - as everybody calls it
 from torch import Tensor
 
-from vdsr_app.core.network import ConvolutionChain, initialise
+from vdsr_app.core.network import ConvolutionChain
+from vdsr_trainer.beginning import begin
 from vdsr_trainer.config import SYMMETRIES
 from vdsr_trainer.data.lr_grid import cubic
 from vdsr_trainer.symmetry import Symmetry, turned
@@ -17,11 +18,8 @@ SYMMETRY = "p4"
 MARGIN_PX = 2
 """LR pixels around a patch that its bicubic enlargement reads."""
 
-_PASSED_ON = 0.3
-"""Strength of the hidden layers' weights from chance, beside what passes features on as they are; a share of what He et
-al. give them."""
-
-_LAST_LAYER = 0.01
+_HIDDEN_LAYERS, _LAST_LAYER = 0.3, 0.01
+"""How strong it begins: see `beginning`."""
 
 
 class TeacherNetwork(ConvolutionChain):
@@ -54,20 +52,9 @@ class TeacherNetwork(ConvolutionChain):
 
 
 def first_network(scales: tuple[int, ...], depth: int, width: int, seed: int) -> TeacherNetwork:
-    """The network as it begins to learn, its weights tied.
-
-    Each hidden layer passes on what it gets, and adds a little: so the first layer's features reach the end, and
-    gradients the beginning, from the first step on, and no channel begins dead for want of input.
-    """
+    """The network as it begins to learn, its weights tied."""
     network = TeacherNetwork(scales, depth, width)
-    initialise(network, seed)
-    make_symmetry(network).begin()
-    first, *hidden, last = network.convolutions
-    with torch.no_grad():
-        last.weight *= _LAST_LAYER
-        for layer in hidden:
-            layer.weight *= _PASSED_ON
-            layer.weight[:, :, 1, 1] += torch.eye(first.out_channels)
+    begin(network, seed, make_symmetry(network), hidden_layers=_HIDDEN_LAYERS, last_layer=_LAST_LAYER)
     return network
 
 
