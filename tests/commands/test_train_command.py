@@ -11,6 +11,8 @@ from PIL import Image
 from tests.commands.conftest import json_lines
 from vdsr_app import paths
 from vdsr_trainer.config import PRESETS, read_config
+from vdsr_trainer.teacher.network import first_network
+from vdsr_trainer.teacher.weight_file import save_teacher
 
 TINY = """
 depth = 3
@@ -174,3 +176,26 @@ def test_a_folder_without_pictures_is_one_plain_error(run, config: Path, tmp_pat
 def test_wrong_usage(run, tmp_path: Path, arguments: tuple[object, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("train", *arguments)[0] == 2
+
+
+def test_a_teacher_of_an_earlier_run_is_found_from_wherever_the_run_is_resumed(
+    run, pictures: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_teacher(first_network((2,), 3, 8, 1), tmp_path / "wise.safetensors")
+    monkeypatch.chdir(tmp_path)
+    config.write_text(TINY + 'teacher_from = "wise.safetensors"\n')
+    status, said, _ = _train(run, pictures, config, tmp_path / "run", "--steps", 4, "--json")
+    assert status == 0
+    assert [e["total"] for e in json_lines(said) if e["event"] == "Preparing" and e["what"] == "answers"][-1] == 5
+    assert read_config(tmp_path / "run" / "config.toml").teacher_from == str(tmp_path / "wise.safetensors")
+
+
+def test_a_teacher_that_has_learned_takes_no_time_before(run, config: Path) -> None:
+    def before(teacher: str) -> float:
+        config.write_text(TINY + teacher)
+        status, said, _ = run("train", "--measure", "--config", config, "--device", "cpu", "--threads", 1, "--json")
+        assert status == 0
+        return json_lines(said)[-1]["seconds_before"]
+
+    assert before('teacher_from = "nowhere.safetensors"\nteacher_steps = 9\n') == 0.0
+    assert before("teacher_steps = 9\nteacher_width = 8\n") > 0.0

@@ -52,6 +52,8 @@ def test_says_what_it_is_in_words(config: TrainConfig) -> None:
 def test_who_taught_it_is_said() -> None:
     plain = preset("robust")
     assert "teacher |" not in card_text(plain, FACTS, COMPARED)
+    from_file = card_text(replace(plain, teacher_from="/home/berta/wise.safetensors"), FACTS, COMPARED)
+    assert "| teacher | a second network, which learned in an earlier run: 'wise.safetensors' |" in from_file
     assert "which learned before, for 1,500 steps" in card_text(replace(plain, teacher_steps=1500), FACTS, COMPARED)
 
 

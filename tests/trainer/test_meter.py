@@ -10,7 +10,7 @@ import torch
 from vdsr_trainer import meter as module
 from vdsr_trainer.config import preset
 from vdsr_trainer.events import Stepped
-from vdsr_trainer.meter import Meter, Spent
+from vdsr_trainer.meter import Meter, Spent, TimeLeft
 from vdsr_trainer.stepper import StepResult
 
 CONFIG = replace(preset("robust"), steps=100, batch=8, validate_every=50)
@@ -92,3 +92,25 @@ def test_time_is_added_up_over_the_parts_of_a_run_without_pauses(clock: Clock) -
 def test_shares_of_nothing_are_nothing() -> None:
     assert Spent().share(1.0) == 0.0
     assert Spent(training=1.0).share(2.0) == 1.0
+
+
+def test_time_left_follows_the_pace_and_begins_anew_with_each_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("vdsr_trainer.meter.time.monotonic", lambda: now[0])
+    left = TimeLeft()
+
+    def after(seconds: float, done: int, total: int = 50) -> float | None:
+        now[0] += seconds
+        return left.after(done, total)
+
+    assert after(0, 10) is None
+    assert after(1, 11) is None, "too early to tell"
+    assert after(9, 30) == pytest.approx(20 / 2)
+    assert after(5, 50) == 0
+    assert after(0, 0) is None, "the first pass says nothing of the second"
+    assert after(4, 1) == pytest.approx(49 * 4)
+    assert after(0, 1, total=9) is None, "another thing is counted"
+    assert after(4, 3, total=9) == pytest.approx(6 * 2)
+    left.restart()
+    assert after(1000, 4, total=9) is None
+    assert after(3, 5, total=9) == pytest.approx(4 * 3)

@@ -127,7 +127,12 @@ def _facts_table(config: TrainConfig, facts: RunFacts) -> str:
 
 def _teacher(config: TrainConfig) -> list[tuple[str, str]]:
     if config.teacher_from:
-        return [("teacher", f"'{_plain(_last_name(config.teacher_from))}', of an earlier run")]
+        return [
+            (
+                "teacher",
+                f"a second network, which learned in an earlier run: '{_plain(_last_name(config.teacher_from))}'",
+            )
+        ]
     if config.teacher_learns:
         return [("teacher", f"a second network, which learned before, for {_count(config.teacher_steps, 'step')}")]
     return []

@@ -62,7 +62,7 @@ class TrainConfig:
             With one, pictures lose up to 11 rows and columns at the end. One that is too large to be held whole is
             learned from as it is.
         teacher_from: a teacher that has learned: `teacher.safetensors` of an earlier run's folder, made for the same
-            `scales`. Then `teacher_steps` and `teacher_width` are not looked at.
+            whole `scales` from 2 to 4. Then it does not matter what `teacher_steps` and `teacher_width` say.
         teacher_width: channels between the teacher's 20 layers, a multiple of 4 and not the number of its outputs.
         loss: "mse" (mean squared error); "rms" (root of a patch's mean squared error, mean over patches), by which a
             patch that is hard to guess has less of a say; or "charbonnier" (sqrt(error^2 + 1e-6), near the mean
@@ -201,8 +201,8 @@ class TrainConfig:
 
     @property
     def taught_scales(self) -> tuple[int, ...]:
-        """The scale factors at which there can be a teacher: the whole ones of `scales` from 2 to 4."""
-        return tuple(int(scale) for scale in self.scales if scale in (2.0, 3.0, 4.0))
+        """Scale factors at which there can be a teacher: the whole ones of `scales` from 2 to 4, small ones first."""
+        return tuple(sorted({int(scale) for scale in self.scales if scale in (2.0, 3.0, 4.0)}))
 
     @property
     def size_multiple(self) -> int:

@@ -40,7 +40,7 @@ class RunHistory:
         clipped: share of clipped gradient elements at each report, 0 to 1.
         psnr_db: scale factor as text -> (steps, PSNR of the network).
         bicubic_psnr_db: scale factor as text -> PSNR of bicubic on the same pictures.
-        targets: name of an installed model -> scale factor as text -> PSNR on the same pictures.
+        targets: name of an installed model, or `TEACHER` -> scale factor as text -> PSNR on the same pictures.
         crops: (step, file relative to the run folder) of each held-out crop.
         marks: (step, sentence) where the run rolled back or went on.
         notices: (step, sentence) that a person should know.

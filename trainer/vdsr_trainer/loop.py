@@ -33,7 +33,7 @@ from vdsr_trainer.events import (
 )
 from vdsr_trainer.health import Diverged
 from vdsr_trainer.learner import Learner
-from vdsr_trainer.meter import Meter
+from vdsr_trainer.meter import Meter, TimeLeft
 from vdsr_trainer.prefetch import Prefetcher, threads_for
 from vdsr_trainer.run_files import CONFIG_NAME, EVENTS_NAME, RunLock
 from vdsr_trainer.run_log import RunLog
@@ -41,16 +41,13 @@ from vdsr_trainer.runs import note_run
 from vdsr_trainer.saving import Saver, check_room
 from vdsr_trainer.stepper import NotFiniteError
 from vdsr_trainer.teacher.answers import Teacher
-from vdsr_trainer.teacher.phase import learned_teacher
+from vdsr_trainer.teacher.phase import learned_teacher, take_over
 from vdsr_trainer.validate import CropWriter, Judge
 
 logger = logging.getLogger(__name__)
 
 _TELL_EVERY_S = 0.1
 """How often it is told of what comes before the first step."""
-
-_ESTIMATE_AFTER_S = 2.0
-"""When it is told how long that takes: an earlier guess would jump about."""
 
 
 def train(
@@ -78,11 +75,11 @@ def train(
         Path of the weight file; None where the run was discarded.
 
     Raises:
-        TrainingError: no usable pictures, a run that is there already or runs elsewhere, or one that diverges again
-            and again. `Failed` was told before, once the folder could be written.
+        TrainingError: no usable pictures, a run that is there already or runs elsewhere, one that diverges again and
+            again, or a teacher for other scale factors. `Failed` was told before, once the folder could be written.
         SaveError: the run folder cannot be written.
         DeviceError: the device is absent, failed, or has no memory for one patch.
-        WeightsError: the model to start from is missing or damaged.
+        WeightsError: the model to start from, or the teacher, is missing or damaged.
         Cancelled: through `token` or the control file, before the first step.
     """
     if not resume and (checkpoint.exists(run) or (run / EVENTS_NAME).exists()):
@@ -124,6 +121,7 @@ class _Run:
         self._progress = Progress()
         self._early_wish = Wish.GO_ON
         self._teacher_psnr_db: dict[str, float] = {}
+        self._time_left = TimeLeft()
 
     def go(self) -> Path | None:
         """Run, and tell how it ended where it failed."""
@@ -156,6 +154,7 @@ class _Run:
         check_room(self._folder, self._learner)
         if checkpoint.exists(self._folder):
             self._progress = checkpoint.load(self._folder, self._learner)
+        take_over(self._config, self._folder)
         with contextlib.closing(self._open_data()) as data:
             self._plan_steps(data)
             self._judge = Judge.prepare(data.validation, self._config)
@@ -199,6 +198,7 @@ class _Run:
                 self._tell(Paused(self._progress.step))
                 if self._controller.wait_while_paused() is Wish.GO_ON:
                     self._tell(Resumed(self._progress.step))
+                self._time_left.restart()
             told(done, total)
             self._token.raise_if_cancelled()
 
@@ -223,30 +223,28 @@ class _Run:
         begins = [sum(row[key] for key in keys) / len(keys) for row in (network, self._judge.bicubic_psnr_db)]
         mean = sum(self._teacher_psnr_db.values()) / len(keys)
         if mean <= max(begins):
+            better = "Take another one" if self._config.teacher_from else "Let it learn longer (teacher_steps)"
             self._notice(
-                f"On the held-out pictures the teacher is no better than what the network begins with ({mean:.2f} and"
-                f" {max(begins):.2f} dB), so there is little to learn from it. Let it learn longer (teacher_steps), or"
-                " have none."
+                f"On the held-out pictures the teacher is no better than what it is to teach ({mean:.2f} and"
+                f" {max(begins):.2f} dB), so there is little to learn from it. {better}, or have none."
             )
 
     def _preparing(self, what: PreparedKind) -> ProgressCallback:
         """What takes progress before the first step, tells of it now and then, and sees what is wished."""
-        begun, first, last_told = time.monotonic(), -1, 0.0
+        self._time_left.restart()
+        last_told = 0.0
 
         def told(done: int, total: int) -> None:
-            nonlocal begun, first, last_told
+            nonlocal last_told
             wish = self._controller.look()
             # The first one counts: from then on the cancelled token itself looks like a signal.
             if wish in (Wish.STOP, Wish.INTERRUPT, Wish.DISCARD) and self._early_wish is Wish.GO_ON:
                 self._early_wish = wish
                 self._token.cancel()
             now = time.monotonic()
-            if first < 0:
-                begun, first = now, done
+            left = self._time_left.after(done, total)
             if done in (0, total) or now - last_told > _TELL_EVERY_S:
                 last_told = now
-                known = done > first and now - begun > _ESTIMATE_AFTER_S
-                left = (now - begun) / (done - first) * (total - done) if known else None
                 self._tell(Preparing(self._progress.step, done, total, what, left))
 
         return told

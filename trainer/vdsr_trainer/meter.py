@@ -15,6 +15,8 @@ from vdsr_trainer.stepper import StepResult
 
 _REPORT_SECONDS = 2.0
 _PAST_SHARE = 0.8
+_ESTIMATE_AFTER_S = 2.0
+"""An earlier guess would jump about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,30 @@ class Spent:
     def share(self, seconds: float) -> float:
         """`seconds` as a share of the training, 0 to 1."""
         return min(1.0, seconds / self.training) if self.training > 0 else 0.0
+
+
+class TimeLeft:
+    """Estimates the time left of something that is told of as done and total, where that may begin anew."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what was seen, as after a pause."""
+        self._first: tuple[int, int] | None = None
+        self._last = 0
+        self._begun = 0.0
+
+    def after(self, done: int, total: int) -> float | None:
+        """Seconds left, by the pace since it began; None where that is not known yet."""
+        now = time.monotonic()
+        if self._first is None or done < self._last or total != self._first[1]:
+            self._first, self._begun = (done, total), now
+        self._last = done
+        first = self._first[0]
+        if done == first or now - self._begun < _ESTIMATE_AFTER_S:
+            return None
+        return (now - self._begun) / (done - first) * (total - done)
 
 
 class Meter:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vdsr_app import paths
 from vdsr_app.core.atomic import atomic_file, save_error
-from vdsr_app.core.weight_header import read_metadata
+from vdsr_app.core.weight_header import FORMAT, check_kind, read_metadata
 from vdsr_app.errors import WeightsError
 
 log = logging.getLogger(__name__)
@@ -82,9 +82,11 @@ def describe_model(path: Path, *, bundled: bool = False, sha256: str | None = No
     """Name and title of one weight file, from its header.
 
     Raises:
-        WeightsError: it is no weight file.
+        WeightsError: it is no weight file, or one of another kind of network.
     """
-    title = read_metadata(path).get("title", "").strip() or path.stem
+    metadata = read_metadata(path)
+    check_kind(path, metadata, FORMAT)
+    title = metadata.get("title", "").strip() or path.stem
     return ModelInfo(path.stem, path, title, bundled, sha256)
 
 
@@ -94,7 +96,7 @@ def install_model(path: Path) -> ModelInfo:
     Only the header is checked here; numbers and checksum are when the model is first used.
 
     Raises:
-        WeightsError: it is no weight file.
+        WeightsError: it is no weight file, or one of another kind of network.
         SaveError: it could not be copied.
     """
     info = describe_model(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,14 @@ from vdsr_app.errors import WeightsError
 MAX_FILE_BYTES = 256 * 2**20
 _MAX_HEADER_BYTES = 2**20
 HINT = "Choose another model, or get the file again."
+
+
+FORMAT = "vdsr-1"
+"""Of a file of VDSR's weights: the kind of network, and after the last hyphen the version."""
+TEACHER_FORMAT = "vdsr-teacher-1"
+"""Of one that `vdsr_trainer.teacher` writes."""
+
+_KINDS = {"vdsr": "a model to enlarge with", "vdsr-teacher": "the teacher of a training run"}
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -51,6 +60,23 @@ def read_metadata(path: Path) -> dict[str, str]:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise WeightsError("The file's metadata is damaged.", path=path, hint=HINT)
     return dict(metadata)
+
+
+def check_kind(path: Path, metadata: Mapping[str, str], format_name: str) -> None:
+    """Refuse the weights of another kind of network, of whatever version.
+
+    Args:
+        path: the file.
+        metadata: from `read_metadata`; a file that does not say is taken for one of VDSR.
+        format_name: kind and version that are wanted.
+
+    Raises:
+        WeightsError: it is of another kind.
+    """
+    kind, wanted = (name.rpartition("-")[0] for name in (metadata.get("format", FORMAT), format_name))
+    if metadata.get("format") != "pt" and kind != wanted:
+        found = _KINDS.get(kind, "weights of a kind that this program does not know")
+        raise WeightsError(f"The file holds {found}, not {_KINDS[wanted]}.", path=path, hint="Choose another file.")
 
 
 def read_shape(path: Path) -> tuple[int, int]:

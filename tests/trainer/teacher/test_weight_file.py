@@ -13,6 +13,7 @@ import torch
 
 from tests.trainer.teacher.conftest import small_teacher, smooth
 from vdsr_app.control import CancelToken
+from vdsr_app.core.models import install_model
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import load_weights, save_weights
 from vdsr_app.errors import TrainingError, WeightsError
@@ -54,16 +55,49 @@ def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8])
 
 
-def _without_a_layer(path: Path) -> None:
-    tensors, metadata = safetensors.torch.load(path.read_bytes()), {"format": "vdsr-teacher-1", "scales": "2 3 4"}
+def _change(change: Callable[[dict[str, torch.Tensor]], None]) -> Callable[[Path], None]:
+    def spoil(path: Path) -> None:
+        tensors = safetensors.torch.load(path.read_bytes())
+        change(tensors)
+        path.write_bytes(safetensors.torch.save(tensors, metadata={"format": "vdsr-teacher-1", "scales": "2 3 4"}))
+
+    return spoil
+
+
+def _without_a_layer(tensors: dict[str, torch.Tensor]) -> None:
     del tensors["layers.2.bias"]
-    path.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
 
 
-def _not_finite(path: Path) -> None:
-    tensors, metadata = safetensors.torch.load(path.read_bytes()), {"format": "vdsr-teacher-1", "scales": "2 3 4"}
+def _not_finite(tensors: dict[str, torch.Tensor]) -> None:
     tensors["layers.1.bias"][2] = float("nan")
-    path.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
+
+
+def _in_half(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["layers.1.weight"] = tensors["layers.1.weight"].half()
+
+
+def _empty(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["layers.1.bias"] = torch.zeros(0)
+
+
+def _of_ten_channels(tensors: dict[str, torch.Tensor]) -> None:
+    tensors.update(first_network(SCALES, 4, 12, 3).state_dict())
+    for name, tensor in tensors.items():
+        before, after = (
+            10 if size == 12 else size for size in (tensor.shape[1] if tensor.ndim > 1 else 0, len(tensor))
+        )
+        tensors[name] = tensor[:after, :before].contiguous() if tensor.ndim > 1 else tensor[:after].contiguous()
+
+
+def _says_no_scales(path: Path) -> None:
+    path.write_bytes(
+        safetensors.torch.save(safetensors.torch.load(path.read_bytes()), metadata={"format": "vdsr-teacher-1"})
+    )
+
+
+def _newer(path: Path) -> None:
+    tensors = safetensors.torch.load(path.read_bytes())
+    path.write_bytes(safetensors.torch.save(tensors, metadata={"format": "vdsr-teacher-2", "scales": "2 3 4"}))
 
 
 def _of_vdsr(path: Path) -> None:
@@ -77,10 +111,15 @@ def _of_vdsr(path: Path) -> None:
     [
         (_flip, "checksum"),
         (_cut, "damaged or cut short"),
-        (_without_a_layer, "no teacher"),
-        (_not_finite, "not finite"),
-        (_of_vdsr, "'vdsr-1', not 'vdsr-teacher-1'"),
-        (Path.unlink, "no such"),
+        (_change(_without_a_layer), "is missing"),
+        (_change(_not_finite), "not finite"),
+        (_change(_in_half), "float16, not float32"),
+        (_change(_empty), "shape"),
+        (_change(_of_ten_channels), "no teacher"),
+        (_says_no_scales, "no teacher"),
+        (_newer, "newer than this program"),
+        (_of_vdsr, "a model to enlarge with, not the teacher"),
+        (Path.unlink, "no such teacher"),
     ],
 )
 def test_strangers_are_refused(file: Path, spoil: Callable[[Path], None], says: str) -> None:
@@ -95,8 +134,9 @@ def test_one_for_other_scales_is_refused(file: Path) -> None:
 
 
 def test_it_is_no_model_to_enlarge_with(file: Path) -> None:
-    with pytest.raises(WeightsError, match="vdsr-teacher-1"):
-        load_weights(file)
+    for use in (load_weights, install_model):
+        with pytest.raises(WeightsError, match="the teacher of a training run, not a model"):
+            use(file)
 
 
 class _Told:
@@ -121,18 +161,19 @@ def test_another_run_learns_from_it_as_from_its_own(
     (first / TEACHER_WEIGHTS_NAME).rename(elsewhere)
 
     told = _Told()
-    train(replace(taught, teacher_from=str(elsewhere)), second, told, CancelToken())
+    learns_from = replace(taught, teacher_from=str(elsewhere), teacher_steps=0)
+    train(learns_from, second, told, CancelToken())
     assert told.steps_learned() == []
     assert not (second / TEACHER_NAME).exists()
     assert (second / WEIGHTS_NAME).read_bytes()[-4096:] == (first / WEIGHTS_NAME).read_bytes()[-4096:]
 
     elsewhere.unlink()  # the run has its own copy
-    train(replace(taught, teacher_from=str(elsewhere), steps=35), second, _Told(), CancelToken(), resume=True)
+    train(replace(learns_from, steps=35), second, _Told(), CancelToken(), resume=True)
 
     told = _Told()
     with pytest.raises(WeightsError, match="no such"):
-        train(replace(taught, teacher_from=str(elsewhere)), third, told, CancelToken())
-    assert isinstance(told.events[-1], Failed)
+        train(learns_from, third, told, CancelToken())
+    assert [type(event) for event in told.events] == [Failed], "pictures were read before it was looked for"
 
 
 def test_what_it_says_is_that_of_the_average(file: Path, small: TrainConfig) -> None:

@@ -38,7 +38,7 @@ def teacher_config(config: TrainConfig) -> TrainConfig:
         symmetry=SYMMETRY,
         batch=BATCH,
         micro_batch=0,
-        steps=config.teacher_steps,
+        steps=max(1, config.teacher_steps),  # of one that has learned it does not matter
         epochs=0,
         loss="rms",
         consistency=0.0,

@@ -31,7 +31,7 @@ class TeacherNetwork(ConvolutionChain):
     """
 
     def __init__(self, scales: tuple[int, ...], depth: int, width: int) -> None:
-        super().__init__([1, *[width] * (depth - 1), sum(scale * scale for scale in scales)])
+        super().__init__(widths_of(scales, depth, width))
         self.scales = scales
 
     def detail(self, features: Tensor, scale: int) -> Tensor:
@@ -49,6 +49,11 @@ class TeacherNetwork(ConvolutionChain):
         these = slice(first, first + scale * scale)
         bias = None if last.bias is None else last.bias[these]
         return F.conv2d(features, last.weight[these], bias, padding=1)
+
+
+def widths_of(scales: tuple[int, ...], depth: int, width: int) -> list[int]:
+    """Channels before the first layer, between the layers, and after the last."""
+    return [1, *[width] * (depth - 1), sum(scale * scale for scale in scales)]
 
 
 def first_network(scales: tuple[int, ...], depth: int, width: int, seed: int) -> TeacherNetwork:

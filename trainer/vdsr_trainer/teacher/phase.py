@@ -35,10 +35,9 @@ def learned_teacher(
     told: ProgressCallback,
     notice: Callable[[str], None],
 ) -> TeacherLearner:
-    """Let a teacher learn from a run's pictures, or go on where it was; or load one that has learned.
+    """Let a teacher learn from a run's pictures, or go on where it was; or load one that `take_over` copied.
 
-    States are kept in a folder of the run's, and what has learned in a weight file of its own. One from elsewhere is
-    copied there, so that the run can go on when that file is gone.
+    States are kept in a folder of the run's, and what has learned in a weight file of its own.
 
     Args:
         config: of the run.
@@ -50,13 +49,13 @@ def learned_teacher(
 
     Raises:
         TrainingError: it diverged, or its states cannot be used; one from elsewhere is for other scale factors.
-        WeightsError: one from elsewhere is missing or damaged.
+        WeightsError: the run's copy of one from elsewhere is damaged.
         SaveError: the folder cannot be written.
         DeviceError: the device failed or has no memory for one patch.
         Cancelled: by `told`.
     """
     if config.teacher_from:
-        return _from_elsewhere(config, run, notice)
+        return _taken_over(config, run, notice)
     own = teacher_config(config)
     learner, folder = TeacherLearner(own, notice), run / TEACHER_NAME
     progress = Progress()
@@ -73,8 +72,9 @@ def learned_teacher(
                 told(step, own.steps)
                 learner.step(batches.next()[0], step)
                 progress = Progress(step + 1)
-                if progress.step % own.checkpoint_every == 0:
+                if progress.step % own.checkpoint_every == 0 or progress.step == own.steps:
                     saved = _save(folder, learner, progress)
+            told(own.steps, own.steps)
         except NotFiniteError:
             raise TrainingError(
                 "The teacher's loss is no longer a number.",
@@ -85,18 +85,29 @@ def learned_teacher(
             if progress.step != saved:
                 _save(folder, learner, progress)
             raise
-    told(own.steps, own.steps)
     save_teacher(learner.average.model, run / TEACHER_WEIGHTS_NAME)
     return learner
 
 
-def _from_elsewhere(config: TrainConfig, run: Path, notice: Callable[[str], None]) -> TeacherLearner:
+def take_over(config: TrainConfig, run: Path) -> None:
+    """Copy a teacher from elsewhere into the run's folder, so that the run can go on when that file is gone.
+
+    Does nothing where the run has its copy, or a teacher of its own.
+
+    Raises:
+        WeightsError: the file is missing or damaged, or holds no teacher.
+        TrainingError: it was made for other scale factors.
+        SaveError: the folder cannot be written.
+    """
     copy = run / TEACHER_WEIGHTS_NAME
-    loaded = load_teacher(copy if copy.exists() else Path(config.teacher_from), config.taught_scales)
+    if config.teacher_from and not copy.exists():
+        save_teacher(load_teacher(Path(config.teacher_from), config.taught_scales).network, copy)
+
+
+def _taken_over(config: TrainConfig, run: Path, notice: Callable[[str], None]) -> TeacherLearner:
+    loaded = load_teacher(run / TEACHER_WEIGHTS_NAME, config.taught_scales)
     learner = TeacherLearner(replace(teacher_config(config), depth=loaded.depth, width=loaded.width), notice)
     learner.average.model.load_state_dict(loaded.network.state_dict())
-    if not copy.exists():
-        save_teacher(loaded.network, copy)
     return learner
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vdsr_app.core.network import MAX_DEPTH, MAX_WIDTH
-from vdsr_app.core.weight_header import HINT
-from vdsr_app.core.weights import check_tensors, read_tensors, write_tensors
+from vdsr_app.core.weight_header import HINT, TEACHER_FORMAT
+from vdsr_app.core.weights import check_shapes, check_tensors, read_tensors, width_and_depth, write_tensors
 from vdsr_app.errors import TrainingError, WeightsError
-from vdsr_trainer.teacher.network import TeacherNetwork
+from vdsr_trainer.config import SYMMETRIES
+from vdsr_trainer.run_files import TEACHER_WEIGHTS_NAME
+from vdsr_trainer.teacher.network import SYMMETRY, TeacherNetwork, widths_of
 
-FORMAT = "vdsr-teacher-1"
 _SCALES = "scales"
 
 
@@ -37,7 +37,7 @@ def save_teacher(network: TeacherNetwork, path: Path) -> None:
         WeightsError: a number is not finite.
         SaveError: the file cannot be written.
     """
-    write_tensors(network, path, FORMAT, {_SCALES: _words(network.scales)})
+    write_tensors(network, path, TEACHER_FORMAT, {_SCALES: _words(network.scales)})
 
 
 def load_teacher(path: Path, scales: tuple[int, ...]) -> LoadedTeacher:
@@ -52,26 +52,24 @@ def load_teacher(path: Path, scales: tuple[int, ...]) -> LoadedTeacher:
             finite.
         TrainingError: it was made for other scale factors.
     """
-    tensors, metadata = read_tensors(path, FORMAT)
-    if metadata.get(_SCALES) != _words(scales):
-        made_for = metadata.get(_SCALES)
+    if not path.is_file():
+        raise WeightsError("There is no such teacher.", path=path, hint=f"Choose {TEACHER_WEIGHTS_NAME} of a run.")
+    tensors, metadata = read_tensors(path, TEACHER_FORMAT)
+    width, depth = width_and_depth(tensors)
+    made_for = metadata.get(_SCALES)
+    if not width or width % SYMMETRIES[SYMMETRY] or width == widths_of(scales, depth, width)[-1] or made_for is None:
+        raise WeightsError("The file holds no teacher.", path=path, hint=HINT)
+    if made_for != _words(scales):
         raise TrainingError(
-            "The teacher was made for other scale factors than this run"
-            + (f": {made_for}, not {_words(scales)}." if made_for else "."),
+            f"The teacher was made for other scale factors than this run: {made_for}, not {_words(scales)}.",
             path=path,
             hint="Choose the same scales, or let a teacher of the run's own learn (teacher_steps).",
         )
+    check_shapes(path, tensors, widths_of(scales, depth, width))
     check_tensors(path, tensors, metadata)
-    depth = len(tensors) // 2
-    first = tensors.get("layers.0.weight")
-    if first is None or not 2 <= depth <= MAX_DEPTH or first.ndim != 4 or not 1 <= first.shape[0] <= MAX_WIDTH:
-        raise WeightsError("The file holds no teacher.", path=path, hint=HINT)
-    network = TeacherNetwork(scales, depth, width=int(first.shape[0]))
-    try:
-        network.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
-        raise WeightsError("The file holds no teacher of this shape.", path=path, hint=HINT) from error
-    return LoadedTeacher(network, depth, int(first.shape[0]))
+    network = TeacherNetwork(scales, depth, width)
+    network.load_state_dict(tensors, strict=True)
+    return LoadedTeacher(network, depth, width)
 
 
 def _words(scales: tuple[int, ...]) -> str:

@@ -69,7 +69,8 @@ class Draft(QObject):
         self.preset = preset if preset in PRESETS else DEFAULT_PRESET
         self.measured.pop(OWN, None)
         self.config = TrainConfig()
-        self.config = self.stock(self.preset) if like is None else like
+        # No teacher from a file: the recipe has no field for it, and what it does not show it does not do.
+        self.config = self.stock(self.preset) if like is None else replace(like, teacher_from="")
         self._suggest_title()
         self.pictures_changed.emit()
         self.recipe_changed.emit()
