@@ -220,8 +220,8 @@ class _Run:
             return
         keys = self._teacher_psnr_db.keys()
         network = self._judge.measure(self._learner.average.model)
-        begins = [sum(row[key] for key in keys) / len(keys) for row in (network, self._judge.bicubic_psnr_db)]
-        mean = sum(self._teacher_psnr_db.values()) / len(keys)
+        rows = (self._teacher_psnr_db, network, self._judge.bicubic_psnr_db)
+        mean, *begins = [sum(row[key] for key in keys) / len(keys) for row in rows]
         if mean <= max(begins):
             better = "Take another one" if self._config.teacher_from else "Let it learn longer (teacher_steps)"
             self._notice(

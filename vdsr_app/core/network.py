@@ -36,6 +36,11 @@ class VDSRConfig:
             raise ConfigError(f"Width {self.width} is outside 1-{MAX_WIDTH}.")
 
     @property
+    def widths(self) -> list[int]:
+        """Channels before the first convolution, between them, and after the last."""
+        return [1, *[self.width] * (self.depth - 1), 1]
+
+    @property
     def halo_px(self) -> int:
         """Pixels on each side that one output pixel depends on: one a 3x3 convolution."""
         return self.depth
@@ -88,7 +93,7 @@ class VDSR(ConvolutionChain):
 
     def __init__(self, config: VDSRConfig | None = None) -> None:
         config = config if config is not None else VDSRConfig()
-        super().__init__([1, *[config.width] * (config.depth - 1), 1])
+        super().__init__(config.widths)
         self.config = config
 
     def forward(self, luma: Tensor) -> Tensor:

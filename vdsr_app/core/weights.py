@@ -195,7 +195,7 @@ def _config_of(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str,
     width, depth = width_and_depth(tensors)
     if not width:
         raise WeightsError("The file holds no VDSR network.", path=path, hint=HINT)
-    check_shapes(path, tensors, [1, *[width] * (depth - 1), 1])
+    check_shapes(path, tensors, VDSRConfig(depth, width).widths)
     residual = metadata.get("residual", "true")
     if residual not in ("true", "false"):
         raise WeightsError("The file's metadata is damaged.", path=path, hint=HINT)

@@ -38,9 +38,9 @@ def file(tmp_path: Path) -> Path:
 
 def test_round_trip(file: Path) -> None:
     loaded = load_teacher(file, SCALES)
-    assert (loaded.depth, loaded.width, loaded.network.scales) == (4, 16, SCALES)
+    assert (len(loaded.convolutions), loaded.convolutions[0].out_channels, loaded.scales) == (4, 16, SCALES)
     for one, other in zip(
-        loaded.network.state_dict().values(), first_network(SCALES, 4, 16, 3).state_dict().values(), strict=True
+        loaded.state_dict().values(), first_network(SCALES, 4, 16, 3).state_dict().values(), strict=True
     ):
         assert torch.equal(one, other)
 
@@ -180,6 +180,6 @@ def test_what_it_says_is_that_of_the_average(file: Path, small: TrainConfig) -> 
     config = replace(small_teacher(replace(small, teacher_steps=8)), depth=4, width=16)
     learner = TeacherLearner(config)
     before = Teacher(learner)(smooth(1, 24, 36))[2.0]
-    learner.average.model.load_state_dict(load_teacher(file, SCALES).network.state_dict())
+    learner.average.model.load_state_dict(load_teacher(file, SCALES).state_dict())
     after = Teacher(learner)(smooth(1, 24, 36))[2.0]
     assert not np.array_equal(before, after), "what was loaded says nothing"

@@ -20,7 +20,7 @@ from vdsr_trainer.data.lr_grid import lr_grid
 from vdsr_trainer.data.pictures import in_parallel, is_unchanged, record_pictures, unique_names
 from vdsr_trainer.data.preflight import Index, Plan, moved, named_folders, read_index, save_index
 from vdsr_trainer.data.report import IssueKind, PictureIssue, PictureRecord
-from vdsr_trainer.data.sampling import make_order
+from vdsr_trainer.data.sampling import Pick, make_order
 from vdsr_trainer.data.split import grid_patches, plan_split
 from vdsr_trainer.data.working_set import WorkingSet
 from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME
@@ -126,8 +126,7 @@ class TrainingData:
         config, side = self._config, self._config.patch_px
         draws = draw_of_step(config, step)
         picks = self._order.picks(step, draws[:, :2])
-        self._fetch_ahead(step)
-        held = [self._pictures.get(pick.item)[pick.band] for pick in picks]
+        held = self._held(step, picks)
         places = [
             pick.place or _hardest(each, draw[_DRAWS:], side)
             for pick, each, draw in zip(picks, held, draws, strict=True)
@@ -157,9 +156,7 @@ class TrainingData:
         Raises:
             TrainingError: a picture is gone or has changed.
         """
-        picks = self._order.picks(step, uniforms)
-        self._fetch_ahead(step)
-        return [self._pictures.get(pick.item)[pick.band] for pick in picks]
+        return self._held(step, self._order.picks(step, uniforms))
 
     def set_teacher(
         self, teacher: Callable[[Luma8], Answers], on_progress: ProgressCallback, token: CancelToken
@@ -199,6 +196,10 @@ class TrainingData:
     def close(self) -> None:
         """Let go of the pictures and the threads that fetch them."""
         self._pictures.close()
+
+    def _held(self, step: int, picks: Sequence[Pick]) -> list[Held]:
+        self._fetch_ahead(step)
+        return [self._pictures.get(pick.item)[pick.band] for pick in picks]
 
     def _fetch_ahead(self, step: int) -> None:
         key, items = self._order.wanted(step)

@@ -101,13 +101,15 @@ def take_over(config: TrainConfig, run: Path) -> None:
     """
     copy = run / TEACHER_WEIGHTS_NAME
     if config.teacher_from and not copy.exists():
-        save_teacher(load_teacher(Path(config.teacher_from), config.taught_scales).network, copy)
+        save_teacher(load_teacher(Path(config.teacher_from), config.taught_scales), copy)
 
 
 def _taken_over(config: TrainConfig, run: Path, notice: Callable[[str], None]) -> TeacherLearner:
-    loaded = load_teacher(run / TEACHER_WEIGHTS_NAME, config.taught_scales)
-    learner = TeacherLearner(replace(teacher_config(config), depth=loaded.depth, width=loaded.width), notice)
-    learner.average.model.load_state_dict(loaded.network.state_dict())
+    network = load_teacher(run / TEACHER_WEIGHTS_NAME, config.taught_scales)
+    layers = network.convolutions
+    shape = replace(teacher_config(config), depth=len(layers), width=layers[0].out_channels)
+    learner = TeacherLearner(shape, notice)
+    learner.average.model.load_state_dict(network.state_dict())
     return learner
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from vdsr_app.core.weight_header import HINT, TEACHER_FORMAT
@@ -15,21 +14,6 @@ from vdsr_trainer.teacher.network import SYMMETRY, TeacherNetwork, widths_of
 _SCALES = "scales"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LoadedTeacher:
-    """A checked file.
-
-    Attributes:
-        network: what has learned, on the CPU.
-        depth: its convolutions.
-        width: channels between them.
-    """
-
-    network: TeacherNetwork
-    depth: int
-    width: int
-
-
 def save_teacher(network: TeacherNetwork, path: Path) -> None:
     """Write it atomically as float32 safetensors.
 
@@ -40,12 +24,15 @@ def save_teacher(network: TeacherNetwork, path: Path) -> None:
     write_tensors(network, path, TEACHER_FORMAT, {_SCALES: _words(network.scales)})
 
 
-def load_teacher(path: Path, scales: tuple[int, ...]) -> LoadedTeacher:
+def load_teacher(path: Path, scales: tuple[int, ...]) -> TeacherNetwork:
     """Read and check one for a run.
 
     Args:
         path: the file.
         scales: scale factors at which the run wants to be taught.
+
+    Returns:
+        The network, float32, on the CPU.
 
     Raises:
         WeightsError: the file is missing, damaged, too large, of another network, or holds a number that is not
@@ -69,7 +56,7 @@ def load_teacher(path: Path, scales: tuple[int, ...]) -> LoadedTeacher:
     check_tensors(path, tensors, metadata)
     network = TeacherNetwork(scales, depth, width)
     network.load_state_dict(tensors, strict=True)
-    return LoadedTeacher(network, depth, width)
+    return network
 
 
 def _words(scales: tuple[int, ...]) -> str:
