@@ -176,7 +176,7 @@ def prepare(checkout: Checkout, extra: str) -> None:
         if checkout.is_ready(""):
             say("Adding what the tests need (only once).")
         else:
-            say(f"Setting up VDSR Studio in {checkout.venv} (only once; about 1.5 GB on disk).")
+            say(f"Setting up VDSR Studio in {checkout.venv} (only once; about 1.4 GB on disk).")
         if not is_sound(checkout):
             make_environment(checkout)
         install(checkout, extra, lock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,46 @@ def test_a_model_is_refined(run, tiny: str, pictures: Path, config: Path, tmp_pa
     assert (kept.relative_rates, kept.rate) == (True, 5e-4)  # a share of what is there
     first = next(event for event in json_lines(said) if event["event"] == "Validated")
     assert first["step"] == 0
+
+
+def test_what_a_run_begins_with_is_what_the_command_line_says(
+    run, tiny: str, pictures: Path, config: Path, tmp_path: Path
+) -> None:
+    config.write_text(TINY.replace("depth = 3", "depth = 5") + "start_from = 'the one before'\nmuon_rate = 0.0015\n")
+    status, _, err = _train(run, pictures, config, tmp_path / "run", "--start-from", tiny, "--steps", 2)
+    assert status == 0, err
+    kept = read_config(tmp_path / "run" / "config.toml")
+    assert (kept.start_from, kept.depth, kept.width) == (tiny, 3, 4)
+    assert kept.muon_rate == 0.0015, "the file's recipe counts"
+
+
+def test_places_in_a_configuration_are_found_from_anywhere(
+    run, tiny: str, pictures: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pictures.parent)
+    model = paths.user_models_dir() / "tiny.safetensors"
+    begins = os.path.relpath(model, pictures.parent)
+    config.write_text(TINY + f"data = ['{pictures.name}']\nstart_from = '{begins}'\n")
+    status, _, err = run("train", "--config", config, "--out", tmp_path / "run", "--steps", 2)
+    assert status == 0, err
+    kept = read_config(tmp_path / "run" / "config.toml")
+    assert (kept.data, kept.start_from) == ((str(pictures),), str(model))
+
+
+def test_a_preset_cannot_be_given_to_a_resumed_run(run, tmp_path: Path) -> None:
+    status, _, err = run("train", "--resume", tmp_path, "--preset", "quick")
+    assert status == 2
+    assert "--preset cannot change" in err
+    status, _, err = run("train", "--resume", tmp_path, "--start-from", "vdsr")
+    assert "--start-from cannot change" in err
+
+
+def test_a_run_of_epochs_is_measured_by_the_step(run) -> None:
+    status, said, _ = run("train", "--measure", "--preset", "paper", "--depth", 3, "--threads", 1, "--device", "cpu")
+    assert status == 0
+    assert "s a step" in said
+    assert "the pictures decide" in said
+    assert "20,000" not in said
 
 
 def test_a_model_to_start_from_that_is_not_there_is_named(run, pictures: Path, config: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from vdsr_trainer.stepper import NotFiniteError
 
 CONFIG = replace(preset("robust"), depth=3, width=4, batch=2, patch_px=16, precision="fp32", threads=1, device="cpu")
 GOOD, BAD, NEW = Health(rose=True), Health(rose=True, below=1), Health(below=2)
+LATER = (GOOD, -1)
+"""Of a run that was doing well when it was judged last; nobody judged this state."""
 
 
 @pytest.fixture
@@ -45,20 +48,58 @@ def _steps(run: Path, learner: Learner) -> tuple[int, int]:
         ([GOOD, GOOD, GOOD], (3, 2)),
         ([GOOD, BAD], (2, 1)),
         ([GOOD, BAD, BAD, BAD], (4, 1)),
-        ([GOOD, BAD, GOOD], (3, 2)),
+        ([GOOD, BAD, GOOD], (3, 1)),
+        ([GOOD, LATER, LATER, LATER], (4, 1)),
+        ([GOOD, LATER, GOOD, LATER], (4, 3)),
+        ([LATER, LATER, LATER], (3, 2)),
         ([NEW, NEW, NEW], (3, 2)),
         ([NEW, GOOD, BAD, BAD], (4, 2)),
     ],
 )
 def test_a_good_state_is_always_kept(
-    tmp_path: Path, learner: Learner, states: list[Health], kept: tuple[int, int]
+    tmp_path: Path, learner: Learner, states: list[Health | tuple[Health, int]], kept: tuple[int, int]
 ) -> None:
-    with Keeper(tmp_path, newest_is_sound=False) as keeper:
-        for i, health in enumerate(states):
-            keeper.begin(checkpoint.take(learner, Progress(step=i + 1, health=health)))
+    for i, state in enumerate(states):
+        health, judged_step = state if isinstance(state, tuple) else (state, i + 1)
+        with Keeper(tmp_path) as keeper:  # a new one each time: what it knows, it has from the disk
+            keeper.begin(checkpoint.take(learner, Progress(step=i + 1, health=health, judged_step=judged_step)))
             assert keeper.finish() == tmp_path / NEWEST_NAME
-            assert keeper.newest_is_sound == health.sound
+            assert keeper.newest_is_proven == (health.sound and judged_step == i + 1)
+            found = keeper.proven_step
+        with Keeper(tmp_path) as keeper:
+            assert keeper.proven_step == found
     assert _steps(tmp_path, learner) == kept
+
+
+def test_what_cannot_be_written_costs_no_earlier_state(
+    tmp_path: Path, learner: Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, payload: bytes) -> None:
+        raise SaveError("The disk is full.", path=path)
+
+    with Keeper(tmp_path) as keeper:
+        for step, health in ((1, GOOD), (2, BAD)):
+            keeper.begin(checkpoint.take(learner, Progress(step, health=health, judged_step=step)))
+            keeper.finish()
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint, "write_atomically", full)
+            keeper.begin(checkpoint.take(learner, Progress(3, health=GOOD, judged_step=3)))
+            with pytest.raises(SaveError):
+                keeper.finish()
+        assert _steps(tmp_path, learner) == (2, 1)
+        assert (keeper.step, keeper.newest_is_proven, keeper.proven_step) == (-1, False, 1)
+
+
+def test_a_damaged_state_pushes_no_sound_one_off_the_disk(tmp_path: Path, learner: Learner) -> None:
+    for step in (1, 2):
+        checkpoint.write(tmp_path, checkpoint.take(learner, Progress(step)))
+    newest = tmp_path / NEWEST_NAME
+    payload = bytearray(newest.read_bytes())
+    payload[-5] ^= 0xFF
+    newest.write_bytes(payload)
+    assert checkpoint.load(tmp_path, learner).step == 1
+    checkpoint.write(tmp_path, checkpoint.take(learner, Progress(5)))
+    assert _steps(tmp_path, learner) == (5, 1)
 
 
 def test_a_snapshot_is_not_changed_by_later_steps(tmp_path: Path, learner: Learner) -> None:
@@ -80,13 +121,19 @@ def test_numbers_that_are_none_are_never_saved(learner: Learner) -> None:
 
 
 def test_progress_is_carried_on(tmp_path: Path, learner: Learner) -> None:
-    progress = Progress(7, 31.5, 0.25, 2, True, Health(rose=True, below=1), Spent(10.0, 1.0, 0.5, 2.0))
+    progress = Progress(7, 0.25, 2, True, Health(rose=True, below=1), 5, Spent(10.0, 1.0, 0.5, 2.0))
     checkpoint.write(tmp_path, checkpoint.take(learner, progress))
     assert checkpoint.load(tmp_path, learner) == progress
 
 
+def test_progress_of_an_earlier_version_is_understood() -> None:
+    values = json.loads(Progress(7, health=GOOD).to_json())
+    del values["judged_step"]
+    assert Progress.from_json(json.dumps({**values, "best_psnr_db": 31.5})) == Progress(7, health=GOOD)
+
+
 def test_a_folder_that_is_gone_is_one_plain_error(tmp_path: Path, learner: Learner) -> None:
-    with Keeper(tmp_path / "gone", newest_is_sound=False) as keeper:
+    with Keeper(tmp_path / "gone") as keeper:
         keeper.begin(checkpoint.take(learner, Progress()))
         with pytest.raises(SaveError):
             keeper.finish()

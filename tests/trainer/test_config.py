@@ -69,6 +69,24 @@ def test_who_chooses_a_method_has_rates_that_suit_it_and_what_is_given_stands(na
     assert apply_values(chosen, {"optimizer": "muon"}) == robust
 
 
+@pytest.mark.parametrize("text", ["\r", "\x00\x1f\x7f", 'a "quoted" \\ name', "tab\tand\nline", "日本"])
+def test_any_character_survives_toml(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.toml"
+    config = replace(TrainConfig(), data=(text,), start_from=text)
+    path.write_bytes(to_toml(config).encode())
+    assert read_config(path) == config
+
+
+def test_a_name_that_is_no_text_is_refused_in_words() -> None:
+    with pytest.raises(ConfigError, match="no UTF-8 text"):
+        to_toml(replace(TrainConfig(), data=("caf\udce9",)))
+
+
+def test_who_goes_on_from_a_model_needs_fewer_steps_and_fewer_epochs() -> None:
+    assert starting_from(PRESETS["robust"], "vdsr").steps == PRESETS["robust"].steps * 2 // 5
+    assert starting_from(PRESETS["paper"], "vdsr").epochs == 32
+
+
 def test_a_mistyped_key_gets_the_nearest_one(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text("bach = 3\n")
     with pytest.raises(ConfigError, match=r"'bach'.*Did you mean 'batch'"):
@@ -87,6 +105,7 @@ def test_a_mistyped_key_gets_the_nearest_one(tmp_path: Path) -> None:
         ({"optimizer": "magic"}, "optimizer.*muon"),
         ({"scales": []}, "scales"),
         ({"scales": [0.5]}, "scales"),
+        ({"scales": [1]}, "scales.*above 1"),
         ({"scales": ["two"]}, "scales.*numbers"),
         ({"data": [1]}, "data.*texts"),
         ({"scale_min": 4.0, "scale_max": 2.0}, "scale_min"),

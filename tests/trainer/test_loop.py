@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.trainer.conftest import draw_picture
 from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import save_error
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
-from vdsr_app.core.weights import load_weights
+from vdsr_app.core.weights import load_weights, save_weights
 from vdsr_app.errors import Cancelled, SaveError, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig, preset, starting_from
@@ -96,7 +99,9 @@ def test_a_run_learns_from_pictures_that_lie_on_the_device(
     config = replace(small, depth=5, width=16, batch=8, muon_rate=3e-3, average_decay=0.98, steps=150)
     made: list[ResidentBatches] = []
 
-    def on_the_processor(data: TrainingData, config: TrainConfig, device: torch.device) -> ResidentBatches:
+    def on_the_processor(
+        data: TrainingData, config: TrainConfig, device: torch.device, notice: object
+    ) -> ResidentBatches:
         made.append(ResidentBatches(data, config, device))
         return made[-1]
 
@@ -171,7 +176,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(small: TrainConfig, tm
         case _:
             newest.unlink()
     events = _run(small, tmp_path / "run", resume=True)
-    assert _started(events).step == 20
+    assert _started(events).step == 15  # the last that a validation has found good
     assert isinstance(events[-1], Finished)
     assert events[-1].complete
 
@@ -427,6 +432,78 @@ def test_a_result_that_fell_below_bicubic_goes_back_to_a_good_state(
     assert history.marks == [(8, back.reason)]
 
 
+def test_it_goes_back_to_a_state_that_was_judged_and_not_to_one_that_came_after(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ScriptedJudge(monkeypatch, [1.0, -1.0, -1.0])
+    config = replace(small, patience=2, validate_every=8, checkpoint_every=2, steps=40)
+    (back,) = [event for event in _run(config, tmp_path / "run") if isinstance(event, RolledBack)]
+    assert (back.step, back.to_step) == (24, 8)
+
+
+def test_a_judged_state_is_kept_where_none_would_fall_on_a_validation(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ScriptedJudge(monkeypatch, [1.0, -1.0, -1.0])
+    config = replace(small, patience=2, validate_every=5, checkpoint_every=4, steps=16)
+    (back,) = [event for event in _run(config, tmp_path / "run") if isinstance(event, RolledBack)]
+    assert (back.step, back.to_step) == (15, 5)
+
+
+def test_a_run_goes_on_when_the_model_that_it_began_with_is_gone(small: TrainConfig, tmp_path: Path) -> None:
+    start = tmp_path / "start.safetensors"
+    save_weights(VDSR(VDSRConfig(small.depth, small.width)), start, {"title": "A start"})
+    config = replace(small, start_from=str(start), steps=200)
+    _run(config, tmp_path / "whole")
+    _run(config, tmp_path / "parts", stop_at=10)
+    start.unlink()
+    _run(resume_config(tmp_path / "parts"), tmp_path / "parts", resume=True)
+    whole, parts = (load_weights(tmp_path / name / WEIGHTS_NAME) for name in ("whole", "parts"))
+    assert whole.checksum == parts.checksum
+
+
+def test_a_run_goes_back_to_its_beginning_when_the_model_that_it_began_with_is_gone(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = tmp_path / "start.safetensors"
+    save_weights(VDSR(VDSRConfig(small.depth, small.width)), start, {"title": "A start"})
+    ScriptedJudge(monkeypatch, [-1.0] * 5)
+    config = replace(small, start_from=str(start), patience=1, validate_every=4, checkpoint_every=4)
+    events: list[Event] = []
+
+    def collect(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Started):
+            start.unlink()
+
+    train(config, tmp_path / "run", collect, CancelToken())
+    assert [event.to_step for event in events if isinstance(event, RolledBack)] == [0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")
+def test_pictures_with_names_that_are_no_text_are_learned_from(small: TrainConfig, tmp_path: Path) -> None:
+    folder = tmp_path / "more"
+    folder.mkdir()
+    for seed in range(3):
+        Image.fromarray(draw_picture(40 + seed)).save(os.fsdecode(os.fsencode(folder) + b"/caf\xe9%d.png" % seed))
+    (folder / os.fsdecode(b"broken\xe9.png")).write_bytes(b"nothing")
+    config = replace(small, data=(str(folder),), steps=2, holdout=1)
+    events = _run(config, tmp_path / "run")
+    assert len(_started(events).held_out) == 1
+    assert [from_json(line) for line in (tmp_path / "run" / EVENTS_NAME).read_text("ascii").splitlines()] == events
+
+
+def test_leftovers_of_a_process_that_was_killed_are_swept_from_every_folder(small: TrainConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    _run(replace(small, steps=2), run)
+    (run / "teacher").mkdir()
+    leftovers = [run / folder / ".vdsr-1.part" for folder in ("", "crops", "teacher")]
+    for leftover in leftovers:
+        leftover.write_bytes(b"half")
+    _run(replace(small, steps=4), run, resume=True)
+    assert not any(leftover.exists() for leftover in leftovers)
+
+
 def test_a_run_that_never_rises_begins_again(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -523,7 +600,7 @@ def test_a_disk_that_is_full_for_a_while_costs_no_step(
 
     monkeypatch.setattr(checkpoint, "write", write)
     events = _run(small, tmp_path / "run")
-    assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [20, 30]
+    assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [15, 20, 30]
     notices = [event.message for event in events if isinstance(event, Noticed)]
     assert len([text for text in notices if "no room" in text and "goes on" in text]) == 1
     assert isinstance(events[-1], Finished)

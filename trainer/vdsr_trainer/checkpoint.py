@@ -20,7 +20,7 @@ from vdsr_app.core.weights import MAX_ABSOLUTE, tensor_checksum
 from vdsr_app.errors import SaveError, TrainingError
 from vdsr_trainer.health import Health
 from vdsr_trainer.meter import Spent
-from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME
+from vdsr_trainer.run_files import NEWEST_NAME, NEXT_NAME, PREVIOUS_NAME
 from vdsr_trainer.stepper import NotFiniteError, Stepper
 
 logger = logging.getLogger(__name__)
@@ -34,21 +34,26 @@ class Progress:
 
     Attributes:
         step: steps done.
-        best_psnr_db: best mean validation PSNR so far.
         rate_share: what the scheduled rates are multiplied with; halved at each roll-back.
         roll_backs: how often the run went back.
         referenced: the installed models were measured already.
         health: what the validations say.
+        judged_step: step of the last of them, -1 before the first.
         spent: where the time went.
     """
 
     step: int = 0
-    best_psnr_db: float = -1.0
     rate_share: float = 1.0
     roll_backs: int = 0
     referenced: bool = False
     health: Health = field(default_factory=Health)
+    judged_step: int = -1
     spent: Spent = field(default_factory=Spent)
+
+    @property
+    def proven(self) -> bool:
+        """Whether this very state was judged, and found good: one to go back to where the run diverges."""
+        return self.health.sound and self.judged_step == self.step
 
     def to_json(self) -> str:
         """As text."""
@@ -64,6 +69,7 @@ class Progress:
             KeyError: the same.
         """
         values = json.loads(text)
+        values.pop("best_psnr_db", None)  # in states of earlier versions
         return cls(**{**values, "health": Health(**values["health"]), "spent": Spent(**values["spent"])})
 
 
@@ -103,7 +109,7 @@ def take(learner: Stepper[Any, Any], progress: Progress) -> Snapshot:
 
 
 def write(run: Path, snapshot: Snapshot, *, keep_newest: bool = True) -> Path:
-    """Write a state atomically.
+    """Write a state atomically, and only then touch the earlier ones.
 
     Args:
         run: folder of the run.
@@ -111,7 +117,7 @@ def write(run: Path, snapshot: Snapshot, *, keep_newest: bool = True) -> Path:
         keep_newest: the newest state on the disk becomes the previous one; else the previous one stays.
 
     Raises:
-        SaveError: no room, or the folder is gone; of the earlier states at least one is untouched.
+        SaveError: no room, or the folder is gone; the earlier states are there as before.
     """
     metadata = {
         "kind": _KIND,
@@ -120,13 +126,14 @@ def write(run: Path, snapshot: Snapshot, *, keep_newest: bool = True) -> Path:
         "sha256": tensor_checksum(snapshot.tensors),
     }
     payload = safetensors.torch.save(snapshot.tensors, metadata=metadata)
-    newest = run / NEWEST_NAME
-    if keep_newest and newest.exists():
-        try:
+    newest, upcoming = run / NEWEST_NAME, run / NEXT_NAME
+    write_atomically(upcoming, payload)
+    try:
+        if keep_newest and newest.exists():
             newest.replace(run / PREVIOUS_NAME)
-        except OSError as error:
-            raise save_error(newest, error) from error
-    write_atomically(newest, payload)
+        upcoming.replace(newest)
+    except OSError as error:
+        raise save_error(newest, error) from error
     return newest
 
 
@@ -138,20 +145,29 @@ def exists(run: Path) -> bool:
 def load(run: Path, learner: Stepper[Any, Any], names: Sequence[str] = (NEWEST_NAME, PREVIOUS_NAME)) -> Progress:
     """Put the first sound state of `names` into `learner`.
 
+    A damaged one before it is deleted, or it would push the sound one off the disk.
+
     Raises:
         TrainingError: none of them can be used.
     """
-    reasons = []
+    reasons: list[str] = []
+    damaged: list[Path] = []
     for name in names:
         path = run / name
         if not path.is_file():
             continue
         try:
             tensors, metadata = _read(path)
-            return _restore(tensors, metadata, learner)
+            progress = _restore(tensors, metadata, learner)
         except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
             logger.warning("%s cannot be used: %s", path, error)
             reasons.append(f"{name}: {error}")
+            if not isinstance(error, OSError):  # a disk that does not answer may have it whole
+                damaged.append(path)
+        else:
+            for each in damaged:
+                each.unlink(missing_ok=True)
+            return progress
     why = "; ".join(reasons) if reasons else "the folder holds none"
     raise TrainingError(f"No checkpoint can be used ({why}).", path=run, hint="Start a new run.")
 
@@ -162,12 +178,14 @@ class Keeper:
     Args:
         run: folder of the run.
         step: of the newest state on the disk, -1 where there is none.
-        newest_is_sound: whether the newest state on the disk is one to go back to.
     """
 
-    def __init__(self, run: Path, step: int = -1, *, newest_is_sound: bool) -> None:
+    def __init__(self, run: Path, step: int = -1) -> None:
         self._run = run
-        self._newest_is_sound = newest_is_sound
+        (run / NEXT_NAME).unlink(missing_ok=True)  # of a process that was killed
+        self._newest_proven, self._previous_proven = -1, -1
+        self._keeps_newest = True
+        self._look_at_disk()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: tuple[Snapshot, Future[Path]] | None = None
         self._step = step
@@ -179,9 +197,14 @@ class Keeper:
         self._pool.shutdown(wait=True)
 
     @property
-    def newest_is_sound(self) -> bool:
+    def newest_is_proven(self) -> bool:
         """Whether the newest state on the disk is one to go back to."""
-        return self._newest_is_sound
+        return self._newest_proven >= 0
+
+    @property
+    def proven_step(self) -> int:
+        """Step of the last state on the disk that is one to go back to; -1 where there is none."""
+        return max(self._newest_proven, self._previous_proven)
 
     @property
     def step(self) -> int:
@@ -191,12 +214,11 @@ class Keeper:
     def begin(self, snapshot: Snapshot) -> None:
         """Write a state in the thread; `finish` must have been called for the one before.
 
-        A state saved while the run does badly takes the place of the newest one only where that one was no better, so
-        that a good state is always left to go back to.
+        The newest state takes the place of the previous one unless that one is proven and the newest is not, so that
+        a proven state is always left to go back to.
         """
-        sound = snapshot.progress.health.sound
-        keep_newest = self._newest_is_sound or sound or not snapshot.progress.health.rose
-        future = self._pool.submit(write, self._run, snapshot, keep_newest=keep_newest)
+        self._keeps_newest = self.newest_is_proven or self._previous_proven < 0
+        future = self._pool.submit(write, self._run, snapshot, keep_newest=self._keeps_newest)
         self._pending = (snapshot, future)
         self._step = snapshot.progress.step
 
@@ -213,9 +235,26 @@ class Keeper:
             path = future.result()
         except SaveError:
             self._step = -1
+            self._look_at_disk()
             raise
-        self._newest_is_sound = snapshot.progress.health.sound
+        if self._keeps_newest:
+            self._previous_proven = self._newest_proven
+        self._newest_proven = snapshot.progress.step if snapshot.progress.proven else -1
         return path
+
+    def _look_at_disk(self) -> None:
+        self._newest_proven = _proven_step(self._run / NEWEST_NAME)
+        self._previous_proven = _proven_step(self._run / PREVIOUS_NAME)
+
+
+def _proven_step(path: Path) -> int:
+    """Step of a state that is one to go back to, by its header; -1 for any other, and where there is none."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            progress = Progress.from_json((file.metadata() or {})["progress"])
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError):
+        return -1
+    return progress.step if progress.proven else -1
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

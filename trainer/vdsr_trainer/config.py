@@ -168,8 +168,8 @@ class TrainConfig:
             raise ConfigError(
                 f"jpeg_quality_min = {self.jpeg_quality_min} is above jpeg_quality_max = {self.jpeg_quality_max}."
             )
-        if not self.scales or not all(1.0 <= scale <= 8.0 for scale in self.scales):
-            raise ConfigError("scales needs one or more factors between 1 and 8.")
+        if not all(1.0 <= scale <= 8.0 for scale in self.scales) or max(self.scales, default=1.0) == 1.0:
+            raise ConfigError("scales needs factors between 1 and 8, at least one of them above 1.")
         if self.epochs and self.sampling != "grid":
             raise ConfigError("epochs needs sampling = 'grid'.", hint="Set steps instead, or choose the grid.")
         if self.scale_min > self.scale_max:
@@ -353,6 +353,7 @@ def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int =
         relative_rates=relative,
         muon_rate=config.muon_rate * _REFINING,
         steps=max(1, round(config.steps * _REFINING_STEPS)),
+        epochs=max(1, round(config.epochs * _REFINING_STEPS)) if config.epochs else 0,
         validate_every=max(1, round(config.validate_every * _REFINING_STEPS)),
     )
 
@@ -428,7 +429,7 @@ def apply_values(base: TrainConfig, values: dict[str, Any], path: Path | None = 
     for key, value in values.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else "Run `vdsr train --help` for the keys."
+            hint = f"Did you mean '{near[0]}'?" if near else "The config.toml in the folder of any run has them all."
             raise ConfigError(f"There is no setting '{key}'.", path=path, hint=hint)
         typed[key] = _typed(key, value, known[key], path)
     if "steps" in typed and "epochs" not in typed:
@@ -443,7 +444,11 @@ def apply_values(base: TrainConfig, values: dict[str, Any], path: Path | None = 
 
 
 def to_toml(config: TrainConfig) -> str:
-    """TOML that `read_config` turns into an equal configuration."""
+    """TOML that `read_config` turns into an equal configuration.
+
+    Raises:
+        ConfigError: a name has bytes that are no text, which TOML cannot hold.
+    """
     return "".join(f"{key} = {_toml_value(value)}\n" for key, value in asdict(config).items())
 
 
@@ -473,9 +478,21 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, tuple | list):
         return f"[{', '.join(_toml_value(item) for item in value)}]"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-        return f'"{escaped}"'
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigError(
+                f"The name {value!r} has bytes that are no UTF-8 text.",
+                hint="Rename that file or folder, then try again.",
+            ) from error
+        return f'"{"".join(_toml_character(character) for character in value)}"'
     return repr(value)
+
+
+def _toml_character(character: str) -> str:
+    if character in '\\"':
+        return "\\" + character
+    return f"\\u{ord(character):04x}" if ord(character) < 0x20 or character == "\x7f" else character
 
 
 def _choose(choices: tuple[str, ...]) -> str:

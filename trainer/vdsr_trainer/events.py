@@ -163,7 +163,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The result beside others on the whole validation pictures, at the end of a part of the run.
+    """The result beside others on the middles of validation pictures, at the end of a part of the run.
 
     Attributes:
         step: steps done.
@@ -183,8 +183,8 @@ class Measured:
     Attributes:
         preset: name of the preset, or "" for a configuration of one's own.
         seconds_a_step: median.
-        memory_bytes: peak of the process beyond what it held before, plus the GPU's peak.
-        steps: steps that a whole run of this configuration takes.
+        memory_bytes: most that the process held in RAM, plus the most that torch held on a GPU.
+        steps: steps that a whole run of this configuration takes; 0 where epochs count, and so the pictures decide.
         seconds_before: what its teacher takes to learn, where it has one.
     """
 
@@ -254,7 +254,8 @@ _EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)
 def to_json(event: Event) -> str:
     """One line of JSON with the event's name under "event"; numbers that are not finite become null."""
     values = {key: _finite(value) for key, value in asdict(event).items()}
-    return json.dumps({"event": type(event).__name__, **values}, ensure_ascii=False, allow_nan=False)
+    # ASCII: a file's name may have bytes that are no text, which no encoding but this takes.
+    return json.dumps({"event": type(event).__name__, **values}, allow_nan=False)
 
 
 def from_json(line: str) -> Event | None:

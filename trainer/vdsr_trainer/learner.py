@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from vdsr_app.core.models import find_model
+from vdsr_app.core.atomic import write_atomically
+from vdsr_app.core.models import describe_model, find_model
 from vdsr_app.core.network import VDSR, VDSRConfig
 from vdsr_app.core.weights import load_model
-from vdsr_app.errors import TrainingError
+from vdsr_app.errors import TrainingError, WeightsError
 from vdsr_trainer.beginning import begin
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.cpu_network import CpuNetwork
 from vdsr_trainer.data.resident import Batch
 from vdsr_trainer.loss import patch_losses
+from vdsr_trainer.run_files import START_WEIGHTS_NAME
 from vdsr_trainer.stepper import Stepper, forward_features
 from vdsr_trainer.symmetry import Symmetry
 
 
 class Learner(Stepper[VDSR, Batch]):
     """VDSR, its moving average and their optimiser; learns from patches and what they should become."""
+
+    def __init__(
+        self, config: TrainConfig, notice: Callable[[str], None] = lambda _: None, start: Path | None = None
+    ) -> None:
+        """Begin as a new run does.
+
+        Args:
+            config: of the run.
+            notice: takes a sentence when memory is short.
+            start: weight file that stands for `config.start_from`, see `keep_start`.
+
+        Raises:
+            UsageError: there is no such kind of device.
+            DeviceError: this computer has no such device.
+            TrainingError: the model to start from has another shape.
+            WeightsError: it is missing or damaged.
+        """
+        self._start = start
+        super().__init__(config, notice)
 
     def restart(self) -> None:
         """Forget all that was learned."""
@@ -31,7 +54,7 @@ class Learner(Stepper[VDSR, Batch]):
         self._cpu_network = CpuNetwork(layers, bf16=self.precision == "bf16") if suits else None
 
     def _first_model(self) -> VDSR:
-        return first_model(self._config)
+        return first_model(self._config, self._start)
 
     def _make_symmetry(self) -> Symmetry:
         return Symmetry(self._config.symmetry, self.model.convolutions)
@@ -56,10 +79,40 @@ class Learner(Stepper[VDSR, Batch]):
         return squares / total
 
 
-def first_model(config: TrainConfig) -> VDSR:
+def keep_start(config: TrainConfig, run: Path) -> Path | None:
+    """Copy the model to start from into the run's folder, unless it is there.
+
+    So the run can be resumed, and can go back to its beginning, when that model is gone, or is another one by now.
+
+    Returns:
+        The copy; None where the run begins from chance.
+
+    Raises:
+        WeightsError: the model is missing or damaged.
+        SaveError: the folder cannot be written.
+    """
+    if not config.start_from:
+        return None
+    copy = run / START_WEIGHTS_NAME
+    if not copy.exists():
+        info = find_model(config.start_from)
+        load_model(info)  # a damaged one is refused here
+        try:
+            payload = info.path.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"The model cannot be read: {error.strerror}.", path=info.path) from error
+        write_atomically(copy, payload)
+    return copy
+
+
+def first_model(config: TrainConfig, start: Path | None = None) -> VDSR:
     """The network as a new run begins with it: He initialisation, or the weights of `config.start_from`.
 
     What comes from chance is tied where `config.symmetry` says so.
+
+    Args:
+        config: of the run.
+        start: weight file that stands for `config.start_from`.
 
     Raises:
         TrainingError: that model is of another depth or width, or without the skip connection.
@@ -76,7 +129,7 @@ def first_model(config: TrainConfig) -> VDSR:
             last_layer=config.last_layer if config.residual else 1.0,
         )
         return model
-    info = find_model(config.start_from)
+    info = find_model(config.start_from) if start is None else describe_model(start)
     model = load_model(info).model.requires_grad_(True)
     if model.config != shape:
         raise TrainingError(

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from vdsr_trainer.checkpoint import Progress
 from vdsr_trainer.config import TrainConfig, read_config, to_toml
 from vdsr_trainer.control import Controller, Wish
 from vdsr_trainer.data.dataset import TrainingData, open_data
-from vdsr_trainer.data.resident import Batch, resident_batches
+from vdsr_trainer.data.resident import Batch, ResidentBatches, resident_batches
 from vdsr_trainer.ending import write_result, write_weights
 from vdsr_trainer.events import (
     Event,
@@ -32,14 +33,14 @@ from vdsr_trainer.events import (
     Started,
 )
 from vdsr_trainer.health import Diverged
-from vdsr_trainer.learner import Learner
+from vdsr_trainer.learner import Learner, keep_start
 from vdsr_trainer.meter import Meter, TimeLeft
 from vdsr_trainer.prefetch import Prefetcher, threads_for
-from vdsr_trainer.run_files import CONFIG_NAME, EVENTS_NAME, RunLock
+from vdsr_trainer.run_files import CONFIG_NAME, CROPS_NAME, EVENTS_NAME, TEACHER_NAME, RunLock
 from vdsr_trainer.run_log import RunLog
 from vdsr_trainer.runs import note_run
 from vdsr_trainer.saving import Saver, check_room
-from vdsr_trainer.stepper import NotFiniteError
+from vdsr_trainer.stepper import NotFiniteError, device_failures
 from vdsr_trainer.teacher.answers import Teacher
 from vdsr_trainer.teacher.phase import learned_teacher, take_over
 from vdsr_trainer.validate import CropWriter, Judge
@@ -91,7 +92,8 @@ def train(
     except OSError as error:
         raise save_error(run, error) from error
     with RunLock(run):
-        remove_leftovers(run)
+        for folder in (run, run / TEACHER_NAME, run / CROPS_NAME):
+            remove_leftovers(folder)
         note_run(run, preset)
         with RunLog(run) as log:
             outcome = _Run(config, run, on_event, token, log).go()
@@ -120,6 +122,7 @@ class _Run:
         self._log = log
         self._progress = Progress()
         self._early_wish = Wish.GO_ON
+        self._resident: ResidentBatches | None = None
         self._teacher_psnr_db: dict[str, float] = {}
         self._time_left = TimeLeft()
 
@@ -150,7 +153,7 @@ class _Run:
     def _go(self) -> Path | None:
         self._controller = Controller(self._folder, self._token)
         write_atomically(self._folder / CONFIG_NAME, to_toml(self._config).encode())
-        self._learner = Learner(self._config, self._notice)
+        self._learner = Learner(self._config, self._notice, keep_start(self._config, self._folder))
         check_room(self._folder, self._learner)
         if checkpoint.exists(self._folder):
             self._progress = checkpoint.load(self._folder, self._learner)
@@ -193,8 +196,9 @@ class _Run:
         """Let the teacher learn, unless it has, and take what it says for what patches should become."""
         told = self._preparing("teacher")
 
-        def go_on(done: int, total: int) -> None:
+        def go_on(done: int, total: int, save: Callable[[], None]) -> None:
             if self._controller.look() is Wish.PAUSE:
+                save()
                 self._tell(Paused(self._progress.step))
                 if self._controller.wait_while_paused() is Wish.GO_ON:
                     self._tell(Resumed(self._progress.step))
@@ -284,25 +288,27 @@ class _Run:
                     wish = self._pause()
                 if wish is not Wish.GO_ON:
                     return wish
-                patches, waited = self._next_batch(batches)
-                result = learner.step(patches, self._progress.step, self._progress.rate_share)
-                step = self._progress.step + 1
-                self._progress = replace(self._progress, step=step)
-                report = self._meter.add_step(step, result, learner.optimiser.rate, waited)
+                with device_failures(learner.device):
+                    patches, waited = self._next_batch(batches)
+                    result = learner.step(patches, self._progress.step, self._progress.rate_share)
+                    step = self._progress.step + 1
+                    self._progress = replace(self._progress, step=step)
+                    report = self._meter.add_step(step, result, learner.optimiser.rate, waited)
                 if report is not None:
                     self._tell(report)
                 if step % config.validate_every == 0 or step == config.steps:
                     self._validate()
-                if step % config.checkpoint_every == 0:
+                if self._saver.is_due(self._progress, config.checkpoint_every):
                     self._saver.save(self._progress, wait=False)
                 self._saver.look(self._progress.step, wait=False)
         return Wish.GO_ON
 
     def _prefetcher(self, data: TrainingData) -> Prefetcher[Batch]:
         device, first, last = self._learner.device, self._progress.step, self._config.steps
-        resident = resident_batches(data, self._config, device)
-        if resident is not None:
-            return Prefetcher[Batch](resident.batch, first, last)
+        if self._resident is None:
+            self._resident = resident_batches(data, self._config, device, self._notice)
+        if self._resident is not None:
+            return Prefetcher[Batch](self._resident.batch, first, last)
         return Prefetcher[Batch](data.batch, first, last, threads_for(device))
 
     def _next_batch(self, batches: Prefetcher[Batch]) -> tuple[Batch, float]:
@@ -335,8 +341,7 @@ class _Run:
         count = len(validated.psnr_db)
         mean = sum(validated.psnr_db.values()) / count
         gain = mean - sum(validated.bicubic_psnr_db.values()) / count
-        best = max(mean, self._progress.best_psnr_db)
-        self._progress = replace(self._progress, best_psnr_db=best, health=self._progress.health.after(gain))
+        self._progress = replace(self._progress, judged_step=step, health=self._progress.health.after(gain))
         self._tell(validated)
         self._meter.add_judging(time.monotonic() - begun)
         # Without the skip connection a network is below bicubic for thousands of steps, as the paper's Section 4 shows.

@@ -14,7 +14,7 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.events import Measured
 from vdsr_trainer.learner import Learner
-from vdsr_trainer.memory import device_bytes, resident_bytes
+from vdsr_trainer.memory import device_bytes, forget_device_bytes, resident_bytes
 from vdsr_trainer.stepper import StepResult
 from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
 from vdsr_trainer.teacher.patches import made_up
@@ -47,7 +47,8 @@ def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
     cost = _measure_steps(lambda step: learner.step(patches, step, 0.0), learner.device, token)
     most_bytes = max(cost.memory_bytes, teacher.memory_bytes)
     before = teacher.seconds_a_step * config.teacher_steps  # of one that has learned a step takes 0 seconds
-    return Measured(preset, cost.seconds_a_step, most_bytes, config.steps, before)
+    steps = 0 if config.epochs else config.steps
+    return Measured(preset, cost.seconds_a_step, most_bytes, steps, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def _measure_teacher(config: TrainConfig, token: CancelToken) -> _Cost:
 def _measure_steps(do: Callable[[int], StepResult], device: torch.device, token: CancelToken) -> _Cost:
     seconds: list[float] = []
     most_bytes = 0
+    forget_device_bytes(device)
     begun = time.monotonic()
     for step in range(_WARM_UP_STEPS + _STEPS):
         token.raise_if_cancelled()
@@ -80,4 +82,4 @@ def _measure_steps(do: Callable[[int], StepResult], device: torch.device, token:
         most_bytes = max(most_bytes, resident_bytes())
         if step >= _WARM_UP_STEPS and time.monotonic() - begun > _LONG_ENOUGH_S:
             break
-    return _Cost(float(np.median(seconds[_WARM_UP_STEPS:])), max(most_bytes, device_bytes(device)))
+    return _Cost(float(np.median(seconds[_WARM_UP_STEPS:])), most_bytes + device_bytes(device))

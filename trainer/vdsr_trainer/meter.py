@@ -106,7 +106,7 @@ class Meter:
         if elapsed < _REPORT_SECONDS and step < self._config.steps:
             return None
         # Only here are numbers fetched from the device, where fetching waits for it.
-        losses = torch.stack(self._losses).to("cpu", torch.float64)
+        losses = torch.stack(self._losses).cpu().double()  # in turn: Apple's GPUs know no float64
         count = len(losses)
         a_step = max(elapsed, 1e-9) / count
         past = self._a_step if self._a_step is not None else a_step

@@ -45,7 +45,7 @@ class Saver:
         self._learner = learner
         self._meter = meter
         self._tell = tell
-        self._keeper = Keeper(run, on_disk, newest_is_sound=progress.health.sound)
+        self._keeper = Keeper(run, on_disk)
 
     def __enter__(self) -> Saver:
         self._keeper.__enter__()
@@ -53,6 +53,10 @@ class Saver:
 
     def __exit__(self, *error: object) -> None:
         self._keeper.__exit__(*error)
+
+    def is_due(self, progress: Progress, every: int) -> bool:
+        """Whether the state is to be saved now: each `every` steps, and a proven one where the last is as old."""
+        return progress.step % every == 0 or (progress.proven and progress.step - self._keeper.proven_step >= every)
 
     def save(self, progress: Progress, *, wait: bool) -> None:
         """Take the state now and write it, with `wait` before this returns.
@@ -127,7 +131,6 @@ class Saver:
             health=replace(earlier.health, below=0, stale=0),
             roll_backs=progress.roll_backs + 1,
             referenced=progress.referenced,
-            best_psnr_db=progress.best_psnr_db,
         )
         place = f"to step {going_on.step:,}" if going_on.step else "to the beginning"
         words = f"{reason} The run went back {place} and goes on with {share:.2g} times the learning rate."
@@ -138,7 +141,7 @@ class Saver:
 
     def _restore(self, how: Diverged) -> Progress:
         names: tuple[str, ...] = (NEWEST_NAME, PREVIOUS_NAME)
-        if how is Diverged.FELL and not self._keeper.newest_is_sound:
+        if how is Diverged.FELL and not self._keeper.newest_is_proven:
             names = (PREVIOUS_NAME,)
         if how is not Diverged.NEVER_ROSE:
             try:

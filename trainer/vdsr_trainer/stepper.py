@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -149,6 +150,10 @@ class Stepper(ABC, Generic[Network, Batch]):
             DeviceMemoryError: memory is short even for one patch.
             DeviceError: the device failed.
         """
+        with device_failures(self.device):
+            return self._step(patches, step, rate_share)
+
+    def _step(self, patches: Batch, step: int, rate_share: float) -> StepResult:
         if not self._begun:
             self._begin()
         mean_square = self._gradients(patches)
@@ -171,8 +176,8 @@ class Stepper(ABC, Generic[Network, Batch]):
         while True:
             try:
                 return self._accumulate(patches)
-            except torch.AcceleratorError as error:
-                raise DeviceError(f"{device_name(self.device)} failed.", hint="Resume the run.") from error
+            except torch.AcceleratorError:
+                raise
             except (MemoryError, RuntimeError) as error:
                 # As in the upscaler's backend: not every allocator reports a shortage as torch.OutOfMemoryError.
                 if self._micro <= 1:
@@ -211,6 +216,24 @@ class Stepper(ABC, Generic[Network, Batch]):
         if self.device.type == "cuda" and tensor.device.type == "cpu":
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
+
+
+@contextmanager
+def device_failures(device: torch.device) -> Iterator[None]:
+    """Within it a GPU that fails or has no memory left is told in words; it often says so late, when it is waited for.
+
+    Raises:
+        DeviceError: it failed.
+        DeviceMemoryError: it has no memory left.
+    """
+    try:
+        yield
+    except torch.AcceleratorError as error:
+        raise DeviceError(f"{device_name(device)} failed.", hint="Resume the run.") from error
+    except torch.OutOfMemoryError as error:
+        raise DeviceMemoryError(
+            f"{device_name(device)} has no memory left.", hint="Close other programs, then resume the run."
+        ) from error
 
 
 def _cpu_network_takes_bf16() -> bool:

@@ -23,6 +23,7 @@ from vdsr_trainer.events import (
     Compared,
     Event,
     Finished,
+    Measured,
     Noticed,
     Paused,
     Preparing,
@@ -40,17 +41,24 @@ _THREADS_THAT_SLEEP = {"GOMP_SPINCOUNT": "2000", "KMP_BLOCKTIME": "1"}
 """For torch's OpenMP, read when it is loaded. Left to themselves, its threads wait for each other by spinning: beside
 another busy program on two cores, a step took 2.2 s instead of 0.9, against 0.44 s alone with either setting."""
 
+_USUAL_PRESET = "robust"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vdsr train`."""
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="robust", help="recipe to start from (%(default)s)")
+    parser.add_argument("--preset", choices=tuple(PRESETS), help=f"recipe to start from ({_USUAL_PRESET})")
     parser.add_argument("--data", nargs="+", metavar="FOLDER", help="folders of training pictures, searched deeply")
     parser.add_argument(
         "--validation", metavar="FOLDER", help="pictures to choose by; else some of --data are held out"
     )
     parser.add_argument("--out", type=Path, metavar="RUN", help="new folder for the run")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML with settings over those of the preset")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="TOML with settings over those of the preset, as in a run's config.toml",
+    )
     parser.add_argument("--steps", type=int, metavar="N", help="optimiser steps in all")
     parser.add_argument("--depth", type=int, metavar="N", help="convolutions of the network (20)")
     parser.add_argument(
@@ -89,7 +97,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
         if not config.data:
             raise UsageError("There are no pictures to train on.", hint="Give --data FOLDER.")
     with stop_on_signals() as token, console.progress("Training", config.steps, "steps") as update:
-        preset_name = "" if arguments.resume is not None else arguments.preset
+        preset_name = "" if arguments.resume is not None else arguments.preset or _USUAL_PRESET
         reporter = _Reporter(console, update)
         train(config, folder, reporter, token, resume=arguments.resume is not None, preset=preset_name)
     return True
@@ -103,7 +111,7 @@ def _measure(arguments: argparse.Namespace, console: Console) -> bool:
     if arguments.presets:
         configs = {name: preset(name) for name in arguments.presets}
     else:
-        configs = {arguments.preset: _configuration(arguments)}
+        configs = {arguments.preset or _USUAL_PRESET: _configuration(arguments)}
     from vdsr_trainer.measure import measure
 
     with stop_on_signals() as token:
@@ -112,13 +120,17 @@ def _measure(arguments: argparse.Namespace, console: Console) -> bool:
             if console.json:
                 console.raw(to_json(event))
             else:
-                minutes = event.seconds_a_step * event.steps / 60
-                before = f", the teacher {event.seconds_before / 60:,.0f} min before" if event.seconds_before else ""
-                console.result(
-                    f"{name}: {event.seconds_a_step:.3g} s a step, {event.memory_bytes / 1e6:,.0f} MB;"
-                    f" {event.steps:,} steps take about {minutes:,.0f} min{before}"
-                )
+                console.result(f"{name}: {_cost(event)}")
     return True
+
+
+def _cost(event: Measured) -> str:
+    before = f", the teacher {event.seconds_before / 60:,.0f} min before" if event.seconds_before else ""
+    if event.steps:
+        steps = f"{event.steps:,} steps take about {event.seconds_a_step * event.steps / 60:,.0f} min{before}"
+    else:
+        steps = "how many steps its epochs have, the pictures decide"
+    return f"{event.seconds_a_step:.3g} s a step, {event.memory_bytes / 1e6:,.0f} MB; {steps}"
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -126,29 +138,45 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _configuration(arguments: argparse.Namespace) -> TrainConfig:
-    config = preset(arguments.preset)
+    config = preset(arguments.preset or _USUAL_PRESET)
+    begins: dict[str, Any] = {}
     if arguments.start_from is not None:
-        info = find_model(arguments.start_from)
-        # A name stays a name; a file must be found again from wherever the run is resumed.
-        name = arguments.start_from if info.name == arguments.start_from else str(info.path.resolve())
-        config = starting_from(config, name, *read_shape(info.path))
+        config = starting_from(config, arguments.start_from, *read_shape(find_model(arguments.start_from).path))
+        begins = {name: getattr(config, name) for name in ("start_from", "depth", "width", "residual")}
     if arguments.config is not None:
-        config = read_config(arguments.config, config)
+        # What the file says of the recipe counts, what it begins with does not where the command line says that.
+        config = apply_values(read_config(arguments.config, config), begins)
     config = apply_values(config, _given(arguments))
     if arguments.data:
-        config = replace(config, data=tuple(str(Path(folder).resolve()) for folder in arguments.data))
-    if config.validation:
-        config = replace(config, validation=str(Path(config.validation).resolve()))
-    if config.teacher_from:
-        config = replace(config, teacher_from=str(Path(config.teacher_from).resolve()))
-    return config
+        config = replace(config, data=tuple(arguments.data))
+    return _found_from_anywhere(config)
+
+
+def _found_from_anywhere(config: TrainConfig) -> TrainConfig:
+    """`config` with places that a run finds again when it is resumed from another folder."""
+
+    def anchored(place: str) -> str:
+        return str(Path(place).resolve()) if place else ""
+
+    start_from = config.start_from
+    if start_from:
+        info = find_model(start_from)
+        start_from = start_from if info.name == start_from else anchored(str(info.path))  # a name stays a name
+    return replace(
+        config,
+        data=tuple(anchored(folder) for folder in config.data),
+        validation=anchored(config.validation),
+        start_from=start_from,
+        teacher_from=anchored(config.teacher_from),
+    )
 
 
 def _refuse_with_resume(arguments: argparse.Namespace) -> None:
     """What decides the run already cannot change under way."""
-    for name in ("out", "data", "config", "depth", "seed", "validation", "start_from"):
+    for name in ("out", "preset", "data", "config", "depth", "seed", "validation", "start_from"):
         if getattr(arguments, name) is not None:
-            raise UsageError(f"--{name} cannot change in a resumed run.", hint="Start a new run with --out.")
+            option = "--" + name.replace("_", "-")
+            raise UsageError(f"{option} cannot change in a resumed run.", hint="Start a new run with --out.")
 
 
 class _Reporter:
@@ -220,6 +248,9 @@ class _Reporter:
     def _show_end(self, event: Finished) -> None:
         if event.discarded:
             self._console.result("Run discarded.")
+            return
+        if not event.weights:
+            self._console.result("Run stopped before its first step; go on with --resume.")
             return
         state = "finished" if event.complete else "stopped and saved; go on with --resume"
         self._console.result(f"Run {state} at step {event.step}: {event.weights}")

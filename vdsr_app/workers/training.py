@@ -177,7 +177,7 @@ class TrainingService(QObject):
             Whether a process trains it now; where not, `crashed` has told why.
         """
         # A process that was started holds no lock before it has loaded torch.
-        if is_alive(folder) or any(child.run == folder and child.lives for child in self._children):
+        if self._lives(folder):
             self.attach(folder)
             return True
         ends: WhenWindowEnds = "save" if folder in self._window_locks else "go on"
@@ -208,10 +208,7 @@ class TrainingService(QObject):
     def detach(self) -> None:
         """Follow no run; a running one goes on. What happens to it when the window ends stays as it was set."""
         self._follower.look_at(None)
-        for folder, lock in list(self._window_locks.items()):
-            if not is_alive(folder):
-                lock.release()
-                del self._window_locks[folder]
+        self._release_ended()
 
     def pause(self) -> None:
         """Let the followed run wait; it tells `Paused` when it does."""
@@ -316,6 +313,16 @@ class TrainingService(QObject):
         if lock is not None:
             lock.release()
 
+    def _release_ended(self) -> None:
+        """Let go of folders whose run has ended: Windows deletes none in which a file is open."""
+        for folder in list(self._window_locks):
+            if not self._lives(folder):
+                self._release_window_lock(folder)
+
+    def _lives(self, folder: Path) -> bool:
+        """Whether a process trains this run, or is about to."""
+        return is_alive(folder) or any(child.run == folder and child.lives for child in self._children)
+
     def _submit(self, work: Work) -> int:
         job_id = next(self._ids)
         self._results.submit(LaneJob(job_id, work, leaves_file=True))
@@ -333,6 +340,7 @@ class TrainingService(QObject):
     def _on_reap(self) -> None:
         """Forget processes that ended, so that none stays behind as a zombie while the window lives."""
         self._children = [child for child in self._children if child.lives]
+        self._release_ended()
         if not self._children:
             self._reaper.stop()
 

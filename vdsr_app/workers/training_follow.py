@@ -193,6 +193,9 @@ class RunFollower(QObject):
     def _end(self, folder: Path) -> None:
         """The process is gone, or there was none."""
         self._timer.stop()
+        # First, so that `ended` is true whatever the receivers of the others do, and nothing holds files of a folder
+        # that is to be deleted.
+        self.ended.emit()
         if self._seen_alive and self._is_discarded(folder):
             self._finish_discarding(folder)
             return
@@ -231,8 +234,6 @@ class RunFollower(QObject):
     def _tell_end(self, state: RunState, events: tuple[Event, ...], report: ErrorReport | None) -> None:
         """Tell how it ended, until somebody who is told turns to another run or starts this one again."""
         generation = self._generation
-        # First, so that `ended` is true whatever the receivers of the others do.
-        self.ended.emit()
         for event in events:
             self.told.emit(event)
         if generation == self._generation:

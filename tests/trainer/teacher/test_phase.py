@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from tests.trainer.conftest import draw_picture
 from tests.trainer.teacher.conftest import small_teacher
 from vdsr_app.control import CancelToken
+from vdsr_app.core.atomic import save_error
 from vdsr_app.errors import Cancelled, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig
@@ -239,6 +243,58 @@ def test_it_can_be_discarded(taught: TrainConfig, tmp_path: Path, at_each_step: 
     assert isinstance(told.events[-1], Finished)
     assert told.events[-1].discarded
     assert not run.exists()
+
+
+def test_a_pause_saves_it_first(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
+    run = tmp_path / "run"
+    told = _Told(2, lambda: write_control(run, "pause"))
+    states: list[bool] = []
+
+    class Goes(_Told):
+        def __call__(self, event: Event) -> None:
+            told(event)
+            if isinstance(event, Paused):
+                states.append((run / TEACHER_NAME / NEWEST_NAME).is_file())
+                write_control(run, "run")
+
+    train(replace(taught, teacher_steps=400, checkpoint_every=1000), run, Goes(), CancelToken())
+    assert states == [True]
+
+
+def test_a_disk_that_is_full_for_a_while_costs_none_of_its_steps(
+    taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tries = checkpoint.write, []
+
+    def write(folder: Path, snapshot: checkpoint.Snapshot, *, keep_newest: bool = True) -> Path:
+        tries.append(folder.name)
+        if len(tries) == 1:
+            full = OSError(errno.ENOSPC, "no space")
+            raise save_error(folder, full) from full
+        return real(folder, snapshot, keep_newest=keep_newest)
+
+    monkeypatch.setattr(checkpoint, "write", write)
+    told = _Told()
+    train(taught, tmp_path / "run", told, told.token)
+    assert tries[0] == TEACHER_NAME
+    assert len([notice for notice in _notices(told) if "there is room" in notice]) == 1
+    assert isinstance(told.events[-1], Finished)
+    assert told.events[-1].complete
+
+
+def test_pictures_that_come_while_it_learns_are_not_held_out_of_what_it_learned(
+    taught: TrainConfig, pictures: Path, tmp_path: Path, at_each_step: None
+) -> None:
+    run = tmp_path / "run"
+    told = _Told(3)
+    told._then = told.token.cancel
+    with pytest.raises(Cancelled):
+        train(taught, run, told, told.token)
+    before = json.loads((run / "pictures.json").read_text())
+    for seed in range(6):
+        Image.fromarray(draw_picture(70 + seed)).save(pictures / f"a{seed}.png")
+    train(taught, run, _Told(), CancelToken(), resume=True)
+    assert json.loads((run / "pictures.json").read_text()) == before
 
 
 @pytest.mark.parametrize("after", [0, 3])

@@ -23,7 +23,7 @@ from vdsr_trainer.data.report import IssueKind, PictureIssue, PictureRecord
 from vdsr_trainer.data.sampling import Pick, make_order
 from vdsr_trainer.data.split import grid_patches, plan_split
 from vdsr_trainer.data.working_set import WorkingSet
-from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME
+from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME, TEACHER_NAME
 
 __all__ = ["Luma8", "Patches", "TrainingData", "open_data"]
 
@@ -209,8 +209,9 @@ class TrainingData:
 
 
 def _earlier_plan(config: TrainConfig, run: Path, notice: Callable[[str], None]) -> Plan | None:
-    """What a run that goes on has settled on; None for a run without a checkpoint."""
-    if not any((run / name).is_file() for name in (NEWEST_NAME, PREVIOUS_NAME)):
+    """What a run that goes on has settled on; None for one of which neither network nor teacher has a state."""
+    states = (folder / name for folder in (run, run / TEACHER_NAME) for name in (NEWEST_NAME, PREVIOUS_NAME))
+    if not any(state.is_file() for state in states):
         return None
     index = read_index(run)
     if index is None or index.plan is None:

@@ -10,7 +10,7 @@ For random places and pictures that are only shrunk; blur, noise and JPEG stay w
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,6 @@ from vdsr_trainer.data.dataset import Patches, TrainingData, draw_of_step, drawn
 from vdsr_trainer.data.items import HARDNESS_PX, Held, Item
 from vdsr_trainer.data.lr_grid import CUBIC_REACH, cubic, lr_factors, lr_grid
 from vdsr_trainer.data.sampling import running_sums
-
-logger = logging.getLogger(__name__)
 
 _ROUNDING = 1.1
 """Sizes are rounded, so the true factor can be a little larger."""
@@ -52,18 +50,30 @@ Batch = Patches | DevicePatches
 """Patches of one step, wherever they are."""
 
 
-def resident_batches(data: TrainingData, config: TrainConfig, device: torch.device) -> ResidentBatches | None:
+def resident_batches(
+    data: TrainingData, config: TrainConfig, device: torch.device, notice: Callable[[str], None] = lambda _: None
+) -> ResidentBatches | None:
     """The pictures of a run on a graphics card; None where the processor is to cut the patches.
 
     That is where the card is none of CUDA's (others have no float64, in which places are computed), where the pictures
     do not fit, where one was too large to be held whole, and where a patch needs what only a processor does.
+
+    Args:
+        data: of the run.
+        config: of the run.
+        device: where it learns.
+        notice: takes a sentence where the pictures do not fit.
     """
     plain = not (config.jpeg_share or config.blur_share or config.noise_share)
     if device.type != "cuda" or not plain or config.sampling != "random" or not data.holds_all_whole:
         return None
-    free = torch.cuda.mem_get_info(device)[0]
+    # What torch keeps for later counts as taken there, though it is as good as free.
+    free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if data.bytes_held > _LARGEST_SHARE * free:
-        logger.info("Pictures of %d MB do not fit beside the network.", data.bytes_held >> 20)
+        notice(
+            f"The pictures ({data.bytes_held / 1e6:,.0f} MB) do not fit into the card's memory, so the processor cuts"
+            " the patches, and the card may wait for them."
+        )
         return None
     return ResidentBatches(data, config, device)
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vdsr_app.control import ProgressCallback
-from vdsr_app.core.atomic import save_error
-from vdsr_app.errors import Cancelled, TrainingError
+from vdsr_app.core.atomic import is_out_of_room, save_error
+from vdsr_app.errors import Cancelled, SaveError, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Progress
 from vdsr_trainer.config import TrainConfig
@@ -22,6 +21,9 @@ from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
 from vdsr_trainer.teacher.patches import TeacherPatches, cut, scales_of_batch
 from vdsr_trainer.teacher.weight_file import load_teacher, save_teacher
 
+ToldOfTeacher = Callable[[int, int, Callable[[], None]], None]
+"""Takes steps done, steps in all, and what saves the state."""
+
 _DRAWS = 3
 _STREAM = 1
 """Tells the numbers of a teacher's patches from those of the network's."""
@@ -32,7 +34,7 @@ def learned_teacher(
     run: Path,
     data: TrainingData,
     *,
-    told: ProgressCallback,
+    told: ToldOfTeacher,
     notice: Callable[[str], None],
 ) -> TeacherLearner:
     """Let a teacher learn from a run's pictures, or go on where it was; or load one that `take_over` copied.
@@ -43,12 +45,13 @@ def learned_teacher(
         config: of the run.
         run: its folder.
         data: its pictures.
-        told: called before each step with steps done and steps in all; where it raises `Cancelled`, the state is
-            saved.
+        told: called before each step with steps done, steps in all, and what saves the state, for when it waits; where
+            it raises `Cancelled`, the state is saved.
         notice: takes a sentence for people.
 
     Raises:
-        TrainingError: it diverged, or its states cannot be used; one from elsewhere is for other scale factors.
+        TrainingError: it diverged, its states cannot be used, or a picture is gone; one from elsewhere is for other
+            scale factors.
         WeightsError: the run's copy of one from elsewhere is damaged.
         SaveError: the folder cannot be written.
         DeviceError: the device failed or has no memory for one patch.
@@ -66,24 +69,37 @@ def learned_teacher(
     except OSError as error:
         raise save_error(folder, error) from error
     saved = progress.step
+
+    def save() -> None:
+        nonlocal saved
+        if progress.step == saved:
+            return
+        try:
+            checkpoint.write(folder, checkpoint.take(learner, progress))
+        except SaveError as error:
+            if not is_out_of_room(error):
+                raise
+            notice(f"{error} The teacher learns on; its state is saved at the next checkpoint for which there is room.")
+        else:
+            saved = progress.step
+
     with Prefetcher(_Cutter(own, data), progress.step, own.steps, threads_for(learner.device)) as batches:
         try:
             for step in range(progress.step, own.steps):
-                told(step, own.steps)
+                told(step, own.steps, save)
                 learner.step(batches.next()[0], step)
                 progress = Progress(step + 1)
                 if progress.step % own.checkpoint_every == 0 or progress.step == own.steps:
-                    saved = _save(folder, learner, progress)
-            told(own.steps, own.steps)
+                    save()
+            told(own.steps, own.steps, save)
         except NotFiniteError:
             raise TrainingError(
                 "The teacher's loss is no longer a number.",
                 path=run,
                 hint="Start a new run with another seed, or with teacher_steps = 0.",
             ) from None
-        except Cancelled:
-            if progress.step != saved:
-                _save(folder, learner, progress)
+        except (Cancelled, TrainingError):  # such as a picture that is gone
+            save()
             raise
     save_teacher(learner.average.model, run / TEACHER_WEIGHTS_NAME)
     return learner
@@ -111,11 +127,6 @@ def _taken_over(config: TrainConfig, run: Path, notice: Callable[[str], None]) -
     learner = TeacherLearner(shape, notice)
     learner.average.model.load_state_dict(network.state_dict())
     return learner
-
-
-def _save(folder: Path, learner: TeacherLearner, progress: Progress) -> int:
-    checkpoint.write(folder, checkpoint.take(learner, progress))
-    return progress.step
 
 
 class _Cutter:

@@ -188,14 +188,17 @@ class Draft(QObject):
         return wanted
 
     def cost(self, preset: str) -> tuple[float, int] | None:
-        """Seconds and bytes that a preset takes on this machine; None before it was measured."""
+        """Seconds and bytes that a preset takes on this machine; None before that is known.
+
+        Where epochs count that takes the pictures, besides a measurement.
+        """
         config, measured = self.stock(preset), self.measured.get(preset)
         if preset == self.preset:
             config, measured = self.config, self.measured_now()
-        if measured is None:
+        steps = self.steps(config)
+        if measured is None or not steps:
             return None
-        seconds = measured.seconds_a_step * (self.steps(config) or measured.steps) + measured.seconds_before
-        return seconds, measured.memory_bytes
+        return measured.seconds_a_step * steps + measured.seconds_before, measured.memory_bytes
 
     def measured_now(self) -> Measured | None:
         """What a step of this recipe costs; None before it was measured."""
