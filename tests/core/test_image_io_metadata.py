@@ -148,8 +148,7 @@ def test_thumbnail_is_dropped(order: str) -> None:
 def test_private_data_is_gone_to_the_last_byte(order: str) -> None:
     original = exif_block(order)
     assert all(secret in original for secret in SECRETS)
-    block = ExifBlock(original)
-    block.drop_private()
+    block = ExifBlock(original).without_private()
     for secret in SECRETS:
         assert secret not in block.to_bytes(), secret
     assert struct.pack(f"{order}6I", 48, 1, 8, 1, 14, 1) not in block.to_bytes()
@@ -162,6 +161,32 @@ def test_private_data_is_gone_to_the_last_byte(order: str) -> None:
     assert exif[0xA002] == 4000
     assert not {0x927C, 0xA431, 0xA435} & set(exif)
     assert block.section(Section.GPS) is None
+
+
+@both_orders
+@pytest.mark.parametrize("section", ["image", "exif"])
+def test_private_is_whatever_is_not_known_to_be_harmless(order: str, section: str) -> None:
+    """Camera raw's owner and serial number, a history, a geographic reference, a keyword; a tag given twice."""
+    fields = [(tag, 2, 9, b"Jane Doe\0") for tag in (0x010D, 0x87B1, 0x9286, 0x9213, 0x9C9E, 0xA430, 0xFDE8, 0xFDE9)]
+    fields += [(0xA430, 2, 9, b"Jane Roe\0")]
+    exposure = [(0x829A, 5, 1, struct.pack(f"{order}2I", 1, 250))]
+    header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
+    pointer = [(0x8769, 4, 1, struct.pack(f"{order}I", 0))]
+    exif_at = 8 + len(_directory(order, 8, (fields if section == "image" else []) + pointer))
+    pointer = [(0x8769, 4, 1, struct.pack(f"{order}I", exif_at))]
+    image = _directory(order, 8, (fields if section == "image" else []) + pointer)
+    block = header + image + _directory(order, exif_at, (fields if section == "exif" else []) + exposure)
+    assert block.count(b"Jane") == 9
+    after = ExifBlock(block + b"Jane Poe, whom no field points to").without_private().to_bytes()
+    assert b"Jane" not in after
+    assert dict(_by_pillow(after).get_ifd(0x8769)) == {0x829A: pytest.approx(1 / 250)}
+
+
+def test_a_block_of_which_nothing_may_stay_is_still_a_block() -> None:
+    exif = Image.Exif()
+    exif[0x013B] = "Jane Doe"
+    after = ExifBlock(exif.tobytes()).without_private()
+    assert dict(_by_pillow(after.to_bytes())) == {0x0112: 1}
 
 
 @pytest.mark.parametrize(
@@ -183,8 +208,9 @@ def test_edits_of_a_damaged_block_raise_at_most_exif_error(data: st.DataObject) 
             edited = ExifBlock(damaged)
             edited.set_upright()
             edited.set_size(70_000, 3)
-            edited.drop_private()
+            edited.drop_thumbnail()
             assert len(edited.to_bytes()) <= len(damaged)
+            edited.without_private()
         except ExifError:
             pass
 
@@ -293,6 +319,88 @@ def test_xmp_private_data_is_gone() -> None:
     for secret in ("Jane", "jane", "BODY-4711", "GPSLatitude"):
         assert secret not in text
     assert 'xmp:Rating="5"' in text
+
+
+def _packet(properties: str, attributes: str = "") -> bytes:
+    """A packet whose properties may have the prefixes below."""
+    spaces = {
+        "dji": "http://www.dji.com/drone-dji/1.0/",
+        "rights": "http://ns.adobe.com/xap/1.0/rights/",
+        "plus": "http://ns.useplus.org/ldf/xmp/1.0/",
+        "ms": "http://ns.microsoft.com/photo/1.0/",
+        "aux": "http://ns.adobe.com/exif/1.0/aux/",
+        "ex": "http://cipa.jp/exif/1.0/",
+        "exif": "http://ns.adobe.com/exif/1.0/",
+        "tiff": "http://ns.adobe.com/tiff/1.0/",
+        "ps": "http://ns.adobe.com/photoshop/1.0/",
+        "mm": "http://ns.adobe.com/xap/1.0/mm/",
+        "evt": "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#",
+        "core": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
+        "ext": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+        "dc": "http://purl.org/dc/elements/1.1/",
+        "other": "http://jane.example/of/next/year/",
+    }
+    declared = "".join(f' xmlns:{prefix}="{space}"' for prefix, space in spaces.items())
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f"<rdf:Description{declared} {attributes}>{properties}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("dji:GpsLatitude", "dji:GpsLongtitude", "dji:AbsoluteAltitude", "dji:DroneSerialNumber"),
+        *("rights:Owner", "rights:Certificate", "ms:CameraSerialNumber", "aux:SerialNumber", "ex:BodySerialNumber"),
+        *("ps:City", "ps:Credit", "ps:History", "core:Location", "dc:creator", "dc:subject", "dc:publisher"),
+        *("exif:GPSLatitude", "exif:UserComment", "tiff:Artist", "mm:InstanceID", "other:HomeOfTheCat"),
+    ],
+)
+def test_xmp_private_is_whatever_is_not_known_to_be_harmless(name: str) -> None:
+    for packet in (_packet(f"<{name}>SECRET</{name}>", 'tiff:Make="X"'), _packet("", f'{name}="SECRET" tiff:Make="X"')):
+        parsed = XmpPacket(packet)
+        parsed.drop_private()
+        assert b"SECRET" not in parsed.to_bytes()
+        assert b'tiff:Make="X"' in parsed.to_bytes()
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        '<ext:LocationCreated><rdf:Bag><rdf:li ext:City="SECRET"/></rdf:Bag></ext:LocationCreated>',
+        '<ext:LocationShown rdf:parseType="Resource"><exif:FNumber>SECRET</exif:FNumber></ext:LocationShown>',
+        '<plus:ImageCreator><rdf:Seq><rdf:li plus:ImageCreatorName="SECRET"/></rdf:Seq></plus:ImageCreator>',
+        '<plus:CopyrightOwner rdf:resource="SECRET"/>',
+        '<mm:History><rdf:Seq><rdf:li evt:changed="/home/SECRET"/></rdf:Seq></mm:History>',
+        '<dc:title><rdf:Alt><rdf:li xml:lang="en" other:by="SECRET">Cat</rdf:li></rdf:Alt></dc:title>',
+        "<!-- SECRET --><dc:title>Cat<!-- SECRET --></dc:title>",
+    ],
+)
+def test_xmp_private_data_inside_of_structures_is_gone(properties: str) -> None:
+    packet = XmpPacket(_packet(properties, 'rdf:about="uuid:SECRET"'))
+    packet.drop_private()
+    assert b"SECRET" not in packet.to_bytes()
+    assert (b"Cat" in packet.to_bytes()) is ("Cat" in properties)
+
+
+def test_xmp_keeps_what_tells_of_the_picture_and_how_it_was_taken() -> None:
+    properties = (
+        '<dc:title><rdf:Alt><rdf:li xml:lang="x-default">A cat</rdf:li></rdf:Alt></dc:title>'
+        '<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">(c) 2024</rdf:li></rdf:Alt></dc:rights>'
+        '<exif:Flash rdf:parseType="Resource"><exif:Fired>True</exif:Fired></exif:Flash>'
+        '<rights:WebStatement rdf:resource="https://example.org/terms"/>'
+        "<ext:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/compositeCapture"
+        "</ext:DigitalSourceType>"
+    )
+    whole = _packet(properties, 'rdf:about="" tiff:Model="Camera 5" ex:LensModel="50 mm" exif:FNumber="28/10"')
+    packet = XmpPacket(whole)
+    packet.drop_private()
+    assert packet.to_bytes() == whole
+
+
+def test_what_is_no_xmp_at_all_is_told_where_it_would_have_to_be_judged() -> None:
+    with pytest.raises(XmpError):
+        XmpPacket(b"<place>48 N, 8 E</place>").drop_private()
 
 
 def test_a_packet_that_needs_no_edit_stays_as_it_is() -> None:

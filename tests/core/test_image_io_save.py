@@ -33,6 +33,7 @@ XMP = (
     b'<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"'
     b' xmlns:exif="http://ns.adobe.com/exif/1.0/"'
     b' xmlns:xmp="http://ns.adobe.com/xap/1.0/" tiff:Orientation="1"'
+    b' xmlns:drone-dji="http://www.dji.com/drone-dji/1.0/" drone-dji:GpsLatitude="48.1370"'
     b' exif:PixelXDimension="17" exif:PixelYDimension="11" exif:GPSLatitude="48,8N"'
     b' xmp:Rating="5"/></rdf:RDF></x:xmpmeta>'
 )
@@ -285,6 +286,7 @@ def test_private_data_is_not_in_the_file(tmp_path: Path, target: FileFormat, met
         b"4711",
         b"MAKER",
         b"GPSLatitude",
+        b"48.1370",
         struct.pack("<2I", 48, 1),
         struct.pack(">2I", 48, 1),
     ):

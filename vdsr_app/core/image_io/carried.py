@@ -58,7 +58,7 @@ def _edited_exif(picture: Picture, *, private: bool) -> ExifBlock:
     block.set_size(picture.width, picture.height)
     block.drop_thumbnail()
     if private:
-        block.drop_private()
+        return block.without_private()
     # Read once more: in a malformed block values may overlap, and an edit of one have hurt the tables.
     return ExifBlock(block.to_bytes())
 

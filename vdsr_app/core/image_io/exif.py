@@ -1,21 +1,25 @@
 """Editing an EXIF block in place.
 
 Makers' notes hold offsets that count from the start of the block and that nobody but the maker knows, so nothing in the
-block may move. Every edit here overwrites bytes where they are; removed values are zeroed, not cut out.
+block may move. Every edit here overwrites bytes where they are; removed values are zeroed, not cut out. A block without
+what is private has no maker's note either, and is written anew.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from enum import Enum
 
+from vdsr_app.core.image_io.private import KEPT_EXIF_TAGS, KEPT_IMAGE_TAGS, KEPT_INTEROP_TAGS
 from vdsr_app.core.image_io.tiff_directory import (
+    Branch,
     Directory,
     DirectoryError,
     DirectoryReader,
-    Entry,
+    Value,
+    detach,
     reader_of_bytes,
+    store,
 )
 
 PREFIX = b"Exif\0\0"
@@ -42,26 +46,13 @@ _SIZE_TAGS = (
     (Section.INTEROP, 0x1001, 0x1002),  # RelatedImageWidth, RelatedImageLength
 )
 
-_PRIVATE_IMAGE_TAGS = (
-    0x013B,  # Artist
-    0x013C,  # HostComputer
-    0x02BC,  # an XMP packet inside the block
-    0x83BB,  # IPTC record: by-line, city
-    0x8649,  # Photoshop resources: IPTC again, and a thumbnail
-    0x9C9D,  # XPAuthor
-    0xC62F,  # CameraSerialNumber
-    0xC634,  # DNGPrivateData, a maker's note by another name
-    0xC68B,  # OriginalRawFileName
+_KEPT_TAGS = (
+    (Section.IMAGE, KEPT_IMAGE_TAGS),
+    (Section.EXIF, KEPT_EXIF_TAGS),
+    (Section.INTEROP, KEPT_INTEROP_TAGS),
 )
-_PRIVATE_EXIF_TAGS = (
-    0x927C,  # MakerNote: serial numbers, owner, shutter count
-    0xA420,  # ImageUniqueID
-    0xA430,  # CameraOwnerName
-    0xA431,  # BodySerialNumber
-    0xA435,  # LensSerialNumber
-    0xA437,  # Photographer
-    0xA438,  # ImageEditor
-)
+_MAX_KEPT_BYTES = 1 << 16
+"""Longer values describe no picture; and where values overlap, a small block would become a large one."""
 
 
 class ExifError(ValueError):
@@ -157,16 +148,26 @@ class ExifBlock:
             if start + length >= len(self._data) and start >= self._end_of_content():
                 del self._data[start:]
 
-    def drop_private(self) -> None:
-        """Remove place, serial numbers, names of people, makers' notes and the thumbnail."""
-        self.drop_thumbnail()
-        gps = self.section(Section.GPS)
-        if gps is not None:
-            for entry in gps.entries.values():
-                self._zero_value(entry)
-            self._zero(gps.offset, gps.next_at + 4)
-        self._remove(Section.IMAGE, (GPS_POINTER, *_PRIVATE_IMAGE_TAGS))
-        self._remove(Section.EXIF, _PRIVATE_EXIF_TAGS)
+    def without_private(self) -> ExifBlock:
+        """A block of its own with what `private.py` lists: no place, serial number, name, maker's note or thumbnail.
+
+        It is written anew, so that nothing stays behind that no field points to.
+        """
+        image, exif, interop = (Branch(self._kept(section, tags)) for section, tags in _KEPT_TAGS)
+        if interop.values:
+            exif.children.append((INTEROP_POINTER, interop))
+        if exif.values or exif.children:
+            image.children.append((EXIF_POINTER, exif))
+        if not (image.values or image.children):
+            image.values.append(Value(ORIENTATION, 3, 1, b"\1\0"))  # a table without fields is none
+        header = bytes(self._data[:4]) + struct.pack(f"{self._reader.order}I", 8)
+        return ExifBlock(header + store(image, len(header), self._reader.order, big=False))
+
+    def _kept(self, section: Section, tags: frozenset[int]) -> list[Value]:
+        directory = self.section(section)
+        entries = {} if directory is None else directory.entries
+        kept = (entry for tag, entry in entries.items() if tag in tags and entry.size <= _MAX_KEPT_BYTES)
+        return detach(self._reader, kept)
 
     def _follow(self, parent: Directory, pointer: int) -> Directory | None:
         offset = self._reader.integer(parent.entries.get(pointer))
@@ -187,23 +188,6 @@ class ExifBlock:
         kind = 3 if entry.kind == 3 and number <= 0xFFFF else 4
         packed = struct.pack(f"{self._reader.order}{'H' if kind == 3 else 'I'}", number).ljust(4, b"\0")
         self._data[entry.position + 2 : entry.position + 12] = struct.pack(f"{self._reader.order}HI", kind, 1) + packed
-
-    def _remove(self, section: Section, tags: Iterable[int]) -> None:
-        for tag in tags:
-            directory = self.section(section)
-            if directory is None or tag not in directory.entries:
-                continue
-            entry = directory.entries[tag]
-            self._zero_value(entry)
-            # The entries behind it and the link to the next directory move up by one place.
-            end = directory.next_at + 4
-            self._data[entry.position : end] = self._data[entry.position + 12 : end] + bytes(12)
-            count = (directory.next_at - directory.offset - 2) // 12 - 1
-            struct.pack_into(f"{self._reader.order}H", self._data, directory.offset, count)
-
-    def _zero_value(self, entry: Entry) -> None:
-        if entry.size > 4:
-            self._zero(entry.value_at, entry.value_at + entry.size)
 
     def _zero(self, start: int, end: int) -> None:
         end = min(end, len(self._data))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from mmap import mmap
 from types import MappingProxyType
 from typing import BinaryIO, Literal
@@ -228,6 +228,30 @@ def serialise(
         table += struct.pack(f"{order}HH{code}", value.tag, value.kind, value.count) + stored
     table += _pack_offset(f"{order}{code}", following)
     return bytes(table + payload + b"\0" * (len(payload) % 2))
+
+
+@dataclass(slots=True)
+class Branch:
+    """A directory and those that its pointers lead to, each with the tag of its pointer."""
+
+    values: list[Value]
+    children: list[tuple[int, Branch]] = field(default_factory=list)
+
+
+def store(branch: Branch, at: int, order: ByteOrder, *, big: bool) -> bytes:
+    """The bytes of a branch that is to stand at the even offset `at`, its own directory first.
+
+    Raises:
+        DirectoryError: an offset is too large for classic TIFF.
+    """
+    dummies = [integer_value(pointer, 0) for pointer, _ in branch.children]
+    place = at + len(serialise(branch.values + dummies, at, order, big=big))
+    pointers, stored = [], []
+    for pointer, child in branch.children:
+        pointers.append(integer_value(pointer, place))
+        stored.append(store(child, place, order, big=big))
+        place += len(stored[-1])
+    return serialise(branch.values + pointers, at, order, big=big) + b"".join(stored)
 
 
 def _pack_offset(code: str, offset: int) -> bytes:

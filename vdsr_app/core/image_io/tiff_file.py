@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from mmap import mmap
 from typing import BinaryIO
 
@@ -21,17 +21,16 @@ from vdsr_app.core.image_io.exif import (
     dpi_from,
 )
 from vdsr_app.core.image_io.tiff_directory import (
-    ByteOrder,
+    Branch,
     Directory,
     DirectoryError,
     DirectoryReader,
     Entry,
     Value,
     detach,
-    integer_value,
     reader_of_bytes,
     reader_of_stream,
-    serialise,
+    store,
 )
 
 _SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 0xFE, 0x14A, 0xC612
@@ -132,7 +131,7 @@ def extract_exif(stream: BinaryIO) -> bytes | None:
     try:
         reader = reader_of_stream(stream)
         image = reader.directory(reader.first)
-        tree = _Branch(_values(reader, image, only=_DESCRIPTIVE_TAGS))
+        tree = Branch(_values(reader, image, only=_DESCRIPTIVE_TAGS))
         tree.children = _exif_and_gps(
             reader,
             _sub_directory(reader, image, EXIF_POINTER),
@@ -143,7 +142,7 @@ def extract_exif(stream: BinaryIO) -> bytes | None:
         tree.values += _values(reader, image, only=_RESOLUTION_TAGS)
         tree.values.append(Value(ORIENTATION, 3, 1, b"\1\0"))
         header = b"II*\0\x08\0\0\0" if reader.order == "<" else b"MM\0*\0\0\0\x08"
-        return header + _store(tree, len(header), reader.order, big=False)
+        return header + store(tree, len(header), reader.order, big=False)
     except (DirectoryError, OSError, struct.error):
         return None
 
@@ -174,55 +173,35 @@ def add_metadata(
         own = [value for value in own if value.tag not in _RESOLUTION_TAGS]
     if xmp is not None:
         own.append(Value(_XMP, 1, len(xmp), xmp))
-    tree = _Branch(own)
+    tree = Branch(own)
     if exif is not None:
         taken = {value.tag for value in own}
         described = exif.section(Section.IMAGE)
         tree.values += [] if described is None else _values(exif.reader, described, only=_DESCRIPTIVE_TAGS - taken)
         tree.children = _exif_and_gps(exif.reader, exif.section(Section.EXIF), exif.section(Section.GPS))
     end = len(data) + len(data) % 2
-    tail = _store(tree, end, target.order, big=target.big)
+    tail = store(tree, end, target.order, big=target.big)
     first = struct.pack(f"{target.order}{'Q' if target.big else 'I'}", end)
     start = 8 if target.big else 4
     view = memoryview(data)
     return [view[:start], first, view[start + len(first) :], b"\0" * (len(data) % 2), tail]
 
 
-@dataclass(slots=True)
-class _Branch:
-    """A directory and those that its pointers lead to."""
-
-    values: list[Value]
-    children: list[tuple[int, _Branch]] = field(default_factory=list)
-
-
-def _exif_and_gps(reader: DirectoryReader, exif: Directory | None, gps: Directory | None) -> list[tuple[int, _Branch]]:
+def _exif_and_gps(reader: DirectoryReader, exif: Directory | None, gps: Directory | None) -> list[tuple[int, Branch]]:
     children = []
     if exif is not None:
-        branch = _Branch([value for value in _values(reader, exif) if value.tag != INTEROP_POINTER])
+        branch = Branch([value for value in _values(reader, exif) if value.tag != INTEROP_POINTER])
         interop = _sub_directory(reader, exif, INTEROP_POINTER)
         if interop is not None:
-            branch.children.append((INTEROP_POINTER, _Branch(_values(reader, interop))))
+            branch.children.append((INTEROP_POINTER, Branch(_values(reader, interop))))
         children.append((EXIF_POINTER, branch))
     if gps is not None:
-        children.append((GPS_POINTER, _Branch(_values(reader, gps))))
+        children.append((GPS_POINTER, Branch(_values(reader, gps))))
     return [(pointer, branch) for pointer, branch in children if branch.values]
 
 
 def _values(reader: DirectoryReader, directory: Directory, *, only: frozenset[int] | None = None) -> list[Value]:
     return detach(reader, (entry for tag, entry in directory.entries.items() if only is None or tag in only))
-
-
-def _store(branch: _Branch, at: int, order: ByteOrder, *, big: bool) -> bytes:
-    """The bytes of a branch that is to stand at offset `at`, its own directory first."""
-    dummies = [integer_value(pointer, 0) for pointer, _ in branch.children]
-    place = at + len(serialise(branch.values + dummies, at, order, big=big))
-    pointers, stored = [], []
-    for pointer, child in branch.children:
-        pointers.append(integer_value(pointer, place))
-        stored.append(_store(child, place, order, big=big))
-        place += len(stored[-1])
-    return serialise(branch.values + pointers, at, order, big=big) + b"".join(stored)
 
 
 def _sub_directory(reader: DirectoryReader, parent: Directory, pointer: int) -> Directory | None:

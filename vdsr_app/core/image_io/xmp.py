@@ -7,13 +7,12 @@ from xml.dom import Node, minidom
 from xml.dom.minidom import Attr, Document, Element
 from xml.parsers.expat import ExpatError
 
+from vdsr_app.core.image_io.private import is_kept_in_xmp
+
 TIFF = "http://ns.adobe.com/tiff/1.0/"
 EXIF = "http://ns.adobe.com/exif/1.0/"
-_EXIF_EX = "http://cipa.jp/exif/1.0/"
-_AUX = "http://ns.adobe.com/exif/1.0/aux/"
 _XMP = "http://ns.adobe.com/xap/1.0/"
-_PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
-_DUBLIN_CORE = "http://purl.org/dc/elements/1.1/"
+_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 _WIDTHS = frozenset({(TIFF, "ImageWidth"), (EXIF, "PixelXDimension")})
 _HEIGHTS = frozenset({(TIFF, "ImageLength"), (EXIF, "PixelYDimension")})
@@ -28,39 +27,6 @@ _STALE_NAMESPACES = frozenset(
     }
 )
 _STALE_PREFIXES = (("http://ns.google.com/photos/1.0/camera/", ("MotionPhoto", "MicroVideo")),)
-
-_PRIVATE = frozenset(
-    {
-        (_EXIF_EX, "BodySerialNumber"),
-        (_EXIF_EX, "LensSerialNumber"),
-        (_EXIF_EX, "CameraOwnerName"),
-        (_EXIF_EX, "Photographer"),
-        (_EXIF_EX, "ImageEditor"),
-        (_AUX, "SerialNumber"),
-        (_AUX, "LensSerialNumber"),
-        (_AUX, "OwnerName"),
-        (_AUX, "ImageNumber"),
-        (EXIF, "ImageUniqueID"),
-        (EXIF, "MakerNote"),
-        (TIFF, "Artist"),
-        (_DUBLIN_CORE, "creator"),
-        (_PHOTOSHOP, "AuthorsPosition"),
-        (_PHOTOSHOP, "CaptionWriter"),
-        (_PHOTOSHOP, "City"),
-        (_PHOTOSHOP, "State"),
-        (_PHOTOSHOP, "Country"),
-    }
-)
-_PRIVATE_NAMESPACES = frozenset(
-    {
-        "http://ns.adobe.com/xap/1.0/mm/",  # document ids, and histories that name files and folders
-        "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
-        "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
-        "http://www.metadataworkinggroup.com/schemas/regions/",  # faces and their names
-        "http://ns.microsoft.com/photo/1.2/",
-        "http://ns.adobe.com/lightroom/1.0/",
-    }
-)
 
 MAX_PACKET_BYTES = 16 << 20
 """Larger packets are taken for damaged."""
@@ -112,8 +78,17 @@ class XmpPacket:
         self._remove(_is_stale)
 
     def drop_private(self) -> None:
-        """Remove place, serial numbers, names of people and editing histories."""
-        self._remove(_is_private)
+        """Remove all but what `private.py` lists: so place, serial numbers, names of people and editing histories.
+
+        Raises:
+            XmpError: it is no XMP at all, so that nothing is known of it.
+        """
+        root = self._document.documentElement
+        if root is None or not is_kept_in_xmp(*_name(root)):
+            raise XmpError("no XMP")
+        self._remove(lambda name: not is_kept_in_xmp(*name))
+        self._set(frozenset({(_RDF, "about")}), "")  # may hold the number of one exemplar
+        self._remove_comments()
 
     def _set(self, names: frozenset[_Name], text: str) -> None:
         for node in list(self._find(lambda name: name in names)):
@@ -135,6 +110,16 @@ class XmpPacket:
                     node.ownerElement.removeAttributeNode(node)
             elif node.parentNode is not None:
                 node.parentNode.removeChild(node)
+
+    def _remove_comments(self) -> None:
+        waiting: list[Node] = [self._document]
+        while waiting:
+            for node in list(waiting.pop().childNodes):
+                if node.nodeType == Node.COMMENT_NODE:
+                    self._changed = True
+                    node.parentNode.removeChild(node)
+                else:
+                    waiting.append(node)
 
     def _find(self, wanted: Callable[[_Name], bool]) -> Iterator[Attr | Element]:
         """Properties, which may stand as attributes or as elements, by namespace and name."""
@@ -192,8 +177,3 @@ def _is_stale(name: _Name) -> bool:
     if name in _STALE or space in _STALE_NAMESPACES:
         return True
     return any(space == prefix_space and local.startswith(starts) for prefix_space, starts in _STALE_PREFIXES)
-
-
-def _is_private(name: _Name) -> bool:
-    space, local = name
-    return name in _PRIVATE or space in _PRIVATE_NAMESPACES or (space == EXIF and local.startswith("GPS"))
