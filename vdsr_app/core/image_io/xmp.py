@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from xml.dom import Node, minidom
-from xml.dom.minidom import Attr, Document, Element
+from xml.dom.minidom import Attr, Comment, Document, Element
 from xml.parsers.expat import ExpatError
 
 from vdsr_app.core.image_io.private import is_kept_in_xmp
@@ -112,13 +112,14 @@ class XmpPacket:
                 node.parentNode.removeChild(node)
 
     def _remove_comments(self) -> None:
-        waiting: list[Node] = [self._document]
+        waiting: list[Document | Element] = [self._document]
         while waiting:
-            for node in list(waiting.pop().childNodes):
-                if node.nodeType == Node.COMMENT_NODE:
+            parent = waiting.pop()
+            for node in list(parent.childNodes):
+                if isinstance(node, Comment):
                     self._changed = True
-                    node.parentNode.removeChild(node)
-                else:
+                    parent.removeChild(node)
+                elif isinstance(node, Element):
                     waiting.append(node)
 
     def _find(self, wanted: Callable[[_Name], bool]) -> Iterator[Attr | Element]:
