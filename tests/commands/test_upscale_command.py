@@ -198,3 +198,10 @@ def test_tile_size_and_precision_change_nothing_visible(run, tiny, photo, tmp_pa
         assert run("upscale", photo, "-o", tmp_path / f"{name}.png", "--model", tiny, *extra)[0] == 0
     first, second = (np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in "ab")
     assert np.abs(first - second).max() <= 1
+
+
+def test_one_folder_spelled_in_two_ways_is_one_folder(run, tiny, photo, tmp_path: Path, monkeypatch) -> None:
+    Image.open(photo).save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    assert run("upscale", "photo.jpg", photo, "--model", tiny)[0] == 0
+    assert len(list(tmp_path.glob("*_tiny_x2.png"))) == 2

@@ -7,6 +7,7 @@ beside its source. One picture that fails does not stop the others.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -78,11 +79,13 @@ def _plan(arguments: argparse.Namespace, settings: UpscaleSettings) -> tuple[lis
     several = len(arguments.inputs) > 1 or any(path.is_dir() for path in arguments.inputs)
     wished, output = settings.save.format, arguments.output
     if output is None:
-        by_folder = {source.parent: [each for each in sources if each.parent == source.parent] for source in sources}
+        by_folder: dict[str, list[Path]] = {}
+        for source in sources:
+            by_folder.setdefault(os.path.realpath(source.parent), []).append(source)
         return sources, [
             planned
-            for folder, those in by_folder.items()
-            for planned in _plan_by_model(those, folder, settings, wished or FileFormat.PNG)
+            for those in by_folder.values()
+            for planned in _plan_by_model(those, those[0].parent, settings, wished or FileFormat.PNG)
         ]
     if several or output.is_dir() or str(output).endswith(("/", "\\")):
         if output.is_file():

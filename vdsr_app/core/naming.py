@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -166,18 +167,20 @@ def plan_outputs(
     "a.png" and "a.jpg" become "a_png_vdsr_x2.png" and "a_jpg_vdsr_x2.png"; what still collides is numbered.
     """
     keys = [collision_key(source.stem) for source in sources]
+    alike, template, ending = Counter(keys), NameTemplate(DEFAULT_TEMPLATE), SUFFIXES[file_format]
     taken: set[str] = set()
     planned = []
     for source, key in zip(sources, keys, strict=True):
-        stem = source.stem
-        if keys.count(key) > 1:
-            stem = f"{stem}_{source.suffix.removeprefix('.').lower()}"
-        candidate, number = stem, 2
-        while collision_key(candidate) in taken:
-            candidate, number = f"{stem}-{number}", number + 1
-        taken.add(collision_key(candidate))
-        # A stand-in suffix: a dot within the stem must survive Path.stem.
-        planned.append(PlannedOutput(source, folder / output_name(Path(f"{candidate}.x"), model, target, file_format)))
+        kind = source.suffix.removeprefix(".").lower()
+        stem = f"{source.stem}_{kind}" if alike[key] > 1 else source.stem
+        facts = NameFacts(stem, model_text(model), target_text(target))
+        # Whole names are compared: long ones that differ only at their end become one when they are shortened.
+        name, copy = template.fill(facts, ending), 1
+        while collision_key(name) in taken:
+            copy += 1
+            name = template.fill(facts, ending, copy)
+        taken.add(collision_key(name))
+        planned.append(PlannedOutput(source, folder / name))
     return planned
 
 
