@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +109,63 @@ def test_a_file_size_limit_is_a_full_disk(tmp_path: Path) -> None:
     assert "larger than the disk allows" in done.stderr
     assert target.read_bytes() == b"one"
     assert _names(tmp_path) == ["a.bin"]
+
+
+class Held:
+    """Takes the place of `os.replace` while another program has the target open, as Windows tells it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, refusals: int, number: int | None) -> None:
+        self.slept_s: list[float] = []
+        self._left, self._number, self._replace = refusals, number, os.replace
+        monkeypatch.setattr(os, "replace", self)
+        monkeypatch.setattr(time, "sleep", self.slept_s.append)
+
+    def __call__(self, source: Path, target: Path) -> None:
+        if self._left > 0:
+            self._left -= 1
+            error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            if self._number is not None:
+                error.winerror = self._number  # type: ignore[attr-defined, unused-ignore]
+            raise error
+        self._replace(source, target)
+
+
+@pytest.mark.parametrize("number", [5, 32])
+def test_a_file_that_another_program_opens_for_a_moment_is_replaced_when_that_has_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"one")
+    held = Held(monkeypatch, 3, number)
+    write_atomically(target, b"two")
+    assert target.read_bytes() == b"two"
+    assert len(held.slept_s) == 3
+    assert _names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("number", [5, 32])
+def test_a_file_that_another_program_keeps_open_is_told_after_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"one")
+    held = Held(monkeypatch, 1000, number)
+    with pytest.raises(SaveError, match="another program has it open") as caught:
+        write_atomically(target, b"two")
+    assert "Close it" in str(caught.value.hint)
+    assert caught.value.path == str(target)
+    assert sum(held.slept_s) == pytest.approx(1)
+    assert target.read_bytes() == b"one"
+    assert _names(tmp_path) == ["a.bin"]
+
+
+@posix_only
+def test_elsewhere_a_missing_right_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held(monkeypatch, 1000, None)
+    with pytest.raises(SaveError, match="folder does not allow writing"):
+        write_atomically(tmp_path / "a.bin", b"two")
+    assert held.slept_s == []
+    assert _names(tmp_path) == []
 
 
 def test_missing_folder(tmp_path: Path) -> None:

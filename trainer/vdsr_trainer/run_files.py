@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vdsr_app.core.atomic import save_error, write_atomically
+from vdsr_app.core.atomic import outlast_sharing, save_error, write_atomically
 from vdsr_app.errors import SaveError, TrainingError
 
 if TYPE_CHECKING:
@@ -48,8 +47,8 @@ _LOCK_PATIENCE_S = 2.0
 """How long a starting run waits for its lock: whoever only asks whether the run lives holds it for an instant."""
 _PROBE_PATIENCE_S = 0.01
 """How long one who asks waits for another who asks, where locks cannot be shared (Windows)."""
-_SHARING_TRIES, _SHARING_WAIT_S = 5, 0.02
-"""Windows refuses to open a file while it is replaced, and to replace it while it is read: a matter of microseconds."""
+_SHARING_WAITS_S = (0.02,) * 4
+"""To replace a file is a matter of microseconds, and nobody waits here for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,38 +165,15 @@ def write_control(run: Path, command: Command, when_window_ends: WhenWindowEnds 
         SaveError: the folder cannot be written.
     """
     payload = json.dumps({"command": command, "when_window_ends": when_window_ends}).encode()
-    for tries_left in reversed(range(_SHARING_TRIES)):
-        try:
-            write_atomically(run / CONTROL_NAME, payload)
-        except SaveError as error:
-            if not (tries_left and _is_sharing(error.__cause__)):
-                raise
-            time.sleep(_SHARING_WAIT_S)
-        else:
-            return
+    write_atomically(run / CONTROL_NAME, payload)
 
 
 def read_control(run: Path) -> Control:
     """What `write_control` asked last; a missing or damaged file asks for nothing."""
     try:
-        values = json.loads(_read_shared(run / CONTROL_NAME))
+        # Windows refuses to open a file while it is replaced; not to get it would be to forget a pause.
+        values = json.loads(outlast_sharing((run / CONTROL_NAME).read_bytes, _SHARING_WAITS_S))
         command, ends = values.get("command"), values.get("when_window_ends", "go on")
     except (OSError, ValueError, AttributeError):
         return Control()
     return Control(command if command in COMMANDS else "run", ends if ends in WHEN_WINDOW_ENDS else "go on")
-
-
-def _read_shared(path: Path) -> bytes:
-    """What a file holds that another process may be replacing: not to get it would be to forget a pause."""
-    for _ in range(_SHARING_TRIES - 1):
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            if not _is_sharing(error):
-                raise
-            time.sleep(_SHARING_WAIT_S)
-    return path.read_bytes()
-
-
-def _is_sharing(error: BaseException | None) -> bool:
-    return sys.platform == "win32" and isinstance(error, PermissionError)

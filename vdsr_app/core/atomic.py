@@ -8,9 +8,10 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, TypeVar
 
 from vdsr_app.errors import SaveError
 
@@ -32,6 +33,11 @@ _REASONS = {
     errno.EFBIG: ("The file would be larger than the disk allows.", "Choose another folder or a smaller scale."),
 }
 
+_SHARING_WAITS_S = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.3)
+"""A second in all: a virus scanner that looks at each new file has gone by then, a viewer has not."""
+
+_Result = TypeVar("_Result")
+
 
 def save_error(path: str | os.PathLike[str], error: OSError) -> SaveError:
     """`error` in words for people; the type is told by errno, never by text."""
@@ -48,6 +54,48 @@ def is_out_of_room(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
+
+
+def outlast_sharing(action: Callable[[], _Result], waits_s: Sequence[float] = _SHARING_WAITS_S) -> _Result:
+    """The result of `action`, tried again after each of `waits_s` while Windows refuses to share a file.
+
+    There a file that another program has open can often be neither replaced nor opened, and that is told just like a
+    missing right. On other systems `action` is done once.
+    """
+    for wait_s in waits_s:
+        try:
+            return action()
+        except PermissionError as error:
+            if not _is_of_windows(error):
+                raise
+            time.sleep(wait_s)
+    return action()
+
+
+def replace_file(finished: Path, path: Path) -> None:
+    """Give the file `finished` the name `path`, in place of what has it.
+
+    Raises:
+        SaveError: it cannot be; both are as they were.
+    """
+    try:
+        outlast_sharing(lambda: os.replace(finished, path))
+    except PermissionError as error:
+        if not _is_of_windows(error):
+            raise save_error(path, error) from error
+        # The folder allows writing, or `finished` would not be there.
+        raise SaveError(
+            "The file cannot be replaced, most likely because another program has it open.",
+            path=path,
+            hint="Close it there and try again, or choose another name.",
+        ) from error
+    except OSError as error:
+        raise save_error(path, error) from error
+
+
+def _is_of_windows(error: OSError) -> bool:
+    # On Windows alone errors have its number, though it is None where the C library was between.
+    return hasattr(error, "winerror")
 
 
 @contextlib.contextmanager
@@ -79,9 +127,9 @@ def atomic_file(path: Path, *, verify: Callable[[Path], None] | None = None) -> 
                 verify(temporary)
             if os.name != "nt":
                 # Still open, and so still locked, until it has its name; Windows cannot rename open files.
-                os.replace(temporary, path)
+                replace_file(temporary, path)
         if os.name == "nt":
-            os.replace(temporary, path)
+            replace_file(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
         _remove(temporary)
