@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from tests.gui.fakes import FakeService, make_picture
-from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, TargetKind
+from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind
 from vdsr_app.gui.compare_view import CompareMode, CursorReading
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.main_window import MainWindow
@@ -449,6 +449,12 @@ def test_a_size_out_of_reach_of_one_picture_is_still_remembered(
     window = make_window()
     open_picture(window, service, Path("/icon.png"), side=16)
     assert (store.current.target_kind, store.current.target_value) == (TargetKind.WIDTH, 4000.0)
+    assert window.batch.settings.target == Target(TargetKind.WIDTH, 4000.0)
+    assert window.page.inspector.scale.target == Target(TargetKind.SCALE, 8.0)
+    open_picture(window, service, Path("/photo.png"), side=1000)
+    assert window.session.size is not None
+    assert window.session.size.width == 4000
+    assert window.page.inspector.scale.target == Target(TargetKind.WIDTH, 4000.0)
 
 
 def test_reset_restores_everything_on_the_screen(

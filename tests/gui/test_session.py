@@ -225,13 +225,26 @@ def test_opening_twice_reads_only_the_second(session: Session, service: FakeServ
     assert job.path == Path("/b.png")
 
 
-def test_a_size_out_of_reach_of_a_new_picture_becomes_the_nearest_scale(service: FakeService) -> None:
+def test_a_size_out_of_reach_of_one_picture_is_still_wished_of_the_next(service: FakeService) -> None:
     settings = AppSettings(target_kind=TargetKind.WIDTH, target_value=4000)
     session = Session(service, ModelList(), settings)  # type: ignore[arg-type]
-    opened(session, service, 20, 10)
-    assert session.setup.target == Target(TargetKind.SCALE, 8.0)
-    opened(session, service, 9000, 4)
-    assert session.setup.target == Target(TargetKind.SCALE, 8.0)
+    for width, made in ((20, 160), (9000, 9000), (1000, 4000)):
+        opened(session, service, width, 10)
+        job = service.jobs[service.find(LayerKind.BICUBIC)]
+        assert isinstance(job, LayerJob)
+        size = job.settings.target.size_for(width, 10)
+        assert (size, size.width) == (session.size, made)
+        assert session.settings().target == Target(TargetKind.WIDTH, 4000)  # for any picture, as those of a batch
+
+
+def test_a_wish_that_makes_no_other_size_makes_nothing_anew(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    session.set_target(Target(TargetKind.SCALE, 8.0))
+    service.finish_layer(LayerKind.BICUBIC)
+    result = service.finish_layer(LayerKind.MODEL)
+    session.set_target(Target(TargetKind.WIDTH, 4000))
+    assert session.result is result
+    assert session.setup.target == Target(TargetKind.WIDTH, 4000)
 
 
 def test_choosing_a_model_at_the_right_makes_it_the_result(session: Session, service: FakeService) -> None:

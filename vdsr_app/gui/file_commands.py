@@ -122,7 +122,7 @@ class FileCommands(QObject):
         options = self._store.current.save_options
         file_format = self._store.current.format
         fallback = self._store.current.save_folder
-        suggested = suggested_path(picture, setup.model, setup.target, file_format, fallback)
+        suggested = suggested_path(picture, setup.model, self._session.target, file_format, fallback)
         request = ask_where(self._window, suggested, options, picture.source.path)
         # The dialog let time pass: another picture may be open by now.
         if request is None or picture is not self._session.picture:
@@ -154,7 +154,7 @@ class FileCommands(QObject):
             return
         setup, current = self._session.setup, self._store.current
         source = picture.source.path or Path(PASTED_NAME)
-        name = output_name(source, setup.model, setup.target, current.format)
+        name = output_name(source, setup.model, self._session.target, current.format)
         self._drag_out.begin(result, name, current.save_options)
 
     def close(self) -> None:

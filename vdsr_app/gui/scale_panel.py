@@ -75,7 +75,7 @@ class ScalePanel(Section):
 
     @property
     def target(self) -> Target:
-        """The wish as it stands, also before `target_changed` told it."""
+        """The wish as far as the picture can reach it, also before `target_changed` told it."""
         return self._target
 
     def first_control(self) -> QWidget:

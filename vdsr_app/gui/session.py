@@ -124,11 +124,17 @@ class Session(QObject):
         return self._choice(self._setup.wished_model, self._picture)
 
     @property
+    def target(self) -> Target:
+        """What becomes of the wished size with the open picture: the nearest scale factor where it is out of reach."""
+        wish, picture = self._setup.target, self._picture
+        return wish if picture is None else feasible(wish, picture.width, picture.height)
+
+    @property
     def size(self) -> TargetSize | None:
         """Size of the result."""
         if self._picture is None:
             return None
-        return self._setup.target.size_for(self._picture.width, self._picture.height)
+        return self.target.size_for(self._picture.width, self._picture.height)
 
     @property
     def left_half(self) -> Half | None:
@@ -151,7 +157,7 @@ class Session(QObject):
         return self.comparison.result(self.result_spec)
 
     def settings(self, save: SaveOptions = _DEFAULT_SAVE) -> UpscaleSettings:
-        """What the person chose, for any picture: the model is still "auto" where the program chooses it."""
+        """What the person chose, for any picture: the wished size, and "auto" where the program chooses the model."""
         setup = self._setup
         return UpscaleSettings(
             target=setup.target,
@@ -171,19 +177,20 @@ class Session(QObject):
         """Make `picture` the open one and start on its layers."""
         self._give_up_pending_save()
         self._picture, self._first_view, self._is_sample = picture, first_view, is_sample
-        target = feasible(self._setup.target, picture.width, picture.height)
-        self._setup = replace(self._setup, target=target).with_model(self.choice.name)
+        self._setup = self._setup.with_model(self.choice.name)
         self._halves = (None, None)
         self.picture_changed.emit()
         self.setup_changed.emit()
         self._start()
 
     def set_target(self, target: Target) -> None:
-        """Make the result of another size."""
+        """Wish another size; a picture that cannot reach it is scaled as near to it as can be."""
         if target != self._setup.target:
+            before = self.target
             self._setup = replace(self._setup, target=target)
             self.setup_changed.emit()
-            self._restart()
+            if self.target != before:
+                self._restart()
 
     def set_processing(self, device: str, precision: str) -> None:
         """Compute on another device or in other numbers."""
@@ -212,9 +219,7 @@ class Session(QObject):
             )
         )
         self.set_self_ensemble(settings.self_ensemble)
-        picture = self._picture
-        target = settings.target
-        self.set_target(target if picture is None else feasible(target, picture.width, picture.height))
+        self.set_target(settings.target)
 
     def set_model(self, name: str) -> None:
         """Make the result with another model, or "auto" with the one that suits the picture; show it at the right."""
@@ -281,7 +286,7 @@ class Session(QObject):
         if self._picture is None:
             return
         self.scores.clear()
-        settings = replace(self.settings(), model=self._setup.model)
+        settings = replace(self.settings(), target=self.target, model=self._setup.model)
         self.comparison.start(self._picture, settings, self._wanted())
         self.result_changed.emit()
 

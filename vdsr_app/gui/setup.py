@@ -29,7 +29,7 @@ class Setup:
     """What the person chose.
 
     Attributes:
-        target: wished size.
+        target: wished size, whether or not the open picture can reach it.
         wished_model: what the person chose: "auto", or the name of a model.
         model: name of the model that makes the result; never "auto".
         left: layer of the left half.
