@@ -23,13 +23,15 @@ from pytestqt.qtbot import QtBot
 
 from tests.gui.fakes import FakeService, make_picture
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind
+from vdsr_app.gui import save_guard
+from vdsr_app.gui.close_dialog import CloseAnswer
 from vdsr_app.gui.compare_view import CompareMode, CursorReading
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.scale_slider import ScaleSlider
 from vdsr_app.gui.settings import SettingsStore, Theme, settings_path
 from vdsr_app.gui.theme import DARK, LIGHT, tokens_in_use
-from vdsr_app.workers.messages import LayerKind, MetricsResult, OpenJob
+from vdsr_app.workers.messages import LayerKind, MetricsResult, OpenJob, SaveJob
 
 MakeWindow = Callable[..., MainWindow]
 CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
@@ -542,18 +544,99 @@ def test_closing_during_a_save_asks(
     assert not window.isVisible()
 
 
-def test_a_failed_save_keeps_the_window_that_waited_for_it(
+def lose(window: MainWindow, service: FakeService, how: str) -> None:
+    """Let nothing come of a file that is not saved yet."""
+    match how:
+        case "the network fails":
+            service.fail(LayerKind.MODEL, "The network gave no numbers.")
+        case "another size":
+            window.session.set_target(Target(TargetKind.SCALE, 3.0))
+        case "another picture":
+            window.session.adopt(make_picture(6, 4))
+        case "another model":
+            window.session.set_model("mine")
+        case "writing fails":
+            service.fail(SaveJob, "There is no room.")
+        case _:
+            window.commands.cancel.trigger()
+
+
+PENDING = ["the network fails", "another size", "another picture", "another model", "cancelled"]
+SAVING = ["writing fails", "writing cancelled"]
+
+
+def begin_to_save(window: MainWindow, service: FakeService, path: Path, how: str) -> None:
+    """Save, and be as far as it must be for that to happen."""
+    open_picture(window, service, path.with_name("a.png"))
+    service.finish_layer(LayerKind.BICUBIC)
+    if how in SAVING:
+        service.finish_layer(LayerKind.MODEL)
+    window.session.save(SaveRequest(path, SaveOptions()))
+
+
+@pytest.mark.parametrize("how", [*PENDING, *SAVING])
+def test_a_file_that_is_lost_keeps_the_window_that_waited_for_it_and_is_told(
+    window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    begin_to_save(window, service, tmp_path / "out.png", how)
+    answer(monkeypatch, "Save, then quit")
+    assert not window.close()
+    lose(window, service, how)
+    assert window.isVisible()
+    if "fails" in how:
+        assert "The network gave no numbers." in window.page.banner.text or "no room" in window.page.banner.text
+    else:
+        assert "out.png was not saved" in window.page.banner.text
+
+    # The wish to quit went with that file: another that is saved later is only saved.
+    finish(window, service, tmp_path / "b.png")
+    window.session.save(SaveRequest(tmp_path / "other.png", SaveOptions()))
+    service.finish_save()
+    assert window.isVisible()
+
+
+@pytest.mark.parametrize("how", [PENDING[0], *SAVING])
+def test_a_file_that_is_lost_while_the_question_is_open_keeps_the_window(
+    window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    begin_to_save(window, service, tmp_path / "out.png", how)
+
+    def ask(_window: object, _path: str) -> CloseAnswer:
+        lose(window, service, how)
+        return CloseAnswer.WAIT
+
+    monkeypatch.setattr(save_guard, "ask_about_saving", ask)
+    assert not window.close()
+    assert window.isVisible()
+
+
+def test_a_file_that_is_saved_while_the_question_is_open_lets_the_window_close(
     window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    finish(window, service, tmp_path / "a.png")
-    window.session.save(SaveRequest(tmp_path / "out.png", SaveOptions()))
-    answer(monkeypatch, "Save, then quit")
-    window.close()
-    from vdsr_app.workers.messages import SaveJob
+    begin_to_save(window, service, tmp_path / "out.png", SAVING[0])
 
-    service.fail(SaveJob, "There is no room.")
+    def ask(_window: object, _path: str) -> CloseAnswer:
+        service.finish_save()
+        return CloseAnswer.WAIT
+
+    monkeypatch.setattr(save_guard, "ask_about_saving", ask)
+    assert window.close()
+
+
+@pytest.mark.parametrize("question", ["batch", "training"])
+def test_who_stays_for_another_reason_does_not_quit_after_a_later_save(
+    window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, question: str
+) -> None:
+    begin_to_save(window, service, tmp_path / "out.png", SAVING[0])
+    answer(monkeypatch, "Save, then quit")
+    assert not window.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(window, question), "may_close", lambda: False)  # "Stay"
+        service.finish_save()
     assert window.isVisible()
-    assert "There is no room." in window.page.banner.text
+    window.session.save(SaveRequest(tmp_path / "later.png", SaveOptions()))
+    service.finish_save()
+    assert window.isVisible()
 
 
 def test_quit_now_and_the_systems_wish_close_at_once(

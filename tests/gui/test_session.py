@@ -380,6 +380,18 @@ def test_a_save_whose_result_is_given_up_is_told(
     assert session.exporter.pending is None
 
 
+def test_a_wish_to_save_that_takes_the_place_of_another_tells_that(
+    qtbot: QtBot, session: Session, service: FakeService
+) -> None:
+    opened(session, service)
+    session.save(request("first.png"))
+    with qtbot.waitSignal(session.not_saved) as told:
+        session.save(request("second.png"))
+    assert told.args == [Path("/pictures/first.png")]
+    with qtbot.assertNotEmitted(session.not_saved):
+        session.save(request("second.png"))
+
+
 def test_a_new_size_does_not_stop_a_file_being_written(session: Session, service: FakeService, tmp_path: Path) -> None:
     finished(session, service)
     session.save(request(folder=tmp_path))

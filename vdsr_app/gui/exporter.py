@@ -28,16 +28,18 @@ class Exporter(QObject):
     """Saves results one after another, and remembers one wish to save a result that is not finished yet.
 
     Signals:
-        changed: `pending` or `saving` is another than before; comes after `saved` and `failed`.
+        changed: `pending` or `saving` is another than before; comes after the three below.
         progressed: `Path` and `JobProgress` of a file being written.
         saved: the `SavedFile`, and sentences about what its format could not take.
         failed: the `ErrorReport`.
+        given_up: the `Path` of a file that will not be written: the wish was given up, or the writing was cancelled.
     """
 
     changed = Signal()
     progressed = Signal(object, object)
     saved = Signal(object, object)
     failed = Signal(object)
+    given_up = Signal(object)
 
     def __init__(self, service: UpscaleService, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -67,8 +69,10 @@ class Exporter(QObject):
         self.changed.emit()
 
     def save_later(self, request: SaveRequest) -> None:
-        """Remember to write the result when `finish` brings it; a former wish is forgotten."""
-        self._pending = request
+        """Remember to write the result when `finish` brings it; a former wish is given up."""
+        former, self._pending = self._pending, request
+        if former is not None and former.path != request.path:
+            self.given_up.emit(former.path)
         self.changed.emit()
 
     def finish(self, picture: Picture) -> None:
@@ -77,16 +81,12 @@ class Exporter(QObject):
             request, self._pending = self._pending, None
             self.save(picture, request)
 
-    def forget(self) -> SaveRequest | None:
-        """Give up the wish.
-
-        Returns:
-            What now is not written, to be told.
-        """
+    def forget(self) -> None:
+        """Give up the wish to save later."""
         request, self._pending = self._pending, None
         if request is not None:
+            self.given_up.emit(request.path)
             self.changed.emit()
-        return request
 
     def stop(self) -> None:
         """Cancel the files being written; an earlier file of such a name stays as it was."""
@@ -103,20 +103,22 @@ class Exporter(QObject):
 
     def _on_succeeded(self, job: int, result: object) -> None:
         notes = self._notes.get(job, [])
-        if self._forget_job(job) and isinstance(result, SavedFile):
+        if self._end_job(job) is not None and isinstance(result, SavedFile):
             self.saved.emit(result, tuple(notes))
             self.changed.emit()
 
     def _on_failed(self, job: int, report: ErrorReport) -> None:
-        if self._forget_job(job):
+        if self._end_job(job) is not None:
             self.failed.emit(report)
             self.changed.emit()
 
     def _on_cancelled(self, job: int) -> None:
-        if self._forget_job(job):
+        request = self._end_job(job)
+        if request is not None:
+            self.given_up.emit(request.path)
             self.changed.emit()
 
-    def _forget_job(self, job: int) -> bool:
-        """Whether `job` was one of these."""
+    def _end_job(self, job: int) -> SaveRequest | None:
+        """What `job` was writing, if it was one of these."""
         self._notes.pop(job, None)
-        return self._jobs.pop(job, None) is not None
+        return self._jobs.pop(job, None)

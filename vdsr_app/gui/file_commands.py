@@ -198,7 +198,7 @@ class FileCommands(QObject):
         )
 
     def _on_not_saved(self, path: Path) -> None:
-        text = self.tr("{name} was not saved: its result was given up before it was finished.")
+        text = self.tr("{name} was not saved: it was given up before it was finished.")
         self._banner.show_message(BannerKind.NOTICE, text.format(name=file_name(path)))
 
 

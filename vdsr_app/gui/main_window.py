@@ -17,13 +17,13 @@ from vdsr_app.gui.activity import ActivityMonitor
 from vdsr_app.gui.banner import BannerKind
 from vdsr_app.gui.batch_commands import BatchCommands
 from vdsr_app.gui.batch_commands import MakeService as MakeBatch
-from vdsr_app.gui.close_dialog import CloseAnswer, ask_about_saving
 from vdsr_app.gui.compare_view import CursorReading
 from vdsr_app.gui.file_commands import FileCommands
 from vdsr_app.gui.help_commands import HelpCommands
 from vdsr_app.gui.menus import Menus
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.preferences import Preferences
+from vdsr_app.gui.save_guard import SaveGuard
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.status_line import Activity, StatusLine
 from vdsr_app.gui.texts import file_name, score_text
@@ -86,7 +86,6 @@ class MainWindow(QMainWindow):
         self._paths = list(paths)
         self._service = service
         self._store = store
-        self._quit_after_save = False
         self._quit_now = False
         self._painted = False
         self._models = ModelList(self)
@@ -102,6 +101,7 @@ class MainWindow(QMainWindow):
         self._menus = Menus(self.menuBar(), self.commands)
         self._drops = WindowDrops(self.page, self.files, self.batch, self.training)
         self._preferences = Preferences(self, store, theme, self.page, self._menus, self._help)
+        self._saves = SaveGuard(self, self.session)
         self._monitor = ActivityMonitor(self.session, self._models, self)
         self._build()
         self._connect_actions()
@@ -140,17 +140,9 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask where a save would be lost; remember the window's place."""
-        exporter = self.session.exporter
-        unsaved = exporter.saving or ((exporter.pending.path,) if exporter.pending else ())
-        if unsaved and not self._quit_now:
-            answer = ask_about_saving(self, str(unsaved[0]))
-            # It may have been finished while the question was open.
-            unfinished = bool(exporter.saving) or exporter.pending is not None
-            if answer is CloseAnswer.STAY or (answer is CloseAnswer.WAIT and unfinished):
-                self._quit_after_save = answer is CloseAnswer.WAIT
-                event.ignore()
-                return
-        if not self._quit_now and not (self.batch.may_close() and self.training.may_close()):
+        if not self._quit_now and not (
+            self._saves.may_close() and self.batch.may_close() and self.training.may_close()
+        ):
             event.ignore()
             return
         self._store.update(geometry=bytes(self.saveGeometry().data()))
@@ -261,8 +253,7 @@ class MainWindow(QMainWindow):
         session.setup_changed.connect(self._show_scores)
         session.scores.changed.connect(self._show_scores)
         session.scores.opened.connect(self._show_scores)
-        session.exporter.changed.connect(self._on_exporter_changed)
-        session.exporter.failed.connect(self._on_save_failed)
+        self._saves.all_saved.connect(self.close)
         self._monitor.changed.connect(self._on_activity_changed)
         session.comparison.noticed.connect(self._on_noticed)
         session.failed.connect(self._on_failed)
@@ -359,11 +350,3 @@ class MainWindow(QMainWindow):
         values = session.scores.values.items()
         parts = [f"{self._models.label(spec)} {score_text(v.psnr_db, v.ssim)}" for spec, v in values]
         self.status.show_scores(" · ".join(parts), explanation)
-
-    def _on_exporter_changed(self) -> None:
-        exporter = self.session.exporter
-        if self._quit_after_save and not exporter.saving and exporter.pending is None:
-            self.close()
-
-    def _on_save_failed(self, _report: ErrorReport) -> None:
-        self._quit_after_save = False

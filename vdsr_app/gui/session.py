@@ -44,7 +44,7 @@ class Session(QObject):
         result_changed: the result became ready, or is no longer there.
         opening_changed: a file is being read, or is no longer.
         opened: the `Path` of a file that was opened at the person's wish.
-        not_saved: the `Path` of a file that will not be written, because the result it was meant for was given up.
+        not_saved: the `Path` of a file that will not be written: its result was given up, or its writing stopped.
         failed: the `ErrorReport`.
     """
 
@@ -95,6 +95,7 @@ class Session(QObject):
         self.comparison.finished.connect(self._on_layer_finished)
         self.comparison.failed.connect(self._on_layer_failed)
         self.exporter.failed.connect(self.failed)
+        self.exporter.given_up.connect(self.not_saved)
         self.scores.failed.connect(self.failed)
         self.scores.opened.connect(self._on_reference_opened)
 
@@ -175,7 +176,7 @@ class Session(QObject):
 
     def adopt(self, picture: Picture, first_view: MipPyramid | None = None, *, is_sample: bool = False) -> None:
         """Make `picture` the open one and start on its layers."""
-        self._give_up_pending_save()
+        self.exporter.forget()
         self._picture, self._first_view, self._is_sample = picture, first_view, is_sample
         self._setup = self._setup.with_model(self.choice.name)
         self._halves = (None, None)
@@ -253,7 +254,7 @@ class Session(QObject):
     def cancel(self) -> None:
         """Stop all that runs: reading, layers, saving."""
         self._opener.cancel()
-        self._give_up_pending_save()
+        self.exporter.forget()
         self.comparison.stop()
         self.exporter.stop()
 
@@ -272,14 +273,14 @@ class Session(QObject):
         if setup == self._setup:
             return
         if setup.model != self._setup.model:
-            self._give_up_pending_save()
+            self.exporter.forget()
         self._setup = setup
         self.setup_changed.emit()
         self.comparison.want(self._wanted())
         self.result_changed.emit()
 
     def _restart(self) -> None:
-        self._give_up_pending_save()
+        self.exporter.forget()
         self._start()
 
     def _start(self) -> None:
@@ -299,11 +300,6 @@ class Session(QObject):
         if self.result_spec in specs or self.exporter.pending is not None:
             specs.insert(0, self.result_spec)
         return list(dict.fromkeys(specs))
-
-    def _give_up_pending_save(self) -> None:
-        request = self.exporter.forget()
-        if request is not None:
-            self.not_saved.emit(request.path)
 
     def _refresh_halves(self) -> None:
         halves = (self._half(self._setup.left, self._halves[0]), self._half(self._setup.right, self._halves[1]))
@@ -338,7 +334,7 @@ class Session(QObject):
             self.result_changed.emit()
 
     def _on_layer_failed(self, report: ErrorReport) -> None:
-        self._give_up_pending_save()
+        self.exporter.forget()
         self.failed.emit(report)
 
     def _on_reference_opened(self, reference: object) -> None:
