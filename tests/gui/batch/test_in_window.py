@@ -175,17 +175,47 @@ def test_pause_continue_and_pictures_that_are_added_while_it_runs(
 
 
 def test_a_cancelled_batch_goes_on_where_it_was(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
+    cancelled(qtbot, page, network, folder)
+    assert "What is finished is kept" in page.banner.text
+    qtbot.mouseClick(page.banner._action_button, Qt.MouseButton.LeftButton)
+    ended(qtbot, page)
+    assert [state for _, state in states(page)].count(State.DONE) == 2
+
+
+def cancelled(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
+    """A batch that was stopped at its first picture."""
     network.engine.hold()
     planned(qtbot, page, folder)
     qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
     qtbot.mouseClick(page.strip._cancel, Qt.MouseButton.LeftButton)
     ended(qtbot, page)
-    assert "What is finished is kept" in page.banner.text
     network.engine.gate = threading.Semaphore(10**6)
-    qtbot.mouseClick(page.banner._action_button, Qt.MouseButton.LeftButton)
+
+
+def test_another_plan_takes_back_the_offer_to_go_on(
+    qtbot: QtBot, window: MainWindow, page: BatchPage, network: Network, folder: Path, tmp_path: Path
+) -> None:
+    cancelled(qtbot, page, network, folder)
+    window.session.set_target(Target(TargetKind.SCALE, 3.0))
+    qtbot.mouseClick(page.options._recursive, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+    qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
+    assert page.banner.text == ""
+    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
     ended(qtbot, page)
-    assert [state for _, state in states(page)].count(State.DONE) == 2
+    with Image.open(tmp_path / "in upscaled" / "a_vdsr_x3.png") as made:
+        assert made.size == (48, 36)
+    assert not (tmp_path / "in upscaled" / "a_vdsr_x2.png").exists()
+
+
+def test_a_stopped_batch_is_not_looked_for_in_a_folder_that_was_chosen_since(
+    qtbot: QtBot, page: BatchPage, store: SettingsStore, network: Network, folder: Path, tmp_path: Path
+) -> None:
+    cancelled(qtbot, page, network, folder)
+    page.choose_folder(tmp_path / "elsewhere")
+    qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
+    assert page.banner.text == ""
+    assert store.current.batch_folder == str(tmp_path / "in upscaled")
 
 
 def test_an_interrupted_batch_is_offered_at_the_next_start(
@@ -202,9 +232,12 @@ def test_an_interrupted_batch_is_offered_at_the_next_start(
     window.batch.front_wanted.emit()
     page = window.batch.page
     qtbot.waitUntil(lambda: "was interrupted" in page.banner.text, timeout=WAIT_MS)
+    window.session.set_target(Target(TargetKind.SCALE, 3.0))  # what is offered stays what was begun
+    page.choose_folder(tmp_path / "elsewhere")
     qtbot.mouseClick(page.banner._action_button, Qt.MouseButton.LeftButton)
     ended(qtbot, page)
     assert (tmp_path / "out" / "sub" / "b_vdsr_x2.png").exists()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_choices_change_the_plan_and_are_remembered(

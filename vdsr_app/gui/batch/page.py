@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, QUrl, Signal
@@ -232,6 +233,7 @@ class BatchPage(QWidget):
         if not self._inputs or options is None or self._phase is Phase.RUNNING:
             return
         self._options = options
+        self.banner.dismiss()  # what it says and offers is of the plan or batch before
         self._enter(Phase.PLANNING)
         self._service.plan(self._inputs, options)
 
@@ -278,6 +280,7 @@ class BatchPage(QWidget):
         self, options: BatchOptions, inputs: Sequence[Path], *, resume: bool = False, retry_failed: bool = False
     ) -> None:
         self.banner.dismiss()
+        self._replan.stop()
         self._options = options
         self._store.update(batch_folder=str(options.output.absolute()))
         self.table.show_items([], options.output)
@@ -346,7 +349,8 @@ class BatchPage(QWidget):
         self._enter(Phase.ENDED)
         left = sum(not item.state.is_outcome for item in self.table.items)
         self.panel.say(self.tr("Stopped with {count} pictures left").format(count=left))
-        self._offer_to_go_on(self.tr("Stopped. What is finished is kept."))
+        if self._options is not None:
+            self._offer_to_go_on(self.tr("Stopped. What is finished is kept."), self._options)
 
     def _on_failed(self, report: ErrorReport) -> None:
         if self._phase is Phase.RUNNING:
@@ -360,16 +364,17 @@ class BatchPage(QWidget):
         """A batch that was interrupted lies in the folder of the last one."""
         if found is None or found.ended or self._phase is not Phase.EMPTY:
             return
-        self._options = found.options
         text = self.tr("A batch into {folder} was interrupted, with {count} pictures left.")
-        self._offer_to_go_on(text.format(folder=file_name(found.options.output), count=found.left))
+        text = text.format(folder=file_name(found.options.output), count=found.left)
+        self._offer_to_go_on(text, found.options)
 
-    def _offer_to_go_on(self, text: str) -> None:
-        self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Go on"), self._on_go_on))
+    def _offer_to_go_on(self, text: str, options: BatchOptions) -> None:
+        """Offer to go on with a batch as it was begun, whatever is chosen meanwhile."""
+        self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Go on"), partial(self._on_go_on, options)))
 
-    def _on_go_on(self) -> None:
-        if self._options is not None and self._phase is not Phase.RUNNING:
-            self._run(self._options, [], resume=True)
+    def _on_go_on(self, options: BatchOptions) -> None:
+        if self._phase is not Phase.RUNNING:
+            self._run(options, [], resume=True)
 
     # Choices
 
