@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from vdsr_app.core.atomic import save_error, write_atomically
+from vdsr_app.core.atomic import replace_file, write_atomically
 from vdsr_app.core.weights import MAX_ABSOLUTE, tensor_checksum
 from vdsr_app.errors import SaveError, TrainingError
 from vdsr_trainer.health import Health
@@ -128,12 +128,9 @@ def write(run: Path, snapshot: Snapshot, *, keep_newest: bool = True) -> Path:
     payload = safetensors.torch.save(snapshot.tensors, metadata=metadata)
     newest, upcoming = run / NEWEST_NAME, run / NEXT_NAME
     write_atomically(upcoming, payload)
-    try:
-        if keep_newest and newest.exists():
-            newest.replace(run / PREVIOUS_NAME)
-        upcoming.replace(newest)
-    except OSError as error:
-        raise save_error(newest, error) from error
+    if keep_newest and newest.exists():
+        replace_file(newest, run / PREVIOUS_NAME)
+    replace_file(upcoming, newest)
     return newest
 
 
