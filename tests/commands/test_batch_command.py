@@ -45,6 +45,12 @@ def test_the_plan_is_printed_and_nothing_is_done(run, tiny, folder, tmp_path: Pa
     assert lines[-1]["summary"]["output_px"] == 80 * 56
 
 
+def test_a_batch_to_go_on_with_is_not_planned_anew(run, tmp_path: Path) -> None:
+    status, _, err = run("batch", "--resume", "--dry-run", "-o", tmp_path)
+    assert status == 2
+    assert "is planned already" in err
+
+
 def test_a_batch_and_the_same_again(run, tiny, folder, tmp_path: Path) -> None:
     out, table = tmp_path / "out", tmp_path / "table.csv"
     arguments = ("batch", folder, "-o", out, "--model", tiny, "--recursive", "--report", table, "--json")

@@ -357,6 +357,24 @@ def test_save_after_cancel_starts_again(session: Session, service: FakeService) 
     assert service.waiting() == ["model"]
 
 
+def test_save_starts_again_where_bicubic_was_stopped(session: Session, service: FakeService) -> None:
+    opened(session, service)
+    service.fail(LayerKind.BICUBIC)
+    session.save(request())
+    assert service.waiting() == ["bicubic"]
+    service.finish_layer(LayerKind.BICUBIC)
+    service.finish_layer(LayerKind.MODEL)
+    assert isinstance(service.jobs[service.find(SaveJob)], SaveJob)
+
+
+def test_a_pasted_picture_is_not_replaced_by_a_file_that_was_being_read(session: Session, service: FakeService) -> None:
+    session.open(Path("/pictures/slow.tif"))
+    pasted = make_picture(20, 10)
+    session.adopt(pasted)
+    assert "OpenJob" not in service.waiting()
+    assert session.picture is pasted
+
+
 @pytest.mark.parametrize("what", ["size", "model", "picture", "cancel", "failure"])
 def test_a_save_whose_result_is_given_up_is_told(
     qtbot: QtBot, session: Session, service: FakeService, what: str

@@ -82,6 +82,10 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     if arguments.cluster is not None:
         check_address(arguments.cluster)
     going_on = arguments.resume or arguments.retry_failed
+    if arguments.dry_run and going_on:
+        raise UsageError(
+            "--dry-run plans a new batch; one to go on with is planned already.", hint="Give folders, or no --dry-run."
+        )
     options = _options_before(arguments) if going_on else _options(arguments)
     if arguments.dry_run:
         return _dry_run(arguments, options, console)

@@ -171,12 +171,12 @@ class Comparison(QObject):
         return self._results.get(spec)
 
     def state(self, spec: LayerSpec) -> LayerState:
-        """How far a layer is."""
+        """How far a layer is; one that would wait for a bicubic that was stopped is stopped, too."""
         if spec in self._results:
             return LayerState.DONE
         if spec in self._jobs.values():
             return LayerState.RUNNING
-        return LayerState.STOPPED if spec in self._stopped else LayerState.WAITING
+        return LayerState.STOPPED if {spec, BICUBIC} & self._stopped else LayerState.WAITING
 
     def pyramid(self, spec: LayerSpec) -> MipPyramid | None:
         """What to show for a layer now: itself, or as far as it has come, or bicubic in its stead, or nothing yet."""

@@ -175,7 +175,8 @@ class Session(QObject):
         self._opener.open(path)
 
     def adopt(self, picture: Picture, first_view: MipPyramid | None = None, *, is_sample: bool = False) -> None:
-        """Make `picture` the open one and start on its layers."""
+        """Make `picture` the open one and start on its layers; a file that is being read no longer comes."""
+        self._opener.cancel()
         self.exporter.forget()
         self._picture, self._first_view, self._is_sample = picture, first_view, is_sample
         self._setup = self._setup.with_model(self.choice.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from functools import partial
@@ -19,6 +20,8 @@ from vdsr_app.workers.awake import KeepAwake
 from vdsr_app.workers.lane import Lane
 from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.runner import LaneJob, Work
+
+logger = logging.getLogger(__name__)
 
 
 class BatchService(QObject):
@@ -194,7 +197,9 @@ class BatchService(QObject):
         kind = self._kinds.pop(job_id)
         if kind == "run":
             self._after_run()
-        if kind == "look":
+        if kind == "thumbnail":
+            logger.warning("A thumbnail could not be made: %s", report.details)  # there is a stand-in for it
+        elif kind == "look":
             self.found.emit(None)  # a folder that cannot be looked at holds nothing to go on with
         else:
             (self.plan_failed if kind == "plan" else self.failed).emit(report)

@@ -174,6 +174,29 @@ def test_pause_continue_and_pictures_that_are_added_while_it_runs(
     assert dict(states(page))["late.png"] is State.DONE
 
 
+def test_a_thumbnail_that_fails_ends_no_batch(
+    qtbot: QtBot,
+    page: BatchPage,
+    network: Network,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def short(path: Path, side_px: int, context: JobContext) -> object:
+        raise MemoryError
+
+    network.engine.hold()
+    planned(qtbot, page, folder)
+    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    monkeypatch.setattr("vdsr_app.workers.training_errands.thumbnail", short)
+    page._service.make_thumbnail(folder / "a.png", 32)
+    qtbot.waitUntil(lambda: "thumbnail could not be made" in caplog.text, timeout=WAIT_MS)
+    assert page.phase is Phase.RUNNING
+    network.engine.gate = threading.Semaphore(10**6)
+    ended(qtbot, page)
+
+
 def test_a_cancelled_batch_goes_on_where_it_was(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
     cancelled(qtbot, page, network, folder)
     assert "What is finished is kept" in page.banner.text
