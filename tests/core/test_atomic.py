@@ -130,25 +130,29 @@ class Held:
         self._replace(source, target)
 
 
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """A file that is there already."""
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"one")
+    return path
+
+
 @pytest.mark.parametrize("number", [5, 32])
 def test_a_file_that_another_program_opens_for_a_moment_is_replaced_when_that_has_gone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    target: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    target = tmp_path / "a.bin"
-    target.write_bytes(b"one")
     held = Held(monkeypatch, 3, number)
     write_atomically(target, b"two")
     assert target.read_bytes() == b"two"
     assert len(held.slept_s) == 3
-    assert _names(tmp_path) == ["a.bin"]
+    assert _names(target.parent) == ["a.bin"]
 
 
 @pytest.mark.parametrize("number", [5, 32])
 def test_a_file_that_another_program_keeps_open_is_told_after_a_second(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    target: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    target = tmp_path / "a.bin"
-    target.write_bytes(b"one")
     held = Held(monkeypatch, 1000, number)
     with pytest.raises(SaveError, match="another program has it open") as caught:
         write_atomically(target, b"two")
@@ -156,7 +160,7 @@ def test_a_file_that_another_program_keeps_open_is_told_after_a_second(
     assert caught.value.path == str(target)
     assert sum(held.slept_s) == pytest.approx(1)
     assert target.read_bytes() == b"one"
-    assert _names(tmp_path) == ["a.bin"]
+    assert _names(target.parent) == ["a.bin"]
 
 
 @posix_only

@@ -432,22 +432,27 @@ def test_a_result_that_fell_below_bicubic_goes_back_to_a_good_state(
     assert history.marks == [(8, back.reason)]
 
 
-def test_it_goes_back_to_a_state_that_was_judged_and_not_to_one_that_came_after(
-    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("validate_every", "checkpoint_every", "steps", "back_at", "back_to"),
+    [
+        pytest.param(8, 2, 40, 24, 8, id="not to one that came after"),
+        pytest.param(5, 4, 16, 15, 5, id="where no other state falls on a validation"),
+    ],
+)
+def test_it_goes_back_to_a_state_that_was_judged(
+    small: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    validate_every: int,
+    checkpoint_every: int,
+    steps: int,
+    back_at: int,
+    back_to: int,
 ) -> None:
     ScriptedJudge(monkeypatch, [1.0, -1.0, -1.0])
-    config = replace(small, patience=2, validate_every=8, checkpoint_every=2, steps=40)
+    config = replace(small, patience=2, validate_every=validate_every, checkpoint_every=checkpoint_every, steps=steps)
     (back,) = [event for event in _run(config, tmp_path / "run") if isinstance(event, RolledBack)]
-    assert (back.step, back.to_step) == (24, 8)
-
-
-def test_a_judged_state_is_kept_where_none_would_fall_on_a_validation(
-    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ScriptedJudge(monkeypatch, [1.0, -1.0, -1.0])
-    config = replace(small, patience=2, validate_every=5, checkpoint_every=4, steps=16)
-    (back,) = [event for event in _run(config, tmp_path / "run") if isinstance(event, RolledBack)]
-    assert (back.step, back.to_step) == (15, 5)
+    assert (back.step, back.to_step) == (back_at, back_to)
 
 
 def test_a_run_goes_on_when_the_model_that_it_began_with_is_gone(small: TrainConfig, tmp_path: Path) -> None:

@@ -117,7 +117,8 @@ def write(run: Path, snapshot: Snapshot, *, keep_newest: bool = True) -> Path:
         keep_newest: the newest state on the disk becomes the previous one; else the previous one stays.
 
     Raises:
-        SaveError: no room, or the folder is gone; the earlier states are there as before.
+        SaveError: no room, or the folder is gone: the earlier states are there as before. Or Windows would not let go
+            of one of them, and at least one is there.
     """
     metadata = {
         "kind": _KIND,
@@ -180,11 +181,9 @@ class Keeper:
     def __init__(self, run: Path, step: int = -1) -> None:
         self._run = run
         (run / NEXT_NAME).unlink(missing_ok=True)  # of a process that was killed
-        self._newest_proven, self._previous_proven = -1, -1
-        self._keeps_newest = True
         self._look_at_disk()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
-        self._pending: tuple[Snapshot, Future[Path]] | None = None
+        self._pending: Future[Path] | None = None
         self._step = step
 
     def __enter__(self) -> Keeper:
@@ -214,9 +213,9 @@ class Keeper:
         The newest state takes the place of the previous one unless that one is proven and the newest is not, so that
         a proven state is always left to go back to.
         """
-        self._keeps_newest = self.newest_is_proven or self._previous_proven < 0
-        future = self._pool.submit(write, self._run, snapshot, keep_newest=self._keeps_newest)
-        self._pending = (snapshot, future)
+        keep_newest = self.newest_is_proven or self._previous_proven < 0
+        future = self._pool.submit(write, self._run, snapshot, keep_newest=keep_newest)
+        self._pending = future
         self._step = snapshot.progress.step
 
     def finish(self, *, wait: bool = True) -> Path | None:
@@ -225,21 +224,19 @@ class Keeper:
         Raises:
             SaveError: it could not be written.
         """
-        if self._pending is None or not (wait or self._pending[1].done()):
+        if self._pending is None or not (wait or self._pending.done()):
             return None
-        (snapshot, future), self._pending = self._pending, None
+        future, self._pending = self._pending, None
         try:
-            path = future.result()
+            return future.result()
         except SaveError:
             self._step = -1
-            self._look_at_disk()
             raise
-        if self._keeps_newest:
-            self._previous_proven = self._newest_proven
-        self._newest_proven = snapshot.progress.step if snapshot.progress.proven else -1
-        return path
+        finally:
+            self._look_at_disk()
 
     def _look_at_disk(self) -> None:
+        """See which of the states there are ones to go back to."""
         self._newest_proven = _proven_step(self._run / NEWEST_NAME)
         self._previous_proven = _proven_step(self._run / PREVIOUS_NAME)
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.models import describe_model, find_model
 from vdsr_app.core.network import VDSR, VDSRConfig
-from vdsr_app.core.weights import load_model
-from vdsr_app.errors import TrainingError, WeightsError
+from vdsr_app.core.weights import load_model, save_weights
+from vdsr_app.errors import TrainingError
 from vdsr_trainer.beginning import begin
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.cpu_network import CpuNetwork
@@ -95,13 +94,7 @@ def keep_start(config: TrainConfig, run: Path) -> Path | None:
         return None
     copy = run / START_WEIGHTS_NAME
     if not copy.exists():
-        info = find_model(config.start_from)
-        load_model(info)  # a damaged one is refused here
-        try:
-            payload = info.path.read_bytes()
-        except OSError as error:
-            raise WeightsError(f"The model cannot be read: {error.strerror}.", path=info.path) from error
-        write_atomically(copy, payload)
+        save_weights(load_model(find_model(config.start_from)).model, copy)
     return copy
 
 

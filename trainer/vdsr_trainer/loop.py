@@ -279,7 +279,7 @@ class _Run:
 
     def _step_on(self, data: TrainingData) -> Wish:
         config, learner = self._config, self._learner
-        with self._prefetcher(data) as batches:
+        with self._prefetcher(data) as batches, device_failures(learner.device):
             # That is still reading pictures, and says nothing of how the steps wait.
             self._meter.add_pause(batches.wait_for_first())
             while self._progress.step < config.steps:
@@ -288,12 +288,11 @@ class _Run:
                     wish = self._pause()
                 if wish is not Wish.GO_ON:
                     return wish
-                with device_failures(learner.device):
-                    patches, waited = self._next_batch(batches)
-                    result = learner.step(patches, self._progress.step, self._progress.rate_share)
-                    step = self._progress.step + 1
-                    self._progress = replace(self._progress, step=step)
-                    report = self._meter.add_step(step, result, learner.optimiser.rate, waited)
+                patches, waited = self._next_batch(batches)
+                result = learner.step(patches, self._progress.step, self._progress.rate_share)
+                step = self._progress.step + 1
+                self._progress = replace(self._progress, step=step)
+                report = self._meter.add_step(step, result, learner.optimiser.rate, waited)
                 if report is not None:
                     self._tell(report)
                 if step % config.validate_every == 0 or step == config.steps:

@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import importlib.util
 import logging
-import os
 import queue
 import secrets
 import threading
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from vdsr_app import __version__
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
-from vdsr_app.core.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, hold, remove_leftovers, save_error
+from vdsr_app.core.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, hold, remove_leftovers, replace_file, save_error
 from vdsr_app.core.batch.worker import Outcome, Task, Weights, check_worker, enlarge
 from vdsr_app.core.job import FileFormat
 from vdsr_app.core.models import find_model
@@ -280,9 +279,9 @@ class _Run:
         outcome: Outcome = future.result()
         if outcome.error is None:
             try:
-                os.replace(running.staged, job.output)
-            except OSError as error:
-                return FileFailed(job, save_error(job.output, error))
+                replace_file(running.staged, job.output)
+            except SaveError as error:
+                return FileFailed(job, error)
             for text in outcome.notes:
                 self._on_event(FileNotice(job, text))
             assert outcome.done is not None
