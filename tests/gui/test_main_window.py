@@ -357,6 +357,16 @@ def test_notices_of_a_running_layer_are_shown_and_others_are_not(window: MainWin
     assert window.page.banner.text == "Memory was short; smaller tiles are used."
 
 
+def test_a_size_that_memory_cannot_hold_is_told_above_the_picture(
+    window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: 1000)
+    open_picture(window, service, Path("/a.png"))
+    assert window.page.banner.text.startswith("a.png: To compare 400 x 200 pixels needs about")
+    assert window.status._activity.text() == "Stopped. F5 goes on."
+    assert service.waiting() == []
+
+
 def test_an_exception_is_told_with_its_traceback(window: MainWindow) -> None:
     try:
         raise RuntimeError("inside <b>")

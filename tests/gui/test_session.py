@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.gui.fakes import FakeService, make_picture, pyramid_of
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
+from vdsr_app.gui.comparison import LayerState
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.session import Session
@@ -442,6 +443,78 @@ def test_a_fractional_scale_shaves_a_whole_border(session: Session, service: Fak
     job = service.jobs[service.find(MetricsJob)]
     assert isinstance(job, MetricsJob)
     assert job.border_px == 3
+
+
+# Memory
+
+
+def have_memory(monkeypatch: pytest.MonkeyPatch, available: float) -> None:
+    monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: int(available))
+
+
+A_PIXEL = 2 * (3 + 16 / 3) + 16 / 3
+"""Bytes that bicubic and the network's layer take, in 8-bit RGB."""
+PIXELS = 20 * 10
+"""Of the source."""
+
+
+def test_layers_that_memory_cannot_hold_are_not_begun_and_a_smaller_size_is(
+    qtbot: QtBot, session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have_memory(monkeypatch, PIXELS * 16 * A_PIXEL * 1.2)
+    session.set_target(Target(TargetKind.SCALE, 8.0))
+    with qtbot.waitSignal(session.failed) as told:
+        opened(session, service)
+    assert "160 x 80" in told.args[0].what
+    assert "batch" in told.args[0].hint
+    assert service.waiting() == []
+    assert session.comparison.state(VDSR) is LayerState.STOPPED
+    with qtbot.waitSignal(session.failed):
+        session.run()
+    with qtbot.waitSignals([session.failed, session.not_saved]):
+        session.save(request())
+    assert service.waiting() == []
+
+    session.set_target(Target(TargetKind.SCALE, 4.0))
+    service.finish_layer(LayerKind.BICUBIC)
+    assert service.waiting() == ["model"]
+
+
+def test_what_a_former_size_takes_is_free_for_the_next(
+    session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    total = PIXELS * 64 * A_PIXEL * 1.2
+    have_memory(monkeypatch, total)
+    session.set_target(Target(TargetKind.SCALE, 8.0))
+    finished(session, service)
+    have_memory(monkeypatch, total - PIXELS * 64 * 2 * (16 / 3))  # what is on the screen stays there until then
+    session.set_target(Target(TargetKind.SCALE, 7.0))
+    service.finish_layer(LayerKind.BICUBIC)
+    assert service.waiting() == ["model"]
+
+
+def test_a_further_layer_that_memory_cannot_hold_leaves_the_others_alone(
+    qtbot: QtBot, session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(session, service)
+    result = session.result
+    have_memory(monkeypatch, 0)
+    with qtbot.waitSignal(session.failed):
+        session.set_left(LANCZOS)
+    assert service.waiting() == []
+    assert labels(session) == ("Lanczos (stopped)", "VDSR")
+    assert session.result is result
+
+
+def test_memory_that_has_become_short_since_bicubic_began_stops_the_network(
+    qtbot: QtBot, session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(session, service)
+    have_memory(monkeypatch, 0)
+    with qtbot.waitSignal(session.failed):
+        service.finish_layer(LayerKind.BICUBIC)
+    assert service.waiting() == []
+    assert labels(session) == ("Bicubic", "VDSR (stopped)")
 
 
 def test_another_device_makes_the_layers_again(session: Session, service: FakeService) -> None:

@@ -78,6 +78,11 @@ class MipPyramid:
         """Rows of the picture."""
         return int(self.levels[0].shape[0])
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of all levels in bytes."""
+        return sum(level.nbytes for level in self.levels)
+
     def copy(self) -> MipPyramid:
         """Return a pyramid with the same pixels in memory of its own."""
         return MipPyramid([level.copy() for level in self.levels], self.has_alpha)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from PySide6.QtCore import QObject, Signal
 
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.picture import Picture
 from vdsr_app.core.pyramid import MipPyramid
+from vdsr_app.errors import PictureTooLargeError
 from vdsr_app.gui.pyramid_copy import PyramidCopy
+from vdsr_app.gui.texts import report_of
 from vdsr_app.workers.messages import (
     ErrorReport,
     JobProgress,
@@ -63,6 +66,8 @@ class _EarlyTiles:
 class Comparison(QObject):
     """The layers of one picture at one size.
 
+    Layers that memory cannot hold are not begun: they are stopped, and `failed` tells it.
+
     Results of jobs that were given up are dropped, whenever they come.
 
     Signals:
@@ -98,6 +103,8 @@ class Comparison(QObject):
         self._copies: dict[LayerSpec, PyramidCopy] = {}
         self._early: dict[LayerSpec, _EarlyTiles] = {}
         self._stopped: set[LayerSpec] = set()
+        # All that anyone still shows, those of former sizes too, which go when the new ones come.
+        self._pyramids: WeakSet[MipPyramid] = WeakSet()
         service.tile_finished.connect(self._on_tile_finished)
         service.progress.connect(self._on_progress)
         service.notice.connect(self._on_notice)
@@ -118,6 +125,8 @@ class Comparison(QObject):
         self._drop_copies(list(self._copies))
         self._early.clear()
         self._stopped.clear()
+        if not self._has_memory():
+            return
         self._submit(BICUBIC)
         if self._can_begin_early(picture):
             size = settings.target.size_for(picture.width, picture.height)
@@ -199,9 +208,37 @@ class Comparison(QObject):
     def _go_on(self) -> None:
         """Submit what is wanted, and neither made nor being made nor stopped; bicubic before all others."""
         first = [BICUBIC] if BICUBIC not in self._results else list(self._wanted)
-        for spec in first:
-            if self.state(spec) is LayerState.WAITING:
+        waiting = [spec for spec in first if self.state(spec) is LayerState.WAITING]
+        if waiting and self._has_memory():
+            for spec in waiting:
                 self._submit(spec)
+
+    def _has_memory(self) -> bool:
+        """Whether all layers together fit into memory; where they do not, none is begun any more, and it is told."""
+        # Late: the first window does not wait for it.
+        from vdsr_app.core.image_io.limits import check_memory_to_compare
+
+        if self._picture is None:
+            return True
+        layers = {BICUBIC, *self._wanted}
+        painted = [spec for spec in layers - set(self._results) if spec.kind is LayerKind.MODEL]
+        size = self._settings.target.size_for(self._picture.width, self._picture.height)
+        try:
+            check_memory_to_compare(
+                self._picture, size, layers=len(layers), painted=len(painted), held_bytes=self._held_bytes()
+            )
+        except PictureTooLargeError as error:
+            self._stopped |= {spec for spec in layers if self.state(spec) is LayerState.WAITING}
+            self.changed.emit()
+            self.failed.emit(report_of(error))
+            return False
+        return True
+
+    def _held_bytes(self) -> int:
+        """Memory of what has been made, for this size or a former one that is still shown."""
+        pictures = [result.picture for result in self._results.values()]
+        planes = [plane for picture in pictures for plane in (picture.pixels, picture.alpha) if plane is not None]
+        return sum(plane.nbytes for plane in planes) + sum(pyramid.nbytes for pyramid in self._pyramids)
 
     def _submit(self, spec: LayerSpec) -> None:
         if self._picture is None:
@@ -242,6 +279,7 @@ class Comparison(QObject):
     def _on_copy_completed(self) -> None:
         for spec, copy in self._copies.items():
             if copy.ready:
+                self._pyramids.add(copy.pyramid)
                 self._early.pop(spec, None)
         self.changed.emit()
 
@@ -258,6 +296,7 @@ class Comparison(QObject):
         if spec is None or not isinstance(result, LayerResult):
             return
         self._results[spec] = result
+        self._pyramids.add(result.pyramid)
         if spec in self._copies:
             self._drop_copies([spec])
         self._early.pop(spec, None)

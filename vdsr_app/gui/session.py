@@ -267,7 +267,8 @@ class Session(QObject):
             return
         self.exporter.save_later(request)
         self.comparison.want(self._wanted())
-        if self.comparison.state(self.result_spec) is LayerState.STOPPED:
+        # Where memory is short, the wish has been given up by now.
+        if self.exporter.pending is not None and self.comparison.state(self.result_spec) is LayerState.STOPPED:
             self.comparison.run()
 
     def _show(self, setup: Setup) -> None:

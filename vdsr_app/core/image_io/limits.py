@@ -1,4 +1,4 @@
-"""Which pictures are too large to open or to write, told before any work is done."""
+"""Which pictures are too large to open, to compare or to write, told before any work is done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from vdsr_app.core.image_io.formats import TITLES, SourceFormat
 from vdsr_app.core.image_io.memory import available_memory_bytes
-from vdsr_app.core.job import FileFormat
+from vdsr_app.core.job import FileFormat, TargetSize
+from vdsr_app.core.picture import Picture
 from vdsr_app.errors import PictureTooLargeError, SaveError, UnreadablePictureError
 
 DEFAULT_MAX_PIXELS = 250_000_000
@@ -22,8 +23,10 @@ MAX_PIXELS_THROUGH_DISK = 1_000_000_000
 """Pixels that `read` accepts where the samples go to the disk."""
 
 _MEMORY_SHARE = 0.9
-"""Part of the free memory that one picture may take while it is read or written."""
+"""Part of the free memory that one picture may take while it is read, compared or written."""
 
+_SCREEN_BYTES_A_PIXEL = 16 / 3
+"""What a layer takes for the screen besides its samples: four bytes, and a third more for its smaller versions."""
 
 _READ_COPIES: Mapping[SourceFormat, int] = MappingProxyType(
     {SourceFormat.AVIF: 6, SourceFormat.HEIC: 6, SourceFormat.JXL: 6, SourceFormat.WEBP: 4}
@@ -83,6 +86,39 @@ def check_size(
             f"The picture has {size} and needs {needed / 1e9:.1f} GB of memory; {available / 1e9:.1f} GB is free.",
             path=path,
             hint="Close other programs, or make the picture smaller first.",
+        )
+
+
+def check_memory_to_compare(
+    picture: Picture, size: TargetSize, *, layers: int, painted: int, held_bytes: int = 0
+) -> None:
+    """Refuse to hold more layers of a picture side by side than memory can.
+
+    To be asked before any is made: the system grants arrays of any size, and ends the process while they are filled.
+
+    Args:
+        picture: the source; its layers have its channels and its depth.
+        size: of each layer.
+        layers: how many there will be.
+        painted: how many of them are shown tile by tile while they are made, in a copy of their own.
+        held_bytes: what earlier layers take, and these use or give back.
+
+    Raises:
+        PictureTooLargeError: memory is short.
+    """
+    samples = picture.pixels.shape[2] + (picture.alpha is not None)
+    a_layer = samples * picture.pixels.itemsize + _SCREEN_BYTES_A_PIXEL
+    needed = size.width * size.height * (layers * a_layer + painted * _SCREEN_BYTES_A_PIXEL)
+    available = available_memory_bytes()
+    if available is None:
+        return
+    available += held_bytes
+    if needed > available * _MEMORY_SHARE:
+        raise PictureTooLargeError(
+            f"To compare {size.width} x {size.height} pixels needs about {needed / 1e9:.1f} GB of memory; "
+            f"{available / 1e9:.1f} GB is free.",
+            path=picture.source.path,
+            hint="Choose a smaller size, or let the batch make it, which goes through the disk.",
         )
 
 
