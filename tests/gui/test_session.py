@@ -445,6 +445,29 @@ def test_a_fractional_scale_shaves_a_whole_border(session: Session, service: Fak
     assert job.border_px == 3
 
 
+def test_a_layer_that_fails_beside_the_result_leaves_a_save_alone(
+    qtbot: QtBot, session: Session, service: FakeService
+) -> None:
+    opened(session, service)
+    service.finish_layer(LayerKind.BICUBIC)
+    session.set_left(LANCZOS)
+    session.save(request())
+    with qtbot.waitSignal(session.failed), qtbot.assertNotEmitted(session.not_saved):
+        service.fail(LayerKind.LANCZOS)
+    service.finish_layer(LayerKind.MODEL)
+    assert service.waiting() == ["SaveJob"]
+
+
+def test_a_layer_that_is_chosen_after_a_stop_is_made(session: Session, service: FakeService) -> None:
+    opened(session, service)
+    session.cancel()
+    session.swap()
+    assert service.waiting() == []
+    session.set_right(LANCZOS)
+    service.finish_layer(LayerKind.BICUBIC)
+    assert service.waiting() == ["lanczos"]
+
+
 # Memory
 
 

@@ -140,7 +140,9 @@ class Comparison(QObject):
 
     def want(self, wanted: Iterable[LayerSpec]) -> None:
         """Change which layers are made beside bicubic; those that are finished and still wanted are kept."""
-        self._wanted = tuple(wanted)
+        before, self._wanted = self._wanted, tuple(wanted)
+        if not set(self._wanted) <= {BICUBIC, *before}:
+            self._stopped.discard(BICUBIC)  # who asks for a further layer asks for what that needs
         kept = {BICUBIC, *self._wanted}
         self._abandon([job for job, spec in self._jobs.items() if spec not in kept])
         self._drop_copies([spec for spec in self._copies if spec not in kept])

@@ -336,7 +336,8 @@ class Session(QObject):
             self.result_changed.emit()
 
     def _on_layer_failed(self, report: ErrorReport) -> None:
-        self.exporter.forget()
+        if self.comparison.state(self.result_spec) is LayerState.STOPPED:
+            self.exporter.forget()
         self.failed.emit(report)
 
     def _on_reference_opened(self, reference: object) -> None:
