@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QByteArray, QMimeData, QUrl
+from PySide6.QtCore import QByteArray, QMimeData, Qt, QUrl
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QFileDialog, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import write_model
@@ -276,6 +276,66 @@ def test_save_as_writes_and_tells_with_the_notes(
     service.notice.emit(service.find(SaveJob), "XMP was too large and is left out.")
     service.finish_save()
     assert window.page.banner.text == "Saved a_vdsr_x2.png (5 B). XMP was too large and is left out."
+
+
+@pytest.mark.parametrize("entered", ["by a click on the button", "not yet"])
+def test_a_factor_that_is_typed_just_before_belongs_into_the_name(
+    qtbot: QtBot,
+    make_window: MakeWindow,
+    service: FakeService,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    entered: str,
+) -> None:
+    window = finished_window(make_window, service, tmp_path / "a.png")
+    offered: list[str] = []
+
+    def choose(_parent: object, _title: str, suggested: str, _filters: str, options: object) -> tuple[str, str]:
+        offered.append(suggested)
+        return suggested, ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    factor = next(b for b in window.findChildren(QDoubleSpinBox) if b.accessibleName() == "Scale factor as a number")
+    factor.setFocus()
+    factor.selectAll()
+    qtbot.keyClicks(factor, "3")
+    if entered == "not yet":
+        window.commands.save.trigger()
+    else:
+        button = next(b for b in window.findChildren(QPushButton) if b.text() == "Save as…")
+        button.setFocus(Qt.FocusReason.MouseFocusReason)
+        button.click()
+    assert offered == [str(tmp_path / "a_vdsr_x3.png")]
+    service.finish_layer(LayerKind.BICUBIC)
+    result = service.finish_layer(LayerKind.MODEL)
+    job = service.jobs[service.find(SaveJob)]
+    assert isinstance(job, SaveJob)
+    assert (job.path.name, job.picture) == ("a_vdsr_x3.png", result.picture)
+
+
+@pytest.mark.parametrize("what", ["picture", "size", "model"])
+def test_what_changes_while_it_is_named_is_not_saved_under_that_name_and_told(
+    make_window: MakeWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    window = finished_window(make_window, service, tmp_path / "a.png")
+
+    def choose(_parent: object, _title: str, suggested: str, _filters: str, options: object) -> tuple[str, str]:
+        match what:
+            case "picture":
+                window.session.adopt(make_picture(6, 4))
+            case "size":
+                window.session.set_target(Target(TargetKind.SCALE, 3.0))
+            case _:
+                window.session.set_model("mine")
+        return suggested, ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    window.commands.save.trigger()
+    assert window.session.exporter.pending is None
+    assert "SaveJob" not in service.waiting()
+    assert window.page.banner.text.startswith("a_vdsr_x2.png was not saved: ")
 
 
 def test_a_failed_save_is_told(

@@ -10,8 +10,10 @@ from PySide6.QtCore import QMimeData, QObject, QProcess, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from vdsr_app.core.job import Target
 from vdsr_app.core.models import SUFFIX as MODEL_SUFFIX
 from vdsr_app.core.naming import output_name
+from vdsr_app.core.picture import Picture
 from vdsr_app.errors import VdsrError
 from vdsr_app.gui.banner import Banner, BannerKind
 from vdsr_app.gui.drag_out import DragOut
@@ -116,16 +118,19 @@ class FileCommands(QObject):
 
     def save_as(self) -> None:
         """Ask for a name and write the result there, as soon as there is one."""
-        picture, setup = self._session.picture, self._session.setup
+        picture, target, model = named = self._what_is_made()
         if picture is None:
             return
         options = self._store.current.save_options
         file_format = self._store.current.format
         fallback = self._store.current.save_folder
-        suggested = suggested_path(picture, setup.model, self._session.target, file_format, fallback)
+        suggested = suggested_path(picture, model, target, file_format, fallback)
         request = ask_where(self._window, suggested, options, picture.source.path)
-        # The dialog let time pass: another picture may be open by now.
-        if request is None or picture is not self._session.picture:
+        if request is None:
+            return
+        if self._what_is_made() != named:  # the dialog let time pass
+            text = self.tr("{name} was not saved: picture, size or model changed while it was named.")
+            self._banner.show_message(BannerKind.NOTICE, text.format(name=file_name(request.path)))
             return
         if picture.source.path is None or self._session.is_sample:
             self._store.update(save_folder=str(request.path.parent))
@@ -160,6 +165,11 @@ class FileCommands(QObject):
     def close(self) -> None:
         """Leave nothing behind; to be called when the window closes."""
         self._drag_out.close()
+
+    def _what_is_made(self) -> tuple[Picture | None, Target, str]:
+        """What a result's name tells: of which picture, at which size, with which model."""
+        session = self._session
+        return session.picture, session.target, session.setup.model
 
     def _adopt(self, data: QMimeData | None) -> None:
         self.front_wanted.emit()

@@ -219,7 +219,7 @@ class MainWindow(QMainWindow):
     def _connect_actions(self) -> None:
         c, files, session = self.commands, self.files, self.session
         c.open.triggered.connect(files.choose_picture)
-        c.save.triggered.connect(files.save_as)
+        c.save.triggered.connect(self._on_save_triggered)
         c.quit.triggered.connect(self.close)
         c.copy.triggered.connect(files.copy)
         c.paste.triggered.connect(files.paste)
@@ -286,6 +286,11 @@ class MainWindow(QMainWindow):
         if not self.session.is_sample and self.session.picture is not None:
             text = self.tr("“{title}” is in use.").format(title=info.title)
         self.page.banner.show_message(BannerKind.SUCCESS, text)
+
+    def _on_save_triggered(self) -> None:
+        # A size that was just typed is meant, and belongs into the name.
+        self.page.inspector.scale.settle()
+        self.files.save_as()
 
     def _on_run_triggered(self) -> None:
         self.session.run(again=not self.session.comparison.running)

@@ -82,6 +82,14 @@ class ScalePanel(Section):
         """Where the keyboard enters."""
         return self._slider.slider
 
+    def settle(self) -> None:
+        """Tell a wish that has not been told yet, also one that is typed and not entered."""
+        for box in (self._factor, self._value):
+            box.interpretText()
+        if self._debounce.isActive():
+            self._debounce.stop()
+            self._on_paused()
+
     def show_target(self, target: Target, source: tuple[int, int] | None) -> None:
         """Show a wish for a picture of that width and height; emits nothing, and drops a wish not told yet."""
         self._debounce.stop()
