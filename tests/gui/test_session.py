@@ -434,6 +434,59 @@ def test_scores_are_measured_where_the_sizes_are_equal(session: Session, service
     assert not any(isinstance(job, MetricsJob) for job in service.jobs.values())
 
 
+TRUTH = LayerSpec(LayerKind.REFERENCE, reference=Path("/pictures/truth.png"))
+
+
+def with_reference(session: Session, service: FakeService) -> None:
+    """A reference of the result's size is open."""
+    finished(session, service)
+    session.scores.open(Path("/pictures/truth.png"))
+    service.open_with(make_picture(40, 20))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "then"),
+    [
+        (TRUTH, VDSR, (BICUBIC, VDSR)),
+        (BICUBIC, TRUTH, (BICUBIC, VDSR)),
+        (VDSR, TRUTH, (VDSR, BICUBIC)),
+        (TRUTH, BICUBIC, (VDSR, BICUBIC)),
+        (TRUTH, TRUTH, (BICUBIC, VDSR)),
+        (LANCZOS, TRUTH, (LANCZOS, VDSR)),
+    ],
+)
+def test_a_reference_that_is_closed_leaves_the_screen(
+    session: Session, service: FakeService, left: LayerSpec, right: LayerSpec, then: tuple[LayerSpec, LayerSpec]
+) -> None:
+    with_reference(session, service)
+    session.set_left(left)
+    session.set_right(right)
+    session.scores.close()
+    assert (session.setup.left, session.setup.right) == then
+    assert "reference" not in service.waiting()
+
+
+def test_another_reference_takes_the_place_of_the_one_shown(session: Session, service: FakeService) -> None:
+    with_reference(session, service)
+    session.set_left(TRUTH)
+    session.scores.open(Path("/pictures/better.png"))
+    service.open_with(make_picture(40, 20))
+    assert session.setup.left == LayerSpec(LayerKind.REFERENCE, reference=Path("/pictures/better.png"))
+    assert session.setup.right == VDSR
+
+
+def test_a_new_picture_is_set_beside_the_reference_only_where_their_sizes_are_equal(
+    session: Session, service: FakeService
+) -> None:
+    with_reference(session, service)
+    session.set_left(TRUTH)
+    opened(session, service, 20, 10)  # another version of the same picture, perhaps
+    assert session.setup.left == TRUTH
+    opened(session, service, 30, 10)
+    assert (session.setup.left, session.setup.right) == (BICUBIC, VDSR)
+    assert session.scores.reference is not None  # the line below says that its size is another
+
+
 def test_a_fractional_scale_shaves_a_whole_border(session: Session, service: FakeService) -> None:
     finished(session, service)
     session.scores.open(Path("/pictures/truth.png"))

@@ -17,7 +17,7 @@ from vdsr_app.gui.comparison import Comparison, LayerState
 from vdsr_app.gui.exporter import Exporter, SaveRequest
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.opener import Opener
-from vdsr_app.gui.scores import Scores
+from vdsr_app.gui.scores import Reference, Scores
 from vdsr_app.gui.settings import AppSettings
 from vdsr_app.gui.setup import Half, Setup, layer_spec
 from vdsr_app.gui.targets import feasible
@@ -180,6 +180,9 @@ class Session(QObject):
         self.exporter.forget()
         self._picture, self._first_view, self._is_sample = picture, first_view, is_sample
         self._setup = self._setup.with_model(self.choice.name)
+        # A reference of the new result's size stays: with it, versions of one picture are judged in turn.
+        if self.size is None or not self.scores.fits(self.size):
+            self._setup = self._setup.with_reference(None)
         self._halves = (None, None)
         self.picture_changed.emit()
         self.setup_changed.emit()
@@ -340,7 +343,8 @@ class Session(QObject):
             self.exporter.forget()
         self.failed.emit(report)
 
-    def _on_reference_opened(self, reference: object) -> None:
+    def _on_reference_opened(self, reference: Reference | None) -> None:
+        self._show(self._setup.with_reference(None if reference is None else reference.path))
         if self.size is None:
             return
         for spec in dict.fromkeys((LayerSpec(LayerKind.BICUBIC), *self._wanted())):

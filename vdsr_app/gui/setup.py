@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vdsr_app.core.job import Target
 from vdsr_app.core.pyramid import MipPyramid
@@ -56,6 +57,24 @@ class Setup:
         if left == right and self.left != self.right:
             left, right = (before, right) if self.left == after else (left, before)
         return replace(self, model=model, left=left, right=right)
+
+    def with_reference(self, path: Path | None) -> Setup:
+        """The same with another reference; halves that show the one before go over to it, or show a layer again."""
+        if path is not None:
+            shown = LayerSpec(LayerKind.REFERENCE, reference=path)
+            left, right = ((shown if _is_reference(half) else half) for half in (self.left, self.right))
+            return replace(self, left=left, right=right)
+        bicubic, made = LayerSpec(LayerKind.BICUBIC), layer_spec(LayerKind.MODEL, self.model)
+        left, right = self.left, self.right
+        if _is_reference(left):
+            left = made if right == bicubic else bicubic
+        if _is_reference(right):
+            right = bicubic if left == made else made
+        return replace(self, left=left, right=right)
+
+
+def _is_reference(layer: LayerSpec) -> bool:
+    return layer.kind is LayerKind.REFERENCE
 
 
 def layer_spec(kind: LayerKind, model: str) -> LayerSpec:
