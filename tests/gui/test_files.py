@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -375,6 +377,25 @@ def test_a_result_is_written_once_and_dragged_as_often_as_wished(
     assert len(dragged) == 2
     out.close()
     assert not dragged[0].parent.exists()
+
+
+@pytest.mark.parametrize("end", ["written", "failed", "cancelled"])
+def test_a_result_that_was_dragged_is_not_kept_in_memory(service: FakeService, parent: QWidget, end: str) -> None:
+    out = DragOut(service, parent, lambda *_: None)  # type: ignore[arg-type]
+    result = result_of(300)
+    pixels = weakref.ref(result.pyramid.levels[0])
+    out.begin(result, "a.png", OPTIONS)
+    match end:
+        case "written":
+            service.finish_save()
+        case "failed":
+            service.fail(SaveJob)
+        case _:
+            service.cancel(service.find(SaveJob))
+    service.all_jobs.clear()
+    del result
+    gc.collect()
+    assert pixels() is None
 
 
 def test_a_drag_whose_file_fails_is_told(qtbot: QtBot, service: FakeService, parent: QWidget) -> None:

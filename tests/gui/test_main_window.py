@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
     QComboBox,
+    QDialog,
     QLineEdit,
     QMessageBox,
     QPushButton,
@@ -505,6 +506,27 @@ def test_recent_files_are_in_the_menu_and_can_be_cleared(
     recent.actions()[-1].trigger()
     assert store.current.recent == ()
     assert not recent.menuAction().isVisible()
+
+
+@pytest.mark.parametrize("name", ["settings", "guide", "about"])
+def test_a_dialog_is_shown_once_and_gone_when_it_is_closed(
+    qtbot: QtBot, window: MainWindow, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    raised: list[QDialog] = []
+    monkeypatch.setattr(
+        QDialog, "raise_", lambda dialog: raised.append(dialog)
+    )  # the offscreen platform has no order of windows
+    action = getattr(window.commands, name)
+    action.trigger()
+    action.trigger()
+    (dialog,) = window.findChildren(QDialog)
+    assert dialog.isVisible()
+    assert raised == [dialog]
+    with qtbot.waitSignal(dialog.destroyed):
+        dialog.close()
+    assert window.findChildren(QDialog) == []
+    action.trigger()
+    assert len(window.findChildren(QDialog)) == 1
 
 
 # Closing

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,27 @@ if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService
 
 _THUMBNAIL_PX = 128
+
+
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    """A result as a file that can be dragged; it does not keep the result's pixels, which may be gigabytes.
+
+    Attributes:
+        pyramid: of the result, for as long as anyone has it; tells results apart.
+        options: how it is written.
+        path: where.
+        thumbnail: what is seen of it while it is dragged.
+    """
+
+    pyramid: weakref.ref[MipPyramid]
+    options: SaveOptions
+    path: Path
+    thumbnail: QPixmap
+
+    def holds(self, result: LayerResult, name: str, options: SaveOptions) -> bool:
+        """Whether it is `result`, written so."""
+        return self.pyramid() is result.pyramid and (self.path.name, self.options) == (name, options)
 
 
 class DragOut(QObject):
@@ -42,24 +65,24 @@ class DragOut(QObject):
         self._start = start or _start_drag
         self._folder: QTemporaryDir | None = None
         self._job: int | None = None
-        self._wanted: LayerResult | None = None
-        self._written: tuple[LayerResult, str, SaveOptions, Path] | None = None
-        self._coming: tuple[str, SaveOptions] | None = None
+        self._coming: _Parcel | None = None
+        self._written: _Parcel | None = None
         service.succeeded.connect(self._on_succeeded)
         service.failed.connect(self._on_failed)
         service.cancelled.connect(self._on_cancelled)
 
     def begin(self, result: LayerResult, name: str, options: SaveOptions) -> None:
         """Drag `result` as a file called `name`; where it has to be written first, the drag begins a moment later."""
-        if self._written is not None and self._written[:3] == (result, name, options) and self._written[3].exists():
-            self._start(self._source, self._written[3], _thumbnail(result.pyramid))
+        written = self._written
+        if written is not None and written.holds(result, name, options) and written.path.exists():
+            self._start(self._source, written.path, written.thumbnail)
             return
         if self._job is not None:
             return
         if self._folder is None:
             self._folder = QTemporaryDir()
-        self._wanted, self._coming = result, (name, options)
         path = Path(self._folder.path()) / name
+        self._coming = _Parcel(weakref.ref(result.pyramid), options, path, _thumbnail(result.pyramid))
         self._job = self._service.submit(SaveJob(result.picture, path, options))
 
     def close(self) -> None:
@@ -70,12 +93,11 @@ class DragOut(QObject):
             self._folder = None
 
     def _on_succeeded(self, job: int, saved: object) -> None:
-        if job != self._job or not isinstance(saved, SavedFile) or self._wanted is None or self._coming is None:
+        if job != self._job or not isinstance(saved, SavedFile) or self._coming is None:
             return
-        self._job = None
-        self._written = (self._wanted, *self._coming, saved.path)
+        self._job, self._written = None, self._coming
         if QGuiApplication.mouseButtons() & Qt.MouseButton.LeftButton:
-            self._start(self._source, saved.path, _thumbnail(self._wanted.pyramid))
+            self._start(self._source, self._written.path, self._written.thumbnail)
 
     def _on_failed(self, job: int, report: ErrorReport) -> None:
         if job == self._job:
@@ -99,4 +121,4 @@ def _start_drag(source: QObject, path: Path, thumbnail: QPixmap) -> None:
 def _thumbnail(pyramid: MipPyramid) -> QPixmap:
     level = next(k for k, pixels in enumerate(pyramid.levels) if max(pixels.shape[:2]) <= _THUMBNAIL_PX)
     kind = QImage.Format.Format_RGBA8888_Premultiplied if level else QImage.Format.Format_RGBA8888
-    return QPixmap.fromImage(wrap_rgba(pyramid.levels[level], kind))
+    return QPixmap.fromImage(wrap_rgba(pyramid.levels[level], kind).copy())

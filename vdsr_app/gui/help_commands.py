@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QUrl, Signal
+from collections.abc import Callable
+from typing import TypeVar
+
+from PySide6.QtCore import QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QDialog, QWidget
 
 from vdsr_app.gui.actions import Actions
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.paths import log_dir
+
+Dialog = TypeVar("Dialog", bound=QDialog)
 
 
 class HelpCommands(QObject):
@@ -28,7 +33,6 @@ class HelpCommands(QObject):
         self.device = ""
         self._window = window
         self._models = models
-        self._open: list[QDialog] = []
         actions.guide.triggered.connect(self._show_guide)
         actions.about.triggered.connect(self._show_about)
         actions.log_folder.triggered.connect(self._open_log_folder)
@@ -37,12 +41,12 @@ class HelpCommands(QObject):
     def _show_guide(self) -> None:
         from vdsr_app.gui.guide_dialog import GuideDialog
 
-        show_once(self._open, GuideDialog(self._window))
+        show_once(self._window, GuideDialog)
 
     def _show_about(self) -> None:
         from vdsr_app.gui.about_dialog import AboutDialog
 
-        show_once(self._open, AboutDialog(self._window))
+        show_once(self._window, AboutDialog)
 
     def _open_log_folder(self) -> None:
         folder = log_dir()
@@ -57,14 +61,21 @@ class HelpCommands(QObject):
         self.told.emit(self.tr("The system information is on the clipboard."))
 
 
-def show_once(shown: list[QDialog], dialog: QDialog) -> None:
-    """Show a dialog beside the window; one of its kind that is open already comes to the front instead."""
-    shown[:] = [other for other in shown if other.isVisible()]
-    for other in shown:
-        if type(other) is type(dialog):
-            dialog.deleteLater()
+def show_once(window: QWidget, kind: type[Dialog], make: Callable[[QWidget], Dialog] | None = None) -> None:
+    """Show a dialog beside the window; one of its kind that is open already comes to the front instead.
+
+    A dialog that is closed is gone: it would live as long as the window.
+
+    Args:
+        window: its parent.
+        kind: its class.
+        make: makes it, given the window; None calls `kind`.
+    """
+    for other in window.findChildren(kind):
+        if other.isVisible():
             other.raise_()
             other.activateWindow()
             return
-    shown.append(dialog)
+    dialog = (make or kind)(window)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.show()

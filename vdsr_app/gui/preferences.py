@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
 from vdsr_app.core.job import SaveOptions, Target
 from vdsr_app.gui.compare_view import CompareMode
@@ -35,7 +35,6 @@ class Preferences(QObject):
         self._page = page
         self._menus = menus
         self._help = helper
-        self._dialogs: list[QDialog] = []
         page.session.setup_changed.connect(self._on_setup_changed)
         page.view.mode_changed.connect(self._on_mode_changed)
         page.inspector.scale.target_changed.connect(self._on_target_chosen)
@@ -47,9 +46,7 @@ class Preferences(QObject):
 
     def show_dialog(self) -> None:
         """Show the settings that have no other place."""
-        dialog = SettingsDialog(self._store, self._help.device, self._window)
-        dialog.reset_wanted.connect(self.reset)
-        show_once(self._dialogs, dialog)
+        show_once(self._window, SettingsDialog, self._settings_dialog)
 
     def reset(self) -> None:
         """Back to the defaults, on the screen too."""
@@ -61,6 +58,11 @@ class Preferences(QObject):
     def show_inspector(self, shown: bool) -> None:
         """Open or close the right pane."""
         self._store.update(inspector_visible=shown)
+
+    def _settings_dialog(self, window: QWidget) -> SettingsDialog:
+        dialog = SettingsDialog(self._store, self._help.device, window)
+        dialog.reset_wanted.connect(self.reset)
+        return dialog
 
     def _on_setup_changed(self) -> None:
         setup = self._page.session.setup
