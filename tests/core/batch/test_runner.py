@@ -42,7 +42,8 @@ from vdsr_app.core.batch import (
     write_report,
 )
 from vdsr_app.core.batch import runner as module
-from vdsr_app.core.batch.journal import FILE_NAME, Journal
+from vdsr_app.core.batch.journal import Journal
+from vdsr_app.core.batch.journal_view import FILE_NAME, reading
 from vdsr_app.core.batch.pace import Pace
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, UpscaleSettings
 from vdsr_app.errors import Cancelled, SaveError, UsageError, WeightsError
@@ -355,6 +356,40 @@ def test_two_batches_never_write_into_one_folder(held: Held) -> None:
     held.engine.gate = threading.Semaphore(10**6)
     thread.join(WAIT_S)
     assert held.report is not None
+
+
+def test_a_folder_that_is_looked_at_is_free_for_a_batch(held: Held) -> None:
+    held.picture("a.png")
+    held.run()
+    held.renew()
+    with reading(held.output) as journal:
+        assert journal is not None
+        assert [item.state for item in journal.items()] == [State.DONE]
+        assert held.run().skipped == 1
+
+
+def test_no_plan_is_made_for_a_folder_that_a_batch_writes_into(held: Held) -> None:
+    held.picture("a.png")
+    held.engine.hold()
+    thread = held.in_thread()
+    held.wait_for(is_end("a.png", State.WORKING))
+    other = Batch(BatchOptions(held.output, UpscaleSettings(model="vdsr")), lambda event: None)
+    other.add([held.source])
+    with pytest.raises(UsageError, match="Another batch"):
+        other.plan()
+    held.engine.gate = threading.Semaphore(10**6)
+    thread.join(WAIT_S)
+    assert [item.state for item in other.plan()] == [State.SKIPPED]
+
+
+def test_a_damaged_journal_stays_where_it_is_while_it_is_planned(held: Held) -> None:
+    held.picture("a.png")
+    held.output.mkdir()
+    (held.output / FILE_NAME).write_bytes(b"this is no database, but long enough to look like one" * 40)
+    held.batch.add([held.source])
+    assert [item.state for item in held.batch.plan()] == [State.QUEUED]
+    assert unfinished(held.output) is None
+    assert [path.name for path in held.output.iterdir()] == [FILE_NAME]
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(held: Held) -> None:

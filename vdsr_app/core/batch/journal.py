@@ -14,21 +14,18 @@ import json
 import logging
 import os
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from vdsr_app.core.batch.items import Item, Stamp, State
-from vdsr_app.core.batch.journal_rows import item_of, options_from_json, options_to_json, row_of, to_bytes, to_path
+from vdsr_app.core.batch.items import Item, State
+from vdsr_app.core.batch.journal_rows import options_to_json, row_of, to_bytes
+from vdsr_app.core.batch.journal_view import FILE_NAME, FORMAT, LOCK_WAIT_S, JournalView, Made, stamp_of, told
 from vdsr_app.core.batch.options import BatchOptions, settings_to_json
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.errors import SaveError, UsageError
 
 _log = logging.getLogger(__name__)
 
-FILE_NAME = ".vdsr-batch.sqlite3"
-_FORMAT = 1
 _HASH_CHUNK_BYTES = 1 << 20
 
 _SCHEMA = """
@@ -49,26 +46,7 @@ CREATE TABLE IF NOT EXISTS begun (output BLOB PRIMARY KEY, size INTEGER, mtime_n
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """How a result came about.
-
-    Attributes:
-        source: file that it was made of.
-        stamp: state of the source.
-        digest: of the source's content.
-        recipe: see `recipe_of`.
-        result: state of the result when it was finished.
-    """
-
-    source: Path
-    stamp: Stamp
-    digest: bytes
-    recipe: str
-    result: Stamp
-
-
-class Journal:
+class Journal(JournalView):
     """The journal of one output folder, open and locked. May be used from any thread."""
 
     def __init__(self, folder: Path) -> None:
@@ -79,18 +57,18 @@ class Journal:
             UsageError: another batch writes into this folder.
         """
         self._folder = folder
-        self._lock = threading.Lock()
+        self._file = folder / FILE_NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SaveError(
                 f"The folder cannot be made: {error.strerror}.", path=folder, hint="Choose another folder."
             ) from error
-        self._file = folder / FILE_NAME
         try:
-            self._connection = self._open()
+            connection = self._open()
         except sqlite3.DatabaseError as error:
-            self._connection = self._open_after(error)
+            connection = self._open_after(error)
+        super().__init__(folder, connection)
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -109,16 +87,6 @@ class Journal:
             value = json.dumps(options_to_json(options))
             connection.executemany("INSERT INTO facts VALUES (?, ?)", [("options", value), ("unfinished", "yes")])
 
-    def options(self) -> BatchOptions | None:
-        """The options of the batch in the journal; None where there is none, or of another version."""
-        with self._lock:
-            row = self._connection.execute("SELECT value FROM facts WHERE name = 'options'").fetchone()
-        try:
-            return None if row is None else options_from_json(self._folder, json.loads(row[0]))
-        except (KeyError, TypeError, ValueError, UsageError):
-            _log.warning("The options of the batch in %s cannot be read.", self._folder, exc_info=True)
-            return None
-
     def add_inputs(self, inputs: Sequence[Path]) -> None:
         """Write down files and folders that are to be planned."""
         known = [*self.inputs(), *inputs]
@@ -126,23 +94,10 @@ class Journal:
         with self._writing() as connection:
             connection.execute("INSERT OR REPLACE INTO facts VALUES ('inputs', ?)", (value,))
 
-    def inputs(self) -> list[Path]:
-        """The files and folders of the batch."""
-        with self._lock:
-            row = self._connection.execute("SELECT value FROM facts WHERE name = 'inputs'").fetchone()
-        return [] if row is None else [to_path(bytes.fromhex(each)) for each in json.loads(row[0])]
-
     def end(self) -> None:
         """Write down that all pictures of the batch have been planned and have their outcome."""
         with self._writing() as connection:
             connection.execute("DELETE FROM facts WHERE name = 'unfinished'")
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether a batch was begun and did not come to its end."""
-        with self._lock:
-            row = self._connection.execute("SELECT 1 FROM facts WHERE name = 'unfinished'").fetchone()
-        return row is not None
 
     def add(self, items: Iterable[Item]) -> None:
         """Write down planned pictures."""
@@ -179,28 +134,6 @@ class Journal:
                     ),
                 )
 
-    def items(self, *states: State) -> Iterator[Item]:
-        """The pictures of the batch, in order; those in one of `states`, or all."""
-        wanted = states or tuple(State)
-        marks, last = ", ".join("?" * len(wanted)), -1
-        while True:
-            with self._lock:
-                rows = self._connection.execute(
-                    f"SELECT * FROM items WHERE state IN ({marks}) AND number > ? ORDER BY number LIMIT 500",
-                    (*(str(state) for state in wanted), last),
-                ).fetchall()
-            if not rows:
-                return
-            last = rows[-1][0]
-            yield from map(item_of, rows)
-
-    def counts(self) -> dict[State, int]:
-        """How many pictures are in each state."""
-        with self._lock:
-            rows = self._connection.execute("SELECT state, COUNT(*) FROM items GROUP BY state").fetchall()
-        found = {State(state): count for state, count in rows}
-        return {state: found.get(state, 0) for state in State}
-
     def reopen(self, *states: State) -> int:
         """Queue again what is in one of `states`; returns how many those are."""
         marks = ", ".join("?" * len(states))
@@ -210,36 +143,19 @@ class Journal:
                 tuple(str(state) for state in states),
             ).rowcount
 
-    def made(self, output: Path) -> Made | None:
-        """How a result came about, where this program made it in a batch."""
-        with self._lock:
-            row = self._connection.execute("SELECT * FROM made WHERE output = ?", (to_bytes(output),)).fetchone()
-        if row is None:
-            return None
-        _, source, size, mtime_ns, digest, recipe, out_size, out_mtime_ns = row
-        return Made(to_path(source), Stamp(size, mtime_ns), digest, recipe, Stamp(out_size, out_mtime_ns))
-
-    def was_interrupted_at(self, output: Path) -> bool:
-        """Whether what stands there now got there by work that was begun and whose end was not written down."""
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT size, mtime_ns FROM begun WHERE output = ?", (to_bytes(output),)
-            ).fetchone()
-        return row is not None and stamp_of(output) != (None if row[0] is None else Stamp(*row))
-
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._file, timeout=0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._file, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
         try:
             # A write-ahead log needs shared memory, which network drives lack; this works on all.
             for setting in ("locking_mode = EXCLUSIVE", "journal_mode = DELETE", "synchronous = NORMAL"):
                 connection.execute(f"PRAGMA {setting}")
             connection.execute("BEGIN EXCLUSIVE")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, _FORMAT):
+            if version not in (0, FORMAT):
                 raise sqlite3.DatabaseError(f"journal of format {version}")
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_FORMAT}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("COMMIT")
         except BaseException:
             connection.close()
@@ -248,12 +164,9 @@ class Journal:
 
     def _open_after(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
         """Open a new journal where the one that is there is damaged; explain where that cannot help."""
-        code = getattr(error, "sqlite_errorcode", None)
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise UsageError(
-                "Another batch is writing into this folder.",
-                hint=f"Wait until it has ended, or choose another folder than {self._folder}.",
-            ) from error
+        explained = told(self._folder, error)
+        if isinstance(explained, UsageError):
+            raise explained from error
         if isinstance(error, sqlite3.OperationalError):
             raise SaveError(
                 f"The folder cannot be written: {error}.", path=self._folder, hint="Choose another folder."
@@ -311,12 +224,3 @@ def digest_of(path: Path) -> bytes:
         while chunk := file.read(_HASH_CHUNK_BYTES):
             digest.update(chunk)
     return digest.digest()
-
-
-def stamp_of(path: Path) -> Stamp | None:
-    """State of a file, None where it is not there."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return Stamp(status.st_size, status.st_mtime_ns)

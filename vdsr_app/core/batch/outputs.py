@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from vdsr_app.core.batch.items import Item
-from vdsr_app.core.batch.journal import FILE_NAME, Journal, digest_of, recipe_of, stamp_of
+from vdsr_app.core.batch.journal import digest_of, recipe_of
+from vdsr_app.core.batch.journal_view import JournalView, stamp_of
 from vdsr_app.core.batch.scan import Scanner
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.models import find_model
@@ -23,7 +22,7 @@ class KnownOutputs:
         scanner: knows the sources.
     """
 
-    def __init__(self, settings: UpscaleSettings, journal: Journal | None = None) -> None:
+    def __init__(self, settings: UpscaleSettings, journal: JournalView | None = None) -> None:
         """Look at no file yet.
 
         Args:
@@ -34,19 +33,6 @@ class KnownOutputs:
         self._journal = journal
         self._digests: dict[str, str] = {}
         self.scanner: Scanner | None = None
-
-    @contextmanager
-    def reading(self, folder: Path) -> Iterator[None]:
-        """Ask the journal of a folder meanwhile, where there is one."""
-        if not (folder / FILE_NAME).exists():
-            yield
-            return
-        self._journal = Journal(folder)
-        try:
-            yield
-        finally:
-            self._journal.close()
-            self._journal = None
 
     def exists(self, path: Path) -> bool:
         """See `plan.Outputs`."""

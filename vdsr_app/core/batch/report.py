@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.batch.items import Item
-from vdsr_app.core.batch.journal import FILE_NAME, Journal
+from vdsr_app.core.batch.journal_view import reading
 
 COLUMNS = ("source", "output", "state", "note", "width", "height", "output_width", "output_height", "model", "seconds")
 
@@ -20,17 +20,11 @@ def write_report(folder: Path, path: Path) -> None:
     UTF-8 with the mark by which spreadsheets know it. Names that are no valid Unicode are shown with escapes.
 
     Raises:
-        SaveError: `path` cannot be written.
+        SaveError: `path` cannot be written, or the journal cannot be read.
         UsageError: a batch is running there.
     """
-    if not (folder / FILE_NAME).exists():
-        write_atomically(path, _table(()))
-        return
-    journal = Journal(folder)
-    try:
-        write_atomically(path, _table(journal.items()))
-    finally:
-        journal.close()
+    with reading(folder) as journal:
+        write_atomically(path, _table(() if journal is None else journal.items()))
 
 
 def _table(items: Iterable[Item]) -> bytes:

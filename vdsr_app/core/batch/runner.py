@@ -30,7 +30,8 @@ from vdsr_app.core.batch.events import (
     WaitsForRoom,
 )
 from vdsr_app.core.batch.items import Item, SourceFacts, State
-from vdsr_app.core.batch.journal import Journal, Made, digest_of, stamp_of
+from vdsr_app.core.batch.journal import Journal, digest_of
+from vdsr_app.core.batch.journal_view import JournalView, Made, reading, stamp_of
 from vdsr_app.core.batch.options import BatchOptions
 from vdsr_app.core.batch.outputs import KnownOutputs
 from vdsr_app.core.batch.pace import Pace
@@ -123,20 +124,19 @@ class Batch:
         """Plan all that was added, and do nothing.
 
         Raises:
-            UsageError: the template cannot be used.
+            UsageError: the template cannot be used, or a batch writes into the output folder.
+            SaveError: the journal of the output folder cannot be read.
             Cancelled: through the token.
         """
-        outputs = KnownOutputs(self._options.settings)
-        planner = Planner(self._options, outputs)
-        scanner = Scanner(self._options.output, recursive=self._options.recursive)
-        outputs.scanner = scanner
-        found = [each for inputs in self._inputs for each in scanner.scan(inputs, self._token)]
-        planner.expect(found)
-        items = []
-        with outputs.reading(self._options.output):
+        with reading(self._options.output) as journal:
+            self._know(journal)
+            inputs = [each for inputs in self._inputs for each in inputs]
+            found = list(self._scanner.scan(inputs, self._token))
+            self._planner.expect(found)
+            items = []
             for each in found:
                 self._token.raise_if_cancelled()
-                items.append(planner.plan(each, self._probe(each.path)))
+                items.append(self._planner.plan(each, self._probe(each.path)))
         return items
 
     def run(self, *, resume: bool = False, retry_failed: bool = False) -> BatchReport:
@@ -165,14 +165,18 @@ class Batch:
                 self._ended = True
             journal.close()
 
-    # The planner's thread
-
-    def _run(self, journal: Journal, resume: bool, retry_failed: bool) -> BatchReport:
-        self._journal = journal
+    def _know(self, journal: JournalView | None) -> None:
+        """Make what finds and decides, beside what the journal tells."""
         self._outputs = KnownOutputs(self._options.settings, journal)
         self._planner = Planner(self._options, self._outputs)
         self._scanner = Scanner(self._options.output, recursive=self._options.recursive)
         self._outputs.scanner = self._scanner
+
+    # The planner's thread
+
+    def _run(self, journal: Journal, resume: bool, retry_failed: bool) -> BatchReport:
+        self._journal = journal
+        self._know(journal)
         remove_leftovers(self._options.output)
         if resume:
             self._take_up(retry_failed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vdsr_app.core.batch.items import State
-from vdsr_app.core.batch.journal import FILE_NAME, Journal
+from vdsr_app.core.batch.journal_view import reading
 from vdsr_app.core.batch.options import BatchOptions
 
 
@@ -32,18 +32,13 @@ def unfinished(folder: Path) -> Unfinished | None:
 
     Raises:
         UsageError: a batch is running there.
-        SaveError: the folder cannot be written.
+        SaveError: its journal cannot be read.
     """
-    if not (folder / FILE_NAME).exists():
-        return None
-    journal = Journal(folder)
-    try:
-        options = journal.options()
-        if options is None:
+    with reading(folder) as journal:
+        options = None if journal is None else journal.options()
+        if journal is None or options is None:
             return None
         counts = journal.counts()
         return Unfinished(
             options, counts[State.QUEUED] + counts[State.WORKING], counts[State.FAILED], not journal.unfinished
         )
-    finally:
-        journal.close()

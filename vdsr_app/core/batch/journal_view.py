@@ -1,0 +1,170 @@
+"""The journal of an output folder as it may be read without holding it: a batch may begin there at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vdsr_app.core.batch.items import Item, Stamp, State
+from vdsr_app.core.batch.journal_rows import item_of, options_from_json, to_bytes, to_path
+from vdsr_app.core.batch.options import BatchOptions
+from vdsr_app.errors import SaveError, UsageError, VdsrError
+
+_log = logging.getLogger(__name__)
+
+FILE_NAME = ".vdsr-batch.sqlite3"
+FORMAT = 1
+
+LOCK_WAIT_S = 1.0
+"""How long to wait for who reads, which holds the file for the moment of a question; a batch holds it to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a result came about.
+
+    Attributes:
+        source: file that it was made of.
+        stamp: state of the source.
+        digest: of the source's content.
+        recipe: see `journal.recipe_of`.
+        result: state of the result when it was finished.
+    """
+
+    source: Path
+    stamp: Stamp
+    digest: bytes
+    recipe: str
+    result: Stamp
+
+
+class JournalView:
+    """Answers from an open journal. May be used from any thread.
+
+    What it is asked raises a `UsageError` where a batch has begun to write into the folder meanwhile, and a `SaveError`
+    where the file cannot be read.
+    """
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        """Take an open connection to the journal of `folder`; who made it closes it."""
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._connection = connection
+
+    def options(self) -> BatchOptions | None:
+        """The options of the batch in the journal; None where there is none, or of another version."""
+        rows = self._rows("SELECT value FROM facts WHERE name = 'options'")
+        try:
+            return options_from_json(self._folder, json.loads(rows[0][0])) if rows else None
+        except (KeyError, TypeError, ValueError, UsageError):
+            _log.warning("The options of the batch in %s cannot be read.", self._folder, exc_info=True)
+            return None
+
+    def inputs(self) -> list[Path]:
+        """The files and folders of the batch."""
+        rows = self._rows("SELECT value FROM facts WHERE name = 'inputs'")
+        return [to_path(bytes.fromhex(each)) for each in json.loads(rows[0][0])] if rows else []
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a batch was begun and did not come to its end."""
+        return bool(self._rows("SELECT 1 FROM facts WHERE name = 'unfinished'"))
+
+    def items(self, *states: State) -> Iterator[Item]:
+        """The pictures of the batch, in order; those in one of `states`, or all."""
+        wanted = states or tuple(State)
+        marks, last = ", ".join("?" * len(wanted)), -1
+        while True:
+            rows = self._rows(
+                f"SELECT * FROM items WHERE state IN ({marks}) AND number > ? ORDER BY number LIMIT 500",
+                (*(str(state) for state in wanted), last),
+            )
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield from map(item_of, rows)
+
+    def counts(self) -> dict[State, int]:
+        """How many pictures are in each state."""
+        rows = self._rows("SELECT state, COUNT(*) FROM items GROUP BY state")
+        found = {State(state): count for state, count in rows}
+        return {state: found.get(state, 0) for state in State}
+
+    def made(self, output: Path) -> Made | None:
+        """How a result came about, where this program made it in a batch."""
+        rows = self._rows("SELECT * FROM made WHERE output = ?", (to_bytes(output),))
+        if not rows:
+            return None
+        _, source, size, mtime_ns, digest, recipe, out_size, out_mtime_ns = rows[0]
+        return Made(to_path(source), Stamp(size, mtime_ns), digest, recipe, Stamp(out_size, out_mtime_ns))
+
+    def was_interrupted_at(self, output: Path) -> bool:
+        """Whether what stands there now got there by work that was begun and whose end was not written down."""
+        rows = self._rows("SELECT size, mtime_ns FROM begun WHERE output = ?", (to_bytes(output),))
+        return bool(rows) and stamp_of(output) != (None if rows[0][0] is None else Stamp(*rows[0]))
+
+    def _rows(self, question: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                return self._connection.execute(question, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise told(self._folder, error) from error
+
+
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[JournalView | None]:
+    """The journal of a folder, None where there is none that can be understood; nothing is changed.
+
+    Raises:
+        UsageError: a batch writes into this folder.
+        SaveError: the file cannot be read.
+    """
+    file = folder / FILE_NAME
+    if not os.path.exists(file):
+        yield None
+        return
+    with contextlib.closing(sqlite3.connect(file, timeout=LOCK_WAIT_S, check_same_thread=False)) as connection:
+        connection.isolation_level = None  # each question by itself, so that the file is free between them
+        yield JournalView(folder, connection) if _is_journal(folder, connection) else None
+
+
+def _is_journal(folder: Path, connection: sqlite3.Connection) -> bool:
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise told(folder, error) from error
+        version = None
+    if version not in (0, FORMAT):
+        _log.warning("The journal of %s cannot be read.", folder)
+    return bool(version == FORMAT)
+
+
+def told(folder: Path, error: sqlite3.DatabaseError) -> VdsrError:
+    """Why the journal of `folder` cannot be read, in words for people."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite adds to it
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return UsageError(
+            "Another batch is writing into this folder.",
+            hint=f"Wait until it has ended, or choose another folder than {folder}.",
+        )
+    return SaveError(
+        f"The journal of this folder cannot be read: {error}.", path=folder / FILE_NAME, hint="Choose another folder."
+    )
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """State of a file, None where it is not there."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return Stamp(status.st_size, status.st_mtime_ns)
