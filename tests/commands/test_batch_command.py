@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import json_lines
 from vdsr_app.core import image_io
+from vdsr_app.core.batch import State
+from vdsr_app.core.batch.journal import Journal
 from vdsr_app.core.engine import Engine
 from vdsr_app.core.job import Target, UpscaleSettings
 from vdsr_app.core.models import find_model
@@ -45,12 +49,6 @@ def test_the_plan_is_printed_and_nothing_is_done(run, tiny, folder, tmp_path: Pa
     assert lines[-1]["summary"]["output_px"] == 80 * 56
 
 
-def test_a_batch_to_go_on_with_is_not_planned_anew(run, tmp_path: Path) -> None:
-    status, _, err = run("batch", "--resume", "--dry-run", "-o", tmp_path)
-    assert status == 2
-    assert "is planned already" in err
-
-
 def test_a_batch_and_the_same_again(run, tiny, folder, tmp_path: Path) -> None:
     out, table = tmp_path / "out", tmp_path / "table.csv"
     arguments = ("batch", folder, "-o", out, "--model", tiny, "--recursive", "--report", table, "--json")
@@ -76,6 +74,33 @@ def test_a_batch_and_the_same_again(run, tiny, folder, tmp_path: Path) -> None:
     assert status == 0
     assert "1 done" in said or "3 done" in said
     assert (out / "bad_tiny_x2.png").exists()
+
+
+def test_the_plan_of_going_on_is_what_is_left_of_the_batch(run, tiny, folder, photo, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("batch", folder, "-o", out, "--model", tiny, "--recursive")[0] == 1
+    with contextlib.closing(Journal(out)) as journal:  # as a kill in the midst of the second leaves it
+        second = next(item for item in journal.items() if item.source.name == "b.png")
+        second.output.unlink()
+        journal.begin_work(replace(second, state=State.WORKING))
+    shutil.copy(photo, folder / "late.png")  # was not planned yet
+    before = sorted(out.rglob("*"))
+    status, said, _ = run("batch", "--resume", "--dry-run", "-o", out)
+    assert status == 1
+    assert "4 pictures: 2 to do, 1 to skip, 1 that cannot be done" in said
+    shutil.copy(photo, folder / "bad.png")
+    status, said, _ = run("batch", "--retry-failed", "--dry-run", "-o", out, "--json")
+    assert status == 0
+    *lines, last = json_lines(said)
+    assert {Path(line["input"]).name: line["state"] for line in lines} == {
+        "a.png": "done",
+        "b.png": "queued",
+        "bad.png": "queued",
+        "late.png": "queued",
+    }
+    assert (last["summary"]["queued"], last["summary"]["output_px"]) == (3, 3 * 80 * 56)
+    assert sorted(out.rglob("*")) == before
+    assert json_lines(run("batch", "--retry-failed", "-o", out, "--json")[1])[-1]["summary"]["done"] == 4
 
 
 def test_a_batch_gives_the_bytes_of_a_single_picture(run, tiny, photo, tmp_path: Path) -> None:

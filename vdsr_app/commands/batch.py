@@ -82,10 +82,6 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     if arguments.cluster is not None:
         check_address(arguments.cluster)
     going_on = arguments.resume or arguments.retry_failed
-    if arguments.dry_run and going_on:
-        raise UsageError(
-            "--dry-run plans a new batch; one to go on with is planned already.", hint="Give folders, or no --dry-run."
-        )
     options = _options_before(arguments) if going_on else _options(arguments)
     if arguments.dry_run:
         return _dry_run(arguments, options, console)
@@ -139,7 +135,7 @@ def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Cons
     with stop_on_signals() as token:
         batch = Batch(options, lambda event: None, token)
         batch.add(arguments.inputs)
-        items = batch.plan()
+        items = batch.plan(resume=arguments.resume, retry_failed=arguments.retry_failed)
     for item in items:
         _tell_item(item, console)
     found = totals(items, options)

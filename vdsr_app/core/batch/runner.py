@@ -120,8 +120,13 @@ class Batch:
             self._changed.notify_all()
             return True
 
-    def plan(self) -> list[Item]:
+    def plan(self, *, resume: bool = False, retry_failed: bool = False) -> list[Item]:
         """Plan all that was added, and do nothing.
+
+        Args:
+            resume: plan what `run` would do that goes on with the batch in the output folder's journal; what has its
+                outcome there is told with it.
+            retry_failed: likewise, with what failed once more; implies `resume`.
 
         Raises:
             UsageError: the template cannot be used, or a batch writes into the output folder.
@@ -130,10 +135,17 @@ class Batch:
         """
         with reading(self._options.output) as journal:
             self._know(journal)
+            items: list[Item] = []
             inputs = [each for inputs in self._inputs for each in inputs]
-            found = list(self._scanner.scan(inputs, self._token))
+            if journal is not None and (resume or retry_failed):
+                before = [_reopened(item, retry_failed) for item in journal.items()]
+                self._go_on_from(before)
+                inputs = [*journal.inputs(), *inputs]
+                for item in before:
+                    self._token.raise_if_cancelled()
+                    items.append(item if item.state.is_outcome else self._look_again(item))
+            found = [each for each in self._scanner.scan(inputs, self._token) if each.path not in self._known]
             self._planner.expect(found)
-            items = []
             for each in found:
                 self._token.raise_if_cancelled()
                 items.append(self._planner.plan(each, self._probe(each.path)))
@@ -204,11 +216,14 @@ class Batch:
         """Go on from the journal: what was at work is done again, since nobody knows how far it came."""
         self._journal.reopen(State.WORKING, *([State.FAILED] if retry_failed else []))
         before = list(self._journal.items())
-        self._planner.go_on_from(before)
-        self._known = {item.source for item in before}
+        self._go_on_from(before)
         self._admit(before)
         with self._changed:
             self._inputs.appendleft(tuple(self._journal.inputs()))
+
+    def _go_on_from(self, before: Sequence[Item]) -> None:
+        self._planner.go_on_from(before)
+        self._known = {item.source for item in before}
 
     def _plan_all(self) -> None:
         try:
@@ -275,13 +290,10 @@ class Batch:
 
     def _begin(self, item: Item) -> FileJob | None:
         """Look at a picture once more, as time has passed; None where there is nothing to do."""
-        if stamp_of(item.source) != item.facts.stamp or item.target is None:
-            fresh = self._planner.plan_again(item, self._probe(item.source))
-            with self._changed:
-                self._px += fresh.output_px - item.output_px
-            item = fresh
-        else:
-            item = self._planner.check_again(item)
+        fresh = self._look_again(item)
+        with self._changed:
+            self._px += fresh.output_px - item.output_px
+        item = fresh
         if not item.state.is_outcome:
             try:
                 refuse_overwriting_a_source(item.output, [item.source])
@@ -301,6 +313,11 @@ class Batch:
         self._write_down(partial(self._journal.begin_work, item))
         self._tell(Changed(item))
         return FileJob(item.number, item.source, item.output, replace(self._options.settings, model=item.model))
+
+    def _look_again(self, item: Item) -> Item:
+        if stamp_of(item.source) != item.facts.stamp or item.target is None:
+            return self._planner.plan_again(item, self._probe(item.source))
+        return self._planner.check_again(item)
 
     # What the pipeline tells
 
@@ -398,3 +415,10 @@ class Batch:
     def _tell(self, event: BatchEvent) -> None:
         with self._telling:
             self._tell_to(event)
+
+
+def _reopened(item: Item, retry_failed: bool) -> Item:
+    """An item of the journal as it is when the batch is gone on with."""
+    if item.state is State.WORKING or (retry_failed and item.state is State.FAILED):
+        return replace(item, state=State.QUEUED, note="")
+    return item
