@@ -17,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from tests.core.pipeline.test_run import HeldEngine
 from vdsr_app.control import PauseGate
 from vdsr_app.core.batch import Batch, BatchEvent, BatchReport, Existing, SourceFacts, State
+from vdsr_app.core.batch.journal import Journal
 from vdsr_app.core.batch.runner import here
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
 from vdsr_app.gui.batch import page as module
@@ -241,11 +242,29 @@ def test_a_stopped_batch_is_not_looked_for_in_a_folder_that_was_chosen_since(
     assert store.current.batch_folder == str(tmp_path / "in upscaled")
 
 
+def test_a_plan_that_fails_says_why_and_can_be_tried_again(
+    qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in upscaled").mkdir()
+    other = Journal(tmp_path / "in upscaled")  # another window's batch
+    page.add([folder])
+    qtbot.waitUntil(lambda: page.phase is Phase.UNPLANNED, timeout=WAIT_MS)
+    assert "Another batch is writing" in page.banner.text
+    assert "Another batch is writing" in page.panel.text
+    assert not page.panel.start.isEnabled()
+    assert page.panel.start.toolTip() == "The pictures could not be looked at"
+    other.close()
+    qtbot.mouseClick(page.panel.again, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
+    assert page.banner.text == ""
+    assert page.panel.start.isEnabled()
+    assert not page.panel.again.isVisible()
+
+
 def test_an_interrupted_batch_is_offered_at_the_next_start(
     qtbot: QtBot, store: SettingsStore, window: MainWindow, folder: Path, tmp_path: Path
 ) -> None:
     from vdsr_app.core.batch import BatchOptions
-    from vdsr_app.core.batch.journal import Journal
 
     journal = Journal(tmp_path / "out")
     journal.begin(BatchOptions(tmp_path / "out"))

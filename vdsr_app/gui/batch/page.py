@@ -49,6 +49,8 @@ class Phase(Enum):
 
     EMPTY = "empty"
     PLANNING = "planning"
+    UNPLANNED = "unplanned"
+    """There are pictures, but they could not be planned."""
     PLANNED = "planned"
     RUNNING = "running"
     ENDED = "ended"
@@ -129,7 +131,7 @@ class BatchPage(QWidget):
     def show_settings(self, settings: UpscaleSettings, words: str) -> None:
         """What pictures are made into is another than before."""
         self.options.show_settings(settings, words)
-        if self._phase in (Phase.PLANNED, Phase.PLANNING):
+        if self._phase in (Phase.PLANNED, Phase.PLANNING, Phase.UNPLANNED):
             self._replan.start()
 
     def take_focus(self) -> None:
@@ -201,6 +203,7 @@ class BatchPage(QWidget):
         self.list.paths_chosen.connect(self.add)
         self.list.clear_wanted.connect(self._on_clear)
         self.panel.start_wanted.connect(self._on_start)
+        self.panel.again_wanted.connect(self._plan)
         self.panel.retry_wanted.connect(self._on_retry)
         self.panel.folder_wanted.connect(self._on_open_folder)
         self.panel.report_wanted.connect(self._on_report)
@@ -213,11 +216,12 @@ class BatchPage(QWidget):
         self.list.show_empty(phase is Phase.EMPTY)
         self.strip.setVisible(running)
         self.options.set_locked(running)
-        self.panel.show_buttons(ended=phase is Phase.ENDED)
+        self.panel.show_buttons(ended=phase is Phase.ENDED, again=phase is Phase.UNPLANNED)
         self.list.allow_clear(phase not in (Phase.EMPTY, Phase.RUNNING))
         reason = {
             Phase.EMPTY: self.tr("Add pictures first"),
             Phase.PLANNING: self.tr("The pictures are still being looked at"),
+            Phase.UNPLANNED: self.tr("The pictures could not be looked at"),
             Phase.RUNNING: self.tr("It is running"),
         }.get(phase, "")
         self.panel.allow_start(phase is Phase.PLANNED, reason)
@@ -261,8 +265,11 @@ class BatchPage(QWidget):
             self.take_focus()
 
     def _on_plan_failed(self, report: ErrorReport) -> None:
-        self._enter(Phase.EMPTY if not self._inputs else Phase.PLANNING)
-        self.panel.say("")
+        if self._phase is not Phase.PLANNING:
+            return
+        self.table.show_items([], Path())
+        self._enter(Phase.UNPLANNED)
+        self.panel.say(report.what)
         self.banner.show_report(report)
 
     # Running
