@@ -36,6 +36,7 @@ class BatchService(QObject):
         failed: ErrorReport; the batch could not run or go on.
         found: Unfinished or None, answer of the last `look_for`.
         reported: Path of a table that was written.
+        report_failed: ErrorReport; no table was written.
         thumbnail_made: Path, (h, w, 4) uint8 RGBA.
     """
 
@@ -47,6 +48,7 @@ class BatchService(QObject):
     failed = Signal(object)
     found = Signal(object)
     reported = Signal(object)
+    report_failed = Signal(object)
     thumbnail_made = Signal(object, object)
     _arrived = Signal()
 
@@ -194,15 +196,18 @@ class BatchService(QObject):
 
     @Slot(int, object)
     def _on_failed(self, job_id: int, report: ErrorReport) -> None:
-        kind = self._kinds.pop(job_id)
-        if kind == "run":
-            self._after_run()
-        if kind == "thumbnail":
-            logger.warning("A thumbnail could not be made: %s", report.details)  # there is a stand-in for it
-        elif kind == "look":
-            self.found.emit(None)  # a folder that cannot be looked at holds nothing to go on with
-        else:
-            (self.plan_failed if kind == "plan" else self.failed).emit(report)
+        match self._kinds.pop(job_id):
+            case "run":
+                self._after_run()
+                self.failed.emit(report)
+            case "plan":
+                self.plan_failed.emit(report)
+            case "look":
+                self.found.emit(None)  # a folder that cannot be looked at holds nothing to go on with
+            case "report":
+                self.report_failed.emit(report)
+            case "thumbnail":
+                logger.warning("A thumbnail could not be made: %s", report.details)  # there is a stand-in for it
 
     @Slot(int)
     def _on_cancelled(self, job_id: int) -> None:

@@ -198,6 +198,21 @@ def test_a_thumbnail_that_fails_ends_no_batch(
     ended(qtbot, page)
 
 
+def test_a_report_that_cannot_be_written_ends_no_batch(
+    qtbot: QtBot, page: BatchPage, network: Network, folder: Path, tmp_path: Path
+) -> None:
+    network.engine.hold()
+    planned(qtbot, page, folder)
+    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    # As where it was asked for at the end of a batch, and another was started before it was written.
+    page._service.write_report(tmp_path / "in", tmp_path / "nowhere" / "table.csv")
+    qtbot.waitUntil(lambda: "folder does not exist" in page.banner.text, timeout=WAIT_MS)
+    assert page.phase is Phase.RUNNING
+    network.engine.gate = threading.Semaphore(10**6)
+    ended(qtbot, page)
+
+
 def test_a_cancelled_batch_goes_on_where_it_was(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
     cancelled(qtbot, page, network, folder)
     assert "What is finished is kept" in page.banner.text

@@ -193,6 +193,7 @@ class BatchPage(QWidget):
         service.failed.connect(self._on_failed)
         service.found.connect(self._on_found)
         service.reported.connect(self._on_reported)
+        service.report_failed.connect(self.banner.show_report)
         service.thumbnail_made.connect(self.table.show_thumbnail)
         self.table.thumbnail_wanted.connect(self._on_thumbnail_wanted)
         self.options.changed.connect(self._on_options_changed)
@@ -360,9 +361,8 @@ class BatchPage(QWidget):
             self._offer_to_go_on(self.tr("Stopped. What is finished is kept."), self._options)
 
     def _on_failed(self, report: ErrorReport) -> None:
-        if self._phase is Phase.RUNNING:
-            self._enter(Phase.ENDED)
-            self.panel.say(self.tr("It could not go on"))
+        self._enter(Phase.ENDED)
+        self.panel.say(self.tr("It could not go on"))
         self.banner.show_report(report)
 
     # Going on
