@@ -23,6 +23,9 @@ from vdsr_app.workers.runner import LaneJob, Work
 
 logger = logging.getLogger(__name__)
 
+_THUMBNAILS_WAITING = 100
+"""More than are in sight at a time: of a list that is scrolled through, the first are given up for the last."""
+
 
 class BatchService(QObject):
     """One batch at a time; lives in the window's thread and is used from it only.
@@ -38,6 +41,7 @@ class BatchService(QObject):
         reported: Path of a table that was written.
         report_failed: ErrorReport; no table was written.
         thumbnail_made: Path, (h, w, 4) uint8 RGBA.
+        thumbnail_dropped: Path of a picture whose thumbnail was given up; it may be asked for again.
     """
 
     planned = Signal(object)
@@ -50,6 +54,7 @@ class BatchService(QObject):
     reported = Signal(object)
     report_failed = Signal(object)
     thumbnail_made = Signal(object, object)
+    thumbnail_dropped = Signal(object)
     _arrived = Signal()
 
     def __init__(self, parent: QObject | None = None, run: batch_jobs.Run = batch_jobs.run) -> None:
@@ -69,12 +74,19 @@ class BatchService(QObject):
         self._handle = batch_jobs.Handle()
         self._pause = PauseGate()
         self._awake = KeepAwake()
+        self._thumbnails: dict[int, Path] = {}
         self._errands, self._work = Lane("batch errands", self), Lane("batch", self)
-        for lane in (self._errands, self._work):
+        # A lane of their own: each decodes a whole picture, and the plan is not to wait for that.
+        self._small = Lane("batch thumbnails", self)
+        for lane in self._lanes:
             lane.succeeded.connect(self._on_succeeded)
             lane.failed.connect(self._on_failed)
             lane.cancelled.connect(self._on_cancelled)
         self._arrived.connect(self._hand_over, Qt.ConnectionType.QueuedConnection)
+
+    @property
+    def _lanes(self) -> tuple[Lane, ...]:
+        return self._errands, self._work, self._small
 
     @property
     def running(self) -> bool:
@@ -89,6 +101,7 @@ class BatchService(QObject):
     def plan(self, inputs: Sequence[Path], options: BatchOptions) -> None:
         """Plan; an earlier wish that is not fulfilled yet is given up."""
         self._cancel("plan")
+        self.drop_thumbnails()
         self._submit(self._errands, "plan", partial(batch_jobs.plan, tuple(inputs), options, self._facts))
 
     def start(
@@ -108,6 +121,7 @@ class BatchService(QObject):
         if self.running:
             raise RuntimeError("A batch was started while another one ran.")
         self._cancel("plan")
+        self.drop_thumbnails()
         self._pause = PauseGate()
         self._handle = batch_jobs.Handle()
         self._awake.begin()
@@ -142,22 +156,31 @@ class BatchService(QObject):
 
     def make_thumbnail(self, path: Path, side_px: int) -> None:
         """Ask for a small version of a picture; one that cannot be read has none."""
-        self._submit(self._errands, "thumbnail", partial(batch_jobs.thumbnail, path, side_px))
+        if len(self._thumbnails) >= _THUMBNAILS_WAITING:
+            self._small.cancel(next(iter(self._thumbnails)))
+        job_id = self._submit(self._small, "thumbnail", partial(batch_jobs.thumbnail, path, side_px))
+        self._thumbnails[job_id] = path
+
+    def drop_thumbnails(self) -> None:
+        """Give up the thumbnails that are not made yet: what is looked at is asked for again."""
+        for job_id in list(self._thumbnails):
+            self._small.cancel(job_id)
 
     def close(self, timeout_ms: int) -> bool:
         """Stop everything and end the threads; no signal comes afterwards. Whether they ended in time."""
         self.blockSignals(True)
         self._awake.end()
         deadline = QDeadlineTimer(timeout_ms)
-        for lane in (self._errands, self._work):
+        for lane in self._lanes:
             lane.start_closing()
-        ended = [lane.wait_closed(deadline) for lane in (self._errands, self._work)]
+        ended = [lane.wait_closed(deadline) for lane in self._lanes]
         return all(ended)
 
-    def _submit(self, lane: Lane, kind: str, work: Work, *, leaves_file: bool = False) -> None:
+    def _submit(self, lane: Lane, kind: str, work: Work, *, leaves_file: bool = False) -> int:
         job_id = next(self._ids)
         self._kinds[job_id] = kind
         lane.submit(LaneJob(job_id, work, leaves_file=leaves_file))
+        return job_id
 
     def _cancel(self, kind: str) -> None:
         lane = self._work if kind == "run" else self._errands
@@ -189,6 +212,7 @@ class BatchService(QObject):
                 self._after_run()
                 self.ended.emit(result)
             case "thumbnail":
+                del self._thumbnails[job_id]
                 if isinstance(result, tuple) and result[1] is not None:
                     self.thumbnail_made.emit(*result)
             case _:
@@ -207,13 +231,17 @@ class BatchService(QObject):
             case "report":
                 self.report_failed.emit(report)
             case "thumbnail":
+                del self._thumbnails[job_id]
                 logger.warning("A thumbnail could not be made: %s", report.details)  # there is a stand-in for it
 
     @Slot(int)
     def _on_cancelled(self, job_id: int) -> None:
-        if self._kinds.pop(job_id) == "run":
-            self._after_run()
-            self.stopped.emit()
+        match self._kinds.pop(job_id):
+            case "run":
+                self._after_run()
+                self.stopped.emit()
+            case "thumbnail":
+                self.thumbnail_dropped.emit(self._thumbnails.pop(job_id))
 
     def _after_run(self) -> None:
         self._awake.end()

@@ -198,6 +198,16 @@ def test_a_thumbnail_that_fails_ends_no_batch(
     ended(qtbot, page)
 
 
+def test_a_thumbnail_that_was_given_up_is_wanted_again(qtbot: QtBot, page: BatchPage, folder: Path) -> None:
+    planned(qtbot, page, folder)
+    index, path = page.table.index(0, Column.NAME), folder / "a.png"
+    page.table.data(index, Qt.ItemDataRole.DecorationRole)  # wanted, made or on its way
+    page._service.thumbnail_dropped.emit(path)
+    with qtbot.waitSignal(page.table.thumbnail_wanted, timeout=WAIT_MS) as wanted:
+        page.table.data(index, Qt.ItemDataRole.DecorationRole)
+    assert wanted.args == [path]
+
+
 def test_a_report_that_cannot_be_written_ends_no_batch(
     qtbot: QtBot, page: BatchPage, network: Network, folder: Path, tmp_path: Path
 ) -> None:

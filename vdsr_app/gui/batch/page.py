@@ -195,6 +195,7 @@ class BatchPage(QWidget):
         service.reported.connect(self._on_reported)
         service.report_failed.connect(self.banner.show_report)
         service.thumbnail_made.connect(self.table.show_thumbnail)
+        service.thumbnail_dropped.connect(self.table.forget_thumbnail)
         self.table.thumbnail_wanted.connect(self._on_thumbnail_wanted)
         self.options.changed.connect(self._on_options_changed)
         self.options.folder_wanted.connect(self._on_folder_wanted)
@@ -408,6 +409,7 @@ class BatchPage(QWidget):
         self._inputs = []
         self.banner.dismiss()
         self.table.show_items([], Path())
+        self._service.drop_thumbnails()
         if self._chosen_folder is None:
             self.options.show_folder(None)
         self._enter(Phase.EMPTY)

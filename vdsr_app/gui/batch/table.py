@@ -107,6 +107,10 @@ class BatchTable(QAbstractTableModel):
         if self._items:
             self.dataChanged.emit(self.index(0, 0), self.index(len(self._items) - 1, 0))
 
+    def forget_thumbnail(self, path: Path) -> None:
+        """A thumbnail that was wanted will not come; it is wanted again when the picture is next looked at."""
+        self._thumbnails.pop(path, None)
+
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own way
         """Number of pictures."""
         return 0 if parent.isValid() else len(self._items)
