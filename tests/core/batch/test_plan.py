@@ -200,6 +200,19 @@ def test_what_cannot_be_read_is_told() -> None:
     assert (item.state, item.note, item.target) == (State.FAILED, "There is no such file.", None)
 
 
+def test_the_room_of_a_plan_counts_what_the_largest_takes_while_it_is_worked_on() -> None:
+    small, large = SourceFacts(Stamp(10, 20), 100, 80), SourceFacts(Stamp(10, 20), 8000, 6000)
+    alone = totals(plan("a.jpg", facts=small), choose()).disk_bytes
+    assert alone == plan("a.jpg", facts=small)[0].disk_bytes
+    items = [*plan("b.jpg", facts=large), *plan("c.jpg", facts=large)]
+    source, result = 8000 * 6000 * 3, 16000 * 12000 * 3
+    beside = totals(items, choose()).disk_bytes - sum(item.disk_bytes for item in items)
+    assert source + result <= beside < 2 * (source + result)
+    deeper = choose(save=SaveOptions(FileFormat.TIFF, bits=16))
+    items = plan("b.jpg", facts=large, options=deeper)
+    assert totals(items, deeper).disk_bytes >= 2 * items[0].disk_bytes + result + 2 * result  # and what it is made of
+
+
 def test_totals() -> None:
     there = There(b_vdsr_x2__png=True)
     items = [*plan("a.png", "b.png", there=there), *plan("c.png", facts=SourceFacts(None, error="gone"))]

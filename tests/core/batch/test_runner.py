@@ -22,7 +22,7 @@ from PIL import Image
 
 from tests.core.pipeline.test_run import HeldEngine
 from vdsr_app.control import CancelToken, PauseGate
-from vdsr_app.core import image_io
+from vdsr_app.core import image_io, scratch
 from vdsr_app.core.batch import (
     Batch,
     BatchEvent,
@@ -38,6 +38,7 @@ from vdsr_app.core.batch import (
     WaitsForRoom,
     disk,
     probe_source,
+    totals,
     unfinished,
     write_report,
 )
@@ -319,6 +320,70 @@ def test_a_full_disk_makes_it_wait_and_go_on_by_itself(held: Held, monkeypatch: 
     assert held.report is not None
     assert held.report.done == 1
     assert any(isinstance(event, FoundRoom) for event in held.events)
+
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_a_picture_that_goes_through_the_disk_waits_for_all_the_room_it_takes(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held.picture("a.png")
+    held.batch.add([held.source])
+    (item,) = held.batch.plan()
+    monkeypatch.setattr(scratch, "WHOLE_BYTES", 0)
+    free = [item.disk_bytes + disk._SPARE_BYTES + 1]  # for the result alone
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: Usage(1, 1, free[0]))
+    held.renew()
+    thread = held.in_thread()
+    held.wait_for(lambda event: isinstance(event, WaitsForRoom))
+    assert held.ends() == {}
+    free[0] = 10**12
+    thread.join(WAIT_S)
+    assert held.report is not None
+    assert held.report.done == 1
+
+
+def test_where_there_is_room_for_one_large_picture_they_are_done_one_by_one(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        held.picture(name)
+    monkeypatch.setattr(scratch, "WHOLE_BYTES", 0)
+    held.batch.add([held.source])
+    (item, *_) = held.batch.plan()
+    needed = totals([item], BatchOptions(held.output)).disk_bytes
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: Usage(1, 1, disk._SPARE_BYTES + needed * 3 // 2))
+    held.renew()
+    assert held.run().done == 3
+    steps = [(event.item.source.name, event.item.state) for event in held.events if isinstance(event, Changed)]
+    assert steps == [(name, state) for name in ("a.png", "b.png", "c.png") for state in (State.WORKING, State.DONE)]
+    assert not [event for event in held.events if isinstance(event, WaitsForRoom)]
+
+
+def test_a_disk_that_fills_while_a_large_picture_is_read_is_waited_for(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held.picture("a.png")
+    real, failed = scratch.on_disk, []
+
+    def full_at_first(folder: Path) -> scratch.Room:
+        if not failed:
+            failed.append(1)
+            raise SaveError("There is no room left on the disk.") from OSError(errno.ENOSPC, "full")
+        return real(folder)
+
+    monkeypatch.setattr(scratch, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(scratch, "on_disk", full_at_first)
+    monkeypatch.setattr(disk, "_TRY_AGAIN_S", 0.01)
+    assert held.run().done == 1
+    told = [type(event) for event in held.events if isinstance(event, WaitsForRoom | FoundRoom)]
+    assert told == [WaitsForRoom, FoundRoom]
+    found, done = (
+        next(at for at, event in enumerate(held.events) if wanted(event))
+        for wanted in (lambda event: isinstance(event, FoundRoom), is_end("a.png", State.DONE))
+    )
+    assert found < done
 
 
 def test_a_disk_that_fills_while_a_result_is_written_costs_no_second_computation(

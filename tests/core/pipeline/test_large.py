@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io, scratch
 from vdsr_app.core.job import Metadata, SaveOptions, Target, UpscaleSettings
 from vdsr_app.core.picture import Picture
-from vdsr_app.core.pipeline import FileDone, FileEvent, FileFailed, FileJob, run_files
+from vdsr_app.core.pipeline import FileDone, FileEvent, FileFailed, FileJob, FileStarted, Stage, run_files
 from vdsr_app.errors import Cancelled, PictureTooLargeError, SaveError
 
 RNG = np.random.default_rng(11)
@@ -137,6 +140,42 @@ def test_a_full_disk_fails_that_picture_alone(tmp_path: Path, monkeypatch: pytes
     event = enlarge(tmp_path / "a.png", tmp_path / "out.png", SaveOptions(), 2.0)
     assert isinstance(event, FileFailed)
     assert isinstance(event.error, SaveError)
+
+
+@pytest.mark.parametrize(
+    ("at", "stage", "held"),
+    [(0, Stage.READ, 0), (1, Stage.NETWORK, 1), (2, Stage.NETWORK, 1), (3, Stage.WRITE, 1)],
+)
+def test_a_stage_that_finds_no_room_waits_and_holds_nothing_that_it_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, stage: Stage, held: int
+) -> None:
+    """Arrays are made in this order: source, stage between, result, result with other bits."""
+    Image.fromarray(noise(3)).save(tmp_path / "a.png")
+    real, made, waits = scratch.on_disk, [], []
+
+    def full_once(folder: Path) -> scratch.Room:
+        def empty(*what: Any) -> np.ndarray:
+            made.append(what)
+            if len(made) == at + 1:
+                raise SaveError("There is no room left on the disk.") from OSError(errno.ENOSPC, "full")
+            return real(folder)(*what)
+
+        return empty
+
+    def on_no_room(job: FileJob, where: Stage, error: SaveError) -> None:
+        waits.append((job.number, where, len(scratch.pages) - before))
+
+    monkeypatch.setattr(scratch, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(scratch, "on_disk", full_once)
+    gc.collect()
+    before = len(scratch.pages)
+    settings = UpscaleSettings(Target(value=5.0), model="vdsr", save=SaveOptions(bits=16), tile_px=48)
+    events: list[FileEvent] = []
+    job = FileJob(7, tmp_path / "a.png", tmp_path / "out.png", settings)
+    run_files([job], Engines(), events.append, CancelToken(), on_no_room=on_no_room)
+    assert isinstance(events[-1], FileDone)
+    assert len([event for event in events if isinstance(event, FileStarted)]) == 1
+    assert waits == [(7, stage, held)]
 
 
 def test_a_cancel_while_it_is_read_in_strips_is_heard(tmp_path: Path) -> None:

@@ -29,7 +29,16 @@ from vdsr_app.core.batch.worker import Outcome, Task, Weights, check_worker, enl
 from vdsr_app.core.job import FileFormat
 from vdsr_app.core.models import find_model
 from vdsr_app.core.naming import format_of
-from vdsr_app.core.pipeline import FileDone, FileEvent, FileFailed, FileJob, FileNotice, PipelineReport
+from vdsr_app.core.pipeline import (
+    FileDone,
+    FileEvent,
+    FileFailed,
+    FileJob,
+    FileNotice,
+    NoRoomCallback,
+    PipelineReport,
+    Stage,
+)
 from vdsr_app.errors import DeviceError, SaveError, UsageError, VdsrError
 
 if TYPE_CHECKING:
@@ -77,7 +86,7 @@ class Cluster:
         token: CancelToken,
         *,
         pause: PauseGate,
-        on_no_room: Callable[[FileJob, SaveError], None],
+        on_no_room: NoRoomCallback,
     ) -> PipelineReport:
         """See `core.pipeline.run_files`.
 
@@ -149,7 +158,7 @@ class _Run:
         on_event: Callable[[FileEvent], None],
         token: CancelToken,
         pause: PauseGate,
-        on_no_room: Callable[[FileJob, SaveError], None],
+        on_no_room: NoRoomCallback,
     ) -> None:
         self._client = client
         self._lease = lease
@@ -287,9 +296,8 @@ class _Run:
             assert outcome.done is not None
             return replace(outcome.done, job=job)
         if outcome.no_room:
-            self._on_no_room(
-                job, outcome.error if isinstance(outcome.error, SaveError) else SaveError(outcome.error.what)
-            )
+            full = outcome.error if isinstance(outcome.error, SaveError) else SaveError(outcome.error.what)
+            self._on_no_room(job, Stage.READ, full)  # the worker has let go of it: it is begun anew
             self._submit(job)
             return None
         outcome.error.path = str(job.source) if outcome.error.path == str(running.staged) else outcome.error.path

@@ -45,6 +45,11 @@ class DiskWatch:
         free = free_bytes(folder)
         return free is not None and free < _SPARE_BYTES
 
+    def has_room(self, folder: Path, needed_bytes: int) -> bool:
+        """Whether a disk has so much room and some to spare; True too where the system does not tell."""
+        free = free_bytes(folder)
+        return free is None or free >= needed_bytes + _SPARE_BYTES
+
     def wait_for_room(self, folder: Path, needed_bytes: int) -> None:
         """Return when a disk has so much room and some to spare; at once where the system does not tell.
 
@@ -60,7 +65,7 @@ class DiskWatch:
             self.found_room()
 
     def wait_to_try_again(self, folder: Path, needed_bytes: int, reason: str) -> None:
-        """Return when what found no room may be written again; whoever writes it calls `found_room` if it is.
+        """Return when what found no room may be tried again; whoever tries calls `found_room` if it went well.
 
         How much is free says little here: the half-written file is gone again, and a quota is not told at all.
 
@@ -70,6 +75,7 @@ class DiskWatch:
         self._begin(folder, needed_bytes, free_bytes(folder) or 0, reason)
         self._rest(_TRY_AGAIN_S)
         while (free := free_bytes(folder)) is not None and free < needed_bytes + _SPARE_BYTES:
+            self._begin(folder, needed_bytes, free, reason)  # room was found for another meanwhile
             self._rest(_LOOK_AGAIN_S)
 
     def found_room(self) -> None:

@@ -7,8 +7,7 @@ from typing import Protocol
 
 from vdsr_app.control import CancelToken, PauseGate
 from vdsr_app.core.engines import Engines
-from vdsr_app.core.pipeline import FileEvent, FileJob, PipelineReport, run_files
-from vdsr_app.errors import SaveError
+from vdsr_app.core.pipeline import FileEvent, FileJob, NoRoomCallback, PipelineReport, run_files
 
 
 class DoFiles(Protocol):
@@ -21,7 +20,7 @@ class DoFiles(Protocol):
         token: CancelToken,
         *,
         pause: PauseGate,
-        on_no_room: Callable[[FileJob, SaveError], None],
+        on_no_room: NoRoomCallback,
     ) -> PipelineReport:
         """See `core.pipeline.run_files`."""
 
@@ -35,7 +34,7 @@ def here(engines: Engines) -> DoFiles:
         token: CancelToken,
         *,
         pause: PauseGate,
-        on_no_room: Callable[[FileJob, SaveError], None],
+        on_no_room: NoRoomCallback,
     ) -> PipelineReport:
         return run_files(jobs, engines, on_event, token, pause=pause, on_no_room=on_no_room)
 

@@ -104,7 +104,8 @@ class Totals:
         skipped: pictures that need nothing.
         failed: pictures that cannot be done.
         output_px: pixels of the results to make.
-        disk_bytes: room that they take, roughly.
+        disk_bytes: room that is needed, roughly: for the results, and for what the largest takes beside its own while
+            it is worked on.
         memory_bytes: most that one of them takes while it is worked on, roughly.
     """
 

@@ -14,10 +14,11 @@ from typing import Protocol
 
 from vdsr_app.core import image_io
 from vdsr_app.core.batch.items import Item, SourceFacts, Stamp, State, Totals
+from vdsr_app.core.batch.needs import disk_bytes, memory_bytes, scratch_bytes
 from vdsr_app.core.batch.options import BatchOptions, Existing
 from vdsr_app.core.batch.scan import Found
 from vdsr_app.core.image_io import MAX_SIDE_PX
-from vdsr_app.core.job import FileFormat, TargetSize
+from vdsr_app.core.job import TargetSize
 from vdsr_app.core.model_choice import choose_model, photo_installed
 from vdsr_app.core.naming import (
     SUFFIXES,
@@ -27,21 +28,7 @@ from vdsr_app.core.naming import (
     model_text,
     target_text,
 )
-from vdsr_app.core.scratch import WHOLE_BYTES
 from vdsr_app.errors import VdsrError
-
-_BYTES_A_SAMPLE = {
-    FileFormat.PNG: 0.75,
-    FileFormat.TIFF: 0.85,
-    FileFormat.JPEG: 0.25,
-    FileFormat.WEBP: 0.15,
-    FileFormat.AVIF: 0.15,
-}
-"""Size of results in sizes of their samples, rather too much than too little; lossless ones of noise reach 1."""
-
-_LOSSLESS_FROM_QUALITY = 100
-_WORKING_COPIES = 6
-"""Memory while a picture in memory is worked on, in sizes of its result: beside it, what encoders take."""
 
 
 class Outputs(Protocol):
@@ -204,12 +191,13 @@ def probe_source(path: Path) -> SourceFacts:
 def totals(items: Iterable[Item], options: BatchOptions) -> Totals:
     """What some planned pictures come to."""
     states: Counter[State] = Counter()
-    pixels = room = memory = 0
+    pixels = room = scratch = memory = 0
     for item in items:
         states[item.state] += 1
         if item.state in (State.QUEUED, State.WORKING):
             pixels += item.output_px
             room += item.disk_bytes
+            scratch = max(scratch, scratch_bytes(options, item))
             memory = max(memory, memory_bytes(options, item.facts, item.output_px))
     return Totals(
         states.total(),
@@ -217,30 +205,9 @@ def totals(items: Iterable[Item], options: BatchOptions) -> Totals:
         states[State.SKIPPED] + states[State.DONE],
         states[State.FAILED],
         pixels,
-        room,
+        room + scratch,
         memory,
     )
-
-
-def disk_bytes(options: BatchOptions, facts: SourceFacts, output_px: int) -> int:
-    """Room that a result takes, roughly."""
-    save, target = options.settings.save, options.file_format
-    share = _BYTES_A_SAMPLE[target]
-    if target in (FileFormat.WEBP, FileFormat.AVIF) and save.quality >= _LOSSLESS_FROM_QUALITY:
-        share = _BYTES_A_SAMPLE[FileFormat.PNG]
-    return int(share * _sample_bytes(facts, output_px, save.bits or facts.bits))
-
-
-def memory_bytes(options: BatchOptions, facts: SourceFacts, output_px: int) -> int:
-    """Most memory that a picture takes while it is worked on, roughly, beside that of the program."""
-    result = _sample_bytes(facts, output_px, facts.bits)
-    source = _sample_bytes(facts, facts.width * facts.height, facts.bits)
-    streamed = options.file_format in (FileFormat.PNG, FileFormat.TIFF, FileFormat.JPEG)
-    return _WORKING_COPIES * (min(source + result, WHOLE_BYTES) if streamed else source + result)
-
-
-def _sample_bytes(facts: SourceFacts, pixels: int, bits: int) -> int:
-    return pixels * (3 + facts.has_alpha) * bits // 8
 
 
 def _target(options: BatchOptions, facts: SourceFacts) -> tuple[TargetSize | None, str]:

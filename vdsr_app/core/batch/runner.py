@@ -32,6 +32,7 @@ from vdsr_app.core.batch.events import (
 from vdsr_app.core.batch.items import Item, SourceFacts, State
 from vdsr_app.core.batch.journal import Journal, digest_of
 from vdsr_app.core.batch.journal_view import JournalView, Made, reading, stamp_of
+from vdsr_app.core.batch.needs import scratch_bytes
 from vdsr_app.core.batch.options import BatchOptions
 from vdsr_app.core.batch.outputs import KnownOutputs
 from vdsr_app.core.batch.pace import Pace
@@ -49,6 +50,7 @@ from vdsr_app.core.pipeline import (
     FileNotice,
     FileProgress,
     FileStarted,
+    Stage,
 )
 from vdsr_app.errors import Cancelled, SaveError, VdsrError
 
@@ -96,6 +98,7 @@ class Batch:
         self._queue: deque[Item] = deque()
         self._at_work: dict[int, Item] = {}
         self._begun: dict[int, int] = {}  # pixels done of what is at work
+        self._without_room: set[int] = set()  # of what is at work, what waits for the disk
         self._planning = False
         self._ended = False
         self._crash: BaseException | None = None
@@ -306,13 +309,32 @@ class Batch:
         if folder not in self._cleaned:
             remove_leftovers(folder)
             self._cleaned.add(folder)
-        self._disk.wait_for_room(folder, item.disk_bytes)
+        self._wait_for_room(item)
         item = replace(item, state=State.WORKING)
         with self._changed:
             self._at_work[item.number] = item
         self._write_down(partial(self._journal.begin_work, item))
         self._tell(Changed(item))
         return FileJob(item.number, item.source, item.output, replace(self._options.settings, model=item.model))
+
+    def _wait_for_room(self, item: Item) -> None:
+        """Wait until the disk has room for a picture beside those at work, or, when they have ended, for it alone."""
+        folder, needed = item.output.parent, self._needed_bytes(item)
+        while True:
+            with self._changed:
+                beside = sum(self._needed_bytes(each) for each in self._at_work.values())
+                alone = not self._at_work
+            if alone:
+                self._disk.wait_for_room(folder, needed)
+                return
+            if self._disk.has_room(folder, needed + beside):
+                return
+            self._token.raise_if_cancelled()
+            with self._changed:
+                self._changed.wait(POLL_S)
+
+    def _needed_bytes(self, item: Item) -> int:
+        return item.disk_bytes + scratch_bytes(self._options, item)
 
     def _look_again(self, item: Item) -> Item:
         if stamp_of(item.source) != item.facts.stamp or item.target is None:
@@ -325,17 +347,20 @@ class Batch:
         item = self._at_work[event.job.number]
         match event:
             case FileStarted():
-                pass
+                self._found_room(item)
             case FileProgress():
+                self._found_room(item)
                 self._tell_progress(item, event.done_px, event.total_px)
             case FileNotice():
                 self._tell(Noticed(item, event.text))
             case FileDone():
+                self._without_room.discard(item.number)
                 self._disk.found_room()
                 ended = replace(item, state=State.DONE, target=event.target, seconds=event.seconds.total)
                 self._settle(ended, self._made(ended))
             case FileFailed():
                 _log.info("%s failed: %s", item.source, event.error)
+                self._without_room.discard(item.number)
                 self._settle(replace(item, state=State.FAILED, note=words_of(event.error)))
 
     def _made(self, item: Item) -> Made | None:
@@ -389,9 +414,18 @@ class Batch:
 
     # A full disk
 
-    def _on_no_room(self, job: FileJob, error: SaveError) -> None:
-        """A result could not be written: wait, and let it be tried again."""
-        self._disk.wait_to_try_again(job.output.parent, self._at_work[job.number].disk_bytes, words_of(error))
+    def _on_no_room(self, job: FileJob, stage: Stage, error: SaveError) -> None:
+        """A picture found no room, or its result did: wait, and let it be tried again."""
+        item = self._at_work[job.number]
+        self._without_room.add(item.number)
+        needed = item.disk_bytes if stage is Stage.WRITE else self._needed_bytes(item)
+        self._disk.wait_to_try_again(job.output.parent, needed, words_of(error))
+
+    def _found_room(self, item: Item) -> None:
+        """A picture goes on: where it waited for room before, that is over."""
+        if item.number in self._without_room:
+            self._without_room.discard(item.number)
+            self._disk.found_room()
 
     def _on_waiting(self, event: WaitsForRoom | FoundRoom) -> None:
         if isinstance(event, WaitsForRoom):

@@ -8,7 +8,9 @@ from vdsr_app.core.pipeline.events import (
     FileNotice,
     FileProgress,
     FileStarted,
+    NoRoomCallback,
     PipelineReport,
+    Stage,
     StageSeconds,
 )
 from vdsr_app.core.pipeline.run import run_files
@@ -21,7 +23,9 @@ __all__ = [
     "FileNotice",
     "FileProgress",
     "FileStarted",
+    "NoRoomCallback",
     "PipelineReport",
+    "Stage",
     "StageSeconds",
     "run_files",
 ]

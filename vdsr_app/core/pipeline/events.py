@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from vdsr_app.core.job import TargetSize, UpscaleSettings
 from vdsr_app.core.model_choice import ModelChoice
-from vdsr_app.errors import VdsrError
+from vdsr_app.errors import SaveError, VdsrError
+
+
+class Stage(StrEnum):
+    """What is done with a picture, in this order."""
+
+    READ = "read"
+    NETWORK = "network"
+    WRITE = "write"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,11 @@ class FileJob:
     source: Path
     output: Path
     settings: UpscaleSettings
+
+
+NoRoomCallback = Callable[[FileJob, Stage, SaveError], None]
+"""Called by a stage that found a disk full, with the picture and why. It returns when there may be room, and the stage
+begins anew with this picture; what it raises is that picture's failure."""
 
 
 @dataclass(frozen=True, slots=True)

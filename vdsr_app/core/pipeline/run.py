@@ -6,11 +6,13 @@ import logging
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
 from vdsr_app.core import image_io
@@ -27,13 +29,17 @@ from vdsr_app.core.pipeline.events import (
     FileNotice,
     FileProgress,
     FileStarted,
+    NoRoomCallback,
     PipelineReport,
+    Stage,
     StageSeconds,
 )
 from vdsr_app.core.scratch import Room, in_memory, room_for
 from vdsr_app.errors import Cancelled, NonFiniteOutputError, PictureTooLargeError, SaveError, UsageError, VdsrError
 
 _log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 _IN_WORK = 3
 """Pictures in memory at a time: one in each stage."""
@@ -46,7 +52,7 @@ def run_files(
     token: CancelToken,
     *,
     pause: PauseGate | None = None,
-    on_no_room: Callable[[FileJob, SaveError], None] | None = None,
+    on_no_room: NoRoomCallback | None = None,
 ) -> PipelineReport:
     """Do pictures in their order, each stage in a thread of its own; the network works in the calling thread.
 
@@ -59,9 +65,8 @@ def run_files(
         on_event: called from one thread at a time.
         token: tested many times a second in every stage.
         pause: while it is closed no picture is begun and no tile.
-        on_no_room: called by the writing thread when a disk is full, with what was to be written; it returns when
-            there may be room, and the picture is written again; what it raises is that picture's failure. None fails
-            the picture.
+        on_no_room: called by the thread of the stage that finds a disk full, which needs room for more than results:
+            see `scratch`. The other stages go on meanwhile. None fails the picture.
 
     Returns:
         Counts, and how busy the network was.
@@ -101,7 +106,7 @@ class _Run:
         on_event: Callable[[FileEvent], None],
         token: CancelToken,
         pause: PauseGate,
-        on_no_room: Callable[[FileJob, SaveError], None] | None,
+        on_no_room: NoRoomCallback | None,
     ) -> None:
         self._engines = engines
         self._on_event = on_event
@@ -176,20 +181,24 @@ class _Run:
             self._token.raise_if_cancelled()
 
     def _read_one(self, item: _Item) -> None:
-        begun = time.perf_counter()
-        _make_folder(item.job.output.parent)
-        item.room = _room(item.job)
-        try:
-            picture = image_io.read(item.job.source, token=self._token, room=item.room)
-        except PictureTooLargeError:
-            # It may be the pictures before it that leave no room.
-            if not self._wait_alone():
-                raise
+        def read() -> tuple[Picture, float]:
             begun = time.perf_counter()
-            picture = image_io.read(item.job.source, token=self._token, room=item.room)
+            _make_folder(item.job.output.parent)
+            item.room = _room(item.job)
+            try:
+                picture = image_io.read(item.job.source, token=self._token, room=item.room)
+            except PictureTooLargeError:
+                # It may be the pictures before it that leave no room.
+                if not self._wait_alone():
+                    raise
+                begun = time.perf_counter()
+                picture = image_io.read(item.job.source, token=self._token, room=item.room)
+            return picture, time.perf_counter() - begun
+
+        picture, seconds = self._with_room(item.job, Stage.READ, read)
         item.source = picture
         item.target = item.job.settings.target.size_for(picture.width, picture.height)
-        item.seconds = replace(item.seconds, read=time.perf_counter() - begun)
+        item.seconds = replace(item.seconds, read=seconds)
         for note in picture.source.notes:
             self._tell(FileNotice(item.job, note))
 
@@ -229,7 +238,7 @@ class _Run:
         loaded = time.perf_counter()
         self._add(loading_seconds=loaded - begun)
         self._tell(FileStarted(job, picture.width, picture.height, target, item.choice))
-        paused = 0.0
+        begun, paused = loaded, 0.0
 
         def on_progress(done: int, total: int) -> None:
             nonlocal paused
@@ -239,21 +248,26 @@ class _Run:
                 self._pause.wait(self._token)
                 paused += time.perf_counter() - stopped
 
-        result = upscale_picture(
-            picture,
-            job.settings,
-            engine,
-            token=self._token,
-            on_progress=on_progress,
-            on_notice=lambda text: self._tell(FileNotice(job, text)),
-            room=item.room,
-        )
+        def enlarge() -> Picture:
+            nonlocal begun, paused
+            begun, paused = time.perf_counter(), 0.0
+            return upscale_picture(
+                picture,
+                job.settings,
+                engine,
+                token=self._token,
+                on_progress=on_progress,
+                on_notice=lambda text: self._tell(FileNotice(job, text)),
+                room=item.room,
+            )
+
+        result = self._with_room(job, Stage.NETWORK, enlarge)
         if _is_flat(result) and not _is_flat(picture):
             raise NonFiniteOutputError(
                 "The result is one flat colour, though the picture is not; it was thrown away.",
                 hint="Choose another model, or the precision fp32.",
             )
-        spent = time.perf_counter() - loaded - paused
+        spent = time.perf_counter() - begun - paused
         self._add(network_seconds=spent, paused_seconds=paused)
         item.result, item.device, item.precision = result, engine.kind, engine.precision
         item.seconds = replace(item.seconds, network=spent)
@@ -285,23 +299,30 @@ class _Run:
         assert item.result is not None
         assert item.target is not None
         assert item.choice is not None
-        begun = time.perf_counter()
-        saved = self._save(job, item.result, item.room)
+        begun, result, room = time.perf_counter(), item.result, item.room
+
+        def save() -> image_io.SaveReport:
+            return image_io.save(result, job.output, job.settings.save, token=self._token, room=room)
+
+        saved = self._with_room(job, Stage.WRITE, save)
         for note in saved.notes:
             self._tell(FileNotice(job, note))
         seconds = replace(item.seconds, write=time.perf_counter() - begun)
         return FileDone(job, item.target, item.choice, item.device, item.precision, saved.size_bytes, seconds)
 
-    def _save(self, job: FileJob, result: Picture, room: Room) -> image_io.SaveReport:
+    # What all share
+
+    def _with_room(self, job: FileJob, stage: Stage, work: Callable[[], _T]) -> _T:
+        """Do `work`, and again when the disk that was full may have room."""
         while True:
             try:
-                return image_io.save(result, job.output, job.settings.save, token=self._token, room=room)
+                return work()
             except SaveError as error:
                 if self._on_no_room is None or not is_out_of_room(error):
                     raise
-                self._on_no_room(job, error)
-
-    # What all share
+                # What was made so far lies on that disk too, and the frames that the error remembers hold it.
+                traceback.clear_frames(error.__traceback__)
+                self._on_no_room(job, stage, error)
 
     @contextmanager
     def _failures_into(self, item: _Item) -> Iterator[None]:

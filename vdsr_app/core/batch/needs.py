@@ -1,0 +1,66 @@
+"""What a picture takes of disk and memory, roughly, told by its header alone."""
+
+from __future__ import annotations
+
+from vdsr_app.core import scratch
+from vdsr_app.core.batch.items import Item, SourceFacts
+from vdsr_app.core.batch.options import BatchOptions
+from vdsr_app.core.job import FileFormat
+from vdsr_app.core.upscale import cascade_sizes
+
+_BYTES_A_SAMPLE = {
+    FileFormat.PNG: 0.75,
+    FileFormat.TIFF: 0.85,
+    FileFormat.JPEG: 0.25,
+    FileFormat.WEBP: 0.15,
+    FileFormat.AVIF: 0.15,
+}
+"""Size of results in sizes of their samples, rather too much than too little; lossless ones of noise reach 1."""
+
+_LOSSLESS_FROM_QUALITY = 100
+_WORKING_COPIES = 6
+"""Memory while a picture in memory is worked on, in sizes of its result: beside it, what encoders take."""
+
+
+def disk_bytes(options: BatchOptions, facts: SourceFacts, output_px: int) -> int:
+    """Room that a result takes, roughly."""
+    save, target = options.settings.save, options.file_format
+    share = _BYTES_A_SAMPLE[target]
+    if target in (FileFormat.WEBP, FileFormat.AVIF) and save.quality >= _LOSSLESS_FROM_QUALITY:
+        share = _BYTES_A_SAMPLE[FileFormat.PNG]
+    return int(share * _sample_bytes(facts, output_px, save.bits or facts.bits))
+
+
+def scratch_bytes(options: BatchOptions, item: Item) -> int:
+    """Room on the disk that a picture takes beside its result while it is worked on, at most and roughly.
+
+    0 where it is worked on in memory; else arrays of source, stages and result lie beside the result, and what the
+    encoder makes (see `core.scratch`). All of it is gone when the picture is done.
+    """
+    facts, target = item.facts, item.target
+    if target is None:
+        return 0
+    source = _sample_bytes(facts, facts.width * facts.height, facts.bits)
+    result = _sample_bytes(facts, item.output_px, facts.bits)
+    if source + result <= scratch.WHOLE_BYTES:
+        return 0
+    between = sum(
+        _sample_bytes(facts, width * height, 16)
+        for width, height in cascade_sizes(facts.width, facts.height, target)[:-1]
+    )
+    bits = options.settings.save.bits or facts.bits
+    converted = 0 if bits == facts.bits else _sample_bytes(facts, item.output_px, bits)
+    read = 2 * source  # as it is stored, and upright
+    return max(read, source + between + result, result + converted + item.disk_bytes)
+
+
+def memory_bytes(options: BatchOptions, facts: SourceFacts, output_px: int) -> int:
+    """Most memory that a picture takes while it is worked on, roughly, beside that of the program."""
+    result = _sample_bytes(facts, output_px, facts.bits)
+    source = _sample_bytes(facts, facts.width * facts.height, facts.bits)
+    streamed = options.file_format in (FileFormat.PNG, FileFormat.TIFF, FileFormat.JPEG)
+    return _WORKING_COPIES * (min(source + result, scratch.WHOLE_BYTES) if streamed else source + result)
+
+
+def _sample_bytes(facts: SourceFacts, pixels: int, bits: int) -> int:
+    return pixels * (3 + facts.has_alpha) * bits // 8
