@@ -10,10 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
+from vdsr_app.core import atomic
 from vdsr_app.core.atomic import atomic_file, is_out_of_room, remove_leftovers, write_atomically
 from vdsr_app.errors import SaveError
 
@@ -243,22 +246,87 @@ with atomic_file(Path(sys.argv[1])) as file:
 """
 
 
-@posix_only
-def test_killed_while_writing(tmp_path: Path) -> None:
-    target = tmp_path / "a.bin"
-    target.write_bytes(b"one")
+@contextmanager
+def _writing(target: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has written half of `target`; killed in the end."""
     with subprocess.Popen([sys.executable, "-c", _CHILD, target], stdout=subprocess.PIPE, text=True) as child:
         try:
             assert child.stdout is not None
             assert child.stdout.readline() == "writing\n"
-            assert len(_names(tmp_path)) == 2
-            assert remove_leftovers(tmp_path) == 0, "a file that is being written was taken for a leftover"
+            yield child
         finally:
             child.send_signal(signal.SIGKILL)
+
+
+@posix_only
+def test_killed_while_writing(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"one")
+    with _writing(target):
+        assert len(_names(tmp_path)) == 2
+        assert remove_leftovers(tmp_path) == 0, "a file that is being written was taken for a leftover"
     assert target.read_bytes() == b"one"
     (tmp_path / ".hidden").write_bytes(b"someone else's")
     assert remove_leftovers(tmp_path) == 1
     assert _names(tmp_path) == [".hidden", "a.bin"]
+
+
+@posix_only
+def test_the_first_save_into_a_folder_deletes_what_a_killed_one_left(tmp_path: Path) -> None:
+    with _writing(tmp_path / "a.bin"):
+        pass
+    assert len(_names(tmp_path)) == 1
+    write_atomically(tmp_path / "b.bin", b"two")
+    assert _names(tmp_path) == ["b.bin"]
+
+
+@posix_only
+def test_a_save_leaves_what_another_process_is_writing(tmp_path: Path) -> None:
+    with _writing(tmp_path / "a.bin"):
+        before = _names(tmp_path)
+        write_atomically(tmp_path / "b.bin", b"two")
+        assert _names(tmp_path) == sorted([*before, "b.bin"])
+
+
+@pytest.mark.parametrize("name", [".vdsr-00000000-0123456789ab.part", ".vdsr-0123456789ab.part", ".vdsr-mine.part"])
+def test_a_save_leaves_what_may_be_another_machines_or_a_clusters(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"whole")
+    write_atomically(tmp_path / "b.bin", b"two")
+    assert _names(tmp_path) == sorted([name, "b.bin"])
+
+
+@posix_only
+def test_a_hidden_file_that_another_process_took_for_a_leftover_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold, held = atomic.hold, []
+
+    def hold_late(file: IO[Any]) -> None:
+        if not held:
+            assert remove_leftovers(tmp_path) == 1
+        held.append(file.name)
+        hold(file)
+
+    monkeypatch.setattr(atomic, "hold", hold_late)
+    write_atomically(tmp_path / "a.bin", b"one")
+    assert len(set(held)) == 2
+    assert (tmp_path / "a.bin").read_bytes() == b"one"
+    assert _names(tmp_path) == ["a.bin"]
+
+
+def test_who_leaves_at_once_deletes_what_it_is_writing(tmp_path: Path) -> None:
+    kept = tmp_path / "a.bin"
+    kept.write_bytes(b"one")
+    code = (
+        "import os, sys; from pathlib import Path; from vdsr_app.core.atomic import atomic_file, remove_unfinished\n"
+        "with atomic_file(Path(sys.argv[1])) as file:\n"
+        "    file.write(b'half'); file.flush(); print(len(os.listdir(sys.argv[2])))\n"
+        "    remove_unfinished(); sys.stdout.flush(); os._exit(0)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, kept, tmp_path], capture_output=True, text=True, check=True)
+    assert ended.stdout == "2\n"
+    assert _names(tmp_path) == ["a.bin"]
+    assert kept.read_bytes() == b"one"
 
 
 def test_leftovers_of_a_folder_that_is_not_there(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
+import platform
+import re
 import secrets
 import stat
 import sys
@@ -17,6 +20,17 @@ from vdsr_app.errors import SaveError
 
 TEMPORARY_PREFIX = ".vdsr-"
 TEMPORARY_SUFFIX = ".part"
+
+_MACHINE = hashlib.sha256(platform.node().encode(errors="replace")).hexdigest()[:8]
+_OUR_PREFIX = f"{TEMPORARY_PREFIX}{_MACHINE}-"
+_PART = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{8}}-[0-9a-f]{{12}}{re.escape(TEMPORARY_SUFFIX)}")
+"""A file of `atomic_file`, with the machine that writes it."""
+_RENAME_GRACE_S = 60.0
+
+_unfinished: set[Path] = set()
+"""What this process is writing."""
+_cleaned: set[str] = set()
+"""Folders that this process has rid of leftovers."""
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REASONS = {
@@ -112,11 +126,14 @@ def atomic_file(path: Path, *, verify: Callable[[Path], None] | None = None) -> 
     Raises:
         SaveError: the file could not be written; what stood at `path` before is untouched.
     """
-    temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+    _remove_leftovers_once(path.parent)
     try:
         mode = _mode_to_keep(path)
-        with temporary.open("xb") as file:
-            hold(file)
+        temporary, opened = _open_part(path.parent)
+    except OSError as error:
+        raise save_error(path, error) from error
+    try:
+        with opened as file:
             yield file
             file.flush()
             if mode is not None and sys.platform != "win32":
@@ -132,11 +149,9 @@ def atomic_file(path: Path, *, verify: Callable[[Path], None] | None = None) -> 
             replace_file(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        _remove(temporary)
         raise save_error(path, error) from error
-    except BaseException:
-        _remove(temporary)
-        raise
+    finally:
+        _remove_part(temporary)
 
 
 def write_atomically(path: Path, payload: bytes) -> None:
@@ -148,24 +163,41 @@ def write_atomically(path: Path, payload: bytes) -> None:
 def remove_leftovers(folder: Path) -> int:
     """Delete the hidden files that a killed process left in `folder`; those still being written stay.
 
+    That is told by locks, which on some network disks hold on one machine only: so what another machine began stays,
+    until that removes it. Files of such a name that are no part of `atomic_file`, as a cluster's finished results, go
+    too where nobody holds them: only who knows that none are wanted may call this.
+
     Returns:
         How many were deleted. A folder that cannot be listed counts as empty.
     """
-    removed = 0
+    return _remove_where(folder, lambda name: not _PART.fullmatch(name) or name.startswith(_OUR_PREFIX))
+
+
+def remove_unfinished() -> None:
+    """Delete what this process is writing just now: for one who leaves it at once, without waiting for its threads."""
+    for temporary in list(_unfinished):
+        _remove_part(temporary)
+
+
+def _remove_leftovers_once(folder: Path) -> None:
+    """Delete what a killed process of this machine left of `atomic_file` in `folder`, at the first call for that."""
+    absolute = os.path.abspath(folder)
+    if absolute not in _cleaned:
+        _cleaned.add(absolute)
+        _remove_where(folder, lambda name: bool(_PART.fullmatch(name)) and name.startswith(_OUR_PREFIX))
+
+
+def _remove_where(folder: Path, wanted: Callable[[str], bool]) -> int:
     try:
-        names = [
-            entry.name
-            for entry in os.scandir(folder)
-            if entry.name.startswith(TEMPORARY_PREFIX) and entry.name.endswith(TEMPORARY_SUFFIX)
-        ]
+        with os.scandir(folder) as entries:
+            names = [
+                entry.name
+                for entry in entries
+                if entry.name.startswith(TEMPORARY_PREFIX) and entry.name.endswith(TEMPORARY_SUFFIX)
+            ]
     except OSError:
         return 0
-    for name in names:
-        with contextlib.suppress(OSError):
-            if _is_abandoned(folder / name):
-                (folder / name).unlink()
-                removed += 1
-    return removed
+    return sum(_remove_abandoned(folder / name) for name in names if wanted(name))
 
 
 def _mode_to_keep(path: Path) -> int | None:
@@ -181,34 +213,59 @@ def _mode_to_keep(path: Path) -> int | None:
     return stat.S_IMODE(mode) if stat.S_ISREG(mode) else None
 
 
+def _open_part(folder: Path) -> tuple[Path, BinaryIO]:
+    """A new hidden file that nobody can take for a leftover."""
+    while True:
+        temporary = folder / f"{_OUR_PREFIX}{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+        file = temporary.open("xb")
+        _unfinished.add(temporary)
+        # Between these two lines another process may have found it without a lock, and deleted it.
+        hold(file)
+        if os.path.exists(temporary):
+            return temporary, file
+        _unfinished.discard(temporary)
+        file.close()
+
+
 def hold(file: IO[Any]) -> None:
-    """Mark the file as being written, for as long as it is open; best effort, as not every file system can."""
+    """Mark the file as being written, for as long as it is open; best effort, as not every file system can.
+
+    Returns when nobody else holds it: whoever only asks whether it is a leftover does so for an instant.
+    """
     if sys.platform != "win32":
         import fcntl
 
         with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def _is_abandoned(path: Path) -> bool:
-    """Whether no process holds the file any more; Windows tells by refusing to delete it."""
-    if sys.platform == "win32":
+def _remove_abandoned(path: Path) -> bool:
+    """Delete the file where no process holds it any more, and tell whether that was so."""
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            # It refuses to delete an open file; a finished one is closed shortly before it gets its name.
+            if time.time() - path.stat().st_mtime > _RENAME_GRACE_S:
+                path.unlink()
+                return True
+            return False
+        import fcntl
+
+        # Not only for reading: network disks want a file to be open for writing that is to be locked.
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # While it is locked, for whoever has just made it looks whether it is still there once it has the lock.
+            path.unlink()
+        finally:
+            os.close(descriptor)
         return True
-    import fcntl
-
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+    return False
 
 
-def _remove(temporary: Path) -> None:
+def _remove_part(temporary: Path) -> None:
     with contextlib.suppress(OSError):
         temporary.unlink()
+    _unfinished.discard(temporary)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -13,6 +13,7 @@ from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtWidgets import QApplication
 
 from vdsr_app import __version__
+from vdsr_app.core.atomic import remove_unfinished
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.settings import SettingsStore, settings_path
 from vdsr_app.gui.theme import ThemeManager
@@ -55,6 +56,7 @@ def run(paths: Sequence[Path] = ()) -> int:
     ended = window.batch.close(CLOSE_TIMEOUT_MS if ended else 0) and ended
     if not (window.training.close(CLOSE_TIMEOUT_MS if ended else 0) and ended):
         logger.info("A worker did not end in time; the process is left at once")
+        remove_unfinished()
         logging.shutdown()
         os._exit(status)
     return status

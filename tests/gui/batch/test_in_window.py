@@ -129,7 +129,7 @@ def test_a_folder_is_planned_run_and_reported(
     assert page.panel.retry.isVisible()
 
     table = tmp_path / "report.csv"
-    monkeypatch.setattr(module.QFileDialog, "getSaveFileName", lambda *_: (str(table), ""))
+    monkeypatch.setattr(module.QFileDialog, "getSaveFileName", lambda *_, **__: (str(table.with_suffix("")), ""))
     qtbot.mouseClick(page.panel.report, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(table.exists, timeout=WAIT_MS)
 

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QFileDialog, QLineEdit, QSlider, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QComboBox,
+    QFileDialog,
+    QLineEdit,
+    QMessageBox,
+    QSlider,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from tests.gui.fakes import FakeService
@@ -231,7 +240,7 @@ def test_results_can_be_exported_from_the_list(
     qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
     listed(qtbot, page, 1)
     out = tmp_path / "out"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(out), ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(out), ""))
     page.runs._weights.trigger()
     qtbot.waitUntil(lambda: page.banner.text.startswith("Exported out.safetensors"), timeout=PATIENCE_MS)
     assert out.with_suffix(".safetensors").is_file()
@@ -252,7 +261,7 @@ def test_runs_can_be_set_side_by_side(
     qtbot.waitUntil(lambda: page.shown is page._compare, timeout=PATIENCE_MS)
     compare = page._compare
     assert compare is not None
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "both.csv"), ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "both.csv"), ""))
     compare.save.save("csv")  # type: ignore[attr-defined]
     assert (tmp_path / "both.csv").stat().st_size > 0
     assert "both.csv" in page.banner.text
@@ -269,12 +278,43 @@ def test_curves_are_saved_as_picture_and_table(
     run = wizard.run
     assert run is not None
     for suffix in ("png", "csv"):
-        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "curves"), ""))
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "curves"), ""))
         run.save.save(suffix)  # type: ignore[attr-defined]
         assert (tmp_path / f"curves.{suffix}").stat().st_size > 0
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "none" / "curves.csv"), ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "none" / "curves.csv"), ""))
     run.save.save("csv")  # type: ignore[attr-defined]
     assert "curves.csv" in page.banner.text
+
+
+def test_nothing_is_replaced_unasked_by_a_name_that_gets_its_ending(
+    qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wizard = start(qtbot, page, pictures)
+    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    listed(qtbot, page, 1)
+    wizard.go_to(Step.RUN)
+    run = wizard.run
+    assert run is not None
+    asked: list[str] = []
+
+    def choose_another(box: QMessageBox) -> int:
+        asked.append(box.text())
+        next(b for b in box.buttons() if b.text() == "Choose another name").click()
+        return 0
+
+    monkeypatch.setattr(QMessageBox, "exec", choose_another)
+    for name, save in {
+        "kept.csv": lambda: run.save.save("csv"),  # type: ignore[attr-defined]
+        "kept.safetensors": page.runs._weights.trigger,
+        "kept.onnx": page.runs._onnx.trigger,
+    }.items():
+        (tmp_path / name).write_bytes(b"mine")
+        names = iter([str(tmp_path / "kept"), ""])
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, names=names, **__: (next(names), ""))
+        save()
+        assert asked.pop() == f"{name} exists already."
+        assert (tmp_path / name).read_bytes() == b"mine"
+    assert not page.banner.text.startswith("Export")
 
 
 # Closing and finding again

@@ -31,6 +31,7 @@ from vdsr_app.gui.batch.run_strip import RunStrip
 from vdsr_app.gui.batch.table import THUMBNAIL_PX
 from vdsr_app.gui.inspector import WIDTH
 from vdsr_app.gui.notify import notify
+from vdsr_app.gui.save_name import ask_for_name, with_ending
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, upright_line
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.texts import duration_text, file_name
@@ -421,10 +422,16 @@ class BatchPage(QWidget):
     def _on_report(self) -> None:
         if self._options is None:
             return
-        name = str(self._options.output / "report.csv")
-        chosen, _ = QFileDialog.getSaveFileName(self, self.tr("Save report"), name, self.tr("Table (*.csv)"))
-        if chosen:
-            self._service.write_report(self._options.output, Path(chosen))
+        folder = self._options.output
+        path = ask_for_name(
+            self,
+            self.tr("Save report"),
+            folder / "report.csv",
+            self.tr("Table (*.csv)"),
+            lambda chosen: with_ending(chosen, ".csv"),
+        )
+        if path is not None:
+            self._service.write_report(folder, path)
 
     def _on_reported(self, path: Path) -> None:
         self.banner.show_message(BannerKind.SUCCESS, self.tr("Saved {name}.").format(name=file_name(path)))

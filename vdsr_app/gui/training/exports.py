@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
+from vdsr_app.gui.save_name import ask_for_name, with_ending
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.texts import bytes_text, file_name
 from vdsr_app.workers.messages import SavedFile
@@ -45,14 +46,11 @@ class NetworkExports(QObject):
 
     def _ask(self, title: str, suffix: str, kind: str) -> Path | None:
         name = (title or "vdsr").replace("/", "-") + suffix
-        start = str(Path(self._store.current.save_folder or Path.home()) / name)
-        chosen, _ = QFileDialog.getSaveFileName(self._window, self.tr("Export the network"), start, kind)
-        if not chosen:
-            return None
-        out = Path(chosen)
-        if out.suffix.lower() != suffix:
-            out = out.with_name(out.name + suffix)
-        self.told.emit(self.tr("Exporting {name}…").format(name=file_name(out)), False)
+        start = Path(self._store.current.save_folder or Path.home()) / name
+        title = self.tr("Export the network")
+        out = ask_for_name(self._window, title, start, kind, lambda chosen: with_ending(chosen, suffix))
+        if out is not None:
+            self.told.emit(self.tr("Exporting {name}…").format(name=file_name(out)), False)
         return out
 
     def _on_exported(self, result: object) -> None:

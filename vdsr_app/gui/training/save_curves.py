@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton
+from PySide6.QtWidgets import QMenu, QPushButton
 
 from vdsr_app.errors import VdsrError
 from vdsr_app.gui.icons import icon
 from vdsr_app.gui.parts import ICON_SIZE
+from vdsr_app.gui.save_name import ask_for_name, with_ending
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.texts import report_of
 from vdsr_app.workers.messages import ErrorReport
@@ -59,13 +60,11 @@ class SaveCurvesButton(QPushButton):
         """Ask for a name and write the curves; `suffix` is "png" or "csv"."""
         kind, write = self._kinds[suffix]
         name = f"{self.subject or 'curves'}.{suffix}".replace("/", "-")
-        start = str(Path(self._store.current.save_folder or Path.home()) / name)
-        chosen, _ = QFileDialog.getSaveFileName(self, self.tr("Save the curves"), start, kind)
-        if not chosen:
+        start = Path(self._store.current.save_folder or Path.home()) / name
+        title = self.tr("Save the curves")
+        path = ask_for_name(self, title, start, kind, lambda chosen: with_ending(chosen, f".{suffix}"))
+        if path is None:
             return
-        path = Path(chosen)
-        if path.suffix.lower() != f".{suffix}":
-            path = path.with_name(f"{path.name}.{suffix}")
         try:
             write(path)
         except VdsrError as error:

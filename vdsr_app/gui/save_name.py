@@ -1,0 +1,98 @@
+"""Asks for the name of a file that is to be written, with every way to lose one made explicit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from vdsr_app.core.naming import refuse_overwriting_a_source
+from vdsr_app.errors import SaveError
+from vdsr_app.gui.texts import file_name
+
+translate = QCoreApplication.translate
+
+
+def with_ending(path: Path, ending: str) -> Path:
+    """The path with `ending` ("." and lower-case letters) appended, unless it has that in small or capital letters."""
+    return path if path.suffix.lower() == ending else path.with_name(path.name + ending)
+
+
+def ask_for_name(
+    parent: QWidget,
+    title: str,
+    suggested: Path,
+    kinds: str,
+    complete: Callable[[Path], Path],
+    source: Path | None = None,
+) -> Path | None:
+    """Ask for a name until one is given that loses nothing unasked, or the person gives up.
+
+    Args:
+        parent: the window in front of which to ask.
+        title: of the dialog.
+        suggested: the name that is offered.
+        kinds: what files to show, as `QFileDialog` wants it.
+        complete: gives the path that is written for a chosen one, with an ending that may have been left out.
+        source: picture that is open.
+
+    Returns:
+        The complete path, or None.
+    """
+    while True:
+        chosen, _ = QFileDialog.getSaveFileName(
+            parent,
+            title,
+            str(suggested),
+            kinds,
+            # The dialog knows neither the ending that is appended nor the source; so it is asked below, once.
+            options=QFileDialog.Option.DontConfirmOverwrite,
+        )
+        if not chosen:
+            return None
+        path = complete(Path(chosen))
+        if _may_write(parent, path, source):
+            return path
+        suggested = path
+
+
+def _may_write(parent: QWidget, path: Path, source: Path | None) -> bool:
+    if source is not None:
+        try:
+            refuse_overwriting_a_source(path, [source])
+        except SaveError:
+            return _confirm(
+                parent,
+                translate("SaveDialog", "{name} is the picture you opened.").format(name=file_name(path)),
+                translate(
+                    "SaveDialog",
+                    "Saving under this name replaces the original with the result. The original cannot be restored.",
+                ),
+                translate("SaveDialog", "Replace the original"),
+            )
+    if path.exists():
+        return _confirm(
+            parent,
+            translate("SaveDialog", "{name} exists already.").format(name=file_name(path)),
+            translate("SaveDialog", "Saving under this name replaces it."),
+            translate("SaveDialog", "Replace"),
+        )
+    return True
+
+
+def _confirm(parent: QWidget, text: str, explanation: str, yes: str) -> bool:
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Warning)
+    box.setWindowTitle(translate("SaveDialog", "Replace a file?"))
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(text)
+    box.setInformativeText(explanation)
+    replace_button = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
+    other = box.addButton(translate("SaveDialog", "Choose another name"), QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(other)
+    box.setEscapeButton(other)
+    box.exec()
+    box.deleteLater()
+    return box.clickedButton() is replace_button
