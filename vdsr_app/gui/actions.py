@@ -18,6 +18,8 @@ class Actions(QObject):
         self.open = self._make(self.tr("Open…"), "folder-open-outline", QKeySequence.StandardKey.Open)
         self.open_folder = self._make(self.tr("Upscale a folder…"), "image-multiple-outline", "Ctrl+Shift+O")
         self.save = self._make(self.tr("Save result as…"), "content-save-outline", "Ctrl+Shift+S")
+        # Hands that save as they do elsewhere find it too.
+        self.save.setShortcuts([self.save.shortcut(), QKeySequence(QKeySequence.StandardKey.Save)])
         self.quit = self._make(self.tr("Quit"), "exit-to-app", "Ctrl+Q")
         self.quit.setMenuRole(QAction.MenuRole.QuitRole)
 

@@ -44,7 +44,10 @@ def _control_group_free() -> int | None:
     used = _read_text("/sys/fs/cgroup/memory.current")
     if limit is None or used is None or not limit.strip().isdigit():
         return None
-    return max(int(limit) - int(used), 0)
+    statistics = dict(line.split() for line in (_read_text("/sys/fs/cgroup/memory.stat") or "").splitlines())
+    # Files read some time ago count as used, but make room for whoever wants it.
+    cached = int(statistics.get("inactive_file", 0))
+    return max(int(limit) - int(used) + cached, 0)
 
 
 def _address_space_free() -> int | None:

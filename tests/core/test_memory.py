@@ -1,0 +1,30 @@
+"""How much memory may be taken: a control group's limit counts, and what it keeps of files read before is free."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from vdsr_app.core.image_io import memory
+
+MACHINE = {"/proc/meminfo": "MemTotal: 9000 kB\nMemAvailable:    8000 kB\n"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="control groups")
+@pytest.mark.parametrize(
+    ("group", "free_bytes"),
+    [
+        ({}, 8_192_000),
+        ({"max": "max\n", "current": "900\n"}, 8_192_000),
+        ({"max": "5000000\n", "current": "1000000\n"}, 4_000_000),
+        ({"max": "5000000\n", "current": "4000000\n", "stat": "anon 7\ninactive_file 2500000\n"}, 3_500_000),
+        ({"max": "5000000\n", "current": "6000000\n"}, 0),
+    ],
+)
+def test_the_least_of_what_machine_and_control_group_have(
+    monkeypatch: pytest.MonkeyPatch, group: dict[str, str], free_bytes: int
+) -> None:
+    texts = MACHINE | {f"/sys/fs/cgroup/memory.{name}": text for name, text in group.items()}
+    monkeypatch.setattr(memory, "_read_text", texts.get)
+    assert memory.available_memory_bytes() == free_bytes
