@@ -231,12 +231,14 @@ def test_a_teacher_of_an_earlier_run_is_found_from_wherever_the_run_is_resumed(
     assert read_config(tmp_path / "run" / "config.toml").teacher_from == str(tmp_path / "wise.safetensors")
 
 
-def test_a_teacher_that_has_learned_takes_no_time_before(run, config: Path) -> None:
-    def before(teacher: str) -> float:
+def test_a_teacher_that_has_learned_takes_no_time_but_for_its_answers(run, config: Path) -> None:
+    def costs(teacher: str) -> tuple[bool, bool]:
         config.write_text(TINY + teacher)
         status, said, _ = run("train", "--measure", "--config", config, "--device", "cpu", "--threads", 1, "--json")
         assert status == 0
-        return json_lines(said)[-1]["seconds_before"]
+        measured = json_lines(said)[-1]
+        return measured["seconds_before"] > 0.0, measured["seconds_a_megapixel"] > 0.0
 
-    assert before('teacher_from = "nowhere.safetensors"\nteacher_steps = 9\n') == 0.0
-    assert before("teacher_steps = 9\nteacher_width = 8\n") > 0.0
+    assert costs("") == (False, False)
+    assert costs('teacher_from = "nowhere.safetensors"\nteacher_steps = 9\nteacher_width = 8\n') == (False, True)
+    assert costs("teacher_steps = 9\nteacher_width = 8\n") == (True, True)

@@ -185,7 +185,9 @@ class Measured:
         seconds_a_step: median.
         memory_bytes: most that the process held in RAM, plus the most that torch held on a GPU.
         steps: steps that a whole run of this configuration takes; 0 where epochs count, and so the pictures decide.
-        seconds_before: what its teacher takes to learn, where it has one.
+        seconds_before: what its teacher takes to learn, where it has one that has not learned yet.
+        seconds_a_megapixel: what such a teacher takes to answer, for each megapixel of the pictures and their shrunk
+            copies; 0 where there is none.
     """
 
     preset: str
@@ -193,6 +195,7 @@ class Measured:
     memory_bytes: int
     steps: int
     seconds_before: float = 0.0
+    seconds_a_megapixel: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

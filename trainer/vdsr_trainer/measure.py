@@ -16,6 +16,7 @@ from vdsr_trainer.events import Measured
 from vdsr_trainer.learner import Learner
 from vdsr_trainer.memory import device_bytes, forget_device_bytes, resident_bytes
 from vdsr_trainer.stepper import StepResult
+from vdsr_trainer.teacher.answers import Teacher
 from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
 from vdsr_trainer.teacher.patches import made_up
 
@@ -23,6 +24,8 @@ _WARM_UP_STEPS = 2
 _STEPS = 8
 _LONG_ENOUGH_S = 6.0
 """On a slow machine fewer steps tell enough."""
+_ASKED_PX = 384
+"""Side of what a teacher is asked about: about that of the usual training pictures, a multiple of 2, 3 and 4."""
 
 
 def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
@@ -38,7 +41,7 @@ def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
         Cancelled: through `token`.
     """
     learner = Learner(config)
-    teacher = _measure_teacher(config, token) if config.teacher_learns else _NO_TEACHER
+    teacher, asking_s = _measure_teacher(config, token) if config.has_teacher else (_NO_TEACHER, 0.0)
     rng = np.random.default_rng(0)
     shape = (config.batch, 1, config.patch_px, config.patch_px)
     target = rng.random(shape, np.float32)
@@ -48,7 +51,7 @@ def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
     most_bytes = max(cost.memory_bytes, teacher.memory_bytes)
     before = teacher.seconds_a_step * config.teacher_steps  # of one that has learned a step takes 0 seconds
     steps = 0 if config.epochs else config.steps
-    return Measured(preset, cost.seconds_a_step, most_bytes, steps, before)
+    return Measured(preset, cost.seconds_a_step, most_bytes, steps, before, asking_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +65,20 @@ class _Cost:
 _NO_TEACHER = _Cost(0.0, 0)
 
 
-def _measure_teacher(config: TrainConfig, token: CancelToken) -> _Cost:
-    learner = TeacherLearner(teacher_config(config))
-    patches = made_up(np.random.default_rng(0), config.taught_scales)
-    return _measure_steps(lambda step: learner.step(patches, step, 0.0), learner.device, token)
+def _measure_teacher(config: TrainConfig, token: CancelToken) -> tuple[_Cost, float]:
+    """What its steps cost, if it has to learn, and the seconds in which it answers for a megapixel."""
+    rng = np.random.default_rng(0)
+    learner, cost = TeacherLearner(teacher_config(config)), _NO_TEACHER
+    if config.teacher_learns:
+        patches = made_up(rng, config.taught_scales)
+        cost = _measure_steps(lambda step: learner.step(patches, step, 0.0), learner.device, token)
+    luma, ask = rng.integers(0, 256, (_ASKED_PX, _ASKED_PX), np.uint8), Teacher(learner)
+    begun = 0.0
+    for _ in range(2):  # the first time it makes what it keeps
+        token.raise_if_cancelled()
+        begun = time.monotonic()
+        ask(luma)
+    return cost, (time.monotonic() - begun) / (luma.size / 1e6)
 
 
 def _measure_steps(do: Callable[[int], StepResult], device: torch.device, token: CancelToken) -> _Cost:

@@ -126,6 +126,8 @@ def _measure(arguments: argparse.Namespace, console: Console) -> bool:
 
 def _cost(event: Measured) -> str:
     before = f", the teacher {event.seconds_before / 60:,.0f} min before" if event.seconds_before else ""
+    if event.seconds_a_megapixel:
+        before += f", its answers {event.seconds_a_megapixel:.2g} s for each megapixel of pictures and shrunk copies"
     if event.steps:
         steps = f"{event.steps:,} steps take about {event.seconds_a_step * event.steps / 60:,.0f} min{before}"
     else:

@@ -18,6 +18,7 @@ from vdsr_app.gui.training.recipe_fields import FieldKind, FieldSpec, field_grou
 from vdsr_app.gui.training.verdict import Verdict, judge
 from vdsr_app.gui.training.words import about, best_gain, date_text, gain_words, scale_key_text
 from vdsr_trainer.config import PRESETS, TrainConfig, starting_from
+from vdsr_trainer.data.report import PictureRecord, PreflightReport
 from vdsr_trainer.events import Compared, Measured
 
 BUNDLED = Path(__file__).resolve().parents[3] / "models" / "vdsr.safetensors"
@@ -137,6 +138,18 @@ def test_costs_are_those_of_the_presets_until_a_step_costs_something_else(draft:
     assert draft.cost("robust") is None
     draft.set_measured(Measured(OWN, 0.1, 500, 10))
     assert draft.cost("robust") == (1.0, 500)
+
+
+def test_what_a_teacher_takes_before_counts_and_follows_from_the_pictures(draft: Draft) -> None:
+    draft.set_value(steps=10, teacher_steps=7)
+    draft.set_measured(Measured(OWN, 0.5, 1000, 10, 60.0, 4.0))
+    assert draft.cost("robust") == (65.0, 1000)
+    picture = PictureRecord("/x", "a.png", 1, 1, height=1000, width=2000)
+    draft.set_report(PreflightReport((picture,), (picture,), (), (), 0))
+    shares = 1 + sum(share * share for share in draft.config.shrunk_copies)
+    cost = draft.cost("robust")
+    assert cost is not None
+    assert cost[0] == pytest.approx(65.0 + 4.0 * 2.0 * shares, rel=0.01)
 
 
 def test_other_pictures_must_be_checked_again(draft: Draft) -> None:

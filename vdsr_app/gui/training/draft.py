@@ -190,7 +190,8 @@ class Draft(QObject):
     def cost(self, preset: str) -> tuple[float, int] | None:
         """Seconds and bytes that a preset takes on this machine; None before that is known.
 
-        Where epochs count that takes the pictures, besides a measurement.
+        Where epochs count that takes the pictures, besides a measurement. Until these are known, the answers of a
+        teacher are left out.
         """
         config, measured = self.stock(preset), self.measured.get(preset)
         if preset == self.preset:
@@ -198,7 +199,13 @@ class Draft(QObject):
         steps = self.steps(config)
         if measured is None or not steps:
             return None
-        return measured.seconds_a_step * steps + measured.seconds_before, measured.memory_bytes
+        return self.seconds_before(config, measured) + measured.seconds_a_step * steps, measured.memory_bytes
+
+    def seconds_before(self, config: TrainConfig, measured: Measured) -> float:
+        """What a recipe takes before its first step: a teacher learns, and answers for the pictures."""
+        shares = 1.0 + sum(factor * factor for factor in config.shrunk_copies)
+        pixels = 0.0 if self.report is None else self.report.training_pixels * shares
+        return measured.seconds_before + measured.seconds_a_megapixel * pixels / 1e6
 
     def measured_now(self) -> Measured | None:
         """What a step of this recipe costs; None before it was measured."""

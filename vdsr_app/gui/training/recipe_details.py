@@ -252,6 +252,7 @@ class _Duration(QWidget):
         if measured is None:
             return
         seconds = _SHORTEST_S * (_LONGEST_S / _SHORTEST_S) ** (value / _SLIDER_STEPS)
-        steps = max(1, (seconds - measured.seconds_before) / max(measured.seconds_a_step, 1e-6))
+        before = self._draft.seconds_before(self._draft.config, measured)
+        steps = max(1, (seconds - before) / max(measured.seconds_a_step, 1e-6))
         digits = 10 ** max(0, math.floor(math.log10(steps)) - 1)
         self._draft.set_value(steps=min(100_000_000, max(1, round(steps / digits) * digits)))
