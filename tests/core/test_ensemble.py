@@ -17,19 +17,22 @@ from vdsr_app.core.device import Precision
 from vdsr_app.core.engine import Engine
 from vdsr_app.core.ensemble import POSITIONS, FloatPlane, Position
 from vdsr_app.core.job import Target, TargetKind, UpscaleSettings
+from vdsr_app.core.models import find_model
 from vdsr_app.core.network import VDSR, VDSRConfig
 from vdsr_app.core.picture import Picture
 from vdsr_app.core.tiling import Insets, Rect, plan_tiles
 from vdsr_app.core.upscale import TileResult, upscale_picture
+from vdsr_app.core.weights import load_model
 from vdsr_app.errors import Cancelled, DeviceMemoryError, NonFiniteOutputError
+from vdsr_trainer.symmetry import Symmetry
 
 CPU = torch.device("cpu")
 
 
-def network(depth: int = 4, *, residual: bool = True) -> VDSR:
+def network(depth: int = 4, *, width: int = 6, residual: bool = True) -> VDSR:
     """A network without any symmetry, so that each position gives another answer."""
     torch.manual_seed(3)
-    model = VDSR(VDSRConfig(depth, 6, residual))
+    model = VDSR(VDSRConfig(depth, width, residual))
     with torch.no_grad():
         for layer in model.layers:
             assert isinstance(layer, nn.Conv2d)
@@ -40,6 +43,14 @@ def network(depth: int = 4, *, residual: bool = True) -> VDSR:
 
 
 MODEL = network()
+
+
+def tied(kind: str, *, residual: bool = True) -> VDSR:
+    """The same with tied weights: for quarter turns ("p4"), for mirrorings too ("p4m"), or free ("none")."""
+    model = network(width=8, residual=residual)
+    if kind != "none":
+        Symmetry(kind, model.convolutions).tie_weights()
+    return model
 
 
 class CountingBackend(TorchBackend):
@@ -150,6 +161,35 @@ def test_exactly_eight_passes_a_tile_none_larger_than_the_tile() -> None:
     for number, padded in enumerate(expected):
         sides = backend.passes[8 * number : 8 * number + 8]
         assert sorted(sides) == sorted([(padded.height, padded.width), (padded.width, padded.height)] * 4)
+
+
+class TestTiedWeights:
+    """A network that answers a turned picture with the turned answer: fewer passes, the same mean."""
+
+    @pytest.mark.parametrize(("kind", "passes"), [("none", 8), ("p4", 2), ("p4m", 1)])
+    @pytest.mark.parametrize("residual", [True, False])
+    def test_passes_are_as_many_as_answers_differ(self, kind: str, passes: int, residual: bool) -> None:
+        model = tied(kind, residual=residual)
+        backend = CountingBackend(model)
+        computer = Engine.create(model, device="cpu", precision="fp32", backend="torch")
+        computer._backend = backend
+        luma = plane(33, 46)
+        result = computer.upscale_luma(luma, self_ensemble=True)
+        assert len(backend.passes) == passes
+        np.testing.assert_allclose(result, mean_of_eight(model, luma), rtol=0, atol=1e-5)
+
+    @pytest.mark.parametrize("name", ["vdsr", "photo"])
+    def test_the_bundled_models_need_two(self, name: str) -> None:
+        model = load_model(find_model(name)).model
+        positions = Engine.create(model, device="cpu", precision="fp32", backend="torch")._positions
+        assert positions == (Position(False, 0), Position(True, 0))
+
+    def test_a_network_that_is_nearly_even_handed_needs_all(self) -> None:
+        model = tied("p4")
+        with torch.no_grad():
+            model.convolutions[1].weight[0, 0, 0, 1] += 0.01
+        positions = Engine.create(model, device="cpu", precision="fp32", backend="torch")._positions
+        assert positions == POSITIONS
 
 
 def test_progress_counts_a_pixel_when_all_its_passes_are_done() -> None:

@@ -41,7 +41,8 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, automatic: bool = F
     parser.add_argument(
         "--self-ensemble",
         action="store_true",
-        help="average the network over eight flips and rotations: a little better, eight times as slow",
+        help="average the network over eight flips and rotations: a little better, twice as slow with the bundled"
+        " models, up to eight times with others",
     )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps (%(default)s)")
     parser.add_argument(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections import deque
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,7 +17,7 @@ from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.backend import Backend, FloatPlane, TorchBackend
 from vdsr_app.core.backend_choice import choose_backend, gpu_backend
 from vdsr_app.core.device import Precision, choose_device, usable_cores
-from vdsr_app.core.ensemble import averaged
+from vdsr_app.core.ensemble import POSITIONS, Position, averaged, positions_that_differ
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets, Rect, Tile, TileQueue
 from vdsr_app.errors import DeviceError, DeviceMemoryError, NonFiniteOutputError, ShapeMismatchError
@@ -50,15 +51,23 @@ class Engine:
     device fails, the work moves to the CPU. Both are remembered, so the next picture starts with what worked.
     """
 
-    def __init__(self, backend: Backend, fallback: Callable[[], Backend] | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        fallback: Callable[[], Backend] | None = None,
+        find_positions: Callable[[], Sequence[Position]] = lambda: POSITIONS,
+    ) -> None:
         """Engine on a given backend.
 
         Args:
             backend: what computes.
             fallback: makes the backend to move to when `backend` fails; None where there is none.
+            find_positions: tells in which positions the network sees a picture for its self-ensemble; asked when that
+                is first wished.
         """
         self._backend = backend
         self._fallback = fallback
+        self._find_positions = find_positions
         self._limit_px: int | None = None
 
     @classmethod
@@ -78,26 +87,26 @@ class Engine:
         """
         # Only ever fewer than PyTorch took: it does not see the limits of containers.
         torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
-        chosen = choose_device(device)
+        chosen, positions = choose_device(device), partial(_positions_of, model)
         if chosen.type == "cpu" or backend not in ("auto", "torch"):
             found = choose_backend(model, backend, precision, accelerators=device == "auto")
 
             def plain() -> Backend:
                 return TorchBackend(model, torch.device("cpu"), Precision.FP32)
 
-            return cls(found, plain if found.kind != "cpu" else None)
+            return cls(found, plain if found.kind != "cpu" else None, positions)
 
         def on_cpu() -> Backend:
             same = "fp32" if precision == Precision.FP32 else "auto"
             return choose_backend(model, precision=same, accelerators=False)
 
         try:
-            return cls(gpu_backend(model, chosen, precision), on_cpu)
+            return cls(gpu_backend(model, chosen, precision), on_cpu, positions)
         except RuntimeError as error:  # a driver that does not answer, a GPU whose memory others hold
             if device != "auto":
                 raise DeviceError(f"The device '{device}' cannot be used.", hint="Choose the device 'cpu'.") from error
             _log.warning("%s cannot be used, the CPU is", chosen, exc_info=True)
-            return cls(on_cpu())
+            return cls(on_cpu(), None, positions)
 
     @property
     def backend_name(self) -> str:
@@ -132,7 +141,7 @@ class Engine:
             luma: (padded height, padded width) float32, bicubic luma where 1 is full scale.
             tile: from `run_tiles`.
             token: tested several times within the tile.
-            self_ensemble: average over all eight positions; see `core.ensemble`.
+            self_ensemble: average over all positions; see `core.ensemble`.
 
         Returns:
             (core height, core width) float32 on the same scale.
@@ -167,7 +176,7 @@ class Engine:
             return self._backend.residual(plane, insets, token)
 
         if self_ensemble:
-            return partial(_checked, averaged(compute, luma, tile.insets))
+            return partial(_checked, averaged(compute, luma, tile.insets, self._positions))
         if isinstance(self._backend, Pipelined):
             under_way = self._backend.begin(luma, tile.insets, token)
             return lambda: _checked(under_way())
@@ -189,7 +198,7 @@ class Engine:
             luma: (H, W) float, bicubic luma at the target size where 1 is full scale.
             tile_px: side of a tile's core; None chooses it.
             token: tested before and within tiles.
-            self_ensemble: average over all eight positions; see `core.ensemble`.
+            self_ensemble: average over all positions; see `core.ensemble`.
             on_progress: called with pixels done and in all after each tile.
             on_notice: called when the way of working changes.
 
@@ -283,6 +292,10 @@ class Engine:
             if notice and on_notice is not None:
                 on_notice(notice)
 
+    @cached_property
+    def _positions(self) -> tuple[Position, ...]:
+        return tuple(self._find_positions())
+
     @property
     def _look_ahead(self) -> int:
         return self._backend.look_ahead if isinstance(self._backend, Pipelined) else 0
@@ -316,6 +329,17 @@ class Engine:
             f"{place} ran out, even with the smallest tiles.",
             hint="Close other programs or choose a smaller scale, then try again.",
         ) from error
+
+
+def _positions_of(model: VDSR) -> tuple[Position, ...]:
+    exact = copy.deepcopy(model).to("cpu", torch.float64)  # so that tied weights answer alike
+
+    def added(luma: FloatPlane) -> npt.NDArray[Any]:
+        with torch.inference_mode():
+            inputs = torch.from_numpy(luma)[None, None].double()
+            return np.asarray((exact(inputs) - inputs)[0, 0].numpy())
+
+    return positions_that_differ(added)
 
 
 def _checked(added: FloatPlane) -> FloatPlane:

@@ -87,7 +87,7 @@ def evaluate(
         files: picture files; one that cannot be read or is too small is left out and named in `failures`.
         scales: factors above 1.
         engine: upscales luma planes.
-        self_ensemble: average what the model adds over all eight positions of a picture; see `core.ensemble`.
+        self_ensemble: average what the model adds over all positions of a picture; see `core.ensemble`.
         token: tested before each picture and within the engine.
         on_progress: called with (done, total) trials.
 

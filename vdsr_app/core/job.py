@@ -151,7 +151,7 @@ class UpscaleSettings:
         tile_px: side of a tile in output pixels without halo; None chooses it.
         save: how the result is written.
         self_ensemble: whether the network runs on all eight flips and rotations and the results are averaged
-            (`core.ensemble`): a little better, and eight times as slow.
+            (`core.ensemble`): a little better, and twice to eight times as slow.
     """
 
     target: Target = Target()
