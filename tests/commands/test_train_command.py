@@ -139,8 +139,9 @@ def test_a_preset_cannot_be_given_to_a_resumed_run(run, tmp_path: Path) -> None:
     assert "--start-from cannot change" in err
 
 
-def test_a_run_of_epochs_is_measured_by_the_step(run) -> None:
-    status, said, _ = run("train", "--measure", "--preset", "paper", "--depth", 3, "--threads", 1, "--device", "cpu")
+def test_a_run_of_epochs_is_measured_by_the_step(run, config: Path) -> None:
+    few = ("--preset", "paper", "--config", config, "--threads", 1, "--device", "cpu")
+    status, said, _ = run("train", "--measure", *few)
     assert status == 0
     assert "s a step" in said
     assert "the pictures decide" in said

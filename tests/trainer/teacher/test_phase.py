@@ -221,31 +221,7 @@ def _notices(told: _Told) -> list[str]:
     return [event.message for event in told.events if isinstance(event, Noticed) and "teacher" in event.message]
 
 
-def test_it_can_be_paused(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
-    run = tmp_path / "run"
-    told = _Told(2, lambda: write_control(run, "pause"))
-
-    class Goes(_Told):
-        def __call__(self, event: Event) -> None:
-            told(event)
-            if isinstance(event, Paused):
-                write_control(run, "run")
-
-    train(replace(taught, teacher_steps=400), run, Goes(), CancelToken())
-    kinds = [type(event) for event in told.events]
-    assert kinds.index(Paused) < kinds.index(Resumed) < kinds.index(Started)
-
-
-def test_it_can_be_discarded(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
-    run = tmp_path / "run"
-    told = _Told(2, lambda: write_control(run, "discard"))
-    assert train(replace(taught, teacher_steps=400), run, told, told.token) is None
-    assert isinstance(told.events[-1], Finished)
-    assert told.events[-1].discarded
-    assert not run.exists()
-
-
-def test_a_pause_saves_it_first(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
+def test_it_can_be_paused_and_its_state_is_saved_first(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
     run = tmp_path / "run"
     told = _Told(2, lambda: write_control(run, "pause"))
     states: list[bool] = []
@@ -257,8 +233,19 @@ def test_a_pause_saves_it_first(taught: TrainConfig, tmp_path: Path, at_each_ste
                 states.append((run / TEACHER_NAME / NEWEST_NAME).is_file())
                 write_control(run, "run")
 
-    train(replace(taught, teacher_steps=400, checkpoint_every=1000), run, Goes(), CancelToken())
+    train(replace(taught, teacher_steps=200, checkpoint_every=1000), run, Goes(), CancelToken())
     assert states == [True]
+    kinds = [type(event) for event in told.events]
+    assert kinds.index(Paused) < kinds.index(Resumed) < kinds.index(Started)
+
+
+def test_it_can_be_discarded(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
+    run = tmp_path / "run"
+    told = _Told(2, lambda: write_control(run, "discard"))
+    assert train(replace(taught, teacher_steps=400), run, told, told.token) is None
+    assert isinstance(told.events[-1], Finished)
+    assert told.events[-1].discarded
+    assert not run.exists()
 
 
 def test_a_disk_that_is_full_for_a_while_costs_none_of_its_steps(
