@@ -26,8 +26,6 @@ from vdsr_app.errors import SaveError, UsageError
 
 _log = logging.getLogger(__name__)
 
-_HASH_CHUNK_BYTES = 1 << 20
-
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS items (
@@ -219,8 +217,5 @@ def digest_of(path: Path) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
-        while chunk := file.read(_HASH_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.digest()
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
