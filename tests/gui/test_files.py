@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QByteArray, QMimeData, Qt, QUrl
 from PySide6.QtGui import QGuiApplication, QImage
-from PySide6.QtWidgets import QDoubleSpinBox, QFileDialog, QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QFileDialog, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import write_model
 from tests.gui.fakes import FakeService, make_picture, pyramid_of
+from tests.gui.questions import answer
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
 from vdsr_app.gui.drag_out import DragOut
 from vdsr_app.gui.drops import DropKind, local_paths, plan_drop
@@ -123,19 +124,11 @@ def test_16_bits_are_wished_only_of_formats_that_have_them() -> None:
 
 
 class Answers:
-    """Answers file dialogs and questions in turn."""
+    """Answers file dialogs in turn, and all questions alike."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, names: list[str], click: str) -> None:
-        self.questions: list[str] = []
-        self._names = names
-        self._click = click
-        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (self._names.pop(0), ""))
-        monkeypatch.setattr(QMessageBox, "exec", lambda box: self._answer(box))
-
-    def _answer(self, box: QMessageBox) -> int:
-        self.questions.append(box.text())
-        next(b for b in box.buttons() if b.text() == self._click).click()
-        return 0
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (names.pop(0), ""))
+        self.questions = answer(monkeypatch, click)
 
 
 @pytest.fixture
@@ -257,10 +250,8 @@ def test_copy_puts_the_result_on_the_clipboard(make_window: MakeWindow, service:
     assert (image.width(), image.height(), image.pixelColor(0, 0).red()) == (40, 20, 200)
 
 
-def test_save_as_writes_and_tells_with_the_notes(
-    make_window: MakeWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    window = finished_window(make_window, service, tmp_path / "a.png")
+def taking_what_is_offered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Take the names that the dialog offers from now on; gives them."""
     offered: list[str] = []
 
     def choose(_parent: object, _title: str, suggested: str, _filters: str, options: object) -> tuple[str, str]:
@@ -268,6 +259,14 @@ def test_save_as_writes_and_tells_with_the_notes(
         return suggested, ""
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    return offered
+
+
+def test_save_as_writes_and_tells_with_the_notes(
+    make_window: MakeWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = finished_window(make_window, service, tmp_path / "a.png")
+    offered = taking_what_is_offered(monkeypatch)
     window.commands.save.trigger()
     assert offered == [str(tmp_path / "a_vdsr_x2.png")]
     service.finish_save()
@@ -290,13 +289,7 @@ def test_a_factor_that_is_typed_just_before_belongs_into_the_name(
     entered: str,
 ) -> None:
     window = finished_window(make_window, service, tmp_path / "a.png")
-    offered: list[str] = []
-
-    def choose(_parent: object, _title: str, suggested: str, _filters: str, options: object) -> tuple[str, str]:
-        offered.append(suggested)
-        return suggested, ""
-
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    offered = taking_what_is_offered(monkeypatch)
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
     factor = next(b for b in window.findChildren(QDoubleSpinBox) if b.accessibleName() == "Scale factor as a number")

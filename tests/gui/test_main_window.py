@@ -16,13 +16,13 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QLineEdit,
-    QMessageBox,
     QPushButton,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
 
 from tests.gui.fakes import FakeService, make_picture
+from tests.gui.questions import answer
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind
 from vdsr_app.gui import save_guard
 from vdsr_app.gui.close_dialog import CloseAnswer
@@ -531,18 +531,6 @@ def test_a_dialog_is_shown_once_and_gone_when_it_is_closed(
 
 
 # Closing
-
-
-def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
-    asked: list[str] = []
-
-    def press(box: QMessageBox) -> int:
-        asked.append(box.text())
-        next(b for b in box.buttons() if b.text() == text).click()
-        return 0
-
-    monkeypatch.setattr(QMessageBox, "exec", lambda box: press(box))
-    return asked
 
 
 def test_closing_asks_nothing_while_only_a_layer_is_made(

@@ -22,8 +22,7 @@ TEMPORARY_PREFIX = ".vdsr-"
 TEMPORARY_SUFFIX = ".part"
 
 _MACHINE = hashlib.sha256(platform.node().encode(errors="replace")).hexdigest()[:8]
-_OUR_PREFIX = f"{TEMPORARY_PREFIX}{_MACHINE}-"
-_PART = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{8}}-[0-9a-f]{{12}}{re.escape(TEMPORARY_SUFFIX)}")
+_PART = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-[0-9a-f]{{12}}{re.escape(TEMPORARY_SUFFIX)}")
 """A file of `atomic_file`, with the machine that writes it."""
 _RENAME_GRACE_S = 60.0
 
@@ -170,7 +169,7 @@ def remove_leftovers(folder: Path) -> int:
     Returns:
         How many were deleted. A folder that cannot be listed counts as empty.
     """
-    return _remove_where(folder, lambda name: not _PART.fullmatch(name) or name.startswith(_OUR_PREFIX))
+    return _remove_where(folder, lambda name: _machine_of(name) in (None, _MACHINE))
 
 
 def remove_unfinished() -> None:
@@ -184,7 +183,13 @@ def _remove_leftovers_once(folder: Path) -> None:
     absolute = os.path.abspath(folder)
     if absolute not in _cleaned:
         _cleaned.add(absolute)
-        _remove_where(folder, lambda name: bool(_PART.fullmatch(name)) and name.startswith(_OUR_PREFIX))
+        _remove_where(folder, lambda name: _machine_of(name) == _MACHINE)
+
+
+def _machine_of(name: str) -> str | None:
+    """Which machine writes a file of `atomic_file`; None of any other file."""
+    found = _PART.fullmatch(name)
+    return None if found is None else found[1]
 
 
 def _remove_where(folder: Path, wanted: Callable[[str], bool]) -> int:
@@ -216,7 +221,7 @@ def _mode_to_keep(path: Path) -> int | None:
 def _open_part(folder: Path) -> tuple[Path, BinaryIO]:
     """A new hidden file that nobody can take for a leftover."""
     while True:
-        temporary = folder / f"{_OUR_PREFIX}{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+        temporary = folder / f"{TEMPORARY_PREFIX}{_MACHINE}-{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
         file = temporary.open("xb")
         _unfinished.add(temporary)
         # Between these two lines another process may have found it without a lock, and deleted it.

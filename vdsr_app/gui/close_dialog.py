@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QCheckBox, QMessageBox, QWidget
 
+from vdsr_app.gui.parts import question
 from vdsr_app.gui.texts import file_name, printable
 
 translate = QCoreApplication.translate
@@ -93,11 +94,4 @@ def ask_about_batch(parent: QWidget) -> bool:
 
 
 def _question(parent: QWidget, text: str, more: str) -> QMessageBox:
-    """A question about quitting, without buttons yet; names in it are shown literally."""
-    box = QMessageBox(parent)
-    box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle(translate("CloseDialog", "Quit VDSR Studio?"))
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(text)
-    box.setInformativeText(more)
-    return box
+    return question(parent, translate("CloseDialog", "Quit VDSR Studio?"), text, more)

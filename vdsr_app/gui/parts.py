@@ -265,16 +265,35 @@ class Choice(QComboBox):
         event.ignore()
 
 
-def ask(parent: QWidget, title: str, text: str, more: str, yes: str) -> bool:
-    """Ask before something that cannot be undone; the safe answer is the default."""
+def question(
+    parent: QWidget, title: str, text: str, more: str, icon: QMessageBox.Icon = QMessageBox.Icon.Question
+) -> QMessageBox:
+    """A question without buttons yet; names in it are shown literally."""
     box = QMessageBox(parent)
-    box.setIcon(QMessageBox.Icon.Question)
+    box.setIcon(icon)
     box.setWindowTitle(title)
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setText(text)
     box.setInformativeText(more)
+    return box
+
+
+def ask(
+    parent: QWidget,
+    title: str,
+    text: str,
+    more: str,
+    yes: str,
+    no: str = "",
+    icon: QMessageBox.Icon = QMessageBox.Icon.Question,
+) -> bool:
+    """Ask before something that cannot be undone; the safe answer, `no` or else "Cancel", is the default."""
+    box = question(parent, title, text, more, icon)
     sure = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
-    keep = box.addButton(QMessageBox.StandardButton.Cancel)
+    if no:
+        keep = box.addButton(no, QMessageBox.ButtonRole.RejectRole)
+    else:
+        keep = box.addButton(QMessageBox.StandardButton.Cancel)
     box.setDefaultButton(keep)
     box.setEscapeButton(keep)
     box.exec()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from vdsr_app.core.naming import refuse_overwriting_a_source
 from vdsr_app.errors import SaveError
+from vdsr_app.gui.parts import ask
 from vdsr_app.gui.texts import file_name
 
 translate = QCoreApplication.translate
@@ -83,16 +84,5 @@ def _may_write(parent: QWidget, path: Path, source: Path | None) -> bool:
 
 
 def _confirm(parent: QWidget, text: str, explanation: str, yes: str) -> bool:
-    box = QMessageBox(parent)
-    box.setIcon(QMessageBox.Icon.Warning)
-    box.setWindowTitle(translate("SaveDialog", "Replace a file?"))
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(text)
-    box.setInformativeText(explanation)
-    replace_button = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
-    other = box.addButton(translate("SaveDialog", "Choose another name"), QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(other)
-    box.setEscapeButton(other)
-    box.exec()
-    box.deleteLater()
-    return box.clickedButton() is replace_button
+    title, other = translate("SaveDialog", "Replace a file?"), translate("SaveDialog", "Choose another name")
+    return ask(parent, title, text, explanation, yes, other, QMessageBox.Icon.Warning)

@@ -140,6 +140,14 @@ def is_end(name: str, state: State) -> Callable[[BatchEvent], bool]:
     return lambda event: isinstance(event, Changed) and event.item.source.name == name and event.item.state is state
 
 
+def at_first_picture(held: Held) -> threading.Thread:
+    """A batch that runs, and whose first picture, a.png, waits for the network."""
+    held.engine.hold()
+    thread = held.in_thread()
+    held.wait_for(is_end("a.png", State.WORKING))
+    return thread
+
+
 def test_good_and_bad_pictures_each_have_one_outcome(held: Held) -> None:
     for name in ("a.png", "b/c.png", "b/deep/d.jpg"):
         held.picture(name)
@@ -202,9 +210,7 @@ def test_what_something_else_made_is_kept_renamed_or_replaced_as_is_wished(held:
 
 def test_pictures_are_added_while_it_runs(held: Held, tmp_path: Path) -> None:
     held.picture("a.png")
-    held.engine.hold()
-    thread = held.in_thread()
-    held.wait_for(is_end("a.png", State.WORKING))
+    thread = at_first_picture(held)
     more = held.source / "more"
     held.picture("more/b.png")
     assert held.batch.add([more / "b.png", more])
@@ -218,9 +224,7 @@ def test_pictures_are_added_while_it_runs(held: Held, tmp_path: Path) -> None:
 def test_a_pause_stops_the_work_and_a_cancel_ends_it(held: Held) -> None:
     for name in ("a.png", "b.png", "c.png"):
         held.picture(name, side=64)
-    held.engine.hold()
-    thread = held.in_thread()
-    held.wait_for(is_end("a.png", State.WORKING))
+    thread = at_first_picture(held)
     held.pause.pause()
     held.engine.gate = threading.Semaphore(10**6)
     held.wait_for(lambda event: isinstance(event, Progress) and event.done_px > 0)
@@ -237,9 +241,7 @@ def test_a_pause_stops_the_work_and_a_cancel_ends_it(held: Held) -> None:
 def test_after_a_cancel_it_goes_on_where_it_was(held: Held) -> None:
     for name in ("a.png", "b.png", "c.png"):
         held.picture(name)
-    held.engine.hold()
-    thread = held.in_thread()
-    held.wait_for(is_end("a.png", State.WORKING))
+    thread = at_first_picture(held)
     held.engine.gate = threading.Semaphore(8)
     held.wait_for(is_end("a.png", State.DONE))
     held.token.cancel()
@@ -275,9 +277,7 @@ def test_what_failed_is_tried_again_when_asked(held: Held) -> None:
 def test_a_source_that_changes_while_it_waits_is_done_as_it_is_then(held: Held) -> None:
     for name in ("a.png", "b.png", "c.png", "d.png", "e.png", "f.png"):
         held.picture(name)
-    held.engine.hold()
-    thread = held.in_thread()
-    held.wait_for(is_end("a.png", State.WORKING))
+    thread = at_first_picture(held)
     held.wait_for(is_end("c.png", State.WORKING))  # three are in work, the others wait
     held.picture("d.png", side=20)
     (held.source / "e.png").unlink()
@@ -410,9 +410,7 @@ def test_a_disk_that_fills_while_a_result_is_written_costs_no_second_computation
 
 def test_two_batches_never_write_into_one_folder(held: Held) -> None:
     held.picture("a.png")
-    held.engine.hold()
-    thread = held.in_thread()
-    held.wait_for(is_end("a.png", State.WORKING))
+    thread = at_first_picture(held)
     other = Batch(BatchOptions(held.output, UpscaleSettings(model="vdsr")), lambda event: None)
     with pytest.raises(UsageError, match="Another batch"):
         other.run()
@@ -435,9 +433,7 @@ def test_a_folder_that_is_looked_at_is_free_for_a_batch(held: Held) -> None:
 
 def test_no_plan_is_made_for_a_folder_that_a_batch_writes_into(held: Held) -> None:
     held.picture("a.png")
-    held.engine.hold()
-    thread = held.in_thread()
-    held.wait_for(is_end("a.png", State.WORKING))
+    thread = at_first_picture(held)
     other = Batch(BatchOptions(held.output, UpscaleSettings(model="vdsr")), lambda event: None)
     other.add([held.source])
     with pytest.raises(UsageError, match="Another batch"):

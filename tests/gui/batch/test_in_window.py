@@ -94,6 +94,14 @@ def planned(qtbot: QtBot, page: BatchPage, *paths: Path) -> None:
     qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
 
 
+def at_first_picture(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
+    """A batch that runs, and whose first picture waits for the network."""
+    network.engine.hold()
+    planned(qtbot, page, folder)
+    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+
+
 def ended(qtbot: QtBot, page: BatchPage) -> None:
     qtbot.waitUntil(lambda: page.phase is Phase.ENDED, timeout=WAIT_MS)
 
@@ -159,10 +167,7 @@ def test_the_settings_are_those_of_a_single_picture(
 def test_pause_continue_and_pictures_that_are_added_while_it_runs(
     qtbot: QtBot, page: BatchPage, network: Network, folder: Path, tmp_path: Path
 ) -> None:
-    network.engine.hold()
-    planned(qtbot, page, folder)
-    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    at_first_picture(qtbot, page, network, folder)
     qtbot.mouseClick(page.strip._pause, Qt.MouseButton.LeftButton)
     assert page.strip._pause.text() == "Continue"
     page.add([picture(tmp_path / "late.png", 4)])
@@ -186,10 +191,7 @@ def test_a_thumbnail_that_fails_ends_no_batch(
     def short(path: Path, side_px: int, context: JobContext) -> object:
         raise MemoryError
 
-    network.engine.hold()
-    planned(qtbot, page, folder)
-    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    at_first_picture(qtbot, page, network, folder)
     monkeypatch.setattr("vdsr_app.workers.training_errands.thumbnail", short)
     page._service.make_thumbnail(folder / "a.png", 32)
     qtbot.waitUntil(lambda: "thumbnail could not be made" in caplog.text, timeout=WAIT_MS)
@@ -211,10 +213,7 @@ def test_a_thumbnail_that_was_given_up_is_wanted_again(qtbot: QtBot, page: Batch
 def test_a_report_that_cannot_be_written_ends_no_batch(
     qtbot: QtBot, page: BatchPage, network: Network, folder: Path, tmp_path: Path
 ) -> None:
-    network.engine.hold()
-    planned(qtbot, page, folder)
-    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    at_first_picture(qtbot, page, network, folder)
     # As where it was asked for at the end of a batch, and another was started before it was written.
     page._service.write_report(tmp_path / "in", tmp_path / "nowhere" / "table.csv")
     qtbot.waitUntil(lambda: "folder does not exist" in page.banner.text, timeout=WAIT_MS)
@@ -233,10 +232,7 @@ def test_a_cancelled_batch_goes_on_where_it_was(qtbot: QtBot, page: BatchPage, n
 
 def cancelled(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
     """A batch that was stopped at its first picture."""
-    network.engine.hold()
-    planned(qtbot, page, folder)
-    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    at_first_picture(qtbot, page, network, folder)
     qtbot.mouseClick(page.strip._cancel, Qt.MouseButton.LeftButton)
     ended(qtbot, page)
     network.engine.gate = threading.Semaphore(10**6)
@@ -351,10 +347,7 @@ def test_nothing_of_it_is_made_before_it_is_needed(window: MainWindow) -> None:
 def test_a_running_batch_is_told_below_and_asked_about_at_closing(
     qtbot: QtBot, window: MainWindow, page: BatchPage, network: Network, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network.engine.hold()
-    planned(qtbot, page, folder)
-    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    at_first_picture(qtbot, page, network, folder)
     window.workspaces.show_page(window.page)
     network.engine.gate.release()
     qtbot.waitUntil(window.status._batch.isVisible, timeout=WAIT_MS)

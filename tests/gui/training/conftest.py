@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QCoreApplication, QEvent
-from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from tests.gui.fakes import FakeService
@@ -59,21 +58,6 @@ def ended(folder: Path) -> bool:
     with contextlib.suppress(SaveError):  # it vanished this very moment
         write_control(folder, "discard")
     return False
-
-
-def answer(monkeypatch: pytest.MonkeyPatch, text: str, *, tick: bool = False) -> list[str]:
-    """Press this button of the next questions; gives what was asked."""
-    asked: list[str] = []
-
-    def press(box: QMessageBox) -> int:
-        asked.append(box.text())
-        if tick:
-            box.checkBox().setChecked(True)
-        next(button for button in box.buttons() if button.text().replace("&", "") == text).click()
-        return 0
-
-    monkeypatch.setattr(QMessageBox, "exec", lambda box: press(box))
-    return asked
 
 
 @pytest.fixture

@@ -15,20 +15,21 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QLineEdit,
-    QMessageBox,
     QSlider,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
 
 from tests.gui.fakes import FakeService
-from tests.gui.training.conftest import PATIENCE_MS, MakeTraining, answer, behave, run_folders
+from tests.gui.questions import answer
+from tests.gui.training.conftest import PATIENCE_MS, MakeTraining, behave, run_folders
 from tests.gui.training.test_wizard import check, start, wait_for
 from vdsr_app import paths
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.training.step_list import Step
 from vdsr_app.gui.training.train_page import TrainPage
+from vdsr_app.gui.training.wizard import Wizard
 from vdsr_app.workers.messages import OpenJob
 from vdsr_trainer.config import PRESETS, read_config
 from vdsr_trainer.run_files import is_alive
@@ -48,6 +49,13 @@ def running(qtbot: QtBot, page: TrainPage, pictures: Path) -> Path:
     wizard = start(qtbot, page, pictures)
     wait_for(qtbot, wizard, RunState.RUNNING)
     return run_folders()[0]
+
+
+def finished(qtbot: QtBot, page: TrainPage, pictures: Path) -> Wizard:
+    """The wizard with a run that has come to its end."""
+    wizard = start(qtbot, page, pictures)
+    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    return wizard
 
 
 def listed(qtbot: QtBot, page: TrainPage, count: int) -> None:
@@ -236,8 +244,7 @@ def test_another_run_can_be_looked_at_while_one_trains(
 def test_results_can_be_exported_from_the_list(
     qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wizard = start(qtbot, page, pictures)
-    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    finished(qtbot, page, pictures)
     listed(qtbot, page, 1)
     out = tmp_path / "out"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(out), ""))
@@ -252,8 +259,7 @@ def test_results_can_be_exported_from_the_list(
 def test_runs_can_be_set_side_by_side(
     qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wizard = start(qtbot, page, pictures)
-    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    finished(qtbot, page, pictures)
     make_run("Another")
     listed(qtbot, page, 2)
     page.runs.list.selectAll()
@@ -272,8 +278,7 @@ def test_runs_can_be_set_side_by_side(
 def test_curves_are_saved_as_picture_and_table(
     qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wizard = start(qtbot, page, pictures)
-    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    wizard = finished(qtbot, page, pictures)
     wizard.go_to(Step.RUN)
     run = wizard.run
     assert run is not None
@@ -289,20 +294,12 @@ def test_curves_are_saved_as_picture_and_table(
 def test_nothing_is_replaced_unasked_by_a_name_that_gets_its_ending(
     qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wizard = start(qtbot, page, pictures)
-    qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
+    wizard = finished(qtbot, page, pictures)
     listed(qtbot, page, 1)
     wizard.go_to(Step.RUN)
     run = wizard.run
     assert run is not None
-    asked: list[str] = []
-
-    def choose_another(box: QMessageBox) -> int:
-        asked.append(box.text())
-        next(b for b in box.buttons() if b.text() == "Choose another name").click()
-        return 0
-
-    monkeypatch.setattr(QMessageBox, "exec", choose_another)
+    asked = answer(monkeypatch, "Choose another name")
     for name, save in {
         "kept.csv": lambda: run.save.save("csv"),  # type: ignore[attr-defined]
         "kept.safetensors": page.runs._weights.trigger,

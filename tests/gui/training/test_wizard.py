@@ -11,7 +11,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
-from tests.gui.training.conftest import PATIENCE_MS, answer, behave, make_pictures, run_folders
+from tests.gui.questions import answer
+from tests.gui.training.conftest import PATIENCE_MS, behave, make_pictures, run_folders
 from vdsr_app import paths
 from vdsr_app.errors import TrainingError
 from vdsr_app.gui.main_window import MainWindow

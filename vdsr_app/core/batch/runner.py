@@ -293,10 +293,9 @@ class Batch:
 
     def _begin(self, item: Item) -> FileJob | None:
         """Look at a picture once more, as time has passed; None where there is nothing to do."""
-        fresh = self._look_again(item)
+        px_before, item = item.output_px, self._look_again(item)
         with self._changed:
-            self._px += fresh.output_px - item.output_px
-        item = fresh
+            self._px += item.output_px - px_before
         if not item.state.is_outcome:
             try:
                 refuse_overwriting_a_source(item.output, [item.source])
@@ -354,13 +353,11 @@ class Batch:
             case FileNotice():
                 self._tell(Noticed(item, event.text))
             case FileDone():
-                self._without_room.discard(item.number)
                 self._disk.found_room()
                 ended = replace(item, state=State.DONE, target=event.target, seconds=event.seconds.total)
                 self._settle(ended, self._made(ended))
             case FileFailed():
                 _log.info("%s failed: %s", item.source, event.error)
-                self._without_room.discard(item.number)
                 self._settle(replace(item, state=State.FAILED, note=words_of(event.error)))
 
     def _made(self, item: Item) -> Made | None:
@@ -382,6 +379,7 @@ class Batch:
         with self._changed:
             self._at_work.pop(item.number, None)
             self._begun.pop(item.number, None)
+            self._without_room.discard(item.number)
             self._files_done += 1
             self._px_done += item.output_px
             self._changed.notify_all()

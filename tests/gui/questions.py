@@ -1,0 +1,21 @@
+"""Answers the questions of the window, which wait for a person."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtWidgets import QMessageBox
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, text: str, *, tick: bool = False) -> list[str]:
+    """Press this button of the next questions; gives what was asked."""
+    asked: list[str] = []
+
+    def press(box: QMessageBox) -> int:
+        asked.append(box.text())
+        if tick:
+            box.checkBox().setChecked(True)
+        next(button for button in box.buttons() if button.text().replace("&", "") == text).click()
+        return 0
+
+    monkeypatch.setattr(QMessageBox, "exec", lambda box: press(box))
+    return asked
