@@ -97,7 +97,7 @@ def test_from_a_folder_of_pictures_to_use_now(start: Start, screen: Screen, pict
     go_to_recipe(screen, app, pictures, "train")
     screen.shoot("train-4-recipe")
     press(screen, app, "Details")
-    fill(screen, app, "Steps", "12")
+    fill(screen, app, "Steps", "6")
     app.wait("the recipe is another", lambda s: "Details (changed)" in controls(s))
     press(screen, app, "Start training")
     app.wait("the run is shown", step("RUN"))

@@ -549,8 +549,8 @@ def test_many_pictures_take_little_memory(held: Held, tmp_path: Path) -> None:
             tracemalloc.stop()
 
     peak(3)  # what is loaded and made once
-    few, many = peak(50), peak(450)
-    assert many - few < 400 * 10_000
+    few, many = peak(50), peak(250)
+    assert many - few < 200 * 10_000
 
 
 PROGRAM = """
