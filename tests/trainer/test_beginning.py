@@ -59,3 +59,62 @@ def test_weak_hidden_layers_add_to_what_they_get_and_keep_the_symmetry(symmetry:
     assert likeness(weak) > likeness(full) + 0.4
     if symmetry != "none":
         assert Symmetry(symmetry, weak.convolutions).holds()
+
+
+def _enlarged(random: torch.Generator, side: int) -> torch.Tensor:
+    """(8, 1, side, side), as smooth as an enlargement by 3, and bright."""
+    small = 0.6 + 0.1 * torch.randn(8, 1, side // 3, side // 3, generator=random)
+    return torch.nn.functional.interpolate(small, (side, side), mode="bicubic", antialias=False)
+
+
+def _inside(answers: torch.Tensor) -> torch.Tensor:
+    return answers[..., 1:-1, 1:-1]
+
+
+@pytest.mark.parametrize("symmetry", ["none", "p4", "p4m"])
+def test_a_whitened_first_layer_sees_more_than_brightness(symmetry: str) -> None:
+    config = replace(FREE, width=64, symmetry=symmetry)
+    luma = _enlarged(torch.Generator().manual_seed(1), 48)
+    he, whitened = (first_model(replace(config, first_layer=kind)) for kind in ("he", "whitened"))
+
+    def switching(model: VDSR) -> int:
+        on = (_inside(model.convolutions[0](luma)) > 0).float().mean(dim=(0, 2, 3))
+        return int(((on > 0.1) & (on < 0.9)).sum())
+
+    with torch.no_grad():
+        assert switching(he) < 32
+        assert switching(whitened) == 56  # the others hand on the luma
+        bright = _inside(whitened.convolutions[0](luma + 0.2)) - _inside(whitened.convolutions[0](luma))
+    assert bright[:, :56].abs().max() < 1e-4
+    assert bright[:, 56:].min() > 0.02
+    if symmetry != "none":
+        assert Symmetry(symmetry, whitened.convolutions).holds()
+    for one, other in zip(whitened.convolutions[1:], he.convolutions[1:], strict=True):
+        assert torch.equal(one.weight, other.weight)
+
+
+def test_a_first_layer_of_few_channels_and_another_chance() -> None:
+    one, other = (first_model(replace(FREE, first_layer="whitened", seed=seed)) for seed in (1, 2))
+    assert not torch.equal(one.convolutions[0].weight, other.convolutions[0].weight)
+    assert torch.isfinite(first_model(replace(FREE, first_layer="whitened", width=1)).convolutions[0].weight).all()
+
+
+@pytest.mark.parametrize("symmetry", ["none", "p4", "p4m"])
+def test_channels_walk_to_places_within_reach_and_stay(symmetry: str) -> None:
+    config = replace(FREE, depth=12, width=64, symmetry=symmetry, hidden_layers=0.0, reach_px=4)
+    model = first_model(config)
+    impulse = torch.zeros(1, 64, 21, 21)
+    impulse[..., 10, 10] = 1
+    seen = []
+    with torch.no_grad():
+        for layer in model.convolutions[1:-1]:
+            impulse = layer(impulse)
+            assert torch.equal(impulse.sum(dim=(2, 3)), torch.ones(1, 64))  # one place each
+            seen.append({(int(y) - 10, int(x) - 10) for _, _, y, x in impulse.nonzero()})
+    assert max(max(abs(y), abs(x)) for y, x in seen[0]) == 1
+    assert seen[3] == seen[-1]
+    assert max(y * y + x * x for y, x in seen[-1]) <= 4.5**2
+    assert len(seen[-1]) > 24
+    assert seen[-1] == {(x, -y) for y, x in seen[-1]}  # as far in each direction
+    if symmetry != "none":
+        assert Symmetry(symmetry, model.convolutions).holds()

@@ -33,6 +33,10 @@ class TrainConfig:
             give it; near 0 it begins near bicubic, at 1 it first has to forget what chance adds.
         hidden_layers: strength of the hidden layers where a network begins from chance, likewise; below 1 each channel
             passes on what it gets, too: see `beginning`.
+        reach_px: how many pixels away what a channel passes on may come from, so that samples of the LR picture meet
+            early; 0 for its own place. Not looked at where `hidden_layers` is 1.
+        first_layer: the first layer where a network begins from chance: "he" (He et al.), or "whitened", filters
+            that do not mostly see how bright a picture is: see `beginning`.
         symmetry: whether the network's answer turns with its input: "none", "p4" (with quarter turns) or "p4m" (with
             mirrorings, too); `width` is then a multiple of 4 or 8. A model to start from that has it not stays without.
         scales: scale factors that are validated and drawn with `fixed_share`.
@@ -106,6 +110,8 @@ class TrainConfig:
     residual: bool = True
     last_layer: float = 1.0
     hidden_layers: float = 1.0
+    reach_px: int = 0
+    first_layer: str = "he"
     symmetry: str = "none"
     scales: tuple[float, ...] = (2.0, 3.0, 4.0)
     fixed_share: float = 0.7
@@ -216,6 +222,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "width": (1, 512),
     "last_layer": (0, 1),
     "hidden_layers": (0, 1),
+    "reach_px": (0, 20),
     "fixed_share": (0, 1),
     "scale_min": (1, 8),
     "scale_max": (1, 8),
@@ -255,6 +262,7 @@ TAKE_RELATIVE_RATES = ("muon", "adam")
 _REFINING, _REFINING_STEPS = 0.2, 0.4
 _RELATIVE, _REFINING_RELATIVE = 5e-3, 5e-4
 _CHOICES: dict[str, tuple[str, ...]] = {
+    "first_layer": ("he", "whitened"),
     "loss": ("mse", "rms", "charbonnier"),
     "optimizer": ("muon", "adam", "adamw", "sgd"),
     "symmetry": tuple(SYMMETRIES),

@@ -120,6 +120,8 @@ def first_model(config: TrainConfig, start: Path | None = None) -> VDSR:
             None if config.symmetry == "none" else Symmetry(config.symmetry, model.convolutions),
             hidden_layers=config.hidden_layers,
             last_layer=config.last_layer if config.residual else 1.0,
+            whitened=config.first_layer == "whitened",
+            reach_px=config.reach_px,
         )
         return model
     info = find_model(config.start_from) if start is None else describe_model(start)

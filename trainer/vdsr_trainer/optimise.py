@@ -24,6 +24,13 @@ _PLATEAU_END = 0.2
 _LEAST_SIZE = 1e-8
 """Root mean square below which a tensor counts as having this one: all zeros would stay so."""
 
+_MOST_OF_A_FIRST_BIAS = (2 / 9) ** 0.5
+"""Share base that a bias of the first layer has at most, what weights of He et al. would give it.
+
+Filters that leave out brightness have weights much larger than what they make of a picture, and a share of these would
+carry a channel's bias beyond all that it sees within a few steps.
+"""
+
 _SMALLEST_GRADIENT = 1e-14
 
 
@@ -147,6 +154,8 @@ def _sizes(layers: Sequence[nn.Conv2d]) -> dict[Tensor, float]:
     for layer in layers:
         if layer.bias is not None:
             sizes[layer.bias] = max(sizes[layer.bias], sizes[layer.weight])
+    if (bias := layers[0].bias) is not None:
+        sizes[bias] = min(sizes[bias], _MOST_OF_A_FIRST_BIAS)
     return sizes
 
 

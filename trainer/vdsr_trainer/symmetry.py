@@ -69,6 +69,11 @@ class Symmetry:
         self._parameters: list[nn.Parameter] = [p for layer in layers for p in layer.parameters()]
         self._sets = {parameter.shape: self._tied_places(parameter) for parameter in self._parameters}
 
+    @property
+    def elements(self) -> int:
+        """How many elements the group has."""
+        return len(self._channels)
+
     def begin(self) -> None:
         """Tie weights that came from chance; each keeps its variance, which the mean over the group would lessen."""
         with torch.no_grad():
