@@ -12,7 +12,8 @@ from vdsr_trainer.config import preset
 from vdsr_trainer.learner import first_model
 from vdsr_trainer.symmetry import Symmetry
 
-FREE = replace(preset("robust"), symmetry="none", depth=6, width=12, last_layer=1.0)
+HE = {"hidden_layers": 1.0, "reach_px": 0, "first_layer": "he"}
+FREE = replace(preset("robust"), symmetry="none", depth=6, width=12, last_layer=1.0, **HE)
 
 
 def _features(model: VDSR, luma: torch.Tensor, layers: int) -> torch.Tensor:

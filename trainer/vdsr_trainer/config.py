@@ -273,7 +273,16 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 _ROBUST = TrainConfig(
-    last_layer=0.01, symmetry="p4", loss="rms", consistency=4.0, rate=2e-4, muon_rate=8e-3, inputs="centred"
+    last_layer=0.01,
+    hidden_layers=0.3,
+    reach_px=6,
+    first_layer="whitened",
+    symmetry="p4",
+    loss="rms",
+    consistency=4.0,
+    rate=2e-4,
+    muon_rate=8e-3,
+    inputs="centred",
 )
 """Not the defaults of the fields: a file that does not say is of a run before there was a choice."""
 
