@@ -9,6 +9,7 @@ import torch
 
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.learner import first_model
 from vdsr_trainer.optimise import MovingAverage, Optimiser, clip_elements, schedule
 
 
@@ -77,8 +78,20 @@ def test_a_relative_rate_is_a_share_of_each_tensor(optimizer: str) -> None:
     for i, (layer, (weight, bias)) in enumerate(zip(layers, before, strict=True)):
         if optimizer == "adam" or i in (0, 3):
             assert moved(layer.weight.detach(), weight) == pytest.approx(0.01 * size(weight), rel=1e-3)
-        larger = max(size(bias), size(weight))
+        larger = max(size(bias), size(weight) if i else size(weight.sum(dim=(1, 2, 3)) / 3))
         assert moved(layer.bias.detach(), bias) == pytest.approx(0.01 * larger, rel=1e-3)
+
+
+def test_filters_without_brightness_do_not_carry_biases_away() -> None:
+    config = replace(preset("robust"), depth=4, width=16, relative_rates=True, rate=0.01, warmup_steps=0)
+    model = first_model(config)
+    optimiser = Optimiser(model, config)
+    luma = 0.5 + 0.02 * torch.randn(1, 1, 24, 24, generator=torch.Generator().manual_seed(3))
+    seen = model.convolutions[0](luma).detach()[..., 1:-1, 1:-1].std()
+    optimiser.set_step(0)
+    _backward(model)
+    optimiser.step()
+    assert 0 < float(model.convolutions[0].bias.detach().abs().max()) < 0.01 * float(seen)
 
 
 def test_relative_rates_do_not_ask_how_strong_a_layer_is() -> None:

@@ -24,13 +24,6 @@ _PLATEAU_END = 0.2
 _LEAST_SIZE = 1e-8
 """Root mean square below which a tensor counts as having this one: all zeros would stay so."""
 
-_MOST_OF_A_FIRST_BIAS = (2 / 9) ** 0.5
-"""Share base that a bias of the first layer has at most, what weights of He et al. would give it.
-
-Filters that leave out brightness have weights much larger than what they make of a picture, and a share of these would
-carry a channel's bias beyond all that it sees within a few steps.
-"""
-
 _SMALLEST_GRADIENT = 1e-14
 
 
@@ -144,18 +137,24 @@ def _adam(parameters: list[nn.Parameter], config: TrainConfig) -> torch.optim.Ad
 
 
 def _sizes(layers: Sequence[nn.Conv2d]) -> dict[Tensor, float]:
-    """What each relative rate is a share of: the root mean square, for a bias that of its layer's weights if larger."""
+    """What each relative rate is a share of: the root mean square, for a bias that of its layer's weights if larger.
+
+    A first layer's filters may leave out brightness; they then make far less of a picture than their weights say, whose
+    share would carry a bias beyond all that its channel sees. So there it is what they make of even brightness that
+    counts; for filters of chance that is as much.
+    """
     parameters: list[Tensor] = [parameter for layer in layers for parameter in layer.parameters()]
-    norms = torch.stack(torch._foreach_norm(parameters)).tolist()  # at once: a card is waited for
+    sums = layers[0].weight.detach().sum(dim=(1, 2, 3))
+    norms = torch.stack(torch._foreach_norm([*parameters, sums])).tolist()  # at once: a card is waited for
+    of_brightness = norms.pop() / layers[0].weight.numel() ** 0.5
     sizes = {
         parameter: max(norm / parameter.numel() ** 0.5, _LEAST_SIZE)
         for parameter, norm in zip(parameters, norms, strict=True)
     }
-    for layer in layers:
+    for number, layer in enumerate(layers):
         if layer.bias is not None:
-            sizes[layer.bias] = max(sizes[layer.bias], sizes[layer.weight])
-    if (bias := layers[0].bias) is not None:
-        sizes[bias] = min(sizes[bias], _MOST_OF_A_FIRST_BIAS)
+            answer = sizes[layer.weight] if number else of_brightness
+            sizes[layer.bias] = max(sizes[layer.bias], answer)
     return sizes
 
 
