@@ -51,7 +51,7 @@ def begin(
         last_layer: strength of the last layer, likewise.
         whitened: whether the first layer begins with filters that all see as much of a picture: see `_whitened`. Of one
             input channel.
-        reach_px: how far off what weak hidden layers pass on may come from: see `_steps`.
+        reach_px: how far off what weak hidden layers pass on may come from: see `_handed_on`.
     """
     initialise(network, seed)
     if symmetry is not None:
