@@ -208,6 +208,27 @@ def test_a_flat_result_of_a_picture_that_is_not_is_no_result(pipeline: Pipeline)
     assert not (pipeline.folder / "out" / "0.png").exists()
 
 
+def on_transparency(path: Path, *colours: int) -> Path:
+    """Stripes of some grays on what is black and does not show."""
+    pixels = np.zeros((20, 20, 4), np.uint8)
+    for number, value in enumerate(colours):
+        pixels[4 + number * 6 : 10 + number * 6, 4:16] = (value, value, value, 255)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_a_picture_of_one_colour_on_transparency_may_have_a_flat_result(pipeline: Pipeline, value: int) -> None:
+    pipeline.run(pipeline.jobs(on_transparency(pipeline.folder / "logo.png", value)))
+    assert pipeline.ends() == [(0, "FileDone")]
+
+
+def test_a_flat_result_of_colours_on_transparency_is_no_result(pipeline: Pipeline) -> None:
+    pipeline.engine.added = -5.0  # all black
+    pipeline.run(pipeline.jobs(on_transparency(pipeline.folder / "logo.png", 128, 255)))
+    assert pipeline.ends() == [(0, "FileFailed")]
+
+
 def test_a_picture_that_does_not_fit_beside_others_waits_for_them(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from vdsr_app.core.atomic import is_out_of_room
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.job import TargetSize
 from vdsr_app.core.model_choice import ModelChoice, choose_model, photo_installed
-from vdsr_app.core.picture import Picture
+from vdsr_app.core.picture import Picture, Pixels
 from vdsr_app.core.pipeline.events import (
     FileDone,
     FileEvent,
@@ -380,9 +380,17 @@ def _described(told: VdsrError, item: _Item, error: BaseException) -> VdsrError:
 
 
 def _is_flat(picture: Picture) -> bool:
-    """Whether every pixel has the same colour; the first row that differs tells."""
-    first = picture.pixels[0, 0]
-    return all(bool((row == first).all()) for row in picture.pixels)
+    """Whether all that shows has one colour, since what does not gets another; the first row that differs tells."""
+    first: Pixels | None = None
+    for number, row in enumerate(picture.pixels):
+        shown = row if picture.alpha is None else row[picture.alpha[number] > 0]  # (n, C)
+        if len(shown) == 0:
+            continue
+        if first is None:
+            first = shown[0]
+        if not (shown == first).all():
+            return False
+    return True
 
 
 def _room(job: FileJob) -> Room:
