@@ -126,7 +126,8 @@ def _open_window(arguments: Sequence[str]) -> int:
         return _refuse(str(missing), "", EXIT_FAILED)
     from vdsr_app.gui.app import run
 
-    return run([Path(file) for file in files])
+    # Whole, for they are remembered, and shown to file managers.
+    return run([Path(file).absolute() for file in files])
 
 
 def _nearest(word: str, commands: Sequence[str]) -> str:

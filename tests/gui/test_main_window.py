@@ -220,6 +220,42 @@ def test_escape_leaves_the_full_screen(qtbot: QtBot, window: MainWindow) -> None
     assert not window.commands.full_screen.isChecked()
 
 
+def test_a_window_that_was_maximized_is_so_after_the_full_screen(window: MainWindow) -> None:
+    window.showMaximized()
+    window.commands.full_screen.trigger()
+    assert window.isFullScreen()
+    window.commands.full_screen.trigger()
+    assert not window.isFullScreen()
+    assert window.isMaximized()
+
+
+def test_the_menu_knows_a_full_screen_that_the_system_made(qtbot: QtBot, window: MainWindow) -> None:
+    window.showFullScreen()
+    assert window.commands.full_screen.isChecked()
+    window.showNormal()
+    assert not window.commands.full_screen.isChecked()
+
+
+def test_a_window_that_was_closed_full_screen_leaves_it_at_the_first_key(
+    qtbot: QtBot, make_window: Callable[..., MainWindow]
+) -> None:
+    first = make_window()
+    first.commands.full_screen.trigger()
+    first.close()
+    second = make_window()
+    assert second.isFullScreen()
+    assert second.commands.full_screen.isChecked()
+    qtbot.keyClick(second, Qt.Key.Key_Escape)
+    assert not second.isFullScreen()
+
+
+def test_what_is_told_is_told_in_the_workspace_that_is_shown(window: MainWindow) -> None:
+    window.batch.front_wanted.emit()
+    window._help.told.emit("It is done.")
+    assert window.batch.page.banner.text == "It is done."
+    assert window.page.banner.text == ""
+
+
 def test_the_inspector_can_be_hidden_and_stays_so(window: MainWindow, store: SettingsStore) -> None:
     assert window.page.inspector.isVisible()
     window.commands.inspector.trigger()

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QGuiApplication
-from PySide6.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QStackedWidget,
+    QToolButton,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import write_model
@@ -91,6 +100,24 @@ def test_only_a_success_goes_by_itself(qtbot: QtBot, banner: Banner, monkeypatch
     assert banner.text == "Failed."
     next(b for b in banner.findChildren(QToolButton)).click()
     assert banner.text == ""
+
+
+def test_a_success_that_nobody_sees_waits(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(banners, "SUCCESS_MS", 10)
+    pages, page = QStackedWidget(), QWidget()
+    qtbot.addWidget(pages)
+    banner = Banner(page)
+    pages.addWidget(page)
+    pages.addWidget(QWidget())
+    pages.show()
+    for told_while_shown in (True, False):
+        pages.setCurrentIndex(0 if told_while_shown else 1)
+        banner.show_message(BannerKind.SUCCESS, "Saved.")
+        pages.setCurrentIndex(1)
+        with qtbot.assertNotEmitted(banner.dismissed, wait=50):
+            pass
+        with qtbot.waitSignal(banner.dismissed):
+            pages.setCurrentIndex(0)
 
 
 # Layer picker

@@ -55,7 +55,7 @@ def test_no_argument_opens_the_window(opened: Opened) -> None:
 @pytest.mark.parametrize("name", ["photo.jpg", "no-such-picture.png", "./upscale", "../pictures", "a folder/x"])
 def test_a_path_opens_the_window(opened: Opened, commands: list[list[str]], name: str) -> None:
     assert program.main([name, "second.png"]) == 0
-    assert opened == [[Path(name), Path("second.png")]]
+    assert opened == [[Path(name).absolute(), Path("second.png").absolute()]]
     assert commands == []
 
 
@@ -65,12 +65,12 @@ def test_an_existing_file_without_a_suffix_opens_the_window(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "scan").touch()
     assert program.main(["scan"]) == 0
-    assert opened == [[Path("scan")]]
+    assert opened == [[Path("scan").absolute()]]
 
 
 def test_two_dashes_make_paths_of_all_that_follows(opened: Opened, commands: list[list[str]]) -> None:
     assert program.main(["--", "-strange.jpg", "upscale"]) == 0
-    assert opened == [[Path("-strange.jpg"), Path("upscale")]]
+    assert opened == [[Path("-strange.jpg").absolute(), Path("upscale").absolute()]]
     assert commands == []
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from vdsr_app.gui.icons import IconLabel, icon
@@ -69,6 +69,7 @@ class Banner(QFrame):
             row.addWidget(widget, 1 if widget is self._text else 0)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
+        self._goes_by_itself = False
         self._timer.timeout.connect(self.dismiss)
         self.hide()
 
@@ -103,9 +104,10 @@ class Banner(QFrame):
         self._action_button.setText("" if action is None else action[0])
         self._copy_button.setVisible(bool(details))
         self._timer.stop()
-        if kind is BannerKind.SUCCESS:
-            self._timer.start(SUCCESS_MS)
+        self._goes_by_itself = kind is BannerKind.SUCCESS
         self.show()
+        if self._goes_by_itself and self.isVisible():
+            self._timer.start(SUCCESS_MS)
 
     def show_report(self, report: ErrorReport) -> None:
         """Tell a failure."""
@@ -116,6 +118,18 @@ class Banner(QFrame):
         self._timer.stop()
         self.hide()
         self.dismissed.emit()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """A success is there for its time from when it is seen, not from when it was told in another workspace."""
+        super().showEvent(event)
+        if self._goes_by_itself and not event.spontaneous():
+            self._timer.start(SUCCESS_MS)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """What nobody sees does not pass."""
+        super().hideEvent(event)
+        if not event.spontaneous():
+            self._timer.stop()
 
     def _on_action(self) -> None:
         if self._action is not None:

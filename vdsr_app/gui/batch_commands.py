@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.status_line import StatusLine
 from vdsr_app.gui.texts import target_words
 from vdsr_app.gui.upscale_page import UpscalePage
-from vdsr_app.workers.messages import ErrorReport
 
 if TYPE_CHECKING:
     from vdsr_app.gui.batch.page import BatchPage
@@ -79,7 +79,7 @@ class BatchCommands(QObject):
         actions.open_folder.triggered.connect(self.choose_folder)
         status.batch_wanted.connect(self.front_wanted)
         upscale.session.setup_changed.connect(self._show_settings)
-        upscale.inspector.export.options_changed.connect(self._show_settings)
+        store.changed.connect(self._show_settings)  # among them how results are written
 
     @property
     def page(self) -> BatchPage:
@@ -99,7 +99,10 @@ class BatchCommands(QObject):
     @property
     def settings(self) -> UpscaleSettings:
         """What pictures are made into: the same as a single one."""
-        return self._upscale.session.settings(self._upscale.inspector.export.options)
+        # What is remembered is asked for first-hand: the window may hear of a change only after this.
+        kept = self._store.current
+        chosen = self._upscale.session.settings(kept.save_options)
+        return replace(chosen, device=kept.device, precision=kept.precision)
 
     def choose_folder(self) -> None:
         """Ask for a folder and add it."""
@@ -118,13 +121,6 @@ class BatchCommands(QObject):
         self._status.show_batch("" if in_front else self._activity)
         if in_front:
             self.page.take_focus()
-
-    def report(self, report: ErrorReport) -> bool:
-        """Tell a failure here, where this workspace is shown; whether it was."""
-        if self.in_front and self._page is not None:
-            self._page.banner.show_report(report)
-            return True
-        return False
 
     def may_close(self) -> bool:
         """Ask whether a batch that runs shall be stopped; whether the window may close."""

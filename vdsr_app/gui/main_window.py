@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QIcon, QKeyEvent, QPaintEvent
 from PySide6.QtWidgets import QMainWindow, QVBoxLayout, QWidget
 
 from vdsr_app.core.models import ModelInfo
 from vdsr_app.gui.actions import Actions, allow
 from vdsr_app.gui.activity import ActivityMonitor
-from vdsr_app.gui.banner import BannerKind
+from vdsr_app.gui.banner import Banner, BannerKind
 from vdsr_app.gui.batch_commands import BatchCommands
 from vdsr_app.gui.batch_commands import MakeService as MakeBatch
 from vdsr_app.gui.compare_view import CursorReading
@@ -130,8 +130,7 @@ class MainWindow(QMainWindow):
             hint=self.tr("Go on, or save and start again. Please report it with the details."),
             details="".join(traceback.format_exception(error)),
         )
-        if not (self.training.report(report) or self.batch.report(report)):
-            self.page.banner.show_report(report)
+        self._banner.show_report(report)
 
     def close_unasked(self) -> None:
         """Close at once, as the system demands."""
@@ -157,10 +156,16 @@ class MainWindow(QMainWindow):
             self._painted = True
             QTimer.singleShot(0, self, self.first_painted.emit)
 
+    def changeEvent(self, event: QEvent) -> None:
+        """The menu says what the window is, also where the system or the last start made it so."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.WindowStateChange:
+            self.commands.full_screen.setChecked(self.isFullScreen())
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Escape leaves the full screen when there is nothing to cancel."""
         if event.key() == Qt.Key.Key_Escape and self.isFullScreen():
-            self.commands.full_screen.trigger()
+            self._set_full_screen(False)
         else:
             super().keyPressEvent(event)
 
@@ -176,6 +181,14 @@ class MainWindow(QMainWindow):
         """Do what was said."""
         self._drops.drop(event)
         self.activateWindow()
+
+    @property
+    def _banner(self) -> Banner:
+        """The message line of the workspace that is shown."""
+        for workspace in (self.batch, self.training):
+            if workspace.in_front:
+                return workspace.page.banner
+        return self.page.banner
 
     def _preload_once(self) -> None:
         """Load the network behind the window, once the first picture is on the screen.
@@ -230,7 +243,7 @@ class MainWindow(QMainWindow):
         c.run.triggered.connect(self._on_run_triggered)
         c.cancel.triggered.connect(session.cancel)
         c.inspector.triggered.connect(self._preferences.show_inspector)
-        c.full_screen.triggered.connect(self._on_full_screen_triggered)
+        c.full_screen.triggered.connect(self._set_full_screen)
         self.page.reference_wanted.connect(files.choose_reference)
         self.page.strip.open_wanted.connect(files.choose_picture)
         self.page.strip.recent_chosen.connect(files.open)
@@ -295,14 +308,13 @@ class MainWindow(QMainWindow):
     def _on_run_triggered(self) -> None:
         self.session.run(again=not self.session.comparison.running)
 
-    def _on_full_screen_triggered(self, full: bool) -> None:
-        if full:
-            self.showFullScreen()
-        else:
-            self.showNormal()
+    def _set_full_screen(self, full: bool) -> None:
+        """Fill the screen, or be as before: a window that was maximized is so again."""
+        state, bit = self.windowState(), Qt.WindowState.WindowFullScreen
+        self.setWindowState(state | bit if full else state & ~bit)
 
     def _on_told(self, text: str) -> None:
-        self.page.banner.show_message(BannerKind.SUCCESS, text)
+        self._banner.show_message(BannerKind.SUCCESS, text)
 
     def _on_noticed(self, text: str) -> None:
         self.page.banner.show_message(BannerKind.NOTICE, text)

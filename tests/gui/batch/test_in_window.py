@@ -321,6 +321,50 @@ def test_choices_change_the_plan_and_are_remembered(
     assert "no field" in page.options._sample.text()
 
 
+def test_device_and_defaults_reach_a_batch_that_is_on_the_screen(
+    qtbot: QtBot, window: MainWindow, page: BatchPage, store: SettingsStore, folder: Path
+) -> None:
+    planned(qtbot, page, folder)
+    store.update(device="cpu", precision="fp32", format=FileFormat.TIFF, batch_existing="rename")
+    qtbot.waitUntil(lambda: cell(page, 0, Column.RESULT) == "a_vdsr_x2.tif", timeout=WAIT_MS)
+    chosen = page.options.options
+    assert chosen is not None
+    assert (chosen.settings.device, chosen.settings.precision) == ("cpu", "fp32")
+    assert chosen.existing is Existing.RENAME
+    window._preferences.reset()
+    chosen = page.options.options
+    assert chosen is not None
+    assert chosen.settings.device == "auto"
+    assert chosen.settings.save.format is FileFormat.PNG
+    assert chosen.existing is Existing.SKIP
+    qtbot.waitUntil(lambda: cell(page, 0, Column.RESULT) == "a_vdsr_x2.png", timeout=WAIT_MS)
+
+
+def test_what_is_being_typed_stays_when_something_else_is_remembered(page: BatchPage, store: SettingsStore) -> None:
+    QTest.keyClicks(page.options._template, "{name}-")
+    store.update(quality=77)
+    assert page.options._template.text() == "{name}-"
+
+
+def test_the_folder_of_a_batch_that_ended_can_be_added_again(
+    qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path
+) -> None:
+    planned(qtbot, page, folder)
+    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
+    ended(qtbot, page)
+    picture(folder / "new.png", 5)
+    planned(qtbot, page, folder)
+    assert ("new.png", State.QUEUED) in states(page)
+    assert ("a.png", State.SKIPPED) in states(page)
+    assert page.panel.start.isEnabled()
+
+
+def test_results_of_a_drive_lie_on_it(tmp_path: Path) -> None:
+    drive = Path(tmp_path.anchor)
+    assert module._folder_beside(drive) == drive / "upscaled"
+    assert module._folder_beside(tmp_path) == tmp_path.with_name(f"{tmp_path.name} upscaled")
+
+
 def test_drops_go_where_they_belong(qtbot: QtBot, window: MainWindow, folder: Path) -> None:
     def drop(*paths: Path) -> None:
         data = QMimeData()

@@ -90,6 +90,11 @@ class OptionsPanel(QWidget):
         return self._recursive.isChecked()
 
     @property
+    def settings(self) -> UpscaleSettings:
+        """What pictures are made into."""
+        return self._settings
+
+    @property
     def options(self) -> BatchOptions | None:
         """All choices; None where there is no folder yet, or the template cannot be used."""
         if self._folder is None or self._problem():

@@ -33,7 +33,7 @@ from vdsr_app.gui.inspector import WIDTH
 from vdsr_app.gui.notify import notify
 from vdsr_app.gui.save_name import ask_for_name, with_ending
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, upright_line
-from vdsr_app.gui.settings import SettingsStore
+from vdsr_app.gui.settings import AppSettings, SettingsStore
 from vdsr_app.gui.texts import duration_text, file_name
 from vdsr_app.gui.theme import set_role
 from vdsr_app.workers.batch import BatchService
@@ -97,13 +97,11 @@ class BatchPage(QWidget):
         self._replan.timeout.connect(self._plan)
         self._lay_out()
         self._connect()
-        current = store.current
-        self.options.show_choices(
-            current.batch_template, Existing(current.batch_existing), recursive=current.batch_recursive
-        )
+        self._remembered = _choices_in(store.current)
+        self._show_remembered()
         self._enter(Phase.EMPTY)
-        if current.batch_folder:
-            service.look_for(Path(current.batch_folder))
+        if store.current.batch_folder:
+            service.look_for(Path(store.current.batch_folder))
 
     @property
     def phase(self) -> Phase:
@@ -112,6 +110,8 @@ class BatchPage(QWidget):
 
     def add(self, paths: Sequence[Path]) -> None:
         """Add files and folders, also while a batch runs."""
+        if paths and self._phase is Phase.ENDED:
+            self._inputs = []  # what was done may be wished again: with other settings, or with new pictures in it
         new = [path for path in paths if path not in self._inputs]
         if not new:
             return
@@ -122,18 +122,17 @@ class BatchPage(QWidget):
             else:
                 self._late += new  # it has just come to its end
             return
-        if self._phase is Phase.ENDED:
-            self._inputs = []
         self._inputs += new
         if self._chosen_folder is None:
             self.options.show_folder(_folder_beside(self._inputs[0]))
         self._plan()
 
     def show_settings(self, settings: UpscaleSettings, words: str) -> None:
-        """What pictures are made into is another than before."""
+        """What pictures are made into, and in words; plans anew where it is another than before."""
+        changed = settings != self.options.settings
         self.options.show_settings(settings, words)
-        if self._phase in (Phase.PLANNED, Phase.PLANNING, Phase.UNPLANNED):
-            self._replan.start()
+        if changed:
+            self._replan_soon()
 
     def take_focus(self) -> None:
         """Let the keyboard enter where the person most likely goes on."""
@@ -186,6 +185,7 @@ class BatchPage(QWidget):
 
     def _connect(self) -> None:
         service = self._service
+        self._store.changed.connect(self._on_store_changed)
         service.planned.connect(self._on_planned)
         service.plan_failed.connect(self._on_plan_failed)
         service.told.connect(self._on_told)
@@ -387,6 +387,24 @@ class BatchPage(QWidget):
 
     # Choices
 
+    def _show_remembered(self) -> None:
+        template, existing, recursive = self._remembered
+        self.options.show_choices(template, Existing(existing), recursive=recursive)
+
+    def _on_store_changed(self, settings: AppSettings) -> None:
+        """Follow what was chosen elsewhere, such as the defaults; what is being typed here stays."""
+        remembered = _choices_in(settings)
+        if remembered == self._remembered:
+            return
+        self._remembered = remembered
+        if remembered != (self.options.template, str(self.options.existing), self.options.recursive):
+            self._show_remembered()
+            self._replan_soon()
+
+    def _replan_soon(self) -> None:
+        if self._phase in (Phase.PLANNED, Phase.PLANNING, Phase.UNPLANNED):
+            self._replan.start()
+
     def _on_options_changed(self) -> None:
         self._store.update(
             batch_template=self.options.template,
@@ -417,7 +435,7 @@ class BatchPage(QWidget):
 
     def _on_open_folder(self) -> None:
         if self._options is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._options.output)))
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._options.output.absolute())))
 
     def _on_report(self) -> None:
         if self._options is None:
@@ -442,6 +460,12 @@ class BatchPage(QWidget):
 
 def _folder_beside(source: Path) -> Path:
     """Where results go unless the person says otherwise: beside the first folder, or below that of the first file."""
-    if source.is_dir():
-        return source.with_name(f"{source.name} upscaled")
-    return source.parent / "upscaled"
+    if not source.is_dir():
+        return source.parent / "upscaled"
+    # There is nothing beside a drive, such as a memory card.
+    return source.with_name(f"{source.name} upscaled") if source.name else source / "upscaled"
+
+
+def _choices_in(settings: AppSettings) -> tuple[str, str, bool]:
+    """What is remembered of a batch's choices: template, what is done with results that are there, subfolders."""
+    return settings.batch_template, settings.batch_existing, settings.batch_recursive
