@@ -21,11 +21,12 @@ import pytest
 from PIL import Image, ImageCms
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core import image_io
+from vdsr_app.core import image_io, scratch
 from vdsr_app.core.image_io import vips
 from vdsr_app.core.image_io.exif import ExifBlock
 from vdsr_app.core.image_io.heif_items import replace_exif
 from vdsr_app.core.image_io.samples import scale_depth, to_8_bits, turn_upright, unpremultiply
+from vdsr_app.core.image_io.tiff_file import read_info
 from vdsr_app.errors import (
     Cancelled,
     PictureError,
@@ -210,16 +211,16 @@ def test_premultiplied_tiff_becomes_straight(tmp_path: Path) -> None:
     assert (picture.alpha == 128).all()
 
 
-def _tiff(samples: Samples, photometric: int, *extra: tuple[int, int, int, bytes]) -> bytes:
-    """An uncompressed little-endian TIFF; `extra` are (tag, type, count, value of at most 4 bytes)."""
+def _tiff(samples: Samples, photometric: int, *extra: tuple[int, int, int, bytes], deflated: bool = False) -> bytes:
+    """A little-endian TIFF of one strip; `extra` are (tag, type, count, value of at most 4 bytes)."""
     height, width, bands = samples.shape
-    pixels = samples.tobytes()
+    pixels = zlib.compress(samples.tobytes(), 0) if deflated else samples.tobytes()
     bits_at = 8 + len(pixels)
     fields = [
         (256, 3, 1, struct.pack("<H", width)),
         (257, 3, 1, struct.pack("<H", height)),
         (258, 3, bands, struct.pack("<I", bits_at) if bands > 2 else struct.pack(f"<{bands}H", *[8] * bands)),
-        (259, 3, 1, b"\1\0"),
+        (259, 3, 1, b"\10\0" if deflated else b"\1\0"),
         (262, 3, 1, struct.pack("<H", photometric)),
         (273, 4, 1, struct.pack("<I", 8)),
         (277, 3, 1, struct.pack("<H", bands)),
@@ -253,6 +254,38 @@ def test_tiff_in_plain_ycbcr_is_converted(tmp_path: Path) -> None:
     ycbcr = np.asarray(Image.fromarray(RGB8).convert("YCbCr"))
     picture = image_io.read(_written(tmp_path / "y.tif", _tiff(ycbcr, 6, (530, 3, 2, b"\1\0\1\0"))))
     assert np.abs(picture.pixels.astype(int) - RGB8).max() <= 3
+
+
+@pytest.mark.parametrize("through_disk", [False, True])
+def test_tiff_in_one_large_strip(tmp_path: Path, through_disk: bool) -> None:
+    """More than the 50 MiB that libvips allows libtiff unless told otherwise."""
+    samples = np.random.default_rng(3).integers(0, 256, (3520, 5000, 3), np.uint8)
+    file = _written(tmp_path / "a.tif", _tiff(samples, 2, deflated=True))
+    picture = image_io.read(file, room=scratch.on_disk(tmp_path) if through_disk else scratch.in_memory)
+    assert np.array_equal(picture.pixels, samples)
+
+
+def test_tiff_in_one_strip_too_large_to_be_held_beside_others_counts_as_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = _written(tmp_path / "a.tif", _tiff(RGB8, 2, deflated=True))
+    room = scratch.on_disk(tmp_path)
+    monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: 100)
+    assert image_io.read(file, room=room).pixels.shape == RGB8.shape
+    monkeypatch.setattr("vdsr_app.core.image_io.decode_vips._MAX_BLOCK_BYTES", RGB8.nbytes - 1)
+    with pytest.raises(PictureTooLargeError, match="memory"):
+        image_io.read(file, room=room)
+    # What is not compressed need not be held, whatever the strips.
+    assert image_io.read(_written(tmp_path / "b.tif", _tiff(RGB8, 2)), room=room).pixels.shape == RGB8.shape
+
+
+def test_what_a_tiff_says_of_its_strips_is_believed_up_to_the_length_of_the_file(tmp_path: Path) -> None:
+    data = bytearray(_tiff(RGB8, 2, deflated=True))
+    at = data.index(struct.pack("<HHI", 279, 4, 1)) + 8
+    struct.pack_into("<I", data, at, 0xFFFFFFF0)
+    assert read_info(io.BytesIO(data)).block_bytes == len(data)
+    webp = _vips(np.zeros((600, 400, 3), np.uint8)).tiffsave_buffer(compression="webp", tile=False, lossless=True)
+    assert read_info(io.BytesIO(webp)).block_bytes > len(webp)
 
 
 def test_tiff_where_white_is_zero(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ _LOADERS = {
 }
 """Loaders are named, never guessed: libvips must not try anything else on a file."""
 _IN_STRIPS = frozenset({SourceFormat.JPEG, SourceFormat.PNG, SourceFormat.TIFF})
+_MAX_BLOCK_BYTES = 128 << 20
+"""Strips of TIFF up to which a picture counts as read in strips; the largest one is held beside the rows."""
+_UNLIMITED_SINCE = (8, 17)
 _GRAY = frozenset({"b-w", "grey16"})
 _RGB = frozenset({"srgb", "rgb16", "rgb"})
 _LAB = frozenset({"lab", "labs", "labq", "lch"})
@@ -123,7 +126,10 @@ class VipsPicture:
             self._frames(),
             self._orientation(),
             # Passes over the whole picture, one after the other, leave libvips no choice but to hold it all.
-            self._format in _IN_STRIPS and not self._field("interlaced") and not self._field("jpeg-multiscan"),
+            self._format in _IN_STRIPS
+            and not self._field("interlaced")
+            and not self._field("jpeg-multiscan")
+            and tiff.block_bytes <= _MAX_BLOCK_BYTES,
         )
 
     def _frames(self) -> int:
@@ -241,7 +247,11 @@ def _open(file: PictureFile, source_format: SourceFormat) -> tuple[Any, Any]:
     pyvips = vips.load()
     name = _LOADERS[source_format]
     # "error" refuses what is cut off or contradicts itself, and forgives stray bytes that every viewer forgives.
-    options = {"access": "sequential", "fail_on": "error"}
+    options: dict[str, object] = {"access": "sequential", "fail_on": "error"}
+    if source_format is SourceFormat.TIFF and pyvips.at_least_libvips(*_UNLIMITED_SINCE):
+        # Else a strip of 50 MiB fails, and many programs write but one a picture. What libtiff allocates is bounded by
+        # the file's length, tiles are by libvips, and `TiffInfo.block_bytes` tells of strips beforehand.
+        options["unlimited"] = True
     if file.data is not None:
         return pyvips.Operation.call(f"{name}_buffer", file.data, **options), None
     stream = file.stream

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from mmap import mmap
 from typing import BinaryIO
+
+import numpy as np
 
 from vdsr_app.core.image_io.exif import (
     EXIF_POINTER,
@@ -36,9 +39,13 @@ from vdsr_app.core.image_io.tiff_directory import (
 _SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 0xFE, 0x14A, 0xC612
 _COMPRESSION, _PHOTOMETRIC, _SAMPLES_A_PIXEL, _EXTRA_SAMPLES = 0x103, 0x106, 0x115, 0x152
 _YCBCR_COEFFICIENTS, _YCBCR_SUBSAMPLING, _XMP = 0x211, 0x212, 0x2BC
+_WIDTH, _HEIGHT, _BITS_A_SAMPLE = 0x100, 0x101, 0x102
+_ROWS_A_STRIP, _STRIP_BYTES, _PLANES, _TILE_BYTES = 0x116, 0x117, 0x11C, 0x145
 _PALETTE, _YCBCR = 3, 6
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 4: 1, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3}  # samples by photometric interpretation
-_JPEG_COMPRESSIONS = (6, 7)
+_UNCOMPRESSED, _JPEG_COMPRESSIONS = 1, (6, 7)
+_WHOLE_STRIP_COMPRESSIONS = (34887, 50001)  # LERC and WebP, whose strips are decoded in one go
+_COUNT_DTYPES = {3: "u2", 4: "u4", 16: "u8"}
 _UNSPECIFIED, _BT601 = 0, (0.299, 0.587, 0.114)
 
 _DESCRIPTIVE_TAGS = frozenset(
@@ -75,6 +82,8 @@ class TiffInfo:
         ycbcr: shares of red, green and blue in luma where the decoder gives Y, Cb, Cr instead of RGB, else None.
         is_camera_raw: the pixels are a preview; the picture itself is raw sensor data.
         xmp: XMP packet, or None.
+        block_bytes: most bytes of strips or tiles that libtiff must hold to decode a row, of those that libvips does
+            not bound itself.
     """
 
     orientation: int | None = None
@@ -85,6 +94,7 @@ class TiffInfo:
     ycbcr: tuple[float, float, float] | None = None
     is_camera_raw: bool = False
     xmp: bytes | None = None
+    block_bytes: int = 0
 
 
 def read_info(stream: BinaryIO) -> TiffInfo:
@@ -114,7 +124,28 @@ def read_info(stream: BinaryIO) -> TiffInfo:
         _plain_ycbcr(reader, entries) if photometric == _YCBCR else None,
         _DNG_VERSION in entries or (reduced and _SUB_IFDS in entries),
         None if xmp is None else reader.raw(xmp),
+        _block_bytes(stream, reader, entries),
     )
+
+
+def _block_bytes(stream: BinaryIO, reader: DirectoryReader, entries: Mapping[int, Entry]) -> int:
+    """See `TiffInfo`."""
+    compression = reader.integer(entries.get(_COMPRESSION)) or _UNCOMPRESSED
+    tiled, planes = _TILE_BYTES in entries, reader.integer(entries.get(_PLANES)) == 2
+    counts = entries.get(_TILE_BYTES if tiled else _STRIP_BYTES)
+    if compression == _UNCOMPRESSED and counts is not None and counts.count == 1 and not (tiled or planes):
+        return 0  # libtiff takes such a strip apart into rows
+    stored = stream.seek(0, os.SEEK_END)
+    raw = None if counts is None or counts.kind not in _COUNT_DTYPES else reader.raw(counts)
+    if counts is not None and raw:
+        stored = min(stored, int(np.frombuffer(raw, reader.order + _COUNT_DTYPES[counts.kind]).max()))
+    if compression not in _WHOLE_STRIP_COMPRESSIONS or tiled:
+        return stored
+    width, height, samples, bits = (
+        reader.integer(entries.get(tag)) or 1 for tag in (_WIDTH, _HEIGHT, _SAMPLES_A_PIXEL, _BITS_A_SAMPLE)
+    )
+    rows = min(height, reader.integer(entries.get(_ROWS_A_STRIP)) or height)
+    return max(stored, width * rows * samples * bits // 8)
 
 
 def _plain_ycbcr(reader: DirectoryReader, entries: Mapping[int, Entry]) -> tuple[float, float, float] | None:
