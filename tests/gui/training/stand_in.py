@@ -153,7 +153,8 @@ def measure(names: list[str], config: Path | None) -> int:
         time.sleep(0.05)
         say(Measured(name, seconds[name], 1_230_000_000, PRESETS[name].steps))
     if config is not None:
-        say(Measured("", 0.1, 800_000_000, read_config(config).steps))
+        own = read_config(config)
+        say(Measured("", 0.1, 200_000_000 * own.batch, own.steps))
     return 0
 
 

@@ -16,11 +16,13 @@ from tests.gui.training.conftest import PATIENCE_MS, behave, make_pictures, run_
 from vdsr_app import paths
 from vdsr_app.errors import TrainingError
 from vdsr_app.gui.main_window import MainWindow
+from vdsr_app.gui.training.draft import OWN
 from vdsr_app.gui.training.step_list import Step
 from vdsr_app.gui.training.train_page import TrainPage
 from vdsr_app.gui.training.wizard import Wizard
 from vdsr_app.workers import training_errands
 from vdsr_trainer.config import read_config
+from vdsr_trainer.events import Measured
 from vdsr_trainer.run_files import read_control
 from vdsr_trainer.runs import RunState
 
@@ -217,6 +219,48 @@ def test_a_changed_recipe_is_measured_anew(qtbot: QtBot, page: TrainPage, pictur
     write(wizard, "batch", "4")
     qtbot.waitUntil(lambda: "own" in wizard.draft.measured, timeout=PATIENCE_MS)
     assert "800 MB" in wizard.recipe._own.text
+
+
+def test_what_is_told_of_former_values_is_no_cost_of_the_recipe(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    wizard = to_recipe(qtbot, page, pictures)
+    qtbot.waitUntil(lambda: len(wizard.draft.measured) == 4, timeout=PATIENCE_MS)
+    write(wizard, "batch", "4")
+    qtbot.waitUntil(lambda: "measuring" in wizard.recipe._own.text, timeout=PATIENCE_MS)
+    write(wizard, "batch", "2")
+    wizard._service.measured.emit(Measured(OWN, 0.1, 800_000_000, 1))  # of the four, told too late
+    assert OWN not in wizard.draft.measured
+    qtbot.waitUntil(lambda: OWN in wizard.draft.measured, timeout=PATIENCE_MS)
+    assert "400 MB" in wizard.recipe._own.text
+
+
+def test_a_recipe_that_changes_while_it_is_measured_is_measured_anew(
+    qtbot: QtBot, page: TrainPage, pictures: Path
+) -> None:
+    wizard = to_recipe(qtbot, page, pictures)
+    qtbot.waitUntil(lambda: len(wizard.draft.measured) == 4, timeout=PATIENCE_MS)
+    write(wizard, "batch", "4")
+    qtbot.waitUntil(lambda: "measuring" in wizard.recipe._own.text, timeout=PATIENCE_MS)
+    write(wizard, "batch", "2")
+    qtbot.waitUntil(lambda: OWN in wizard.draft.measured, timeout=PATIENCE_MS)
+    assert "400 MB" in wizard.recipe._own.text
+
+
+def test_what_was_typed_wrong_is_forgotten_with_another_card_and_another_training(
+    qtbot: QtBot, page: TrainPage, pictures: Path
+) -> None:
+    wizard = to_recipe(qtbot, page, pictures)
+    depth = wizard.recipe.details.field("depth")
+    assert isinstance(depth, QLineEdit)
+    write(wizard, "depth", "abc")
+    assert not wizard.foot.primary.isEnabled()
+    wizard.recipe.card("quick").click()
+    assert wizard.recipe.details.faults == []
+    assert depth.text() == str(wizard.draft.config.depth)
+    assert wizard.foot.primary.isEnabled()
+    write(wizard, "depth", "abc")
+    wizard.begin()
+    assert wizard.recipe.details.faults == []
+    assert wizard.recipe.why_not == ""
 
 
 def test_a_folder_that_vanished_and_a_full_disk_are_told_and_nothing_starts(

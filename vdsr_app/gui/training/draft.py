@@ -215,6 +215,10 @@ class Draft(QObject):
         """Whether a step of this recipe costs something else than one of its preset."""
         return OWN not in self.measured and not _cost_alike(self.config, self.stock(self.preset))
 
+    def costs_as(self, config: TrainConfig) -> bool:
+        """Whether a step of this recipe costs what one of `config` does."""
+        return _cost_alike(self.config, config)
+
     def _suited(self, values: dict[str, Any]) -> TrainConfig:
         """The recipe with what follows from `values`."""
         config, like = self.config, PRESETS[self.preset]

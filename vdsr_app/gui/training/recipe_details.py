@@ -81,6 +81,12 @@ class RecipeDetails(QWidget):
         self._reset.setVisible(self._draft.is_touched or bool(self.faults))
         self.changed.emit()
 
+    def forget_faults(self) -> None:
+        """Give up what was typed wrong: every field shows what the draft holds."""
+        for field in self._fields.values():
+            field.forget()
+        self.refresh()
+
     def _grid(self, specs: tuple[FieldSpec, ...]) -> QGridLayout:
         """Two fields a row."""
         grid = QGridLayout()
@@ -102,9 +108,8 @@ class RecipeDetails(QWidget):
         self.changed.emit()
 
     def _on_reset(self) -> None:
-        for field in self._fields.values():
-            field.forget()
         self._draft.reset()
+        self.forget_faults()
 
 
 class _Field(QWidget):

@@ -14,6 +14,7 @@ from vdsr_app.gui.training.recipe_details import RecipeDetails
 from vdsr_app.gui.training.words import cost
 from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
+from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.events import Measured
 
 _GROWN_AFTER_MS = 500
@@ -42,6 +43,7 @@ class RecipePage(Page):
         self._models = models
         self._cards: dict[str, Card] = {}
         self._asked: set[str] = set()
+        self._own_asked: TrainConfig | None = None
         self._why_unmeasured = ""
         self._blocked = ""
         self.body.addLayout(self._build_cards())
@@ -97,6 +99,11 @@ class RecipePage(Page):
         return self._details
 
     @property
+    def _own_is_asked(self) -> bool:
+        """Whether a dry run is under way for the recipe as it is now."""
+        return OWN in self._asked and self._own_asked is not None and self._draft.costs_as(self._own_asked)
+
+    @property
     def _has_faults(self) -> bool:
         return self._details is not None and bool(self._details.faults)
 
@@ -124,6 +131,11 @@ class RecipePage(Page):
         if self._asked:
             self._service.cancel_measure()
 
+    def forget_faults(self) -> None:
+        """Give up what was typed wrong in the details; another recipe is not to blame for it."""
+        if self._details is not None:
+            self._details.forget_faults()
+
     def refresh(self) -> None:
         """Show what the draft holds."""
         draft = self._draft
@@ -141,7 +153,7 @@ class RecipePage(Page):
 
     def _on_recipe_changed(self) -> None:
         self.refresh()
-        if self._draft.needs_measuring() and OWN not in self._asked and not self._blocked and self.isVisible():
+        if self._draft.needs_measuring() and not self._own_is_asked and not self._blocked and self.isVisible():
             self._timer.start()
 
     def _build_cards(self) -> QVBoxLayout:
@@ -228,6 +240,7 @@ class RecipePage(Page):
         card = self.sender()
         if isinstance(card, QWidget):
             self._draft.choose_preset(card.property("preset"))
+            self.forget_faults()
 
     def _on_start_chosen(self, index: int) -> None:
         self._why_unmeasured = ""
@@ -238,13 +251,17 @@ class RecipePage(Page):
         if not self._draft.needs_measuring() or self._has_faults:
             return
         wanted = {OWN: self._draft.config, **self._draft.to_measure()}
-        self._asked, self._why_unmeasured = set(wanted), ""
+        self._asked, self._own_asked, self._why_unmeasured = set(wanted), self._draft.config, ""
         self._service.measure(wanted)
         self.refresh()
 
     def _on_measured(self, measured: Measured) -> None:
+        current = measured.preset != OWN or self._own_is_asked
         self._asked.discard(measured.preset)
-        self._draft.set_measured(measured)
+        if current:
+            self._draft.set_measured(measured)
+        else:
+            self._on_recipe_changed()  # it tells of values that are changed since
 
     def _on_measure_failed(self, _report: ErrorReport) -> None:
         self._why_unmeasured = self.tr("could not be measured here")

@@ -107,6 +107,7 @@ class Wizard(QWidget):
         self._service.cancel_check()
         self._on_run = self._creating = False
         self.draft.begin(self._models.models, like, preset)
+        self.recipe.forget_faults()
         self.pictures.refresh()
         if folders:
             self.pictures.add_folders(folders)
