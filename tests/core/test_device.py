@@ -48,7 +48,10 @@ def test_auto_takes_apples_gpu_where_there_is_no_cuda(monkeypatch: pytest.Monkey
 @pytest.mark.usefixtures("two_gpus")
 @pytest.mark.parametrize(
     ("wish", "expected"),
-    [("cpu", "cpu"), ("mps", "mps"), ("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1")],
+    [
+        *(("cpu", "cpu"), ("mps", "mps"), ("mps:0", "mps")),
+        *(("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1")),
+    ],
 )
 def test_a_wish_is_granted(wish: str, expected: str) -> None:
     assert choose_device(wish) == torch.device(expected)
@@ -68,7 +71,9 @@ def test_a_gpu_beyond_the_last_is_absent() -> None:
         choose_device("cuda:2")
 
 
-@pytest.mark.parametrize("wish", ["", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:1000000", "meta", "cpu:0", "cuda:0\n"])
+@pytest.mark.parametrize(
+    "wish", ["", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:1000000", "meta", "cpu:0", "cuda:0\n", "mps:1"]
+)
 def test_a_word_that_is_no_device_is_refused(wish: str) -> None:
     with pytest.raises(UsageError):
         choose_device(wish)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import torch
 
 from vdsr_app import paths
 from vdsr_app.control import CancelToken
+from vdsr_app.core.backend import TorchBackend
+from vdsr_app.core.device import Precision
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.protocol import make_trial, score
 from vdsr_app.core.weights import save_weights
@@ -100,6 +103,26 @@ def test_a_damaged_result_is_none(tmp_path: Path, text: str) -> None:
 def test_the_model_it_started_from_is_compared_too(config: TrainConfig, tmp_path: Path) -> None:
     compared = compare(network(3, 0.3), {"a": luma(0)}, replace(config, start_from="mine"), tmp_path, step=1)
     assert list(compared.rows) == ["bicubic", "vdsr", "mine", "this run"]
+
+
+def test_a_network_that_lies_on_apples_gpu_is_compared(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, devices = network(3, 0.3), []
+    # There a model's weights name their device with an index, whatever it was moved to.
+    monkeypatch.setattr(model, "parameters", lambda: iter([SimpleNamespace(device=torch.device("mps", 0))]))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+
+    def on_the_processor(model: VDSR, device: torch.device, precision: str) -> TorchBackend:
+        devices.append(device)
+        return TorchBackend(model, torch.device("cpu"), Precision.FP32)
+
+    monkeypatch.setattr("vdsr_app.core.engine.gpu_backend", on_the_processor)
+    notices: list[str] = []
+    compared = compare(model, {"a": luma(0)}, config, tmp_path, step=1, notice=notices.append)
+    assert notices == []
+    assert list(compared.rows) == ["bicubic", "vdsr", "this run"]
+    assert devices == [torch.device("mps")] * 2
 
 
 def test_a_damaged_model_is_left_out_with_a_notice(config: TrainConfig, tmp_path: Path, bundled: Path) -> None:

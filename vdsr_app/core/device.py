@@ -36,8 +36,8 @@ def choose_device(wish: str = "auto") -> torch.device:
     """Device for `wish`.
 
     Args:
-        wish: "cpu", "cuda", "cuda:<index>", "mps", or "auto" for the best there is: CUDA, else Apple's GPU, else
-            the CPU.
+        wish: "cpu", "cuda", "cuda:<index>", "mps" ("mps:0", as PyTorch calls what lies on it, is the same), or "auto"
+            for the best there is: CUDA, else Apple's GPU, else the CPU.
 
     Raises:
         UsageError: `wish` is none of these.
@@ -49,7 +49,7 @@ def choose_device(wish: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     if wish == "cpu":
         return torch.device("cpu")
-    if wish == "mps":
+    if wish in ("mps", "mps:0"):
         if not torch.backends.mps.is_available():
             raise DeviceError("This computer has no Apple GPU that can be used.", hint="Choose the device 'auto'.")
         return torch.device("mps")
