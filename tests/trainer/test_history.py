@@ -87,6 +87,13 @@ def test_after_a_roll_back_it_is_where_it_went_back_to() -> None:
     assert (history.latest, history.step) == (None, 10)
 
 
+def test_a_part_of_a_run_that_goes_back_behind_its_beginning_is_there() -> None:
+    history = folded(started(2000), stepped(3750), RolledBack(3750, 0, "Not finite.", 0.5))
+    assert history.step == 0
+    history.add(stepped(10))
+    assert history.step == 10
+
+
 def test_null_numbers_become_nan() -> None:
     history = folded(
         started(), Stepped(10, None, 1e-3, None, 0.0, 1.0, 0.0, None), Validated(10, {"2": None}, {"2": None})

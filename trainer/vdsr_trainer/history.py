@@ -8,6 +8,7 @@ import io
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vdsr_trainer.events import (
@@ -44,7 +45,7 @@ class RunHistory:
         crops: (step, file relative to the run folder) of each held-out crop.
         marks: (step, sentence) where the run rolled back or went on.
         notices: (step, sentence) that a person should know.
-        started: the last `Started`.
+        started: the last `Started`; its step is where this part of the run began, or went back to from there.
         preparing: how far it is with what comes before the first step; None once that is over.
         latest: the last report.
         compared: the result beside others.
@@ -94,8 +95,7 @@ class RunHistory:
                     for name, row in event.psnr_db.items()
                 }
             case RolledBack():
-                self._forget_after(event.to_step)
-                self.marks.append((event.to_step, event.reason))
+                self._roll_back(event)
             case Noticed():
                 self.notices.append((event.step, event.message))
             case Compared():
@@ -134,6 +134,12 @@ class RunHistory:
         self.started, self.preparing, self.finished, self.failed = event, None, None, None
         if again and event.step:
             self.marks.append((event.step, "The run went on."))
+
+    def _roll_back(self, event: RolledBack) -> None:
+        self._forget_after(event.to_step)
+        self.marks.append((event.to_step, event.reason))
+        if self.started is not None:  # this part of the run is now behind where it began
+            self.started = replace(self.started, step=min(self.started.step, event.to_step))
 
     def _add_report(self, event: Stepped) -> None:
         self.preparing = None
