@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -32,6 +34,7 @@ from vdsr_trainer.events import (
     Finished,
     Noticed,
     Paused,
+    Preparing,
     Referenced,
     Resumed,
     RolledBack,
@@ -259,6 +262,25 @@ def test_lines_to_aim_for_are_told_once(small: TrainConfig, tmp_path: Path) -> N
     assert first.index(told) < first.index(validated)
 
 
+def test_measuring_other_models_is_done_once_and_is_not_in_the_time_left(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, real = [0.0], Judge.referenced
+
+    def referenced(self: Judge, *arguments: Any) -> Referenced:
+        now[0] += 1000.0
+        return real(self, *arguments)
+
+    for module in ("loop", "meter"):
+        monkeypatch.setattr(f"vdsr_trainer.{module}.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("vdsr_trainer.meter._REPORT_SECONDS", -math.inf)
+    monkeypatch.setattr(Judge, "referenced", referenced)
+    events = _run(replace(small, validate_every=10), tmp_path / "run")
+    left = [event.seconds_left for event in events if isinstance(event, Stepped)]
+    assert len(left) == 30
+    assert all(seconds is not None and seconds < 1000.0 for seconds in left)
+
+
 def test_a_run_that_starts_from_a_model_shows_where_it_begins(small: TrainConfig, tmp_path: Path) -> None:
     config = starting_from(small, "vdsr", depth=2, width=4)
     events = _run(config, tmp_path / "run")
@@ -317,6 +339,25 @@ def test_a_pause_changes_nothing_but_the_time(small: TrainConfig, tmp_path: Path
     assert load_weights(tmp_path / "run" / WEIGHTS_NAME).checksum == (
         load_weights(tmp_path / "whole" / WEIGHTS_NAME).checksum
     )
+
+
+@pytest.mark.usefixtures("alert")
+def test_a_pause_is_obeyed_while_pictures_are_read(small: TrainConfig, tmp_path: Path) -> None:
+    events = _run_obeying(small, tmp_path / "run", {Preparing: "pause", Paused: "run"})
+    kinds = [type(event) for event in events]
+    assert kinds[:3] == [Preparing, Paused, Resumed]
+    assert kinds.index(Started) > 3, "it reads on"
+    assert events[-1] == replace(events[-1], step=30, complete=True)
+
+
+@pytest.mark.usefixtures("alert")
+def test_a_run_that_waits_before_its_first_step_can_be_ended(small: TrainConfig, tmp_path: Path) -> None:
+    events = _run_obeying(small, tmp_path / "run", {Preparing: "pause", Paused: "discard"})
+    kinds = [type(event) for event in events]
+    assert kinds[1] is Paused
+    assert not {Resumed, Started} & set(kinds)
+    assert events[-1] == Finished(0, "", complete=False, discarded=True)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.usefixtures("alert")

@@ -68,6 +68,16 @@ def test_time_left_counts_the_validations_still_to_come(clock: Clock) -> None:
     assert report.seconds_left == pytest.approx(92 * 0.5 + 2 * 10.0)
 
 
+def test_what_is_measured_once_is_in_no_validation_to_come(clock: Clock) -> None:
+    meter = Meter(CONFIG, torch.device("cpu"), Spent())
+    clock.now += 50.0
+    meter.add_comparing(40.0)
+    meter.add_judging(10.0)
+    (report,) = _steps(meter, clock, 4, 0.5)
+    assert report.seconds_left == pytest.approx(96 * 0.5 + 2 * 10.0)
+    assert meter.spent.judging == 50.0
+
+
 def test_validations_and_pauses_do_not_slow_the_samples(clock: Clock) -> None:
     meter = Meter(CONFIG, torch.device("cpu"), Spent())
     _steps(meter, clock, 2, 0.5)

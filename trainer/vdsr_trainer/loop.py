@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
-from vdsr_app.control import CancelToken, ProgressCallback
+from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import is_out_of_room, remove_leftovers, save_error, write_atomically
 from vdsr_app.errors import Cancelled, TrainingError, VdsrError
 from vdsr_trainer import checkpoint
@@ -197,13 +198,7 @@ class _Run:
         told = self._preparing("teacher")
 
         def go_on(done: int, total: int, save: Callable[[], None]) -> None:
-            if self._controller.look() is Wish.PAUSE:
-                save()
-                self._tell(Paused(self._progress.step))
-                if self._controller.wait_while_paused() is Wish.GO_ON:
-                    self._tell(Resumed(self._progress.step))
-                self._time_left.restart()
-            told(done, total)
+            told(done, total, save)
             self._token.raise_if_cancelled()
 
         if not data.holds_all_whole:
@@ -233,13 +228,14 @@ class _Run:
                 f" {max(begins):.2f} dB), so there is little to learn from it. {better}, or have none."
             )
 
-    def _preparing(self, what: PreparedKind) -> ProgressCallback:
-        """What takes progress before the first step, tells of it now and then, and sees what is wished."""
+    def _preparing(self, what: PreparedKind) -> _EarlyProgress:
+        """What takes progress before the first step, tells of it now and then, and does what is wished."""
         self._time_left.restart()
         last_told = 0.0
 
-        def told(done: int, total: int) -> None:
+        def told(done: int, total: int, save: Callable[[], None] = lambda: None) -> None:
             nonlocal last_told
+            self._pause_early(save)
             wish = self._controller.look()
             # The first one counts: from then on the cancelled token itself looks like a signal.
             if wish in (Wish.STOP, Wish.INTERRUPT, Wish.DISCARD) and self._early_wish is Wish.GO_ON:
@@ -252,6 +248,16 @@ class _Run:
                 self._tell(Preparing(self._progress.step, done, total, what, left))
 
         return told
+
+    def _pause_early(self, save: Callable[[], None]) -> None:
+        """Wait where a pause is wished before the first step."""
+        if self._controller.look() is not Wish.PAUSE:
+            return
+        save()  # first, so that nothing is lost with a machine that is switched off meanwhile
+        self._tell(Paused(self._progress.step))
+        if self._controller.wait_while_paused() is Wish.GO_ON:
+            self._tell(Resumed(self._progress.step))
+        self._time_left.restart()
 
     def _plan_steps(self, data: TrainingData) -> None:
         """Where epochs are counted, the steps follow from the pictures."""
@@ -330,11 +336,13 @@ class _Run:
         return wish
 
     def _validate(self) -> None:
-        begun = time.monotonic()
         learner, step = self._learner, self._progress.step
         if not self._progress.referenced:
+            begun = time.monotonic()
             self._tell(self._judge.referenced(learner.device, step, self._teacher_psnr_db))
             self._progress = replace(self._progress, referenced=True)
+            self._meter.add_comparing(time.monotonic() - begun)
+        begun = time.monotonic()
         crop = self._crops.write(learner.average.model, step, self._config.steps)
         validated = self._judge.validated(learner.average.model, step, crop)
         count = len(validated.psnr_db)
@@ -393,6 +401,12 @@ class _Run:
     def _tell(self, event: Event) -> None:
         self._log.write(event)
         self._on_event(event)
+
+
+class _EarlyProgress(Protocol):
+    """Takes progress before the first step, and what saves that, to be called before a pause."""
+
+    def __call__(self, done: int, total: int, save: Callable[[], None] = ..., /) -> None: ...
 
 
 class _Fell(Exception):  # noqa: N818 - it is caught within the run

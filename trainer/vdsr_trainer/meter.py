@@ -27,7 +27,7 @@ class Spent:
         training: from the first step to the last, all that follows included.
         waiting: the network waited for patches.
         saving: checkpoints held the steps up.
-        judging: validations.
+        judging: validations, and the measurement of other models before the first.
     """
 
     training: float = 0.0
@@ -132,8 +132,12 @@ class Meter:
 
     def add_judging(self, seconds: float) -> None:
         """Time of a validation; it does not count to the steps."""
-        self._judging += seconds
+        self.add_comparing(seconds)
         self._a_validation = seconds
+
+    def add_comparing(self, seconds: float) -> None:
+        """Time of measuring other models, which is done once: it says nothing of the validations still to come."""
+        self._judging += seconds
         self._window_begun += seconds
 
     def add_pause(self, seconds: float) -> None:

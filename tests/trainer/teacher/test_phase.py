@@ -239,6 +239,26 @@ def test_it_can_be_paused_and_its_state_is_saved_first(taught: TrainConfig, tmp_
     assert kinds.index(Paused) < kinds.index(Resumed) < kinds.index(Started)
 
 
+def test_a_pause_is_obeyed_while_it_is_asked(
+    taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vdsr_trainer.control._LOOK_EVERY_S", 0.0)
+    run, events = tmp_path / "run", []
+
+    def told(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Preparing) and event.what == "answers" and not event.done:
+            write_control(run, "pause")
+        if isinstance(event, Paused):
+            write_control(run, "run")
+
+    train(taught, run, told, CancelToken())
+    kinds = [type(event) for event in events]
+    assert kinds.count(Paused) == 1
+    assert kinds.index(Paused) < kinds.index(Resumed) < kinds.index(Started)
+    assert isinstance(events[kinds.index(Resumed) + 1], Preparing), "the others are still to be asked about"
+
+
 def test_it_can_be_discarded(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
     run = tmp_path / "run"
     told = _Told(2, lambda: write_control(run, "discard"))
