@@ -144,7 +144,11 @@ class TrainingCommands(QObject):
     def may_close(self) -> bool:
         """Ask what becomes of a run that trains, unless that is known; whether the window may close."""
         watch, service = self._watch, self._service
-        if watch is None or service is None or not watch.alive or self._store.current.training_end != "ask":
+        if watch is None or service is None or self._store.current.training_end != "ask":
+            return True
+        if self._page is not None:
+            self._page.show_what_trains()
+        if not watch.lives:
             return True
         answer, remember = ask_about_training(self._window, watch.title)
         if answer is TrainingAnswer.STAY:
@@ -178,8 +182,8 @@ class TrainingCommands(QObject):
 
     def _refresh(self) -> None:
         watch, a = self._watch, self._actions
-        alive = watch is not None and watch.alive
-        paused = alive and watch is not None and watch.state == "paused"
+        alive = self._left_training or (watch is not None and watch.alive)
+        paused = self._is_paused
         ending = alive and watch is not None and watch.asked in ("stop", "discard")
         a.train_pause.setText(self.tr("Continue training") if paused else self.tr("Pause training"))
         why = self.tr("it is ending already") if ending else self.tr("nothing is training")
@@ -187,6 +191,18 @@ class TrainingCommands(QObject):
         allow(a.train_stop, alive and not ending, why)
         activity = None if watch is None or self._in_front else watch.activity()
         self._status.show_training("" if activity is None else activity.text)
+
+    @property
+    def _left_training(self) -> bool:
+        """Whether a run trains, as far as is known, while another one is looked at."""
+        return self._page is not None and self._page.left_training is not None
+
+    @property
+    def _is_paused(self) -> bool:
+        """Whether the run that trains is paused."""
+        if self._page is not None and self._left_training:
+            return self._page.left_paused
+        return self._watch is not None and self._watch.state == "paused"
 
     def _on_first_shown(self) -> None:
         _ = self.page
@@ -201,17 +217,26 @@ class TrainingCommands(QObject):
                 self._page.show_followed()
 
     def _on_pause(self) -> None:
-        if self._watch is None:
+        paused = self._is_paused
+        if self._watch is None or not self._turn_to_what_trains():
             return
-        if self._watch.state == "paused":
+        if paused:
             self._watch.go_on()
         else:
             self._watch.pause()
 
     def _on_stop(self) -> None:
-        if self._watch is not None:
+        if self._watch is not None and self._turn_to_what_trains():
             self._watch.stop()
             self.show_followed()
+
+    def _turn_to_what_trains(self) -> bool:
+        """Show the run that trains, where another one is looked at; False where it has ended meanwhile."""
+        if self._page is None or not self._left_training or self._page.show_what_trains():
+            return True
+        self._page.tell(self.tr("It is not training any longer."), False)
+        self._refresh()
+        return False
 
     def _on_folder(self) -> None:
         folder = paths.runs_dir()

@@ -32,7 +32,7 @@ from vdsr_app.gui.training.train_page import TrainPage
 from vdsr_app.gui.training.wizard import Wizard
 from vdsr_app.workers.messages import OpenJob
 from vdsr_trainer.config import PRESETS, read_config
-from vdsr_trainer.run_files import is_alive
+from vdsr_trainer.run_files import is_alive, read_control, write_control
 from vdsr_trainer.runs import RunState, create_run, describe_run
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,6 +61,16 @@ def finished(qtbot: QtBot, page: TrainPage, pictures: Path) -> Wizard:
 def listed(qtbot: QtBot, page: TrainPage, count: int) -> None:
     page.show_home()
     qtbot.waitUntil(lambda: page.shown is page.runs and page.runs.list.topLevelItemCount() == count)
+
+
+def look_at(qtbot: QtBot, page: TrainPage, folder: Path) -> None:
+    """Open one of two runs from the list: one that does not train."""
+    listed(qtbot, page, 2)
+    page.runs.select(folder)
+    page.runs._open.click()
+    watch = page.wizard._watch
+    assert watch.folder == folder
+    qtbot.waitUntil(lambda: watch.state is RunState.STOPPED)
 
 
 # Start
@@ -109,6 +119,40 @@ def test_the_menu_says_why_nothing_can_be_stopped_and_stops_what_trains(
     c.train_stop.trigger()
     wait_for(qtbot, page.wizard, RunState.STOPPED)
     assert not c.train_stop.isEnabled()
+
+
+def test_the_menu_reaches_what_trains_while_another_run_is_looked_at(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
+) -> None:
+    c, wizard = window.commands, page.wizard
+    folder, other = running(qtbot, page, pictures), make_run("Another")
+    for action, words, state in (
+        (c.train_pause, "Pause training", RunState.PAUSED),
+        (c.train_pause, "Continue training", RunState.RUNNING),
+        (c.train_stop, "Stop training and save", RunState.STOPPED),
+    ):
+        look_at(qtbot, page, other)
+        assert action.text() == words
+        assert action.isEnabled()
+        action.trigger()
+        assert wizard._watch.folder == folder
+        assert wizard.step is Step.RUN
+        wait_for(qtbot, wizard, state)
+
+
+def test_the_menu_stops_nothing_else_where_what_trained_has_ended_meanwhile(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
+) -> None:
+    folder, other = running(qtbot, page, pictures), make_run("Another")
+    look_at(qtbot, page, other)
+    write_control(folder, "stop")
+    qtbot.waitUntil(lambda: not is_alive(folder), timeout=PATIENCE_MS)
+    window.commands.train_stop.trigger()
+    assert page.wizard._watch.folder == other
+    assert read_control(other).command == "run"
+    assert page.banner.text == "It is not training any longer."
+    assert not window.commands.train_stop.isEnabled()
+    assert page.wizard.foot.primary.isEnabled()
 
 
 def test_the_line_below_tells_of_a_run_and_leads_to_it(
@@ -229,12 +273,7 @@ def test_another_run_can_be_looked_at_while_one_trains(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
 ) -> None:
     folder = running(qtbot, page, pictures)
-    other = make_run("Another")
-    listed(qtbot, page, 2)
-    page.runs.select(other)
-    page.runs._open.click()
-    assert page.wizard._watch.folder == other
-    qtbot.waitUntil(lambda: page.wizard._watch.state is RunState.STOPPED)
+    look_at(qtbot, page, make_run("Another"))
     assert page.wizard.foot.primary.toolTip() == "“birds robust” is training. Stop it first."
     window.workspaces.show_page(window.page)
     qtbot.waitUntil(lambda: "birds robust" in window.status._training.text(), timeout=PATIENCE_MS)
@@ -340,6 +379,21 @@ def test_closing_asks_what_becomes_of_the_run(
         assert (folder / "vdsr.safetensors").exists()
     else:
         assert is_alive(folder)
+
+
+def test_closing_asks_about_what_trains_while_another_run_is_looked_at(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, other = running(qtbot, page, pictures), make_run("Another")
+    for button, closes in (("Stay", False), ("Save and stop", True)):
+        look_at(qtbot, page, other)
+        asked = answer(monkeypatch, button)
+        assert window.close() is closes
+        assert asked == ["“birds robust” is still training."]
+        assert page.wizard._watch.folder == folder
+    assert window.training.close(PATIENCE_MS)
+    qtbot.waitUntil(lambda: not is_alive(folder), timeout=PATIENCE_MS)
+    assert (folder / "vdsr.safetensors").exists()
 
 
 def test_the_answer_is_remembered_and_can_be_changed_at_the_run(

@@ -55,6 +55,7 @@ class TrainPage(QWidget):
         self._store = store
         self._compare: QWidget | None = None
         self._alive: Path | None = None
+        self._alive_waits = False
         self.banner = Banner()
         self.invitation = Invitation()
         self.runs = RunsPanel()
@@ -82,6 +83,16 @@ class TrainPage(QWidget):
     def shown(self) -> QWidget | None:
         """The page that is shown."""
         return self._pages.currentWidget()
+
+    @property
+    def left_training(self) -> Path | None:
+        """Folder of the run that trained when another one was turned to; None where none did."""
+        return self._alive
+
+    @property
+    def left_paused(self) -> bool:
+        """Whether that one was paused."""
+        return self._alive is not None and self._alive_waits
 
     def new_training(self, folders: Sequence[str] = ()) -> None:
         """Begin the wizard; with folders, they are its first step's answer."""
@@ -114,18 +125,26 @@ class TrainPage(QWidget):
     def show_run(self, run: RunInfo) -> None:
         """Follow a run and show it: its curves, or its result where it is finished."""
         self.banner.dismiss()
-        if self._watch.alive and self._watch.folder != run.folder:
-            self._alive = self._watch.folder
+        if self._watch.lives and self._watch.folder != run.folder:
+            self._alive, self._alive_waits = self._watch.folder, self._watch.state is RunState.PAUSED
             self.wizard.set_busy_with(self._watch.title)
         self._watch.look_at(run.folder)
         self.wizard.show_run(result=run.state is RunState.FINISHED and run.weights is not None)
         self._show(self.wizard)
 
+    def show_what_trains(self) -> bool:
+        """Turn back to the run that trains, and show it in place of the other; whether it was turned to."""
+        if not self.follow_what_trains():
+            return False
+        if self.shown is self.wizard and self.wizard.step >= Step.RUN:
+            self.wizard.show_run()
+        return True
+
     def follow_what_trains(self) -> bool:
         """Turn back to the run that trains, where another was looked at; whether it was turned to."""
         alive, self._alive = self._alive, None
         self.wizard.set_busy_with("")
-        if alive is None or self._watch.alive or not is_alive(alive):
+        if alive is None or self._watch.lives or not is_alive(alive):
             return False
         self._watch.look_at(alive)
         return True
@@ -144,8 +163,7 @@ class TrainPage(QWidget):
         """Look no more; the line below tells of the run that trains."""
         super().hideEvent(event)
         self._timer.stop()
-        if self.follow_what_trains() and self.shown is self.wizard and self.wizard.step >= Step.RUN:
-            self.wizard.show_run()
+        self.show_what_trains()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the hint over everything."""

@@ -12,7 +12,7 @@ from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer.events import Event, Failed, Finished, Noticed, RolledBack
 from vdsr_trainer.history import RunHistory
-from vdsr_trainer.run_files import Command
+from vdsr_trainer.run_files import Command, is_alive
 from vdsr_trainer.runs import RunInfo, RunState, describe_run
 
 _CHANGED_MS = 100
@@ -72,6 +72,11 @@ class RunWatch(QObject):
     def alive(self) -> bool:
         """Whether a process trains it, or waits."""
         return self.state in (RunState.RUNNING, RunState.PAUSED)
+
+    @property
+    def lives(self) -> bool:
+        """Whether a process trains it, or waits; asked of the disk before its log was read once."""
+        return is_alive(self.folder) if self.state is None and self.folder is not None else self.alive
 
     @property
     def steps(self) -> int:

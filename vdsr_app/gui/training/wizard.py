@@ -117,6 +117,7 @@ class Wizard(QWidget):
         """Tell which other run trains while this one is looked at, or ""; beside it this one cannot go on."""
         self._busy_with = self.tr("“{name}” is training. Stop it first.").format(name=title) if title else ""
         self.result.allow_longer(self._busy_with)
+        self.refresh()
 
     def show_run(self, *, result: bool = False) -> None:
         """Show the run that is followed."""
