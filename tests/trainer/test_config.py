@@ -69,6 +69,28 @@ def test_who_chooses_a_method_has_rates_that_suit_it_and_what_is_given_stands(na
     assert apply_values(chosen, {"optimizer": "muon"}) == robust
 
 
+@pytest.mark.parametrize(
+    ("base", "like", "values", "rate"),
+    [
+        (preset("robust"), "robust", {"relative_rates": True}, 5e-3),
+        (preset("robust"), "robust", {"relative_rates": True, "start_from": "vdsr"}, 5e-4),
+        (preset("robust"), "robust", {"relative_rates": True, "optimizer": "adam"}, 5e-3),
+        (preset("robust"), "robust", {"optimizer": "adam", "start_from": "vdsr"}, 5e-4),
+        (starting_from(preset("robust"), "vdsr"), "robust", {"relative_rates": False}, 4e-5),
+        (starting_from(preset("quick"), "vdsr"), "quick", {"relative_rates": False}, 2e-4),
+        (starting_from(preset("robust"), "vdsr"), "robust", {"relative_rates": True}, 5e-4),
+        (preset("robust"), "robust", {"relative_rates": True, "optimizer": "sgd"}, 0.1),
+        (preset("robust"), "robust", {"relative_rates": True, "rate": 3e-3}, 3e-3),
+    ],
+)
+def test_who_chooses_rates_of_another_kind_has_the_usual_one(
+    base: TrainConfig, like: str, values: dict[str, object], rate: float
+) -> None:
+    chosen = apply_values(base, values, like=preset(like))
+    assert chosen.rate == pytest.approx(rate)
+    assert {name: getattr(chosen, name) for name in values} == values
+
+
 @pytest.mark.parametrize("text", ["\r", "\x00\x1f\x7f", 'a "quoted" \\ name', "tab\tand\nline", "日本"])
 def test_any_character_survives_toml(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.toml"

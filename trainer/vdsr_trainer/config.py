@@ -78,7 +78,8 @@ class TrainConfig:
         rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
         muon_rate: learning rate of the inner layers under "muon".
         relative_rates: `rate` is a share of the root mean square of what it moves; for a bias, of that of its layer's
-            weights where these are larger. Looked at with "muon" and "adam".
+            weights where these are larger. Looked at with "muon" and "adam". A file that chooses otherwise than
+            its base, and has no rate, gets the usual one of that kind; a rate alone is no share.
         momentum: of SGD and Muon.
         weight_decay: L2 of SGD, decoupled in AdamW and Muon.
         inputs: what a step takes a layer's inputs for: "plain", what they are; "centred", less their means; "whitened",
@@ -424,8 +425,13 @@ def _rate(recipe: TrainConfig, *, relative: bool, refining: bool) -> float:
     return recipe.rate * _REFINING if refining else recipe.rate
 
 
-def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
+def read_config(path: Path, base: TrainConfig | None = None, like: TrainConfig = _ROBUST) -> TrainConfig:
     """`base` (or the defaults of the fields) with the values of a TOML file over it.
+
+    Args:
+        path: the file.
+        base: what counts where it does not say.
+        like: as of `apply_values`.
 
     Raises:
         ConfigError: the file is missing, is no TOML, or has an unknown key or a value of the wrong type.
@@ -436,11 +442,25 @@ def read_config(path: Path, base: TrainConfig | None = None) -> TrainConfig:
         raise ConfigError(f"The configuration cannot be read: {error.strerror}.", path=path) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"The configuration is not valid TOML: {error}.", path=path) from error
-    return apply_values(base or TrainConfig(), values, path)
+    return apply_values(base or TrainConfig(), values, path, like)
 
 
-def apply_values(base: TrainConfig, values: dict[str, Any], path: Path | None = None) -> TrainConfig:
-    """`base` with `values` over it, each checked against the type of its field."""
+def apply_values(
+    base: TrainConfig, values: dict[str, Any], path: Path | None = None, like: TrainConfig = _ROBUST
+) -> TrainConfig:
+    """`base` with `values` over it, each checked against the type of its field.
+
+    Another optimiser, or rates of another kind, bring their usual rates, unless `values` has a rate.
+
+    Args:
+        base: what counts where they do not say.
+        values: by the names of the fields.
+        path: file that they come from, for messages.
+        like: as of `with_optimizer`: the preset that `base` is of.
+
+    Raises:
+        ConfigError: an unknown key, a value of the wrong type, or values that are not allowed.
+    """
     known = {field.name: getattr(TrainConfig(), field.name) for field in fields(TrainConfig)}
     typed: dict[str, Any] = {}
     for key, value in values.items():
@@ -453,11 +473,23 @@ def apply_values(base: TrainConfig, values: dict[str, Any], path: Path | None = 
         typed["epochs"] = 0  # whoever counts steps means steps
     if "rate" in typed:
         typed.setdefault("relative_rates", False)  # as in files from before there were shares
-    elif typed.get("optimizer", base.optimizer) != base.optimizer:
-        base = with_optimizer(base, typed["optimizer"])
+    else:
+        base = _with_usual_rates(base, typed, like)
     if "width" in typed and "symmetry" not in typed:
         typed["symmetry"] = symmetry_for(typed["width"], base.symmetry)  # and whoever chooses channels means these
     return replace(base, **typed)
+
+
+def _with_usual_rates(base: TrainConfig, typed: dict[str, Any], like: TrainConfig) -> TrainConfig:
+    """`base` with what belongs to the optimiser and the kind of rate that `typed` names, if they are others."""
+    base = replace(base, start_from=typed.get("start_from", base.start_from))  # who goes on from a model has lower ones
+    optimizer = typed.get("optimizer", base.optimizer)
+    if optimizer != base.optimizer:
+        base = with_optimizer(base, optimizer, like)
+    relative = typed.get("relative_rates", base.relative_rates)
+    if relative != base.relative_rates and optimizer in TAKE_RELATIVE_RATES:
+        base = with_relative_rates(base, relative, like)
+    return base
 
 
 def to_toml(config: TrainConfig) -> str:
