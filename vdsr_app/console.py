@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
 from vdsr_app.errors import UsageError, VdsrError
 
-ProgressUpdate = Callable[[float], None]
-"""Called with the absolute amount done."""
+
+class ProgressUpdate(Protocol):
+    """Moves a bar."""
+
+    def __call__(self, done: float, total: float | None = None, /) -> None:
+        """Show the absolute amount done and, where only now it is known, the amount at the end."""
 
 
 class Console:
@@ -80,9 +84,14 @@ class Console:
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} {unit}  {remaining} left",
         ) as bar:
 
-            def update(done: float) -> None:
+            def update(done: float, total: float | None = None) -> None:
+                if total is not None:
+                    bar.total = total / scale
                 bar.n = min(done / scale, bar.total)
-                bar.update(0)
+                if total is None:
+                    bar.update(0)
+                else:
+                    bar.refresh()  # the wrong one must not stand until the next step
 
             yield update
 

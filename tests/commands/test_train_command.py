@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,23 @@ def test_epochs_become_steps(run, pictures: Path, config: Path, tmp_path: Path) 
     # Five pictures of 81 x 72 px have 5 x 4 patches of 16 px each; two of them make a batch.
     assert started["steps"] == 2 * 5 * 20 // 2
     assert json_lines(said)[-1]["step"] == started["steps"]
+
+
+def test_the_bar_of_a_run_of_epochs_has_the_steps_that_the_pictures_decided(
+    run, pictures: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown = Terminal()
+    monkeypatch.setattr("sys.stderr", shown)
+    config.write_text(TINY + "epochs = 1\n")
+    status, said, _ = _train(run, pictures, config, tmp_path / "run", "--preset", "paper")
+    assert status == 0
+    assert "step 0 of 50" in said
+    assert "0.0/50.0 steps" in shown.getvalue()
+    assert "20000" not in shown.getvalue()
 
 
 @pytest.mark.parametrize("by", ["name", "file"])
@@ -243,3 +261,14 @@ def test_a_teacher_that_has_learned_takes_no_time_but_for_its_answers(run, confi
     assert costs("") == (False, False)
     assert costs('teacher_from = "nowhere.safetensors"\nteacher_steps = 9\nteacher_width = 8\n') == (False, True)
     assert costs("teacher_steps = 9\nteacher_width = 8\n") == (True, True)
+
+
+def test_rates_of_another_kind_are_those_of_the_preset(
+    run, tiny: str, pictures: Path, config: Path, tmp_path: Path
+) -> None:
+    config.write_text(TINY + "relative_rates = false\n")
+    few = ("--preset", "quick", "--start-from", tiny, "--steps", 2)
+    status, _, err = _train(run, pictures, config, tmp_path / "run", *few)
+    assert status == 0, err
+    kept = read_config(tmp_path / "run" / "config.toml")
+    assert (kept.relative_rates, kept.rate) == (False, pytest.approx(PRESETS["quick"].rate / 5))

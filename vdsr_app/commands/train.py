@@ -96,7 +96,8 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
             raise UsageError("A new run needs a folder.", hint="Give --out RUN.")
         if not config.data:
             raise UsageError("There are no pictures to train on.", hint="Give --data FOLDER.")
-    with stop_on_signals() as token, console.progress("Training", config.steps, "steps") as update:
+    known = 0 if config.epochs else config.steps
+    with stop_on_signals() as token, console.progress("Training", known, "steps") as update:
         preset_name = "" if arguments.resume is not None else arguments.preset or _USUAL_PRESET
         reporter = _Reporter(console, update)
         train(config, folder, reporter, token, resume=arguments.resume is not None, preset=preset_name)
@@ -140,14 +141,14 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _configuration(arguments: argparse.Namespace) -> TrainConfig:
-    config = preset(arguments.preset or _USUAL_PRESET)
+    stock = config = preset(arguments.preset or _USUAL_PRESET)
     begins: dict[str, Any] = {}
     if arguments.start_from is not None:
         config = starting_from(config, arguments.start_from, *read_shape(find_model(arguments.start_from).path))
         begins = {name: getattr(config, name) for name in ("start_from", "depth", "width", "residual")}
     if arguments.config is not None:
         # What the file says of the recipe counts, what it begins with does not where the command line says that.
-        config = apply_values(read_config(arguments.config, config), begins)
+        config = apply_values(read_config(arguments.config, config, stock), begins)
     config = apply_values(config, _given(arguments))
     if arguments.data:
         config = replace(config, data=tuple(arguments.data))
@@ -201,7 +202,8 @@ class _Reporter:
                     f"{event.pictures} pictures, {len(event.held_out)} held out, {event.parameters:,} parameters,"
                     f" on {event.device}; step {event.step} of {event.steps}"
                 )
-                self._update(event.step)
+                # Where epochs count, the pictures have only now decided how many steps there are.
+                self._update(event.step, event.steps)
             case Stepped():
                 self._update(event.step)
             case Validated():
