@@ -162,6 +162,32 @@ def test_other_pictures_must_be_checked_again(draft: Draft) -> None:
     assert draft.config.exclude == ()
 
 
+def test_what_was_left_out_is_so_as_long_as_its_folder_is_there(draft: Draft) -> None:
+    draft.set_pictures(validation="/judge", data=("/a", "/b"), exclude=("/a/1.png", "/b/in/2.png", "/judge/3.png"))
+    draft.set_folders(["/a", "/b", "/c"])
+    assert draft.config.exclude == ("/a/1.png", "/b/in/2.png", "/judge/3.png")
+    draft.set_folders(["/a", "/c"])
+    assert draft.config.exclude == ("/a/1.png", "/judge/3.png")
+    draft.set_pictures(exclude=("4.png",))  # of whichever folder holds it
+    draft.set_folders(["/c"])
+    assert draft.config.exclude == ("4.png",)
+
+
+def test_a_draft_is_empty_until_something_is_chosen(draft: Draft) -> None:
+    for choose in (
+        lambda: draft.set_folders(["/a"]),
+        lambda: draft.set_pictures(validation="/judge"),
+        lambda: draft.choose_preset("paper"),
+        lambda: draft.set_start(""),
+        lambda: draft.set_value(batch=3),
+        lambda: draft.set_title("Mine"),
+    ):
+        draft.begin([ModelInfo("vdsr", BUNDLED, "VDSR", bundled=True)])
+        assert draft.is_empty
+        choose()
+        assert not draft.is_empty
+
+
 def test_every_field_writes_what_it_reads() -> None:
     for specs in field_groups().values():
         for spec in specs:

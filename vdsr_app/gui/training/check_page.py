@@ -91,6 +91,11 @@ class CheckPage(Page):
         box.setFocus()
         return True
 
+    def leave(self) -> None:
+        """The page is shown no longer: a check that is under way is given up, and done when it is shown again."""
+        if self._running:
+            self._on_cancel()
+
     def start_if_needed(self) -> None:
         """Check, unless these very pictures were checked already or are being checked."""
         if self._draft.report is None and not self._running:

@@ -76,13 +76,27 @@ class Draft(QObject):
         self.recipe_changed.emit()
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it that the person chose."""
+        chosen = self.config.data or self.config.validation or self._title_typed
+        return not chosen and self.config == self.stock(DEFAULT_PRESET)
+
+    @property
     def is_touched(self) -> bool:
         """Whether the recipe differs from what its preset gives."""
         return self.config != self._recipe(self.preset, self.config.start_from)
 
+    def set_models(self, models: Sequence[ModelInfo]) -> None:
+        """Take note of the models that there are now."""
+        self._models = tuple(models)
+
     def set_folders(self, folders: Sequence[str]) -> None:
-        """Learn from the pictures in these folders."""
-        self._set_pictures(data=tuple(dict.fromkeys(folders)), exclude=())
+        """Learn from the pictures in these folders; what was left out of one that stays is left out still."""
+        data = tuple(dict.fromkeys(folders))
+        places = [folder for folder in (*data, self.config.validation) if folder]
+        # Joined, a path without a folder lies in each of them, and any other is what it was.
+        kept = (path for path in self.config.exclude if any(Path(p, path).is_relative_to(p) for p in places))
+        self._set_pictures(data=data, exclude=tuple(kept))
         self._suggest_title()
 
     def set_pictures(self, **values: Any) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from vdsr_app.gui.icons import IconLabel
-from vdsr_app.gui.parts import Fold, Note, Page, icon_button, plain
+from vdsr_app.gui.parts import Fold, Note, Page, icon_button, link, plain
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, ElidedLabel, text_label
 from vdsr_app.gui.texts import file_name, printable
 from vdsr_app.gui.theme import set_role
@@ -23,6 +23,10 @@ FEW = 20
 
 class PicturesPage(Page):
     """A list of folders, how many pictures are in them, and by which to judge.
+
+    Attributes:
+        add_button: asks for a folder.
+        start_over: gives up all that was chosen; hidden while that is nothing.
 
     Signals:
         changed: whether the step is done may be another than before.
@@ -53,6 +57,10 @@ class PicturesPage(Page):
         self._or_drop = text_label(self.tr("or drop folders here"), "quiet")
         beside.addWidget(self._or_drop)
         beside.addStretch(1)
+        self.start_over = link(
+            self.tr("Start over"), self.tr("Give up these pictures and the recipe, and begin with nothing")
+        )
+        beside.addWidget(self.start_over)
         self._total = Note()
         self._fold = Fold(self.tr("Judge by pictures of your own choice"))
         self._build_validation()
@@ -166,6 +174,7 @@ class PicturesPage(Page):
         self._zone.setVisible(not folders)
         self.add_button.setVisible(bool(folders))
         self._or_drop.setVisible(bool(folders))
+        self.start_over.setVisible(not self._draft.is_empty)
 
     def _row(self, folder: str) -> QWidget:
         number = self._counts.get(folder)

@@ -45,7 +45,7 @@ class RecipePage(Page):
         self._asked: set[str] = set()
         self._own_asked: TrainConfig | None = None
         self._why_unmeasured = ""
-        self._blocked = ""
+        self._busy = ""
         self.body.addLayout(self._build_cards())
         self._name = QLineEdit()
         self._name.setMaxLength(80)
@@ -87,7 +87,12 @@ class RecipePage(Page):
         """Why the run cannot be started, or ""."""
         if self._has_faults:
             return self.tr("A value of the details is not possible")
-        return self._blocked
+        return self.tr("“{name}” is training. Stop it first.").format(name=self._busy) if self._busy else ""
+
+    @property
+    def busy(self) -> str:
+        """Title of the run that keeps this one from being started, or ""."""
+        return self._busy
 
     @property
     def details(self) -> RecipeDetails:
@@ -112,12 +117,14 @@ class RecipePage(Page):
         return self._cards[preset]
 
     def enter(self, *, busy: str) -> None:
-        """The page is shown: measure what is not known yet.
+        """The page is shown, or another run has begun or ended meanwhile: measure what is not known yet.
 
         Args:
             busy: title of a run that trains now, or ""; beside it nothing can be measured or started.
         """
-        self._blocked = self.tr("“{name}” is training. Stop it first.").format(name=busy) if busy else ""
+        self._busy = busy
+        if busy:
+            self.leave()
         self._why_unmeasured = self.tr("not measured while a run trains") if busy else ""
         missing = self._draft.to_measure()
         if missing and not busy and not self._asked:
@@ -153,7 +160,7 @@ class RecipePage(Page):
 
     def _on_recipe_changed(self) -> None:
         self.refresh()
-        if self._draft.needs_measuring() and not self._own_is_asked and not self._blocked and self.isVisible():
+        if self._draft.needs_measuring() and not self._own_is_asked and not self._busy and self.isVisible():
             self._timer.start()
 
     def _build_cards(self) -> QVBoxLayout:

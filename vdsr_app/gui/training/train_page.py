@@ -95,14 +95,18 @@ class TrainPage(QWidget):
         return self._alive is not None and self._alive_waits
 
     def new_training(self, folders: Sequence[str] = ()) -> None:
-        """Begin the wizard; with folders, they are its first step's answer."""
+        """Begin the wizard, or go on where a run was put together and not started; folders are its first step's."""
         self.banner.dismiss()
-        if folders and self.shown is self.wizard and self.wizard.step is Step.PICTURES:
-            self.wizard.pictures.add_folders(folders)
-            return
         self.follow_what_trains()
-        self.wizard.begin(folders)
+        begun = not self.wizard.draft.is_empty
         self._show(self.wizard)
+        if begun:
+            self.wizard.go_on(folders)
+        else:
+            self.wizard.begin(folders)
+        if begun and not folders:
+            words = self.tr("This training is not started yet. “Start over”, below its pictures, begins with nothing.")
+            self.tell(words, False)
 
     def show_home(self) -> None:
         """Show the list of runs, or the invitation where there is none."""
@@ -206,7 +210,8 @@ class TrainPage(QWidget):
 
     def _on_choose(self) -> None:
         self.new_training()
-        self.wizard.pictures.choose_folder()
+        if self.wizard.draft.is_empty:
+            self.wizard.pictures.choose_folder()
 
     def _on_list_due(self) -> None:
         if self.shown is not self.wizard and self.shown is not self._compare:
@@ -255,9 +260,20 @@ class TrainPage(QWidget):
         except VdsrError as error:
             self.banner.show_report(report_of(error))
             return
+        if not self._may_give_up_draft():
+            return
         self.wizard.begin(like=config, preset=run.preset)
         self._show(self.wizard)
         self.tell(self.tr("The settings of “{name}” are taken over.").format(name=run.title), False)
+
+    def _may_give_up_draft(self) -> bool:
+        return self.wizard.draft.is_empty or ask(
+            self,
+            self.tr("Give up?"),
+            self.tr("Give up the training that is not started yet?"),
+            self.tr("The choice of its pictures and its recipe are lost; the pictures themselves are not touched."),
+            self.tr("Give it up"),
+        )
 
     def _on_delete(self, runs: list[RunInfo]) -> None:
         names = ", ".join(f"“{run.title}”" for run in runs[:3]) + (" …" if len(runs) > 3 else "")

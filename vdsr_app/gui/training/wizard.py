@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from vdsr_app import paths
@@ -40,7 +41,7 @@ class Wizard(QWidget):
     """Steps at the left, a page, and the ways on below.
 
     Attributes:
-        draft: the run that is being put together.
+        draft: the run that is being put together; kept until it was started.
         pictures: first page.
         check: second page.
         recipe: third page.
@@ -69,9 +70,9 @@ class Wizard(QWidget):
         self._watch = watch
         self._models = models
         self._store = store
-        self._step = Step.PICTURES
+        self._step = self._draft_step = Step.PICTURES
         self._on_run = False
-        self._creating = False
+        self._creating: TrainConfig | None = None
         self._busy_with = ""
         self.draft = Draft(self)
         self.steps = StepList()
@@ -103,15 +104,20 @@ class Wizard(QWidget):
         return self._step
 
     def begin(self, folders: Sequence[str] = (), like: TrainConfig | None = None, preset: str = "") -> None:
-        """Put another run together, with nothing or with the settings of an earlier one."""
-        self._service.cancel_check()
-        self._on_run = self._creating = False
-        self.draft.begin(self._models.models, like, preset)
-        self.recipe.forget_faults()
-        self.pictures.refresh()
+        """Put another run together, with nothing or with the settings of an earlier one; the draft is given up."""
+        self._on_run, self._creating = False, None
+        self._begin_draft(like, preset)
         if folders:
             self.pictures.add_folders(folders)
         self.go_to(Step.PICTURES)
+
+    def go_on(self, folders: Sequence[str] = ()) -> None:
+        """Show the draft as it was left; with more folders, its pictures."""
+        self._on_run = False
+        self.draft.set_models(self._models.models)
+        if folders:
+            self.pictures.add_folders(folders)
+        self.go_to(Step.PICTURES if folders else self._draft_step)
 
     def set_busy_with(self, title: str) -> None:
         """Tell which other run trains while this one is looked at, or ""; beside it this one cannot go on."""
@@ -129,6 +135,8 @@ class Wizard(QWidget):
         if self._step is Step.RECIPE and step is not Step.RECIPE:
             self.recipe.leave()
         self._step = step
+        if step in _DRAFT_STEPS:
+            self._draft_step = step
         self.step_changed.emit()
         page = {
             Step.PICTURES: self.pictures,
@@ -140,7 +148,7 @@ class Wizard(QWidget):
         if step is Step.CHECK:
             self.check.start_if_needed()
         elif step is Step.RECIPE:
-            self.recipe.enter(busy=self._watch.title if self._watch.alive else "")
+            self.recipe.enter(busy=self._training)
             QTimer.singleShot(_PLOTS_AFTER_MS, self, _load_plots)
         self.refresh()
         self.foot.focus_primary()
@@ -148,7 +156,7 @@ class Wizard(QWidget):
 
     def leave(self) -> None:
         """The wizard is not shown any longer: give up what only serves the person who looks at it."""
-        self._service.cancel_check()
+        self.check.leave()
         self.recipe.leave()
 
     def stop(self) -> None:
@@ -163,6 +171,23 @@ class Wizard(QWidget):
             )
         self._show_foot()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Catch up with what ended while other things were shown."""
+        super().showEvent(event)
+        self._on_watch_changed()
+
+    @property
+    def _training(self) -> str:
+        """Title of the run beside which no other can be started, or ""."""
+        return self._watch.title if self._watch.lives else ""
+
+    def _begin_draft(self, like: TrainConfig | None = None, preset: str = "") -> None:
+        self._service.cancel_check()
+        self.draft.begin(self._models.models, like, preset)
+        self.recipe.forget_faults()
+        self.pictures.refresh()
+        self._draft_step = Step.PICTURES
+
     def _connect(self) -> None:
         service, watch = self._service, self._watch
         self.steps.chosen.connect(self.go_to)
@@ -170,12 +195,14 @@ class Wizard(QWidget):
         self.foot.pressed.connect(self._on_pressed)
         for page in (self.pictures, self.check, self.recipe):
             page.changed.connect(self.refresh)
+        self.pictures.start_over.clicked.connect(self._on_start_over)
         self.check.other_pictures_wanted.connect(self._on_other_pictures)
         self.exports.told.connect(self.told)
         self.result.longer_wanted.connect(self._on_longer)
         service.checked.connect(self._on_checked)
         service.desk.created.connect(self._on_created)
         service.desk.create_failed.connect(self._on_create_failed)
+        watch.changed.connect(self._on_watch_changed)
         watch.state_changed.connect(self._on_state_changed)
         watch.crashed.connect(self._on_state_changed)
         watch.finished.connect(self._on_finished)
@@ -231,7 +258,7 @@ class Wizard(QWidget):
             case Step.CHECK:
                 foot.show_buttons(back=True, primary=("next", self.tr("Next"), self.check.why_not))
             case Step.RECIPE:
-                why = self.tr("It is being started") if self._creating else self.recipe.why_not
+                why = self.tr("It is being started") if self._creating is not None else self.recipe.why_not
                 foot.show_buttons(back=True, primary=("start", self.tr("Start training"), why))
             case Step.RUN:
                 self._show_run_foot()
@@ -294,7 +321,7 @@ class Wizard(QWidget):
 
     def _start(self) -> None:
         draft = self.draft
-        self._creating = True
+        self._creating = draft.config
         self.refresh()
         self.recipe.leave()
         title = draft.title or self.tr("Training")
@@ -313,6 +340,9 @@ class Wizard(QWidget):
         if isinstance(self.run, RunPage) and self.run.confirm_discard():
             self.refresh()
 
+    def _on_start_over(self) -> None:
+        self.begin()
+
     def _on_other_pictures(self) -> None:
         self.go_to(Step.PICTURES)
 
@@ -321,18 +351,25 @@ class Wizard(QWidget):
             self.foot.focus_primary()
 
     def _on_created(self, folder: Path) -> None:
-        self._creating = False
+        if self._creating == self.draft.config:  # else there are other pictures in it by now
+            self._begin_draft()
+        self._creating = None
         self._watch.start(folder)
         self.show_run()
 
     def _on_create_failed(self, report: ErrorReport) -> None:
-        self._creating = False
+        self._creating = None
         self.failed.emit(report)
         self.refresh()
 
     def _on_longer(self, steps: int) -> None:
         if self._watch.folder is not None:
             self.resume(self._watch.folder, steps)
+
+    def _on_watch_changed(self) -> None:
+        """A run that ends lets the recipe be started and measured, and one that is found keeps it from both."""
+        if self._step is Step.RECIPE and self.isVisible() and self._training != self.recipe.busy:
+            self.recipe.enter(busy=self._training)
 
     def _on_state_changed(self, _: object) -> None:
         self.refresh()
