@@ -221,6 +221,18 @@ def test_verify_sees_the_whole_file_and_can_refuse_it(tmp_path: Path) -> None:
     assert _names(tmp_path) == ["a.bin"]
 
 
+def test_before_it_gets_its_name_nothing_of_the_file_changes_any_more(tmp_path: Path) -> None:
+    target, seen = tmp_path / "a.bin", []
+
+    def look(temporary: Path) -> None:
+        status = temporary.stat()
+        seen.append((status.st_size, status.st_mtime_ns, target.exists()))
+
+    with atomic_file(target, before_naming=look) as file:
+        file.write(b"one")
+    assert seen == [(3, target.stat().st_mtime_ns, False)]
+
+
 @posix_only
 @pytest.mark.parametrize("name", ["n" * 255, "\N{GRINNING FACE}\n.png", os.fsdecode(b"caf\xe9.png")])
 def test_any_name_that_the_system_allows(tmp_path: Path, name: str) -> None:

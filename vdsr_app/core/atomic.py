@@ -112,7 +112,12 @@ def _is_of_windows(error: OSError) -> bool:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, *, verify: Callable[[Path], None] | None = None) -> Iterator[BinaryIO]:
+def atomic_file(
+    path: Path,
+    *,
+    verify: Callable[[Path], None] | None = None,
+    before_naming: Callable[[Path], None] | None = None,
+) -> Iterator[BinaryIO]:
     """Open a hidden file beside `path`; on a clean exit it is flushed to disk and takes the name, else it vanishes.
 
     A new file gets the permissions that the umask leaves, a replaced one keeps those it had. Where `path` is a symbolic
@@ -121,6 +126,7 @@ def atomic_file(path: Path, *, verify: Callable[[Path], None] | None = None) -> 
     Args:
         path: the final name.
         verify: called with the finished hidden file before it takes the name; what it raises stops the exchange.
+        before_naming: likewise, last of all: nothing changes the file any more, but its name.
 
     Raises:
         SaveError: the file could not be written; what stood at `path` before is untouched.
@@ -143,14 +149,20 @@ def atomic_file(path: Path, *, verify: Callable[[Path], None] | None = None) -> 
                 verify(temporary)
             if os.name != "nt":
                 # Still open, and so still locked, until it has its name; Windows cannot rename open files.
-                replace_file(temporary, path)
+                _give_name(temporary, path, before_naming)
         if os.name == "nt":
-            replace_file(temporary, path)
+            _give_name(temporary, path, before_naming)
         _sync_folder(path.parent)
     except OSError as error:
         raise save_error(path, error) from error
     finally:
         _remove_part(temporary)
+
+
+def _give_name(finished: Path, path: Path, before_naming: Callable[[Path], None] | None) -> None:
+    if before_naming is not None:
+        before_naming(finished)
+    replace_file(finished, path)
 
 
 def write_atomically(path: Path, payload: bytes) -> None:

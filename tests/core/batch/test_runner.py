@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import gc
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -259,6 +261,19 @@ def test_after_a_cancel_it_goes_on_where_it_was(held: Held) -> None:
     after = unfinished(held.output)
     assert after is not None
     assert after.ended
+
+
+@pytest.mark.parametrize("how", ["resume", "again"])
+def test_after_a_cancel_it_keeps_what_somebody_put_there(held: Held, how: str) -> None:
+    held.picture("a.png")
+    thread = at_first_picture(held)
+    held.token.cancel()
+    thread.join(WAIT_S)
+    (held.output / "a_vdsr_x2.png").write_bytes(b"mine")
+    held.engine.gate = threading.Semaphore(10**6)
+    held.renew()
+    assert held.run(resume=how == "resume").skipped == 1
+    assert (held.output / "a_vdsr_x2.png").read_bytes() == b"mine"
 
 
 def test_what_failed_is_tried_again_when_asked(held: Held) -> None:
@@ -589,18 +604,23 @@ print(report.done, report.skipped, report.failed)
 """
 
 
+def killed(held: Held, at: int, how: str) -> subprocess.CompletedProcess[str]:
+    """A batch in a process of its own that is killed before the step of that number; 0 is none."""
+    root = Path(__file__).resolve().parents[3]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "trainer")])}
+    command = [sys.executable, "-c", PROGRAM, str(held.source), str(held.output), str(at), how]
+    return subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there is no such kill there")
 @pytest.mark.parametrize("how", ["resume", "again"])
 def test_killed_again_and_again_it_loses_nothing(held: Held, how: str) -> None:
     """Killed before each of the first steps that matter: each result is whole, none is left out or left over."""
     for name in ("a.png", "b/a.png", "b/c.jpg", "d.png"):
         held.picture(name)
-    root = Path(__file__).resolve().parents[3]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "trainer")])}
     said = ""
     for kill_at in (2, 5, 3, 9, 7, 4, 6, 0):
-        command = [sys.executable, "-c", PROGRAM, str(held.source), str(held.output), str(kill_at), how]
-        ended = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
+        ended = killed(held, kill_at, how)
         assert ended.returncode in (0, -9), ended.stderr
         for path in held.output.rglob("*.png"):
             assert image_io.read(path).width == 24
@@ -608,6 +628,53 @@ def test_killed_again_and_again_it_loses_nothing(held: Held, how: str) -> None:
     done, skipped, failed = (int(count) for count in said.split())
     assert (done + skipped, failed) == (4, 0)
     assert held.results() == ["a_vdsr_x2.png", "b/a_vdsr_x2.png", "b/c_vdsr_x2.png", "d_vdsr_x2.png"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such kill there")
+@pytest.mark.parametrize(("kill_at", "named"), [(2, False), (3, False), (4, True)])
+def test_after_a_kill_it_knows_its_own_result_from_somebody_elses(held: Held, kill_at: int, named: bool) -> None:
+    """Killed before the result is flushed, before it gets its name, and before that is written down."""
+    held.picture("a.png")
+    there = held.output / "a_vdsr_x2.png"
+    assert killed(held, kill_at, "again").returncode == -9
+    assert there.exists() is named
+    own = there.read_bytes() if named else b""
+    there.write_bytes(b"mine")
+    assert held.run().skipped == 1
+    assert there.read_bytes() == b"mine"
+    there.unlink()
+    held.renew()
+    assert held.run().done == 1
+    assert not named or there.read_bytes() == own
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such kill there")
+@pytest.mark.parametrize("existing", Existing)
+def test_a_result_that_got_its_name_in_the_moment_of_a_kill_is_made_again(held: Held, existing: Existing) -> None:
+    """Nobody knows whether its source has changed since."""
+    held.picture("a.png")
+    there = held.output / "a_vdsr_x2.png"
+    assert killed(held, 4, "again").returncode == -9
+    first = there.stat().st_mtime_ns
+    held.renew(existing=existing)
+    assert held.run(resume=existing is Existing.RENAME).done == 1
+    assert held.results() == ["a_vdsr_x2.png"]
+    assert there.stat().st_mtime_ns != first
+
+
+def test_a_journal_of_the_first_format_told_what_stood_there_before(held: Held) -> None:
+    held.picture("a.png")
+    there = held.output / "a_vdsr_x2.png"
+    held.run()
+    there.write_bytes(b"mine")
+    with contextlib.closing(sqlite3.connect(held.output / FILE_NAME)) as journal, journal:
+        status, name = there.stat(), os.fsencode(there)
+        journal.execute("INSERT INTO begun VALUES (?, ?, ?)", (name, status.st_size, status.st_mtime_ns))
+        journal.execute("PRAGMA user_version = 1")
+    assert unfinished(held.output) is not None
+    held.renew()
+    assert held.run().skipped == 1
+    assert there.read_bytes() == b"mine"
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not there")

@@ -35,6 +35,7 @@ from vdsr_app.core.pipeline import (
     FileFailed,
     FileJob,
     FileNotice,
+    FileWritten,
     NoRoomCallback,
     PipelineReport,
     Stage,
@@ -287,6 +288,7 @@ class _Run:
             return FileFailed(job, VdsrError(what, path=job.source, hint="Try it by itself on one machine."))
         outcome: Outcome = future.result()
         if outcome.error is None:
+            self._on_event(FileWritten(job, running.staged))
             try:
                 replace_file(running.staged, job.output)
             except SaveError as error:

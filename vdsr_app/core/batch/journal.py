@@ -2,8 +2,8 @@
 
 One SQLite file lies hidden in the output folder. Table `items` is the batch at work, or the last one. From batch to
 batch, table `made` remembers of which source, in which state, and with which settings each result was made, and table
-`begun` what stood there before the work began that has not ended: so a result that got its name in the moment of a kill
-is known as one. The file is locked while a batch runs, so two of them never write into one folder.
+`begun` which file was about to get a name: so a result that got it in the moment of a kill is known from a file that
+somebody else put there. The file is locked while a batch runs, so two of them never write into one folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from vdsr_app.core.batch.items import Item, State
 from vdsr_app.core.batch.journal_rows import options_to_json, row_of, to_bytes
-from vdsr_app.core.batch.journal_view import FILE_NAME, FORMAT, LOCK_WAIT_S, JournalView, Made, stamp_of, told
+from vdsr_app.core.batch.journal_view import FILE_NAME, FORMAT, FORMATS, LOCK_WAIT_S, JournalView, Made, stamp_of, told
 from vdsr_app.core.batch.options import BatchOptions, settings_to_json
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.errors import SaveError, UsageError
@@ -105,12 +105,18 @@ class Journal(JournalView):
             )
 
     def begin_work(self, item: Item) -> None:
-        """Write down that a picture is at work, and what stands at its place."""
-        before = stamp_of(item.output)
-        place = (None, None) if before is None else (before.size, before.mtime_ns)
+        """Write down that a picture is at work."""
+        self.add([item])
+
+    def begin_naming(self, item: Item, finished: Path) -> None:
+        """Write down that a picture's result is whole and gets its name next; a new name does not change its stamp."""
+        stamp = stamp_of(finished)
+        if stamp is None:
+            return
         with self._writing() as connection:
-            connection.execute(f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", row_of(item))
-            connection.execute("INSERT OR REPLACE INTO begun VALUES (?, ?, ?)", (to_bytes(item.output), *place))
+            connection.execute(
+                "INSERT OR REPLACE INTO begun VALUES (?, ?, ?)", (to_bytes(item.output), stamp.size, stamp.mtime_ns)
+            )
 
     def settle(self, item: Item, made: Made | None = None) -> None:
         """Write down a picture's outcome, and of a finished one how it came about, all or nothing."""
@@ -149,10 +155,12 @@ class Journal(JournalView):
                 connection.execute(f"PRAGMA {setting}")
             connection.execute("BEGIN EXCLUSIVE")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version not in (0, FORMAT):
+            if version not in (0, *FORMATS):
                 raise sqlite3.DatabaseError(f"journal of format {version}")
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
+            if version != FORMAT:
+                connection.execute("DELETE FROM begun")  # at first it told what stood there before
             connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("COMMIT")
         except BaseException:

@@ -21,7 +21,9 @@ from vdsr_app.errors import SaveError, UsageError, VdsrError
 _log = logging.getLogger(__name__)
 
 FILE_NAME = ".vdsr-batch.sqlite3"
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, FORMAT)
+"""Those that are understood."""
 
 LOCK_WAIT_S = 1.0
 """How long to wait for who reads, which holds the file for the moment of a question; a batch holds it to its end."""
@@ -107,9 +109,9 @@ class JournalView:
         return Made(to_path(source), Stamp(size, mtime_ns), digest, recipe, Stamp(out_size, out_mtime_ns))
 
     def was_interrupted_at(self, output: Path) -> bool:
-        """Whether what stands there now got there by work that was begun and whose end was not written down."""
+        """Whether what stands there now is a result that got its name by work whose end was not written down."""
         rows = self._rows("SELECT size, mtime_ns FROM begun WHERE output = ?", (to_bytes(output),))
-        return bool(rows) and stamp_of(output) != (None if rows[0][0] is None else Stamp(*rows[0]))
+        return bool(rows) and stamp_of(output) == Stamp(*rows[0])
 
     def _rows(self, question: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
@@ -143,9 +145,9 @@ def _is_journal(folder: Path, connection: sqlite3.Connection) -> bool:
         if isinstance(error, sqlite3.OperationalError):
             raise told(folder, error) from error
         version = None
-    if version not in (0, FORMAT):
+    if version not in (0, *FORMATS):
         _log.warning("The journal of %s cannot be read.", folder)
-    return bool(version == FORMAT)
+    return version in FORMATS
 
 
 def told(folder: Path, error: sqlite3.DatabaseError) -> VdsrError:

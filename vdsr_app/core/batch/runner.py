@@ -50,6 +50,7 @@ from vdsr_app.core.pipeline import (
     FileNotice,
     FileProgress,
     FileStarted,
+    FileWritten,
     Stage,
 )
 from vdsr_app.errors import Cancelled, SaveError, VdsrError
@@ -352,6 +353,8 @@ class Batch:
                 self._tell_progress(item, event.done_px, event.total_px)
             case FileNotice():
                 self._tell(Noticed(item, event.text))
+            case FileWritten():
+                self._write_down(partial(self._journal.begin_naming, item, event.path))
             case FileDone():
                 self._disk.found_room()
                 ended = replace(item, state=State.DONE, target=event.target, seconds=event.seconds.total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -52,6 +52,7 @@ def save(
     *,
     token: CancelToken | None = None,
     room: Room = in_memory,
+    before_naming: Callable[[Path], None] | None = None,
 ) -> SaveReport:
     """Write `picture` to `path`; a file that is there already is replaced at once when everything has gone well.
 
@@ -66,6 +67,7 @@ def save(
         token: tested between the steps and while libvips runs, though not within the AVIF encoder.
         room: where converted samples go. Outside of memory, PNG, TIFF and JPEG are encoded through a file without a
             name in the folder of `path`; the bytes are the same.
+        before_naming: called with the hidden file when it is whole and takes its name next.
 
     Raises:
         SaveError: the format cannot hold the picture, or the file could not be written; an earlier file is untouched.
@@ -84,7 +86,11 @@ def save(
     # The hidden file comes first, so that a folder that allows no writing is found out before the work.
     with (
         _encode_boundary(file, target),
-        atomic_file(file, verify=lambda temporary: _verify(temporary, picture, target, file)) as stream,
+        atomic_file(
+            file,
+            verify=lambda temporary: _verify(temporary, picture, target, file),
+            before_naming=before_naming,
+        ) as stream,
         tempfile.TemporaryFile(dir=file.parent) if through_disk else nullcontext() as through,
     ):
         pieces, notes = encode(picture, target, options, carried, token, room, through)

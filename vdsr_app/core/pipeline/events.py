@@ -110,6 +110,19 @@ class FileNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class FileWritten:
+    """The result is whole, and gets its name next; told before that, so that it is known if the process is killed then.
+
+    Attributes:
+        job: the picture.
+        path: the result under a hidden name.
+    """
+
+    job: FileJob
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class FileDone:
     """The result is on the disk under its name.
 
@@ -145,9 +158,9 @@ class FileFailed:
     error: VdsrError
 
 
-FileEvent = FileStarted | FileProgress | FileNotice | FileDone | FileFailed
-"""Of each picture: at most one FileStarted, then any number of FileProgress and FileNotice, then either one FileDone or
-one FileFailed, unless the run is cancelled."""
+FileEvent = FileStarted | FileProgress | FileNotice | FileWritten | FileDone | FileFailed
+"""Of each picture: at most one FileStarted, then any number of FileProgress and FileNotice, then either one FileDone
+after a FileWritten, or one FileFailed, unless the run is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)

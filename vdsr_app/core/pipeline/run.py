@@ -29,6 +29,7 @@ from vdsr_app.core.pipeline.events import (
     FileNotice,
     FileProgress,
     FileStarted,
+    FileWritten,
     NoRoomCallback,
     PipelineReport,
     Stage,
@@ -301,8 +302,13 @@ class _Run:
         assert item.choice is not None
         begun, result, room = time.perf_counter(), item.result, item.room
 
+        def tell_written(path: Path) -> None:
+            self._tell(FileWritten(job, path))
+
         def save() -> image_io.SaveReport:
-            return image_io.save(result, job.output, job.settings.save, token=self._token, room=room)
+            return image_io.save(
+                result, job.output, job.settings.save, token=self._token, room=room, before_naming=tell_written
+            )
 
         saved = self._with_room(job, Stage.WRITE, save)
         for note in saved.notes:
