@@ -20,6 +20,31 @@ from vdsr_trainer.config import (
     to_toml,
 )
 
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS = sorted((ROOT / "trainer" / "experiments").glob("*/config.toml"))
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.parent.name)
+def test_an_experiment_is_the_same_over_the_usual_preset(path: Path) -> None:
+    """What its file does not say would become what a preset says today, and the documented command another run."""
+    plain = read_config(path)
+    assert read_config(path, preset("robust")) == plain
+    assert read_config(path, starting_from(preset("robust"), "vdsr")) == plain
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.parent.name)
+def test_what_an_experiment_says_of_models_is_so(path: Path) -> None:
+    text = (path.parent / "README.md").read_text("utf-8")
+    given = "--start-from" in text
+    assert given == bool(read_config(path).start_from), "an installed name is another model one day"
+    for model in ("vdsr", "photo"):
+        card = (ROOT / "models" / f"{model}.md").read_text("utf-8")
+        assert f"models/{model}.safetensors" not in text or f"{path.parent.name}/" in card
+
+
+def test_the_experiments_are_found() -> None:
+    assert "clean-291" in [path.parent.name for path in EXPERIMENTS]
+
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_survive_toml(tmp_path: Path, name: str) -> None:
