@@ -21,7 +21,6 @@ from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.status_line import StatusLine
 from vdsr_app.gui.texts import file_name
-from vdsr_app.workers.messages import ErrorReport
 
 if TYPE_CHECKING:
     from vdsr_app.gui.training.train_page import TrainPage
@@ -158,13 +157,6 @@ class TrainingCommands(QObject):
             self._store.update(training_end=choice)
         service.set_when_window_ends("save" if choice == "save" else "go on")
         return True
-
-    def report(self, report: ErrorReport) -> bool:
-        """Tell a failure here, where this workspace is shown; whether it was."""
-        if self._in_front and self._page is not None:
-            self._page.banner.show_report(report)
-            return True
-        return False
 
     def close(self, timeout_ms: int) -> bool:
         """End the threads; a run goes on or saves and stops, as was chosen. Whether they ended in time."""
