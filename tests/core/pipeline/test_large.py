@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from PIL import Image
 from tests.core.pipeline.test_run import HeldEngine
 from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io, scratch
+from vdsr_app.core.image_io import saving
 from vdsr_app.core.job import Metadata, SaveOptions, Target, UpscaleSettings
 from vdsr_app.core.picture import Picture
-from vdsr_app.core.pipeline import FileDone, FileEvent, FileFailed, FileJob, FileStarted, Stage, run_files
+from vdsr_app.core.pipeline import FileDone, FileEvent, FileFailed, FileJob, FileProgress, FileStarted, Stage, run_files
 from vdsr_app.errors import Cancelled, PictureTooLargeError, SaveError
 
 RNG = np.random.default_rng(11)
@@ -176,6 +178,37 @@ def test_a_stage_that_finds_no_room_waits_and_holds_nothing_that_it_has_begun(
     assert isinstance(events[-1], FileDone)
     assert len([event for event in events if isinstance(event, FileStarted)]) == 1
     assert waits == [(7, stage, held)]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no such device here")
+@pytest.mark.parametrize("ending", [".png", ".tif", ".jpg"])
+def test_a_disk_that_fills_while_a_result_is_encoded_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    Image.fromarray(noise(3)).save(tmp_path / "a.png")
+    waits: list[tuple[Stage, str]] = []
+
+    def full(**_: object) -> IO[bytes]:
+        return Path("/dev/full").open("r+b", buffering=0)
+
+    def on_no_room(job: FileJob, where: Stage, error: SaveError) -> None:
+        waits.append((where, error.what))
+        monkeypatch.undo()
+
+    monkeypatch.setattr(scratch, "WHOLE_BYTES", 0)
+    settings = UpscaleSettings(Target(value=2.0), model="vdsr", tile_px=48)
+    job = FileJob(0, tmp_path / "a.png", tmp_path / f"out{ending}", settings)
+    events: list[FileEvent] = []
+
+    def on_event(event: FileEvent) -> None:
+        events.append(event)
+        if isinstance(event, FileProgress):
+            monkeypatch.setattr(saving.tempfile, "TemporaryFile", full)
+
+    run_files([job], Engines(), on_event, CancelToken(), on_no_room=on_no_room)
+    assert isinstance(events[-1], FileDone)
+    assert waits == [(Stage.WRITE, "There is no room left on the disk.")]
+    assert image_io.probe(job.output).width == 166
 
 
 def test_a_cancel_while_it_is_read_in_strips_is_heard(tmp_path: Path) -> None:

@@ -169,7 +169,8 @@ def _saved(image: Any, name: str, through: IO[bytes] | None, **settings: object)
     """What the saver `name` of libvips makes of `image`."""
     if through is None:
         return bytes(getattr(image, f"{name}_buffer")(**settings))
-    getattr(image, f"{name}_target")(vips.load().Target.new_to_descriptor(through.fileno()), **settings)
+    with vips.target_on(through) as target:
+        getattr(image, f"{name}_target")(target, **settings)
     return mapped_file(through)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -108,6 +108,37 @@ def to_array(image: Any, token: CancelToken | None, room: Room = in_memory) -> P
         strip = samples[top : top + rows]
         strip[:] = np.frombuffer(region.fetch(0, top, image.width, len(strip)), dtype).reshape(strip.shape)
     return samples
+
+
+@contextmanager
+def target_on(file: IO[bytes]) -> Iterator[Any]:
+    """A target for libvips to save to, which writes into an open file, past its buffer.
+
+    Raises:
+        OSError: the system refused to write. libvips itself would tell that something did, but not what.
+    """
+    target, descriptor = load().TargetCustom(), file.fileno()
+    refused: list[OSError] = []
+
+    def calling(action: Callable[..., object], failed: object) -> Callable[..., object]:
+        def call(*arguments: object) -> object:
+            try:
+                return action(descriptor, *arguments)
+            except OSError as error:  # it could not leave a callback
+                refused.append(error)
+                return failed
+
+        return call
+
+    target.on_write(calling(os.write, -1))
+    target.on_read(calling(os.read, None))
+    target.on_seek(calling(os.lseek, -1))
+    try:
+        yield target
+    except load().Error as error:
+        if refused:
+            raise refused[0] from error
+        raise
 
 
 @contextmanager
