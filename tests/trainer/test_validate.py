@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 
 from tests.trainer.conftest import draw_picture
+from vdsr_app.core.models import find_model
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
-from vdsr_app.core.protocol import make_trial, protocol_luma, score
+from vdsr_app.core.protocol import Trial, make_trial, protocol_luma, score
+from vdsr_app.core.weights import load_model
 from vdsr_app.errors import TrainingError
 from vdsr_trainer.config import TrainConfig, preset
 from vdsr_trainer.validate import CropWriter, Judge
@@ -47,6 +49,20 @@ def test_bicubic_is_the_protocols(lumas: dict[str, np.ndarray], silent: VDSR) ->
             expected.append(score(trial, trial.bicubic).psnr_db)
         assert judge.bicubic_psnr_db[str(scale)] == pytest.approx(np.mean(expected))
     assert judge.measure(silent) == pytest.approx(judge.bicubic_psnr_db, abs=0.01)
+
+
+def test_on_a_processor_it_is_by_winograds_method_what_it_is_by_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(find_model("vdsr")).model
+    judge = Judge.prepare({"a": _luma(0), "b": _luma(1, 50, 70)}, replace(CONFIG, scales=(2.0,)))
+
+    def by_pytorch(trial: Trial) -> float:
+        with torch.inference_mode():
+            luma = model(torch.from_numpy(trial.bicubic / 255.0).float()[None, None])[0, 0]
+        return score(trial, luma.numpy() * 255.0).psnr_db
+
+    exact = {key: np.mean([by_pytorch(trial) for trial in trials]) for key, trials in judge.trials.items()}
+    monkeypatch.setattr(VDSR, "forward", lambda *_: pytest.fail("PyTorch takes three times as long"))
+    assert judge.measure(model) == pytest.approx(exact, abs=1e-3)
 
 
 def test_only_the_middle_of_a_large_picture_is_measured() -> None:

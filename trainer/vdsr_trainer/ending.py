@@ -14,9 +14,10 @@ from vdsr_trainer.config import TrainConfig, to_toml
 from vdsr_trainer.data.dataset import TrainingData
 from vdsr_trainer.events import Compared
 from vdsr_trainer.meter import Spent
-from vdsr_trainer.result import MAX_PICTURES, compare
+from vdsr_trainer.result import compare
 from vdsr_trainer.run_files import WEIGHTS_NAME
 from vdsr_trainer.runs import describe_run
+from vdsr_trainer.trials import MOST_PICTURES
 
 _PICTURES_OF_A_PART = 4
 """Measured where a run was stopped before its end: somebody waits for it to be saved."""
@@ -80,7 +81,7 @@ def write_result(
             config,
             run,
             step=step,
-            most_pictures=MAX_PICTURES if complete else _PICTURES_OF_A_PART,
+            most_pictures=MOST_PICTURES if complete else _PICTURES_OF_A_PART,
             token=token,
             on_progress=told,
             notice=notice,

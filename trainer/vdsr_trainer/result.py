@@ -21,13 +21,10 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Luma8
 from vdsr_trainer.events import Compared
 from vdsr_trainer.run_files import RESULT_NAME
-from vdsr_trainer.trials import capped_psnr_db, middle, spread, trial_keys, worn_trial
+from vdsr_trainer.trials import COMPARED_PX, MOST_PICTURES, capped_psnr_db, middle, spread, trial_keys, worn_trial
 
 THIS_RUN = "this run"
 BICUBIC = "bicubic"
-
-_SIDE_PX = 320
-MAX_PICTURES = 16
 
 _Rows = dict[str, dict[str, list[float]]]
 _Estimate = Callable[[Plane], Plane]
@@ -40,7 +37,7 @@ def compare(
     run: Path,
     *,
     step: int,
-    most_pictures: int = MAX_PICTURES,
+    most_pictures: int = MOST_PICTURES,
     token: CancelToken | None = None,
     on_progress: ProgressCallback | None = None,
     notice: Callable[[str], None] | None = None,
@@ -73,7 +70,7 @@ def compare(
         Cancelled: through `token`.
     """
     names = spread(sorted(validation), most_pictures)
-    planes = [middle(validation[name], _SIDE_PX).astype(np.float64) for name in names]
+    planes = [middle(validation[name], COMPARED_PX).astype(np.float64) for name in names]
     device = str(next(model.parameters()).device)
     networks = {**_others(config, notice), THIS_RUN: model}
     total = len(trial_keys(config)) * len(planes) * (1 + len(networks))

@@ -12,6 +12,13 @@ from vdsr_trainer.data.degrade import Degradation, Luma8, degrade_whole
 JPEG_QUALITY = 40
 """Of the pictures that show what a run for photographs was for."""
 
+MOST_PICTURES = 16
+"""Held-out pictures that are measured, at most."""
+JUDGED_PX = 180
+"""Side of the middle of each that a validation looks at: enough to choose by, cheap enough to do often."""
+COMPARED_PX = 320
+"""Side of the middle that the table at the end is about."""
+
 _EQUAL_PSNR_DB = 100.0
 
 
