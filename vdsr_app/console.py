@@ -38,7 +38,8 @@ class Console:
     def record(self, value: dict[str, Any]) -> None:
         """One JSON object on a line of its own; only where JSON was asked for."""
         if self.json:
-            self._out(json.dumps(value, ensure_ascii=False, allow_nan=False))
+            # ASCII: what `_printable` makes of some letters is no JSON.
+            self._out(json.dumps(value, allow_nan=False))
 
     def raw(self, line: str) -> None:
         """A line that is JSON already."""

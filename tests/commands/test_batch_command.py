@@ -26,6 +26,8 @@ from vdsr_app.core.weights import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
 
+posix_only = pytest.mark.skipif(os.name == "nt", reason="names of POSIX")
+
 
 @pytest.fixture
 def folder(photo: Path, tmp_path: Path) -> Path:
@@ -47,6 +49,23 @@ def test_the_plan_is_printed_and_nothing_is_done(run, tiny, folder, tmp_path: Pa
     lines = json_lines(run("batch", folder, "-o", tmp_path / "out", "--model", tiny, "--dry-run", "--json")[1])
     assert [line.get("state") for line in lines] == ["queued", "failed", None]
     assert lines[-1]["summary"]["output_px"] == 80 * 56
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2024-11-02 at 9.41\N{NARROW NO-BREAK SPACE}PM.png",
+        "\N{HIRAGANA LETTER A}\N{IDEOGRAPHIC SPACE}b.png",
+        "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}.png",
+        pytest.param("a\nb\\c.png", marks=posix_only),
+        pytest.param(os.fsdecode(b"caf\xe9.png"), marks=posix_only),
+    ],
+)
+def test_json_has_every_name_as_it_is(run, tiny, photo, tmp_path: Path, name: str) -> None:
+    shutil.copy(photo, tmp_path / name)
+    arguments = ("batch", tmp_path / name, "-o", tmp_path / "out", "--model", tiny, "--dry-run", "--json")
+    line, _ = json_lines(run(*arguments)[1])
+    assert line["input"] == str(tmp_path / name)
 
 
 def test_a_batch_and_the_same_again(run, tiny, folder, tmp_path: Path) -> None:
