@@ -25,6 +25,7 @@ class There:
     def __init__(self, **files: bool | None) -> None:
         self.files = {OUT / name.replace("__", "."): current for name, current in files.items()}
         self.sources: set[Path] = set()
+        self.makers: dict[Path, Path] = {}
 
     def exists(self, path: Path) -> bool:
         return path in self.files
@@ -34,6 +35,9 @@ class There:
 
     def is_source(self, path: Path) -> bool:
         return path in self.sources
+
+    def maker_of(self, path: Path, stamp: Stamp | None) -> Path | None:
+        return self.makers.get(path)
 
 
 def plan(
@@ -157,6 +161,16 @@ def test_results_beside_their_sources_are_not_taken_for_sources() -> None:
         first, second = (planner.plan(each, FACTS) for each in found)
         assert second.state is State.SKIPPED or existing is Existing.RENAME
         assert first.output != second.output
+
+
+def test_what_an_earlier_batch_made_of_another_picture_is_no_source_unless_it_is_given_itself() -> None:
+    there = There()
+    there.makers[OUT / "a_vdsr_x2.png"] = OUT / "a.png"
+    options = choose(template="{name}_x3")
+    made, given = (Found(OUT / "a_vdsr_x2.png", Path(), given=itself) for itself in (False, True))
+    (item,) = plan(made, there=there, options=options)
+    assert (item.state, item.note) == (State.SKIPPED, "It is the result of a.png.")
+    assert plan(given, there=there, options=options)[0].state is State.QUEUED
 
 
 def test_a_source_is_never_replaced() -> None:

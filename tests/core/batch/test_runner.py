@@ -210,6 +210,29 @@ def test_what_something_else_made_is_kept_renamed_or_replaced_as_is_wished(held:
     assert held.results() == ["a-2_vdsr_x2.png", "a_vdsr_x2.png"]
 
 
+def test_results_beside_their_sources_are_no_sources_of_another_batch(held: Held) -> None:
+    held.picture("a.png")
+    held.renew(output=held.source)
+    held.run()
+    held.picture("b_vdsr_x2.png")  # the person's own, whatever its name says
+    three = UpscaleSettings(Target(value=3.0), model="vdsr")
+    held.renew(output=held.source, settings=three)
+    assert held.run().done == 2
+    assert held.ends() == {"a.png": State.DONE, "b_vdsr_x2.png": State.DONE, "a_vdsr_x2.png": State.SKIPPED}
+    held.picture("a_vdsr_x2.png", 7)  # edited, so it is a picture of the person's own
+    held.renew(output=held.source, settings=three)
+    assert held.run().done == 1
+    assert "a_vdsr_x2_vdsr_x3.png" in {path.name for path in held.source.iterdir()}
+
+
+def test_a_result_that_was_given_itself_is_enlarged(held: Held) -> None:
+    held.picture("a.png")
+    held.run()
+    held.renew()
+    held.batch.add([held.output / "a_vdsr_x2.png"])
+    assert held.batch.run().done == 1
+
+
 def test_pictures_are_added_while_it_runs(held: Held, tmp_path: Path) -> None:
     held.picture("a.png")
     thread = at_first_picture(held)

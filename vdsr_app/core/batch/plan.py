@@ -47,6 +47,14 @@ class Outputs(Protocol):
     def is_source(self, path: Path) -> bool:
         """Whether the file there is one of the sources, by whatever name."""
 
+    def maker_of(self, path: Path, stamp: Stamp | None) -> Path | None:
+        """The other file that this one was made of, if it is a result that nobody has changed since; else None.
+
+        Args:
+            path: the file.
+            stamp: its state.
+        """
+
 
 class Planner:
     """Plans the pictures of one batch, also those that are added later."""
@@ -87,6 +95,9 @@ class Planner:
         target, error = _target(self._options, facts)
         output, note = self._output(found, number, model, target)
         item = Item(number, found.path, output, facts, target, model, note=note)
+        maker = None if found.given else self._outputs.maker_of(found.path, facts.stamp)
+        if maker is not None:
+            return replace(item, state=State.SKIPPED, note=f"It is the result of {maker.name}.")
         if facts.error or error:
             return replace(item, state=State.FAILED, note=facts.error or error)
         item = replace(item, disk_bytes=disk_bytes(self._options, facts, item.output_px))

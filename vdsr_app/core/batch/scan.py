@@ -23,10 +23,12 @@ class Found:
         path: the file, as it was reached.
         folder: folder of the results below the output folder, as the file lies below the given one; "" at its top and
             for files that were given themselves.
+        given: the file was given itself.
     """
 
     path: Path
     folder: Path
+    given: bool = False
 
 
 _Identity = tuple[int, int]
@@ -66,7 +68,7 @@ class Scanner:
             if given.is_dir():
                 yield from self._folder(given, Path(), os.path.realpath(given), {identity}, token)
             elif identity is None or self._is_new(identity):
-                yield Found(given, Path())
+                yield Found(given, Path(), given=True)
 
     def has_found(self, path: Path) -> bool:
         """Whether the file of this name is one of those that were found, whatever it was called then."""
