@@ -13,6 +13,7 @@ from PIL import Image
 from tests.commands.conftest import json_lines
 from vdsr_app import paths
 from vdsr_trainer.config import PRESETS, read_config
+from vdsr_trainer.events import Measured
 from vdsr_trainer.teacher.network import first_network
 from vdsr_trainer.teacher.weight_file import save_teacher
 
@@ -182,9 +183,18 @@ def test_measuring_tells_each_preset_and_writes_nothing(run, config: Path, tmp_p
     assert measured["preset"] == "robust"
     assert measured["seconds_a_step"] > 0
     assert measured["memory_bytes"] > 2**20
+    assert measured["seconds_compared"] > measured["seconds_a_trial"] > 0
     assert sorted(path for path in tmp_path.rglob("*") if "logs" not in path.parts) == [
         path for path in before if "logs" not in path.parts
     ]
+
+
+def test_what_validations_take_is_told_beside_the_steps(run, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vdsr_trainer.measure.measure", lambda *_: Measured("", 0.5, 10**9, 600, 0.0, 0.0, 1.0, 2.0))
+    config.write_text(TINY.replace("holdout = 1", "holdout = 10"))
+    _, said, _ = run("train", "--measure", "--config", config)
+    # Ten pictures at one scale factor, at 150 validations and for two seconds in all.
+    assert "600 steps take about 5 min, validations and the comparison at the end 25 min" in said
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,8 @@ class Measured:
         seconds_before: what its teacher takes to learn, where it has one that has not learned yet.
         seconds_a_megapixel: what such a teacher takes to answer, for each megapixel of the pictures and their shrunk
             copies; 0 where there is none.
+        seconds_a_trial: what judging one held-out picture at one scale factor takes, at each validation.
+        seconds_compared: what comparing with the bundled models takes for each such trial, in the whole run.
     """
 
     preset: str
@@ -196,6 +198,8 @@ class Measured:
     steps: int
     seconds_before: float = 0.0
     seconds_a_megapixel: float = 0.0
+    seconds_a_trial: float = 0.0
+    seconds_compared: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

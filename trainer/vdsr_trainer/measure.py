@@ -1,4 +1,4 @@
-"""A dry run: what a step of a configuration costs on this machine, told before anything is trained."""
+"""A dry run: what a step and a validation cost on this machine, told before anything is trained."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import numpy as np
 import torch
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.network import VDSR
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.events import Measured
 from vdsr_trainer.learner import Learner
 from vdsr_trainer.memory import device_bytes, forget_device_bytes, resident_bytes
-from vdsr_trainer.stepper import StepResult
+from vdsr_trainer.stepper import StepResult, device_failures
 from vdsr_trainer.teacher.answers import Teacher
 from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
 from vdsr_trainer.teacher.patches import made_up
+from vdsr_trainer.trials import COMPARED_PX, JUDGED_PX
+from vdsr_trainer.validate import Judge, bundled_models
 
 _WARM_UP_STEPS = 2
 _STEPS = 8
@@ -29,7 +32,7 @@ _ASKED_PX = 384
 
 
 def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
-    """Do some steps on made-up patches; nothing is read or written.
+    """Do some steps on made-up patches and judge a made-up picture; no picture is read, and nothing is written.
 
     Args:
         config: what would be trained; its pictures are not looked at, and it begins from chance.
@@ -51,7 +54,8 @@ def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
     most_bytes = max(cost.memory_bytes, teacher.memory_bytes)
     before = teacher.seconds_a_step * config.teacher_steps  # of one that has learned a step takes 0 seconds
     steps = 0 if config.epochs else config.steps
-    return Measured(preset, cost.seconds_a_step, most_bytes, steps, before, asking_s)
+    judging_s = _measure_judging(learner, token)
+    return Measured(preset, cost.seconds_a_step, most_bytes, steps, before, asking_s, *judging_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,28 @@ def _measure_teacher(config: TrainConfig, token: CancelToken) -> tuple[_Cost, fl
         begun = time.monotonic()
         ask(luma)
     return cost, (time.monotonic() - begun) / (luma.size / 1e6)
+
+
+def _measure_judging(learner: Learner, token: CancelToken) -> tuple[float, float]:
+    """Seconds in which a trial is judged at a validation, and in which it is compared with the bundled models.
+
+    These are measured beside the first validation, and with the network for the table at the end. That is of larger
+    pictures; they take as much longer as they have more pixels.
+    """
+    luma = np.random.default_rng(0).integers(0, 256, (JUDGED_PX, JUDGED_PX), np.uint8)
+    judge = Judge.prepare({"made up": luma}, TrainConfig(scales=(2.0,)))
+
+    def seconds(model: VDSR) -> float:
+        token.raise_if_cancelled()
+        begun = time.monotonic()
+        judge.measure(model)
+        return time.monotonic() - begun
+
+    with device_failures(learner.device):
+        seconds(learner.average.model)  # the first time what is kept is made
+        own = seconds(learner.average.model)
+        others = sum(seconds(model) for _, model in bundled_models(learner.device))
+    return own, others + (COMPARED_PX / JUDGED_PX) ** 2 * (own + others)
 
 
 def _measure_steps(do: Callable[[int], StepResult], device: torch.device, token: CancelToken) -> _Cost:

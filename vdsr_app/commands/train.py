@@ -19,6 +19,7 @@ from vdsr_app.core.models import find_model
 from vdsr_app.core.weight_header import read_shape
 from vdsr_app.errors import UsageError
 from vdsr_trainer.config import PRESETS, TrainConfig, apply_values, preset, read_config, starting_from
+from vdsr_trainer.cost import judging_seconds
 from vdsr_trainer.events import (
     Compared,
     Event,
@@ -121,16 +122,18 @@ def _measure(arguments: argparse.Namespace, console: Console) -> bool:
             if console.json:
                 console.raw(to_json(event))
             else:
-                console.result(f"{name}: {_cost(event)}")
+                console.result(f"{name}: {_cost(event, config)}")
     return True
 
 
-def _cost(event: Measured) -> str:
+def _cost(event: Measured, config: TrainConfig) -> str:
     before = f", the teacher {event.seconds_before / 60:,.0f} min before" if event.seconds_before else ""
     if event.seconds_a_megapixel:
         before += f", its answers {event.seconds_a_megapixel:.2g} s for each megapixel of pictures and shrunk copies"
     if event.steps:
-        steps = f"{event.steps:,} steps take about {event.seconds_a_step * event.steps / 60:,.0f} min{before}"
+        judging_s = judging_seconds(config, event, event.steps)
+        steps = f"{event.steps:,} steps take about {event.seconds_a_step * event.steps / 60:,.0f} min"
+        steps += f", validations and the comparison at the end {judging_s / 60:,.0f} min{before}"
     else:
         steps = "how many steps its epochs have, the pictures decide"
     return f"{event.seconds_a_step:.3g} s a step, {event.memory_bytes / 1e6:,.0f} MB; {steps}"

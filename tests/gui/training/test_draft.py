@@ -152,6 +152,16 @@ def test_what_a_teacher_takes_before_counts_and_follows_from_the_pictures(draft:
     assert cost[0] == pytest.approx(65.0 + 4.0 * 2.0 * shares, rel=0.01)
 
 
+def test_validations_count_and_follow_from_the_pictures(draft: Draft) -> None:
+    draft.set_value(steps=10, validate_every=5, holdout=10, scales=(2.0, 3.0))
+    draft.set_measured(Measured("robust", 0.5, 1000, 20_000, seconds_a_trial=0.1, seconds_compared=1.0))
+    # Where it begins, after five steps and after ten.
+    assert draft.cost("robust") == (pytest.approx(5.0 + 20 * (3 * 0.1 + 1.0)), 1000)
+    picture = PictureRecord("/x", "a.png", 1, 1, height=1000, width=2000)
+    draft.set_report(PreflightReport((picture,) * 3, (picture,), (picture,) * 2, (), 0))
+    assert draft.cost("robust") == (pytest.approx(5.0 + 4 * (3 * 0.1 + 1.0)), 1000)
+
+
 def test_other_pictures_must_be_checked_again(draft: Draft) -> None:
     draft.set_folders(["/a"])
     draft.report = object()  # type: ignore[assignment]

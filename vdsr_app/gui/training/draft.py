@@ -22,6 +22,7 @@ from vdsr_trainer.config import (
     with_optimizer,
     with_relative_rates,
 )
+from vdsr_trainer.cost import judging_seconds
 from vdsr_trainer.data.report import PreflightReport
 from vdsr_trainer.events import Measured
 
@@ -213,7 +214,9 @@ class Draft(QObject):
         steps = self.steps(config)
         if measured is None or not steps:
             return None
-        return self.seconds_before(config, measured) + measured.seconds_a_step * steps, measured.memory_bytes
+        held_out = None if self.report is None else len(self.report.held_out)
+        seconds = measured.seconds_a_step * steps + judging_seconds(config, measured, steps, held_out)
+        return self.seconds_before(config, measured) + seconds, measured.memory_bytes
 
     def seconds_before(self, config: TrainConfig, measured: Measured) -> float:
         """What a recipe takes before its first step: a teacher learns, and answers for the pictures."""
