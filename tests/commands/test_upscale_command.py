@@ -106,6 +106,24 @@ def test_a_folder_gives_a_folder(run, tiny, photo, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_tiny_x2.webp", "b_tiny_x2.webp"]
 
 
+def test_a_folder_needs_a_place_for_its_results(run, tiny, photo) -> None:
+    status, said, complaint = run("upscale", photo.parent, "--model", tiny)
+    assert (status, said) == (2, "")
+    assert "-o FOLDER" in complaint
+    assert list(photo.parent.glob("*_tiny_x2.png")) == []
+
+
+def test_results_in_the_folder_of_their_sources_are_not_enlarged_again(run, tiny, photo, tmp_path: Path) -> None:
+    Image.open(photo).save(tmp_path / "photo.jpg")
+    before = {path: path.read_bytes() for path in tmp_path.glob("photo.*")}
+    for _ in range(2):
+        status, said, _ = run("upscale", tmp_path, "-o", tmp_path, "--model", tiny)
+        assert status == 0
+        assert "2 of 2 pictures done" in said
+    assert sorted(path.name for path in tmp_path.glob("*_tiny_*")) == ["photo_jpg_tiny_x2.png", "photo_png_tiny_x2.png"]
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_names_that_would_collide_are_kept_apart(run, tiny, photo, tmp_path: Path) -> None:
     Image.open(photo).save(tmp_path / "photo.jpg")
     status, _, _ = run("upscale", photo, tmp_path / "photo.jpg", "-o", tmp_path / "out", "--model", tiny)

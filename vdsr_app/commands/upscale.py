@@ -1,7 +1,7 @@
 """Enlarge pictures with the network and save the results.
 
-Several inputs, or a folder, need -o FOLDER; the results are then named NAME_MODEL_xSCALE. Without -o a result lies
-beside its source. One picture that fails does not stop the others.
+A folder needs -o FOLDER; results that go into a folder are named NAME_MODEL_xSCALE. Without -o the result of a picture
+lies beside it. One picture that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -72,12 +72,14 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
 
 
 def _plan(arguments: argparse.Namespace, settings: UpscaleSettings) -> tuple[list[Path], list[PlannedOutput]]:
+    folders = [path for path in arguments.inputs if os.path.isdir(path)]
+    wished, output = settings.save.format, arguments.output
+    if folders and output is None:
+        raise UsageError("A folder needs a place for its results.", path=folders[0], hint="Give -o FOLDER.")
     sources: list[Path] = []
     for path in arguments.inputs:
-        found = picture_files(path, deep=False) if path.is_dir() else [path]
+        found = picture_files(path, deep=False) if path in folders else [path]
         sources += [each for each in found if each not in sources]
-    several = len(arguments.inputs) > 1 or any(path.is_dir() for path in arguments.inputs)
-    wished, output = settings.save.format, arguments.output
     if output is None:
         by_folder: dict[str, list[Path]] = {}
         for source in sources:
@@ -87,13 +89,24 @@ def _plan(arguments: argparse.Namespace, settings: UpscaleSettings) -> tuple[lis
             for those in by_folder.values()
             for planned in _plan_by_model(those, those[0].parent, settings, wished or FileFormat.PNG)
         ]
-    if several or output.is_dir() or str(output).endswith(("/", "\\")):
-        if output.is_file():
+    if len(arguments.inputs) > 1 or folders or os.path.isdir(output) or str(output).endswith(("/", "\\")):
+        if os.path.isfile(output):
             raise UsageError("Several pictures need a folder.", path=output, hint="Give -o FOLDER.")
-        return sources, _plan_by_model(sources, output, settings, wished or FileFormat.PNG)
+        planned = _plan_by_model(sources, output, settings, wished or FileFormat.PNG)
+        makers = {_place(each.output): each.source for each in planned}
+        # Results of an earlier run that lie among the others are no sources, unless they were given themselves.
+        originals = [each for each in sources if each in arguments.inputs or makers.get(_place(each), each) == each]
+        if len(originals) < len(sources):
+            planned = _plan_by_model(originals, output, settings, wished or FileFormat.PNG)
+        return originals, planned
     if wished is None:
         format_of(output)
     return sources, [PlannedOutput(sources[0], output)]
+
+
+def _place(path: Path) -> str:
+    """Equal for names of one place, also where a link stands in it."""
+    return os.path.join(os.path.realpath(path.parent), path.name)
 
 
 def _plan_by_model(
