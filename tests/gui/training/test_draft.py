@@ -162,6 +162,20 @@ def test_validations_count_and_follow_from_the_pictures(draft: Draft) -> None:
     assert draft.cost("robust") == (pytest.approx(5.0 + 4 * (3 * 0.1 + 1.0)), 1000)
 
 
+def test_who_wishes_a_time_gets_the_steps_that_take_it_with_all_that_belongs_to_them(draft: Draft) -> None:
+    draft.set_value(steps=10, validate_every=5, holdout=10, scales=(2.0, 3.0), teacher_steps=7)
+    assert draft.steps_in(3600.0) is None
+    draft.set_measured(Measured(OWN, 0.5, 1000, 20_000, 60.0, 4.0, seconds_a_trial=0.1, seconds_compared=1.0))
+    steps = draft.steps_in(3600.0)
+    assert steps is not None
+    draft.set_value(steps=steps)
+    draft.set_measured(Measured(OWN, 0.5, 1000, 20_000, 60.0, 4.0, seconds_a_trial=0.1, seconds_compared=1.0))
+    cost = draft.cost("robust")
+    assert cost is not None
+    assert cost[0] == pytest.approx(3600.0, abs=5.0)  # to within one validation and five steps
+    assert draft.steps_in(0.0) == 1
+
+
 def test_other_pictures_must_be_checked_again(draft: Draft) -> None:
     draft.set_folders(["/a"])
     draft.report = object()  # type: ignore[assignment]

@@ -214,11 +214,24 @@ class Draft(QObject):
         steps = self.steps(config)
         if measured is None or not steps:
             return None
-        held_out = None if self.report is None else len(self.report.held_out)
-        seconds = measured.seconds_a_step * steps + judging_seconds(config, measured, steps, held_out)
-        return self.seconds_before(config, measured) + seconds, measured.memory_bytes
+        return self._seconds(config, measured, steps), measured.memory_bytes
 
-    def seconds_before(self, config: TrainConfig, measured: Measured) -> float:
+    def steps_in(self, seconds: float) -> int | None:
+        """How many steps of this recipe, 1 or more, take so long in all; None before it was measured."""
+        config, measured = self.config, self.measured_now()
+        if measured is None:
+            return None
+        once, every = self._seconds(config, measured, 0), config.validate_every
+        a_step = (self._seconds(config, measured, every) - once) / every  # with its share of a validation
+        return max(1, round((seconds - once) / max(a_step, 1e-6)))
+
+    def _seconds(self, config: TrainConfig, measured: Measured, steps: int) -> float:
+        """What so many steps of a recipe take in all."""
+        held_out = None if self.report is None else len(self.report.held_out)
+        judging = judging_seconds(config, measured, steps, held_out)
+        return self._seconds_before(config, measured) + measured.seconds_a_step * steps + judging
+
+    def _seconds_before(self, config: TrainConfig, measured: Measured) -> float:
         """What a recipe takes before its first step: a teacher learns, and answers for the pictures."""
         shares = 1.0 + sum(factor * factor for factor in config.shrunk_copies)
         pixels = 0.0 if self.report is None else self.report.training_pixels * shares

@@ -253,11 +253,8 @@ class _Duration(QWidget):
         self._slider.blockSignals(False)
 
     def _on_moved(self, value: int) -> None:
-        measured = self._draft.measured_now()
-        if measured is None:
+        steps = self._draft.steps_in(_SHORTEST_S * (_LONGEST_S / _SHORTEST_S) ** (value / _SLIDER_STEPS))
+        if steps is None:
             return
-        seconds = _SHORTEST_S * (_LONGEST_S / _SHORTEST_S) ** (value / _SLIDER_STEPS)
-        before = self._draft.seconds_before(self._draft.config, measured)
-        steps = max(1, (seconds - before) / max(measured.seconds_a_step, 1e-6))
         digits = 10 ** max(0, math.floor(math.log10(steps)) - 1)
         self._draft.set_value(steps=min(100_000_000, max(1, round(steps / digits) * digits)))
