@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -11,6 +12,8 @@ from vdsr_app import __version__
 from vdsr_app.commands import batch, bench, evaluate, export, info, runs, train, upscale
 from vdsr_app.console import Console
 from vdsr_app.errors import Cancelled, ConfigError, UsageError, VdsrError
+
+_log = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 _MODULES: dict[str, ModuleType] = {
@@ -95,5 +98,13 @@ def main(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         # Whoever read the output has gone; there is nobody to tell.
         sys.stderr.close()
+        return EXIT_FAILED
+    except OSError as error:
+        _log.info("vdsr %s met an error that it did not expect.", arguments.command, exc_info=True)
+        told = VdsrError(
+            f"Something could not be read or written: {error.strerror or error}.", hint="The log has the details."
+        )
+        told.path = error.filename if isinstance(error.filename, str) else None
+        console.error(told)
         return EXIT_FAILED
     return EXIT_OK if done else EXIT_FAILED

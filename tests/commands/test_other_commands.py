@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import json
 import math
 import os
@@ -17,6 +19,7 @@ from PIL import Image
 import vdsr_app
 from vdsr_app import paths
 from vdsr_app.cli import COMMANDS
+from vdsr_app.commands import info
 
 ROOT = Path(vdsr_app.__file__).parent.parent
 
@@ -120,6 +123,76 @@ def test_the_command_line_needs_no_qt_and_help_no_torch() -> None:
             [sys.executable, "-c", program, *arguments], capture_output=True, text=True, cwd=ROOT, check=True
         )
         assert result.stdout.splitlines()[-1] == loaded
+
+
+@pytest.fixture
+def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that may not be looked into, as root may look into all."""
+    folder = tmp_path / "closed"
+    folder.mkdir()
+
+    def refusing(real, *, itself: bool):
+        def call(path, *arguments, **named):
+            name = "" if isinstance(path, int) else os.fsdecode(path)
+            if name.startswith(f"{folder}{os.sep}") or (itself and name == str(folder)):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+            return real(path, *arguments, **named)
+
+        return call
+
+    for each in ("stat", "lstat", "open", "mkdir", "scandir", "listdir"):
+        monkeypatch.setattr(os, each, refusing(getattr(os, each), itself=each in ("scandir", "listdir")))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("upscale", "CLOSED/a.png", "-o", "OUT"),
+        ("upscale", "CLOSED", "-o", "OUT"),
+        ("upscale", "CLOSED/a", "-o", "OUT/"),
+        ("upscale", "PHOTO", "-o", "CLOSED/a.png"),
+        ("upscale", "PHOTO", "-o", "CLOSED/a.png", "--existing", "skip"),
+        ("batch", "CLOSED/a.png", "-o", "OUT"),
+        ("batch", "CLOSED", "-o", "OUT"),
+        ("batch", "PHOTO", "-o", "CLOSED/out"),
+        ("evaluate", "--data", "CLOSED"),
+        ("evaluate", "--data", "CLOSED/a"),
+        ("upscale", "LONG", "-o", "OUT"),
+        ("upscale", "PHOTO", "-o", "LONG.png"),
+        ("upscale", "PHOTO", "-o", "LONG.png", "--existing", "skip"),
+        ("upscale", "PHOTO", "PHOTO", "-o", "LONG"),
+        ("batch", "LONG", "-o", "OUT"),
+        ("batch", "PHOTO", "-o", "LONG"),
+        ("evaluate", "--data", "LONG"),
+        ("upscale", "PHOTO", "-o", "OUT", "--model", "LONG"),
+        ("export", "LONG", "--safetensors", "LONG.safetensors"),
+        ("runs", "--folder", "LONG"),
+        ("runs", "csv", "LONG"),
+    ],
+)
+def test_what_may_not_be_looked_at_and_names_too_long_give_one_line(
+    run, tiny, photo, tmp_path: Path, closed: Path, arguments
+) -> None:
+    names = {"CLOSED": closed, "OUT": tmp_path / "out", "PHOTO": photo, "LONG": tmp_path / ("n" * 300)}
+    filled = [functools.reduce(lambda text, name: text.replace(name, str(names[name])), names, a) for a in arguments]
+    model = ["--model", tiny] if arguments[0] in ("upscale", "batch", "evaluate") and "--model" not in arguments else []
+    status, said, complaint = run(*filled, *model)
+    assert status in (1, 2)
+    assert said == ""
+    assert len(complaint.strip().splitlines()) == 1
+    assert complaint.startswith("error: ")
+
+
+def test_what_the_system_refuses_where_nobody_expects_it_is_one_line(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> bool:
+        raise OSError(errno.EIO, "Input/output error", "somewhere")
+
+    monkeypatch.setattr(info, "run", refuse)
+    status, said, complaint = run("info")
+    assert (status, said) == (1, "")
+    assert "somewhere: " in complaint
+    assert "Input/output error" in complaint
 
 
 def test_a_damaged_file_gives_one_line(tiny, photo, tmp_path: Path) -> None:

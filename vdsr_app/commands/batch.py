@@ -8,6 +8,7 @@ new or changed. A full disk makes it wait until there is room.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -37,8 +38,9 @@ from vdsr_app.core.batch import (
     write_report,
 )
 from vdsr_app.core.batch.cluster import Cluster, check_address
+from vdsr_app.core.folders import require_there
 from vdsr_app.core.naming import DEFAULT_TEMPLATE
-from vdsr_app.errors import Cancelled, UnreadablePictureError, UsageError
+from vdsr_app.errors import Cancelled, UsageError
 
 SUMMARY = "enlarge folders of pictures, and go on after a stop"
 
@@ -107,11 +109,10 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
 def _options(arguments: argparse.Namespace) -> BatchOptions:
     if not arguments.inputs:
         raise UsageError("There is nothing to enlarge.", hint="Give a folder, or --resume to go on with a batch.")
-    if arguments.output.is_file():
+    if os.path.isfile(arguments.output):
         raise UsageError("The results need a folder.", path=arguments.output, hint="Give -o FOLDER.")
     for each in arguments.inputs:
-        if not each.exists():
-            raise UnreadablePictureError("There is no such file or folder.", path=each, hint="Check the name.")
+        require_there(each)
     return BatchOptions(
         arguments.output,
         settings_of(arguments),

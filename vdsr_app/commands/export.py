@@ -6,6 +6,7 @@ The ONNX file is run on pictures of odd sizes and compared with this program's o
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from vdsr_app.console import Console
@@ -64,5 +65,5 @@ def _check(arguments: argparse.Namespace) -> None:
             raise UsageError(f"The name does not end in {suffix}.", path=path, hint=f"Add {suffix} to it.")
     source = Path(arguments.model)
     target = arguments.safetensors
-    if target is not None and target.exists() and source.exists() and target.samefile(source):
+    if target is not None and os.path.exists(target) and os.path.exists(source) and target.samefile(source):
         raise UsageError("The export would replace the model itself.", path=target, hint="Choose another name.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,18 +91,18 @@ def _find(root: Path, name: str) -> RunInfo:
         return fitting[0]
     folder = Path(name).absolute()
     for run in known:
-        if folder.is_dir() and run.folder.samefile(folder):
+        if os.path.isdir(folder) and run.folder.samefile(folder):
             return run
     # Not by the configuration alone: a folder of something else may hold a file of that name, and may get deleted.
-    if any((folder / file).exists() for file in (RUN_NAME, EVENTS_NAME, NEWEST_NAME)):
+    if any(os.path.exists(folder / file) for file in (RUN_NAME, EVENTS_NAME, NEWEST_NAME)):
         return describe_run(folder)
-    if folder.is_dir():
+    if os.path.isdir(folder):
         raise UsageError("This folder holds no training run.", path=folder, hint="`vdsr runs` lists those there are.")
     raise UsageError(f"There is no run '{name}'.", hint=f"`vdsr runs` lists those below {root}.")
 
 
 def _list(root: Path, console: Console) -> bool:
-    if root != paths.runs_dir() and not root.is_dir():
+    if root != paths.runs_dir() and not os.path.isdir(root):
         raise UsageError("There is no such folder.", path=root, hint="Check the name.")
     runs = list_runs(root)
     console.record({"folder": str(root), "runs": [_as_json(run) for run in runs]})

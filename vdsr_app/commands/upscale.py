@@ -159,7 +159,7 @@ class _Work:
         """What is to do; what is not is told when its turn comes."""
         for number, each in enumerate(planned):
             job = FileJob(number, each.source, each.output, self._settings)
-            if self._skip and each.output.exists():
+            if self._skip and os.path.exists(each.output):
                 self._told[number] = partial(self._skipped, job)
                 continue
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def find_model(name_or_path: str) -> ModelInfo:
     if name_or_path in models:
         return models[name_or_path]
     path = Path(name_or_path)
-    if path.suffix == SUFFIX or path.exists():
+    if path.suffix == SUFFIX or os.path.exists(path):
         return describe_model(path)
     installed = f"Installed: {', '.join(models)}." if models else "None is installed."
     raise WeightsError(f"There is no model '{name_or_path}'.", hint=f"{installed} A .safetensors file works too.")

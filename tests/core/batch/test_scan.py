@@ -56,6 +56,10 @@ def test_each_file_is_found_once_and_links_stay_within_the_folder(tmp_path: Path
     assert names(tmp_path, tmp_path / "in", real, tmp_path / "in") == ["in/a.png"]
 
 
+def test_a_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
+    assert names(tmp_path, tmp_path / ("n" * 300)) == ["n" * 300]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
 def test_a_pipe_in_a_folder_is_left_out_and_one_that_was_given_is_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")

@@ -65,7 +65,7 @@ class Scanner:
         """
         for given in inputs:
             identity = _identity(given)
-            if given.is_dir():
+            if os.path.isdir(given):
                 yield from self._folder(given, Path(), os.path.realpath(given), {identity}, token)
             elif identity is None or self._is_new(identity):
                 yield Found(given, Path(), given=True)
@@ -145,7 +145,7 @@ def _identity(path: Path) -> _Identity | None:
 
 def _is_inside(path: Path, root: str) -> bool:
     """Whether a path, if it is a link, leads to something below `root`."""
-    if not path.is_symlink():
+    if not os.path.islink(path):
         return True
     target = os.path.realpath(path)
     return (
