@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -436,6 +438,35 @@ def test_damaged_packets_are_told(packet: bytes) -> None:
 
     with pytest.raises(XmpError):
         edit()
+
+
+@pytest.mark.parametrize(
+    ("properties", "attributes"),
+    [
+        ("", " ".join(f'a{number}=""' for number in range(30_000))),
+        ("<a/>" * 100_000, ""),
+        ("<!---->" * 100_000, ""),
+    ],
+    ids=["attributes", "elements", "comments"],
+)
+def test_a_packet_of_very_many_parts_takes_no_long_time(properties: str, attributes: str) -> None:
+    begun = time.process_time()
+    packet = XmpPacket(_packet(properties, attributes))
+    assert packet.orientation is None
+    packet.set_upright()
+    packet.set_size(3, 4)
+    packet.drop_stale()
+    packet.drop_private()
+    text = packet.to_bytes().decode()
+    assert time.process_time() - begun < 5
+    assert not re.search("a29999|<a/>|<!--", text)
+    XmpPacket(text.encode())
+
+
+def test_a_packet_that_is_unreasonably_large_is_told() -> None:
+    assert XmpPacket(PACKET + b" " * 900_000).orientation == 6
+    with pytest.raises(XmpError, match="large"):
+        XmpPacket(PACKET + b" " * 2_000_000)
 
 
 @given(st.binary(max_size=80))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
+from typing import Any
 from xml.dom import Node, minidom
 from xml.dom.minidom import Attr, Comment, Document, Element
 from xml.parsers.expat import ExpatError
@@ -28,8 +29,8 @@ _STALE_NAMESPACES = frozenset(
 )
 _STALE_PREFIXES = (("http://ns.google.com/photos/1.0/camera/", ("MotionPhoto", "MicroVideo")),)
 
-MAX_PACKET_BYTES = 16 << 20
-"""Larger packets are taken for damaged."""
+MAX_PACKET_BYTES = 1 << 20
+"""Larger packets are taken for damaged: of many small parts, one takes a hundred times its size, and seconds."""
 
 _Name = tuple[str, str]
 
@@ -103,24 +104,26 @@ class XmpPacket:
             node.appendChild(self._document.createTextNode(text))
 
     def _remove(self, unwanted: Callable[[_Name], bool]) -> None:
+        parents: dict[Node, set[Node]] = {}
         for node in list(self._find(unwanted)):
             self._changed = True
             if isinstance(node, Attr):
                 if node.ownerElement is not None:
                     node.ownerElement.removeAttributeNode(node)
             elif node.parentNode is not None:
-                node.parentNode.removeChild(node)
+                parents.setdefault(node.parentNode, set()).add(node)
+        for parent, gone in parents.items():
+            _remove_children(parent, gone)
 
     def _remove_comments(self) -> None:
         waiting: list[Document | Element] = [self._document]
         while waiting:
             parent = waiting.pop()
-            for node in list(parent.childNodes):
-                if isinstance(node, Comment):
-                    self._changed = True
-                    parent.removeChild(node)
-                elif isinstance(node, Element):
-                    waiting.append(node)
+            comments = {node for node in parent.childNodes if isinstance(node, Comment)}
+            if comments:
+                self._changed = True
+                _remove_children(parent, comments)
+            waiting += [node for node in parent.childNodes if isinstance(node, Element)]
 
     def _find(self, wanted: Callable[[_Name], bool]) -> Iterator[Attr | Element]:
         """Properties, which may stand as attributes or as elements, by namespace and name."""
@@ -128,9 +131,8 @@ class XmpPacket:
         waiting: list[Element] = [self._document.documentElement] if self._document.documentElement else []
         while waiting:
             element = waiting.pop()
-            attributes = element.attributes
-            for index in range(attributes.length if attributes is not None else 0):
-                attribute = attributes.item(index)
+            # All at once: to ask for one by its number makes a list of all.
+            for attribute in list(element.attributes.values()) if element.hasAttributes() else ():
                 if isinstance(attribute, Attr) and wanted(_name(attribute)):
                     yield attribute
             for child in element.childNodes:
@@ -139,6 +141,11 @@ class XmpPacket:
                         yield child
                     else:
                         waiting.append(child)
+
+
+def _remove_children(parent: Any, gone: Set[Node]) -> None:
+    """All at once: to remove one moves all behind it. The links from child to child are not looked at any more."""
+    parent.childNodes[:] = [child for child in parent.childNodes if child not in gone]
 
 
 def _parse(packet: bytes) -> Document:
