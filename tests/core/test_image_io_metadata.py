@@ -248,6 +248,36 @@ def test_exif_into_a_tiff_and_out_again(order: str, big: bool) -> None:
     assert gps[2] == (48.0, 8.0, 14.0)
 
 
+def _overlapping(count: int) -> bytes:
+    """A TIFF, or EXIF block, of 100 kB whose EXIF, GPS and interop directories have `count` values each: all of it."""
+    size = 100_000
+    at = {
+        pointer: size + number * (2 + 12 * (count + 2) + 4)
+        for number, pointer in enumerate((0, 0x8769, 0xA005, 0x8825))
+    }
+
+    def directory(*pointers: int) -> bytes:
+        fields = [(0x9000 + number, 7, size, 0) for number in range(count)]
+        fields += [(pointer, 4, 1, at[pointer]) for pointer in pointers]
+        fields += [(0x100, 4, 1, 1)] * (count + 2 - len(fields))
+        return (
+            struct.pack("<H", len(fields)) + b"".join(struct.pack("<HHII", *each) for each in sorted(fields)) + bytes(4)
+        )
+
+    tables = directory(0x8769, 0x8825), directory(0xA005), directory(), directory()
+    return (b"II*\0" + struct.pack("<I", at[0])).ljust(size, b"x") + b"".join(tables)
+
+
+def test_values_that_overlap_make_no_large_block_of_a_small_file() -> None:
+    data = _overlapping(50)
+    block = extract_exif(io.BytesIO(data))
+    assert block is not None
+    assert len(block) < 2 * len(data)
+    assert ExifBlock(block).section(Section.EXIF) is not None
+    pieces = add_metadata(_tiff_file(), exif=ExifBlock(data), xmp=None, has_resolution=True)
+    assert sum(map(len, pieces)) < 2 * len(data)
+
+
 def test_a_resolution_that_means_nothing_is_removed() -> None:
     whole = b"".join(add_metadata(_tiff_file(), exif=None, xmp=None, has_resolution=False))
     assert tiff_info(io.BytesIO(whole)).dpi is None

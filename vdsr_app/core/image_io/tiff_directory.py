@@ -176,12 +176,28 @@ def integer_value(tag: int, number: int) -> Value:
     )
 
 
-def detach(reader: DirectoryReader, entries: Iterable[Entry]) -> list[Value]:
-    """Copy fields out of a file; those whose value is missing or of an unknown type are left out."""
+@dataclass(slots=True)
+class Allowance:
+    """Bytes of values that may still be copied out of one file: where they overlap, a small one would become large."""
+
+    left: int
+
+    @classmethod
+    def of(cls, size: int) -> Allowance:
+        """As much as a file or block of that size can hold."""
+        return cls(min(size, MAX_VALUE_BYTES))
+
+
+def detach(reader: DirectoryReader, entries: Iterable[Entry], allowance: Allowance | None = None) -> list[Value]:
+    """Copy fields out of a file, but those whose value is missing, of an unknown type or beyond what is allowed."""
     values = []
     for entry in entries:
+        if allowance is not None and entry.size > allowance.left:
+            continue
         raw = reader.raw(entry)
         if raw is not None and entry.count:
+            if allowance is not None:
+                allowance.left -= len(raw)
             little = raw if reader.order == "<" else reverse_units(raw, UNIT_BYTES[entry.kind])
             values.append(Value(entry.tag, entry.kind, entry.count, little))
     return values

@@ -24,6 +24,7 @@ from vdsr_app.core.image_io.exif import (
     dpi_from,
 )
 from vdsr_app.core.image_io.tiff_directory import (
+    Allowance,
     Branch,
     Directory,
     DirectoryError,
@@ -161,16 +162,18 @@ def extract_exif(stream: BinaryIO) -> bytes | None:
     """An EXIF block with what a TIFF file says about itself, or None where it says nothing."""
     try:
         reader = reader_of_stream(stream)
+        allowance = Allowance.of(stream.seek(0, os.SEEK_END))
         image = reader.directory(reader.first)
-        tree = Branch(_values(reader, image, only=_DESCRIPTIVE_TAGS))
+        tree = Branch(_values(reader, image, allowance, only=_DESCRIPTIVE_TAGS))
         tree.children = _exif_and_gps(
             reader,
             _sub_directory(reader, image, EXIF_POINTER),
             _sub_directory(reader, image, GPS_POINTER),
+            allowance,
         )
         if not tree.values and not tree.children:
             return None
-        tree.values += _values(reader, image, only=_RESOLUTION_TAGS)
+        tree.values += _values(reader, image, allowance, only=_RESOLUTION_TAGS)
         tree.values.append(Value(ORIENTATION, 3, 1, b"\1\0"))
         header = b"II*\0\x08\0\0\0" if reader.order == "<" else b"MM\0*\0\0\0\x08"
         return header + store(tree, len(header), reader.order, big=False)
@@ -206,10 +209,11 @@ def add_metadata(
         own.append(Value(_XMP, 1, len(xmp), xmp))
     tree = Branch(own)
     if exif is not None:
-        taken = {value.tag for value in own}
+        allowance = Allowance.of(len(exif.to_bytes()))
+        wanted = _DESCRIPTIVE_TAGS - {value.tag for value in own}
         described = exif.section(Section.IMAGE)
-        tree.values += [] if described is None else _values(exif.reader, described, only=_DESCRIPTIVE_TAGS - taken)
-        tree.children = _exif_and_gps(exif.reader, exif.section(Section.EXIF), exif.section(Section.GPS))
+        tree.values += [] if described is None else _values(exif.reader, described, allowance, only=wanted)
+        tree.children = _exif_and_gps(exif.reader, exif.section(Section.EXIF), exif.section(Section.GPS), allowance)
     end = len(data) + len(data) % 2
     tail = store(tree, end, target.order, big=target.big)
     first = struct.pack(f"{target.order}{'Q' if target.big else 'I'}", end)
@@ -218,21 +222,30 @@ def add_metadata(
     return [view[:start], first, view[start + len(first) :], b"\0" * (len(data) % 2), tail]
 
 
-def _exif_and_gps(reader: DirectoryReader, exif: Directory | None, gps: Directory | None) -> list[tuple[int, Branch]]:
+def _exif_and_gps(
+    reader: DirectoryReader, exif: Directory | None, gps: Directory | None, allowance: Allowance
+) -> list[tuple[int, Branch]]:
     children = []
     if exif is not None:
-        branch = Branch([value for value in _values(reader, exif) if value.tag != INTEROP_POINTER])
+        branch = Branch([value for value in _values(reader, exif, allowance) if value.tag != INTEROP_POINTER])
         interop = _sub_directory(reader, exif, INTEROP_POINTER)
         if interop is not None:
-            branch.children.append((INTEROP_POINTER, Branch(_values(reader, interop))))
+            branch.children.append((INTEROP_POINTER, Branch(_values(reader, interop, allowance))))
         children.append((EXIF_POINTER, branch))
     if gps is not None:
-        children.append((GPS_POINTER, Branch(_values(reader, gps))))
+        children.append((GPS_POINTER, Branch(_values(reader, gps, allowance))))
     return [(pointer, branch) for pointer, branch in children if branch.values]
 
 
-def _values(reader: DirectoryReader, directory: Directory, *, only: frozenset[int] | None = None) -> list[Value]:
-    return detach(reader, (entry for tag, entry in directory.entries.items() if only is None or tag in only))
+def _values(
+    reader: DirectoryReader,
+    directory: Directory,
+    allowance: Allowance | None = None,
+    *,
+    only: frozenset[int] | None = None,
+) -> list[Value]:
+    wanted = (entry for tag, entry in directory.entries.items() if only is None or tag in only)
+    return detach(reader, wanted, allowance)
 
 
 def _sub_directory(reader: DirectoryReader, parent: Directory, pointer: int) -> Directory | None:
