@@ -133,6 +133,23 @@ def test_sizes_that_are_not_stated_are_not_added() -> None:
 
 
 @both_orders
+def test_a_resolution_is_added_and_nothing_moves(order: str) -> None:
+    plain = exif_block(order)
+    block = ExifBlock(plain)
+    assert block.dpi == (300.0, 300.0)
+    block.state_resolution((72.5, 118.11))
+    assert block.dpi == (72.5, 118.11)
+    edited = block.to_bytes()
+    assert edited[8 : len(plain)] == plain[8:]
+    assert ExifBlock(edited).dpi == (72.5, 118.11)
+    before, after = _by_pillow(plain), _by_pillow(edited)
+    assert {**after, 0x011A: 300, 0x011B: 300} == dict(before)
+    assert after.get_ifd(0x8769) == before.get_ifd(0x8769)
+    block.drop_thumbnail()
+    assert b"thumbnail" not in block.to_bytes()
+
+
+@both_orders
 def test_thumbnail_is_dropped(order: str) -> None:
     original = exif_block(order)
     block = ExifBlock(original)

@@ -218,8 +218,30 @@ def test_profile_and_resolution_come_back(tmp_path: Path, target: FileFormat) ->
     for metadata in Metadata:
         back, _ = _save(picture, tmp_path, target, metadata=metadata)
         assert back.icc == SRGB
-        if target in (FileFormat.PNG, FileFormat.JPEG, FileFormat.TIFF):
-            assert back.dpi == (300.0, 300.0)
+        assert back.dpi == (300.0, 300.0)
+
+
+@pytest.mark.parametrize("target", [FileFormat.WEBP, FileFormat.AVIF])
+@pytest.mark.parametrize("metadata", list(Metadata))
+def test_resolution_comes_back_where_there_is_no_exif_or_one_without_it(
+    tmp_path: Path, target: FileFormat, metadata: Metadata
+) -> None:
+    for exif in (None, b"damaged", _exif(), _exif_with_thumbnail()):
+        picture = Picture(_noise(3), exif=exif, dpi=(300.0, 118.11))
+        assert _save(picture, tmp_path, target, metadata=metadata)[0].dpi == (300.0, 118.11)
+        found = _pillow_exif(tmp_path / f"out.{target.value}")
+        assert (found[0x011A], found[0x011B], found[0x0128]) == (300.0, pytest.approx(118.11), 2)
+        kept = metadata is not Metadata.NONE and exif not in (None, b"damaged")
+        assert found.get(0x010F) == ("Camera" if kept else None)
+
+
+@pytest.mark.parametrize("target", [FileFormat.WEBP, FileFormat.AVIF])
+def test_a_resolution_that_exif_states_stays(tmp_path: Path, target: FileFormat) -> None:
+    source = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[0x011A], exif[0x011B], exif[0x0128] = 240.0, 240.0, 2
+    Image.fromarray(_noise(3)).save(source, exif=exif)
+    assert _save(image_io.read(source), tmp_path, target)[0].dpi == (240.0, 240.0)
 
 
 @every_format

@@ -10,6 +10,8 @@ from vdsr_app.core.image_io.xmp import XmpError, XmpPacket
 from vdsr_app.core.job import FileFormat, Metadata
 from vdsr_app.core.picture import Picture
 
+_RESOLUTION_BY_EXIF = frozenset({FileFormat.WEBP, FileFormat.AVIF})
+
 
 @dataclass(slots=True)
 class CarriedMetadata:
@@ -32,11 +34,24 @@ class CarriedMetadata:
 
 
 def carry(picture: Picture, wanted: Metadata, target: FileFormat) -> CarriedMetadata:
-    """Metadata of `picture` for a file of its size: sizes stated anew, upright, without the source's thumbnail."""
+    """Metadata of `picture` for a file of its size: sizes stated anew, upright, without the source's thumbnail.
+
+    Where the format has no other place for the resolution, it is stated in EXIF, whatever is wanted of that.
+    """
     carried = CarriedMetadata()
-    if wanted is Metadata.NONE:
-        return carried
-    private = wanted is Metadata.PRIVATE
+    if wanted is not Metadata.NONE:
+        _carry_edited(carried, picture, private=wanted is Metadata.PRIVATE)
+    if target in _RESOLUTION_BY_EXIF and picture.dpi is not None:
+        if carried.exif is None:
+            carried.exif = ExifBlock.of_resolution(picture.dpi)
+        elif carried.exif.dpi is None:
+            carried.exif.state_resolution(picture.dpi)
+    if target is FileFormat.JPEG:
+        _fit_into_jpeg(carried)
+    return carried
+
+
+def _carry_edited(carried: CarriedMetadata, picture: Picture, *, private: bool) -> None:
     if picture.exif:
         try:
             carried.exif = _edited_exif(picture, private=private)
@@ -47,9 +62,6 @@ def carry(picture: Picture, wanted: Metadata, target: FileFormat) -> CarriedMeta
             carried.xmp = _edited_xmp(picture, private=private)
         except XmpError:
             carried.notes.append("The XMP data is damaged and was left out.")
-    if target is FileFormat.JPEG:
-        _fit_into_jpeg(carried)
-    return carried
 
 
 def _edited_exif(picture: Picture, *, private: bool) -> ExifBlock:

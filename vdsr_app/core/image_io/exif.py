@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from enum import Enum
+from fractions import Fraction
 
 from vdsr_app.core.image_io.private import KEPT_EXIF_TAGS, KEPT_IMAGE_TAGS, KEPT_INTEROP_TAGS
 from vdsr_app.core.image_io.tiff_directory import (
@@ -19,6 +20,7 @@ from vdsr_app.core.image_io.tiff_directory import (
     Value,
     detach,
     reader_of_bytes,
+    serialise,
     store,
 )
 
@@ -71,6 +73,15 @@ class ExifBlock:
             self._image = self._reader.directory(self._reader.first)
         except (DirectoryError, struct.error) as exc:
             raise ExifError(str(exc)) from exc
+
+    @classmethod
+    def of_resolution(cls, dpi: tuple[float, float]) -> ExifBlock:
+        """A block that states a resolution and nothing else."""
+        horizontal, vertical = (struct.pack("<2I", *_ratio(value)) for value in dpi)
+        values = [Value(X_RESOLUTION, 5, 1, horizontal), Value(Y_RESOLUTION, 5, 1, vertical)]
+        values.append(Value(RESOLUTION_UNIT, 3, 1, b"\2\0"))
+        header = b"II*\0\x08\0\0\0"
+        return cls(header + serialise(values, len(header)))
 
     def to_bytes(self) -> bytes:
         """The block as a TIFF stream, without the prefix that JPEG wants."""
@@ -130,6 +141,25 @@ class ExifBlock:
         for section, width_tag, height_tag in _SIZE_TAGS:
             self._set_number(section, width_tag, width)
             self._set_number(section, height_tag, height)
+
+    def state_resolution(self, dpi: tuple[float, float]) -> None:
+        """State a resolution, whether or not one was: the first directory moves behind all else, its values do not."""
+        image, order = self._reader.directory(self._reader.first), self._reader.order
+        table = {tag: bytes(self._data[entry.position : entry.position + 12]) for tag, entry in image.entries.items()}
+        at = len(self._data) + len(self._data) % 2
+        count = len(table.keys() | {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT})
+        if count > 0xFFFF:
+            return  # no directory holds more
+        values_at = at + 2 + 12 * count + 4
+        table[X_RESOLUTION] = struct.pack(f"{order}HHII", X_RESOLUTION, 5, 1, values_at)
+        table[Y_RESOLUTION] = struct.pack(f"{order}HHII", Y_RESOLUTION, 5, 1, values_at + 8)
+        table[RESOLUTION_UNIT] = struct.pack(f"{order}HHIHH", RESOLUTION_UNIT, 3, 1, 2, 0)
+        self._data += bytes(at - len(self._data)) + struct.pack(f"{order}H", count)
+        self._data += b"".join(table[tag] for tag in sorted(table)) + struct.pack(f"{order}I", image.next_offset)
+        self._data += b"".join(struct.pack(f"{order}2I", *_ratio(value)) for value in dpi)
+        self._data[4:8] = struct.pack(f"{order}I", at)
+        self._reader = reader_of_bytes(self._data)
+        self._image = self._reader.directory(self._reader.first)
 
     def drop_thumbnail(self) -> None:
         """Remove the thumbnail and the directory that describes it."""
@@ -203,6 +233,11 @@ class ExifBlock:
                 ends = [entry.value_at + entry.size for entry in directory.entries.values()]
                 end = max(end, directory.next_at + 4, *ends)
         return end
+
+
+def _ratio(value: float) -> tuple[int, int]:
+    """Numerator and denominator of hundredths."""
+    return Fraction(round(value * 100), 100).as_integer_ratio()
 
 
 def dpi_from(horizontal: float | None, vertical: float | None, unit: int) -> tuple[float, float] | None:
