@@ -33,10 +33,9 @@ def picture_files(place: Path, *, deep: bool = True) -> list[Path]:
     """
     if os.path.isfile(place):
         return [place]
-    require_there(place)
     try:
         files = list_pictures(place, deep=deep)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(place, error) from error
     if not files:
         raise UsageError("The folder holds no picture.", path=place, hint="Choose a folder with pictures.")

@@ -221,12 +221,18 @@ def test_a_changed_recipe_is_measured_anew(qtbot: QtBot, page: TrainPage, pictur
     assert "800 MB" in wizard.recipe._own.text
 
 
-def test_what_is_told_of_former_values_is_no_cost_of_the_recipe(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def to_recipe_changed_while_measured(qtbot: QtBot, page: TrainPage, pictures: Path) -> Wizard:
+    """A batch of two, chosen while one of four is measured."""
     wizard = to_recipe(qtbot, page, pictures)
     qtbot.waitUntil(lambda: len(wizard.draft.measured) == 4, timeout=PATIENCE_MS)
     write(wizard, "batch", "4")
     qtbot.waitUntil(lambda: "measuring" in wizard.recipe._own.text, timeout=PATIENCE_MS)
     write(wizard, "batch", "2")
+    return wizard
+
+
+def test_what_is_told_of_former_values_is_no_cost_of_the_recipe(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    wizard = to_recipe_changed_while_measured(qtbot, page, pictures)
     wizard._service.measured.emit(Measured(OWN, 0.1, 800_000_000, 1))  # of the four, told too late
     assert OWN not in wizard.draft.measured
     qtbot.waitUntil(lambda: OWN in wizard.draft.measured, timeout=PATIENCE_MS)
@@ -236,11 +242,7 @@ def test_what_is_told_of_former_values_is_no_cost_of_the_recipe(qtbot: QtBot, pa
 def test_a_recipe_that_changes_while_it_is_measured_is_measured_anew(
     qtbot: QtBot, page: TrainPage, pictures: Path
 ) -> None:
-    wizard = to_recipe(qtbot, page, pictures)
-    qtbot.waitUntil(lambda: len(wizard.draft.measured) == 4, timeout=PATIENCE_MS)
-    write(wizard, "batch", "4")
-    qtbot.waitUntil(lambda: "measuring" in wizard.recipe._own.text, timeout=PATIENCE_MS)
-    write(wizard, "batch", "2")
+    wizard = to_recipe_changed_while_measured(qtbot, page, pictures)
     qtbot.waitUntil(lambda: OWN in wizard.draft.measured, timeout=PATIENCE_MS)
     assert "400 MB" in wizard.recipe._own.text
 
