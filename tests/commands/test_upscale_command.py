@@ -124,6 +124,28 @@ def test_results_in_the_folder_of_their_sources_are_not_enlarged_again(run, tiny
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_results_of_another_scale_among_the_sources_are_left_out(run, tiny, photo, tmp_path: Path) -> None:
+    shutil.copy(photo, tmp_path / "no_tiny_x2.png")  # nothing beside it that it could be made of
+    for scale, left_out in (("2", None), ("3", "2 pictures are left out"), ("3", "4 pictures are left out")):
+        status, said, note = run("upscale", tmp_path, "-o", tmp_path, "--model", tiny, "--scale", scale)
+        assert status == 0
+        assert "2 of 2 pictures done" in said
+        assert "left out" not in note if left_out is None else left_out in note
+    made = [f"{stem}_tiny_x{scale}.png" for stem in ("no_tiny_x2", "photo") for scale in (2, 3)]
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == sorted(["no_tiny_x2.png", "photo.png", *made])
+
+
+def test_a_result_that_is_given_itself_is_enlarged(run, tiny, photo, tmp_path: Path) -> None:
+    assert run("upscale", photo, "--model", tiny)[0] == 0
+    result = photo.with_name("photo_tiny_x2.png")
+    assert run("upscale", result, "-o", photo.parent, "--model", tiny)[0] == 0
+    assert photo.with_name("photo_tiny_x2_tiny_x2.png").is_file()
+    status, _, note = run("upscale", result, photo.parent, "-o", photo.parent, "--model", tiny, "--scale", "3")
+    assert status == 0
+    assert "A picture is left out" in note
+    assert photo.with_name("photo_tiny_x2_tiny_x3.png").is_file()
+
+
 def test_names_that_would_collide_are_kept_apart(run, tiny, photo, tmp_path: Path) -> None:
     Image.open(photo).save(tmp_path / "photo.jpg")
     status, _, _ = run("upscale", photo, tmp_path / "photo.jpg", "-o", tmp_path / "out", "--model", tiny)

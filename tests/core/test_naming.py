@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vdsr_app.core.job import FileFormat, Target
-from vdsr_app.core.naming import collision_key, plan_outputs
+from vdsr_app.core.naming import collision_key, plan_outputs, result_of
 
 OUT = Path("/out")
 
@@ -40,3 +40,30 @@ def test_long_names_that_differ_only_at_their_end_stay_apart(letter: str, kinds:
     assert len({collision_key(name) for name in planned}) == len(kinds)
     assert all(len(name.encode()) <= 255 for name in planned)
     assert all(name.endswith("_vdsr_x2.png") for name in planned)
+
+
+@pytest.mark.parametrize(
+    ("name", "maker"),
+    [
+        ("photo_vdsr_x2.png", "photo"),
+        ("photo_vdsr_x2.5.webp", "photo"),
+        ("photo_vdsr_6000w.jpg", "photo"),
+        ("photo_vdsr_24Mpx.jpg", "photo"),
+        ("photo_jpg_vdsr_x2.png", "photo"),
+        ("photo-2_vdsr_x2.png", "photo"),
+        ("photo_my_own_x2.png", "photo"),
+        ("photo_other_x2.png", None),
+        ("photo_vdsr_final.png", None),
+        ("photo_vdsr.png", None),
+        ("other_vdsr_x2.png", None),
+        ("photo_x2.png", None),
+    ],
+)
+def test_names_of_results_are_known(name: str, maker: str | None) -> None:
+    assert result_of(name, {"photo", "photo_old"}, {"vdsr", "my_own"}) == maker
+
+
+def test_what_is_planned_is_known_as_a_result() -> None:
+    sources = ["a.png", "a.jpg", "A.jpg", "b.c.png", "a_png.png"]
+    stems = {Path(each).stem for each in sources}
+    assert all(result_of(each, stems, {"vdsr"}) in stems for each in names(*sources))

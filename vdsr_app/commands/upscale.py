@@ -1,7 +1,8 @@
 """Enlarge pictures with the network and save the results.
 
 A folder needs -o FOLDER; results that go into a folder are named NAME_MODEL_xSCALE. Without -o the result of a picture
-lies beside it. One picture that fails does not stop the others.
+lies beside it. In the folder that results go into, pictures named as results of others there are left out. One picture
+that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ from vdsr_app.core.engines import Engines
 from vdsr_app.core.folders import picture_files
 from vdsr_app.core.job import FileFormat, UpscaleSettings
 from vdsr_app.core.model_choice import AUTO_MODEL, choose_model, photo_installed
-from vdsr_app.core.naming import PlannedOutput, format_of, plan_outputs, refuse_overwriting_a_source
+from vdsr_app.core.models import installed_models
+from vdsr_app.core.naming import (
+    PlannedOutput,
+    format_of,
+    model_text,
+    plan_outputs,
+    refuse_overwriting_a_source,
+    result_of,
+)
 from vdsr_app.core.pipeline import (
     FileDone,
     FileEvent,
@@ -58,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> bool:
     """Enlarge every input; False where one failed."""
     settings = settings_of(arguments)
-    sources, planned = _plan(arguments, settings)
+    sources, planned = _plan(arguments, settings, console)
     with stop_on_signals() as token:
         work = _Work(console, settings, arguments.existing == "skip", sources, token)
         work.all(planned)
@@ -71,7 +80,9 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     return all(outcomes)
 
 
-def _plan(arguments: argparse.Namespace, settings: UpscaleSettings) -> tuple[list[Path], list[PlannedOutput]]:
+def _plan(
+    arguments: argparse.Namespace, settings: UpscaleSettings, console: Console
+) -> tuple[list[Path], list[PlannedOutput]]:
     folders = [path for path in arguments.inputs if os.path.isdir(path)]
     wished, output = settings.save.format, arguments.output
     if folders and output is None:
@@ -92,21 +103,26 @@ def _plan(arguments: argparse.Namespace, settings: UpscaleSettings) -> tuple[lis
     if len(arguments.inputs) > 1 or folders or os.path.isdir(output) or str(output).endswith(("/", "\\")):
         if os.path.isfile(output):
             raise UsageError("Several pictures need a folder.", path=output, hint="Give -o FOLDER.")
-        planned = _plan_by_model(sources, output, settings, wished or FileFormat.PNG)
-        makers = {_place(each.output): each.source for each in planned}
-        # Results of an earlier run that lie among the others are no sources, unless they were given themselves.
-        originals = [each for each in sources if each in arguments.inputs or makers.get(_place(each), each) == each]
-        if len(originals) < len(sources):
-            planned = _plan_by_model(originals, output, settings, wished or FileFormat.PNG)
-        return originals, planned
+        results = _results_among(sources, arguments.inputs, output, settings.model)
+        if results:
+            count = "A picture is" if len(results) == 1 else f"{len(results)} pictures are"
+            console.note(f"{count} left out: results of others beside them, such as {results[0].name}.")
+        originals = [each for each in sources if each not in results]
+        return originals, _plan_by_model(originals, output, settings, wished or FileFormat.PNG)
     if wished is None:
         format_of(output)
     return sources, [PlannedOutput(sources[0], output)]
 
 
-def _place(path: Path) -> str:
-    """Equal for names of one place, also where a link stands in it."""
-    return os.path.join(os.path.realpath(path.parent), path.name)
+def _results_among(sources: Sequence[Path], given: Sequence[Path], output: Path, model: str) -> list[Path]:
+    """Pictures in the output folder that are named as results of others there, unless they were given themselves."""
+    place = os.path.realpath(output)
+    there = [each for each in sources if os.path.realpath(each.parent) == place]
+    if not there:
+        return []
+    stems = {each.stem for each in there}
+    models = {model_text(model), *(each.name for each in installed_models())}
+    return [each for each in there if each not in given and result_of(each.name, stems, models) is not None]
 
 
 def _plan_by_model(

@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from string import Formatter
@@ -74,6 +74,7 @@ class NameFacts:
 
 _FIELDS = tuple(field.name for field in fields(NameFacts))
 _NUMBERS = ("number", "width", "height")
+_TARGET = re.compile(r"x[\d.]+|[\d.]+(?:w|h|long|short|Mpx)")
 _FORBIDDEN = frozenset('<>:"/\\|?*') | {chr(code) for code in range(32)}
 
 
@@ -157,6 +158,28 @@ def output_name(source: Path, model: str, target: Target, file_format: FileForma
     """File name of the result: "photo_vdsr_x2.png"; the source's name is shortened where 255 bytes would not do."""
     facts = NameFacts(source.stem, model_text(model), target_text(target))
     return NameTemplate(DEFAULT_TEMPLATE).fill(facts, SUFFIXES[file_format])
+
+
+def result_of(name: str, stems: Collection[str], models: Collection[str]) -> str | None:
+    """Stem of the picture that a file is named as the result of, by `DEFAULT_TEMPLATE`: "photo" of "photo_vdsr_x3.png".
+
+    Args:
+        name: of the file.
+        stems: of the pictures beside it.
+        models: names of models, as they stand in file names.
+    """
+    stem, _, target = Path(name).stem.rpartition("_")
+    if _TARGET.fullmatch(target) is None:
+        return None
+    for model in models:
+        if stem.endswith(f"_{model}"):
+            made_of = stem.removesuffix(f"_{model}")
+            # What `plan_outputs` puts behind the name of one that would collide.
+            shorter = re.sub(r"(_[a-z0-9]+)?(-\d+)?$", "", made_of)
+            for each in (made_of, shorter):
+                if each in stems:
+                    return each
+    return None
 
 
 def plan_outputs(
