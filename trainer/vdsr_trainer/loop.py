@@ -37,12 +37,13 @@ from vdsr_trainer.health import Diverged
 from vdsr_trainer.learner import Learner, keep_start
 from vdsr_trainer.meter import Meter, TimeLeft
 from vdsr_trainer.prefetch import Prefetcher, threads_for
-from vdsr_trainer.run_files import CONFIG_NAME, CROPS_NAME, EVENTS_NAME, TEACHER_NAME, RunLock
+from vdsr_trainer.run_files import ANSWERS_NAME, CONFIG_NAME, CROPS_NAME, EVENTS_NAME, TEACHER_NAME, RunLock
 from vdsr_trainer.run_log import RunLog
 from vdsr_trainer.runs import note_run
 from vdsr_trainer.saving import Saver, check_room
 from vdsr_trainer.stepper import NotFiniteError, device_failures
 from vdsr_trainer.teacher.answers import Teacher
+from vdsr_trainer.teacher.kept_answers import KeptAnswers, forget_answers
 from vdsr_trainer.teacher.phase import learned_teacher, take_over
 from vdsr_trainer.validate import CropWriter, Judge
 
@@ -93,7 +94,7 @@ def train(
     except OSError as error:
         raise save_error(run, error) from error
     with RunLock(run):
-        for folder in (run, run / TEACHER_NAME, run / CROPS_NAME):
+        for folder in (run, *(run / name for name in (TEACHER_NAME, ANSWERS_NAME, CROPS_NAME))):
             remove_leftovers(folder)
         note_run(run, preset)
         with RunLog(run) as log:
@@ -210,7 +211,9 @@ class _Run:
         teacher = Teacher(learner)
         if not self._progress.referenced:
             self._look_at_teacher(teacher)
-        data.set_teacher(teacher, self._preparing("answers"), self._token)
+        # What does not fit into memory might fill the disk.
+        asked = KeptAnswers(teacher, self._folder) if data.holds_all_whole else teacher
+        data.set_teacher(asked, self._preparing("answers"), self._token)
 
     def _look_at_teacher(self, teacher: Teacher) -> None:
         """Measure it on the held-out pictures, and tell of one that has nothing to teach."""
@@ -365,6 +368,8 @@ class _Run:
         complete = self._progress.step >= self._config.steps
         average = self._learner.average.model
         weights = write_weights(average, self._folder, self._config, self._progress.step)
+        if complete:
+            forget_answers(self._folder)
         if wish is not Wish.INTERRUPT:
             event = write_result(
                 self._folder,

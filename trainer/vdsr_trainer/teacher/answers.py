@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 
 import numpy as np
@@ -12,6 +13,9 @@ from vdsr_trainer.data.items import Answers
 from vdsr_trainer.teacher.learner import TeacherLearner
 from vdsr_trainer.teacher.network import MARGIN_PX
 from vdsr_trainer.teacher.patches import Floats, lr_picture
+
+_METHOD = b"mean of two mirror images, one step of back-projection"
+"""Another text where other answers come of the same weights."""
 
 
 class Teacher:
@@ -30,9 +34,20 @@ class Teacher:
         Returns:
             Scale factor -> (H, W) float16 on the scale of `luma`.
         """
-        return {
-            float(scale): (self.guess(luma, scale) - luma).astype(np.float16) for scale in self._learner.model.scales
-        }
+        return {float(scale): (self.guess(luma, scale) - luma).astype(np.float16) for scale in self.scales}
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Its scale factors."""
+        return self._learner.model.scales
+
+    def fingerprint(self) -> bytes:
+        """Equal for teachers that say the same: the SHA-256 of its weights, and of how its answers come about."""
+        digest = hashlib.sha256(_METHOD)
+        for name, tensor in sorted(self._learner.average.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().numpy().tobytes())
+        return digest.digest()
 
     def guess(self, luma: Luma8, scale: int) -> Floats:
         """What it would have a picture be, given its LR picture.
