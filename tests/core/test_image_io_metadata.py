@@ -20,7 +20,7 @@ from vdsr_app.core.image_io.jxl_header import JxlHeaderError, parse_header
 from vdsr_app.core.image_io.tiff_directory import reverse_units
 from vdsr_app.core.image_io.tiff_file import add_metadata, extract_exif
 from vdsr_app.core.image_io.tiff_file import read_info as tiff_info
-from vdsr_app.core.image_io.xmp import XmpError, XmpPacket
+from vdsr_app.core.image_io.xmp import XmpError, XmpPacket, orientation_of
 
 THUMBNAIL = b"\xff\xd8" + b"thumbnail" * 9 + b"\xff\xd9"
 MAKER_NOTE = b"MAKER\0serial 4711 and offsets"
@@ -345,7 +345,7 @@ PACKET = (
 
 def test_xmp_sizes_and_orientation() -> None:
     packet = XmpPacket(PACKET)
-    assert packet.orientation == 6
+    assert orientation_of(PACKET) == 6
     packet.set_upright()
     packet.set_size(8000, 6000)
     packet.drop_stale()
@@ -358,7 +358,7 @@ def test_xmp_sizes_and_orientation() -> None:
         assert kept in text
     assert text.startswith("<?xpacket begin=")
     assert text.endswith('<?xpacket end="w"?>')
-    assert XmpPacket(packet.to_bytes()).orientation == 1
+    assert orientation_of(packet.to_bytes()) == 1
 
 
 def test_xmp_private_data_is_gone() -> None:
@@ -463,7 +463,8 @@ def test_a_packet_that_needs_no_edit_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("packet", [PACKET + b"\0", PACKET + b"\0\0\0\0", PACKET.decode().encode("utf-16")])
 def test_common_oddities_are_borne(packet: bytes) -> None:
-    assert XmpPacket(packet).orientation == 6
+    assert orientation_of(packet) == 6
+    XmpPacket(packet)
 
 
 @pytest.mark.parametrize(
@@ -499,7 +500,6 @@ def test_damaged_packets_are_told(packet: bytes) -> None:
 def test_a_packet_of_very_many_parts_takes_no_long_time(properties: str, attributes: str) -> None:
     begun = time.process_time()
     packet = XmpPacket(_packet(properties, attributes))
-    assert packet.orientation is None
     packet.set_upright()
     packet.set_size(3, 4)
     packet.drop_stale()
@@ -510,10 +510,38 @@ def test_a_packet_of_very_many_parts_takes_no_long_time(properties: str, attribu
     XmpPacket(text.encode())
 
 
-def test_a_packet_that_is_unreasonably_large_is_told() -> None:
-    assert XmpPacket(PACKET + b" " * 900_000).orientation == 6
-    with pytest.raises(XmpError, match="large"):
-        XmpPacket(PACKET + b" " * 2_000_000)
+def test_a_packet_of_megabytes_is_read_and_edited() -> None:
+    ancestors = "".join(f"<rdf:li>{number:032X}</rdf:li>" for number in range(60_000))  # as Photoshop has them
+    packet = XmpPacket(PACKET.replace(b"<xmp:Thumbnails>", f"<rdf:Bag>{ancestors}</rdf:Bag><xmp:Thumbnails>".encode()))
+    packet.set_upright()
+    text = packet.to_bytes()
+    assert len(text) > 2_500_000
+    assert orientation_of(text) == 1
+    assert f"{59_999:032X}".encode() in text
+
+
+@pytest.mark.parametrize("more", ["<a/>" * 160_000, "<!---->" * 160_000, "<![CDATA[]]>" * 160_000, "<?a?>" * 160_000])
+def test_a_packet_of_too_many_parts_is_told_and_still_turns_the_picture(more: str) -> None:
+    packet = PACKET.replace(b"<xmp:Thumbnails>", f"{more}<xmp:Thumbnails>".encode())
+    assert orientation_of(packet) == 6
+    with pytest.raises(XmpError, match="too large"):
+        XmpPacket(packet)
+    with pytest.raises(XmpError, match="too large"):
+        XmpPacket(PACKET + b" " * (16 << 20))
+
+
+@pytest.mark.parametrize(
+    ("inside", "orientation"),
+    [
+        ('<rdf:Description xmlns:t="http://ns.adobe.com/tiff/1.0/" t:Orientation=" 8 "/>', 8),
+        ('<t:Orientation xmlns:t="http://ns.adobe.com/tiff/1.0/">\n<!-- -->3</t:Orientation>', 3),
+        ('<t:Orientation xmlns:t="http://ns.adobe.com/tiff/1.0/">9</t:Orientation>', None),
+        ('<t:Orientation xmlns:t="http://elsewhere.org/">3</t:Orientation>', None),
+    ],
+)
+def test_orientation_is_known_by_its_namespace(inside: str, orientation: int | None) -> None:
+    packet = f'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">{inside}</rdf:RDF>'
+    assert orientation_of(packet.encode()) == orientation
 
 
 @given(st.binary(max_size=80))

@@ -60,8 +60,8 @@ def _carry_edited(carried: CarriedMetadata, picture: Picture, *, private: bool) 
     if picture.xmp:
         try:
             carried.xmp = _edited_xmp(picture, private=private)
-        except XmpError:
-            carried.notes.append("The XMP data is damaged and was left out.")
+        except XmpError as error:
+            carried.notes.append(f"The XMP data is {error} and was left out.")
 
 
 def _edited_exif(picture: Picture, *, private: bool) -> ExifBlock:

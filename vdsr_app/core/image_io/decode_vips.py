@@ -17,7 +17,7 @@ from vdsr_app.core.image_io.opened import FIRST_FRAME_NOTE, HDR_NOTE, Header, Ra
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.samples import scale_depth
 from vdsr_app.core.image_io.tiff_file import TiffInfo, extract_exif, read_info
-from vdsr_app.core.image_io.xmp import XmpError, XmpPacket
+from vdsr_app.core.image_io.xmp import orientation_of
 from vdsr_app.core.picture import Pixels
 from vdsr_app.core.scratch import Room, in_memory
 from vdsr_app.errors import UnreadablePictureError, UnsupportedFormatError
@@ -150,10 +150,7 @@ class VipsPicture:
         except ExifError:
             pass
         # As Adobe's programs do, XMP is asked where EXIF says nothing.
-        try:
-            return (XmpPacket(self._xmp).orientation if self._xmp is not None else None) or 1
-        except XmpError:
-            return 1
+        return (orientation_of(self._xmp) if self._xmp is not None else None) or 1
 
     def _exif_block(self) -> bytes | None:
         if self._format is SourceFormat.TIFF:

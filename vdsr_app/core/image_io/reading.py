@@ -222,8 +222,8 @@ def _upright_xmp(raw: RawPicture) -> bytes | None:
         packet = XmpPacket(raw.xmp)
         packet.set_upright()
         return packet.to_bytes()
-    except XmpError:
-        raw.notes.append("Its XMP data is damaged and was left out.")
+    except XmpError as error:
+        raw.notes.append(f"Its XMP data is {error} and was left out.")
         return None
 
 
