@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QLocale, QPoint, Qt
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QLabel
 from pytestqt.qtbot import QtBot
 
@@ -135,6 +135,36 @@ def test_the_factor_can_be_typed_with_or_without_its_sign(
     qtbot.keyClick(edit, Qt.Key.Key_Return)
     assert factor(panel).value() == expected
     assert factor(panel).text().endswith("×")  # noqa: RUF001
+
+
+@pytest.mark.parametrize("language", ["en_US", "de_DE", "fr_FR", "ar_EG"])
+@pytest.mark.parametrize("typed", ["2,5", "2.5"])
+def test_point_and_comma_are_both_decimal_signs(
+    qtbot: QtBot, request: pytest.FixtureRequest, language: str, typed: str
+) -> None:
+    before = QLocale()
+    QLocale.setDefault(QLocale(language))
+    request.addfinalizer(lambda: QLocale.setDefault(before))
+    panel = ScalePanel()
+    qtbot.addWidget(panel)
+    panel.show_target(Target(TargetKind.SCALE, 2.0), (2000, 1000))
+    choose(panel, TargetKind.MEGAPIXELS)
+    for number in (factor(panel), box(panel)):
+        number.setValue(4.0)
+        number.lineEdit().selectAll()
+        qtbot.keyClicks(number.lineEdit(), typed)
+        qtbot.keyClick(number.lineEdit(), Qt.Key.Key_Return)
+        assert number.value() == 2.5
+
+
+@pytest.mark.parametrize("typed", ["1,500", "1500"])
+def test_a_whole_number_may_have_its_groups(qtbot: QtBot, panel: ScalePanel, typed: str) -> None:
+    panel.setLocale(QLocale("en_US"))
+    choose(panel, TargetKind.WIDTH)
+    box(panel).lineEdit().selectAll()
+    qtbot.keyClicks(box(panel).lineEdit(), typed)
+    qtbot.keyClick(box(panel).lineEdit(), Qt.Key.Key_Return)
+    assert box(panel).value() == 1500
 
 
 def test_arrow_keys_step_by_a_tenth(qtbot: QtBot, panel: ScalePanel) -> None:

@@ -49,7 +49,7 @@ class ScalePanel(Section):
         self._kind.setToolTip(self.tr("Which measure of the result to set"))
         for kind, words in zip(_KINDS, self._kind_words(), strict=True):
             self._kind.addItem(words, kind)
-        self._value = QDoubleSpinBox()
+        self._value = _NumberBox()
         self._value.setAccessibleName(self.tr("Target size"))
         self._value.setKeyboardTracking(False)
         indent_number(self._value)
@@ -166,7 +166,25 @@ class ScalePanel(Section):
         self._value.blockSignals(blocked)
 
 
-class _FactorBox(QDoubleSpinBox):
+class _NumberBox(QDoubleSpinBox):
+    """A number whose decimal sign may be a point or a comma, whatever the language; whole numbers keep their groups."""
+
+    def valueFromText(self, text: str) -> float:
+        """The number out of what was typed."""
+        return super().valueFromText(self._in_the_language(text))
+
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
+        """Let anything be typed that may become a number."""
+        state = super().validate(self._in_the_language(text), position)[0]
+        return state, text, position
+
+    def _in_the_language(self, text: str) -> str:
+        """`text` with the decimal sign that the language has: else the other one counts as a group's, or is lost."""
+        sign = self.locale().decimalPoint()
+        return text.replace(".", sign).replace(",", sign) if self.decimals() else text
+
+
+class _FactorBox(_NumberBox):
     """The factor as a number: one decimal, two where one would round it."""
 
     def __init__(self) -> None:
@@ -184,7 +202,7 @@ class _FactorBox(QDoubleSpinBox):
 
     def valueFromText(self, text: str) -> float:
         """The factor out of what was typed, with or without its sign."""
-        value, understood = self.locale().toDouble(text.rstrip("×x ").strip())  # noqa: RUF001
+        value, understood = self.locale().toDouble(self._in_the_language(text.rstrip("×x ").strip()))  # noqa: RUF001
         return value if understood else self.value()
 
     def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
