@@ -310,6 +310,31 @@ def test_a_factor_that_is_typed_just_before_belongs_into_the_name(
     assert (job.path.name, job.picture) == ("a_vdsr_x3.png", result.picture)
 
 
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("copied", "The result can be copied as soon as it is finished."),
+        ("dragged out", "The result can be dragged out as soon as it is finished."),
+    ],
+)
+def test_a_factor_that_is_typed_just_before_leaves_nothing_of_the_former_size_to_hand_out(
+    qtbot: QtBot, make_window: MakeWindow, service: FakeService, tmp_path: Path, how: str, words: str
+) -> None:
+    window = finished_window(make_window, service, tmp_path / "a.png")
+    factor = next(b for b in window.findChildren(QDoubleSpinBox) if b.accessibleName() == "Scale factor as a number")
+    factor.selectAll()
+    qtbot.keyClicks(factor, "3")
+    if how == "copied":
+        window.commands.copy.trigger()
+    else:
+        window.page.inspector.export.drag_wanted.emit()
+    assert window.page.banner.text == words
+    assert QGuiApplication.clipboard().image().isNull()
+    assert service.waiting() == ["bicubic"]
+    assert window.session.size is not None
+    assert window.session.size.width == 60
+
+
 @pytest.mark.parametrize("what", ["picture", "size", "model"])
 def test_what_changes_while_it_is_named_is_not_saved_under_that_name_and_told(
     make_window: MakeWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str

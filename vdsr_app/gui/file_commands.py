@@ -140,6 +140,7 @@ class FileCommands(QObject):
         """Put the result on the clipboard."""
         result = self._session.result
         if result is None:
+            self._banner.show_message(BannerKind.NOTICE, self.tr("The result can be copied as soon as it is finished."))
             return
         try:
             image = qimage_from_picture(result.picture)

@@ -234,7 +234,7 @@ class MainWindow(QMainWindow):
         c.open.triggered.connect(files.choose_picture)
         c.save.triggered.connect(self._on_save_triggered)
         c.quit.triggered.connect(self.close)
-        c.copy.triggered.connect(files.copy)
+        c.copy.triggered.connect(self._on_copy_triggered)
         c.paste.triggered.connect(files.paste)
         c.settings.triggered.connect(self._preferences.show_dialog)
         c.swap.triggered.connect(session.swap)
@@ -247,8 +247,8 @@ class MainWindow(QMainWindow):
         self.page.reference_wanted.connect(files.choose_reference)
         self.page.strip.open_wanted.connect(files.choose_picture)
         self.page.strip.recent_chosen.connect(files.open)
-        self.page.view.drag_out_requested.connect(files.drag_out)
-        self.page.inspector.export.drag_wanted.connect(files.drag_out)
+        self.page.view.drag_out_requested.connect(self._on_drag_out_wanted)
+        self.page.inspector.export.drag_wanted.connect(self._on_drag_out_wanted)
         self._menus.recent_chosen.connect(files.open)
         self._help.told.connect(self._on_told)
         self.status.cancel_wanted.connect(session.cancel)
@@ -304,6 +304,14 @@ class MainWindow(QMainWindow):
         # A size that was just typed is meant, and belongs into the name.
         self.page.inspector.scale.settle()
         self.files.save_as()
+
+    def _on_copy_triggered(self) -> None:
+        self.page.inspector.scale.settle()
+        self.files.copy()
+
+    def _on_drag_out_wanted(self) -> None:
+        self.page.inspector.scale.settle()
+        self.files.drag_out()
 
     def _on_run_triggered(self) -> None:
         self.session.run(again=not self.session.comparison.running)
