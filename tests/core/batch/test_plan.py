@@ -36,7 +36,7 @@ class There:
     def is_source(self, path: Path) -> bool:
         return path in self.sources
 
-    def maker_of(self, path: Path, stamp: Stamp | None) -> Path | None:
+    def maker_of(self, path: Path) -> Path | None:
         return self.makers.get(path)
 
 
@@ -45,8 +45,7 @@ def plan(
 ) -> list[Item]:
     planner = Planner(options or choose(), there or There())
     found = [each if isinstance(each, Found) else Found(Path("/in") / each, Path()) for each in sources]
-    planner.expect(found)
-    return [planner.plan(each, facts) for each in found]
+    return [planner.plan(each, facts) for each in planner.expect(found)]
 
 
 def choose(**changes: object) -> BatchOptions:
@@ -168,6 +167,8 @@ def test_what_an_earlier_batch_made_of_another_picture_is_no_source_unless_it_is
     there.makers[OUT / "a_vdsr_x2.png"] = OUT / "a.png"
     options = choose(template="{name}_x3")
     made, given = (Found(OUT / "a_vdsr_x2.png", Path(), given=itself) for itself in (False, True))
+    assert plan(made, there=there, options=options)[0].state is State.QUEUED, "what it was made of is not there"
+    there.sources.add(OUT / "a.png")
     (item,) = plan(made, there=there, options=options)
     assert (item.state, item.note) == (State.SKIPPED, "It is the result of a.png.")
     assert plan(given, there=there, options=options)[0].state is State.QUEUED

@@ -225,6 +225,28 @@ def test_results_beside_their_sources_are_no_sources_of_another_batch(held: Held
     assert "a_vdsr_x2_vdsr_x3.png" in {path.name for path in held.source.iterdir()}
 
 
+@pytest.mark.parametrize("template", ["{name}", "{number:04}_{name}"])
+def test_results_beside_their_sources_change_no_names(held: Held, template: str) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        held.picture(name)
+    held.renew(output=held.source, template=template)
+    held.run()
+    names = {path.name for path in held.source.iterdir()}
+    held.renew(output=held.source, template=template)
+    report = held.run()
+    assert (report.done, report.skipped) == (0, 4)
+    assert {path.name for path in held.source.iterdir()} == names
+
+
+def test_results_without_what_they_were_made_of_are_pictures_like_any(held: Held) -> None:
+    held.picture("a.png")
+    held.run()
+    held.renew(settings=UpscaleSettings(Target(value=3.0), model="vdsr"))
+    held.batch.add([held.output])
+    assert held.batch.run().done == 1
+    assert (held.output / "a_vdsr_x2_vdsr_x3.png").is_file()
+
+
 def test_a_result_that_was_given_itself_is_enlarged(held: Held) -> None:
     held.picture("a.png")
     held.run()
@@ -698,6 +720,9 @@ def test_a_journal_of_the_first_format_told_what_stood_there_before(held: Held) 
         journal.execute("INSERT INTO begun VALUES (?, ?, ?)", (name, status.st_size, status.st_mtime_ns))
         journal.execute("PRAGMA user_version = 1")
     assert unfinished(held.output) is not None
+    held.renew()
+    held.batch.add([held.source])
+    assert [item.state for item in held.batch.plan()] == [State.SKIPPED]
     held.renew()
     assert held.run().skipped == 1
     assert there.read_bytes() == b"mine"

@@ -110,6 +110,8 @@ class JournalView:
 
     def was_interrupted_at(self, output: Path) -> bool:
         """Whether what stands there now is a result that got its name by work whose end was not written down."""
+        if self._rows("PRAGMA user_version") != [(FORMAT,)]:
+            return False  # at first it was written down what stood there before
         rows = self._rows("SELECT size, mtime_ns FROM begun WHERE output = ?", (to_bytes(output),))
         return bool(rows) and stamp_of(output) == Stamp(*rows[0])
 

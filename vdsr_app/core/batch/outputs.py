@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from vdsr_app.core.batch.items import Item, Stamp
+from vdsr_app.core.batch.items import Item
 from vdsr_app.core.batch.journal import digest_of, recipe_of
 from vdsr_app.core.batch.journal_view import JournalView, stamp_of
 from vdsr_app.core.batch.scan import Scanner
@@ -42,10 +42,10 @@ class KnownOutputs:
         """See `plan.Outputs`."""
         return self.scanner is not None and self.scanner.has_found(path)
 
-    def maker_of(self, path: Path, stamp: Stamp | None) -> Path | None:
+    def maker_of(self, path: Path) -> Path | None:
         """See `plan.Outputs`."""
         made = None if self._journal is None else self._journal.made(path)
-        return made.source if made is not None and made.result == stamp and made.source != path else None
+        return made.source if made is not None and made.source != path and made.result == stamp_of(path) else None
 
     def is_current(self, path: Path, item: Item) -> bool | None:
         """See `plan.Outputs`; the source's content is read where its time alone has changed."""

@@ -47,13 +47,8 @@ class Outputs(Protocol):
     def is_source(self, path: Path) -> bool:
         """Whether the file there is one of the sources, by whatever name."""
 
-    def maker_of(self, path: Path, stamp: Stamp | None) -> Path | None:
-        """The other file that this one was made of, if it is a result that nobody has changed since; else None.
-
-        Args:
-            path: the file.
-            stamp: its state.
-        """
+    def maker_of(self, path: Path) -> Path | None:
+        """The other file that this one was made of, if it is a result that nobody has changed since; else None."""
 
 
 class Planner:
@@ -73,19 +68,35 @@ class Planner:
         self._stems: Counter[tuple[str, str]] = Counter()
         self._taken: dict[str, Path] = {}
         self._sources: set[str] = set()
+        self._makers: dict[Path, Path] = {}
         self._next = 0
 
     def go_on_from(self, items: Iterable[Item]) -> None:
         """Take in what was planned before: names that are taken, and numbers."""
         for item in items:
+            self._next = max(self._next, item.number + 1)
+            if item.output == item.source:  # a result of another
+                continue
             self._note(Found(item.source, _below(item.output.parent, self._options.output)))
             self._taken[_key(item.output)] = item.source
-            self._next = max(self._next, item.number + 1)
 
-    def expect(self, found: Sequence[Found]) -> None:
-        """Take in the names of pictures that will be planned, so that those that would collide are told apart."""
+    def expect(self, found: Sequence[Found]) -> list[Found]:
+        """Take in the names of pictures that will be planned, so that those that would collide are told apart.
+
+        Returns:
+            They, in the order in which they are to be planned: results that an earlier batch made of others among them
+            are last, so that each batch gives the others the same names and numbers.
+        """
+        sources, results = [], []
         for each in found:
-            self._note(each)
+            maker = None if each.given else self._outputs.maker_of(each.path)
+            if maker is not None and self._outputs.is_source(maker):
+                self._makers[each.path] = maker
+                results.append(each)
+            else:
+                self._note(each)
+                sources.append(each)
+        return sources + results
 
     def plan(self, found: Found, facts: SourceFacts) -> Item:
         """Decide on one picture that was expected."""
@@ -93,11 +104,11 @@ class Planner:
         settings = self._options.settings
         model = choose_model(settings.model, facts.jpeg_quality, has_photo=self._has_photo).name
         target, error = _target(self._options, facts)
+        if (maker := self._makers.get(found.path)) is not None:
+            note = f"It is the result of {maker.name}."
+            return Item(number, found.path, found.path, facts, target, model, state=State.SKIPPED, note=note)
         output, note = self._output(found, number, model, target)
         item = Item(number, found.path, output, facts, target, model, note=note)
-        maker = None if found.given else self._outputs.maker_of(found.path, facts.stamp)
-        if maker is not None:
-            return replace(item, state=State.SKIPPED, note=f"It is the result of {maker.name}.")
         if facts.error or error:
             return replace(item, state=State.FAILED, note=facts.error or error)
         item = replace(item, disk_bytes=disk_bytes(self._options, facts, item.output_px))

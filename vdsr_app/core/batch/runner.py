@@ -149,8 +149,7 @@ class Batch:
                     self._token.raise_if_cancelled()
                     items.append(item if item.state.is_outcome else self._look_again(item))
             found = [each for each in self._scanner.scan(inputs, self._token) if each.path not in self._known]
-            self._planner.expect(found)
-            for each in found:
+            for each in self._planner.expect(found):
                 self._token.raise_if_cancelled()
                 items.append(self._planner.plan(each, self._probe(each.path)))
         return items
@@ -235,8 +234,7 @@ class Batch:
                 written = self._journal.inputs()
                 self._journal.add_inputs([each for each in inputs if each not in written])
                 found = [each for each in self._scanner.scan(inputs, self._token) if each.path not in self._known]
-                self._planner.expect(found)
-                for chunk in in_chunks(found, _CHUNK):
+                for chunk in in_chunks(self._planner.expect(found), _CHUNK):
                     self._token.raise_if_cancelled()
                     items = [self._planner.plan(each, self._probe(each.path)) for each in chunk]
                     self._write_down(partial(self._journal.add, items))
