@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vdsr_app.core.job import FileFormat, Target
-from vdsr_app.core.naming import collision_key, plan_outputs, result_of
+from vdsr_app.core.naming import collision_key, plan_outputs, results_among
 
 OUT = Path("/out")
 
@@ -45,13 +45,17 @@ def test_long_names_that_differ_only_at_their_end_stay_apart(letter: str, kinds:
 @pytest.mark.parametrize(
     ("name", "maker"),
     [
-        ("photo_vdsr_x2.png", "photo"),
-        ("photo_vdsr_x2.5.webp", "photo"),
-        ("photo_vdsr_6000w.jpg", "photo"),
-        ("photo_vdsr_24Mpx.jpg", "photo"),
-        ("photo_jpg_vdsr_x2.png", "photo"),
-        ("photo-2_vdsr_x2.png", "photo"),
-        ("photo_my_own_x2.png", "photo"),
+        ("photo_vdsr_x2.png", "photo.png"),
+        ("photo_vdsr_x2.5.webp", "photo.png"),
+        ("photo_vdsr_6000w.jpg", "photo.png"),
+        ("photo_vdsr_24Mpx.jpg", "photo.png"),
+        ("photo_my_own_x2.png", "photo.png"),
+        ("two_jpg_vdsr_x2.png", "two.jpg"),
+        ("two_JPG_vdsr_x2.png", None),
+        ("TWO_png-2_vdsr_x2.png", "TWO.png"),
+        ("photo_jpg_vdsr_x2.png", None),
+        ("photo-2_vdsr_x2.png", None),
+        ("photo_0001_vdsr_x2.png", None),
         ("photo_other_x2.png", None),
         ("photo_vdsr_final.png", None),
         ("photo_vdsr.png", None),
@@ -60,10 +64,13 @@ def test_long_names_that_differ_only_at_their_end_stay_apart(letter: str, kinds:
     ],
 )
 def test_names_of_results_are_known(name: str, maker: str | None) -> None:
-    assert result_of(name, {"photo", "photo_old"}, {"vdsr", "my_own"}) == maker
+    files = [Path("/in") / each for each in ("photo.png", "two.jpg", "TWO.png", name)]
+    expected = {} if maker is None else {Path("/in") / name: Path("/in") / maker}
+    assert results_among(files, {"vdsr", "my_own"}) == expected
 
 
 def test_what_is_planned_is_known_as_a_result() -> None:
     sources = ["a.png", "a.jpg", "A.jpg", "b.c.png", "a_png.png"]
-    stems = {Path(each).stem for each in sources}
-    assert all(result_of(each, stems, {"vdsr"}) in stems for each in names(*sources))
+    results = names(*sources)
+    found = results_among([Path(each) for each in sources + results], {"vdsr"})
+    assert {each.name for each in found} == set(results)

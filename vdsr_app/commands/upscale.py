@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -32,7 +32,7 @@ from vdsr_app.core.naming import (
     model_text,
     plan_outputs,
     refuse_overwriting_a_source,
-    result_of,
+    results_among,
 )
 from vdsr_app.core.pipeline import (
     FileDone,
@@ -67,9 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> bool:
     """Enlarge every input; False where one failed."""
     settings = settings_of(arguments)
-    sources, planned = _plan(arguments, settings, console)
+    sources, planned, results = _plan(arguments, settings)
     with stop_on_signals() as token:
         work = _Work(console, settings, arguments.existing == "skip", sources, token)
+        work.leave_out(results)
         work.all(planned)
     outcomes = work.outcomes
     if not console.json and len(planned) > 1:
@@ -81,8 +82,9 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
 
 
 def _plan(
-    arguments: argparse.Namespace, settings: UpscaleSettings, console: Console
-) -> tuple[list[Path], list[PlannedOutput]]:
+    arguments: argparse.Namespace, settings: UpscaleSettings
+) -> tuple[list[Path], list[PlannedOutput], dict[Path, Path]]:
+    """Sources, where their results go, and what is left out, with what that is the result of."""
     folders = [path for path in arguments.inputs if os.path.isdir(path)]
     wished, output = settings.save.format, arguments.output
     if folders and output is None:
@@ -95,34 +97,31 @@ def _plan(
         by_folder: dict[str, list[Path]] = {}
         for source in sources:
             by_folder.setdefault(os.path.realpath(source.parent), []).append(source)
-        return sources, [
-            planned
+        planned = [
+            each
             for those in by_folder.values()
-            for planned in _plan_by_model(those, those[0].parent, settings, wished or FileFormat.PNG)
+            for each in _plan_by_model(those, those[0].parent, settings, wished or FileFormat.PNG)
         ]
+        return sources, planned, {}
     if len(arguments.inputs) > 1 or folders or os.path.isdir(output) or str(output).endswith(("/", "\\")):
         if os.path.isfile(output):
             raise UsageError("Several pictures need a folder.", path=output, hint="Give -o FOLDER.")
-        results = _results_among(sources, arguments.inputs, output, settings.model)
-        if results:
-            count = "A picture is" if len(results) == 1 else f"{len(results)} pictures are"
-            console.note(f"{count} left out: results of others beside them, such as {results[0].name}.")
+        results = _results_among(sources, set(arguments.inputs), output, settings.model)
         originals = [each for each in sources if each not in results]
-        return originals, _plan_by_model(originals, output, settings, wished or FileFormat.PNG)
+        return originals, _plan_by_model(originals, output, settings, wished or FileFormat.PNG), results
     if wished is None:
         format_of(output)
-    return sources, [PlannedOutput(sources[0], output)]
+    return sources, [PlannedOutput(sources[0], output)], {}
 
 
-def _results_among(sources: Sequence[Path], given: Sequence[Path], output: Path, model: str) -> list[Path]:
+def _results_among(sources: Sequence[Path], given: set[Path], output: Path, model: str) -> dict[Path, Path]:
     """Pictures in the output folder that are named as results of others there, unless they were given themselves."""
     place = os.path.realpath(output)
     there = [each for each in sources if os.path.realpath(each.parent) == place]
     if not there:
-        return []
-    stems = {each.stem for each in there}
+        return {}
     models = {model_text(model), *(each.name for each in installed_models())}
-    return [each for each in there if each not in given and result_of(each.name, stems, models) is not None]
+    return {each: maker for each, maker in results_among(there, models).items() if each not in given}
 
 
 def _plan_by_model(
@@ -159,6 +158,15 @@ class _Work:
         self._told: dict[int, Callable[[], bool]] = {}
         self._next = 0
         self.outcomes: list[bool] = []
+
+    def leave_out(self, results: Mapping[Path, Path]) -> None:
+        """Tell of results of others that lie among the sources."""
+        for each in results:
+            self._record(each, None, "skipped")
+        if results:
+            first, maker = next(iter(results.items()))
+            count = "A picture is" if len(results) == 1 else f"{len(results)} pictures are"
+            self._console.note(f"{count} left out, named as the result of another: {first.name}, of {maker.name}.")
 
     def all(self, planned: Sequence[PlannedOutput]) -> None:
         """Enlarge all pictures; `outcomes` then has one for each, True unless it failed.
@@ -222,29 +230,36 @@ class _Work:
         self._console.note(f"{job.source.name}: {text}")
 
     def _skipped(self, job: FileJob) -> bool:
-        self._record(job, "skipped", None, None)
+        self._record(job.source, job.output, "skipped")
         self._console.result(f"{job.source.name}: skipped, {job.output} is there already")
         return True
 
     def _failed(self, job: FileJob, error: VdsrError) -> bool:
-        self._record(job, "failed", None, error)
+        self._record(job.source, None, "failed", error=error)
         self._console.error(error)
         return False
 
     def _done(self, done: FileDone) -> bool:
-        self._record(done.job, "done", done, None)
+        self._record(done.job.source, done.job.output, "done", done)
         size = done.target
         self._console.result(
             f"{done.job.source.name} -> {done.job.output}  {size.width} x {size.height} px, {done.seconds.total:.1f} s"
         )
         return True
 
-    def _record(self, job: FileJob, state: str, done: FileDone | None, error: VdsrError | None) -> None:
+    def _record(
+        self,
+        source: Path,
+        output: Path | None,
+        state: str,
+        done: FileDone | None = None,
+        error: VdsrError | None = None,
+    ) -> None:
         seconds = StageSeconds() if done is None else done.seconds
         stages = {**asdict(seconds), "total": seconds.total}
         record: dict[str, Any] = {
-            "input": str(job.source),
-            "output": str(job.output) if state != "failed" else None,
+            "input": str(source),
+            "output": None if output is None else str(output),
             "state": state,
             "width": done.target.width if done else None,
             "height": done.target.height if done else None,

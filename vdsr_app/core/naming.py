@@ -75,6 +75,7 @@ class NameFacts:
 _FIELDS = tuple(field.name for field in fields(NameFacts))
 _NUMBERS = ("number", "width", "height")
 _TARGET = re.compile(r"x[\d.]+|[\d.]+(?:w|h|long|short|Mpx)")
+_COPY = re.compile(r"-\d+$")
 _FORBIDDEN = frozenset('<>:"/\\|?*') | {chr(code) for code in range(32)}
 
 
@@ -160,26 +161,27 @@ def output_name(source: Path, model: str, target: Target, file_format: FileForma
     return NameTemplate(DEFAULT_TEMPLATE).fill(facts, SUFFIXES[file_format])
 
 
-def result_of(name: str, stems: Collection[str], models: Collection[str]) -> str | None:
-    """Stem of the picture that a file is named as the result of, by `DEFAULT_TEMPLATE`: "photo" of "photo_vdsr_x3.png".
+def results_among(files: Sequence[Path], models: Collection[str]) -> dict[Path, Path]:
+    """Files that are named as results of others among them, as `plan_outputs` names them, and what they are made of.
 
     Args:
-        name: of the file.
-        stems: of the pictures beside it.
+        files: of one folder.
         models: names of models, as they stand in file names.
     """
-    stem, _, target = Path(name).stem.rpartition("_")
-    if _TARGET.fullmatch(target) is None:
-        return None
-    for model in models:
-        if stem.endswith(f"_{model}"):
-            made_of = stem.removesuffix(f"_{model}")
-            # What `plan_outputs` puts behind the name of one that would collide.
-            shorter = re.sub(r"(_[a-z0-9]+)?(-\d+)?$", "", made_of)
-            for each in (made_of, shorter):
-                if each in stems:
-                    return each
-    return None
+    alike = Counter(collision_key(each.stem) for each in files)
+    plain = {each.stem: each for each in files}
+    typed = {f"{each.stem}_{_kind(each)}": each for each in files if alike[collision_key(each.stem)] > 1}
+    found = {}
+    for file in files:
+        stem, _, target = file.stem.rpartition("_")
+        if _TARGET.fullmatch(target) is None:
+            continue
+        for model in models:
+            name = stem.removesuffix(f"_{model}")
+            maker = plain.get(name) or typed.get(_COPY.sub("", name))
+            if name != stem and maker is not None and maker != file:
+                found[file] = maker
+    return found
 
 
 def plan_outputs(
@@ -194,8 +196,7 @@ def plan_outputs(
     taken: set[str] = set()
     planned = []
     for source, key in zip(sources, keys, strict=True):
-        kind = source.suffix.removeprefix(".").lower()
-        stem = f"{source.stem}_{kind}" if alike[key] > 1 else source.stem
+        stem = f"{source.stem}_{_kind(source)}" if alike[key] > 1 else source.stem
         facts = NameFacts(stem, model_text(model), target_text(target))
         # Whole names are compared: long ones that differ only at their end become one when they are shortened.
         name, copy = template.fill(facts, ending), 1
@@ -205,6 +206,10 @@ def plan_outputs(
         taken.add(collision_key(name))
         planned.append(PlannedOutput(source, folder / name))
     return planned
+
+
+def _kind(source: Path) -> str:
+    return source.suffix.removeprefix(".").lower()
 
 
 def refuse_overwriting_a_source(output: Path, sources: Sequence[Path]) -> None:
