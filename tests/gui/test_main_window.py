@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QLineEdit,
     QPushButton,
+    QToolButton,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -32,7 +33,7 @@ from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.scale_slider import ScaleSlider
 from vdsr_app.gui.settings import SettingsStore, Theme, settings_path
 from vdsr_app.gui.theme import DARK, LIGHT, tokens_in_use
-from vdsr_app.workers.messages import LayerKind, MetricsResult, OpenJob, SaveJob
+from vdsr_app.workers.messages import LayerKind, LayerSpec, MetricsResult, OpenJob, SaveJob
 
 MakeWindow = Callable[..., MainWindow]
 CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
@@ -220,6 +221,26 @@ def test_escape_leaves_the_full_screen(qtbot: QtBot, window: MainWindow) -> None
     assert not window.commands.full_screen.isChecked()
 
 
+@pytest.mark.parametrize("what", ["picture", "reference"])
+def test_escape_stops_the_reading_of_a_file_before_it_leaves_the_full_screen(
+    qtbot: QtBot, window: MainWindow, service: FakeService, what: str
+) -> None:
+    finish(window, service, Path("/a.png"))
+    window.commands.full_screen.trigger()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    assert not window.commands.cancel.isEnabled()
+    (window.files.open if what == "picture" else window.session.scores.open)(Path("/slow.tif"))
+    assert window.commands.cancel.isEnabled()
+    assert window.status._activity.text() == "Opening slow.tif"
+    qtbot.keyClick(window.page.view, Qt.Key.Key_Escape)
+    assert service.waiting() == []
+    assert not window.commands.cancel.isEnabled()
+    assert window.isFullScreen()
+    qtbot.keyClick(window.page.view, Qt.Key.Key_Escape)
+    assert not window.isFullScreen()
+
+
 def test_a_window_that_was_maximized_is_so_after_the_full_screen(window: MainWindow) -> None:
     window.showMaximized()
     window.commands.full_screen.trigger()
@@ -363,6 +384,19 @@ def test_a_new_picture_is_shown_whole(window: MainWindow, service: FakeService) 
     assert window.page.view.fits
 
 
+def test_the_zoom_buttons_read_as_they_should_in_a_narrow_window(window: MainWindow, service: FakeService) -> None:
+    finish(window, service, Path("/a.png"))
+    window.resize(918, 600)
+    window.workspaces.show_page(window.batch.host)  # their actions change, and change back
+    window.workspaces.show_page(window.page)
+    zooms = [b for b in window.page.bar.findChildren(QToolButton) if b.property("role") == "zoom"]
+    assert all(button.isVisible() for button in zooms)
+    assert [button.text() for button in zooms] == ["100", "200", "400"]
+    for button in zooms:
+        assert button.fontMetrics().horizontalAdvance(button.text()) + 2 * 7 <= button.width()  # 6 px and the edge
+    assert window.commands.zoom_100.text() == "100 %"
+
+
 def test_the_colours_under_the_pointer_are_told(window: MainWindow) -> None:
     window.page.view.cursor_moved.emit(CursorReading(3, 4, (1, 2, 3, 255), (4, 5, 6, 255)))
     assert window.status._place.text() == "x 3  y 4"
@@ -384,6 +418,32 @@ def test_scores_against_a_reference(window: MainWindow, service: FakeService) ->
     assert "40 × 20" in window.status._scores.toolTip()  # noqa: RUF001
     window.commands.close_reference.trigger()
     assert window.status._scores.isHidden()
+
+
+def test_only_scores_of_what_is_shown_are_told_and_in_a_narrow_window_shortened(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    finish(window, service, Path("/a.png"))
+    window.session.scores.open(Path("/truth.png"))
+    service.open_with(make_picture(400, 200))
+    least = window.minimumSizeHint().width()
+    for kind in (LayerKind.ORIGINAL, LayerKind.BILINEAR, LayerKind.LANCZOS):
+        window.session.set_left(LayerSpec(kind))
+        service.finish_layer(kind)
+    for number in list(service.jobs):
+        service.finish(number, MetricsResult(33.66, 0.93))
+    assert len(window.session.scores.values) == 5
+    assert window.status._scores.text() == "Lanczos 33.66 dB 0.9300 · VDSR 33.66 dB 0.9300"
+    window.session.set_left(LayerSpec(LayerKind.BICUBIC))
+    assert window.status._scores.text() == "Bicubic 33.66 dB 0.9300 · VDSR 33.66 dB 0.9300"
+    assert window.status.minimumSizeHint().width() <= least
+    window.status.resize(200, window.status.height())
+    explanation = "PSNR and SSIM of the luma against truth.png"
+    qtbot.waitUntil(
+        lambda: window.status._scores.toolTip() == f"{window.status._scores.text()} — {explanation}"
+    )
+    window.status.resize(1200, window.status.height())
+    qtbot.waitUntil(lambda: window.status._scores.toolTip() == explanation)
 
 
 def test_notices_of_a_running_layer_are_shown_and_others_are_not(window: MainWindow, service: FakeService) -> None:

@@ -37,11 +37,13 @@ class Scores(QObject):
     """Holds the reference, and measures each finished layer of its size.
 
     Signals:
+        opening_changed: a reference is being read, or is no longer.
         opened: the `Reference` that is now in use, or None.
         changed: `values` is another than before.
         failed: the `ErrorReport` of a reference that cannot be read or compared.
     """
 
+    opening_changed = Signal()
     opened = Signal(object)
     changed = Signal()
     failed = Signal(object)
@@ -53,11 +55,17 @@ class Scores(QObject):
         self._opener = Opener(service, self)
         self._jobs: dict[int, LayerSpec] = {}
         self._values: dict[LayerSpec, MetricsResult] = {}
+        self._opener.changed.connect(self.opening_changed)
         self._opener.opened.connect(self._on_opened)
         self._opener.failed.connect(self.failed)
         service.succeeded.connect(self._on_succeeded)
         service.failed.connect(self._on_failed)
         service.cancelled.connect(self._on_cancelled)
+
+    @property
+    def opening(self) -> Path | None:
+        """The reference being read now."""
+        return self._opener.path
 
     @property
     def reference(self) -> Reference | None:
@@ -73,9 +81,13 @@ class Scores(QObject):
         """Read a reference; the one before stays in use until it is read."""
         self._opener.open(path)
 
+    def cancel(self) -> None:
+        """Read no further; the reference before stays in use."""
+        self._opener.cancel()
+
     def close(self) -> None:
         """Use no reference any more."""
-        self._opener.cancel()
+        self.cancel()
         self.clear()
         if self._reference is not None:
             self._reference = None

@@ -96,6 +96,7 @@ class Session(QObject):
         self.comparison.failed.connect(self._on_layer_failed)
         self.exporter.failed.connect(self.failed)
         self.exporter.given_up.connect(self.not_saved)
+        self.scores.opening_changed.connect(self.opening_changed)
         self.scores.failed.connect(self.failed)
         self.scores.opened.connect(self._on_reference_opened)
 
@@ -111,8 +112,8 @@ class Session(QObject):
 
     @property
     def opening(self) -> Path | None:
-        """The file being read now."""
-        return self._opener.path
+        """The picture or reference being read now."""
+        return self._opener.path or self.scores.opening
 
     @property
     def setup(self) -> Setup:
@@ -258,6 +259,7 @@ class Session(QObject):
     def cancel(self) -> None:
         """Stop all that runs: reading, layers, saving."""
         self._opener.cancel()
+        self.scores.cancel()
         self.exporter.forget()
         self.comparison.stop()
         self.exporter.stop()

@@ -101,6 +101,7 @@ class UpscalePage(QWidget):
         session.setup_changed.connect(self._on_setup_changed)
         session.halves_changed.connect(self._on_halves_changed)
         session.result_changed.connect(self._show_result)
+        session.opening_changed.connect(self._show_result)
         session.exporter.changed.connect(self._show_result)
         session.comparison.changed.connect(self._show_result)
         session.comparison.painted.connect(self.view.refresh)
