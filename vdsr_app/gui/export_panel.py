@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSlider, QSpinBox, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions
+from vdsr_app.gui.calm import CalmSlider, CalmSpinBox
 from vdsr_app.gui.icons import icon
+from vdsr_app.gui.parts import Choice
 from vdsr_app.gui.result_grip import ResultGrip
 from vdsr_app.gui.sections import GROUP_GAP, Section, add_row, indent_number, rows_layout, text_label
 from vdsr_app.gui.theme import set_role
@@ -31,9 +33,9 @@ class ExportPanel(Section):
     def __init__(self) -> None:
         super().__init__()
         self.set_head(self.tr("Export"))
-        self._format = QComboBox()
-        self._depth = QComboBox()
-        self._metadata = QComboBox()
+        self._format = Choice(self.tr("Format"))
+        self._depth = Choice(self.tr("Depth"))
+        self._metadata = Choice(self.tr("Metadata"))
         self._fill()
         self._quality = _QualityRow()
         self._form = rows_layout()
@@ -140,10 +142,10 @@ class _QualityRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._slider = QSlider(Qt.Orientation.Horizontal)
+        self._slider = CalmSlider()
         self._slider.setRange(1, 100)
         self._slider.setAccessibleName(self.tr("Quality"))
-        self._box = QSpinBox()
+        self._box = CalmSpinBox()
         self._box.setRange(1, 100)
         self._box.setFixedWidth(64)
         indent_number(self._box)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QWidget
 
 from vdsr_app.core.model_choice import AUTO_MODEL, CLEAN_MODEL, PHOTO_MODEL, ChoiceReason, ModelChoice
 from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.parts import Choice
 from vdsr_app.gui.sections import Section, text_label
 from vdsr_app.gui.texts import file_name
 
@@ -27,8 +28,7 @@ class ModelPanel(Section):
         self.set_head(self.tr("Model"))
         self._models = models
         self._made: ModelChoice | None = None
-        self._choice = QComboBox()
-        self._choice.setAccessibleName(self.tr("Model"))
+        self._choice = Choice(self.tr("Model"))
         self._choice.setToolTip(self.tr("The network that makes the result; drop a .safetensors file to add one"))
         self._reason = text_label(role="caption", wrap=True)
         self._self_ensemble = QCheckBox(self.tr("Best quality, slower"))

@@ -6,9 +6,11 @@ import math
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QValidator
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from vdsr_app.core.job import MAX_SCALE, MIN_SCALE, Target, TargetKind
+from vdsr_app.gui.calm import CalmDoubleSpinBox
+from vdsr_app.gui.parts import Choice
 from vdsr_app.gui.scale_slider import ScaleSlider
 from vdsr_app.gui.sections import GROUP_GAP, Section, indent_number, text_label
 from vdsr_app.gui.targets import feasible, limits, measure
@@ -44,8 +46,7 @@ class ScalePanel(Section):
         self._factor.setAccessibleName(self.tr("Scale factor as a number"))
         self._factor.setToolTip(self.tr("Scale factor, 1.0 to 8.0"))
         self._slider = ScaleSlider()
-        self._kind = QComboBox()
-        self._kind.setAccessibleName(self.tr("Measure of the target size"))
+        self._kind = Choice(self.tr("Measure of the target size"))
         self._kind.setToolTip(self.tr("Which measure of the result to set"))
         for kind, words in zip(_KINDS, self._kind_words(), strict=True):
             self._kind.addItem(words, kind)
@@ -166,7 +167,7 @@ class ScalePanel(Section):
         self._value.blockSignals(blocked)
 
 
-class _NumberBox(QDoubleSpinBox):
+class _NumberBox(CalmDoubleSpinBox):
     """A number whose decimal sign may be a point or a comma, whatever the language; whole numbers keep their groups."""
 
     def valueFromText(self, text: str) -> float:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QSlider, QStyle, QStyleOptionSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStyle, QStyleOptionSlider, QVBoxLayout, QWidget
 
 from vdsr_app.core.job import MAX_SCALE, MIN_SCALE
+from vdsr_app.gui.calm import CalmSlider
 from vdsr_app.gui.texts import scale_text
 from vdsr_app.gui.theme import tokens_in_use
 
@@ -29,7 +30,7 @@ class ScaleSlider(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.slider = _ClickSlider(Qt.Orientation.Horizontal)
+        self.slider = _ClickSlider()
         self.slider.setRange(round(MIN_SCALE * STEPS_PER_UNIT), round(MAX_SCALE * STEPS_PER_UNIT))
         self.slider.setSingleStep(1)
         self.slider.setPageStep(STEPS_PER_UNIT // 2)
@@ -60,7 +61,7 @@ class ScaleSlider(QWidget):
         self.moved.emit(value / STEPS_PER_UNIT)
 
 
-class _ClickSlider(QSlider):
+class _ClickSlider(CalmSlider):
     """A slider whose handle goes where one clicks, instead of a page towards it."""
 
     def handle_rect(self) -> QRect:

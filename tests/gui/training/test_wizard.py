@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit, QPushButton, QToolButton
+from PySide6.QtWidgets import QLineEdit, QPushButton, QScrollArea, QToolButton
 from pytestqt.qtbot import QtBot
 
 from tests.gui.questions import answer
+from tests.gui.test_calm import changed_by_the_wheel, controls_in
 from tests.gui.training.conftest import PATIENCE_MS, behave, make_pictures, run_folders
 from vdsr_app import paths
 from vdsr_app.errors import TrainingError
@@ -382,3 +383,16 @@ def test_the_settings_of_another_run_can_be_taken_over(qtbot: QtBot, page: Train
     wizard.begin(like=like, preset="photo")
     assert (wizard.draft.config.depth, wizard.draft.config.steps, wizard.draft.preset) == (7, 123, "photo")
     assert wizard.draft.is_touched
+
+
+def test_the_wheel_changes_nothing_on_pages_that_scroll(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    wizard = to_recipe(qtbot, page, pictures)
+    wizard.recipe.fold.set_open(True)  # only now its details are made
+    wizard._run_page()
+    panes = wizard.findChildren(QScrollArea)
+    assert {control.accessibleName() for pane in panes for control in controls_in(pane)} >= {
+        "How long it learns",
+        "Step of the crop",
+        "More steps",
+    }
+    assert [name for pane in panes for name in changed_by_the_wheel(pane)] == []

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker, QTimer, Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QVBoxLayout, QWidget
 
 from vdsr_app.core.batch.options import BatchOptions, Existing
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.models import AUTO_MODEL, DEFAULT_MODEL
 from vdsr_app.core.naming import DEFAULT_TEMPLATE, SUFFIXES, NameFacts, NameTemplate, model_text, target_text
 from vdsr_app.errors import UsageError
-from vdsr_app.gui.parts import link, plain
+from vdsr_app.gui.parts import Choice, link, plain
 from vdsr_app.gui.sections import SECTION_GAP, ElidedLabel, Section, text_label
 from vdsr_app.gui.texts import printable
 
@@ -51,8 +51,7 @@ class OptionsPanel(QWidget):
             )
         )
         self._sample = text_label(role="caption", wrap=True)
-        self._existing = QComboBox()
-        self._existing.setAccessibleName(self.tr("Where a result is there already"))
+        self._existing = Choice(self.tr("Where a result is there already"))
         for words, value in (
             (self.tr("Skip what is done"), Existing.SKIP),
             (self.tr("Overwrite"), Existing.OVERWRITE),

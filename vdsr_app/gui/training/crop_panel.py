@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QSizePolicy,
-    QSlider,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
@@ -17,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from vdsr_app.errors import UnreadablePictureError
+from vdsr_app.gui.calm import CalmSlider
 from vdsr_app.gui.compare_view import CompareMode, Layer
 from vdsr_app.gui.icons import SMALL_PX, IconLabel, icon
 from vdsr_app.gui.parts import Choice
@@ -48,7 +48,7 @@ class CropPanel(QWidget):
         self._step: int | None = None
         self._fit_next = True
         self.view = CropView()
-        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider = CalmSlider()
         self._left = Choice(self.tr("Left half of the crop shows"))
         self._side = QToolButton()
         self._newest = QPushButton(self.tr("Newest"))

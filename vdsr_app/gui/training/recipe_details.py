@@ -6,9 +6,10 @@ import math
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFocusEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLineEdit, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from vdsr_app.errors import ConfigError
+from vdsr_app.gui.calm import CalmSlider
 from vdsr_app.gui.parts import Choice, Note, link
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, text_label
 from vdsr_app.gui.theme import set_role
@@ -223,12 +224,11 @@ class _Duration(QWidget):
     def __init__(self, draft: Draft) -> None:
         super().__init__()
         self._draft = draft
-        self._slider = QSlider(Qt.Orientation.Horizontal)
+        self._slider = CalmSlider()
         self._slider.setRange(0, _SLIDER_STEPS)
         self._slider.setPageStep(_SLIDER_STEPS // 20)
         self._slider.setAccessibleName(self.tr("How long it learns"))
         self._slider.setToolTip(self.tr("Longer is better, less and less so"))
-        self._slider.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._words = text_label()
         self._words.setMinimumWidth(_LABEL_WIDTH)
         row = QHBoxLayout(self)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QMenu, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
+from vdsr_app.gui.calm import CalmSpinBox
 from vdsr_app.gui.file_commands import show_in_folder
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.parts import Note, Page, allow_button, link, plain
@@ -198,7 +199,7 @@ class _Longer(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.steps = QSpinBox()
+        self.steps = CalmSpinBox()
         self.steps.setRange(1, 10_000_000)
         self.steps.setGroupSeparatorShown(True)
         self.steps.setAccessibleName(self.tr("More steps"))
