@@ -302,6 +302,16 @@ def test_only_what_matters_for_a_format_is_shown(
     assert named(export, "Depth").isVisible() is has_depth
 
 
+def test_a_depth_waits_for_a_format_that_holds_it(export: ExportPanel) -> None:
+    export.show_options(SaveOptions(FileFormat.PNG, bits=16))
+    export.show_options(SaveOptions(FileFormat.AVIF))
+    export.show_options(SaveOptions(FileFormat.AVIF, 80))
+    activate(named(export, "Format"), "TIFF")  # type: ignore[arg-type]
+    assert export.options.bits == 16
+    export.show_options(SaveOptions(FileFormat.TIFF))
+    assert export.options.bits is None
+
+
 def test_slider_and_number_of_the_quality_are_one(qtbot: QtBot, export: ExportPanel) -> None:
     export.show_options(SaveOptions(FileFormat.JPEG, 92))
     with qtbot.waitSignal(export.options_changed) as told:

@@ -64,8 +64,15 @@ def test_every_field_comes_back() -> None:
 def test_derived_values() -> None:
     settings = AppSettings(**EVERYTHING)
     assert settings.target == Target(TargetKind.MEGAPIXELS, 12.5)
-    assert settings.save_options == SaveOptions(FileFormat.WEBP, 100, 16, Metadata.PRIVATE)
+    assert settings.save_options == SaveOptions(FileFormat.WEBP, 100, None, Metadata.PRIVATE)
     assert AppSettings().save_options.bits is None
+
+
+@pytest.mark.parametrize("file_format", FileFormat)
+@pytest.mark.parametrize("bits", [0, 8, 16])
+def test_a_depth_counts_only_where_it_can_be_chosen(file_format: FileFormat, bits: int) -> None:
+    wished = AppSettings(format=file_format, bits=bits).save_options.bits
+    assert wished == (bits or None if file_format in (FileFormat.PNG, FileFormat.TIFF) else None)
 
 
 @pytest.mark.parametrize(

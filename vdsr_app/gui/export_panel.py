@@ -12,11 +12,10 @@ from vdsr_app.gui.icons import icon
 from vdsr_app.gui.parts import Choice
 from vdsr_app.gui.result_grip import ResultGrip
 from vdsr_app.gui.sections import GROUP_GAP, Section, add_row, indent_number, rows_layout, text_label
+from vdsr_app.gui.settings import DEEP
 from vdsr_app.gui.theme import set_role
 
 LOSSY = frozenset({FileFormat.JPEG, FileFormat.WEBP, FileFormat.AVIF})
-DEEP = frozenset({FileFormat.PNG, FileFormat.TIFF})
-"""Formats that can hold 16 bits a sample."""
 
 
 class ExportPanel(Section):
@@ -83,12 +82,11 @@ class ExportPanel(Section):
 
     def show_options(self, options: SaveOptions) -> None:
         """Show a choice; emits nothing."""
-        for box, value in (
-            (self._format, options.format or FileFormat.PNG),
-            (self._depth, options.bits),
-            (self._metadata, options.metadata),
-        ):
+        file_format = options.format or FileFormat.PNG
+        for box, value in ((self._format, file_format), (self._metadata, options.metadata)):
             box.setCurrentIndex(box.findData(value))
+        if file_format in DEEP or options.bits is not None:  # else what was chosen waits for a format that holds it
+            self._depth.setCurrentIndex(self._depth.findData(options.bits))
         self._quality.show_value(options.quality)
         self._show_rows()
 

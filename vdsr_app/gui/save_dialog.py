@@ -13,9 +13,9 @@ from vdsr_app.core.job import FileFormat, SaveOptions, Target
 from vdsr_app.core.naming import SUFFIXES, format_of, output_name
 from vdsr_app.core.picture import Picture
 from vdsr_app.errors import UsageError
-from vdsr_app.gui.export_panel import DEEP
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.save_name import ask_for_name
+from vdsr_app.gui.settings import DEEP
 
 translate = QCoreApplication.translate
 

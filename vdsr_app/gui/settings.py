@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 MAX_RECENT = 10
+DEEP = frozenset({FileFormat.PNG, FileFormat.TIFF})
+"""Formats that hold 16 bits a sample, so that the depth can be chosen."""
 _VERSION_KEY = "version"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -69,7 +71,7 @@ class AppSettings:
         mode: "wipe", "side" or "single".
         format: file format offered by "Save as".
         quality: 1-100.
-        bits: 8 or 16 bits a sample, 0 for the depth of the picture.
+        bits: 8 or 16 bits a sample where the format is one of `DEEP`, 0 for the depth of the picture.
         metadata: what a saved file carries over.
         inspector_visible: whether the right pane is open.
         geometry: the window's size and place as Qt writes it, empty at first.
@@ -130,8 +132,9 @@ class AppSettings:
 
     @property
     def save_options(self) -> SaveOptions:
-        """How "Save as" writes a file."""
-        return SaveOptions(self.format, self.quality, self.bits or None, self.metadata)
+        """How "Save as" and a batch write a file: a depth that was chosen for another format does not count."""
+        bits = self.bits if self.format in DEEP else 0
+        return SaveOptions(self.format, self.quality, bits or None, self.metadata)
 
 
 def _check(condition: bool, message: str) -> None:

@@ -24,6 +24,7 @@ from vdsr_app.gui.batch import page as module
 from vdsr_app.gui.batch.page import BatchPage, Phase
 from vdsr_app.gui.batch.table import Column
 from vdsr_app.gui.main_window import MainWindow
+from vdsr_app.gui.save_dialog import request_for
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.workers.batch import BatchService
 from vdsr_app.workers.batch_jobs import Handle, Wish
@@ -162,6 +163,20 @@ def test_the_settings_are_those_of_a_single_picture(
     ended(qtbot, page)
     with Image.open(folder / "upscaled" / "a_vdsr_x3.jpg") as made:
         assert made.size == (48, 36)
+
+
+def test_a_depth_that_was_chosen_for_another_format_does_not_count(
+    window: MainWindow, page: BatchPage, store: SettingsStore
+) -> None:
+    export = window.page.inspector.export
+    for options, words in (
+        (SaveOptions(FileFormat.PNG, bits=16), "PNG · 16 bit"),
+        (SaveOptions(FileFormat.AVIF, bits=16), "AVIF"),  # the panel still holds the depth, which it hides
+    ):
+        export.options_changed.emit(options)
+        assert page.options._result.text() == f"2.0× · automatic model · {words}"  # noqa: RUF001
+        name = Path(f"/x/a.{options.format}")
+        assert window.batch.settings.save == request_for(name, store.current.save_options).options
 
 
 def test_pause_continue_and_pictures_that_are_added_while_it_runs(
