@@ -439,9 +439,7 @@ def test_only_scores_of_what_is_shown_are_told_and_in_a_narrow_window_shortened(
     assert window.status.minimumSizeHint().width() <= least
     window.status.resize(200, window.status.height())
     explanation = "PSNR and SSIM of the luma against truth.png"
-    qtbot.waitUntil(
-        lambda: window.status._scores.toolTip() == f"{window.status._scores.text()} — {explanation}"
-    )
+    qtbot.waitUntil(lambda: window.status._scores.toolTip() == f"{window.status._scores.text()} — {explanation}")
     window.status.resize(1200, window.status.height())
     qtbot.waitUntil(lambda: window.status._scores.toolTip() == explanation)
 

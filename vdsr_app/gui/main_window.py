@@ -372,6 +372,9 @@ class MainWindow(QMainWindow):
             explanation = explanation.format(width=reference.picture.width, height=reference.picture.height)
             self.status.show_scores(text, explanation)
             return
-        values = session.scores.values.items()
-        parts = [f"{self._models.label(spec)} {score_text(v.psnr_db, v.ssim)}" for spec, v in values]
+        # Those of layers that were shown before are kept, and would soon fill the line.
+        shown = dict.fromkeys((session.setup.left, session.setup.right))
+        known = session.scores.values
+        values = {spec: known[spec] for spec in shown if spec in known}
+        parts = [f"{self._models.label(spec)} {score_text(v.psnr_db, v.ssim)}" for spec, v in values.items()]
         self.status.show_scores(" · ".join(parts), explanation)

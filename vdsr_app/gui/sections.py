@@ -80,11 +80,12 @@ def indent_number(box: QAbstractSpinBox) -> None:
 
 
 class ElidedLabel(QLabel):
-    """One line that is shortened in the middle where it does not fit; the whole is in the tooltip."""
+    """One line that is shortened where it does not fit, in the middle or at an end; the whole is in the tooltip."""
 
     def __init__(self, text: str = "", mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle) -> None:
         super().__init__()
         self._mode = mode
+        self._explanation = ""
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.setText(text)
@@ -92,6 +93,11 @@ class ElidedLabel(QLabel):
     def setText(self, text: str) -> None:
         """Show another text."""
         super().setText(text)
+        self._show_tooltip_if_cut()
+
+    def explain(self, text: str) -> None:
+        """Say in the tooltip what the text is about, or nothing."""
+        self._explanation = text
         self._show_tooltip_if_cut()
 
     def minimumSizeHint(self) -> QSize:
@@ -120,7 +126,8 @@ class ElidedLabel(QLabel):
 
     def _show_tooltip_if_cut(self) -> None:
         cut = self.fontMetrics().horizontalAdvance(self.text()) > self.width()
-        self.setToolTip(plain_tooltip(self.text()) if cut else "")
+        whole = [self.text()] if cut else []
+        self.setToolTip(plain_tooltip(" — ".join([*whole, self._explanation] if self._explanation else whole)))
 
 
 def plain_tooltip(text: str) -> str:

@@ -68,7 +68,7 @@ class StatusLine(QWidget):
         self._place = text_label()
         self._left = _Swatch(self.tr("Colour of the left half"))
         self._right = _Swatch(self.tr("Colour of the right half"))
-        self._scores = text_label()
+        self._scores = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         row = QHBoxLayout(self)
         row.setContentsMargins(GROUP_GAP + 4, 2, GROUP_GAP + 4, 2)
         row.setSpacing(GROUP_GAP)
@@ -131,7 +131,7 @@ class StatusLine(QWidget):
     def show_scores(self, text: str, explanation: str) -> None:
         """Tell PSNR and SSIM, or nothing."""
         self._scores.setText(text)
-        self._scores.setToolTip(explanation)
+        self._scores.explain(explanation)
         self._scores.setVisible(bool(text))
 
 
