@@ -771,6 +771,15 @@ def test_quit_now_and_the_systems_wish_close_at_once(
     assert not window.isVisible()
 
 
+def test_no_model_is_shown_twice_when_two_were_compared(make_window: MakeWindow, service: FakeService) -> None:
+    window = make_window()
+    finish(window, service, Path("/a.png"))
+    window.session.set_left(LayerSpec(LayerKind.MODEL, model="mine"))
+    window.close()
+    again = make_window().session.setup
+    assert (again.left, again.right) == (LayerSpec(LayerKind.BICUBIC), LayerSpec(LayerKind.MODEL, model="vdsr"))
+
+
 def test_the_window_comes_back_at_its_size(make_window: MakeWindow) -> None:
     window = make_window()
     window.resize(860, 610)

@@ -19,7 +19,7 @@ from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.opener import Opener
 from vdsr_app.gui.scores import Reference, Scores
 from vdsr_app.gui.settings import AppSettings
-from vdsr_app.gui.setup import Half, Setup, layer_spec
+from vdsr_app.gui.setup import Half, Setup, layer_spec, remembered_halves
 from vdsr_app.gui.targets import feasible
 from vdsr_app.workers.messages import ErrorReport, LayerKind, LayerResult, LayerSpec, OpenedPicture, Rect
 
@@ -81,8 +81,7 @@ class Session(QObject):
             settings.target,
             wish,
             model,
-            layer_spec(settings.left, model),
-            layer_spec(settings.right, model),
+            *remembered_halves(settings.left, settings.right, model),
             settings.device,
             settings.precision,
             settings.self_ensemble,

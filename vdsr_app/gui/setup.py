@@ -73,6 +73,12 @@ class Setup:
         return replace(self, left=left, right=right)
 
 
+def remembered_halves(left: LayerKind, right: LayerKind, model: str) -> tuple[LayerSpec, LayerSpec]:
+    """What the halves show at a start; of two models only the kind is remembered, so bicubic replaces the left one."""
+    both = left is right is LayerKind.MODEL
+    return layer_spec(LayerKind.BICUBIC if both else left, model), layer_spec(right, model)
+
+
 def _is_reference(layer: LayerSpec) -> bool:
     return layer.kind is LayerKind.REFERENCE
 
