@@ -20,6 +20,7 @@ from tests.gui.questions import answer
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
 from vdsr_app.gui.drag_out import DragOut
 from vdsr_app.gui.drops import DropKind, local_paths, plan_drop
+from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.save_dialog import ask_where, request_for, suggested_path
 from vdsr_app.workers.messages import LayerKind, LayerResult, LayerSpec, OpenJob, SaveJob
@@ -366,6 +367,36 @@ def test_a_failed_save_is_told(
     window.commands.save.trigger()
     service.fail(SaveJob, "There is no room.")
     assert window.page.banner.text == "a.png: There is no room. Try again."
+
+
+def test_a_failed_save_is_still_told_when_the_next_picture_is_open_and_another_is_saved(
+    make_window: MakeWindow, service: FakeService, tmp_path: Path
+) -> None:
+    window = finished_window(make_window, service, tmp_path / "a.png")
+    window.session.save(SaveRequest(tmp_path / "o1.png", OPTIONS))
+    window.files.open(tmp_path / "b.png")
+    service.fail(SaveJob, "The disk is full.")
+    service.open_with(make_picture(20, 10, path=tmp_path / "b.png"))
+    told = "a.png: The disk is full. Try again."
+    assert window.page.banner.text == told
+    service.finish_layer(LayerKind.BICUBIC)
+    service.finish_layer(LayerKind.MODEL)
+    window.session.save(SaveRequest(tmp_path / "o2.png", OPTIONS))
+    service.finish_save()
+    assert window.page.banner.text == f"{told}\nSaved o2.png (5 B)"
+
+
+def test_what_was_said_about_opening_goes_when_a_picture_is_open(
+    make_window: MakeWindow, service: FakeService, tmp_path: Path
+) -> None:
+    window = make_window()
+    for name in ("broken.png", "broken too.png"):
+        window.files.open(tmp_path / name)
+        service.fail(OpenJob, f"{name} is no picture.")
+    assert window.page.banner.text == "a.png: broken too.png is no picture. Try again."
+    window.files.open(tmp_path / "b.png")
+    service.open_with(make_picture(20, 10, path=tmp_path / "b.png"))
+    assert window.page.banner.text == ""
 
 
 # Dragging out

@@ -127,10 +127,13 @@ def test_where_the_named_file_cannot_be_opened_the_sample_is_shown_and_the_failu
     assert len(service.preloads) == 1
 
 
-def test_a_problem_with_the_settings_is_said(make_window: MakeWindow, store: SettingsStore) -> None:
+def test_a_problem_with_the_settings_is_said_and_stays_when_the_picture_is_there(
+    make_window: MakeWindow, service: FakeService, store: SettingsStore
+) -> None:
     store.problem = "The settings could not be read. The old file is /x/settings.ini.bak"
-    window = make_window()
+    window = make_window(Path("/photo.jpg"))
     window.start()
+    service.open_with(make_picture(20, 10, path=Path("/photo.jpg")))
     assert "settings.ini.bak" in window.page.banner.text
 
 

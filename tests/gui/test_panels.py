@@ -103,6 +103,43 @@ def test_only_a_success_goes_by_itself(qtbot: QtBot, banner: Banner, monkeypatch
 
 
 def test_a_success_that_nobody_sees_waits(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_stays_until_it_is_dismissed_and_later_messages_stand_below_it(
+    qtbot: QtBot, banner: Banner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(banners, "SUCCESS_MS", 10)
+    full = ErrorReport("The disk is full.", "/x/o1.png", "Make room.", "Trace")
+    banner.show_report(full)
+    banner.show_message(BannerKind.NOTICE, "It was given up.")
+    banner.show_message(BannerKind.SUCCESS, "Saved o2.png", action=("Show", lambda: None))
+    assert banner.text == "o1.png: The disk is full. Make room.\nSaved o2.png"
+    assert banner.property("kind") == "error"
+    assert not button(banner, "Show").isHidden()
+    banner.show()
+    with qtbot.waitSignal(banner._timer.timeout):  # the success has had its time
+        pass
+    assert banner.text == "o1.png: The disk is full. Make room."
+    assert banner._action_button.isHidden()
+    banner.show_report(full)
+    assert banner.text == "o1.png: The disk is full. Make room."  # said once is enough
+    button(banner, "Copy details").click()
+    assert "Trace" in QGuiApplication.clipboard().text()
+    next(b for b in banner.findChildren(QToolButton)).click()
+    assert banner.text == ""
+    banner.show_message(BannerKind.NOTICE, "Another.")
+    assert banner.text == "Another."
+
+
+def test_of_one_topic_only_the_last_is_said_and_it_can_be_taken_away(banner: Banner) -> None:
+    banner.show_report(ErrorReport("The disk is full."))
+    banner.show_report(ErrorReport("To compare 80 pixels is too much."), "layers")
+    banner.show_report(ErrorReport("To compare 70 pixels is too much."), "layers")
+    assert banner.text == "The disk is full.\nTo compare 70 pixels is too much."
+    banner.dismiss_about("layers")
+    assert banner.text == "The disk is full."
+    banner.dismiss_about("layers")
+    assert banner.text == "The disk is full."
+
+
     monkeypatch.setattr(banners, "SUCCESS_MS", 10)
     pages, page = QStackedWidget(), QWidget()
     qtbot.addWidget(pages)

@@ -1,8 +1,9 @@
-"""One message above the picture: what happened, and one thing to do about it."""
+"""Messages above the picture: what happened, and one thing to do about it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -33,8 +34,19 @@ _ICONS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """One of the messages shown; see `Banner.show_message`."""
+
+    kind: BannerKind
+    text: str
+    details: str
+    action: tuple[str, Callable[[], None]] | None
+    topic: str
+
+
 class Banner(QFrame):
-    """Shows the latest message; hidden while there is none.
+    """Shows the latest message, below errors that nobody has dismissed yet; hidden while there is none.
 
     Signals:
         dismissed: the person closed it, or a success went by itself.
@@ -45,6 +57,7 @@ class Banner(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         set_role(self, "banner")
+        self._messages: list[_Message] = []
         self._details = ""
         self._action: Callable[[], None] | None = None
         self._icon = IconLabel()
@@ -69,13 +82,12 @@ class Banner(QFrame):
             row.addWidget(widget, 1 if widget is self._text else 0)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._goes_by_itself = False
-        self._timer.timeout.connect(self.dismiss)
+        self._timer.timeout.connect(self._on_success_seen)
         self.hide()
 
     @property
     def text(self) -> str:
-        """The message on the screen, or an empty string."""
+        """The messages on the screen, a line each, or an empty string."""
         return "" if self.isHidden() else self._text.text()
 
     def show_message(
@@ -85,44 +97,40 @@ class Banner(QFrame):
         *,
         details: str = "",
         action: tuple[str, Callable[[], None]] | None = None,
+        topic: str = "",
     ) -> None:
-        """Replace the message.
+        """Add a message; it takes the place of all but errors, and of the error on the same topic.
 
         Args:
             kind: how serious it is.
             text: one sentence or two; shown literally.
             details: what "Copy details" copies; without them there is no such button.
             action: words and function of one more button.
+            topic: for `dismiss_about`.
         """
-        self._details, self._action = details, None if action is None else action[1]
-        self.setProperty("kind", kind.value)
-        set_role(self, "banner")
-        self._icon.set_icon(*_ICONS[kind])
-        self._text.setText(text)
-        self.setAccessibleName(text)
-        self._action_button.setVisible(action is not None)
-        self._action_button.setText("" if action is None else action[0])
-        self._copy_button.setVisible(bool(details))
-        self._timer.stop()
-        self._goes_by_itself = kind is BannerKind.SUCCESS
-        self.show()
-        if self._goes_by_itself and self.isVisible():
-            self._timer.start(SUCCESS_MS)
+        kept = [m for m in self._messages if m.kind is BannerKind.ERROR and m.text != text]
+        kept = [m for m in kept if not topic or m.topic != topic]
+        self._show([*kept, _Message(kind, text, details, action, topic)])
 
-    def show_report(self, report: ErrorReport) -> None:
+    def show_report(self, report: ErrorReport, topic: str = "") -> None:
         """Tell a failure."""
-        self.show_message(BannerKind.ERROR, report_text(report), details=report_details(report))
+        self.show_message(BannerKind.ERROR, report_text(report), details=report_details(report), topic=topic)
 
     def dismiss(self) -> None:
-        """Hide the message."""
+        """Take all messages away."""
+        self._messages.clear()
         self._timer.stop()
         self.hide()
         self.dismissed.emit()
 
+    def dismiss_about(self, topic: str) -> None:
+        """Take the messages on a topic away."""
+        self._keep([m for m in self._messages if m.topic != topic])
+
     def showEvent(self, event: QShowEvent) -> None:
         """A success is there for its time from when it is seen, not from when it was told in another workspace."""
         super().showEvent(event)
-        if self._goes_by_itself and not event.spontaneous():
+        if self._goes_by_itself() and not event.spontaneous():
             self._timer.start(SUCCESS_MS)
 
     def hideEvent(self, event: QHideEvent) -> None:
@@ -130,6 +138,38 @@ class Banner(QFrame):
         super().hideEvent(event)
         if not event.spontaneous():
             self._timer.stop()
+
+    def _show(self, messages: list[_Message]) -> None:
+        self._messages = messages
+        kind = messages[0].kind  # an error, where there is one
+        action = messages[-1].action
+        self._details = "\n\n".join(m.details for m in messages if m.details)
+        self._action = None if action is None else action[1]
+        self.setProperty("kind", kind.value)
+        set_role(self, "banner")
+        self._icon.set_icon(*_ICONS[kind])
+        text = "\n".join(m.text for m in messages)
+        self._text.setText(text)
+        self.setAccessibleName(text)
+        self._action_button.setVisible(action is not None)
+        self._action_button.setText("" if action is None else action[0])
+        self._copy_button.setVisible(bool(self._details))
+        self._timer.stop()
+        self.show()
+        if self._goes_by_itself() and self.isVisible():
+            self._timer.start(SUCCESS_MS)
+
+    def _keep(self, messages: list[_Message]) -> None:
+        if messages and messages != self._messages:
+            self._show(messages)
+        elif not messages and self._messages:
+            self.dismiss()
+
+    def _goes_by_itself(self) -> bool:
+        return bool(self._messages) and self._messages[-1].kind is BannerKind.SUCCESS
+
+    def _on_success_seen(self) -> None:
+        self._keep([m for m in self._messages if m.kind is not BannerKind.SUCCESS])
 
     def _on_action(self) -> None:
         if self._action is not None:

@@ -24,10 +24,14 @@ from vdsr_app.gui.save_dialog import PASTED_NAME, ask_where, suggested_path
 from vdsr_app.gui.session import Session
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.texts import bytes_text, file_name, report_of
-from vdsr_app.workers.messages import SavedFile
+from vdsr_app.workers.messages import ErrorReport, SavedFile
 
 if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService
+
+# What messages are about: opening takes its own away and no other, and of the layers only the last is of use.
+_OPENING = "opening"
+_LAYERS = "layers"
 
 
 class FileCommands(QObject):
@@ -58,7 +62,10 @@ class FileCommands(QObject):
         self._banner = banner
         self._drag_out = DragOut(service, window)
         self._drag_out.failed.connect(banner.show_report)
-        session.failed.connect(banner.show_report)
+        session.not_opened.connect(self._on_not_opened)
+        session.comparison.failed.connect(self._on_layer_failed)
+        session.exporter.failed.connect(banner.show_report)
+        session.scores.failed.connect(banner.show_report)
         session.opened.connect(self._on_opened)
         session.not_saved.connect(self._on_not_saved)
         session.exporter.saved.connect(self._on_saved)
@@ -90,7 +97,7 @@ class FileCommands(QObject):
                 self._adopt(data)
             case DropKind.REFUSED:
                 self.front_wanted.emit()
-                self._banner.show_message(BannerKind.NOTICE, plan.words)
+                self._banner.show_message(BannerKind.NOTICE, plan.words, topic=_OPENING)
             case DropKind.BATCH:
                 self.batch_wanted.emit(plan.paths)
             case DropKind.MODEL | DropKind.OPEN if plan.path is not None:
@@ -102,7 +109,8 @@ class FileCommands(QObject):
         plan = plan_drop(data)
         if plan.kind is DropKind.REFUSED:
             self.front_wanted.emit()
-            self._banner.show_message(BannerKind.NOTICE, self.tr("There is no picture on the clipboard."))
+            text = self.tr("There is no picture on the clipboard.")
+            self._banner.show_message(BannerKind.NOTICE, text, topic=_OPENING)
         else:
             self.drop(plan, data)
 
@@ -177,10 +185,10 @@ class FileCommands(QObject):
         try:
             picture = picture_from_mime(data)
         except VdsrError as error:
-            self._banner.show_report(report_of(error))
+            self._banner.show_report(report_of(error), _OPENING)
             return
         if picture is not None:
-            self._banner.dismiss()
+            self._banner.dismiss_about(_OPENING)
             self._session.adopt(picture)
 
     def _ask_for_picture(self, title: str) -> Path | None:
@@ -197,7 +205,13 @@ class FileCommands(QObject):
 
     def _on_opened(self, path: Path) -> None:
         self._store.add_recent(path)
-        self._banner.dismiss()
+        self._banner.dismiss_about(_OPENING)
+
+    def _on_not_opened(self, report: ErrorReport) -> None:
+        self._banner.show_report(report, _OPENING)
+
+    def _on_layer_failed(self, report: ErrorReport) -> None:
+        self._banner.show_report(report, _LAYERS)
 
     def _on_saved(self, saved: SavedFile, notes: tuple[str, ...]) -> None:
         text = self.tr("Saved {name} ({size})").format(name=file_name(saved.path), size=bytes_text(saved.size_bytes))

@@ -45,7 +45,8 @@ class Session(QObject):
         opening_changed: a file is being read, or is no longer.
         opened: the `Path` of a file that was opened at the person's wish.
         not_saved: the `Path` of a file that will not be written: its result was given up, or its writing stopped.
-        failed: the `ErrorReport`.
+        not_opened: the `ErrorReport` of a picture that cannot be read.
+        failed: the `ErrorReport`, that one too.
     """
 
     picture_changed = Signal()
@@ -55,6 +56,7 @@ class Session(QObject):
     opening_changed = Signal()
     opened = Signal(object)
     not_saved = Signal(object)
+    not_opened = Signal(object)
     failed = Signal(object)
 
     def __init__(
@@ -89,6 +91,7 @@ class Session(QObject):
         self._opener = Opener(service, self)
         self._opener.changed.connect(self.opening_changed)
         self._opener.opened.connect(self._on_opened)
+        self._opener.failed.connect(self.not_opened)
         self._opener.failed.connect(self.failed)
         self.comparison.changed.connect(self._refresh_halves)
         self.comparison.finished.connect(self._on_layer_finished)
