@@ -31,6 +31,7 @@ from vdsr_app.gui.about_dialog import AboutDialog
 from vdsr_app.gui.banner import Banner, BannerKind
 from vdsr_app.gui.export_panel import ExportPanel
 from vdsr_app.gui.guide_dialog import GuideDialog
+from vdsr_app.gui.inspector import Inspector
 from vdsr_app.gui.layer_picker import LayerPicker
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.model_panel import ModelPanel
@@ -102,7 +103,6 @@ def test_only_a_success_goes_by_itself(qtbot: QtBot, banner: Banner, monkeypatch
     assert banner.text == ""
 
 
-def test_a_success_that_nobody_sees_waits(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_error_stays_until_it_is_dismissed_and_later_messages_stand_below_it(
     qtbot: QtBot, banner: Banner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +140,7 @@ def test_of_one_topic_only_the_last_is_said_and_it_can_be_taken_away(banner: Ban
     assert banner.text == "The disk is full."
 
 
+def test_a_success_that_nobody_sees_waits(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(banners, "SUCCESS_MS", 10)
     pages, page = QStackedWidget(), QWidget()
     qtbot.addWidget(pages)
@@ -272,6 +273,23 @@ def test_self_ensemble_is_a_box_to_tick(qtbot: QtBot, picker: LayerPicker) -> No
     assert chosen.args == [True]
     panel.show_self_ensemble(False)
     assert not box.isChecked()
+
+
+@pytest.mark.parametrize("title", ["a" * 47, "My own model for scans of old postcards, second"])
+def test_a_long_title_pushes_nothing_out_of_sight(qtbot: QtBot, tmp_path: Path, title: str) -> None:
+    models = ModelList()
+    inspector = Inspector(models)
+    qtbot.addWidget(inspector)
+    inspector.resize(inspector.width(), 500)
+    inspector.show()
+    info = models.add(write_model(tmp_path / f"{title}.safetensors", title))
+    inspector.model.show_choice(info.name, None)
+    inspector.export.show_result(f"Saves the result of {title}, 400 × 200 px", ready=True, primary=True)  # noqa: RUF001
+    qtbot.waitUntil(lambda: inspector.widget().width() <= inspector.viewport().width())
+    inspector.model.show_choice("auto", ModelChoice(info.name, ChoiceReason.NO_JPEG, None))
+    qtbot.waitUntil(lambda: inspector.widget().width() <= inspector.viewport().width())
+    popup = inspector.model.first_control().view()  # type: ignore[attr-defined]
+    assert popup.minimumWidth() > popup.fontMetrics().horizontalAdvance(title)
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -82,3 +82,9 @@ def test_a_report_on_one_line_and_in_full() -> None:
     assert texts.report_text(report) == "a.png: It is damaged. Open another."
     assert texts.report_details(report) == "It is damaged.\n/home/me/a.png\nOpen another.\nTraceback"
     assert texts.report_text(ErrorReport("It failed.")) == "It failed."
+
+
+def test_a_long_word_may_break_and_a_short_one_may_not() -> None:
+    shorter = f"In use: {'a' * 24}\nAnd so on."
+    assert texts.breakable(shorter) == shorter
+    assert texts.breakable(f"In use: {'a' * 50}") == f"In use: {'a' * 24}\u200b{'a' * 24}\u200baa"

@@ -71,18 +71,19 @@ class CanvasBar(QWidget):
 
 
 def _buttons(actions: Iterable[QAction], role: str) -> QHBoxLayout:
-    """A group of buttons for actions; one without an icon shows its first word."""
+    """A group of buttons for actions; one without an icon shows its first word, for which there is room."""
     group = QHBoxLayout()
     group.setContentsMargins(0, 0, 0, 0)
     group.setSpacing(2)
     for action in actions:
         button = QToolButton()
+        if action.icon().isNull():
+            # Of the action: a text of the button's own is gone as soon as the action changes.
+            action.setIconText(action.text().split()[0])
         button.setDefaultAction(action)
         button.setIconSize(QSize(SMALL_PX, SMALL_PX))
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setAccessibleName(action.text())
-        if action.icon().isNull():
-            button.setText(action.text().split()[0])
         set_role(button, role if action.icon().isNull() else "segment")
         group.addWidget(button)
     return group

@@ -13,6 +13,7 @@ from vdsr_app.gui.parts import Choice
 from vdsr_app.gui.result_grip import ResultGrip
 from vdsr_app.gui.sections import GROUP_GAP, Section, add_row, indent_number, rows_layout, text_label
 from vdsr_app.gui.settings import DEEP
+from vdsr_app.gui.texts import breakable
 from vdsr_app.gui.theme import set_role
 
 LOSSY = frozenset({FileFormat.JPEG, FileFormat.WEBP, FileFormat.AVIF})
@@ -102,7 +103,7 @@ class ExportPanel(Section):
             ready: the result is finished, so it can be dragged out.
             primary: saving is what the person most likely wants next.
         """
-        self._about.setText(text)
+        self._about.setText(breakable(text))
         self._grip.setEnabled(ready)
         set_role(self._save, "primary" if primary else "")
 

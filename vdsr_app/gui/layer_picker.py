@@ -9,6 +9,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QWidget
 
 from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.parts import widen_list
 from vdsr_app.gui.sections import GROUP_GAP
 from vdsr_app.workers.messages import LayerKind, LayerSpec
 
@@ -84,7 +85,7 @@ class LayerPicker(QWidget):
                 self._add(box, LayerSpec(LayerKind.REFERENCE, reference=self._reference))
             box.addItem(self.tr("Open reference…"))
             self._select(box, self._shown[box])
-            box.view().setMinimumWidth(box.view().sizeHintForColumn(0) + 24)
+            widen_list(box)
             blocker.unblock()
 
     def _add(self, box: QComboBox, spec: LayerSpec) -> None:

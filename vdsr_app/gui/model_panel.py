@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QWidget
 
 from vdsr_app.core.model_choice import AUTO_MODEL, CLEAN_MODEL, PHOTO_MODEL, ChoiceReason, ModelChoice
 from vdsr_app.gui.model_list import ModelList
-from vdsr_app.gui.parts import Choice
+from vdsr_app.gui.parts import Choice, widen_list
 from vdsr_app.gui.sections import Section, text_label
-from vdsr_app.gui.texts import file_name
+from vdsr_app.gui.texts import breakable, file_name
 
 
 class ModelPanel(Section):
@@ -29,6 +29,8 @@ class ModelPanel(Section):
         self._models = models
         self._made: ModelChoice | None = None
         self._choice = Choice(self.tr("Model"))
+        # Else the longest title would push all controls of the pane out of sight.
+        self._choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self._choice.setToolTip(self.tr("The network that makes the result; drop a .safetensors file to add one"))
         self._reason = text_label(role="caption", wrap=True)
         self._self_ensemble = QCheckBox(self.tr("Best quality, slower"))
@@ -73,6 +75,7 @@ class ModelPanel(Section):
         for model in self._models.models:
             self._choice.addItem(self._models.title(model.name), model.name)
         self._choice.setCurrentIndex(self._choice.findData(chosen))
+        widen_list(self._choice)
         self._choice.setEnabled(bool(self._models.models))
         self._show_reason()
 
@@ -80,13 +83,14 @@ class ModelPanel(Section):
         chosen = self._choice.currentData()
         model = next((m for m in self._models.models if m.name == chosen), None)
         if chosen == AUTO_MODEL:
-            self._reason.setText(self._automatic_text() if self._made is None else self._choice_text(self._made))
+            text = self._automatic_text() if self._made is None else self._choice_text(self._made)
         elif model is None:
-            self._reason.setText(self.tr("None is installed. Drop a .safetensors file on the window."))
+            text = self.tr("None is installed. Drop a .safetensors file on the window.")
         elif model.bundled:
-            self._reason.setText(self.tr("Comes with the program"))
+            text = self.tr("Comes with the program")
         else:
-            self._reason.setText(self.tr("Your own: {name}").format(name=file_name(model.path)))
+            text = self.tr("Your own: {name}").format(name=file_name(model.path))
+        self._reason.setText(breakable(text))
 
     def _automatic_text(self) -> str:
         clean = self._models.title(CLEAN_MODEL)

@@ -24,6 +24,8 @@ from vdsr_app.gui.theme import set_role
 
 ICON_SIZE = QSize(22, 16)
 """Of an icon in a button with words: Qt leaves next to nothing between the two, so the icon brings its own air."""
+_AROUND_ENTRY_PX = 48
+"""Tick, margins and scroll bar beside the words in an opened list."""
 TEXT_WIDTH = 760
 """Widest column of text and controls; longer lines are hard to read."""
 
@@ -263,6 +265,14 @@ class Choice(QComboBox):
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Scroll the page, not the list."""
         event.ignore()
+
+
+def widen_list(box: QComboBox) -> None:
+    """Let the list that opens below a narrow box be as wide as its longest entry."""
+    # Not by the hint of its column: some styles give one width for all entries.
+    metrics = box.view().fontMetrics()
+    widest = max((metrics.horizontalAdvance(box.itemText(i)) for i in range(box.count())), default=0)
+    box.view().setMinimumWidth(widest + _AROUND_ENTRY_PX)
 
 
 def question(

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFormLayout
 
 from vdsr_app.core.picture import Picture
 from vdsr_app.gui.sections import ElidedLabel, Section, add_row, rows_layout, text_label
-from vdsr_app.gui.texts import file_name, megapixels_text, printable, size_text
+from vdsr_app.gui.texts import breakable, file_name, megapixels_text, printable, size_text
 
 
 class PicturePanel(Section):
@@ -39,7 +39,7 @@ class PicturePanel(Section):
             notes.append(
                 self.tr("The first of {count} pictures in the file is used.").format(count=picture.source.frames)
             )
-        self._notes.setText("\n".join(notes))
+        self._notes.setText(breakable("\n".join(notes)))
         self._notes.setVisible(bool(notes))
 
     def _facts(self, picture: Picture, *, is_sample: bool) -> list[tuple[str, str]]:

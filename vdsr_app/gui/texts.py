@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
 
@@ -15,6 +16,8 @@ translate = QCoreApplication.translate
 
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
 _NOT_PRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+_LONG_WORD = re.compile(r"\S{24}(?=\S)")
+"""More letters than fit into a line of a narrow pane."""
 _MINUTE_S = 60
 _HOUR_S = 3600
 
@@ -27,6 +30,11 @@ def printable(text: str) -> str:
 def file_name(path: Path | str) -> str:
     """Last part of `path` for the screen."""
     return printable(Path(path).name or str(path))
+
+
+def breakable(text: str) -> str:
+    """`text` with places to break in its long words, which would else make a label that wraps as wide as they are."""
+    return _LONG_WORD.sub("\\g<0>\N{ZERO WIDTH SPACE}", text)
 
 
 def menu_text(text: str) -> str:
