@@ -227,6 +227,14 @@ class TestMemory:
         with pytest.raises(DeviceError, match="gone"):
             Engine(FakeBackend(fail)).upscale_luma(luma)
 
+    @pytest.mark.parametrize("error", [DeviceMemoryError, MemoryError, DeviceError])
+    def test_an_engine_tells_that_it_gave_way(self, error: type[Exception]) -> None:
+        engine = Engine(FakeBackend(too_large_above(70, error)), lambda: FakeBackend(kind="cpu"))
+        engine.upscale_luma(plane(30, 30))
+        assert not engine.has_given_way
+        engine.upscale_luma(plane(100, 100))
+        assert engine.has_given_way
+
     @pytest.mark.parametrize(
         ("raised", "expected"),
         [
@@ -354,7 +362,9 @@ class TestReports:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
         monkeypatch.setattr(torch.cuda, "get_device_capability", broken)
-        assert Engine.create(MODEL).kind == "cpu"
+        engine = Engine.create(MODEL)
+        assert engine.kind == "cpu"
+        assert engine.has_given_way
         with pytest.raises(DeviceError, match="'cuda'"):
             Engine.create(MODEL, device="cuda")
 

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from vdsr_app.control import CancelToken
 from vdsr_app.core.job import SaveOptions, Target, UpscaleSettings
 from vdsr_app.core.picture import Picture
-from vdsr_app.errors import Cancelled, WeightsError
+from vdsr_app.errors import Cancelled, DeviceError, WeightsError
 from vdsr_app.workers.core_access import LazyCore
 from vdsr_app.workers.messages import (
     LayerJob,
@@ -126,6 +126,23 @@ def test_an_engine_is_kept_until_something_changes(model):
     write_model(model, 2)
     os.utime(model, ns=(1, 1))
     assert core.engine(str(model), "cpu", "bf16", token) is not other
+
+
+@pytest.mark.parametrize("trouble", [MemoryError(), DeviceError("gone")])
+def test_an_engine_that_gave_way_is_made_anew_for_the_next_picture(model, trouble):
+    core, token = LazyCore(), CancelToken()
+    first = core.engine(str(model), "cpu", "fp32", token)
+    first._fallback = lambda: first._backend
+    passing = [trouble]
+
+    def work(tile):
+        if passing:
+            raise passing.pop()
+
+    first.run_tiles(64, 64, work, tile_px=64)
+    again = core.engine(str(model), "cpu", "fp32", token)
+    assert again is not first
+    assert core.engine(str(model), "cpu", "fp32", token) is again
 
 
 def test_a_damaged_model_is_not_kept(model):

@@ -48,7 +48,11 @@ class Engine:
     """A network on a device, ready to work. Used from one thread at a time.
 
     When memory runs short, tiles are halved down to `SMALLEST_TILE_PX`; when that does not help either, or the
-    device fails, the work moves to the CPU. Both are remembered, so the next picture starts with what worked.
+    device fails, the work moves to the CPU. Both are remembered, so the next picture starts with what worked; whoever
+    has a person who waits makes a new engine instead.
+
+    Attributes:
+        has_given_way: whether it has come to that, so that a new engine may do better.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Engine:
         self._fallback = fallback
         self._find_positions = find_positions
         self._limit_px: int | None = None
+        self.has_given_way = False
 
     @classmethod
     def create(cls, model: VDSR, *, device: str = "auto", precision: str = "auto", backend: str = "auto") -> Engine:
@@ -106,7 +111,9 @@ class Engine:
             if device != "auto":
                 raise DeviceError(f"The device '{device}' cannot be used.", hint="Choose the device 'cpu'.") from error
             _log.warning("%s cannot be used, the CPU is", chosen, exc_info=True)
-            return cls(on_cpu(), None, positions)
+            engine = cls(on_cpu(), None, positions)
+            engine.has_given_way = True
+            return engine
 
     @property
     def backend_name(self) -> str:
@@ -314,13 +321,14 @@ class Engine:
         side = max(tile.core.width, tile.core.height)
         place = "Memory" if self._backend.kind == "cpu" else "Graphics memory"
         if short and side > SMALLEST_TILE_PX:
-            first = self._limit_px is None
+            first, self.has_given_way = self._limit_px is None, True
             self._limit_px = max(SMALLEST_TILE_PX, side // 2)
             _log.warning("memory was short at %d px, now %d px", side, self._limit_px, exc_info=error)
             return f"{place} was short: smaller tiles are used." if first else ""
         if self._fallback is not None:
             _log.warning("%s gives way to the CPU", self._backend.describe(), exc_info=error)
             self._backend, self._fallback, self._limit_px = self._fallback(), None, None
+            self.has_given_way = True
             reason = "Graphics memory was short" if short else "The graphics processor failed"
             return f"{reason}: the processor is used instead, which is slower."
         if not short:

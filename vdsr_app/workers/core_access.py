@@ -125,6 +125,8 @@ class LazyCore:
     def engine(self, model: str, device: str, precision: str, token: CancelToken) -> Engine:
         """The engine of the last call when nothing changed, also not the weight file; else a new one.
 
+        One that gave way to a shortage or a fault is not kept either: that may have been over in a moment.
+
         Raises:
             WeightsError: there is no such model, or its file is damaged.
             DeviceError: the device is absent or failed.
@@ -139,7 +141,7 @@ class LazyCore:
         info = find_model(model)
         state = info.path.stat()
         key = (info.path, state.st_mtime_ns, state.st_size, device, precision)
-        if key != self._engine_key:
+        if key != self._engine_key or self._engine.has_given_way:
             self._engine, self._engine_key = None, None  # a GPU need not hold two
             check_file(info)
             started_s = time.monotonic()
