@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.gui.fakes import FakeService, make_picture, pyramid_of
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
+from vdsr_app.core.picture import Picture
 from vdsr_app.gui.comparison import LayerState
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.model_list import ModelList
@@ -473,6 +474,35 @@ def test_another_reference_takes_the_place_of_the_one_shown(session: Session, se
     service.open_with(make_picture(40, 20))
     assert session.setup.left == LayerSpec(LayerKind.REFERENCE, reference=Path("/pictures/better.png"))
     assert session.setup.right == VDSR
+
+
+def test_a_reference_is_shown_as_it_was_when_it_was_opened(session: Session, service: FakeService) -> None:
+    with_reference(session, service)
+    session.set_left(TRUTH)
+
+    def shown_from() -> Picture | None:
+        job = service.jobs[service.find(LayerKind.REFERENCE)]
+        assert isinstance(job, LayerJob)
+        return job.reference
+
+    assert session.scores.reference is not None
+    first = session.scores.reference.picture
+    assert shown_from() is first
+    before = service.finish_layer(LayerKind.REFERENCE)
+    assert session.left_half is not None
+    assert session.left_half.pyramid is before.pyramid
+
+    session.scores.open(Path("/pictures/truth.png"))  # it was changed meanwhile
+    service.open_with(make_picture(40, 20, 77))
+    assert session.scores.reference.picture is not first
+    assert session.left_half.pyramid is not before.pyramid
+    assert shown_from() is session.scores.reference.picture
+    service.finish_layer(LayerKind.REFERENCE)
+    assert labels(session) == ("Reference truth.png", "VDSR")
+
+    opened(session, service)  # another version of the picture: nobody asks whether the file is still there
+    service.finish_layer(LayerKind.BICUBIC)
+    assert shown_from() is session.scores.reference.picture
 
 
 def test_a_new_picture_is_set_beside_the_reference_only_where_their_sizes_are_equal(

@@ -125,6 +125,12 @@ def test_reference_keeps_its_own_size(harness):
     assert (result.picture.width, result.picture.height) == (5, 7)
 
 
+def test_a_reference_that_was_read_is_not_read_again(harness):
+    result = harness.recorder.result(harness.run(layer_job(LayerKind.REFERENCE, reference=PICTURE)))
+    assert result.picture is PICTURE
+    assert harness.core.calls == []
+
+
 def test_save_tells_path_and_size_and_what_was_lost(harness, tmp_path):
     job_id = harness.run(SaveJob(PICTURE, tmp_path / "out.png", SaveOptions()))
     assert harness.recorder.names(job_id) == ["started", "notice", "succeeded"]

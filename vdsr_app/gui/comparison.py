@@ -98,6 +98,7 @@ class Comparison(QObject):
         self._picture: Picture | None = None
         self._settings = UpscaleSettings()
         self._wanted: tuple[LayerSpec, ...] = ()
+        self._reference: Picture | None = None
         self._jobs: dict[int, LayerSpec] = {}
         self._results: dict[LayerSpec, LayerResult] = {}
         self._copies: dict[LayerSpec, PyramidCopy] = {}
@@ -151,6 +152,13 @@ class Comparison(QObject):
         self._stopped &= kept
         self._go_on()
         self.changed.emit()
+
+    def set_reference(self, picture: Picture | None) -> None:
+        """Show this as the reference, as soon as it is wanted; the file may be another by then, or gone."""
+        self._reference = picture
+        self._abandon([job for job, spec in self._jobs.items() if spec.kind is LayerKind.REFERENCE])
+        self._results = {s: r for s, r in self._results.items() if s.kind is not LayerKind.REFERENCE}
+        self._stopped = {spec for spec in self._stopped if spec.kind is not LayerKind.REFERENCE}
 
     def stop(self) -> None:
         """Cancel all that runs; what has been painted stays on the screen."""
@@ -247,7 +255,8 @@ class Comparison(QObject):
             return
         if spec.kind is LayerKind.MODEL and BICUBIC in self._results:
             self._begin_copy(spec)
-        job = LayerJob(self._picture, spec, self._settings, self._visible_region())
+        reference = self._reference if spec.kind is LayerKind.REFERENCE else None
+        job = LayerJob(self._picture, spec, self._settings, self._visible_region(), reference)
         self._jobs[self._service.submit(job)] = spec
 
     def _begin_copy(self, spec: LayerSpec, tiles: Iterable[TileBlock] = ()) -> None:

@@ -348,7 +348,12 @@ class Session(QObject):
         self.failed.emit(report)
 
     def _on_reference_opened(self, reference: Reference | None) -> None:
-        self._show(self._setup.with_reference(None if reference is None else reference.path))
+        self.comparison.set_reference(None if reference is None else reference.picture)
+        setup = self._setup.with_reference(None if reference is None else reference.path)
+        if setup != self._setup:
+            self._show(setup)
+        else:  # the same file, perhaps with another content
+            self.comparison.want(self._wanted())
         if self.size is None:
             return
         for spec in dict.fromkeys((LayerSpec(LayerKind.BICUBIC), *self._wanted())):

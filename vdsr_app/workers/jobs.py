@@ -114,6 +114,8 @@ def _interpolated(job: LayerJob, core: CoreAccess, context: JobContext) -> Pictu
 
 
 def _reference(job: LayerJob, core: CoreAccess, context: JobContext) -> Picture:
+    if job.reference is not None:
+        return job.reference
     if job.layer.reference is None:
         raise UsageError("No reference picture was chosen.", hint="Choose a file to compare with.")
     return core.read(job.layer.reference, context.token)

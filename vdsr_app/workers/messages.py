@@ -60,12 +60,14 @@ class LayerJob:
         layer: what to make.
         settings: target, device and precision; `settings.model` is not used, `layer.model` is.
         visible: region on the screen, computed first; None where nothing is known.
+        reference: what was read from `layer.reference`; None reads it.
     """
 
     picture: Picture
     layer: LayerSpec
     settings: UpscaleSettings
     visible: Rect | None = None
+    reference: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
