@@ -341,14 +341,66 @@ def test_save_writes_the_networks_result_and_nothing_that_comes_before(session: 
 
 
 def test_save_runs_the_model_also_when_no_half_shows_it(session: Session, service: FakeService) -> None:
-    finished(session, service)
     session.set_right(LANCZOS)
+    opened(session, service)
+    service.finish_layer(LayerKind.BICUBIC)
     service.finish_layer(LayerKind.LANCZOS)
     assert session.result is None
     session.save(request())
     assert service.waiting() == ["model"]
     service.finish_layer(LayerKind.MODEL)
     assert service.waiting() == ["SaveJob"]
+
+
+def test_a_glance_at_another_layer_leaves_the_result_alone(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    result = session.result
+    session.set_right(LANCZOS)
+    service.finish_layer(LayerKind.LANCZOS)
+    assert session.result is result
+    session.set_right(VDSR)
+    assert service.waiting() == []
+    assert session.right_half is not None
+    assert result is not None
+    assert session.right_half.pyramid is result.pyramid
+    session.set_right(LANCZOS)
+    session.set_target(Target(TargetKind.SCALE, 3.0))  # of another size it is not made unless somebody wants it
+    service.finish_layer(LayerKind.BICUBIC)
+    service.finish_layer(LayerKind.LANCZOS)
+    assert service.waiting() == []
+    assert session.result is None
+
+
+def test_a_glance_at_another_layer_leaves_the_network_at_work(session: Session, service: FakeService) -> None:
+    opened(session, service)
+    service.finish_layer(LayerKind.BICUBIC)
+    session.set_right(LANCZOS)
+    assert service.waiting() == ["model", "lanczos"]
+    result = service.finish_layer(LayerKind.MODEL)
+    assert session.result is result
+
+
+def test_run_makes_the_result_also_when_no_half_shows_it(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    session.set_right(LANCZOS)
+    service.finish_layer(LayerKind.LANCZOS)
+    session.run(again=True)
+    assert service.waiting() == ["model"]
+    session.set_left(LayerSpec(LayerKind.BILINEAR))
+    assert sorted(service.waiting()) == ["bilinear", "model"]
+    result = service.finish_layer(LayerKind.MODEL)
+    assert session.result is result
+
+
+def test_a_result_that_nobody_shows_is_measured_too(session: Session, service: FakeService) -> None:
+    finished(session, service)
+    session.set_right(LANCZOS)
+    service.finish_layer(LayerKind.LANCZOS)
+    session.scores.open(Path("/pictures/truth.png"))
+    service.open_with(make_picture(40, 20))
+    for number in list(service.jobs):
+        service.finish(number, MetricsResult(30.0, 0.9))
+    assert set(session.scores.values) == {BICUBIC, LANCZOS, VDSR}
 
 
 def test_save_after_cancel_starts_again(session: Session, service: FakeService) -> None:
@@ -610,6 +662,23 @@ def test_a_further_layer_that_memory_cannot_hold_leaves_the_others_alone(
     assert service.waiting() == []
     assert labels(session) == ("Lanczos (stopped)", "VDSR")
     assert session.result is result
+
+
+def test_a_result_that_nobody_shows_makes_room_for_a_layer_that_is_wanted(
+    qtbot: QtBot, session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(session, service)
+    assert session.result is not None
+    room = PIXELS * 4 * A_PIXEL * 1.2
+
+    def available() -> int:
+        return int(room - session.comparison._held_bytes())
+
+    monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", available)
+    with qtbot.assertNotEmitted(session.failed):
+        session.set_right(LANCZOS)
+    assert service.waiting() == ["lanczos"]
+    assert session.result is None
 
 
 def test_memory_that_has_become_short_since_bicubic_began_stops_the_network(

@@ -98,6 +98,7 @@ class Comparison(QObject):
         self._picture: Picture | None = None
         self._settings = UpscaleSettings()
         self._wanted: tuple[LayerSpec, ...] = ()
+        self._spare: LayerSpec | None = None
         self._reference: Picture | None = None
         self._jobs: dict[int, LayerSpec] = {}
         self._results: dict[LayerSpec, LayerResult] = {}
@@ -121,7 +122,7 @@ class Comparison(QObject):
     def start(self, picture: Picture, settings: UpscaleSettings, wanted: Iterable[LayerSpec]) -> None:
         """Give up what is running and make `wanted`, most important first, for another picture, size or device."""
         self._abandon(list(self._jobs))
-        self._picture, self._settings, self._wanted = picture, settings, tuple(wanted)
+        self._picture, self._settings, self._wanted, self._spare = picture, settings, tuple(wanted), None
         self._results.clear()
         self._drop_copies(list(self._copies))
         self._early.clear()
@@ -139,9 +140,18 @@ class Comparison(QObject):
             self._submit(spec)
         self.changed.emit()
 
-    def want(self, wanted: Iterable[LayerSpec]) -> None:
-        """Change which layers are made beside bicubic; those that are finished and still wanted are kept."""
+    def want(self, wanted: Iterable[LayerSpec], keep: LayerSpec | None = None) -> None:
+        """Change which layers are made beside bicubic; those that are finished and still wanted are kept.
+
+        Args:
+            wanted: most important first.
+            keep: if it has been made or begun, it is not given up, wanted or not, while memory suffices.
+        """
         before, self._wanted = self._wanted, tuple(wanted)
+        there = keep in self._results or keep in self._jobs.values()
+        self._spare = keep if there and keep not in (BICUBIC, *self._wanted) else None
+        if self._spare is not None:
+            self._wanted += (self._spare,)
         if not set(self._wanted) <= {BICUBIC, *before}:
             self._stopped.discard(BICUBIC)  # who asks for a further layer asks for what that needs
         kept = {BICUBIC, *self._wanted}
@@ -166,10 +176,18 @@ class Comparison(QObject):
         self._abandon(list(self._jobs))
         self.changed.emit()
 
-    def run(self, *, again: bool = False) -> None:
-        """Start what was stopped or failed; `again` also makes finished network layers once more."""
+    def run(self, *, again: bool = False, also: LayerSpec | None = None) -> None:
+        """Start what was stopped or failed.
+
+        Args:
+            again: make finished network layers once more, too.
+            also: make this layer, too, if nobody has wanted it yet.
+        """
         if self._picture is None:
             return
+        self._spare = None
+        if also is not None and also not in self._wanted:
+            self._wanted = (also, *self._wanted)
         self._stopped.clear()
         if again:
             self._results = {s: r for s, r in self._results.items() if s.kind is not LayerKind.MODEL}
@@ -238,6 +256,9 @@ class Comparison(QObject):
                 self._picture, size, layers=len(layers), painted=len(painted), held_bytes=self._held_bytes()
             )
         except PictureTooLargeError as error:
+            if self._spare is not None:
+                self._give_up_spare(self._spare)
+                return self._has_memory()
             self._stopped |= {spec for spec in layers if self.state(spec) is LayerState.WAITING}
             self.changed.emit()
             self.failed.emit(report_of(error))
@@ -268,6 +289,14 @@ class Comparison(QObject):
         for job in jobs:
             del self._jobs[job]
             self._service.cancel(job)
+
+    def _give_up_spare(self, spare: LayerSpec) -> None:
+        self._spare = None
+        self._wanted = tuple(spec for spec in self._wanted if spec != spare)
+        self._abandon([job for job, spec in self._jobs.items() if spec == spare])
+        self._drop_copies([spec for spec in self._copies if spec == spare])
+        self._early.pop(spare, None)
+        self._results.pop(spare, None)
 
     def _drop_copies(self, specs: list[LayerSpec]) -> None:
         for spec in specs:

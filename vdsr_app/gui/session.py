@@ -254,8 +254,8 @@ class Session(QObject):
         self._show(replace(self._setup, left=self._setup.right, right=self._setup.left))
 
     def run(self, *, again: bool = False) -> None:
-        """Go on with what was cancelled or failed; `again` makes the network's layers once more."""
-        self.comparison.run(again=again)
+        """Go on with what was cancelled or failed, the result in any case; `again` makes the network's layers anew."""
+        self.comparison.run(again=again, also=self.result_spec)
         self.result_changed.emit()
 
     def cancel(self) -> None:
@@ -273,7 +273,7 @@ class Session(QObject):
             self.exporter.save(result.picture, request)
             return
         self.exporter.save_later(request)
-        self.comparison.want(self._wanted())
+        self._want()
         # Where memory is short, the wish has been given up by now.
         if self.exporter.pending is not None and self.comparison.state(self.result_spec) is LayerState.STOPPED:
             self.comparison.run()
@@ -285,8 +285,12 @@ class Session(QObject):
             self.exporter.forget()
         self._setup = setup
         self.setup_changed.emit()
-        self.comparison.want(self._wanted())
+        self._want()
         self.result_changed.emit()
+
+    def _want(self) -> None:
+        # A glance at another layer is no reason to make the result once more.
+        self.comparison.want(self._wanted(), keep=self.result_spec)
 
     def _restart(self) -> None:
         self.exporter.forget()
@@ -353,10 +357,10 @@ class Session(QObject):
         if setup != self._setup:
             self._show(setup)
         else:  # the same file, perhaps with another content
-            self.comparison.want(self._wanted())
+            self._want()
         if self.size is None:
             return
-        for spec in dict.fromkeys((LayerSpec(LayerKind.BICUBIC), *self._wanted())):
+        for spec in dict.fromkeys((LayerSpec(LayerKind.BICUBIC), self.result_spec, *self._wanted())):
             result = self.comparison.result(spec)
             if result is not None and reference is not None and spec.kind is not LayerKind.REFERENCE:
                 self.scores.measure(result, self.size)
