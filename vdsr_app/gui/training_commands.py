@@ -95,6 +95,7 @@ class TrainingCommands(QObject):
             service, watch = self._needed()
             self._page = TrainPage(service, watch, self._models, self._store)
             self._page.use_wanted.connect(self._on_use_wanted)
+            self._page.left_changed.connect(self._refresh)
             self.host.fill(self._page)
         return self._page
 

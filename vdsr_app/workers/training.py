@@ -166,6 +166,10 @@ class TrainingService(QObject):
         """Whether its log is being read: from `attach` or `start` to the end of its process."""
         return self._follower.following
 
+    def lives(self, folder: Path) -> bool:
+        """Whether a process trains this run, or is about to."""
+        return is_alive(folder) or any(child.run == folder and child.lives for child in self._children)
+
     def start(self, folder: Path, steps: int | None = None) -> bool:
         """Start or resume the run in `folder` and follow it; one that is running already is only followed.
 
@@ -177,7 +181,7 @@ class TrainingService(QObject):
             Whether a process trains it now; where not, `crashed` has told why.
         """
         # A process that was started holds no lock before it has loaded torch.
-        if self._lives(folder):
+        if self.lives(folder):
             self.attach(folder)
             return True
         ends: WhenWindowEnds = "save" if folder in self._window_locks else "go on"
@@ -316,12 +320,8 @@ class TrainingService(QObject):
     def _release_ended(self) -> None:
         """Let go of folders whose run has ended: Windows deletes none in which a file is open."""
         for folder in list(self._window_locks):
-            if not self._lives(folder):
+            if not self.lives(folder):
                 self._release_window_lock(folder)
-
-    def _lives(self, folder: Path) -> bool:
-        """Whether a process trains this run, or is about to."""
-        return is_alive(folder) or any(child.run == folder and child.lives for child in self._children)
 
     def _submit(self, work: Work) -> int:
         job_id = next(self._ids)

@@ -145,14 +145,46 @@ def test_the_menu_stops_nothing_else_where_what_trained_has_ended_meanwhile(
 ) -> None:
     folder, other = running(qtbot, page, pictures), make_run("Another")
     look_at(qtbot, page, other)
+    page._timer.stop()  # before anyone looks whether it still trains
     write_control(folder, "stop")
-    qtbot.waitUntil(lambda: not is_alive(folder), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not page._service.lives(folder), timeout=PATIENCE_MS)
     window.commands.train_stop.trigger()
     assert page.wizard._watch.folder == other
     assert read_control(other).command == "run"
     assert page.banner.text == "It is not training any longer."
     assert not window.commands.train_stop.isEnabled()
     assert page.wizard.foot.primary.isEnabled()
+
+
+def test_a_paused_run_goes_on_when_another_one_was_opened_in_haste(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
+) -> None:
+    folder, other = running(qtbot, page, pictures), make_run("Another")
+    window.commands.train_pause.trigger()
+    wait_for(qtbot, page.wizard, RunState.PAUSED)
+    look_at(qtbot, page, other)
+    page.show_home()  # turns back to the paused one, whose log is not read yet
+    page.runs.select(other)
+    page.runs._open.click()
+    assert page.wizard._watch.folder == other
+    assert window.commands.train_pause.text() == "Continue training"
+    window.commands.train_pause.trigger()
+    assert read_control(folder).command == "run"
+    wait_for(qtbot, page.wizard, RunState.RUNNING)
+
+
+def test_that_a_run_has_ended_is_seen_while_another_one_is_looked_at(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
+) -> None:
+    folder, other = running(qtbot, page, pictures), make_run("Another")
+    look_at(qtbot, page, other)
+    resume = page.wizard.foot.primary
+    assert not resume.isEnabled()
+    write_control(folder, "stop")
+    qtbot.waitUntil(lambda: not window.commands.train_stop.isEnabled(), timeout=PATIENCE_MS)
+    assert not window.commands.train_pause.isEnabled()
+    assert resume.isEnabled()
+    assert page.wizard._watch.folder == other
 
 
 def test_the_line_below_tells_of_a_run_and_leads_to_it(

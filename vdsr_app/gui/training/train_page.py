@@ -28,7 +28,7 @@ from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer.config import read_config
 from vdsr_trainer.history import RunHistory
-from vdsr_trainer.run_files import CONFIG_NAME, is_alive
+from vdsr_trainer.run_files import CONFIG_NAME, read_control
 from vdsr_trainer.runs import RunInfo, RunState, rename_run
 
 _LIST_EVERY_MS = 2000
@@ -44,9 +44,11 @@ class TrainPage(QWidget):
 
     Signals:
         use_wanted: Path of weights that pictures shall be enlarged with.
+        left_changed: the run that trains while another one is looked at may have paused, gone on or ended.
     """
 
     use_wanted = Signal(object)
+    left_changed = Signal()
 
     def __init__(self, service: TrainingService, watch: RunWatch, models: ModelList, store: SettingsStore) -> None:
         super().__init__()
@@ -55,7 +57,6 @@ class TrainPage(QWidget):
         self._store = store
         self._compare: QWidget | None = None
         self._alive: Path | None = None
-        self._alive_waits = False
         self.banner = Banner()
         self.invitation = Invitation()
         self.runs = RunsPanel()
@@ -86,13 +87,13 @@ class TrainPage(QWidget):
 
     @property
     def left_training(self) -> Path | None:
-        """Folder of the run that trained when another one was turned to; None where none did."""
+        """Folder of the run that trains while another one is looked at, as far as is known; None where none does."""
         return self._alive
 
     @property
     def left_paused(self) -> bool:
-        """Whether that one was paused."""
-        return self._alive is not None and self._alive_waits
+        """Whether that one waits, or was asked to."""
+        return self._alive is not None and read_control(self._alive).command == "pause"
 
     def new_training(self, folders: Sequence[str] = ()) -> None:
         """Begin the wizard, or go on where a run was put together and not started; folders are its first step's."""
@@ -130,7 +131,7 @@ class TrainPage(QWidget):
         """Follow a run and show it: its curves, or its result where it is finished."""
         self.banner.dismiss()
         if self._watch.lives and self._watch.folder != run.folder:
-            self._alive, self._alive_waits = self._watch.folder, self._watch.state is RunState.PAUSED
+            self._alive = self._watch.folder
             self.wizard.set_busy_with(self._watch.title)
         self._watch.look_at(run.folder)
         self.wizard.show_run(result=run.state is RunState.FINISHED and run.weights is not None)
@@ -146,12 +147,17 @@ class TrainPage(QWidget):
 
     def follow_what_trains(self) -> bool:
         """Turn back to the run that trains, where another was looked at; whether it was turned to."""
-        alive, self._alive = self._alive, None
-        self.wizard.set_busy_with("")
-        if alive is None or self._watch.lives or not is_alive(alive):
+        alive = self._alive
+        self._forget_left()
+        if alive is None or self._watch.lives or not self._service.lives(alive):
             return False
         self._watch.look_at(alive)
         return True
+
+    def _forget_left(self) -> None:
+        self._alive = None
+        self.wizard.set_busy_with("")
+        self.left_changed.emit()
 
     def set_drop_hint(self, words: str | None) -> None:
         """Say what a drop would do, or nothing."""
@@ -214,6 +220,10 @@ class TrainPage(QWidget):
             self.wizard.pictures.choose_folder()
 
     def _on_list_due(self) -> None:
+        if self._alive is not None and not self._service.lives(self._alive):
+            self._forget_left()
+        elif self._alive is not None:
+            self.left_changed.emit()
         if self.shown is not self.wizard and self.shown is not self._compare:
             self._service.desk.list_runs(paths.runs_dir())
 
