@@ -146,13 +146,15 @@ class TrainingCommands(QObject):
         watch, service = self._watch, self._service
         if watch is None or service is None or self._store.current.training_end != "ask":
             return True
-        if self._page is not None:
-            self._page.show_what_trains()
-        if not watch.lives:
+        left = "" if self._page is None else self._page.left_title
+        if not left and not watch.lives:
             return True
-        answer, remember = ask_about_training(self._window, watch.title)
+        answer, remember = ask_about_training(self._window, left or watch.title)
         if answer is TrainingAnswer.STAY:
             return False
+        # Only now: who stays wants to see the run that is looked at.
+        if left and self._page is not None and not self._page.show_what_trains():
+            return True
         choice = "save" if answer is TrainingAnswer.SAVE else "go on"
         if remember:
             self._store.update(training_end=choice)

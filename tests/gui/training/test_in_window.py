@@ -422,7 +422,7 @@ def test_closing_asks_about_what_trains_while_another_run_is_looked_at(
         asked = answer(monkeypatch, button)
         assert window.close() is closes
         assert asked == ["“birds robust” is still training."]
-        assert page.wizard._watch.folder == folder
+        assert page.wizard._watch.folder == (folder if closes else other)
     assert window.training.close(PATIENCE_MS)
     qtbot.waitUntil(lambda: not is_alive(folder), timeout=PATIENCE_MS)
     assert (folder / "vdsr.safetensors").exists()

@@ -29,7 +29,7 @@ from vdsr_app.workers.training import TrainingService
 from vdsr_trainer.config import read_config
 from vdsr_trainer.history import RunHistory
 from vdsr_trainer.run_files import CONFIG_NAME, read_control
-from vdsr_trainer.runs import RunInfo, RunState, rename_run
+from vdsr_trainer.runs import RunInfo, RunState, describe_run, rename_run
 
 _LIST_EVERY_MS = 2000
 
@@ -89,6 +89,12 @@ class TrainPage(QWidget):
     def left_training(self) -> Path | None:
         """Folder of the run that trains while another one is looked at, as far as is known; None where none does."""
         return self._alive
+
+    @property
+    def left_title(self) -> str:
+        """Title of that one, or "" where none trains just now."""
+        alive = self._alive
+        return describe_run(alive).title if alive is not None and self._service.lives(alive) else ""
 
     @property
     def left_paused(self) -> bool:
