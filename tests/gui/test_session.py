@@ -638,6 +638,61 @@ def test_layers_that_memory_cannot_hold_are_not_begun_and_a_smaller_size_is(
     assert service.waiting() == ["model"]
 
 
+def test_a_size_that_memory_cannot_hold_leaves_the_former_result_to_go_back_to_and_says_what_is_shown(
+    qtbot: QtBot, session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(session, service)
+    result = session.result
+    assert session.right_half is not None
+    shown = session.right_half.pyramid
+    have_memory(monkeypatch, 0)
+    for scale in (8.0, 7.0):
+        with qtbot.waitSignal(session.failed):
+            session.set_target(Target(TargetKind.SCALE, scale))
+        assert labels(session) == ("Bicubic (from before)", "VDSR (from before)")
+        assert session.right_half.pyramid is shown
+        assert session.result is None
+    session.scores.open(Path("/pictures/truth.png"))
+    service.open_with(make_picture(40, 20))
+    assert service.waiting() == []
+    session.set_target(Target(TargetKind.SCALE, 2.0))
+    assert labels(session) == ("Bicubic", "VDSR")
+    assert session.result is result
+    assert service.waiting() == ["MetricsJob", "MetricsJob"]
+    have_memory(monkeypatch, 1e9)
+    session.set_target(Target(TargetKind.SCALE, 8.0))
+    session.set_target(Target(TargetKind.SCALE, 2.0))
+    assert session.result is None  # kept only where there was nothing in its stead
+    assert "bicubic" in service.waiting()
+
+
+@pytest.mark.parametrize("why", ["memory is short", "cancelled"])
+def test_a_pasted_picture_is_shown_whatever_becomes_of_its_layers(
+    session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    finished(session, service)
+    if why == "memory is short":
+        have_memory(monkeypatch, 0)
+    session.adopt(make_picture(6, 4, 99))
+    session.cancel()
+    assert labels(session) == ("Original", "Original")
+    assert session.right_half is not None
+    assert session.right_half.pyramid.levels[0].shape == (4, 6, 4)
+    assert session.right_half.pyramid.levels[0][0, 0].tolist() == [99, 99, 99, 255]
+
+
+def test_what_is_shown_of_a_former_size_is_said_to_be_so_when_the_next_is_cancelled(
+    session: Session, service: FakeService
+) -> None:
+    finished(session, service)
+    session.set_target(Target(TargetKind.SCALE, 3.0))
+    session.cancel()
+    assert labels(session) == ("Bicubic (from before)", "VDSR (from before)")
+    session.run()
+    service.finish_layer(LayerKind.BICUBIC)
+    assert labels(session) == ("Bicubic", "VDSR (working)")
+
+
 def test_what_a_former_size_takes_is_free_for_the_next(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

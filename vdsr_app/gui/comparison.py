@@ -7,6 +7,7 @@ seconds earlier. Until bicubic is there to be painted on, such tiles lie over wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -63,6 +64,21 @@ class _EarlyTiles:
         self.blocks.append(block)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Former:
+    """What was finished before a start that memory refused.
+
+    Attributes:
+        picture: of which.
+        settings: at which size, on which device.
+        results: the layers, but for a reference, which may be another by then.
+    """
+
+    picture: Picture
+    settings: UpscaleSettings
+    results: dict[LayerSpec, LayerResult]
+
+
 class Comparison(QObject):
     """The layers of one picture at one size.
 
@@ -102,6 +118,7 @@ class Comparison(QObject):
         self._reference: Picture | None = None
         self._jobs: dict[int, LayerSpec] = {}
         self._results: dict[LayerSpec, LayerResult] = {}
+        self._former: _Former | None = None
         self._copies: dict[LayerSpec, PyramidCopy] = {}
         self._early: dict[LayerSpec, _EarlyTiles] = {}
         self._stopped: set[LayerSpec] = set()
@@ -120,15 +137,29 @@ class Comparison(QObject):
         return bool(self._jobs)
 
     def start(self, picture: Picture, settings: UpscaleSettings, wanted: Iterable[LayerSpec]) -> None:
-        """Give up what is running and make `wanted`, most important first, for another picture, size or device."""
+        """Give up what is running and make `wanted`, most important first, for another picture, size or device.
+
+        Where memory refuses that, what was finished before is kept for a start that goes back to it.
+        """
         self._abandon(list(self._jobs))
+        if self._picture is not None and self._results:
+            made = {spec: r for spec, r in self._results.items() if spec.kind is not LayerKind.REFERENCE}
+            self._former = _Former(self._picture, self._settings, made)
+        if self._former is not None and self._former.picture is not picture:
+            self._former = None
         self._picture, self._settings, self._wanted, self._spare = picture, settings, tuple(wanted), None
-        self._results.clear()
+        self._results = {}
         self._drop_copies(list(self._copies))
         self._early.clear()
         self._stopped.clear()
+        if self._former is not None and self._former.settings == settings:
+            self._results, self._former = self._former.results, None
+            self._go_on()
+            self.changed.emit()
+            return
         if not self._has_memory():
             return
+        self._former = None
         self._submit(BICUBIC)
         if self._can_begin_early(picture):
             size = settings.target.size_for(picture.width, picture.height)
@@ -238,6 +269,7 @@ class Comparison(QObject):
         first = [BICUBIC] if BICUBIC not in self._results else list(self._wanted)
         waiting = [spec for spec in first if self.state(spec) is LayerState.WAITING]
         if waiting and self._has_memory():
+            self._former = None
             for spec in waiting:
                 self._submit(spec)
 
@@ -267,7 +299,8 @@ class Comparison(QObject):
 
     def _held_bytes(self) -> int:
         """Memory of what has been made, for this size or a former one that is still shown."""
-        pictures = [result.picture for result in self._results.values()]
+        former = {} if self._former is None else self._former.results
+        pictures = [result.picture for result in (*self._results.values(), *former.values())]
         planes = [plane for picture in pictures for plane in (picture.pixels, picture.alpha) if plane is not None]
         return sum(plane.nbytes for plane in planes) + sum(pyramid.nbytes for pyramid in self._pyramids)
 

@@ -178,10 +178,13 @@ class Session(QObject):
         self._opener.open(path)
 
     def adopt(self, picture: Picture, first_view: MipPyramid | None = None, *, is_sample: bool = False) -> None:
-        """Make `picture` the open one and start on its layers; a file that is being read no longer comes."""
+        """Make `picture` the open one and start on its layers; a file that is being read no longer comes.
+
+        `first_view` is the picture for the screen: it must be there whatever becomes of the layers.
+        """
         self._opener.cancel()
         self.exporter.forget()
-        self._picture, self._first_view, self._is_sample = picture, first_view, is_sample
+        self._picture, self._first_view, self._is_sample = picture, first_view or _first_view(picture), is_sample
         self._setup = self._setup.with_model(self.choice.name)
         # A reference of the new result's size stays: with it, versions of one picture are judged in turn.
         if self.size is None or not self.scores.fits(self.size):
@@ -302,6 +305,7 @@ class Session(QObject):
         self.scores.clear()
         settings = replace(self.settings(), target=self.target, model=self._setup.model)
         self.comparison.start(self._picture, settings, self._wanted())
+        self._measure()
         self.result_changed.emit()
 
     def _choice(self, wish: str, picture: Picture | None) -> ModelChoice:
@@ -326,18 +330,26 @@ class Session(QObject):
         if pyramid is None or early is not None:
             # Until bicubic is there: what was shown before, or of a new picture the picture itself.
             original = self._models.label(LayerSpec(LayerKind.ORIGINAL))
-            meanwhile = before or (None if self._first_view is None else Half(original, self._first_view))
+            meanwhile = before or (None if self._first_view is None else Half(original, original, self._first_view))
+            if early is None and before is not None and self.comparison.state(spec) is LayerState.STOPPED:
+                meanwhile = self._from_before(before)
             if early is None or meanwhile is None:
                 return meanwhile
             pyramid, under = early, pyramid or meanwhile.under or meanwhile.pyramid
         label = self._models.label(spec)
         match self.comparison.state(spec):
             case LayerState.DONE:
-                return Half(label, pyramid)
+                return Half(label, label, pyramid)
             case LayerState.STOPPED:
-                return Half(self.tr("{layer} (stopped)").format(layer=label), pyramid, under)
+                return Half(label, self.tr("{layer} (stopped)").format(layer=label), pyramid, under)
             case _:
-                return Half(self.tr("{layer} (working)").format(layer=label), pyramid, under)
+                return Half(label, self.tr("{layer} (working)").format(layer=label), pyramid, under)
+
+    def _from_before(self, half: Half) -> Half:
+        """The same, said to be of a former size or device, unless it is the picture itself."""
+        if half.pyramid is self._first_view:
+            return half
+        return replace(half, label=self.tr("{layer} (from before)").format(layer=half.name))
 
     def _on_layer_finished(self, result: LayerResult) -> None:
         if self.size is not None and result.layer.kind is not LayerKind.REFERENCE:
@@ -358,11 +370,15 @@ class Session(QObject):
             self._show(setup)
         else:  # the same file, perhaps with another content
             self._want()
+        self._measure()
+
+    def _measure(self) -> None:
+        """Compare what is finished with the reference."""
         if self.size is None:
             return
         for spec in dict.fromkeys((LayerSpec(LayerKind.BICUBIC), self.result_spec, *self._wanted())):
             result = self.comparison.result(spec)
-            if result is not None and reference is not None and spec.kind is not LayerKind.REFERENCE:
+            if result is not None and spec.kind is not LayerKind.REFERENCE:
                 self.scores.measure(result, self.size)
 
     def _on_opened(self, path: Path, opened: OpenedPicture) -> None:
@@ -370,3 +386,10 @@ class Session(QObject):
         if not is_sample:
             self.opened.emit(path)
         self.adopt(opened.picture, opened.pyramid, is_sample=is_sample)
+
+
+def _first_view(picture: Picture) -> MipPyramid:
+    # Late: the first window does not wait for it.
+    from vdsr_app.core.display import picture_to_rgba
+
+    return MipPyramid.from_rgba(picture_to_rgba(picture))

@@ -15,11 +15,13 @@ class Half:
     """What one half of the view shows now.
 
     Attributes:
-        label: what it is, for people.
+        name: the layer, for people.
+        label: the same, and how far it is.
         pyramid: its pixels.
         under: what shows where `pyramid` has nothing yet; of the same picture, at any size.
     """
 
+    name: str
     label: str
     pyramid: MipPyramid
     under: MipPyramid | None = None
