@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SECOND_CHANCE_S = 60.0
+"""For so long an engine that gave way is kept: of a card that is broken for good, not every picture tries again."""
+
 
 class Engine(Protocol):
     """A network on a device, ready to run."""
@@ -93,6 +96,7 @@ class LazyCore:
     def __init__(self) -> None:
         self._engine_key: tuple[object, ...] | None = None
         self._engine: Any = None
+        self._made_s = 0.0
 
     def read(self, path: Path, token: CancelToken) -> Picture:
         """See `core.image_io.read`."""
@@ -125,7 +129,7 @@ class LazyCore:
     def engine(self, model: str, device: str, precision: str, token: CancelToken) -> Engine:
         """The engine of the last call when nothing changed, also not the weight file; else a new one.
 
-        One that gave way to a shortage or a fault is not kept either: that may have been over in a moment.
+        One that gave way to a shortage or a fault is not kept for long either: that may have been over in a moment.
 
         Raises:
             WeightsError: there is no such model, or its file is damaged.
@@ -141,12 +145,13 @@ class LazyCore:
         info = find_model(model)
         state = info.path.stat()
         key = (info.path, state.st_mtime_ns, state.st_size, device, precision)
-        if key != self._engine_key or self._engine.has_given_way:
+        started_s = time.monotonic()
+        tired = self._engine_key == key and self._engine.has_given_way and started_s - self._made_s > _SECOND_CHANCE_S
+        if key != self._engine_key or tired:
             self._engine, self._engine_key = None, None  # a GPU need not hold two
             check_file(info)
-            started_s = time.monotonic()
             self._engine = TorchEngine.create(load_weights(info.path).model, device=device, precision=precision)
-            self._engine_key = key
+            self._engine_key, self._made_s = key, time.monotonic()
             logger.info(
                 "'%s' runs on %s, ready in %.2f s.", model, self._engine.describe(), time.monotonic() - started_s
             )
