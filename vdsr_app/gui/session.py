@@ -15,6 +15,7 @@ from vdsr_app.core.picture import Picture
 from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.gui.comparison import Comparison, LayerState
 from vdsr_app.gui.exporter import Exporter, SaveRequest
+from vdsr_app.gui.halves import first_view_of, half_of
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.opener import Opener
 from vdsr_app.gui.scores import Reference, Scores
@@ -184,7 +185,7 @@ class Session(QObject):
         """
         self._opener.cancel()
         self.exporter.forget()
-        self._picture, self._first_view, self._is_sample = picture, first_view or _first_view(picture), is_sample
+        self._picture, self._first_view, self._is_sample = picture, first_view or first_view_of(picture), is_sample
         self._setup = self._setup.with_model(self.choice.name)
         # A reference of the new result's size stays: with it, versions of one picture are judged in turn.
         if self.size is None or not self.scores.fits(self.size):
@@ -319,37 +320,15 @@ class Session(QObject):
         return list(dict.fromkeys(specs))
 
     def _refresh_halves(self) -> None:
-        halves = (self._half(self._setup.left, self._halves[0]), self._half(self._setup.right, self._halves[1]))
+        specs = (self._setup.left, self._setup.right)
+        left, right = (
+            half_of(spec, self.comparison, self._models, before, self._first_view)
+            for spec, before in zip(specs, self._halves, strict=True)
+        )
+        halves = (left, right)
         if halves != self._halves:
             self._halves = halves
             self.halves_changed.emit()
-
-    def _half(self, spec: LayerSpec, before: Half | None) -> Half | None:
-        pyramid, under = self.comparison.pyramid(spec), None
-        early = self.comparison.early_tiles(spec)
-        if pyramid is None or early is not None:
-            # Until bicubic is there: what was shown before, or of a new picture the picture itself.
-            original = self._models.label(LayerSpec(LayerKind.ORIGINAL))
-            meanwhile = before or (None if self._first_view is None else Half(original, original, self._first_view))
-            if early is None and before is not None and self.comparison.state(spec) is LayerState.STOPPED:
-                meanwhile = self._from_before(before)
-            if early is None or meanwhile is None:
-                return meanwhile
-            pyramid, under = early, pyramid or meanwhile.under or meanwhile.pyramid
-        label = self._models.label(spec)
-        match self.comparison.state(spec):
-            case LayerState.DONE:
-                return Half(label, label, pyramid)
-            case LayerState.STOPPED:
-                return Half(label, self.tr("{layer} (stopped)").format(layer=label), pyramid, under)
-            case _:
-                return Half(label, self.tr("{layer} (working)").format(layer=label), pyramid, under)
-
-    def _from_before(self, half: Half) -> Half:
-        """The same, said to be of a former size or device, unless it is the picture itself."""
-        if half.pyramid is self._first_view:
-            return half
-        return replace(half, label=self.tr("{layer} (from before)").format(layer=half.name))
 
     def _on_layer_finished(self, result: LayerResult) -> None:
         if self.size is not None and result.layer.kind is not LayerKind.REFERENCE:
@@ -386,10 +365,3 @@ class Session(QObject):
         if not is_sample:
             self.opened.emit(path)
         self.adopt(opened.picture, opened.pyramid, is_sample=is_sample)
-
-
-def _first_view(picture: Picture) -> MipPyramid:
-    # Late: the first window does not wait for it.
-    from vdsr_app.core.display import picture_to_rgba
-
-    return MipPyramid.from_rgba(picture_to_rgba(picture))

@@ -1,0 +1,63 @@
+"""What a half of the view shows of its layer, as far as that has come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from PySide6.QtCore import QCoreApplication
+
+from vdsr_app.core.picture import Picture
+from vdsr_app.core.pyramid import MipPyramid
+from vdsr_app.gui.comparison import Comparison, LayerState
+from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.setup import Half
+from vdsr_app.workers.messages import LayerKind, LayerSpec
+
+translate = QCoreApplication.translate
+
+
+def first_view_of(picture: Picture) -> MipPyramid:
+    """The picture itself, for the screen."""
+    # Late: the first window does not wait for it.
+    from vdsr_app.core.display import picture_to_rgba
+
+    return MipPyramid.from_rgba(picture_to_rgba(picture))
+
+
+def half_of(
+    spec: LayerSpec, comparison: Comparison, models: ModelList, before: Half | None, first_view: MipPyramid | None
+) -> Half | None:
+    """What to show of a layer.
+
+    Args:
+        spec: the layer.
+        comparison: makes it.
+        models: knows its name.
+        before: what that half shows now; None of a new picture.
+        first_view: the picture itself, to be shown while there is nothing else.
+    """
+    pyramid, under = comparison.pyramid(spec), None
+    early, state = comparison.early_tiles(spec), comparison.state(spec)
+    if pyramid is None or early is not None:
+        # Until bicubic is there: what was shown before, or of a new picture the picture itself.
+        original = models.label(LayerSpec(LayerKind.ORIGINAL))
+        meanwhile = before or (None if first_view is None else Half(original, original, first_view))
+        if meanwhile is None:
+            return None
+        if early is None:
+            stays = state is LayerState.STOPPED and meanwhile.pyramid is not first_view
+            return _from_before(meanwhile) if stays else meanwhile
+        pyramid, under = early, pyramid or meanwhile.under or meanwhile.pyramid
+    label = models.label(spec)
+    match state:
+        case LayerState.DONE:
+            return Half(label, label, pyramid)
+        case LayerState.STOPPED:
+            return Half(label, translate("Halves", "{layer} (stopped)").format(layer=label), pyramid, under)
+        case _:
+            return Half(label, translate("Halves", "{layer} (working)").format(layer=label), pyramid, under)
+
+
+def _from_before(half: Half) -> Half:
+    """The same, said to be of a former size or device: nothing comes in its stead."""
+    return replace(half, label=translate("Halves", "{layer} (from before)").format(layer=half.name))
