@@ -23,7 +23,7 @@ from vdsr_app.gui.drops import DropKind, local_paths, plan_drop
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.save_dialog import ask_where, request_for, suggested_path
-from vdsr_app.workers.messages import LayerKind, LayerResult, LayerSpec, OpenJob, SaveJob
+from vdsr_app.workers.messages import LayerJob, LayerKind, LayerResult, LayerSpec, OpenJob, SaveJob
 
 OPTIONS = SaveOptions(FileFormat.PNG)
 
@@ -394,6 +394,10 @@ def test_what_was_said_about_opening_goes_when_a_picture_is_open(
         window.files.open(tmp_path / name)
         service.fail(OpenJob, f"{name} is no picture.")
     assert window.page.banner.text == "a.png: broken too.png is no picture. Try again."
+    window.files.open(tmp_path / "a.png")
+    service.open_with(make_picture(20, 10, path=tmp_path / "a.png"))
+    service.fail(LayerJob, "It took too much.")
+    assert "It took too much." in window.page.banner.text
     window.files.open(tmp_path / "b.png")
     service.open_with(make_picture(20, 10, path=tmp_path / "b.png"))
     assert window.page.banner.text == ""

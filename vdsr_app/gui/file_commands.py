@@ -29,7 +29,8 @@ from vdsr_app.workers.messages import ErrorReport, SavedFile
 if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService
 
-# What messages are about: opening takes its own away and no other, and of the layers only the last is of use.
+# What messages are about: a picture that is open now takes these away and no others, and of the layers only the last
+# is of use.
 _OPENING = "opening"
 _LAYERS = "layers"
 
@@ -188,7 +189,7 @@ class FileCommands(QObject):
             self._banner.show_report(report_of(error), _OPENING)
             return
         if picture is not None:
-            self._banner.dismiss_about(_OPENING)
+            self._forget_what_was_open()
             self._session.adopt(picture)
 
     def _ask_for_picture(self, title: str) -> Path | None:
@@ -205,7 +206,11 @@ class FileCommands(QObject):
 
     def _on_opened(self, path: Path) -> None:
         self._store.add_recent(path)
+        self._forget_what_was_open()
+
+    def _forget_what_was_open(self) -> None:
         self._banner.dismiss_about(_OPENING)
+        self._banner.dismiss_about(_LAYERS)
 
     def _on_not_opened(self, report: ErrorReport) -> None:
         self._banner.show_report(report, _OPENING)
