@@ -123,9 +123,9 @@ class Banner(QFrame):
         self.hide()
         self.dismissed.emit()
 
-    def dismiss_about(self, topic: str) -> None:
-        """Take the messages on a topic away."""
-        self._keep([m for m in self._messages if m.topic != topic])
+    def dismiss_about(self, *topics: str) -> None:
+        """Take the messages on some topics away."""
+        self._keep([m for m in self._messages if m.topic not in topics])
 
     def showEvent(self, event: QShowEvent) -> None:
         """A success is there for its time from when it is seen, not from when it was told in another workspace."""

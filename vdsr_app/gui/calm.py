@@ -2,56 +2,45 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QSpinBox, QWidget
 
+if TYPE_CHECKING:
+    _Control = QWidget
+else:
+    _Control = object  # Qt lets one of its classes stand in a family tree, no more
 
-class CalmSlider(QSlider):
-    """A slider that the wheel moves only while it has the focus."""
 
-    def __init__(self, orientation: Qt.Orientation = Qt.Orientation.Horizontal) -> None:
-        super().__init__(orientation)
-        _leave_focus_to_clicks_and_keys(self)
+class _Calm(_Control):
+    """Leaves the wheel to the pane, but while the control has the focus."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # By itself a number box takes the focus from the wheel, and would then be changed by it.
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Scroll the pane, but for a slider with the focus."""
+        """Scroll the pane, but for a control with the focus."""
         if self.hasFocus():
             super().wheelEvent(event)
         else:
             event.ignore()
 
 
-class CalmSpinBox(QSpinBox):
+class CalmSlider(_Calm, QSlider):
+    """A horizontal slider that the wheel moves only while it has the focus."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setOrientation(Qt.Orientation.Horizontal)
+
+
+class CalmSpinBox(_Calm, QSpinBox):
     """A whole number that the wheel changes only while its box has the focus."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        _leave_focus_to_clicks_and_keys(self)
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Scroll the pane, but for a box with the focus."""
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
-
-
-class CalmDoubleSpinBox(QDoubleSpinBox):
+class CalmDoubleSpinBox(_Calm, QDoubleSpinBox):
     """A number that the wheel changes only while its box has the focus."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        _leave_focus_to_clicks_and_keys(self)
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Scroll the pane, but for a box with the focus."""
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
-
-
-def _leave_focus_to_clicks_and_keys(control: QWidget) -> None:
-    # By itself a number box takes the focus from the wheel, and would then be changed by it.
-    control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

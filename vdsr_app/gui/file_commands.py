@@ -209,8 +209,7 @@ class FileCommands(QObject):
         self._forget_what_was_open()
 
     def _forget_what_was_open(self) -> None:
-        self._banner.dismiss_about(_OPENING)
-        self._banner.dismiss_about(_LAYERS)
+        self._banner.dismiss_about(_OPENING, _LAYERS)
 
     def _on_not_opened(self, report: ErrorReport) -> None:
         self._banner.show_report(report, _OPENING)

@@ -126,8 +126,8 @@ class ElidedLabel(QLabel):
 
     def _show_tooltip_if_cut(self) -> None:
         cut = self.fontMetrics().horizontalAdvance(self.text()) > self.width()
-        whole = [self.text()] if cut else []
-        self.setToolTip(plain_tooltip(" — ".join([*whole, self._explanation] if self._explanation else whole)))
+        parts = (self.text() if cut else "", self._explanation)
+        self.setToolTip(plain_tooltip(" — ".join(part for part in parts if part)))
 
 
 def plain_tooltip(text: str) -> str:

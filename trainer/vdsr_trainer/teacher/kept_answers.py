@@ -16,6 +16,7 @@ from vdsr_app.core.atomic import save_error, write_atomically
 from vdsr_app.errors import SaveError
 from vdsr_trainer.data.degrade import Luma8
 from vdsr_trainer.data.items import Answers
+from vdsr_trainer.data.pictures import digest
 from vdsr_trainer.run_files import ANSWERS_NAME
 from vdsr_trainer.teacher.answers import Teacher
 
@@ -45,10 +46,8 @@ class KeptAnswers:
 
     def __call__(self, luma: Luma8) -> Answers:
         """As `Teacher`'s."""
-        asked = hashlib.sha256(self._whose)
-        asked.update(repr(luma.shape).encode())
-        asked.update(luma.tobytes())
-        path = self._folder / f"{asked.hexdigest()[:32]}.safetensors"
+        asked = hashlib.sha256(self._whose + digest(luma).encode()).hexdigest()
+        path = self._folder / f"{asked[:32]}.safetensors"
         answers = self._read(path, luma.shape)
         if answers is None:
             answers = self._teacher(luma)
@@ -74,7 +73,7 @@ class KeptAnswers:
             return
         payload = safetensors.numpy.save({f"{scale:g}": array for scale, array in answers.items()})
         try:
-            self._make_room(len(payload))
+            self._require_room(len(payload))
             write_atomically(path, payload)
         except SaveError as error:
             with self._lock:
@@ -82,7 +81,7 @@ class KeptAnswers:
                     self._keeps = False
                     _log.warning("Answers of the teacher are no longer kept: %s", error)
 
-    def _make_room(self, size: int) -> None:
+    def _require_room(self, size: int) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self._folder).free
