@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from vdsr_app.core.picture import Picture, SourceInfo
 from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.workers.messages import (
+    CopyJob,
     ErrorReport,
     JobProgress,
     LayerJob,
@@ -19,12 +20,13 @@ from vdsr_app.workers.messages import (
     MetricsJob,
     OpenedPicture,
     OpenJob,
+    PasteJob,
     SavedFile,
     SaveJob,
     TileBlock,
 )
 
-Job = OpenJob | LayerJob | SaveJob | MetricsJob
+Job = OpenJob | PasteJob | LayerJob | SaveJob | CopyJob | MetricsJob
 
 
 class FakeService(QObject):
@@ -86,7 +88,21 @@ class FakeService(QObject):
         return [j.layer.kind.value if isinstance(j, LayerJob) else type(j).__name__ for j in self.jobs.values()]
 
     def open_with(self, picture: Picture) -> None:
-        self.finish(self.find(OpenJob), OpenedPicture(picture, pyramid_of(picture)))
+        self.finish(self.find(OpenJob), as_opened(picture))
+
+    def finish_paste(self) -> Picture:
+        number = self.find(PasteJob)
+        job = self.jobs[number]
+        assert isinstance(job, PasteJob)
+        picture = job.take()
+        self.finish(number, as_opened(picture))
+        return picture
+
+    def finish_copy(self) -> None:
+        number = self.find(CopyJob)
+        job = self.jobs[number]
+        assert isinstance(job, CopyJob)
+        self.finish(number, job.convert(job.picture))
 
     def finish_layer(self, kind: LayerKind, value: int = 100) -> LayerResult:
         number = self.find(kind)
@@ -129,6 +145,11 @@ def make_picture(width: int, height: int, value: int = 50, path: Path | None = N
     """A gray picture of one colour."""
     source = SourceInfo(path, "png") if path is not None else SourceInfo()
     return Picture(np.full((height, width, 3), value, np.uint8), source=source)
+
+
+def as_opened(picture: Picture) -> OpenedPicture:
+    """The picture as a reader gives it."""
+    return OpenedPicture(picture, pyramid_of(picture))
 
 
 def pyramid_of(picture: Picture) -> MipPyramid:

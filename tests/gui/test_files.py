@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QDoubleSpinBox, QFileDialog, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import write_model
-from tests.gui.fakes import FakeService, make_picture, pyramid_of
+from tests.gui.fakes import FakeService, as_opened, make_picture, pyramid_of
 from tests.gui.questions import answer
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
 from vdsr_app.gui.drag_out import DragOut
@@ -23,7 +23,7 @@ from vdsr_app.gui.drops import DropKind, local_paths, plan_drop
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.save_dialog import ask_where, request_for, suggested_path
-from vdsr_app.workers.messages import LayerJob, LayerKind, LayerResult, LayerSpec, OpenJob, SaveJob
+from vdsr_app.workers.messages import CopyJob, LayerJob, LayerKind, LayerResult, LayerSpec, OpenJob, SaveJob
 
 OPTIONS = SaveOptions(FileFormat.PNG)
 
@@ -214,6 +214,8 @@ def test_a_pasted_picture_is_opened_without_a_file(make_window: MakeWindow, serv
     image.fill(0xFF336699)
     QGuiApplication.clipboard().setImage(image)
     window.commands.paste.trigger()
+    assert window.status._activity.text() == "Opening pasted picture"
+    service.finish_paste()
     assert window.session.picture is not None
     assert window.session.picture.pixels[0, 0].tolist() == [0x33, 0x66, 0x99]
     assert window.windowTitle() == "Pasted picture — VDSR Studio"
@@ -247,8 +249,31 @@ def finished_window(make_window: MakeWindow, service: FakeService, path: Path) -
 def test_copy_puts_the_result_on_the_clipboard(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
     window = finished_window(make_window, service, tmp_path / "a.png")
     window.commands.copy.trigger()
+    assert QGuiApplication.clipboard().image().isNull()
+    service.finish_copy()
     image = QGuiApplication.clipboard().image()
     assert (image.width(), image.height(), image.pixelColor(0, 0).red()) == (40, 20, 200)
+    assert window.page.banner.text == "The result is on the clipboard."
+
+
+def test_a_copy_that_fails_is_told_and_leaves_the_clipboard_as_it_was(
+    make_window: MakeWindow, service: FakeService, tmp_path: Path
+) -> None:
+    window = finished_window(make_window, service, tmp_path / "a.png")
+    QGuiApplication.clipboard().setText("before")
+    window.commands.copy.trigger()
+    service.fail(CopyJob, "There is no memory for it.")
+    assert QGuiApplication.clipboard().text() == "before"
+    assert "There is no memory for it." in window.page.banner.text
+
+
+def test_the_last_copy_counts(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
+    window = finished_window(make_window, service, tmp_path / "a.png")
+    window.commands.copy.trigger()
+    window.commands.copy.trigger()
+    assert service.waiting() == ["CopyJob"]
+    service.finish_copy()
+    assert QGuiApplication.clipboard().image().width() == 40
 
 
 def taking_what_is_offered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -345,7 +370,7 @@ def test_what_changes_while_it_is_named_is_not_saved_under_that_name_and_told(
     def choose(_parent: object, _title: str, suggested: str, _filters: str, options: object) -> tuple[str, str]:
         match what:
             case "picture":
-                window.session.adopt(make_picture(6, 4))
+                window.session.adopt(as_opened(make_picture(6, 4)))
             case "size":
                 window.session.set_target(Target(TargetKind.SCALE, 3.0))
             case _:

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from tests.gui.fakes import FakeService, make_picture
+from tests.gui.fakes import FakeService, as_opened, make_picture
 from tests.gui.questions import answer
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind
 from vdsr_app.gui import save_guard
@@ -502,7 +502,7 @@ def test_a_drag_lights_the_canvas_and_a_drop_opens(
     )
     window.dropEvent(drop)
     assert hints == ["Open a.png", None]
-    assert window.session.opening == path
+    assert window.session.opening == path.name
 
 
 def test_words_cannot_be_dropped(window: MainWindow) -> None:
@@ -600,7 +600,7 @@ def test_recent_files_are_in_the_menu_and_can_be_cleared(
     recent = window._menus._recent
     assert [a.text() for a in recent.actions() if a.text()] == ["&1  R&&B.png", "Clear this list"]
     recent.actions()[0].trigger()
-    assert window.session.opening == Path("/x/R&B.png")
+    assert window.session.opening == "R&B.png"
     recent.actions()[-1].trigger()
     assert store.current.recent == ()
     assert not recent.menuAction().isVisible()
@@ -670,7 +670,7 @@ def lose(window: MainWindow, service: FakeService, how: str) -> None:
         case "another size":
             window.session.set_target(Target(TargetKind.SCALE, 3.0))
         case "another picture":
-            window.session.adopt(make_picture(6, 4))
+            window.session.adopt(as_opened(make_picture(6, 4)))
         case "another model":
             window.session.set_model("mine")
         case "writing fails":

@@ -12,8 +12,8 @@ from PySide6.QtGui import QColor, QColorSpace, QImage
 from vdsr_app.core.picture import Picture
 from vdsr_app.errors import ShapeMismatchError, UnreadablePictureError
 from vdsr_app.gui.qimage import (
-    picture_from_mime,
     picture_from_qimage,
+    qimage_from_mime,
     qimage_from_picture,
     rgba_from_qimage,
     wrap_rgba,
@@ -168,11 +168,11 @@ def test_nothing_is_no_picture() -> None:
 
 def test_mime_data(qapp: object) -> None:
     data = QMimeData()
-    assert picture_from_mime(data) is None
-    assert picture_from_mime(None) is None
+    assert qimage_from_mime(data) is None
+    assert qimage_from_mime(None) is None
     data.setText("no picture")
-    assert picture_from_mime(data) is None
+    assert qimage_from_mime(data) is None
     data.setImageData(qimage_from_picture(Picture(pixels=samples(5, 3))))
-    picture = picture_from_mime(data)
-    assert picture is not None
-    np.testing.assert_array_equal(picture.pixels, samples(5, 3))
+    image = qimage_from_mime(data)
+    assert image is not None
+    np.testing.assert_array_equal(picture_from_qimage(image).pixels, samples(5, 3))

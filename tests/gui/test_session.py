@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from tests.gui.fakes import FakeService, make_picture, pyramid_of
+from tests.gui.fakes import FakeService, as_opened, make_picture, pyramid_of
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
 from vdsr_app.core.picture import Picture
 from vdsr_app.gui.comparison import LayerState
@@ -24,6 +24,7 @@ from vdsr_app.workers.messages import (
     MetricsJob,
     MetricsResult,
     OpenJob,
+    PasteJob,
     SaveJob,
 )
 
@@ -154,7 +155,7 @@ def test_while_another_size_is_made_the_result_before_lies_under_its_tiles(
 def test_a_picture_with_transparency_waits_for_bicubic(session: Session, service: FakeService) -> None:
     service.network_ready = True
     picture = make_picture(20, 10)
-    session.adopt(replace(picture, alpha=picture.pixels[..., 0].copy()))
+    session.adopt(as_opened(replace(picture, alpha=picture.pixels[..., 0].copy())))
     assert service.waiting() == ["bicubic"]
 
 
@@ -423,10 +424,29 @@ def test_save_starts_again_where_bicubic_was_stopped(session: Session, service: 
 
 def test_a_pasted_picture_is_not_replaced_by_a_file_that_was_being_read(session: Session, service: FakeService) -> None:
     session.open(Path("/pictures/slow.tif"))
-    pasted = make_picture(20, 10)
-    session.adopt(pasted)
-    assert "OpenJob" not in service.waiting()
+    session.paste(lambda: make_picture(20, 10, 77), "pasted picture")
+    assert service.waiting() == ["PasteJob"]
+    pasted = service.finish_paste()
     assert session.picture is pasted
+    assert service.waiting() == ["bicubic"]
+
+
+def test_the_picture_before_stays_until_the_pasted_one_is_there(
+    qtbot: QtBot, session: Session, service: FakeService
+) -> None:
+    opened(session, service)
+    before = session.picture
+    session.paste(lambda: make_picture(20, 10), "pasted picture")
+    assert session.picture is before
+    assert session.opening == "pasted picture"
+    with qtbot.waitSignal(session.not_opened):
+        service.fail(PasteJob)
+    assert session.picture is before
+    assert session.opening is None
+    session.paste(lambda: make_picture(20, 10), "pasted picture")
+    session.cancel()
+    assert session.picture is before
+    assert session.opening is None
 
 
 @pytest.mark.parametrize("what", ["size", "model", "picture", "cancel", "failure"])
@@ -443,7 +463,7 @@ def test_a_save_whose_result_is_given_up_is_told(
             case "model":
                 session.set_model("mine")
             case "picture":
-                session.adopt(make_picture(5, 5))
+                session.adopt(as_opened(make_picture(5, 5)))
             case "cancel":
                 session.cancel()
             case _:
@@ -673,7 +693,7 @@ def test_a_pasted_picture_is_shown_whatever_becomes_of_its_layers(
     finished(session, service)
     if why == "memory is short":
         have_memory(monkeypatch, 0)
-    session.adopt(make_picture(6, 4, 99))
+    session.adopt(as_opened(make_picture(6, 4, 99)))
     session.cancel()
     assert labels(session) == ("Original", "Original")
     assert session.right_half is not None

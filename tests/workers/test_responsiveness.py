@@ -66,7 +66,13 @@ def best_of(scenario: str, model_file: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("scenario", "outcome", "torch"),
-    [("preload", "fp32", True), ("upscale", "320 x 240", True), ("interpolate", "4000 x 3000", False)],
+    [
+        ("preload", "fp32", True),
+        ("upscale", "320 x 240", True),
+        ("interpolate", "4000 x 3000", False),
+        ("paste", "4000 x 3000", False),
+        ("copy", "4000 x 3000", False),
+    ],
 )
 def test_the_window_keeps_ticking(scenario, outcome, torch, model_file):
     report = best_of(scenario, model_file)

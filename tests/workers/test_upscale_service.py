@@ -13,8 +13,9 @@ import pytest
 
 from vdsr_app.core.job import SaveOptions, Target, UpscaleSettings
 from vdsr_app.core.picture import Picture
-from vdsr_app.errors import WeightsError
+from vdsr_app.errors import UnreadablePictureError, WeightsError
 from vdsr_app.workers.messages import (
+    CopyJob,
     JobProgress,
     LayerJob,
     LayerKind,
@@ -24,6 +25,7 @@ from vdsr_app.workers.messages import (
     MetricsResult,
     OpenedPicture,
     OpenJob,
+    PasteJob,
     SavedFile,
     SaveJob,
 )
@@ -48,6 +50,38 @@ def test_open_gives_picture_and_pyramid(harness):
     assert isinstance(result, OpenedPicture)
     assert np.array_equal(result.pyramid.levels[0][..., :3], result.picture.pixels)
     assert not result.picture.pixels.flags.writeable
+
+
+def test_a_pasted_picture_is_taken_in_the_workers_thread(harness):
+    threads = []
+
+    def take():
+        threads.append(threading.get_ident())
+        return Picture(PICTURE.pixels.copy())
+
+    result = harness.recorder.result(harness.run(PasteJob(take)))
+    assert isinstance(result, OpenedPicture)
+    assert np.array_equal(result.pyramid.levels[0][..., :3], PICTURE.pixels)
+    assert not result.picture.pixels.flags.writeable
+    assert threads != [threading.get_ident()]
+
+
+def test_a_paste_that_cannot_be_taken_is_told(harness):
+    def take():
+        raise UnreadablePictureError("There is no picture.")
+
+    job_id = harness.run(PasteJob(take))
+    assert harness.recorder.names(job_id) == ["started", "failed"]
+    assert harness.recorder.result(job_id).what == "There is no picture."
+
+
+def test_a_copy_is_made_in_the_workers_thread(harness):
+    def convert(picture):
+        return picture, threading.get_ident()
+
+    picture, thread = harness.recorder.result(harness.run(CopyJob(PICTURE, convert)))
+    assert picture is PICTURE
+    assert thread != threading.get_ident()
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,19 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from vdsr_app.core.job import Target, UpscaleSettings
 from vdsr_app.core.picture import Picture, Pixels
-from vdsr_app.workers.messages import LayerJob, LayerKind, LayerSpec
+from vdsr_app.gui.qimage import picture_from_qimage, qimage_from_picture, wrap_rgba
+from vdsr_app.workers.messages import CopyJob, LayerJob, LayerKind, LayerSpec, PasteJob
 from vdsr_app.workers.upscale import UpscaleService
 
 TICK_MS = 10
@@ -93,6 +96,8 @@ class Scenarios(QObject):
         super().__init__()
         self._model = model
         self._small, self._large = Picture(noise(120, 160)), Picture(noise(1500, 2000))
+        self._photograph = Picture(np.tile(noise(500, 500), (6, 8, 1)))
+        self._screenshot = wrap_rgba(np.full((3000, 4000, 4), 200, np.uint8), QImage.Format.Format_RGB32)
         self._service = UpscaleService()
         self._service.device_described.connect(self._on_device_described)
         self._service.succeeded.connect(self._on_succeeded)
@@ -107,6 +112,12 @@ class Scenarios(QObject):
     def interpolate(self) -> None:
         settings = UpscaleSettings(target=Target(value=2.0))
         self._service.submit(LayerJob(self._large, LayerSpec(LayerKind.BICUBIC), settings))
+
+    def paste(self) -> None:
+        self._service.submit(PasteJob(partial(picture_from_qimage, self._screenshot)))
+
+    def copy(self) -> None:
+        self._service.submit(CopyJob(self._photograph, qimage_from_picture))
 
     def import_in_the_window(self) -> None:
         """What must not happen: the window itself imports torch."""
@@ -137,7 +148,8 @@ class Scenarios(QObject):
             self.done()
 
     def _on_succeeded(self, job_id: int, result: Any) -> None:
-        self.outcome = f"{result.picture.width} x {result.picture.height}"
+        size = (result.width(), result.height()) if isinstance(result, QImage) else result.picture.pixels.shape[1::-1]
+        self.outcome = f"{size[0]} x {size[1]}"
         self.done()
 
     def _on_failed(self, job_id: int, report: Any) -> None:

@@ -40,7 +40,7 @@ class ActivityMonitor(QObject):
         """What runs now; the most important where there are several."""
         session = self._session
         if session.opening is not None:
-            return Activity(self.tr("Opening {name}").format(name=file_name(session.opening)))
+            return Activity(self.tr("Opening {name}").format(name=session.opening))
         for spec in dict.fromkeys((session.result_spec, session.setup.right, session.setup.left, BICUBIC)):
             if session.comparison.state(spec) is LayerState.RUNNING:
                 return self._layer_activity(spec)

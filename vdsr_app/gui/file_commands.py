@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,11 @@ from vdsr_app.core.naming import output_name
 from vdsr_app.core.picture import Picture
 from vdsr_app.errors import VdsrError
 from vdsr_app.gui.banner import Banner, BannerKind
+from vdsr_app.gui.clipboard import ClipboardCopy
 from vdsr_app.gui.drag_out import DragOut
 from vdsr_app.gui.drops import DropKind, DropPlan, plan_drop
 from vdsr_app.gui.model_list import ModelList
-from vdsr_app.gui.qimage import picture_from_mime, qimage_from_picture
+from vdsr_app.gui.qimage import picture_from_qimage, qimage_from_mime
 from vdsr_app.gui.save_dialog import PASTED_NAME, ask_where, suggested_path
 from vdsr_app.gui.session import Session
 from vdsr_app.gui.settings import SettingsStore
@@ -63,6 +65,9 @@ class FileCommands(QObject):
         self._banner = banner
         self._drag_out = DragOut(service, window)
         self._drag_out.failed.connect(banner.show_report)
+        self._copy = ClipboardCopy(service, self)
+        self._copy.done.connect(self._on_copied)
+        self._copy.failed.connect(banner.show_report)
         session.not_opened.connect(self._on_not_opened)
         session.comparison.failed.connect(self._on_layer_failed)
         session.exporter.failed.connect(banner.show_report)
@@ -95,7 +100,7 @@ class FileCommands(QObject):
         """Do what a drop was said to do."""
         match plan.kind:
             case DropKind.PICTURE:
-                self._adopt(data)
+                self._take(data)
             case DropKind.REFUSED:
                 self.front_wanted.emit()
                 self._banner.show_message(BannerKind.NOTICE, plan.words, topic=_OPENING)
@@ -151,13 +156,7 @@ class FileCommands(QObject):
         if result is None:
             self._banner.show_message(BannerKind.NOTICE, self.tr("The result can be copied as soon as it is finished."))
             return
-        try:
-            image = qimage_from_picture(result.picture)
-        except VdsrError as error:
-            self._banner.show_report(report_of(error))
-            return
-        QGuiApplication.clipboard().setImage(image)
-        self._banner.show_message(BannerKind.SUCCESS, self.tr("The result is on the clipboard."))
+        self._copy.begin(result.picture)
 
     def drag_out(self) -> None:
         """Let the person drag the result into another program."""
@@ -181,16 +180,11 @@ class FileCommands(QObject):
         session = self._session
         return session.picture, session.target, session.setup.model
 
-    def _adopt(self, data: QMimeData | None) -> None:
+    def _take(self, data: QMimeData | None) -> None:
         self.front_wanted.emit()
-        try:
-            picture = picture_from_mime(data)
-        except VdsrError as error:
-            self._banner.show_report(report_of(error), _OPENING)
-            return
-        if picture is not None:
-            self._forget_what_was_open()
-            self._session.adopt(picture)
+        image = qimage_from_mime(data)  # at once: what is dropped is gone after this
+        if image is not None:
+            self._session.paste(partial(picture_from_qimage, image), self.tr("pasted picture"))
 
     def _ask_for_picture(self, title: str) -> Path | None:
         from vdsr_app.core.image_io.formats import READABLE_SUFFIXES
@@ -204,12 +198,13 @@ class FileCommands(QObject):
         chosen, _ = QFileDialog.getOpenFileName(self._window, title, folder, filters, options=brief)
         return Path(chosen) if chosen else None
 
-    def _on_opened(self, path: Path) -> None:
-        self._store.add_recent(path)
-        self._forget_what_was_open()
-
-    def _forget_what_was_open(self) -> None:
+    def _on_opened(self, path: Path | None) -> None:
+        if path is not None:
+            self._store.add_recent(path)
         self._banner.dismiss_about(_OPENING, _LAYERS)
+
+    def _on_copied(self) -> None:
+        self._banner.show_message(BannerKind.SUCCESS, self.tr("The result is on the clipboard."))
 
     def _on_not_opened(self, report: ErrorReport) -> None:
         self._banner.show_report(report, _OPENING)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from PySide6.QtCore import QCoreApplication
 
-from vdsr_app.core.picture import Picture
 from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.gui.comparison import Comparison, LayerState
 from vdsr_app.gui.model_list import ModelList
@@ -14,14 +13,6 @@ from vdsr_app.gui.setup import Half
 from vdsr_app.workers.messages import LayerKind, LayerSpec
 
 translate = QCoreApplication.translate
-
-
-def first_view_of(picture: Picture) -> MipPyramid:
-    """The picture itself, for the screen."""
-    # Late: the first window does not wait for it.
-    from vdsr_app.core.display import picture_to_rgba
-
-    return MipPyramid.from_rgba(picture_to_rgba(picture))
 
 
 def half_of(

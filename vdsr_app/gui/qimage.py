@@ -118,14 +118,14 @@ def picture_from_qimage(image: QImage) -> Picture:
     return Picture(pixels=pixels, alpha=alpha, icc=icc, dpi=_dpi_of(image), source=source)
 
 
-def picture_from_mime(data: QMimeData | None) -> Picture | None:
+def qimage_from_mime(data: QMimeData | None) -> QImage | None:
     """The picture on a clipboard or in a drop, or None where it holds none (text, files)."""
     if data is None or not data.hasImage():
         return None
     image = data.imageData()
     if isinstance(image, QPixmap):
         image = image.toImage()
-    return picture_from_qimage(image) if isinstance(image, QImage) and not image.isNull() else None
+    return image if isinstance(image, QImage) and not image.isNull() else None
 
 
 def _samples(image: QImage, image_format: QImage.Format, dtype: np.dtype[np.generic], channels: int) -> Pixels:

@@ -63,9 +63,9 @@ class Scores(QObject):
         service.cancelled.connect(self._on_cancelled)
 
     @property
-    def opening(self) -> Path | None:
-        """The reference being read now."""
-        return self._opener.path
+    def opening(self) -> str | None:
+        """The name of the reference being read now."""
+        return self._opener.name
 
     @property
     def reference(self) -> Reference | None:

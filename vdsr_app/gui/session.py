@@ -15,7 +15,7 @@ from vdsr_app.core.picture import Picture
 from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.gui.comparison import Comparison, LayerState
 from vdsr_app.gui.exporter import Exporter, SaveRequest
-from vdsr_app.gui.halves import first_view_of, half_of
+from vdsr_app.gui.halves import half_of
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.opener import Opener
 from vdsr_app.gui.scores import Reference, Scores
@@ -44,7 +44,7 @@ class Session(QObject):
         halves_changed: `left_half` or `right_half` is another than before.
         result_changed: the result became ready, or is no longer there.
         opening_changed: a file is being read, or is no longer.
-        opened: the `Path` of a file that was opened at the person's wish.
+        opened: a picture was opened at the person's wish: the `Path` of its file, or None of one without.
         not_saved: the `Path` of a file that will not be written: its result was given up, or its writing stopped.
         not_opened: the `ErrorReport` of a picture that cannot be read.
         failed: the `ErrorReport`, that one too.
@@ -114,9 +114,9 @@ class Session(QObject):
         return self._is_sample
 
     @property
-    def opening(self) -> Path | None:
-        """The picture or reference being read now."""
-        return self._opener.path or self.scores.opening
+    def opening(self) -> str | None:
+        """The name of the picture or reference being read now."""
+        return self._opener.name or self.scores.opening
 
     @property
     def setup(self) -> Setup:
@@ -178,14 +178,16 @@ class Session(QObject):
         self._sample = path if is_sample else None
         self._opener.open(path)
 
-    def adopt(self, picture: Picture, first_view: MipPyramid | None = None, *, is_sample: bool = False) -> None:
-        """Make `picture` the open one and start on its layers; a file that is being read no longer comes.
+    def paste(self, take: Callable[[], Picture], name: str) -> None:
+        """Take a picture that is no file; the picture before stays until it is there. `name` says what is read."""
+        self._sample = None
+        self._opener.take(take, name)
 
-        `first_view` is the picture for the screen: it must be there whatever becomes of the layers.
-        """
+    def adopt(self, opened: OpenedPicture, *, is_sample: bool = False) -> None:
+        """Make a picture the open one and start on its layers; what is being read no longer comes."""
         self._opener.cancel()
         self.exporter.forget()
-        self._picture, self._first_view, self._is_sample = picture, first_view or first_view_of(picture), is_sample
+        self._picture, self._first_view, self._is_sample = opened.picture, opened.pyramid, is_sample
         self._setup = self._setup.with_model(self.choice.name)
         # A reference of the new result's size stays: with it, versions of one picture are judged in turn.
         if self.size is None or not self.scores.fits(self.size):
@@ -360,8 +362,8 @@ class Session(QObject):
             if result is not None and spec.kind is not LayerKind.REFERENCE:
                 self.scores.measure(result, self.size)
 
-    def _on_opened(self, path: Path, opened: OpenedPicture) -> None:
-        is_sample = path == self._sample
+    def _on_opened(self, path: Path | None, opened: OpenedPicture) -> None:
+        is_sample = path is not None and path == self._sample
         if not is_sample:
             self.opened.emit(path)
-        self.adopt(opened.picture, opened.pyramid, is_sample=is_sample)
+        self.adopt(opened, is_sample=is_sample)

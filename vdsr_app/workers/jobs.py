@@ -11,6 +11,7 @@ from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.errors import UsageError
 from vdsr_app.workers.core_access import CoreAccess, FinishedTile
 from vdsr_app.workers.messages import (
+    CopyJob,
     LayerJob,
     LayerKind,
     LayerResult,
@@ -18,6 +19,7 @@ from vdsr_app.workers.messages import (
     MetricsResult,
     OpenedPicture,
     OpenJob,
+    PasteJob,
     SavedFile,
     SaveJob,
     TileBlock,
@@ -38,6 +40,20 @@ def open_picture(job: OpenJob, core: CoreAccess, context: JobContext) -> OpenedP
     picture = _read_only(core.read(job.path, context.token))
     context.token.raise_if_cancelled()
     return OpenedPicture(picture, _pyramid(picture, context))
+
+
+def paste_picture(job: PasteJob, context: JobContext) -> OpenedPicture:
+    """Take a picture that is no file and make it ready for the screen."""
+    picture = _read_only(job.take())
+    context.token.raise_if_cancelled()
+    return OpenedPicture(picture, _pyramid(picture, context))
+
+
+def copy_picture(job: CopyJob, context: JobContext) -> object:
+    """Make of a picture what another program takes."""
+    copy = job.convert(job.picture)
+    context.token.raise_if_cancelled()
+    return copy
 
 
 def make_layer(job: LayerJob, core: CoreAccess, context: JobContext) -> LayerResult:

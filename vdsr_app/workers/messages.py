@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -52,6 +53,30 @@ class OpenJob:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PasteJob:
+    """Take a picture that another program gave, not as a file.
+
+    Attributes:
+        take: makes the picture; called in the worker's thread.
+    """
+
+    take: Callable[[], Picture]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CopyJob:
+    """Make of a finished picture what another program takes, not as a file; what `convert` gives is the job's result.
+
+    Attributes:
+        picture: the finished picture.
+        convert: called in the worker's thread.
+    """
+
+    picture: Picture
+    convert: Callable[[Picture], object]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LayerJob:
     """Make one layer of `picture` at the target size.
 
@@ -90,7 +115,7 @@ class MetricsJob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenedPicture:
-    """Result of OpenJob.
+    """Result of OpenJob and PasteJob.
 
     Attributes:
         picture: what was read.

@@ -13,11 +13,13 @@ from vdsr_app.workers import jobs
 from vdsr_app.workers.core_access import CoreAccess, LazyCore
 from vdsr_app.workers.lane import Lane
 from vdsr_app.workers.messages import (
+    CopyJob,
     ErrorReport,
     LayerJob,
     LayerKind,
     MetricsJob,
     OpenJob,
+    PasteJob,
     Rect,
     SaveJob,
 )
@@ -25,21 +27,21 @@ from vdsr_app.workers.runner import LaneJob, VisibleRegion, Work
 
 logger = logging.getLogger(__name__)
 
-Job = OpenJob | LayerJob | SaveJob | MetricsJob
+Job = OpenJob | PasteJob | LayerJob | SaveJob | CopyJob | MetricsJob
 
 
 class UpscaleService(QObject):
     """Runs jobs beside the window; lives in the window's thread and is used from it only.
 
-    What is quick (open, interpolate, save, measure) goes through one thread, the network through another, so that the
-    bicubic layer never waits for it. In each, jobs run in the order in which they came.
+    What is quick (open, interpolate, save, copy, measure) goes through one thread, the network through another, so
+    that the bicubic layer never waits for it. In each, jobs run in the order in which they came.
 
     Signals:
         started: job id, when its work begins.
         progress: job id, JobProgress; 20 a second at most.
         tile_finished: job id, TileBlock; MODEL layers only.
         notice: job id, sentence for a banner: memory was short, or what a saved file could not take.
-        succeeded: job id, OpenedPicture, LayerResult, SavedFile or MetricsResult.
+        succeeded: job id, OpenedPicture, LayerResult, SavedFile, MetricsResult or what a copy was converted to.
         failed: job id, ErrorReport.
         cancelled: job id. Exactly one of these three comes for each job, and nothing of that job after it.
         device_described: what the network runs on, when that is known and when it changes.
@@ -156,10 +158,14 @@ class UpscaleService(QObject):
         match job:
             case OpenJob():
                 return partial(jobs.open_picture, job, self._core)
+            case PasteJob():
+                return partial(jobs.paste_picture, job)
             case LayerJob():
                 return partial(jobs.make_layer, job, self._core)
             case SaveJob():
                 return partial(jobs.save_picture, job, self._core)
+            case CopyJob():
+                return partial(jobs.copy_picture, job)
             case MetricsJob():
                 return partial(jobs.measure, job, self._core)
 
