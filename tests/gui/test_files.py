@@ -250,9 +250,13 @@ def test_copy_puts_the_result_on_the_clipboard(make_window: MakeWindow, service:
     window = finished_window(make_window, service, tmp_path / "a.png")
     window.commands.copy.trigger()
     assert QGuiApplication.clipboard().image().isNull()
+    assert window.status._activity.text() == "Copying the result"
+    assert window.commands.cancel.isEnabled()
     service.finish_copy()
     image = QGuiApplication.clipboard().image()
     assert (image.width(), image.height(), image.pixelColor(0, 0).red()) == (40, 20, 200)
+    # Made already, so that no other program that wants it makes the window wait.
+    assert QGuiApplication.clipboard().mimeData().data("image/png").startsWith(b"\x89PNG")
     assert window.page.banner.text == "The result is on the clipboard."
 
 
@@ -272,6 +276,9 @@ def test_the_last_copy_counts(make_window: MakeWindow, service: FakeService, tmp
     window.commands.copy.trigger()
     window.commands.copy.trigger()
     assert service.waiting() == ["CopyJob"]
+    window.commands.cancel.trigger()
+    assert service.waiting() == []
+    window.commands.copy.trigger()
     service.finish_copy()
     assert QGuiApplication.clipboard().image().width() == 40
 

@@ -6,14 +6,12 @@ import gc
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData
 from PySide6.QtGui import QColor, QColorSpace, QImage
 
 from vdsr_app.core.picture import Picture
 from vdsr_app.errors import ShapeMismatchError, UnreadablePictureError
 from vdsr_app.gui.qimage import (
     picture_from_qimage,
-    qimage_from_mime,
     qimage_from_picture,
     rgba_from_qimage,
     wrap_rgba,
@@ -164,15 +162,3 @@ def test_nothing_is_no_picture() -> None:
         picture_from_qimage(QImage())
     with pytest.raises(UnreadablePictureError):
         rgba_from_qimage(QImage())
-
-
-def test_mime_data(qapp: object) -> None:
-    data = QMimeData()
-    assert qimage_from_mime(data) is None
-    assert qimage_from_mime(None) is None
-    data.setText("no picture")
-    assert qimage_from_mime(data) is None
-    data.setImageData(qimage_from_picture(Picture(pixels=samples(5, 3))))
-    image = qimage_from_mime(data)
-    assert image is not None
-    np.testing.assert_array_equal(picture_from_qimage(image).pixels, samples(5, 3))

@@ -33,6 +33,7 @@ class ActivityMonitor(QObject):
         session.comparison.changed.connect(self._update)
         session.exporter.progressed.connect(self._on_file_progressed)
         session.exporter.changed.connect(self._update)
+        session.clipboard.changed.connect(self._update)
         session.opening_changed.connect(self._update)
 
     @property
@@ -48,6 +49,8 @@ class ActivityMonitor(QObject):
             progress = self._files.get(path)
             text = self.tr("Saving {name}").format(name=file_name(path))
             return Activity(text if progress is None else f"{text} · {progress_text(progress)}", _fraction(progress))
+        if session.clipboard.running:
+            return Activity(self.tr("Copying the result"))
         return None
 
     @property

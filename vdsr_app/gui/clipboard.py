@@ -1,28 +1,83 @@
-"""Putting the result on the clipboard; a large one takes a moment to be made ready, in a worker's thread."""
+"""The result on the clipboard, and pictures from there.
+
+What takes long is done in a worker's thread. On Linux the program that gave a picture is asked to encode it as PNG when
+another one wants it, in its window's thread, which takes seconds for a large one: it is given as PNG from the start.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QMimeData, QObject, Signal
+from PySide6.QtGui import QGuiApplication, QImage, QPixmap
 
 from vdsr_app.core.picture import Picture
-from vdsr_app.gui.qimage import qimage_from_picture
+from vdsr_app.gui.qimage import picture_from_qimage, qimage_from_picture
 from vdsr_app.workers.messages import CopyJob, ErrorReport
 
 if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService
+
+_PNG = "image/png"
+_FAST = 80
+"""Qt's quality of a PNG; 80 is the fastest compression there is."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Offer:
+    """A picture as other programs take it.
+
+    Attributes:
+        image: for programs on Windows and macOS, and this one.
+        png: the same as a PNG file; empty where memory did not suffice for it.
+    """
+
+    image: QImage
+    png: QByteArray
+
+
+def offer_of(picture: Picture) -> Offer:
+    """Make of a picture what other programs take.
+
+    Raises:
+        PictureTooLargeError: there is no memory for it.
+    """
+    image = qimage_from_picture(picture)
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    written = image.save(buffer, b"PNG", _FAST)
+    return Offer(image, buffer.data() if written else QByteArray())
+
+
+def take_from(data: QMimeData | None) -> Callable[[], Picture] | None:
+    """What makes the picture on a clipboard or in a drop, in any thread; None where there is none (text, files).
+
+    All that is needed of `data` is taken at once: what is dropped is gone a moment later. A PNG is not decoded yet.
+    """
+    if data is None or not data.hasImage():
+        return None
+    png = data.data(_PNG) if data.hasFormat(_PNG) else QByteArray()
+    if not png.isEmpty():
+        return partial(_picture_from_png, png)
+    image = data.imageData()
+    if isinstance(image, QPixmap):
+        image = image.toImage()
+    return partial(picture_from_qimage, image) if isinstance(image, QImage) and not image.isNull() else None
 
 
 class ClipboardCopy(QObject):
     """Copies one picture at a time; a new wish cancels the one before.
 
     Signals:
+        changed: `running` is another than before.
         done: the picture is on the clipboard.
         failed: the `ErrorReport`; the clipboard holds what it held.
     """
 
+    changed = Signal()
     done = Signal()
     failed = Signal(object)
 
@@ -32,25 +87,44 @@ class ClipboardCopy(QObject):
         self._job: int | None = None
         service.succeeded.connect(self._on_succeeded)
         service.failed.connect(self._on_failed)
-        service.cancelled.connect(self._on_cancelled)
+        service.cancelled.connect(self._end)
+
+    @property
+    def running(self) -> bool:
+        """Whether a picture is being made ready."""
+        return self._job is not None
 
     def begin(self, picture: Picture) -> None:
         """Put a picture on the clipboard, a moment later."""
+        self.cancel()
+        self._job = self._service.submit(CopyJob(picture, offer_of))
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Leave the clipboard as it is."""
         if self._job is not None:
             self._service.cancel(self._job)
-        self._job = self._service.submit(CopyJob(picture, qimage_from_picture))
 
-    def _on_succeeded(self, job: int, image: object) -> None:
-        if job == self._job and isinstance(image, QImage):
-            self._job = None
-            QGuiApplication.clipboard().setImage(image)
+    def _end(self, job: int) -> bool:
+        if job != self._job:
+            return False
+        self._job = None
+        self.changed.emit()
+        return True
+
+    def _on_succeeded(self, job: int, offer: object) -> None:
+        if self._end(job) and isinstance(offer, Offer):
+            data = QMimeData()
+            data.setImageData(offer.image)
+            if not offer.png.isEmpty():
+                data.setData(_PNG, offer.png)
+            QGuiApplication.clipboard().setMimeData(data)
             self.done.emit()
 
     def _on_failed(self, job: int, report: ErrorReport) -> None:
-        if job == self._job:
-            self._job = None
+        if self._end(job):
             self.failed.emit(report)
 
-    def _on_cancelled(self, job: int) -> None:
-        if job == self._job:
-            self._job = None
+
+def _picture_from_png(png: QByteArray) -> Picture:
+    return picture_from_qimage(QImage.fromData(png, b"PNG"))

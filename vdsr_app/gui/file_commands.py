@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,10 @@ from vdsr_app.core.naming import output_name
 from vdsr_app.core.picture import Picture
 from vdsr_app.errors import VdsrError
 from vdsr_app.gui.banner import Banner, BannerKind
-from vdsr_app.gui.clipboard import ClipboardCopy
+from vdsr_app.gui.clipboard import take_from
 from vdsr_app.gui.drag_out import DragOut
 from vdsr_app.gui.drops import DropKind, DropPlan, plan_drop
 from vdsr_app.gui.model_list import ModelList
-from vdsr_app.gui.qimage import picture_from_qimage, qimage_from_mime
 from vdsr_app.gui.save_dialog import PASTED_NAME, ask_where, suggested_path
 from vdsr_app.gui.session import Session
 from vdsr_app.gui.settings import SettingsStore
@@ -65,9 +63,8 @@ class FileCommands(QObject):
         self._banner = banner
         self._drag_out = DragOut(service, window)
         self._drag_out.failed.connect(banner.show_report)
-        self._copy = ClipboardCopy(service, self)
-        self._copy.done.connect(self._on_copied)
-        self._copy.failed.connect(banner.show_report)
+        session.clipboard.done.connect(self._on_copied)
+        session.clipboard.failed.connect(banner.show_report)
         session.not_opened.connect(self._on_not_opened)
         session.comparison.failed.connect(self._on_layer_failed)
         session.exporter.failed.connect(banner.show_report)
@@ -156,7 +153,7 @@ class FileCommands(QObject):
         if result is None:
             self._banner.show_message(BannerKind.NOTICE, self.tr("The result can be copied as soon as it is finished."))
             return
-        self._copy.begin(result.picture)
+        self._session.clipboard.begin(result.picture)
 
     def drag_out(self) -> None:
         """Let the person drag the result into another program."""
@@ -182,9 +179,9 @@ class FileCommands(QObject):
 
     def _take(self, data: QMimeData | None) -> None:
         self.front_wanted.emit()
-        image = qimage_from_mime(data)  # at once: what is dropped is gone after this
-        if image is not None:
-            self._session.paste(partial(picture_from_qimage, image), self.tr("pasted picture"))
+        take = take_from(data)
+        if take is not None:
+            self._session.paste(take, self.tr("pasted picture"))
 
     def _ask_for_picture(self, title: str) -> Path | None:
         from vdsr_app.core.image_io.formats import READABLE_SUFFIXES

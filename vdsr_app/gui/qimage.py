@@ -7,8 +7,7 @@ and `bits()` of a QImage that has gone is a dangling pointer. Nothing outside th
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QMimeData
-from PySide6.QtGui import QColorSpace, QImage, QPixelFormat, QPixmap
+from PySide6.QtGui import QColorSpace, QImage, QPixelFormat
 
 from vdsr_app.core.picture import Picture, Pixels, SourceInfo
 from vdsr_app.core.pyramid import Rgba
@@ -116,16 +115,6 @@ def picture_from_qimage(image: QImage) -> Picture:
     kind = "gray" if pixels.shape[2] == 1 else "RGB"
     source = SourceInfo(mode=f"{16 if deep else 8}-bit {kind}{'' if alpha is None else ' with transparency'}")
     return Picture(pixels=pixels, alpha=alpha, icc=icc, dpi=_dpi_of(image), source=source)
-
-
-def qimage_from_mime(data: QMimeData | None) -> QImage | None:
-    """The picture on a clipboard or in a drop, or None where it holds none (text, files)."""
-    if data is None or not data.hasImage():
-        return None
-    image = data.imageData()
-    if isinstance(image, QPixmap):
-        image = image.toImage()
-    return image if isinstance(image, QImage) and not image.isNull() else None
 
 
 def _samples(image: QImage, image_format: QImage.Format, dtype: np.dtype[np.generic], channels: int) -> Pixels:

@@ -13,6 +13,7 @@ from vdsr_app.core.job import SaveOptions, Target, TargetSize, UpscaleSettings
 from vdsr_app.core.model_choice import ModelChoice
 from vdsr_app.core.picture import Picture
 from vdsr_app.core.pyramid import MipPyramid
+from vdsr_app.gui.clipboard import ClipboardCopy
 from vdsr_app.gui.comparison import Comparison, LayerState
 from vdsr_app.gui.exporter import Exporter, SaveRequest
 from vdsr_app.gui.halves import half_of
@@ -36,6 +37,7 @@ class Session(QObject):
     Attributes:
         comparison: makes the layers.
         exporter: writes the result.
+        clipboard: takes the result.
         scores: measures against a reference.
 
     Signals:
@@ -71,6 +73,7 @@ class Session(QObject):
         super().__init__(parent)
         self.comparison = Comparison(service, visible_region, self)
         self.exporter = Exporter(service, self)
+        self.clipboard = ClipboardCopy(service, self)
         self.scores = Scores(service, self)
         self._models = models
         self._picture: Picture | None = None
@@ -265,12 +268,13 @@ class Session(QObject):
         self.result_changed.emit()
 
     def cancel(self) -> None:
-        """Stop all that runs: reading, layers, saving."""
+        """Stop all that runs: reading, layers, saving, copying."""
         self._opener.cancel()
         self.scores.cancel()
         self.exporter.forget()
         self.comparison.stop()
         self.exporter.stop()
+        self.clipboard.cancel()
 
     def save(self, request: SaveRequest) -> None:
         """Write the result; where it is not finished, as soon as it is."""

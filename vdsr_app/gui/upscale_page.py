@@ -102,6 +102,7 @@ class UpscalePage(QWidget):
         session.halves_changed.connect(self._on_halves_changed)
         session.result_changed.connect(self._show_result)
         session.opening_changed.connect(self._show_result)
+        session.clipboard.changed.connect(self._show_result)
         session.exporter.changed.connect(self._show_result)
         session.comparison.changed.connect(self._show_result)
         session.comparison.painted.connect(self.view.refresh)
@@ -196,7 +197,7 @@ class UpscalePage(QWidget):
         allow(a.save, there and front, no_picture)
         allow(a.copy, ready and front, self.tr("the result is not finished") if there and front else no_picture)
         allow(a.run, there and front, no_picture)
-        busy = running or session.opening is not None or bool(session.exporter.saving)
+        busy = running or session.opening is not None or bool(session.exporter.saving) or session.clipboard.running
         allow(a.cancel, busy and front, self.tr("nothing is running") if front else elsewhere)
         self.inspector.export.show_result(self._result_text(), ready=ready, primary=there and not session.is_sample)
 

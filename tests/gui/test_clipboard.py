@@ -1,0 +1,72 @@
+"""Pictures that go to the clipboard and come from there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QByteArray, QMimeData
+from PySide6.QtGui import QColorSpace, QImage, QPixmap
+
+from vdsr_app.core.picture import Picture, Pixels
+from vdsr_app.errors import UnreadablePictureError
+from vdsr_app.gui.clipboard import offer_of, take_from
+from vdsr_app.gui.qimage import picture_from_qimage, qimage_from_picture
+
+
+def samples(height: int, width: int, dtype: type[np.generic] = np.uint8) -> Pixels:
+    top = np.iinfo(dtype).max  # type: ignore[type-var]
+    return np.random.default_rng(1).integers(0, top, (height, width, 3), dtype=dtype, endpoint=True)  # type: ignore[call-overload, no-any-return]
+
+
+def test_what_is_no_picture_is_not_taken(qapp: object) -> None:
+    data = QMimeData()
+    assert take_from(data) is None
+    assert take_from(None) is None
+    data.setText("no picture")
+    assert take_from(data) is None
+
+
+@pytest.mark.parametrize("kind", [QImage, QPixmap])
+def test_an_image_is_taken(qapp: object, kind: type) -> None:
+    data = QMimeData()
+    image = qimage_from_picture(Picture(pixels=samples(5, 3)))
+    data.setImageData(QPixmap.fromImage(image) if kind is QPixmap else image)
+    take = take_from(data)
+    assert take is not None
+    np.testing.assert_array_equal(take().pixels, samples(5, 3))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("see_through", [False, True])
+def test_what_is_offered_is_taken_again_as_it_was(dtype: type[np.generic], see_through: bool) -> None:
+    pixels = samples(5, 3, dtype)
+    icc = bytes(QColorSpace(QColorSpace.NamedColorSpace.DisplayP3).iccProfile().data())
+    picture = Picture(pixels, pixels[..., 0].copy() if see_through else None, icc=icc, dpi=(300.0, 300.0))
+    offer = offer_of(picture)
+    again = picture_from_qimage(QImage.fromData(offer.png, b"PNG"))
+    for took in (again, picture_from_qimage(offer.image)):
+        np.testing.assert_array_equal(took.pixels, pixels)
+        assert took.pixels.dtype == dtype
+        assert (took.alpha is None) is not see_through
+        assert took.icc is not None
+        assert took.dpi == (300.0, 300.0)
+
+
+def test_a_png_is_taken_before_other_forms_and_decoded_only_when_it_is_wanted(qapp: object) -> None:
+    data = QMimeData()
+    data.setImageData(QImage(2, 2, QImage.Format.Format_RGB32))
+    data.setData("image/png", offer_of(Picture(pixels=samples(5, 3))).png)
+    take = take_from(data)
+    data.clear()  # as after a drop
+    assert take is not None
+    np.testing.assert_array_equal(take().pixels, samples(5, 3))
+
+
+def test_a_damaged_png_is_told_when_it_is_wanted(qapp: object) -> None:
+    data = QMimeData()
+    data.setImageData(QImage(2, 2, QImage.Format.Format_RGB32))
+    data.setData("image/png", QByteArray(b"no PNG"))
+    take = take_from(data)
+    assert take is not None
+    with pytest.raises(UnreadablePictureError):
+        take()
