@@ -38,13 +38,17 @@ def test_an_image_is_taken(qapp: object, kind: type) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("see_through", [False, True])
-def test_what_is_offered_is_taken_again_as_it_was(dtype: type[np.generic], see_through: bool) -> None:
+def test_what_is_offered_is_taken_again_as_it_was(qapp: object, dtype: type[np.generic], see_through: bool) -> None:
     pixels = samples(5, 3, dtype)
     icc = bytes(QColorSpace(QColorSpace.NamedColorSpace.DisplayP3).iccProfile().data())
     picture = Picture(pixels, pixels[..., 0].copy() if see_through else None, icc=icc, dpi=(300.0, 300.0))
     offer = offer_of(picture)
-    again = picture_from_qimage(QImage.fromData(offer.png, b"PNG"))
-    for took in (again, picture_from_qimage(offer.image)):
+    data = QMimeData()
+    data.setImageData(QImage(2, 2, QImage.Format.Format_RGB32))
+    data.setData("image/png", offer.png)
+    take = take_from(data)
+    assert take is not None
+    for took in (take(), picture_from_qimage(offer.image)):
         np.testing.assert_array_equal(took.pixels, pixels)
         assert took.pixels.dtype == dtype
         assert (took.alpha is None) is not see_through

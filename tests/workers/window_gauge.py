@@ -27,7 +27,8 @@ from PySide6.QtWidgets import QApplication
 
 from vdsr_app.core.job import Target, UpscaleSettings
 from vdsr_app.core.picture import Picture, Pixels
-from vdsr_app.gui.qimage import picture_from_qimage, qimage_from_picture, wrap_rgba
+from vdsr_app.gui.clipboard import Offer, offer_of
+from vdsr_app.gui.qimage import picture_from_qimage, wrap_rgba
 from vdsr_app.workers.messages import CopyJob, LayerJob, LayerKind, LayerSpec, PasteJob
 from vdsr_app.workers.upscale import UpscaleService
 
@@ -117,7 +118,7 @@ class Scenarios(QObject):
         self._service.submit(PasteJob(partial(picture_from_qimage, self._screenshot)))
 
     def copy(self) -> None:
-        self._service.submit(CopyJob(self._photograph, qimage_from_picture))
+        self._service.submit(CopyJob(self._photograph, offer_of))
 
     def import_in_the_window(self) -> None:
         """What must not happen: the window itself imports torch."""
@@ -148,8 +149,8 @@ class Scenarios(QObject):
             self.done()
 
     def _on_succeeded(self, job_id: int, result: Any) -> None:
-        size = (result.width(), result.height()) if isinstance(result, QImage) else result.picture.pixels.shape[1::-1]
-        self.outcome = f"{size[0]} x {size[1]}"
+        shown = result.image.size().toTuple() if isinstance(result, Offer) else result.picture.pixels.shape[1::-1]
+        self.outcome = f"{shown[0]} x {shown[1]}"
         self.done()
 
     def _on_failed(self, job_id: int, report: Any) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QMimeData, QObject, Signal
-from PySide6.QtGui import QGuiApplication, QImage, QPixmap
+from PySide6.QtGui import QGuiApplication, QImage, QImageReader, QImageWriter, QPixmap
 
 from vdsr_app.core.picture import Picture
 from vdsr_app.gui.qimage import picture_from_qimage, qimage_from_picture
@@ -48,8 +48,9 @@ def offer_of(picture: Picture) -> Offer:
     image = qimage_from_picture(picture)
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    written = image.save(buffer, b"PNG", _FAST)
-    return Offer(image, buffer.data() if written else QByteArray())
+    writer = QImageWriter(buffer, b"png")
+    writer.setQuality(_FAST)
+    return Offer(image, buffer.data() if writer.write(image) else QByteArray())
 
 
 def take_from(data: QMimeData | None) -> Callable[[], Picture] | None:
@@ -127,4 +128,6 @@ class ClipboardCopy(QObject):
 
 
 def _picture_from_png(png: QByteArray) -> Picture:
-    return picture_from_qimage(QImage.fromData(png, b"PNG"))
+    buffer = QBuffer(png)
+    buffer.open(QIODevice.OpenModeFlag.ReadOnly)
+    return picture_from_qimage(QImageReader(buffer, b"png").read())
