@@ -20,7 +20,10 @@ NETWORK = ("vdsr_app.core.engine", "vdsr_app.core.network", "vdsr_app.core.weigh
 ONNX = ("vdsr_app.core.onnx_export", "onnx", "onnxruntime")
 KERNELS = ("numba", "llvmlite")
 # What the window may know of training; each is shown below to do without torch and Qt.
-TORCH_FREE = ("config", "cost", "events", "history", "data.report", "run_files", "run_tail", "runs")
+TORCH_FREE = (
+    *("config", "config_file", "cost", "events", "history", "data.report", "presets"),
+    *("run_files", "run_tail", "runs"),
+)
 PREFLIGHT = ("vdsr_trainer.data.preflight",)
 _TRAINER_MODULES = {
     ".".join(path.relative_to(ROOT / "trainer").with_suffix("").parts)

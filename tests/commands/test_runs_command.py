@@ -13,8 +13,9 @@ import pytest
 
 from vdsr_app import paths
 from vdsr_trainer import runs
-from vdsr_trainer.config import preset, read_config
+from vdsr_trainer.config_file import read_config
 from vdsr_trainer.events import Event, Failed, Finished, Started, Stepped, Validated, to_json
+from vdsr_trainer.presets import preset
 from vdsr_trainer.run_files import RunLock
 
 

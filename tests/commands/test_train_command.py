@@ -12,8 +12,9 @@ from PIL import Image
 
 from tests.commands.conftest import json_lines
 from vdsr_app import paths
-from vdsr_trainer.config import PRESETS, read_config
+from vdsr_trainer.config_file import read_config
 from vdsr_trainer.events import Measured
+from vdsr_trainer.presets import PRESETS
 from vdsr_trainer.teacher.network import first_network
 from vdsr_trainer.teacher.weight_file import save_teacher
 

@@ -13,8 +13,9 @@ from PIL import Image
 from vdsr_app.control import CancelToken
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import save_weights
-from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import TrainingData, open_data
+from vdsr_trainer.presets import preset
 
 Opener = Callable[[TrainConfig], TrainingData]
 

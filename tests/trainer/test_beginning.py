@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
-from vdsr_trainer.config import preset
 from vdsr_trainer.learner import first_model
+from vdsr_trainer.presets import preset
 from vdsr_trainer.symmetry import Symmetry
 
 HE = {"hidden_layers": 1.0, "reach_px": 0, "first_layer": "he"}

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from vdsr_trainer.card import RunFacts, card_text, without_places, write_card
-from vdsr_trainer.config import TrainConfig, preset, read_config
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.config_file import read_config
 from vdsr_trainer.events import Compared
+from vdsr_trainer.presets import preset
 
 FACTS = RunFacts("My birds", "robust", 20_000, 90, 10, 4000.0, "cpu", 665_921)
 COMPARED = Compared(

@@ -12,10 +12,10 @@ import torch
 from vdsr_app.errors import SaveError, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Keeper, Progress
-from vdsr_trainer.config import preset
 from vdsr_trainer.health import Health
 from vdsr_trainer.learner import Learner
 from vdsr_trainer.meter import Spent
+from vdsr_trainer.presets import preset
 from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME
 from vdsr_trainer.stepper import NotFiniteError
 

@@ -10,15 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vdsr_app.errors import ConfigError
-from vdsr_trainer.config import (
-    PRESETS,
-    TrainConfig,
-    apply_values,
-    preset,
-    read_config,
-    starting_from,
-    to_toml,
-)
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.config_file import apply_values, read_config, to_toml
+from vdsr_trainer.presets import PRESETS, preset, starting_from
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "trainer" / "experiments").glob("*/config.toml"))

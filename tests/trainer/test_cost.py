@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from vdsr_trainer.config import TrainConfig, preset, starting_from
+from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.cost import judging_seconds
 from vdsr_trainer.events import Measured
+from vdsr_trainer.presets import preset, starting_from
 
 QUICK = starting_from(preset("quick"), "vdsr")
 MEASURED = Measured("quick", 0.5, 1000, 600, seconds_a_trial=1.0, seconds_compared=100.0)

@@ -14,12 +14,12 @@ from torch.nn.functional import conv2d
 
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_trainer import stepper as module
-from vdsr_trainer.config import preset
 from vdsr_trainer.cpu_network import CpuNetwork
 from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.layer_inputs import LayerInput, centred, look_at, whitening
 from vdsr_trainer.learner import Learner, forward_detail
 from vdsr_trainer.muon import Muon, orthogonal
+from vdsr_trainer.presets import preset
 
 CONFIG = replace(
     preset("robust"),

@@ -12,10 +12,11 @@ import torch
 from vdsr_app.errors import DeviceError, DeviceMemoryError
 from vdsr_trainer import learner as module
 from vdsr_trainer import stepper
-from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.data.lr_grid import lr_matrices
 from vdsr_trainer.learner import Learner
+from vdsr_trainer.presets import preset
 from vdsr_trainer.stepper import NotFiniteError, resolve_precision
 
 CONFIG = replace(

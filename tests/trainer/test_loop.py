@@ -23,7 +23,7 @@ from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import load_weights, save_weights
 from vdsr_app.errors import Cancelled, SaveError, TrainingError
 from vdsr_trainer import checkpoint
-from vdsr_trainer.config import TrainConfig, preset, starting_from
+from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Patches, TrainingData
 from vdsr_trainer.data.resident import ResidentBatches
 from vdsr_trainer.events import (
@@ -46,6 +46,7 @@ from vdsr_trainer.events import (
 from vdsr_trainer.history import read_history
 from vdsr_trainer.learner import forward_detail
 from vdsr_trainer.loop import resume_config, train
+from vdsr_trainer.presets import preset, starting_from
 from vdsr_trainer.result import read_result
 from vdsr_trainer.run_files import (
     CARD_NAME,

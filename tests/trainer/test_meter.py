@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from vdsr_trainer import meter as module
-from vdsr_trainer.config import preset
 from vdsr_trainer.events import Stepped
 from vdsr_trainer.meter import Meter, Spent, TimeLeft
+from vdsr_trainer.presets import preset
 from vdsr_trainer.stepper import StepResult
 
 CONFIG = replace(preset("robust"), steps=100, batch=8, validate_every=50)

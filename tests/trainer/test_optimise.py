@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
-from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.learner import first_model
 from vdsr_trainer.optimise import MovingAverage, Optimiser, clip_elements, schedule
+from vdsr_trainer.presets import preset
 
 
 def _model() -> VDSR:

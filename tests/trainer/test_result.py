@@ -20,8 +20,9 @@ from vdsr_app.core.protocol import make_trial, score
 from vdsr_app.core.weights import save_weights
 from vdsr_app.errors import Cancelled
 from vdsr_trainer import trials
-from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.events import from_json, to_json
+from vdsr_trainer.presets import preset
 from vdsr_trainer.result import compare, read_result
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from vdsr_app.errors import SaveError, TrainingError
 from vdsr_trainer import run_files, run_tail, runs
-from vdsr_trainer.config import preset, read_config
+from vdsr_trainer.config_file import read_config
 from vdsr_trainer.events import (
     CheckpointSaved,
     Event,
@@ -31,6 +31,7 @@ from vdsr_trainer.events import (
     Validated,
     to_json,
 )
+from vdsr_trainer.presets import preset
 from vdsr_trainer.run_files import RunLock
 from vdsr_trainer.runs import RunState
 

@@ -14,10 +14,11 @@ from torch import Tensor
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.weights import save_weights
 from vdsr_app.errors import ConfigError
-from vdsr_trainer.config import SYMMETRIES, TrainConfig, preset
+from vdsr_trainer.config import SYMMETRIES, TrainConfig
 from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.layer_inputs import look_at
 from vdsr_trainer.learner import Learner, first_model, forward_detail
+from vdsr_trainer.presets import preset
 from vdsr_trainer.symmetry import Symmetry, turned
 
 GROUPS = {"p4": 4, "p4m": 8}

@@ -16,7 +16,8 @@ from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.protocol import Trial, make_trial, protocol_luma, score
 from vdsr_app.core.weights import load_model
 from vdsr_app.errors import TrainingError
-from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.presets import preset
 from vdsr_trainer.validate import CropWriter, Judge
 
 CONFIG = replace(preset("robust"), scales=(2.0, 3.0), steps=1000, validate_every=100)

@@ -15,7 +15,8 @@ from pytestqt.qtbot import QtBot
 from vdsr_app.workers import training_errands
 from vdsr_app.workers.training_desk import TrainingDesk
 from vdsr_app.workers.training_errands import NewRun
-from vdsr_trainer.config import TrainConfig, read_config
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.config_file import read_config
 from vdsr_trainer.runs import create_run
 
 

@@ -17,7 +17,6 @@ from tests.workers.fake_trainer import COMMAND, lives
 from vdsr_app.workers import training_follow
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer import run_files, runs
-from vdsr_trainer.config import preset
 from vdsr_trainer.events import (
     Event,
     Failed,
@@ -29,6 +28,7 @@ from vdsr_trainer.events import (
     Stepped,
     to_json,
 )
+from vdsr_trainer.presets import preset
 from vdsr_trainer.runs import RunState
 
 WAIT_MS = 30_000

@@ -21,9 +21,9 @@ from vdsr_app.core.weights import load_weights, save_weights
 from vdsr_app.errors import TrainingError
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer import runs
-from vdsr_trainer.config import preset
 from vdsr_trainer.data.report import PictureRecord, PreflightReport
 from vdsr_trainer.events import Measured
+from vdsr_trainer.presets import preset
 
 WAIT_MS = 30_000
 

@@ -19,8 +19,8 @@ from vdsr_app import paths
 from vdsr_app.core.weights import load_weights
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer import run_files, runs
-from vdsr_trainer.config import preset
 from vdsr_trainer.events import Compared, Event, Finished, Started, Stepped
+from vdsr_trainer.presets import preset
 from vdsr_trainer.runs import RunState
 
 pytest.importorskip("vdsr_trainer.control", reason="`vdsr train` cannot be controlled yet")

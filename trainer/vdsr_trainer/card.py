@@ -8,7 +8,8 @@ from pathlib import Path, PurePath, PureWindowsPath
 
 from vdsr_app import __version__
 from vdsr_app.core.atomic import write_atomically
-from vdsr_trainer.config import TrainConfig, to_toml
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.config_file import to_toml
 from vdsr_trainer.events import Compared
 from vdsr_trainer.run_files import CARD_NAME, WEIGHTS_NAME
 

@@ -10,7 +10,8 @@ from vdsr_app.core.network import VDSR
 from vdsr_app.core.weights import save_weights
 from vdsr_app.errors import Cancelled
 from vdsr_trainer.card import RunFacts, without_places, write_card
-from vdsr_trainer.config import TrainConfig, to_toml
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.config_file import to_toml
 from vdsr_trainer.data.dataset import TrainingData
 from vdsr_trainer.events import Compared
 from vdsr_trainer.meter import Spent

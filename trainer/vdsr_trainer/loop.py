@@ -16,7 +16,8 @@ from vdsr_app.core.atomic import is_out_of_room, remove_leftovers, save_error, w
 from vdsr_app.errors import Cancelled, TrainingError, VdsrError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Progress
-from vdsr_trainer.config import TrainConfig, read_config, to_toml
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.config_file import read_config, to_toml
 from vdsr_trainer.control import Controller, Wish
 from vdsr_trainer.data.dataset import TrainingData, open_data
 from vdsr_trainer.data.resident import Batch, ResidentBatches, resident_batches

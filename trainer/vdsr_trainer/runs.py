@@ -20,7 +20,8 @@ from typing import Any
 
 from vdsr_app.core.atomic import save_error, write_atomically
 from vdsr_app.errors import ConfigError, SaveError, TrainingError
-from vdsr_trainer.config import TrainConfig, read_config, to_toml
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.config_file import read_config, to_toml
 from vdsr_trainer.run_files import CONFIG_NAME, EVENTS_NAME, NEWEST_NAME, RUN_NAME, WEIGHTS_NAME, is_alive
 from vdsr_trainer.run_tail import RunEnd, RunTail, read_tail
 

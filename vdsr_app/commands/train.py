@@ -18,7 +18,8 @@ from vdsr_app.console import Console, ProgressUpdate
 from vdsr_app.core.models import find_model
 from vdsr_app.core.weight_header import read_shape
 from vdsr_app.errors import UsageError
-from vdsr_trainer.config import PRESETS, TrainConfig, apply_values, preset, read_config, starting_from
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.config_file import apply_values, read_config
 from vdsr_trainer.cost import judging_seconds
 from vdsr_trainer.events import (
     Compared,
@@ -35,6 +36,7 @@ from vdsr_trainer.events import (
     Validated,
     to_json,
 )
+from vdsr_trainer.presets import DEFAULT_PRESET, PRESETS, preset, starting_from
 
 SUMMARY = "train the network on your own pictures"
 
@@ -42,12 +44,10 @@ _THREADS_THAT_SLEEP = {"GOMP_SPINCOUNT": "2000", "KMP_BLOCKTIME": "1"}
 """For torch's OpenMP, read when it is loaded. Left to themselves, its threads wait for each other by spinning: beside
 another busy program on two cores, a step took 2.2 s instead of 0.9, against 0.44 s alone with either setting."""
 
-_USUAL_PRESET = "robust"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vdsr train`."""
-    parser.add_argument("--preset", choices=tuple(PRESETS), help=f"recipe to start from ({_USUAL_PRESET})")
+    parser.add_argument("--preset", choices=tuple(PRESETS), help=f"recipe to start from ({DEFAULT_PRESET})")
     parser.add_argument("--data", nargs="+", metavar="FOLDER", help="folders of training pictures, searched deeply")
     parser.add_argument(
         "--validation", metavar="FOLDER", help="pictures to choose by; else some of --data are held out"
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
             raise UsageError("There are no pictures to train on.", hint="Give --data FOLDER.")
     known = 0 if config.epochs else config.steps
     with stop_on_signals() as token, console.progress("Training", known, "steps") as update:
-        preset_name = "" if arguments.resume is not None else arguments.preset or _USUAL_PRESET
+        preset_name = "" if arguments.resume is not None else arguments.preset or DEFAULT_PRESET
         reporter = _Reporter(console, update)
         train(config, folder, reporter, token, resume=arguments.resume is not None, preset=preset_name)
     return True
@@ -113,7 +113,7 @@ def _measure(arguments: argparse.Namespace, console: Console) -> bool:
     if arguments.presets:
         configs = {name: preset(name) for name in arguments.presets}
     else:
-        configs = {arguments.preset or _USUAL_PRESET: _configuration(arguments)}
+        configs = {arguments.preset or DEFAULT_PRESET: _configuration(arguments)}
     from vdsr_trainer.measure import measure
 
     with stop_on_signals() as token:
@@ -144,7 +144,7 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _configuration(arguments: argparse.Namespace) -> TrainConfig:
-    stock = config = preset(arguments.preset or _USUAL_PRESET)
+    stock = config = preset(arguments.preset or DEFAULT_PRESET)
     begins: dict[str, Any] = {}
     if arguments.start_from is not None:
         config = starting_from(config, arguments.start_from, *read_shape(find_model(arguments.start_from).path))

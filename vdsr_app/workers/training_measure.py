@@ -13,8 +13,10 @@ from vdsr_app.core.atomic import write_atomically
 from vdsr_app.errors import SaveError
 from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training_launch import child_environment, told_error
-from vdsr_trainer.config import PRESETS, TrainConfig, to_toml
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.config_file import to_toml
 from vdsr_trainer.events import Measured, from_json
+from vdsr_trainer.presets import PRESETS
 
 logger = logging.getLogger(__name__)
 

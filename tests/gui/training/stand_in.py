@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT), str(ROOT / "trainer")]
 
-from vdsr_trainer.config import PRESETS, read_config, to_toml  # noqa: E402
+from vdsr_trainer.config_file import read_config, to_toml  # noqa: E402
 from vdsr_trainer.events import (  # noqa: E402
     CheckpointSaved,
     Compared,
@@ -38,6 +38,7 @@ from vdsr_trainer.events import (  # noqa: E402
     Validated,
     to_json,
 )
+from vdsr_trainer.presets import PRESETS  # noqa: E402
 from vdsr_trainer.run_files import RunLock, read_control, write_control  # noqa: E402
 
 COMMAND = [sys.executable, "-P", __file__]

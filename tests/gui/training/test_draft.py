@@ -17,9 +17,10 @@ from vdsr_app.gui.training.draft import OWN, Draft
 from vdsr_app.gui.training.recipe_fields import FieldKind, FieldSpec, field_groups, from_text, to_text
 from vdsr_app.gui.training.verdict import Verdict, judge
 from vdsr_app.gui.training.words import about, best_gain, date_text, gain_words, scale_key_text
-from vdsr_trainer.config import PRESETS, TrainConfig, starting_from
+from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.report import PictureRecord, PreflightReport
 from vdsr_trainer.events import Compared, Measured
+from vdsr_trainer.presets import PRESETS, starting_from
 
 BUNDLED = Path(__file__).resolve().parents[3] / "models" / "vdsr.safetensors"
 

@@ -31,7 +31,8 @@ from vdsr_app.gui.training.step_list import Step
 from vdsr_app.gui.training.train_page import TrainPage
 from vdsr_app.gui.training.wizard import Wizard
 from vdsr_app.workers.messages import OpenJob
-from vdsr_trainer.config import PRESETS, read_config
+from vdsr_trainer.config_file import read_config
+from vdsr_trainer.presets import PRESETS
 from vdsr_trainer.run_files import is_alive, read_control, write_control
 from vdsr_trainer.runs import RunState, create_run, describe_run
 

@@ -22,7 +22,7 @@ from vdsr_app.gui.training.step_list import Step
 from vdsr_app.gui.training.train_page import TrainPage
 from vdsr_app.gui.training.wizard import Wizard
 from vdsr_app.workers import training_errands
-from vdsr_trainer.config import read_config
+from vdsr_trainer.config_file import read_config
 from vdsr_trainer.events import Measured
 from vdsr_trainer.run_files import read_control
 from vdsr_trainer.runs import RunState

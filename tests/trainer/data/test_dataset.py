@@ -18,12 +18,13 @@ from PIL import Image
 from tests.trainer.conftest import draw_picture
 from vdsr_app.control import CancelToken
 from vdsr_app.errors import Cancelled, TrainingError
-from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data import cache_size, dataset
 from vdsr_trainer.data.dataset import Patches, TrainingData, open_data
 from vdsr_trainer.data.degrade import Degradation, Source, degraded_patches
 from vdsr_trainer.data.pictures import read_luma
 from vdsr_trainer.data.preflight import INDEX_NAME, check_pictures, read_index, write_index
+from vdsr_trainer.presets import preset
 from vdsr_trainer.run_files import NEWEST_NAME
 
 Opener = Callable[..., TrainingData]

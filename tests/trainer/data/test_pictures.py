@@ -17,10 +17,11 @@ from tests.trainer.conftest import draw_picture
 from vdsr_app.control import CancelToken
 from vdsr_app.core.protocol import protocol_luma
 from vdsr_app.errors import Cancelled, TrainingError
-from vdsr_trainer.config import TrainConfig, preset
+from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data import pictures as module
 from vdsr_trainer.data.fingerprint import fingerprint, resembling
 from vdsr_trainer.data.pictures import find_pictures, in_parallel, read_luma, record_pictures
+from vdsr_trainer.presets import preset
 
 
 def config_of(*folders: Path, **values: object) -> TrainConfig:

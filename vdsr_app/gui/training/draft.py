@@ -14,19 +14,12 @@ from vdsr_app.core.models import PHOTO_MODEL, ModelInfo
 from vdsr_app.core.weight_header import read_shape
 from vdsr_app.errors import WeightsError
 from vdsr_app.gui.texts import file_name
-from vdsr_trainer.config import (
-    PRESETS,
-    TrainConfig,
-    starting_from,
-    symmetry_for,
-    with_optimizer,
-    with_relative_rates,
-)
+from vdsr_trainer.config import TrainConfig, symmetry_for
 from vdsr_trainer.cost import judging_seconds
 from vdsr_trainer.data.report import PreflightReport
 from vdsr_trainer.events import Measured
+from vdsr_trainer.presets import DEFAULT_PRESET, PRESETS, starting_from, with_optimizer, with_relative_rates
 
-DEFAULT_PRESET = "robust"
 OWN = "own"
 """Under this name a recipe of one's own is measured."""
 _PICTURE_FIELDS = ("data", "validation", "holdout", "exclude", "keep_duplicates")

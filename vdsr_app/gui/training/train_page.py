@@ -26,7 +26,7 @@ from vdsr_app.gui.training.watch import RunWatch
 from vdsr_app.gui.training.wizard import Wizard
 from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
-from vdsr_trainer.config import read_config
+from vdsr_trainer.config_file import read_config
 from vdsr_trainer.history import RunHistory
 from vdsr_trainer.run_files import CONFIG_NAME, read_control
 from vdsr_trainer.runs import RunInfo, RunState, describe_run, rename_run

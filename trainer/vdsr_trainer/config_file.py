@@ -1,0 +1,134 @@
+"""The configuration of a run as TOML: read, checked and written. No torch."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from vdsr_app.errors import ConfigError
+from vdsr_trainer.config import TAKE_RELATIVE_RATES, TrainConfig, symmetry_for
+from vdsr_trainer.presets import DEFAULT_PRESET, PRESETS, with_optimizer, with_relative_rates
+
+
+def read_config(
+    path: Path, base: TrainConfig | None = None, like: TrainConfig = PRESETS[DEFAULT_PRESET]
+) -> TrainConfig:
+    """`base` (or the defaults of the fields) with the values of a TOML file over it.
+
+    Args:
+        path: the file.
+        base: what counts where it does not say.
+        like: as of `apply_values`.
+
+    Raises:
+        ConfigError: the file is missing, is no TOML, or has an unknown key or a value of the wrong type.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The configuration cannot be read: {error.strerror}.", path=path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration is not valid TOML: {error}.", path=path) from error
+    return apply_values(base or TrainConfig(), values, path, like)
+
+
+def apply_values(
+    base: TrainConfig, values: dict[str, Any], path: Path | None = None, like: TrainConfig = PRESETS[DEFAULT_PRESET]
+) -> TrainConfig:
+    """`base` with `values` over it, each checked against the type of its field.
+
+    Another optimiser, or rates of another kind, bring their usual rates, unless `values` has a rate.
+
+    Args:
+        base: what counts where they do not say.
+        values: by the names of the fields.
+        path: file that they come from, for messages.
+        like: as of `with_optimizer`: the preset that `base` is of.
+
+    Raises:
+        ConfigError: an unknown key, a value of the wrong type, or values that are not allowed.
+    """
+    known = {field.name: getattr(TrainConfig(), field.name) for field in fields(TrainConfig)}
+    typed: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else "The config.toml in the folder of any run has them all."
+            raise ConfigError(f"There is no setting '{key}'.", path=path, hint=hint)
+        typed[key] = _typed(key, value, known[key], path)
+    if "steps" in typed and "epochs" not in typed:
+        typed["epochs"] = 0  # whoever counts steps means steps
+    if "rate" in typed:
+        typed.setdefault("relative_rates", False)  # as in files from before there were shares
+    else:
+        base = _with_usual_rates(base, typed, like)
+    if "width" in typed and "symmetry" not in typed:
+        typed["symmetry"] = symmetry_for(typed["width"], base.symmetry)  # and whoever chooses channels means these
+    return replace(base, **typed)
+
+
+def _with_usual_rates(base: TrainConfig, typed: dict[str, Any], like: TrainConfig) -> TrainConfig:
+    """`base` with what belongs to the optimiser and the kind of rate that `typed` names, if they are others."""
+    base = replace(base, start_from=typed.get("start_from", base.start_from))  # who goes on from a model has lower ones
+    optimizer = typed.get("optimizer", base.optimizer)
+    if optimizer != base.optimizer:
+        base = with_optimizer(base, optimizer, like)
+    relative = typed.get("relative_rates", base.relative_rates)
+    if relative != base.relative_rates and optimizer in TAKE_RELATIVE_RATES:
+        base = with_relative_rates(base, relative, like)
+    return base
+
+
+def to_toml(config: TrainConfig) -> str:
+    """TOML that `read_config` turns into an equal configuration.
+
+    Raises:
+        ConfigError: a name has bytes that are no text, which TOML cannot hold.
+    """
+    return "".join(f"{key} = {_toml_value(value)}\n" for key, value in asdict(config).items())
+
+
+def _typed(key: str, value: Any, example: Any, path: Path | None) -> Any:
+    if isinstance(example, tuple):
+        if isinstance(value, str | int | float):
+            value = [value]
+        kind = str if key in ("data", "exclude") else float
+        if isinstance(value, list | tuple) and all(_is(kind, item) for item in value):
+            return tuple(kind(item) for item in value)
+        raise ConfigError(f"{key} needs a list of {'texts' if kind is str else 'numbers'}.", path=path)
+    if not _is(type(example), value):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[type(example)]
+        raise ConfigError(f"{key} = {value!r} is not {wanted}.", path=path)
+    return type(example)(value)
+
+
+def _is(kind: type, value: Any) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is kind
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(_toml_value(item) for item in value)}]"
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigError(
+                f"The name {value!r} has bytes that are no UTF-8 text.",
+                hint="Rename that file or folder, then try again.",
+            ) from error
+        return f'"{"".join(_toml_character(character) for character in value)}"'
+    return repr(value)
+
+
+def _toml_character(character: str) -> str:
+    if character in '\\"':
+        return "\\" + character
+    return f"\\u{ord(character):04x}" if ord(character) < 0x20 or character == "\x7f" else character
