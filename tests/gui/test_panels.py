@@ -288,7 +288,7 @@ def test_a_long_title_pushes_nothing_out_of_sight(qtbot: QtBot, tmp_path: Path, 
     qtbot.waitUntil(lambda: inspector.widget().width() <= inspector.viewport().width())
     inspector.model.show_choice("auto", ModelChoice(info.name, ChoiceReason.NO_JPEG, None))
     qtbot.waitUntil(lambda: inspector.widget().width() <= inspector.viewport().width())
-    popup = inspector.model.first_control().view()  # type: ignore[attr-defined]
+    popup = inspector.model.findChild(QComboBox).view()
     assert popup.minimumWidth() > popup.fontMetrics().horizontalAdvance(title)
 
 

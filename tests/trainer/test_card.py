@@ -92,10 +92,10 @@ def test_a_stopped_run_and_a_photo_run_say_so() -> None:
     assert "on 1 picture," in text
 
 
-def test_steps_that_follow_from_epochs_are_told_by_the_facts() -> None:
-    config = replace(preset("paper"), data=("a",), epochs=80)
-    assert "stopped" not in card_text(config, replace(FACTS, step=900, steps=900), COMPARED)
-    assert "stopped before its end, 900 steps" in card_text(config, replace(FACTS, step=100, steps=900), COMPARED)
+def test_a_run_that_was_stopped_is_told_with_the_steps_it_would_have_had() -> None:
+    config = replace(preset("paper"), data=("a",), steps=900)  # which a run makes of the epochs
+    assert "stopped" not in card_text(config, replace(FACTS, step=900), COMPARED)
+    assert "stopped before its end, 900 steps" in card_text(config, replace(FACTS, step=100), COMPARED)
 
 
 def test_markup_in_the_name_of_the_first_model_is_shown_literally() -> None:

@@ -94,17 +94,21 @@ def test_a_window_that_is_gone_at_the_start_asks_for_nothing(tmp_path: Path, clo
     assert controller.look() is Wish.GO_ON
 
 
-def test_a_pause_ends_by_whatever_is_wished_next(tmp_path: Path, clock: Clock) -> None:
+def test_a_pause_ends_by_whatever_is_wished_next(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     controller = Controller(tmp_path, CancelToken())
     write_control(tmp_path, "pause")
     clock.now += 1
     assert controller.look() is Wish.PAUSE
     waits = []
 
-    def wait() -> None:
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
         waits.append(clock.now)
         if len(waits) == 20:
             write_control(tmp_path, "stop")
 
-    assert controller.wait_while_paused(wait) is Wish.STOP
+    monkeypatch.setattr(clock, "sleep", sleep)
+    assert controller.wait_while_paused() is Wish.STOP
     assert len(waits) >= 20

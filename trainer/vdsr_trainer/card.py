@@ -29,7 +29,6 @@ class RunFacts:
         seconds: time spent training, in all parts of the run.
         device: what it ran on.
         parameters: trainable numbers.
-        steps: steps in all, where they follow from epochs; 0 takes those of the configuration.
         data_wait_share: share of the time in which the network waited for patches, 0 to 1.
         saving_share: share of the time that checkpoints took, 0 to 1.
     """
@@ -42,7 +41,6 @@ class RunFacts:
     seconds: float
     device: str
     parameters: int
-    steps: int = 0
     data_wait_share: float = 0.0
     saving_share: float = 0.0
 
@@ -91,8 +89,7 @@ def without_places(config: TrainConfig) -> TrainConfig:
 
 def _what_it_is(config: TrainConfig, facts: RunFacts) -> str:
     begun = f", starting from the model '{_plain(_last_name(config.start_from))}'" if config.start_from else ""
-    steps = facts.steps or config.steps
-    done = "" if facts.step >= steps else f" It was stopped before its end, {steps:,} steps."
+    done = "" if facts.step >= config.steps else f" It was stopped before its end, {config.steps:,} steps."
     learned = _count(facts.training, "picture")
     return (
         "A VDSR network (Kim, Lee and Lee, CVPR 2016, arXiv 1511.04587) that enlarges pictures: bicubic first, then"

@@ -57,10 +57,9 @@ class Controller:
             self._wish = self._read(now)
         return self._wish
 
-    def wait_while_paused(self, on_wait: Callable[[], None] = lambda: None) -> Wish:
-        """Sleep until the wish is no longer a pause; `on_wait` is called some times a second."""
+    def wait_while_paused(self) -> Wish:
+        """Sleep until the wish is no longer a pause."""
         while (wish := self.look()) is Wish.PAUSE:
-            on_wait()
             time.sleep(_PAUSED_LOOK_EVERY_S)
         return wish
 

@@ -48,10 +48,6 @@ class ModelPanel(Section):
         models.changed.connect(self._fill)
         self._fill()
 
-    def first_control(self) -> QWidget:
-        """Where the keyboard enters."""
-        return self._choice
-
     def show_choice(self, wish: str, made: ModelChoice | None) -> None:
         """Show what is wished and what came of it; emits nothing.
 

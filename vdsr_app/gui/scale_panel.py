@@ -79,10 +79,6 @@ class ScalePanel(Section):
         """The wish as far as the picture can reach it, also before `target_changed` told it."""
         return self._target
 
-    def first_control(self) -> QWidget:
-        """Where the keyboard enters."""
-        return self._slider.slider
-
     def settle(self) -> None:
         """Tell a wish that has not been told yet, also one that is typed and not entered."""
         for box in (self._factor, self._value):

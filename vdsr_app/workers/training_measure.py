@@ -57,11 +57,6 @@ class MeasureProcess(QObject):
         self._process: QProcess | None = None
         self._errors = b""
 
-    @property
-    def busy(self) -> bool:
-        """Whether something is being measured."""
-        return self._process is not None
-
     def start(self, configs: dict[str, TrainConfig]) -> None:
         """Measure these configurations by their names; what was being measured is given up, without a signal."""
         self._give_up()

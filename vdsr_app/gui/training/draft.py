@@ -90,12 +90,14 @@ class Draft(QObject):
         places = [folder for folder in (*data, self.config.validation) if folder]
         # Joined, a path without a folder lies in each of them, and any other is what it was.
         kept = (path for path in self.config.exclude if any(Path(p, path).is_relative_to(p) for p in places))
-        self._set_pictures(data=data, exclude=tuple(kept))
+        self.set_pictures(data=data, exclude=tuple(kept))
         self._suggest_title()
 
     def set_pictures(self, **values: Any) -> None:
-        """Change what is done with pictures: `validation`, `holdout`, `exclude`, `keep_duplicates`."""
-        self._set_pictures(**values)
+        """Change what is done with pictures: `validation`, `holdout`, `exclude`, `keep_duplicates`, say."""
+        self.config = replace(self.config, **values)
+        self.report = None
+        self.pictures_changed.emit()
 
     def set_report(self, report: PreflightReport) -> None:
         """Keep what the check found."""
@@ -249,11 +251,6 @@ class Draft(QObject):
         if optimizer != config.optimizer:
             return with_optimizer(config, optimizer, like)
         return config if relative == config.relative_rates else with_relative_rates(config, relative, like)
-
-    def _set_pictures(self, **values: Any) -> None:
-        self.config = replace(self.config, **values)
-        self.report = None
-        self.pictures_changed.emit()
 
     def _recipe(self, preset: str, start: str) -> TrainConfig:
         """A preset with the pictures of this draft, beginning with a model or, with "", from nothing."""
