@@ -63,16 +63,14 @@ def test_a_jpeg_whose_compression_shows_gets_the_photo_model(
     install: Install, quality: int | None, name: str, reason: ChoiceReason
 ) -> None:
     install("vdsr", "photo")
-    choice = choose_model(AUTO_MODEL, quality)
-    assert choice == ModelChoice(name, reason, quality)
-    assert choice.automatic
+    assert choose_model(AUTO_MODEL, quality) == ModelChoice(name, reason, quality)
 
 
 @pytest.mark.parametrize("wish", ["vdsr", "photo", "mine", "/models/auto.safetensors"])
 @pytest.mark.parametrize("quality", [None, 10, 99])
 def test_what_the_person_names_is_taken(wish: str, quality: int | None) -> None:
     choice = choose_model(wish, quality)
-    assert (choice.name, choice.reason, choice.automatic) == (wish, ChoiceReason.WISH, False)
+    assert (choice.name, choice.reason) == (wish, ChoiceReason.WISH)
 
 
 def test_without_the_photo_model_the_clean_one_is_taken_and_that_is_said(install: Install) -> None:

@@ -13,7 +13,7 @@ def test_the_default_is_the_papers_network() -> None:
     model = VDSR()
     assert len(model.layers) == 20
     assert sum(p.numel() for p in model.parameters()) == 665_921 == VDSRConfig().parameters
-    assert VDSRConfig().receptive_field_px == 41
+    assert 2 * VDSRConfig().halo_px + 1 == 41
 
 
 @pytest.mark.parametrize(("depth", "width"), [(2, 1), (5, 64), (12, 16)])

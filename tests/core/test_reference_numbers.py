@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.core.ycbcr import rgb_to_ycbcr, ycbcr_to_rgb
 from vdsr_app.core import image_io
-from vdsr_app.core.color import RGB_PER_LUMA, network_luma, rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb
+from vdsr_app.core.color import RGB_PER_LUMA, network_luma, rgb_to_luma
 from vdsr_app.core.metrics import psnr_db, ssim
 from vdsr_app.core.protocol import make_trial, protocol_luma, score
 from vdsr_app.errors import ShapeMismatchError, UsageError

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from tests.core.ycbcr import rgb_to_ycbcr, ycbcr_to_rgb
 from vdsr_app.control import CancelToken
 from vdsr_app.core import upscale
-from vdsr_app.core.color import network_luma, rgb_to_ycbcr, ycbcr_to_rgb
+from vdsr_app.core.color import network_luma
 from vdsr_app.core.engine import Engine
 from vdsr_app.core.job import Target, TargetKind, UpscaleSettings
 from vdsr_app.core.network import VDSR, VDSRConfig

@@ -94,9 +94,7 @@ def test_a_window_that_is_gone_at_the_start_asks_for_nothing(tmp_path: Path, clo
     assert controller.look() is Wish.GO_ON
 
 
-def test_a_pause_ends_by_whatever_is_wished_next(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pause_ends_by_whatever_is_wished_next(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     controller = Controller(tmp_path, CancelToken())
     write_control(tmp_path, "pause")
     clock.now += 1

@@ -47,7 +47,6 @@ from vdsr_trainer.history import read_history
 from vdsr_trainer.learner import forward_detail
 from vdsr_trainer.loop import resume_config, train
 from vdsr_trainer.presets import preset, starting_from
-from vdsr_trainer.result import read_result
 from vdsr_trainer.run_files import (
     CARD_NAME,
     EVENTS_NAME,
@@ -242,7 +241,7 @@ def test_a_run_leaves_a_card_and_a_comparison(small: TrainConfig, tmp_path: Path
     events = _run(small, tmp_path / "run")
     (compared,) = [event for event in events if isinstance(event, Compared)]
     assert set(compared.rows) == {"bicubic", "vdsr", "this run"}
-    assert read_result(tmp_path / "run") == compared
+    assert json.loads((tmp_path / "run" / "result.json").read_text("utf-8"))["rows"] == compared.rows
     card = (tmp_path / "run" / CARD_NAME).read_text("utf-8")
     assert f"{compared.rows['this run']['2'][0]:.2f}" in card
     assert str(tmp_path) not in card

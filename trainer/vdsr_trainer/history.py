@@ -249,23 +249,30 @@ def read_history(path: Path) -> RunHistory:
     return history
 
 
-def smoothed(values: Sequence[float], weight: float = 0.9) -> list[float]:
+class Smoothed:
     """Exponential mean without the pull towards the first value; NaN stays NaN and counts for nothing.
 
     Args:
-        values: any numbers.
         weight: share of the past, 0 to below 1.
     """
-    result: list[float] = []
-    total = share = 0.0
-    for value in values:
-        if math.isfinite(value):
-            total = weight * total + (1.0 - weight) * value
-            share = weight * share + (1.0 - weight)
-            result.append(total / share)
-        else:
-            result.append(math.nan)
-    return result
+
+    def __init__(self, weight: float = 0.9) -> None:
+        self._weight = weight
+        self._total = self._share = 0.0
+
+    def go_on(self, values: Sequence[float]) -> list[float]:
+        """The means at `values`, any numbers, which follow those of earlier calls."""
+        weight, total, share = self._weight, self._total, self._share
+        result: list[float] = []
+        for value in values:
+            if math.isfinite(value):
+                total = weight * total + (1.0 - weight) * value
+                share = weight * share + (1.0 - weight)
+                result.append(total / share)
+            else:
+                result.append(math.nan)
+        self._total, self._share = total, share
+        return result
 
 
 def scale_order(scale: str) -> tuple[float, str]:

@@ -99,19 +99,6 @@ def compare(
     return compared
 
 
-def read_result(run: Path) -> Compared | None:
-    """What `compare` wrote last; None where there is none, or it is damaged."""
-    try:
-        values = json.loads((run / RESULT_NAME).read_text("utf-8"))
-        rows = {
-            str(name): {str(key): [float(psnr_db), float(ssim)] for key, (psnr_db, ssim) in row.items()}
-            for name, row in values["rows"].items()
-        }
-        return Compared(int(values["step"]), int(values["pictures"]), rows)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
 def _others(config: TrainConfig, notice: Callable[[str], None] | None) -> dict[str, VDSR]:
     """The bundled models, and the installed one that the run started from, by name."""
     networks: dict[str, VDSR] = {}

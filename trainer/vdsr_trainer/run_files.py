@@ -77,11 +77,6 @@ class RunLock:
         # thread_local=False: made in one thread, it may be released in another.
         self._lock: BaseFileLock = FileLock(self._path, thread_local=False)
 
-    @property
-    def held(self) -> bool:
-        """Whether this object holds the file."""
-        return bool(self._lock.is_locked)
-
     def try_acquire(self, timeout_s: float = 0.0) -> bool:
         """Take the file within `timeout_s` seconds; False where somebody else holds it.
 

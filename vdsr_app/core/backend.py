@@ -23,7 +23,6 @@ FloatPlane = npt.NDArray[np.float32]
 
 _CPU_TILE_PX = {Precision.FP32: 256, Precision.BF16: 320}
 """Larger tiles waste less on the halo, smaller ones show sooner; either takes about half a second on two cores."""
-_GPU_TILE_PX = 1024
 _MIN_TILE_PX = 32
 _CPU_ACTIVATION_BYTES = 31 * 2**20
 """From 32 MB on, glibc maps fresh memory for each layer's activation, and page faults eat the time."""
@@ -128,8 +127,6 @@ class TorchBackend:
     @property
     def tile_px(self) -> int:
         """Side of a core whose activations stay under the allocator's mapping threshold on a CPU."""
-        if self.kind != "cpu":
-            return _GPU_TILE_PX
         # The first layer's fp32 activation is the largest in every precision.
         padded_px = int((_CPU_ACTIVATION_BYTES / (4 * self._width)) ** 0.5)
         return max(_MIN_TILE_PX, min(_CPU_TILE_PX[self._precision], padded_px - 2 * self._depth))

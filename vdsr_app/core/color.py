@@ -22,33 +22,10 @@ LUMA_OFFSET = 16.0 / 255.0
 RGB_PER_LUMA = 255.0 / 219.0
 """What one unit of Y adds to each of R, G and B where Cb and Cr stay. Source: inverse of BT.601's matrix."""
 
-_RGB_TO_YCBCR = (
-    np.array(
-        [
-            [65.481, 128.553, 24.966],
-            [-37.797, -74.203, 112.0],
-            [112.0, -93.786, -18.214],
-        ]
-    )
-    / 255.0
-)
-_YCBCR_OFFSET = np.array([16.0, 128.0, 128.0])
-_YCBCR_TO_RGB = np.linalg.inv(_RGB_TO_YCBCR)
-
-
-def rgb_to_ycbcr(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """BT.601 studio-range YCbCr of (..., 3) RGB in [0, 255]; float64, not rounded."""
-    return np.asarray(np.asarray(rgb, dtype=np.float64) @ _RGB_TO_YCBCR.T + _YCBCR_OFFSET)
-
-
-def ycbcr_to_rgb(ycbcr: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Inverse of `rgb_to_ycbcr`; float64, neither rounded nor clipped."""
-    return np.asarray((np.asarray(ycbcr, dtype=np.float64) - _YCBCR_OFFSET) @ _YCBCR_TO_RGB.T)
-
 
 def rgb_to_luma(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Luma of (..., 3) RGB in [0, 255]: float64 in [16, 235], not rounded."""
-    return np.asarray(np.asarray(rgb, dtype=np.float64) @ _RGB_TO_YCBCR[0] + 16.0)
+    return np.asarray(np.asarray(rgb, dtype=np.float64) @ LUMA_WEIGHTS + 16.0)
 
 
 def network_luma(pixels: FloatArray, full_scale: float) -> npt.NDArray[np.float32]:

@@ -54,11 +54,6 @@ class ModelChoice:
     reason: ChoiceReason
     jpeg_quality: int | None = None
 
-    @property
-    def automatic(self) -> bool:
-        """Whether the program chose."""
-        return self.reason is not ChoiceReason.WISH
-
 
 def choose_model(wish: str, jpeg_quality: int | None, *, has_photo: bool | None = None) -> ModelChoice:
     """The model that a picture is enlarged with.

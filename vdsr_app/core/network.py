@@ -42,13 +42,11 @@ class VDSRConfig:
 
     @property
     def halo_px(self) -> int:
-        """Pixels on each side that one output pixel depends on: one a 3x3 convolution."""
-        return self.depth
+        """Pixels on each side that one output pixel depends on: one a 3x3 convolution.
 
-    @property
-    def receptive_field_px(self) -> int:
-        """Side of the square of input pixels that one output pixel depends on: 2 * depth + 1."""
-        return 2 * self.depth + 1
+        The receptive field, the side of the square it depends on, is twice that and 1: 41 px, as in the paper.
+        """
+        return self.depth
 
     @property
     def parameters(self) -> int:

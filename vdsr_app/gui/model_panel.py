@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox
 
 from vdsr_app.core.model_choice import AUTO_MODEL, CLEAN_MODEL, PHOTO_MODEL, ChoiceReason, ModelChoice
 from vdsr_app.gui.model_list import ModelList

@@ -6,7 +6,7 @@ import math
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QValidator
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout
 
 from vdsr_app.core.job import MAX_SCALE, MIN_SCALE, Target, TargetKind
 from vdsr_app.gui.calm import CalmDoubleSpinBox

@@ -131,11 +131,6 @@ class UpscaleService(QObject):
         self._pictures.cancel(job_id)
         self._network.cancel(job_id)
 
-    def cancel_all(self) -> None:
-        """Cancel all jobs."""
-        for job_id in sorted(self.active_jobs, reverse=True):
-            self.cancel(job_id)
-
     def set_visible(self, job_id: int, rect: Rect | None) -> None:
         """Tell what a MODEL job should do first from now on: the region on the screen, in output pixels."""
         self._network.set_visible(job_id, rect)

@@ -480,7 +480,7 @@ def test_a_run_that_goes_on_is_found_again(
     wizard = again.training.page.wizard
     assert wizard.step is Step.RUN
     assert wizard._watch.folder == folder
-    wizard.stop()
+    wizard._watch.stop()
     wait_for(qtbot, wizard, RunState.STOPPED)
 
 

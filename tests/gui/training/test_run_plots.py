@@ -23,7 +23,7 @@ from vdsr_app.gui.training.run_content import marks_of
 from vdsr_app.gui.training.run_curves import RunCurves
 from vdsr_app.gui.training.run_plots import RunPlots
 from vdsr_trainer.events import Preparing, Referenced, RolledBack, Started
-from vdsr_trainer.history import RunHistory, smoothed
+from vdsr_trainer.history import RunHistory, Smoothed
 
 
 @pytest.fixture
@@ -159,8 +159,8 @@ def test_curves_follow_a_history_whatever_it_does_again() -> None:
             (curves.steps, history.steps),
             (curves.losses, history.losses),
             (curves.clipped, history.clipped),
-            (curves.smooth_losses, smoothed(history.losses)),
-            (curves.smooth_norms, smoothed(history.norms)),
+            (curves.smooth_losses, Smoothed().go_on(history.losses)),
+            (curves.smooth_norms, Smoothed().go_on(history.norms)),
         ):
             np.testing.assert_array_equal(mine, theirs)
 

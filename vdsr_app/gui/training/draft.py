@@ -94,7 +94,7 @@ class Draft(QObject):
         self._suggest_title()
 
     def set_pictures(self, **values: Any) -> None:
-        """Change what is done with pictures: `validation`, `holdout`, `exclude`, `keep_duplicates`, say."""
+        """Change what is done with pictures: `data`, `validation`, `holdout`, `exclude`, `keep_duplicates`."""
         self.config = replace(self.config, **values)
         self.report = None
         self.pictures_changed.emit()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
 from vdsr_app.gui.training.plot_model import Values
-from vdsr_trainer.history import RunHistory
-
-SMOOTHING = 0.9
-"""Share of the past in smoothed values; see `vdsr_trainer.history.smoothed`."""
+from vdsr_trainer.history import RunHistory, Smoothed
 
 _FIRST_ROOM = 1024
 _COLUMNS = 5
@@ -28,7 +24,7 @@ class RunCurves:
         self.history = history
         self._count = 0
         self._table = np.empty((_COLUMNS, _FIRST_ROOM))
-        self._smooth = (_Smoothed(), _Smoothed())
+        self._smooth = (Smoothed(), Smoothed())
         self._smoothed = np.empty((2, _FIRST_ROOM))
         self._marks: tuple[tuple[int, str], ...] = ()
         self._begun: object = None
@@ -75,7 +71,7 @@ class RunCurves:
         marks, begun = tuple(history.marks), history.started
         if marks != self._marks or begun is not self._begun or not self._goes_on(columns):
             self._count = 0
-            self._smooth = (_Smoothed(), _Smoothed())
+            self._smooth = (Smoothed(), Smoothed())
         self._marks, self._begun = marks, begun
         first, count = self._count, len(history.steps)
         self._make_room(count)
@@ -103,27 +99,6 @@ class RunCurves:
                 new = np.empty((old.shape[0], room))
                 new[:, : old.shape[1]] = old
                 setattr(self, name, new)
-
-
-class _Smoothed:
-    """`vdsr_trainer.history.smoothed` that goes on where it ended."""
-
-    def __init__(self) -> None:
-        self._total = 0.0
-        self._share = 0.0
-
-    def go_on(self, values: Sequence[float]) -> list[float]:
-        total, share = self._total, self._share
-        result = []
-        for value in values:
-            if math.isfinite(value):
-                total = SMOOTHING * total + (1.0 - SMOOTHING) * value
-                share = SMOOTHING * share + (1.0 - SMOOTHING)
-                result.append(total / share)
-            else:
-                result.append(math.nan)
-        self._total, self._share = total, share
-        return result
 
 
 def _same(known: float, value: float) -> bool:

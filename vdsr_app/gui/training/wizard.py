@@ -159,10 +159,6 @@ class Wizard(QWidget):
         self.check.leave()
         self.recipe.leave()
 
-    def stop(self) -> None:
-        """Save the run and end it."""
-        self._watch.stop()
-
     def refresh(self) -> None:
         """Show the states of all steps and the buttons that fit the page."""
         for step in Step:
