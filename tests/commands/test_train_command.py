@@ -191,7 +191,7 @@ def test_measuring_tells_each_preset_and_writes_nothing(run, config: Path, tmp_p
 
 
 def test_what_validations_take_is_told_beside_the_steps(run, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vdsr_trainer.measure.measure", lambda *_: Measured("", 0.5, 10**9, 600, 0.0, 0.0, 1.0, 2.0))
+    monkeypatch.setattr("vdsr_trainer.dry_run.measure", lambda *_: Measured("", 0.5, 10**9, 600, 0.0, 0.0, 1.0, 2.0))
     config.write_text(TINY.replace("holdout = 1", "holdout = 10"))
     _, said, _ = run("train", "--measure", "--config", config)
     # Ten pictures at one scale factor, at 150 validations and for two seconds in all.

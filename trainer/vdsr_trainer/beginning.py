@@ -28,7 +28,7 @@ _LUMA_SHARE = 1 / 8
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 
-def begin(
+def initialise_weights(
     network: ConvolutionChain,
     seed: int,
     symmetry: Symmetry | None,

@@ -13,7 +13,7 @@ from vdsr_app.core.models import describe_model, find_model
 from vdsr_app.core.network import VDSR, VDSRConfig
 from vdsr_app.core.weights import load_model, save_weights
 from vdsr_app.errors import TrainingError
-from vdsr_trainer.beginning import begin
+from vdsr_trainer.beginning import initialise_weights
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.cpu_network import CpuNetwork
 from vdsr_trainer.data.resident import Batch
@@ -114,7 +114,7 @@ def first_model(config: TrainConfig, start: Path | None = None) -> VDSR:
     shape = VDSRConfig(config.depth, config.width, config.residual)
     if not config.start_from:
         model = VDSR(shape)
-        begin(
+        initialise_weights(
             model,
             config.seed,
             None if config.symmetry == "none" else Symmetry(config.symmetry, model.convolutions),

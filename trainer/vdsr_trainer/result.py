@@ -21,7 +21,7 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Luma8
 from vdsr_trainer.events import Compared
 from vdsr_trainer.run_files import RESULT_NAME
-from vdsr_trainer.trials import COMPARED_PX, MOST_PICTURES, capped_psnr_db, middle, spread, trial_keys, worn_trial
+from vdsr_trainer.trials import COMPARED_PX, MOST_PICTURES, capped_psnr_db, degraded_trial, middle, spread, trial_keys
 
 THIS_RUN = "this run"
 BICUBIC = "bicubic"
@@ -148,7 +148,7 @@ def _bicubic(bicubic: Plane) -> Plane:
 def _trials(planes: list[Plane], config: TrainConfig) -> Iterator[tuple[str, Iterator[Trial]]]:
     """Made anew for each model: kept, they would take more memory than the network."""
     for key, scale, quality in trial_keys(config):
-        yield key, (trial for plane in planes if (trial := worn_trial(plane, scale, quality)) is not None)
+        yield key, (trial for plane in planes if (trial := degraded_trial(plane, scale, quality)) is not None)
 
 
 def _mean(scores: list[Score]) -> list[float]:

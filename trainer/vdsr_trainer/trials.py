@@ -41,7 +41,7 @@ def trial_keys(config: TrainConfig) -> list[tuple[str, float, int]]:
     ]
 
 
-def worn_trial(plane: Plane, scale: float, quality: int) -> Trial | None:
+def degraded_trial(plane: Plane, scale: float, quality: int) -> Trial | None:
     """One picture by the papers' protocol; with `quality`, its small version went through JPEG.
 
     Args:
@@ -58,8 +58,8 @@ def worn_trial(plane: Plane, scale: float, quality: int) -> Trial | None:
         return None
     if not quality:
         return trial
-    worn = degrade_whole(trial.reference.astype(np.uint8), Degradation(scale, jpeg_quality=quality))
-    return Trial(trial.reference, worn.astype(np.float64), trial.border_px)
+    degraded = degrade_whole(trial.reference.astype(np.uint8), Degradation(scale, jpeg_quality=quality))
+    return Trial(trial.reference, degraded.astype(np.float64), trial.border_px)
 
 
 def middle(luma: Luma8, side_px: int) -> Luma8:

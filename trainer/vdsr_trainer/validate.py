@@ -25,7 +25,7 @@ from vdsr_trainer.data.dataset import Luma8
 from vdsr_trainer.events import TEACHER, Referenced, Validated
 from vdsr_trainer.run_files import CROPS_NAME
 from vdsr_trainer.teacher.answers import Teacher
-from vdsr_trainer.trials import JUDGED_PX, MOST_PICTURES, capped_psnr_db, middle, spread, trial_keys, worn_trial
+from vdsr_trainer.trials import JUDGED_PX, MOST_PICTURES, capped_psnr_db, degraded_trial, middle, spread, trial_keys
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Judge:
         planes = [middle(lumas[name], JUDGED_PX).astype(np.float64) for name in names]
         trials = {}
         for key, scale, quality in trial_keys(config):
-            those = [trial for plane in planes if (trial := worn_trial(plane, scale, quality)) is not None]
+            those = [trial for plane in planes if (trial := degraded_trial(plane, scale, quality)) is not None]
             if those:
                 trials[key] = those
         if not trials:

@@ -114,7 +114,7 @@ def _measure(arguments: argparse.Namespace, console: Console) -> bool:
         configs = {name: preset(name) for name in arguments.presets}
     else:
         configs = {arguments.preset or DEFAULT_PRESET: _configuration(arguments)}
-    from vdsr_trainer.measure import measure
+    from vdsr_trainer.dry_run import measure
 
     with stop_on_signals() as token:
         for name, config in configs.items():

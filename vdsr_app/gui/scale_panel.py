@@ -14,7 +14,7 @@ from vdsr_app.gui.parts import Choice
 from vdsr_app.gui.scale_slider import ScaleSlider
 from vdsr_app.gui.sections import GROUP_GAP, Section, indent_number, text_label
 from vdsr_app.gui.targets import feasible, limits, measure
-from vdsr_app.gui.texts import scale_text, size_text, target_text
+from vdsr_app.gui.texts import result_size_text, scale_text, size_text
 
 DEBOUNCE_MS = 150
 """A drag of the slider is one wish, not fifty."""
@@ -135,7 +135,7 @@ class ScalePanel(Section):
         size = self._target.size_for(*self._source)
         self._show_factor(size.scale)
         self._show_value(measure(self._chosen_kind(), size.width, size.height))
-        self._facts.setText(f"{size_text(*self._source)}  →  {target_text(size)}")
+        self._facts.setText(f"{size_text(*self._source)}  →  {result_size_text(size)}")
 
     def _show_factor(self, scale: float) -> None:
         self._slider.set_scale(scale)

@@ -88,7 +88,7 @@ def scale_text(scale: float) -> str:
     return f"{number(scale, decimals)}×"  # noqa: RUF001
 
 
-def target_text(size: TargetSize) -> str:
+def result_size_text(size: TargetSize) -> str:
     """Size of a result with its number of pixels."""
     return f"{size_text(size.width, size.height)} · {megapixels_text(size.width * size.height)}"
 

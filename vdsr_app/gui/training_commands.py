@@ -147,7 +147,7 @@ class TrainingCommands(QObject):
         if watch is None or service is None or self._store.current.training_end != "ask":
             return True
         left = "" if self._page is None else self._page.left_title
-        if not left and not watch.lives:
+        if not left and not watch.alive_by_log_or_lock:
             return True
         answer, remember = ask_about_training(self._window, left or watch.title)
         if answer is TrainingAnswer.STAY:

@@ -121,8 +121,8 @@ class LazyCore:
     def compare(
         self, reference: Picture, estimate: Picture, border_px: int, token: CancelToken, on_rows: ProgressCallback
     ) -> Score:
-        """See `core.measure.compare_pictures`."""
-        from vdsr_app.core.measure import compare_pictures
+        """See `core.picture_metrics.compare_pictures`."""
+        from vdsr_app.core.picture_metrics import compare_pictures
 
         return compare_pictures(reference, estimate, border_px, token, on_rows)
 

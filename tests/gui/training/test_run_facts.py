@@ -8,30 +8,30 @@ from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.training.plot_helpers import make_history, stepped
-from vdsr_app.gui.training.run_facts import RunFacts
+from vdsr_app.gui.training.run_facts import RunFactsPanel
 from vdsr_trainer.events import Failed, Finished, Preparing
 
 
 @pytest.fixture
-def facts(qtbot: QtBot) -> RunFacts:
-    made = RunFacts()
+def facts(qtbot: QtBot) -> RunFactsPanel:
+    made = RunFactsPanel()
     qtbot.addWidget(made)
     made.resize(900, 60)
     made.show()
     return made
 
 
-def told(facts: RunFacts) -> dict[str, str]:
+def told(facts: RunFactsPanel) -> dict[str, str]:
     names = [w.accessibleName() for w in facts.findChildren(QWidget) if w.isVisible() and w.accessibleName()]
     return dict(name.split(": ", 1) for name in names)
 
 
-def test_without_a_run_there_are_dashes(facts: RunFacts) -> None:
+def test_without_a_run_there_are_dashes(facts: RunFactsPanel) -> None:
     assert set(told(facts).values()) == {"–"}  # noqa: RUF001
     assert "GPU memory" not in told(facts)
 
 
-def test_it_tells_the_newest_of_a_run(facts: RunFacts) -> None:
+def test_it_tells_the_newest_of_a_run(facts: RunFactsPanel) -> None:
     facts.show_history(make_history(1000))
     assert told(facts) == {
         "Step": "1000 of 5000",
@@ -43,7 +43,7 @@ def test_it_tells_the_newest_of_a_run(facts: RunFacts) -> None:
     }
 
 
-def test_memory_of_the_gpu_where_there_is_one(qtbot: QtBot, facts: RunFacts) -> None:
+def test_memory_of_the_gpu_where_there_is_one(qtbot: QtBot, facts: RunFactsPanel) -> None:
     history = make_history(100)
     history.add(stepped(110, device_memory_bytes=12_340_000_000))
     facts.show_history(history)
@@ -52,7 +52,7 @@ def test_memory_of_the_gpu_where_there_is_one(qtbot: QtBot, facts: RunFacts) -> 
     assert "GPU memory" not in told(facts)
 
 
-def test_how_it_ended_stands_in_place_of_the_time_left(facts: RunFacts) -> None:
+def test_how_it_ended_stands_in_place_of_the_time_left(facts: RunFactsPanel) -> None:
     history = make_history(0)
     history.add(Preparing(0, 30, 120))
     facts.show_history(history)
@@ -71,7 +71,7 @@ def test_how_it_ended_stands_in_place_of_the_time_left(facts: RunFacts) -> None:
         assert told(facts)["Time left"] == words
 
 
-def test_numbers_that_shrink_move_nothing(facts: RunFacts) -> None:
+def test_numbers_that_shrink_move_nothing(facts: RunFactsPanel) -> None:
     def places() -> list[QRect]:
         for _ in range(5):  # a layout asks its parent's, one event after the other
             QCoreApplication.processEvents()
@@ -89,7 +89,7 @@ def test_numbers_that_shrink_move_nothing(facts: RunFacts) -> None:
 
 
 @pytest.mark.parametrize(("width", "rows"), [(900, 1), (290, 3), (120, 6)])
-def test_it_takes_as_many_rows_as_it_needs(qtbot: QtBot, facts: RunFacts, width: int, rows: int) -> None:
+def test_it_takes_as_many_rows_as_it_needs(qtbot: QtBot, facts: RunFactsPanel, width: int, rows: int) -> None:
     facts.show_history(make_history(1000))
     facts.resize(width, 400)
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 - as everybody calls it
 from torch import Tensor
 
 from vdsr_app.core.network import ConvolutionChain
-from vdsr_trainer.beginning import begin
+from vdsr_trainer.beginning import initialise_weights
 from vdsr_trainer.config import SYMMETRIES
 from vdsr_trainer.data.lr_grid import cubic
 from vdsr_trainer.symmetry import Symmetry, turned
@@ -59,7 +59,7 @@ def widths_of(scales: tuple[int, ...], depth: int, width: int) -> list[int]:
 def first_network(scales: tuple[int, ...], depth: int, width: int, seed: int) -> TeacherNetwork:
     """The network as it begins to learn, its weights tied."""
     network = TeacherNetwork(scales, depth, width)
-    begin(network, seed, make_symmetry(network), hidden_layers=_HIDDEN_LAYERS, last_layer=_LAST_LAYER)
+    initialise_weights(network, seed, make_symmetry(network), hidden_layers=_HIDDEN_LAYERS, last_layer=_LAST_LAYER)
     return network
 
 

@@ -19,7 +19,16 @@ from pathlib import Path
 
 from vdsr_app.core.batch.items import Item, State
 from vdsr_app.core.batch.journal_rows import options_to_json, row_of, to_bytes
-from vdsr_app.core.batch.journal_view import FILE_NAME, FORMAT, FORMATS, LOCK_WAIT_S, JournalView, Made, stamp_of, told
+from vdsr_app.core.batch.journal_view import (
+    FILE_NAME,
+    FORMAT,
+    FORMATS,
+    LOCK_WAIT_S,
+    JournalView,
+    Made,
+    journal_error,
+    stamp_of,
+)
 from vdsr_app.core.batch.options import BatchOptions, settings_to_json
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.errors import SaveError, UsageError
@@ -170,7 +179,7 @@ class Journal(JournalView):
 
     def _open_after(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
         """Open a new journal where the one that is there is damaged; explain where that cannot help."""
-        explained = told(self._folder, error)
+        explained = journal_error(self._folder, error)
         if isinstance(explained, UsageError):
             raise explained from error
         if isinstance(error, sqlite3.OperationalError):

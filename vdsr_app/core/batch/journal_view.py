@@ -120,7 +120,7 @@ class JournalView:
             try:
                 return self._connection.execute(question, values).fetchall()
             except sqlite3.DatabaseError as error:
-                raise told(self._folder, error) from error
+                raise journal_error(self._folder, error) from error
 
 
 @contextlib.contextmanager
@@ -145,14 +145,14 @@ def _is_journal(folder: Path, connection: sqlite3.Connection) -> bool:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
-            raise told(folder, error) from error
+            raise journal_error(folder, error) from error
         version = None
     if version not in (0, *FORMATS):
         _log.warning("The journal of %s cannot be read.", folder)
     return version in FORMATS
 
 
-def told(folder: Path, error: sqlite3.DatabaseError) -> VdsrError:
+def journal_error(folder: Path, error: sqlite3.DatabaseError) -> VdsrError:
     """Why the journal of `folder` cannot be read, in words for people."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite adds to it
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -18,7 +18,7 @@ _CELL_PX = 112
 _NOTHING = "–"  # noqa: RUF001
 
 
-class RunFacts(QWidget):
+class RunFactsPanel(QWidget):
     """Memory, waiting, speed, learning rate, step and time left; in one row, or as many as the width asks for."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

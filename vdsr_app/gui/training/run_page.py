@@ -142,14 +142,14 @@ class RunPage(QWidget):
     def _build_body(self) -> QHBoxLayout:
         # Late: with them comes a library for plots, which the first window does not wait for.
         from vdsr_app.gui.training.crop_panel import CropPanel
-        from vdsr_app.gui.training.run_facts import RunFacts
+        from vdsr_app.gui.training.run_facts import RunFactsPanel
         from vdsr_app.gui.training.run_plots import RunPlots
 
         self._plots = RunPlots()
         for area in self._plots.findChildren(QScrollArea):
             set_role(area, "pane")
         self._crop = CropPanel()
-        self._facts = RunFacts()
+        self._facts = RunFactsPanel()
         side = QWidget()
         inside = QVBoxLayout(side)
         inside.setContentsMargins(0, 0, 0, 0)

@@ -136,7 +136,7 @@ class TrainPage(QWidget):
     def show_run(self, run: RunInfo) -> None:
         """Follow a run and show it: its curves, or its result where it is finished."""
         self.banner.dismiss()
-        if self._watch.lives and self._watch.folder != run.folder:
+        if self._watch.alive_by_log_or_lock and self._watch.folder != run.folder:
             self._alive = self._watch.folder
             self.wizard.set_busy_with(self._watch.title)
         self._watch.look_at(run.folder)
@@ -155,7 +155,7 @@ class TrainPage(QWidget):
         """Turn back to the run that trains, where another was looked at; whether it was turned to."""
         alive = self._alive
         self._forget_left()
-        if alive is None or self._watch.lives or not self._service.lives(alive):
+        if alive is None or self._watch.alive_by_log_or_lock or not self._service.lives(alive):
             return False
         self._watch.look_at(alive)
         return True

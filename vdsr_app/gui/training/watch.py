@@ -74,8 +74,8 @@ class RunWatch(QObject):
         return self.state in (RunState.RUNNING, RunState.PAUSED)
 
     @property
-    def lives(self) -> bool:
-        """Whether a process trains it, or waits; asked of the disk before its log was read once."""
+    def alive_by_log_or_lock(self) -> bool:
+        """`alive`, and before the log was read once, whether a process holds the run's lock, which asks the disk."""
         return is_alive(self.folder) if self.state is None and self.folder is not None else self.alive
 
     @property

@@ -175,7 +175,7 @@ class Wizard(QWidget):
     @property
     def _training(self) -> str:
         """Title of the run beside which no other can be started, or ""."""
-        return self._watch.title if self._watch.lives else ""
+        return self._watch.title if self._watch.alive_by_log_or_lock else ""
 
     def _begin_draft(self, like: TrainConfig | None = None, preset: str = "") -> None:
         self._service.cancel_check()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core import measure
-from vdsr_app.core.measure import compare_pictures
+from vdsr_app.core import picture_metrics
 from vdsr_app.core.metrics import psnr_db, ssim
 from vdsr_app.core.picture import Picture
+from vdsr_app.core.picture_metrics import compare_pictures
 from vdsr_app.core.protocol import protocol_luma
 from vdsr_app.errors import Cancelled, ShapeMismatchError, UsageError
 
@@ -24,7 +24,7 @@ def random_picture(shape, seed, dtype=np.uint8):
 @pytest.mark.parametrize("strip_px", [1, 40, 1000, 1 << 20])
 @pytest.mark.parametrize(("channels", "dtype"), [(1, np.uint8), (3, np.uint8), (3, np.uint16)])
 def test_strips_equal_the_whole(monkeypatch, strip_px, channels, dtype):
-    monkeypatch.setattr(measure, "_STRIP_PX", strip_px)
+    monkeypatch.setattr(picture_metrics, "_STRIP_PX", strip_px)
     reference, estimate = (random_picture((41, 29, channels), seed, dtype) for seed in (1, 2))
     result = compare_pictures(reference, estimate, 3)
     lumas = protocol_luma(reference.pixels), protocol_luma(estimate.pixels)
@@ -46,7 +46,7 @@ def test_a_gray_picture_equals_its_copy_in_rgb():
 
 
 def test_progress_ends_at_the_last_row(monkeypatch):
-    monkeypatch.setattr(measure, "_STRIP_PX", 100)
+    monkeypatch.setattr(picture_metrics, "_STRIP_PX", 100)
     seen = []
     picture = random_picture((30, 20, 3), 1)
     compare_pictures(picture, picture, 0, on_rows=lambda done, total: seen.append((done, total)))
