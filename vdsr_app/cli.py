@@ -13,7 +13,7 @@ from vdsr_app.commands import batch, bench, evaluate, export, info, runs, train,
 from vdsr_app.console import Console
 from vdsr_app.errors import Cancelled, ConfigError, UsageError, VdsrError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 _MODULES: dict[str, ModuleType] = {
@@ -100,7 +100,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.close()
         return EXIT_FAILED
     except OSError as error:
-        _log.info("vdsr %s met an error that it did not expect.", arguments.command, exc_info=True)
+        logger.info("vdsr %s met an error that it did not expect.", arguments.command, exc_info=True)
         told = VdsrError(
             f"Something could not be read or written: {error.strerror or error}.", hint="The log has the details."
         )

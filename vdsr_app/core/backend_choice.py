@@ -32,7 +32,7 @@ from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets
 from vdsr_app.errors import DeviceError, UsageError, VdsrError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 BACKENDS = ("torch", "winograd", "openvino")
 """Names of the ways of computing, for settings; "auto" chooses one."""
@@ -155,7 +155,7 @@ def gpu_backend(
     error = _rms_difference(backend.residual(luma, halo), exact.residual(luma, halo))
     if error <= _WORST_RMS:
         return backend
-    _log.warning("%s is not exact enough here: off by %.2g of full scale; fp32 is used.", backend.describe(), error)
+    logger.warning("%s is not exact enough here: off by %.2g of full scale; fp32 is used.", backend.describe(), error)
     return exact
 
 
@@ -232,12 +232,12 @@ def measure(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] 
             error = _rms_difference(backend.residual(luma, insets), exact)
             first = seconds(backend)  # the one before made ready what is made once
         except VdsrError as failure:
-            _log.warning("%s does not work here.", each, exc_info=failure)
+            logger.warning("%s does not work here.", each, exc_info=failure)
             continue
         if error <= _WORST_RMS:
             ready[each], times[each] = backend, [first]
         else:
-            _log.warning("%s is not exact enough here: off by %.2g of full scale.", each, error)
+            logger.warning("%s is not exact enough here: off by %.2g of full scale.", each, error)
     if not ready:
         raise DeviceError("No way of computing the network works on this computer.", hint="Install the program again.")
     fastest = min(spent[0] for spent in times.values())
@@ -250,7 +250,7 @@ def measure(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] 
     for each, rate in rates.items():
         if rate > rates[best] * _LEAD:
             best = each
-    _log.info("Measured: %s.", ", ".join(f"{each} {rate:.2f} Mpx/s" for each, rate in rates.items()))
+    logger.info("Measured: %s.", ", ".join(f"{each} {rate:.2f} Mpx/s" for each, rate in rates.items()))
     return Measured(best, {str(each): round(rate, 4) for each, rate in rates.items()})
 
 
@@ -324,7 +324,7 @@ def _read_file() -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        _log.warning("The measurements could not be read; they are made anew.", exc_info=error)
+        logger.warning("The measurements could not be read; they are made anew.", exc_info=error)
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -337,4 +337,4 @@ def _write_file(content: dict[str, Any]) -> None:
         with atomic_file(file) as stream:
             stream.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
     except (OSError, VdsrError) as error:
-        _log.warning("The measurements could not be kept.", exc_info=error)
+        logger.warning("The measurements could not be kept.", exc_info=error)

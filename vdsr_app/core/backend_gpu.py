@@ -27,7 +27,7 @@ from vdsr_app.core.device import Precision
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 LOOK_AHEAD = 2
 """Tiles that are begun before the oldest is waited for: one comes back, one is computed, one is sent."""
@@ -314,7 +314,7 @@ class GpuBackend(TorchBackend):
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
-            _log.warning("The layers cannot be recorded on this card; they are run one by one.", exc_info=error)
+            logger.warning("The layers cannot be recorded on this card; they are run one by one.", exc_info=error)
             made = None
         if made is None:
             self._records = False

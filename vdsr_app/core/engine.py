@@ -22,7 +22,7 @@ from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets, Rect, Tile, TileQueue
 from vdsr_app.errors import DeviceError, DeviceMemoryError, NonFiniteOutputError, ShapeMismatchError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 SMALLEST_TILE_PX = 32
 """Below this, nearly all work would go into the halo."""
@@ -110,7 +110,7 @@ class Engine:
         except RuntimeError as error:  # a driver that does not answer, a GPU whose memory others hold
             if device != "auto":
                 raise DeviceError(f"The device '{device}' cannot be used.", hint="Choose the device 'cpu'.") from error
-            _log.warning("%s cannot be used, the CPU is", chosen, exc_info=True)
+            logger.warning("%s cannot be used, the CPU is", chosen, exc_info=True)
             engine = cls(on_cpu(), None, positions)
             engine.has_given_way = True
             return engine
@@ -323,10 +323,10 @@ class Engine:
         if short and side > SMALLEST_TILE_PX:
             first, self.has_given_way = self._limit_px is None, True
             self._limit_px = max(SMALLEST_TILE_PX, side // 2)
-            _log.warning("memory was short at %d px, now %d px", side, self._limit_px, exc_info=error)
+            logger.warning("memory was short at %d px, now %d px", side, self._limit_px, exc_info=error)
             return f"{place} was short: smaller tiles are used." if first else ""
         if self._fallback is not None:
-            _log.warning("%s gives way to the CPU", self._backend.describe(), exc_info=error)
+            logger.warning("%s gives way to the CPU", self._backend.describe(), exc_info=error)
             self._backend, self._fallback, self._limit_px = self._fallback(), None, None
             self.has_given_way = True
             reason = "Graphics memory was short" if short else "The graphics processor failed"

@@ -15,7 +15,7 @@ from vdsr_app.core.atomic import atomic_file, save_error
 from vdsr_app.core.weight_header import FORMAT, check_kind, read_metadata
 from vdsr_app.errors import WeightsError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "vdsr"
 """Trained on clean pictures, shrunk by bicubic."""
@@ -54,12 +54,12 @@ def installed_models() -> tuple[ModelInfo, ...]:
             if path.name.startswith(".") or path.stem in found:
                 continue
             if path.stem == AUTO_MODEL:
-                log.warning("Left out of the model list, for its name means that the program chooses: %s", path)
+                logger.warning("Left out of the model list, for its name means that the program chooses: %s", path)
                 continue
             try:
                 found[path.stem] = describe_model(path, bundled=bundled, sha256=sums.get(path.name))
             except WeightsError as error:
-                log.warning("Left out of the model list: %s", error)
+                logger.warning("Left out of the model list: %s", error)
     return tuple(found.values())
 
 

@@ -15,7 +15,7 @@ from vdsr_trainer.data.degrade import Luma8
 from vdsr_trainer.data.items import Answers, Held, Item, load
 from vdsr_trainer.data.pictures import in_parallel, workers
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class WorkingSet:
@@ -154,7 +154,7 @@ class WorkingSet:
             self._load(number)
         except (TrainingError, Cancelled) as error:
             # Whoever needs the item will meet the error; it may be needed never, or after the disk is back.
-            _log.warning("Fetching ahead failed: %s", error)
+            logger.warning("Fetching ahead failed: %s", error)
         finally:
             with self._changed:
                 self._fetching -= 1

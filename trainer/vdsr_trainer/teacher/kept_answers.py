@@ -20,7 +20,7 @@ from vdsr_trainer.data.pictures import digest
 from vdsr_trainer.run_files import ANSWERS_NAME
 from vdsr_trainer.teacher.answers import Teacher
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _LEFT_FREE_BYTES = 2 << 30
 """Answers are a convenience: they leave this much of the disk to what matters more."""
@@ -60,11 +60,11 @@ class KeptAnswers:
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            _log.warning("A teacher's answer is asked for again, for its file cannot be read: %s: %s", path, error)
+            logger.warning("A teacher's answer is asked for again, for its file cannot be read: %s: %s", path, error)
             return None
         whole = all(array.shape == shape and array.dtype == np.float16 for array in arrays.values())
         if not whole or arrays.keys() != {str(scale) for scale in self._teacher.scales}:
-            _log.warning("A teacher's answer is asked for again, for its file holds something else: %s", path)
+            logger.warning("A teacher's answer is asked for again, for its file holds something else: %s", path)
             return None
         return {float(scale): array for scale, array in arrays.items()}
 
@@ -79,7 +79,7 @@ class KeptAnswers:
             with self._lock:
                 if self._keeps:
                     self._keeps = False
-                    _log.warning("Answers of the teacher are no longer kept: %s", error)
+                    logger.warning("Answers of the teacher are no longer kept: %s", error)
 
     def _require_room(self, size: int) -> None:
         try:

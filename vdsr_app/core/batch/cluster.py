@@ -45,7 +45,7 @@ from vdsr_app.errors import DeviceError, SaveError, UsageError, VdsrError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _CONNECT_S = 8.0
 _AHEAD = 2
@@ -277,7 +277,7 @@ class _Run:
         job = running.job
         if future.status != "finished":
             error = future.exception() if future.status == "error" else None
-            _log.warning("%s failed at the cluster: %s", job.source, error)
+            logger.warning("%s failed at the cluster: %s", job.source, error)
             if future.status in ("lost", "cancelled"):
                 raise DeviceError("The cluster cannot be reached any more.", hint="Start the batch with --resume.")
             what = (

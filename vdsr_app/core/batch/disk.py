@@ -13,7 +13,7 @@ from vdsr_app.control import POLL_S, CancelToken
 from vdsr_app.core.batch.events import FoundRoom, WaitsForRoom
 from vdsr_app.errors import VdsrError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _SPARE_BYTES = 32 << 20
 """Room that is left on a disk: other programs live on it too."""
@@ -89,7 +89,7 @@ class DiskWatch:
         with self._lock:
             told, self._waits = self._waits, True
         if not told:
-            _log.warning("%s: %d bytes are needed, %d are free. %s", folder, needed_bytes, free, reason)
+            logger.warning("%s: %d bytes are needed, %d are free. %s", folder, needed_bytes, free, reason)
             self._tell(WaitsForRoom(folder, needed_bytes + _SPARE_BYTES, free))
 
     def _rest(self, seconds: float) -> None:

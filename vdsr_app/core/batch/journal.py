@@ -33,7 +33,7 @@ from vdsr_app.core.batch.options import BatchOptions, settings_to_json
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.errors import SaveError, UsageError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -186,7 +186,7 @@ class Journal(JournalView):
             raise SaveError(
                 f"The folder cannot be written: {error}.", path=self._folder, hint="Choose another folder."
             ) from error
-        _log.warning("The journal of %s cannot be read and is put aside.", self._folder, exc_info=error)
+        logger.warning("The journal of %s cannot be read and is put aside.", self._folder, exc_info=error)
         try:
             os.replace(self._file, self._file.with_suffix(".bak"))
             return self._open()

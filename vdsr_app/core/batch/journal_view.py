@@ -18,7 +18,7 @@ from vdsr_app.core.batch.journal_rows import item_of, options_from_json, to_byte
 from vdsr_app.core.batch.options import BatchOptions
 from vdsr_app.errors import SaveError, UsageError, VdsrError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 FILE_NAME = ".vdsr-batch.sqlite3"
 FORMAT = 2
@@ -67,7 +67,7 @@ class JournalView:
         try:
             return options_from_json(self._folder, json.loads(rows[0][0])) if rows else None
         except (KeyError, TypeError, ValueError, UsageError):
-            _log.warning("The options of the batch in %s cannot be read.", self._folder, exc_info=True)
+            logger.warning("The options of the batch in %s cannot be read.", self._folder, exc_info=True)
             return None
 
     def inputs(self) -> list[Path]:
@@ -148,7 +148,7 @@ def _is_journal(folder: Path, connection: sqlite3.Connection) -> bool:
             raise journal_error(folder, error) from error
         version = None
     if version not in (0, *FORMATS):
-        _log.warning("The journal of %s cannot be read.", folder)
+        logger.warning("The journal of %s cannot be read.", folder)
     return version in FORMATS
 
 

@@ -17,7 +17,7 @@ from vdsr_app.core.image_io.samples import scale_depth
 from vdsr_app.core.scratch import Room
 from vdsr_app.errors import UnreadablePictureError, UnsupportedFormatError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _HEADER_BYTES = 4096
 
@@ -128,5 +128,5 @@ def _unpack(packed: bytes) -> bytes | None:
         # The bound keeps a few hostile bytes from filling the memory.
         return bytes(imagecodecs.brotli_decode(packed, out=MAX_BODY_BYTES))
     except imagecodecs.BrotliError:
-        _log.info("A compressed metadata box could not be unpacked.", exc_info=True)
+        logger.info("A compressed metadata box could not be unpacked.", exc_info=True)
         return None

@@ -28,7 +28,7 @@ from vdsr_app.core.picture import Picture, SourceInfo
 from vdsr_app.core.scratch import Room, in_memory
 from vdsr_app.errors import Cancelled, UnreadablePictureError, VdsrError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _UNREADABLE = "This {} picture is damaged, or of a kind that cannot be read."
 _DAMAGED = "This {} picture is damaged or cut off."
@@ -164,7 +164,7 @@ def _decode_boundary(path: str | PathLike[str], failure: str) -> Iterator[None]:
         raise out_of_memory(path) from exc
     except Exception as exc:
         # Decoders raise a dozen kinds of exception for damaged files, and a new release may add one.
-        _log.info("Decoding %s failed", path, exc_info=True)
+        logger.info("Decoding %s failed", path, exc_info=True)
         raise UnreadablePictureError(
             failure, path=path, hint="Get a fresh copy, or save it anew with another program."
         ) from exc

@@ -22,7 +22,7 @@ from vdsr_app.core.picture import Picture
 from vdsr_app.core.scratch import Room, in_memory
 from vdsr_app.errors import Cancelled, PictureError, SaveError, VdsrError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _DEFAULT_OPTIONS = SaveOptions()
 _WRITE_BYTES = 16 << 20
@@ -115,7 +115,7 @@ def _encode_boundary(path: Path, target: FileFormat) -> Iterator[None]:
             "There is not enough memory to write this picture.", path=path, hint="Close other programs."
         ) from exc
     except Exception as exc:
-        _log.info("Encoding %s failed", path, exc_info=True)
+        logger.info("Encoding %s failed", path, exc_info=True)
         raise SaveError(
             f"The picture could not be made into a {TITLES[SourceFormat(target.value)]} file.",
             path=path,
