@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from vdsr_app import paths
-from vdsr_app.core import backend_choice
+from vdsr_app.core import backend_choice, measurements
 from vdsr_app.core.backend_choice import (
     Candidate,
     candidates,
     choose_backend,
-    kept_measurements,
     measure,
     measured,
     sample_luma,
@@ -129,7 +128,7 @@ def test_another_version_measures_anew(monkeypatch: pytest.MonkeyPatch, model: V
     race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.2})
     measured(model, race.found, race.clock)
     calls = len(race.calls)
-    monkeypatch.setattr(backend_choice, "_version", lambda package: "9.9")
+    monkeypatch.setattr(measurements, "_version", lambda package: "9.9")
     measured(model, race.found, race.clock)
     assert len(race.calls) > calls
 
@@ -202,14 +201,28 @@ def test_without_openvino_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_was_measured_can_be_shown(monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path) -> None:
-    assert kept_measurements() == {}
+    assert measurements.kept() == {}
     race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.5})
     measured(model, race.found, race.clock)
-    (entry,) = kept_measurements().values()
-    assert entry["choice"] == "torch fp32"
-    assert entry["mpx_per_s"].keys() == {"winograd fp32", "torch fp32"}
+    (entry,) = measurements.kept().values()
+    assert entry.choice == "torch fp32"
+    assert entry.mpx_per_s.keys() == {"winograd fp32", "torch fp32"}
     paths.measurements_file().write_text(json.dumps({"a": 1, "b": {"choice": "x", "mpx_per_s": {"x": "fast"}}}))
-    assert kept_measurements() == {}
+    assert measurements.kept() == {}
+
+
+def test_what_is_used_again_is_the_last_once_more(
+    monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path
+) -> None:
+    race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.5})
+    shape = model.config.depth, model.config.width
+    first = measured(model, race.found, race.clock)
+    second = measured(model, race.found[:1], race.clock)
+    assert measurements.last_mpx_per_s(*shape) == second.mpx_per_s["winograd fp32"]
+    calls = len(race.calls)
+    assert measured(model, race.found, race.clock) == first
+    assert len(race.calls) == calls
+    assert measurements.last_mpx_per_s(*shape) == first.mpx_per_s["torch fp32"]
 
 
 @pytest.mark.skipif(not backend_choice.backend_openvino.installed(), reason="OpenVINO is not installed")

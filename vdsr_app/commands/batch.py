@@ -141,7 +141,7 @@ def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Cons
         _tell_item(item, console)
     found = totals(items, options)
     free = free_bytes(options.output)
-    rate = known_mpx_per_s()
+    rate = known_mpx_per_s(options.settings.model)
     seconds = None if rate is None else found.output_px / 1e6 / rate
     console.record({"summary": {**asdict(found), "disk_free_bytes": free, "seconds": seconds}})
     console.result(

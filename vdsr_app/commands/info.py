@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import platform
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from vdsr_app import __version__, paths
 from vdsr_app.console import Console
+from vdsr_app.core import measurements
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.models import DEFAULT_MODEL, installed_models
 
@@ -58,7 +60,6 @@ def _measure() -> None:
 def collect() -> dict[str, Any]:
     """The facts as plain values."""
     from vdsr_app.core import image_io
-    from vdsr_app.core.backend_choice import kept_measurements
     from vdsr_app.core.device import available_devices
 
     return {
@@ -67,7 +68,7 @@ def collect() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in _PACKAGES},
         "devices": available_devices(),
-        "measured": kept_measurements(),
+        "measured": {key: asdict(each) for key, each in measurements.kept().items()},
         "models": [
             {"name": model.name, "title": model.title, "bundled": model.bundled} for model in installed_models()
         ],

@@ -8,26 +8,21 @@ start to the next, which a new race at each start would not.
 
 from __future__ import annotations
 
-import json
 import logging
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import numpy as np
 import torch
 
-from vdsr_app import paths
-from vdsr_app.core import backend_openvino
-from vdsr_app.core.atomic import atomic_file
+from vdsr_app.core import backend_openvino, measurements
 from vdsr_app.core.backend import Backend, FloatPlane, TorchBackend
 from vdsr_app.core.backend_gpu import GpuBackend
 from vdsr_app.core.device import Precision, choose_precision, cpu_name, usable_cores
+from vdsr_app.core.measurements import Measurement
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets
 from vdsr_app.errors import DeviceError, UsageError, VdsrError
@@ -37,7 +32,6 @@ logger = logging.getLogger(__name__)
 BACKENDS = ("torch", "winograd", "openvino")
 """Names of the ways of computing, for settings; "auto" chooses one."""
 
-_FORMAT = 1
 _CORE_PX = 128
 _ROUNDS = 3
 _HOPELESS = 2.0
@@ -189,23 +183,16 @@ def candidates(
 
 def measured(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] = time.perf_counter) -> Measured:
     """The result of a measurement of these candidates: from the file, else made now and written there."""
-    key = _key(model, found)
-    known = _read_file()
-    if (kept := _from_json(known.get(key), found)) is not None:
-        return kept
-    result = measure(model, found, clock)
-    known[key] = {"choice": str(result.choice), "mpx_per_s": result.mpx_per_s}
-    _write_file(known)
+    shape = model.config
+    key = measurements.key_of(cpu_name(), usable_cores(), shape.depth, shape.width, map(str, found))
+    known = measurements.kept().get(key)
+    choice = next((each for each in found if known is not None and str(each) == known.choice), None)
+    if known is not None and choice is not None:
+        result = Measured(choice, known.mpx_per_s)
+    else:
+        result = measure(model, found, clock)
+    measurements.use(key, Measurement(str(result.choice), result.mpx_per_s))
     return result
-
-
-def kept_measurements() -> dict[str, dict[str, Any]]:
-    """What is kept: for each kind of use, on this machine as it was, the "choice" and "mpx_per_s" of each way."""
-    return {
-        key: {"choice": entry["choice"], "mpx_per_s": entry["mpx_per_s"]}
-        for key, entry in _read_file().items()
-        if isinstance(entry, dict) and isinstance(entry.get("choice"), str) and _are_rates(entry.get("mpx_per_s"))
-    }
 
 
 def measure(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] = time.perf_counter) -> Measured:
@@ -289,52 +276,3 @@ def _not_offered(backend: str, precision: str, model: VDSR) -> VdsrError:
     if backend == "winograd" and not _winograd_suits(model):
         return UsageError(f"A network of width {model.config.width} cannot be computed by 'winograd'.")
     return UsageError(f"'{backend}' does not offer {precision} here.", hint="Choose the precision auto.")
-
-
-def _key(model: VDSR, found: Sequence[Candidate]) -> str:
-    versions = [f"{name} {_version(name)}" for name in ("torch", "numba", "openvino", "vdsr-studio")]
-    shape = f"{model.config.depth} x {model.config.width}"
-    ways = ", ".join(str(each) for each in found)
-    return " | ".join([str(_FORMAT), cpu_name(), f"{usable_cores()} cores", *versions, shape, ways])
-
-
-@cache
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"
-
-
-def _from_json(entry: Any, found: Sequence[Candidate]) -> Measured | None:
-    """An entry of the file, or None where it is missing or not of the kind that is written here."""
-    if not isinstance(entry, dict) or not _are_rates(entry.get("mpx_per_s")):
-        return None
-    choice = next((each for each in found if str(each) == entry.get("choice")), None)
-    return None if choice is None else Measured(choice, entry["mpx_per_s"])
-
-
-def _are_rates(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(rate, float | int) for rate in value.values())
-
-
-def _read_file() -> dict[str, Any]:
-    try:
-        content = json.loads(paths.measurements_file().read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        logger.warning("The measurements could not be read; they are made anew.", exc_info=error)
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _write_file(content: dict[str, Any]) -> None:
-    """Keep the measurements; where that is not possible, the next start measures again."""
-    file = paths.measurements_file()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(file) as stream:
-            stream.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
-    except (OSError, VdsrError) as error:
-        logger.warning("The measurements could not be kept.", exc_info=error)

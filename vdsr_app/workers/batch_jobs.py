@@ -105,7 +105,7 @@ def plan(inputs: tuple[Path, ...], options: BatchOptions, facts: dict[Path, Sour
     batch.add(inputs)
     items = tuple(batch.plan())
     found = totals(items, options)
-    rate = known_mpx_per_s()
+    rate = known_mpx_per_s(options.settings.model)
     seconds = None if rate is None else found.output_px / 1e6 / rate
     return Plan(items, found, free_bytes(options.output), seconds)
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from vdsr_app.core import measurements
+from vdsr_app.core.models import AUTO_MODEL, DEFAULT_MODEL, find_model
+from vdsr_app.core.weight_header import read_shape
+from vdsr_app.errors import WeightsError
 
-from vdsr_app import paths
 
-
-def known_mpx_per_s() -> float | None:
+def known_mpx_per_s(model: str) -> float | None:
     """Millions of output pixels a second, as `core.backend_choice` once measured; None where it did not yet.
 
     The measurement is of one tile, so whole pictures are a little faster. Graphics cards are not measured.
+
+    Args:
+        model: as in `UpscaleSettings`; those that "auto" chooses from have one shape.
     """
     try:
-        entries = json.loads(paths.measurements_file().read_text("utf-8")).values()
-        rates = [float(entry["mpx_per_s"][entry["choice"]]) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        depth, width = read_shape(find_model(DEFAULT_MODEL if model == AUTO_MODEL else model).path)
+    except WeightsError:
         return None
-    # The last one written is of the program as it is now.
-    return rates[-1] if rates and rates[-1] > 0 else None
+    return measurements.last_mpx_per_s(depth, width)

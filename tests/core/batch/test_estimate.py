@@ -1,0 +1,59 @@
+"""How fast a batch will be, as far as it is known beforehand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vdsr_app import paths
+from vdsr_app.core.batch import known_mpx_per_s
+from vdsr_app.core.measurements import Measurement, key_of, use
+from vdsr_app.core.network import VDSR, VDSRConfig
+from vdsr_app.core.weights import save_weights
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VDSR_CACHE", str(tmp_path))
+
+
+@pytest.fixture
+def thin(tmp_path: Path) -> str:
+    path = tmp_path / "thin.safetensors"
+    save_weights(VDSR(VDSRConfig(3, 16)), path)
+    return str(path)
+
+
+def measured(depth: int, width: int, choice: str = "torch fp32", **rates: float) -> None:
+    use(key_of("A processor", 2, depth, width, rates), Measurement(choice, {choice: 1.0, **rates}))
+
+
+def test_nothing_is_known_before_a_measurement(thin: str) -> None:
+    assert known_mpx_per_s("auto") is None
+    measured(20, 64)
+    assert known_mpx_per_s(thin) is None
+
+
+def test_each_model_has_the_pace_of_its_own_shape(thin: str) -> None:
+    measured(20, 64, "torch bf16", **{"torch bf16": 0.5})
+    measured(3, 16, "winograd fp32", **{"winograd fp32": 20.0, "torch fp32": 4.0})
+    assert known_mpx_per_s("auto") == known_mpx_per_s("vdsr") == 0.5
+    assert known_mpx_per_s(thin) == 20.0
+
+
+def test_a_model_that_is_gone_has_no_pace() -> None:
+    measured(20, 64)
+    assert known_mpx_per_s("gone") is None
+
+
+@pytest.mark.parametrize(
+    "entry", [{"choice": "torch fp32", "mpx_per_s": {}}, {"choice": "a", "mpx_per_s": {"a": 0}}, {"choice": 5}, 7]
+)
+def test_what_is_damaged_is_passed_over(entry: object) -> None:
+    measured(20, 64)
+    known = json.loads(paths.measurements_file().read_text("utf-8"))
+    known[key_of("A processor", 4, 20, 64, ["torch fp32"])] = entry
+    paths.measurements_file().write_text(json.dumps(known), "utf-8")
+    assert known_mpx_per_s("auto") == 1.0
