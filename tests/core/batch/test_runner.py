@@ -79,7 +79,7 @@ class Held:
             self.token,
             pause=self.pause,
             probe=self.probe,
-            do_files=module.here(self),  # type: ignore[arg-type]
+            do_files=module.run_locally(self),  # type: ignore[arg-type]
         )
 
     def get(self, _model: str) -> HeldEngine:
@@ -598,7 +598,7 @@ def test_many_pictures_take_little_memory(held: Held, tmp_path: Path) -> None:
         for number in range(count):
             shutil.copy(first, source / f"{number}.png")
         options = BatchOptions(tmp_path / f"{count} results{name}", UpscaleSettings(Target(value=1.0), model="vdsr"))
-        batch = Batch(options, lambda event: None, do_files=module.here(held))  # type: ignore[arg-type]
+        batch = Batch(options, lambda event: None, do_files=module.run_locally(held))  # type: ignore[arg-type]
         batch.add([source])
         gc.collect()
         tracemalloc.start()
@@ -645,7 +645,7 @@ runner.Journal.begin_work = counted("begin", runner.Journal.begin_work)
 runner.Journal.settle = counted("settle", runner.Journal.settle)
 resume = (output / ".vdsr-batch.sqlite3").exists() and sys.argv[4] == "resume"
 batch = Batch(BatchOptions(output, UpscaleSettings(Target(value=2.0), model="vdsr")), lambda event: None,
-              do_files=runner.here(Engines()))
+              do_files=runner.run_locally(Engines()))
 batch.add([source])
 report = batch.run(resume=resume)
 print(report.done, report.skipped, report.failed)
@@ -737,7 +737,7 @@ def test_awkward_and_hostile_files_each_have_one_outcome(held: Held) -> None:
             items.extend(event.items)
 
     settings = UpscaleSettings(Target(value=1.0), model="vdsr", tile_px=4096)
-    batch = Batch(BatchOptions(held.output, settings), on_event, do_files=module.here(held))  # type: ignore[arg-type]
+    batch = Batch(BatchOptions(held.output, settings), on_event, do_files=module.run_locally(held))  # type: ignore[arg-type]
     small = [path for path in sorted(CORPUS.rglob("*")) if path.is_file() and path.stat().st_size < 300_000][::5]
     batch.add(small)
     report = batch.run()

@@ -18,7 +18,7 @@ from tests.core.pipeline.test_run import HeldEngine
 from vdsr_app.control import PauseGate
 from vdsr_app.core.batch import Batch, BatchEvent, BatchReport, Existing, SourceFacts, State
 from vdsr_app.core.batch.journal import Journal
-from vdsr_app.core.batch.runner import here
+from vdsr_app.core.batch.runner import run_locally
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
 from vdsr_app.gui.batch import page as module
 from vdsr_app.gui.batch.page import BatchPage, Phase
@@ -51,7 +51,7 @@ class Network:
         tell: Callable[[BatchEvent], None],
         context: JobContext,
     ) -> BatchReport:
-        batch = Batch(wish.options, tell, context.token, pause=pause, do_files=here(self))  # type: ignore[arg-type]
+        batch = Batch(wish.options, tell, context.token, pause=pause, do_files=run_locally(self))  # type: ignore[arg-type]
         if wish.inputs:
             batch.add(wish.inputs)
         handle.attach(batch)

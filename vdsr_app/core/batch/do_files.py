@@ -25,7 +25,7 @@ class DoFiles(Protocol):
         """See `core.pipeline.run_files`."""
 
 
-def here(engines: Engines) -> DoFiles:
+def run_locally(engines: Engines) -> DoFiles:
     """Pictures are done in this process."""
 
     def do_files(

@@ -18,7 +18,7 @@ from pathlib import Path
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
 from vdsr_app.core.atomic import remove_leftovers
 from vdsr_app.core.batch.disk import DiskWatch, words_of
-from vdsr_app.core.batch.do_files import DoFiles, here
+from vdsr_app.core.batch.do_files import DoFiles, run_locally
 from vdsr_app.core.batch.events import (
     BatchEvent,
     BatchReport,
@@ -92,7 +92,7 @@ class Batch:
         self._token = CancelToken(token)
         self._pause = pause or PauseGate()
         self._probe = probe
-        self._do_files = do_files or here(Engines(settings.device, settings.precision))
+        self._do_files = do_files or run_locally(Engines(settings.device, settings.precision))
         self._telling = threading.RLock()
         self._changed = threading.Condition()
         self._inputs: deque[Sequence[Path]] = deque()
