@@ -20,8 +20,10 @@ from vdsr_app.core.batch import Batch, BatchEvent, BatchReport, Existing, Source
 from vdsr_app.core.batch.journal import Journal
 from vdsr_app.core.batch.runner import run_locally
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
+from vdsr_app.gui.batch import flow as flow_module
 from vdsr_app.gui.batch import page as module
-from vdsr_app.gui.batch.page import BatchPage, Phase
+from vdsr_app.gui.batch.flow import Phase
+from vdsr_app.gui.batch.page import BatchPage
 from vdsr_app.gui.batch.table import Column
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.save_dialog import request_for
@@ -376,8 +378,8 @@ def test_the_folder_of_a_batch_that_ended_can_be_added_again(
 
 def test_results_of_a_drive_lie_on_it(tmp_path: Path) -> None:
     drive = Path(tmp_path.anchor)
-    assert module._folder_beside(drive) == drive / "upscaled"
-    assert module._folder_beside(tmp_path) == tmp_path.with_name(f"{tmp_path.name} upscaled")
+    assert flow_module._folder_beside(drive) == drive / "upscaled"
+    assert flow_module._folder_beside(tmp_path) == tmp_path.with_name(f"{tmp_path.name} upscaled")
 
 
 def test_drops_go_where_they_belong(qtbot: QtBot, window: MainWindow, folder: Path) -> None:

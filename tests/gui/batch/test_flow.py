@@ -1,0 +1,143 @@
+"""What a batch is about, over a service that answers when the test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QObject, Signal
+
+from vdsr_app.core.batch import BatchOptions, BatchReport, Item, SourceFacts, State, Totals, Unfinished
+from vdsr_app.core.batch.events import Changed, FoundRoom, Planned, Progress, WaitsForRoom
+from vdsr_app.gui.batch.flow import BatchFlow, Phase
+from vdsr_app.gui.settings import SettingsStore
+from vdsr_app.workers.batch_jobs import Plan
+
+OUT = Path("/out")
+
+
+class Service(QObject):
+    """Writes down what it is asked for."""
+
+    planned = Signal(object)
+    plan_failed = Signal(object)
+    told = Signal(object)
+    ended = Signal(object)
+    stopped = Signal()
+    failed = Signal(object)
+    found = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[object, ...]] = []
+        self.takes_more = True
+
+    def look_for(self, folder: Path) -> None:
+        self.asked.append(("look", folder))
+
+    def plan(self, inputs: Sequence[Path], options: BatchOptions) -> None:
+        self.asked.append(("plan", *inputs))
+
+    def start(self, inputs: Sequence[Path], options: BatchOptions, *, resume: bool, retry_failed: bool) -> None:
+        self.asked.append(("start", options, resume, retry_failed, *inputs))
+
+    def add(self, inputs: Sequence[Path]) -> bool:
+        return self.takes_more
+
+    def drop_thumbnails(self) -> None:
+        self.asked.append(("drop thumbnails",))
+
+
+@pytest.fixture
+def batch() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def flow(batch: Service, store: SettingsStore) -> BatchFlow:
+    return BatchFlow(batch, store, lambda: BatchOptions(OUT))  # type: ignore[arg-type]
+
+
+def item(number: int, name: str, state: State = State.QUEUED) -> Item:
+    return Item(number, Path("/in", name), OUT / name, SourceFacts(None), None, "vdsr", state)
+
+
+def plan(*items: Item) -> Plan:
+    return Plan(items, Totals(), None, None)
+
+
+def run(flow: BatchFlow, batch: Service, path: Path) -> None:
+    """Add a picture and let it run."""
+    flow.add([path])
+    batch.planned.emit(plan(item(0, path.name)))
+    flow.start()
+    assert flow.phase is Phase.RUNNING
+
+
+def test_what_comes_as_a_batch_ends_is_planned_after_it(flow: BatchFlow, batch: Service) -> None:
+    run(flow, batch, Path("/in/a.png"))
+    batch.takes_more = False
+    told: list[Phase] = []
+    flow.ended.connect(lambda _: told.append(flow.phase))
+    flow.add([Path("/in/late.png")])
+    batch.ended.emit(BatchReport(1, 0, 0, 1.0, 1.0))
+    assert told == [Phase.ENDED]
+    assert flow.phase is Phase.PLANNING
+    assert batch.asked[-1] == ("plan", Path("/in/late.png"))
+
+
+def test_a_plan_that_comes_after_the_list_was_emptied_is_not_told(flow: BatchFlow, batch: Service) -> None:
+    told: list[object] = []
+    flow.planned.connect(told.append)
+    flow.add([Path("/in/a.png")])
+    flow.clear()
+    batch.planned.emit(plan(item(0, "a.png")))
+    assert told == []
+    assert flow.phase is Phase.EMPTY
+
+
+def test_a_plan_without_a_picture_leaves_nothing(flow: BatchFlow, batch: Service) -> None:
+    flow.add([Path("/in")])
+    batch.planned.emit(plan())
+    assert flow.phase is Phase.EMPTY
+    flow.add([Path("/in")])  # as it may hold one by now
+    assert batch.asked[-2:] == [("plan", Path("/in"))] * 2
+
+
+def test_what_a_batch_tells_is_told_once_a_picture(flow: BatchFlow, batch: Service) -> None:
+    run(flow, batch, Path("/in/a.png"))
+    changed: list[tuple[Item, ...]] = []
+    names: list[str] = []
+    rooms: list[tuple[int, int] | None] = []
+    flow.items_changed.connect(changed.append)
+    flow.progressed.connect(lambda _, name: names.append(name))
+    flow.room_awaited.connect(rooms.append)
+    first, second = item(0, "a.png"), item(1, "b.png")
+    working, done = replace(first, state=State.WORKING), replace(first, state=State.DONE)
+    progress = Progress(0, 1, 2, 0, 2, 1, 4, 1.0, None)
+    batch.told.emit((Planned((first, second)), WaitsForRoom(OUT, 7, 5), FoundRoom(), Changed(working), progress))
+    batch.told.emit((Changed(done), progress))
+    assert changed == [(working, second), (done,)]
+    assert names == ["a.png", ""]
+    assert rooms == [(7, 5), None]
+
+
+def test_an_interrupted_batch_is_told_of_before_anything_is_added_and_goes_on_as_it_was(
+    batch: Service, store: SettingsStore
+) -> None:
+    store.update(batch_folder=str(OUT))
+    flow = BatchFlow(batch, store, lambda: BatchOptions(Path("/elsewhere")))  # type: ignore[arg-type]
+    assert batch.asked == [("look", OUT)]
+    told: list[Unfinished] = []
+    flow.interrupted_found.connect(told.append)
+    found = Unfinished(BatchOptions(OUT), 3, 0, ended=False)
+    for answer in (None, replace(found, ended=True), found):
+        batch.found.emit(answer)
+    assert told == [found]
+    flow.go_on(found.options)
+    assert batch.asked[-1] == ("start", found.options, True, False)
+    batch.stopped.emit()
+    batch.found.emit(found)
+    assert told == [found]
