@@ -26,7 +26,6 @@ from vdsr_app.core.batch.events import (
     FoundRoom,
     Noticed,
     Planned,
-    Progress,
     WaitsForRoom,
 )
 from vdsr_app.core.batch.items import Item, SourceFacts, State
@@ -35,9 +34,9 @@ from vdsr_app.core.batch.journal_view import JournalView, Made, reading, stamp_o
 from vdsr_app.core.batch.needs import scratch_bytes
 from vdsr_app.core.batch.options import BatchOptions
 from vdsr_app.core.batch.outputs import KnownOutputs
-from vdsr_app.core.batch.pace import Pace
 from vdsr_app.core.batch.plan import Planner, in_chunks, probe_source
 from vdsr_app.core.batch.scan import Scanner
+from vdsr_app.core.batch.tally import Tally
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.model_choice import AUTO_MODEL
 from vdsr_app.core.models import find_model
@@ -98,16 +97,13 @@ class Batch:
         self._inputs: deque[Sequence[Path]] = deque()
         self._queue: deque[Item] = deque()
         self._at_work: dict[int, Item] = {}
-        self._begun: dict[int, int] = {}  # pixels done of what is at work
         self._without_room: set[int] = set()  # of what is at work, what waits for the disk
         self._planning = False
         self._ended = False
         self._crash: BaseException | None = None
-        self._files = self._files_done = 0
-        self._px = self._px_done = 0
         self._known: set[Path] = set()
         self._cleaned = {self._options.output}  # folders without leftovers
-        self._pace = Pace()
+        self._tally = Tally()
         self._disk = DiskWatch(self._on_waiting, self._token)
 
     def add(self, inputs: Sequence[Path]) -> bool:
@@ -212,7 +208,7 @@ class Batch:
         journal.end()
         counts = journal.counts()
         return BatchReport(
-            counts[State.DONE], counts[State.SKIPPED], counts[State.FAILED], self._pace.elapsed_s, report.busy_share
+            counts[State.DONE], counts[State.SKIPPED], counts[State.FAILED], self._tally.elapsed_s, report.busy_share
         )
 
     def _take_up(self, retry_failed: bool) -> None:
@@ -261,13 +257,8 @@ class Batch:
     def _admit(self, items: Sequence[Item]) -> None:
         self._tell(Planned(tuple(items)))
         with self._changed:
-            for item in items:
-                self._files += 1
-                if item.state.is_outcome:
-                    self._files_done += 1
-                else:
-                    self._px += item.output_px
-                    self._queue.append(item)
+            self._tally.add(items)
+            self._queue.extend(item for item in items if not item.state.is_outcome)
             self._changed.notify_all()
 
     # The reading thread
@@ -292,9 +283,9 @@ class Batch:
 
     def _begin(self, item: Item) -> FileJob | None:
         """Look at a picture once more, as time has passed; None where there is nothing to do."""
-        px_before, item = item.output_px, self._look_again(item)
+        before, item = item, self._look_again(item)
         with self._changed:
-            self._px += item.output_px - px_before
+            self._tally.replan(before, item)
         if not item.state.is_outcome:
             try:
                 refuse_overwriting_a_source(item.output, [item.source])
@@ -379,36 +370,18 @@ class Batch:
         self._write_down(partial(self._journal.settle, item, made))
         with self._changed:
             self._at_work.pop(item.number, None)
-            self._begun.pop(item.number, None)
             self._without_room.discard(item.number)
-            self._files_done += 1
-            self._px_done += item.output_px
+            self._tally.settle(item)
             self._changed.notify_all()
         self._tell(Changed(item))
         self._tell_progress(item, 1, 1)
 
     def _tell_progress(self, item: Item, done_px: int, total_px: int) -> None:
-        if self._pause.paused:
-            self._pace.stop()
-        else:
-            self._pace.go_on()
+        self._tally.stand_still(self._pause.paused)
         with self._changed:
             if item.number in self._at_work:
-                self._begun[item.number] = int(item.output_px * done_px / max(1, total_px))
-            # Others may be finished by the network and still be written.
-            done = self._px_done + sum(self._begun.values())
-            self._pace.reached(done)
-            progress = Progress(
-                item.number,
-                done_px,
-                total_px,
-                self._files_done,
-                self._files,
-                done,
-                self._px,
-                self._pace.elapsed_s,
-                self._pace.left_s(done, self._px),
-            )
+                self._tally.reach(item, done_px, total_px)
+            progress = self._tally.progress(item.number, done_px, total_px)
         self._tell(progress)
 
     # A full disk
@@ -427,10 +400,7 @@ class Batch:
             self._disk.found_room()
 
     def _on_waiting(self, event: WaitsForRoom | FoundRoom) -> None:
-        if isinstance(event, WaitsForRoom):
-            self._pace.stop()
-        else:
-            self._pace.go_on()
+        self._tally.stand_still(isinstance(event, WaitsForRoom))
         self._tell(event)
 
     def _write_down(self, write: Callable[[], None]) -> None:

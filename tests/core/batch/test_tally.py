@@ -1,0 +1,51 @@
+"""Counts of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from vdsr_app.core.batch import Item, SourceFacts, State
+from vdsr_app.core.batch.tally import Tally
+from vdsr_app.core.job import TargetSize
+
+
+def item(number: int, width: int, state: State = State.QUEUED) -> Item:
+    """A picture whose result has ten rows."""
+    size = TargetSize(width, 10, 2.0)
+    return Item(number, Path(f"{number}.png"), Path("out.png"), SourceFacts(None), size, "vdsr", state)
+
+
+def test_what_is_begun_counts_by_its_share_and_what_has_ended_in_full() -> None:
+    tally = Tally()
+    first, second, third = item(0, 10), item(1, 20), item(2, 30)
+    tally.add([first, second, third, item(3, 99, State.SKIPPED)])
+    tally.reach(first, 1, 4)
+    tally.reach(second, 200, 200)  # the network is done with it, but it is not written
+    told = tally.progress(0, 1, 4)
+    assert (told.number, told.done_px, told.total_px) == (0, 1, 4)
+    assert (told.files_done, told.files) == (1, 4)
+    assert (told.batch_done_px, told.batch_px) == (25 + 200, 600)
+    tally.settle(replace(second, state=State.DONE))
+    tally.settle(replace(first, state=State.FAILED))
+    told = tally.progress(1, 1, 1)
+    assert (told.files_done, told.batch_done_px) == (3, 300)
+
+
+def test_a_picture_that_became_another_counts_with_its_new_size() -> None:
+    tally = Tally()
+    before, now = item(0, 10), item(0, 40)
+    tally.add([before])
+    tally.replan(before, now)
+    tally.settle(replace(now, state=State.DONE))
+    told = tally.progress(0, 1, 1)
+    assert (told.batch_done_px, told.batch_px) == (400, 400)
+
+
+def test_no_time_runs_while_it_stands_still() -> None:
+    tally = Tally()
+    tally.stand_still(True)
+    before = tally.elapsed_s
+    assert tally.elapsed_s == before
+    tally.stand_still(False)
+    assert tally.elapsed_s >= before
