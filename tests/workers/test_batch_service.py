@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from vdsr_app.core.batch import BatchOptions
 from vdsr_app.workers import batch as module
-from vdsr_app.workers import training_errands
+from vdsr_app.workers import thumbnails
 from vdsr_app.workers.batch import BatchService
 from vdsr_app.workers.runner import JobContext
 
@@ -36,7 +36,7 @@ class Decoder:
 @pytest.fixture
 def decoder(monkeypatch: pytest.MonkeyPatch) -> Decoder:
     made = Decoder()
-    monkeypatch.setattr(training_errands, "thumbnail", made.thumbnail)
+    monkeypatch.setattr(thumbnails, "thumbnail", made.thumbnail)
     return made
 
 

@@ -23,8 +23,6 @@ from vdsr_app.core.batch import (
     unfinished,
     write_report,
 )
-from vdsr_app.core.picture import Pixels
-from vdsr_app.workers import training_errands
 from vdsr_app.workers.preload import load_torch
 from vdsr_app.workers.runner import JobContext
 
@@ -119,11 +117,6 @@ def report(folder: Path, path: Path, context: JobContext) -> Path:
     """Write the outcome of the last batch in a folder."""
     write_report(folder, path)
     return path
-
-
-def thumbnail(path: Path, side_px: int, context: JobContext) -> tuple[Path, Pixels | None]:
-    """See `training_errands.thumbnail`."""
-    return training_errands.thumbnail(path, side_px, context)
 
 
 def _remembering(facts: dict[Path, SourceFacts]) -> Callable[[Path], SourceFacts]:

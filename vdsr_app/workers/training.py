@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 from PySide6.QtCore import QDeadlineTimer, QObject, QTimer, Signal, Slot
@@ -14,9 +13,9 @@ from PySide6.QtCore import QDeadlineTimer, QObject, QTimer, Signal, Slot
 from vdsr_app import paths
 from vdsr_app.errors import VdsrError
 from vdsr_app.workers import training_jobs
-from vdsr_app.workers.lane import Lane
+from vdsr_app.workers.errands import Errands
 from vdsr_app.workers.messages import ErrorReport, JobProgress
-from vdsr_app.workers.runner import LaneJob, Work, describe_failure
+from vdsr_app.workers.runner import describe_failure
 from vdsr_app.workers.training_desk import TrainingDesk
 from vdsr_app.workers.training_follow import RunFollower
 from vdsr_app.workers.training_launch import DetachedProcess
@@ -91,10 +90,7 @@ class TrainingService(QObject):
         super().__init__(parent)
         self.desk = TrainingDesk(self)
         self._command = command
-        self._ids = count(1)
-        self._check: int | None = None
         self._known: tuple[PictureRecord, ...] = ()
-        self._installing: set[int] = set()
         # One for all runs: to delete one within its own signal would be a crash waiting to happen.
         self._follower = RunFollower(self)
         self._follower.told.connect(self._on_told)
@@ -102,14 +98,9 @@ class TrainingService(QObject):
         self._follower.crashed.connect(self.crashed)
         self._follower.ended.connect(self._on_ended)
         self._window_locks: dict[Path, RunLock] = {}
-        self._checks = Lane("check pictures", self)
+        self._checks = Errands("check pictures", self)
         self._checks.progress.connect(self._on_check_progress)
-        self._checks.succeeded.connect(self._on_checked)
-        self._checks.failed.connect(self._on_check_failed)
-        self._results = Lane("training results", self)
-        self._results.succeeded.connect(self._on_job_succeeded)
-        self._results.failed.connect(self._on_job_failed)
-        self._results.cancelled.connect(self._on_job_cancelled)
+        self._results = Errands("training results", self)
         self._measure: MeasureProcess | None = None
         self._children: list[DetachedProcess] = []
         self._reaper = QTimer(self)
@@ -126,15 +117,12 @@ class TrainingService(QObject):
             The number of the job.
         """
         self.cancel_check()
-        self._check = next(self._ids)
-        self._checks.submit(LaneJob(self._check, partial(training_jobs.check_pictures, config, self._known)))
-        return self._check
+        work = partial(training_jobs.check_pictures, config, self._known)
+        return self._checks.submit("check", work, self._on_checked, self.check_failed.emit)
 
     def cancel_check(self) -> None:
         """Cancel the check; no signal of it follows."""
-        if self._check is not None:
-            job_id, self._check = self._check, None
-            self._checks.cancel(job_id)
+        self._checks.cancel("check")
 
     def measure(self, configs: dict[str, TrainConfig]) -> None:
         """Do a few steps of each configuration in a child process; a measurement under way is given up.
@@ -246,17 +234,18 @@ class TrainingService(QObject):
 
     def export_onnx(self, model: Path, out: Path) -> int:
         """Write a weight file as ONNX in a thread; returns the number of the job."""
-        return self._submit(partial(training_jobs.export_onnx, model, out))
+        work = partial(training_jobs.export_onnx, model, out)
+        return self._results.submit("export", work, self.exported.emit, self.job_failed.emit, leaves_file=True)
 
     def export_weights(self, model: Path, out: Path) -> int:
         """Copy a weight file in a thread, after a look at it; returns the number of the job."""
-        return self._submit(partial(training_jobs.export_weights, model, out))
+        work = partial(training_jobs.export_weights, model, out)
+        return self._results.submit("export", work, self.exported.emit, self.job_failed.emit, leaves_file=True)
 
     def install(self, weights: Path) -> int:
         """Put a run's weights into the list of models, in a thread; returns the number of the job."""
-        job_id = self._submit(partial(training_jobs.install, weights))
-        self._installing.add(job_id)
-        return job_id
+        work = partial(training_jobs.install, weights)
+        return self._results.submit("install", work, self.installed.emit, self.job_failed.emit, leaves_file=True)
 
     def close(self, timeout_ms: int = 3000) -> bool:
         """End everything but the runs: those go on, or save and stop, as was chosen; no signal comes afterwards.
@@ -323,11 +312,6 @@ class TrainingService(QObject):
             if not self.lives(folder):
                 self._release_window_lock(folder)
 
-    def _submit(self, work: Work) -> int:
-        job_id = next(self._ids)
-        self._results.submit(LaneJob(job_id, work, leaves_file=True))
-        return job_id
-
     @Slot(object)
     def _on_told(self, event: Event) -> None:
         self.event_told.emit(self.attached, event)
@@ -349,34 +333,10 @@ class TrainingService(QObject):
         if self.attached is not None:
             self._release_window_lock(self.attached)
 
-    @Slot(int, object)
-    def _on_check_progress(self, job_id: int, progress: JobProgress) -> None:
+    @Slot(object)
+    def _on_check_progress(self, progress: JobProgress) -> None:
         self.check_progress.emit(progress.done, progress.total)
 
-    @Slot(int, object)
-    def _on_checked(self, job_id: int, report: PreflightReport) -> None:
-        self._check = None
+    def _on_checked(self, report: PreflightReport) -> None:
         self._known = report.records
         self.checked.emit(report)
-
-    @Slot(int, object)
-    def _on_check_failed(self, job_id: int, report: ErrorReport) -> None:
-        self._check = None
-        self.check_failed.emit(report)
-
-    @Slot(int, object)
-    def _on_job_succeeded(self, job_id: int, result: object) -> None:
-        if job_id in self._installing:
-            self._installing.discard(job_id)
-            self.installed.emit(result)
-        else:
-            self.exported.emit(result)
-
-    @Slot(int, object)
-    def _on_job_failed(self, job_id: int, report: ErrorReport) -> None:
-        self._installing.discard(job_id)
-        self.job_failed.emit(report)
-
-    @Slot(int)
-    def _on_job_cancelled(self, job_id: int) -> None:
-        self._installing.discard(job_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core.picture import Pixels
-from vdsr_app.errors import TrainingError, VdsrError
+from vdsr_app.errors import TrainingError
 from vdsr_app.workers.runner import JobContext
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.history import RunHistory, read_history
@@ -20,8 +18,6 @@ from vdsr_trainer.runs import RunInfo, create_run, delete_run, list_runs
 
 if TYPE_CHECKING:
     from vdsr_trainer.data.report import PreflightReport
-
-logger = logging.getLogger(__name__)
 
 _NEEDED_BYTES = 200_000_000
 """Two checkpoints, weights, crops and log of the largest preset, and something over."""
@@ -58,23 +54,6 @@ def count_pictures(folders: tuple[str, ...], context: JobContext) -> tuple[int, 
     from vdsr_app.core.image_io.formats import READABLE_SUFFIXES
 
     return tuple(_count(folder, READABLE_SUFFIXES, context.token) for folder in folders)
-
-
-def thumbnail(path: Path, side_px: int, context: JobContext) -> tuple[Path, Pixels | None]:
-    """The picture at no less than `side_px` where it is so large, as (H, W, 4) uint8 for the screen."""
-    from vdsr_app.core.display import picture_to_rgba
-    from vdsr_app.core.image_io import read
-
-    try:
-        rgba = picture_to_rgba(read(path, token=context.token), context.token)
-    except VdsrError as error:
-        logger.info("No thumbnail: %s", error)
-        return path, None
-    while min(rgba.shape[:2]) >= 2 * side_px:
-        height, width = (size // 2 * 2 for size in rgba.shape[:2])
-        blocks = rgba[:height, :width].reshape(height // 2, 2, width // 2, 2, 4)
-        rgba = blocks.mean(axis=(1, 3), dtype="float32").astype("uint8")
-    return path, rgba
 
 
 def read_histories(runs: tuple[tuple[str, Path], ...], context: JobContext) -> tuple[tuple[str, RunHistory], ...]:

@@ -209,7 +209,7 @@ def test_a_thumbnail_that_fails_ends_no_batch(
         raise MemoryError
 
     at_first_picture(qtbot, page, network, folder)
-    monkeypatch.setattr("vdsr_app.workers.training_errands.thumbnail", short)
+    monkeypatch.setattr("vdsr_app.workers.thumbnails.thumbnail", short)
     page._service.make_thumbnail(folder / "a.png", 32)
     qtbot.waitUntil(lambda: "thumbnail could not be made" in caplog.text, timeout=WAIT_MS)
     assert page.phase is Phase.RUNNING
