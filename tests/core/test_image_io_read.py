@@ -261,7 +261,7 @@ def test_tiff_in_one_large_strip(tmp_path: Path, through_disk: bool) -> None:
     """More than the 50 MiB that libvips allows libtiff unless told otherwise."""
     samples = np.random.default_rng(3).integers(0, 256, (3520, 5000, 3), np.uint8)
     file = _written(tmp_path / "a.tif", _tiff(samples, 2, deflated=True))
-    picture = image_io.read(file, room=scratch.on_disk(tmp_path) if through_disk else scratch.in_memory)
+    picture = image_io.read(file, allocate=scratch.on_disk(tmp_path) if through_disk else scratch.in_memory)
     assert np.array_equal(picture.pixels, samples)
 
 
@@ -269,14 +269,14 @@ def test_tiff_in_one_strip_too_large_to_be_held_beside_others_counts_as_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = _written(tmp_path / "a.tif", _tiff(RGB8, 2, deflated=True))
-    room = scratch.on_disk(tmp_path)
+    allocate = scratch.on_disk(tmp_path)
     monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: 100)
-    assert image_io.read(file, room=room).pixels.shape == RGB8.shape
+    assert image_io.read(file, allocate=allocate).pixels.shape == RGB8.shape
     monkeypatch.setattr("vdsr_app.core.image_io.decode_vips._MAX_BLOCK_BYTES", RGB8.nbytes - 1)
     with pytest.raises(PictureTooLargeError, match="memory"):
-        image_io.read(file, room=room)
+        image_io.read(file, allocate=allocate)
     # What is not compressed need not be held, whatever the strips.
-    assert image_io.read(_written(tmp_path / "b.tif", _tiff(RGB8, 2)), room=room).pixels.shape == RGB8.shape
+    assert image_io.read(_written(tmp_path / "b.tif", _tiff(RGB8, 2)), allocate=allocate).pixels.shape == RGB8.shape
 
 
 def test_what_a_tiff_says_of_its_strips_is_believed_up_to_the_length_of_the_file(tmp_path: Path) -> None:

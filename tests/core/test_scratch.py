@@ -78,5 +78,5 @@ def test_a_file_system_that_takes_no_room_ahead_is_filled(tmp_path: Path, monkey
 
 
 def test_small_pictures_stay_in_memory(tmp_path: Path) -> None:
-    assert scratch.room_for(scratch.WHOLE_BYTES, tmp_path) is scratch.in_memory
-    assert scratch.room_for(scratch.WHOLE_BYTES + 1, tmp_path) is not scratch.in_memory
+    assert scratch.allocator_for(scratch.WHOLE_BYTES, tmp_path) is scratch.in_memory
+    assert scratch.allocator_for(scratch.WHOLE_BYTES + 1, tmp_path) is not scratch.in_memory

@@ -1,7 +1,7 @@
 """Arrays that need not fit into memory: they lie in files without a name, and little of them is resident at a time.
 
-What reads, enlarges and writes pictures takes a `Room`, which makes its large arrays. Up to `WHOLE_BYTES` they are
-ordinary ones. Above, they are mapped from files on the disk that the result goes to. Mapped pages count as the
+What reads, enlarges and writes pictures takes an `Allocator`, which makes its large arrays. Up to `WHOLE_BYTES` they
+are ordinary ones. Above, they are mapped from files on the disk that the result goes to. Mapped pages count as the
 process's memory until the system takes them back, which on an idle machine it never does, so a thread gives them back
 many times a second. They stay in the system's cache, and to touch them again costs next to nothing.
 """
@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from vdsr_app.core.atomic import save_error
 
-Room = Callable[[tuple[int, ...], npt.DTypeLike], npt.NDArray[Any]]
+Allocator = Callable[[tuple[int, ...], npt.DTypeLike], npt.NDArray[Any]]
 """Makes an array of a shape and dtype, its content left open."""
 
 WHOLE_BYTES = 200_000_000
@@ -38,12 +38,12 @@ _ZEROS = bytes(1 << 22)
 
 
 def in_memory(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """The `Room` for all that fits."""
+    """The `Allocator` for all that fits."""
     return np.empty(shape, dtype)
 
 
-def on_disk(folder: Path) -> Room:
-    """A `Room` of files in `folder` that have no name: however the process ends, nothing is left of them.
+def on_disk(folder: Path) -> Allocator:
+    """An `Allocator` of files in `folder` that have no name: however the process ends, nothing is left of them.
 
     What it makes raises a `SaveError` where the disk has no place: all of it is taken at once, since a mapped file
     that runs out of room later would end the process.
@@ -54,7 +54,7 @@ def on_disk(folder: Path) -> Room:
         size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
-                _take_room(file, size)
+                _reserve(file, size)
                 mapped = mmap.mmap(file.fileno(), size)  # holds the file on when `file` is closed
         except OSError as error:
             raise save_error(folder, error) from error
@@ -64,7 +64,7 @@ def on_disk(folder: Path) -> Room:
     return empty
 
 
-def room_for(sample_bytes: int, folder: Path) -> Room:
+def allocator_for(sample_bytes: int, folder: Path) -> Allocator:
     """Where a picture is worked on.
 
     Args:
@@ -84,7 +84,7 @@ def mapped_file(file: IO[bytes]) -> mmap.mmap:
     return mapped
 
 
-def _take_room(file: IO[bytes], size: int) -> None:
+def _reserve(file: IO[bytes], size: int) -> None:
     if hasattr(os, "posix_fallocate"):
         try:
             os.posix_fallocate(file.fileno(), 0, size)

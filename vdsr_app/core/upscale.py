@@ -20,7 +20,7 @@ from vdsr_app.core.color import RGB_PER_LUMA, network_luma
 from vdsr_app.core.ensemble import FloatPlane
 from vdsr_app.core.job import TargetSize, UpscaleSettings
 from vdsr_app.core.picture import Picture, Pixels
-from vdsr_app.core.scratch import Room, in_memory
+from vdsr_app.core.scratch import Allocator, in_memory
 from vdsr_app.core.tiling import Rect, Tile, plan_tiles
 from vdsr_app.errors import PictureTooLargeError
 
@@ -108,7 +108,7 @@ def interpolate_picture(
         PictureTooLargeError: the result does not fit into memory.
         Cancelled: through `token`.
     """
-    out = _allocate(picture, size.width, size.height, picture.pixels.dtype)
+    out = _empty_planes(picture, size.width, size.height, picture.pixels.dtype)
     source = PictureResampler(picture.pixels, picture.alpha, size.height, size.width, kernel, token)
     for tile in plan_tiles(size.width, size.height, _BLOCK_PX, 0):
         if token is not None:
@@ -133,7 +133,7 @@ def upscale_picture(
     on_progress: ProgressCallback | None = None,
     on_notice: NoticeCallback | None = None,
     visible: VisibleCallback | None = None,
-    room: Room = in_memory,
+    allocate: Allocator = in_memory,
 ) -> Picture:
     """Enlarge with the network.
 
@@ -146,7 +146,7 @@ def upscale_picture(
         on_progress: called with pixels done and in all after each tile of every stage.
         on_notice: called with a sentence when the way of working changes.
         visible: asked before each tile for the region of the result to do first.
-        room: where the result, and that of an intermediate stage, goes.
+        allocate: where the result, and that of an intermediate stage, goes.
 
     Returns:
         A picture of exactly `settings.target.size_for(...)` with the source's depth and metadata.
@@ -154,7 +154,7 @@ def upscale_picture(
     Raises:
         UsageError: the target is outside what is offered.
         PictureTooLargeError: the result does not fit into memory.
-        SaveError: `room` is on a disk that is full.
+        SaveError: `allocate` is on a disk that is full.
         NonFiniteOutputError: the network gave NaN or infinity.
         DeviceError: no device could do it.
         Cancelled: through `token`.
@@ -167,7 +167,7 @@ def upscale_picture(
     for number, (width, height) in enumerate(stages, start=1):
         last = number == len(stages)
         # 16 bits between the stages: rounding to 8 would be enlarged with the picture.
-        out = _allocate(picture, width, height, picture.pixels.dtype if last else np.dtype(np.uint16), room)
+        out = _empty_planes(picture, width, height, picture.pixels.dtype if last else np.dtype(np.uint16), allocate)
         stage = _Stage(planes, out, residual, token, progress, on_tile if last else None)
         engine.run_tiles(
             width,
@@ -252,15 +252,17 @@ def _quantised(values: FloatPixels, dtype: np.dtype[Any], rescale: float = 1.0) 
     return np.clip(scaled, 0.0, float(np.iinfo(dtype).max), out=scaled).astype(dtype)
 
 
-def _allocate(picture: Picture, width: int, height: int, dtype: np.dtype[Any], room: Room = in_memory) -> _Planes:
-    """Room for a result of `picture`.
+def _empty_planes(
+    picture: Picture, width: int, height: int, dtype: np.dtype[Any], allocate: Allocator = in_memory
+) -> _Planes:
+    """For a result of `picture`, their content left open.
 
     Raises:
         PictureTooLargeError: there is not enough memory.
     """
     try:
-        pixels = room((height, width, picture.pixels.shape[2]), dtype)
-        alpha = None if picture.alpha is None else room((height, width), dtype)
+        pixels = allocate((height, width, picture.pixels.shape[2]), dtype)
+        alpha = None if picture.alpha is None else allocate((height, width), dtype)
     except MemoryError as error:
         raise PictureTooLargeError(
             f"The result of {width} x {height} pixels does not fit into memory.",

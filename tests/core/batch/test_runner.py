@@ -427,7 +427,7 @@ def test_a_disk_that_fills_while_a_large_picture_is_read_is_waited_for(
     held.picture("a.png")
     real, failed = scratch.on_disk, []
 
-    def full_at_first(folder: Path) -> scratch.Room:
+    def full_at_first(folder: Path) -> scratch.Allocator:
         if not failed:
             failed.append(1)
             raise SaveError("There is no room left on the disk.") from OSError(errno.ENOSPC, "full")

@@ -84,7 +84,7 @@ def test_sixteen_bits_become_eight_and_gaps_white_through_the_disk(tmp_path: Pat
         for ending in (".png", ".jpg", ".tif"):
             whole, parts = tmp_path / f"whole{ending}", tmp_path / f"parts{ending}"
             first = image_io.save(picture, whole, options)
-            second = image_io.save(picture, parts, options, room=scratch.on_disk(tmp_path))
+            second = image_io.save(picture, parts, options, allocate=scratch.on_disk(tmp_path))
             assert whole.read_bytes() == parts.read_bytes()
             assert first.notes == second.notes
 
@@ -112,7 +112,7 @@ def test_a_large_header_is_accepted_where_rows_can_be_read(tmp_path: Path) -> No
     Image.fromarray(noise(3)).save(path)
     with pytest.raises(PictureTooLargeError):
         image_io.read(path, max_pixels=100)
-    read = image_io.read(path, room=scratch.on_disk(tmp_path))
+    read = image_io.read(path, allocate=scratch.on_disk(tmp_path))
     np.testing.assert_array_equal(read.pixels, image_io.read(path).pixels)
 
 
@@ -131,7 +131,7 @@ def test_a_damaged_picture_fails_as_in_memory(tmp_path: Path, monkeypatch: pytes
 def test_a_full_disk_fails_that_picture_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(noise(3)).save(tmp_path / "a.png")
 
-    def full(_folder: Path) -> scratch.Room:
+    def full(_folder: Path) -> scratch.Allocator:
         def empty(*_: object) -> np.ndarray:
             raise SaveError("There is no room left on the disk.", path=tmp_path)
 
@@ -155,7 +155,7 @@ def test_a_stage_that_finds_no_room_waits_and_holds_nothing_that_it_has_begun(
     Image.fromarray(noise(3)).save(tmp_path / "a.png")
     real, made, waits = scratch.on_disk, [], []
 
-    def full_once(folder: Path) -> scratch.Room:
+    def full_once(folder: Path) -> scratch.Allocator:
         def empty(*what: Any) -> np.ndarray:
             made.append(what)
             if len(made) == at + 1:
@@ -216,4 +216,4 @@ def test_a_cancel_while_it_is_read_in_strips_is_heard(tmp_path: Path) -> None:
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):
-        image_io.read(tmp_path / "a.png", token=token, room=scratch.on_disk(tmp_path))
+        image_io.read(tmp_path / "a.png", token=token, allocate=scratch.on_disk(tmp_path))

@@ -29,7 +29,7 @@ from vdsr_app.core.job import Target, UpscaleSettings
 from vdsr_app.core.models import find_model
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.picture import Picture
-from vdsr_app.core.scratch import room_for
+from vdsr_app.core.scratch import allocator_for
 from vdsr_app.core.tiling import Rect
 from vdsr_app.core.weights import load_model
 
@@ -79,7 +79,7 @@ def _engine(way: Way, network: VDSR, model: str, picture: Picture) -> Ready:
     settings = UpscaleSettings(Target(value=float(SCALE)), model)
     upscale_picture(sample_picture(_WARM_MPX), settings, engine)
     # As the pipeline does it: large ones through the disk.
-    room = room_for((1 + SCALE**2) * picture.pixels.nbytes, Path(tempfile.gettempdir()))
+    allocate = allocator_for((1 + SCALE**2) * picture.pixels.nbytes, Path(tempfile.gettempdir()))
     luma: npt.NDArray[np.float32] | None = None
     peak: int | None = None
 
@@ -91,7 +91,7 @@ def _engine(way: Way, network: VDSR, model: str, picture: Picture) -> Ready:
         left, top = max(0, (width - _SCREEN[0]) // 2), max(0, (height - _SCREEN[1]) // 2)
         visible = Rect(left, top, min(width, _SCREEN[0]), min(height, _SCREEN[1]))
         try:
-            upscale_picture(picture, settings, engine, on_tile=stop, visible=lambda: visible, room=room)
+            upscale_picture(picture, settings, engine, on_tile=stop, visible=lambda: visible, allocate=allocate)
         except _FirstTileError:
             return
 
@@ -99,7 +99,7 @@ def _engine(way: Way, network: VDSR, model: str, picture: Picture) -> Ready:
         nonlocal luma, peak
         spent = {
             "first_tile_s": seconds(first_tile),
-            "seconds": seconds(lambda: upscale_picture(picture, settings, engine, room=room)),
+            "seconds": seconds(lambda: upscale_picture(picture, settings, engine, allocate=allocate)),
         }
         if luma is None:
             # Before the plane for the network alone is made, which no picture needs.

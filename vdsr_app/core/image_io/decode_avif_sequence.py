@@ -7,7 +7,7 @@ from vdsr_app.core.image_io.exif import ExifBlock, ExifError
 from vdsr_app.core.image_io.opened import FIRST_FRAME_NOTE, Header, RawPicture, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.pillow_samples import samples_of
-from vdsr_app.core.scratch import Room
+from vdsr_app.core.scratch import Allocator
 
 _BRAND = b"avis"
 
@@ -38,7 +38,7 @@ class AvifSequence:
             self._orientation(),
         )
 
-    def decode(self, token: CancelToken | None, room: Room) -> RawPicture:
+    def decode(self, token: CancelToken | None, allocate: Allocator) -> RawPicture:
         """See `OpenedPicture.decode`."""
         self._image.load()
         info = self._image.info

@@ -9,7 +9,7 @@ from vdsr_app.core.image_io.exif import plausible_dpi
 from vdsr_app.core.image_io.opened import Header, RawPicture, kind_of, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.pillow_samples import samples_of
-from vdsr_app.core.scratch import Room
+from vdsr_app.core.scratch import Allocator
 
 if TYPE_CHECKING:
     from PIL import BmpImagePlugin
@@ -38,7 +38,7 @@ class BmpPicture:
             mode_text(bits, kind_of(channels) if bits == 1 else kind, has_alpha=mode == "RGBA"),
         )
 
-    def decode(self, token: CancelToken | None, room: Room) -> RawPicture:
+    def decode(self, token: CancelToken | None, allocate: Allocator) -> RawPicture:
         """See `OpenedPicture.decode`."""
         self._image.load()
         image = self._image

@@ -12,7 +12,7 @@ from vdsr_app.core.image_io.heif_items import ColourCode
 from vdsr_app.core.image_io.opened import FIRST_FRAME_NOTE, HDR_NOTE, Header, RawPicture, kind_of, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.samples import scale_depth
-from vdsr_app.core.scratch import Room
+from vdsr_app.core.scratch import Allocator
 
 
 class HeicPicture:
@@ -38,7 +38,7 @@ class HeicPicture:
             len(container),
         )
 
-    def decode(self, token: CancelToken | None, room: Room) -> RawPicture:
+    def decode(self, token: CancelToken | None, allocate: Allocator) -> RawPicture:
         """See `OpenedPicture.decode`."""
         image, header = self._image, self.header
         samples = np.asarray(image)

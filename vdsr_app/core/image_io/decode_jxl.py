@@ -14,7 +14,7 @@ from vdsr_app.core.image_io.jxl_header import BLACK, JxlHeader, parse_header
 from vdsr_app.core.image_io.opened import HDR_NOTE, LOST_PROFILE_NOTE, Header, RawPicture, kind_of, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.samples import scale_depth
-from vdsr_app.core.scratch import Room
+from vdsr_app.core.scratch import Allocator
 from vdsr_app.errors import UnreadablePictureError, UnsupportedFormatError
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class JxlPicture:
             mode_text(stored.bits, kind_of(channels), has_alpha=stored.has_alpha),
         )
 
-    def decode(self, token: CancelToken | None, room: Room) -> RawPicture:
+    def decode(self, token: CancelToken | None, allocate: Allocator) -> RawPicture:
         """See `OpenedPicture.decode`."""
         import imagecodecs
 

@@ -19,7 +19,7 @@ from vdsr_app.core.image_io.samples import scale_depth
 from vdsr_app.core.image_io.tiff_file import TiffInfo, extract_exif, read_info
 from vdsr_app.core.image_io.xmp import orientation_of
 from vdsr_app.core.picture import Pixels
-from vdsr_app.core.scratch import Room, in_memory
+from vdsr_app.core.scratch import Allocator, in_memory
 from vdsr_app.errors import UnreadablePictureError, UnsupportedFormatError
 
 _LOADERS = {
@@ -65,13 +65,13 @@ class VipsPicture:
         self._xmp = self._tiff.xmp or self._blob("xmp-data") or self._raw_profile("xmp")
         self.header = self._make_header()
 
-    def decode(self, token: CancelToken | None, room: Room) -> RawPicture:
+    def decode(self, token: CancelToken | None, allocate: Allocator) -> RawPicture:
         """See `OpenedPicture.decode`."""
         raw = RawPicture(np.empty(0, np.uint8), self.header.has_alpha, exif=self._exif, xmp=self._xmp)
         raw.icc = self._blob("icc-profile-data")
         self._check_plausible()
         plain = self._plain(raw)
-        raw.samples = self._at_full_range(vips.to_array(plain, token, room if self.header.in_strips else in_memory))
+        raw.samples = self._at_full_range(vips.to_array(plain, token, allocate if self.header.in_strips else in_memory))
         self._add_what_libvips_leaves_out(raw)
         if self.header.frames > 1:
             raw.notes.append(FIRST_FRAME_NOTE.format(self.header.frames))

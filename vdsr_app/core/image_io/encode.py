@@ -15,7 +15,7 @@ from vdsr_app.core.image_io.color_profiles import profile_space
 from vdsr_app.core.image_io.samples import flatten_on_white, round_to_12_bits, to_8_bits, to_16_bits
 from vdsr_app.core.job import FileFormat, SaveOptions
 from vdsr_app.core.picture import Picture, Pixels
-from vdsr_app.core.scratch import Room, in_memory, mapped_file
+from vdsr_app.core.scratch import Allocator, in_memory, mapped_file
 
 Encoded = bytes | mmap
 """A whole file, in memory or mapped from the disk."""
@@ -63,7 +63,7 @@ def encode(
     options: SaveOptions,
     carried: CarriedMetadata,
     token: CancelToken | None,
-    room: Room = in_memory,
+    allocate: Allocator = in_memory,
     through: IO[bytes] | None = None,
 ) -> tuple[Pieces, list[str]]:
     """The bytes of a file of format `target`.
@@ -74,14 +74,14 @@ def encode(
         options: quality and depth; its format is not looked at.
         carried: metadata to put in.
         token: tested while libvips runs, though not within the AVIF encoder.
-        room: where converted samples go.
+        allocate: where converted samples go.
         through: an empty file of the caller's own that a `STREAMED` format is encoded into and mapped from; None does
             it in memory.
 
     Returns:
         The file in pieces, and sentences on what the format made necessary.
     """
-    prepared = _prepare(picture, target, options, room)
+    prepared = _prepare(picture, target, options, allocate)
     image = _image(prepared, picture.dpi)
     deep = prepared.pixels.dtype == np.uint16
     with vips.cancelling(image, token):
@@ -104,7 +104,7 @@ def encode(
                 return _encode_avif(image, options.quality, deep, carried), prepared.notes
 
 
-def _prepare(picture: Picture, target: FileFormat, options: SaveOptions, room: Room) -> _Prepared:
+def _prepare(picture: Picture, target: FileFormat, options: SaveOptions, allocate: Allocator) -> _Prepared:
     """Depth, transparency and colour space as the format can hold them."""
     notes: list[str] = []
     pixels, alpha = picture.pixels, picture.alpha
@@ -114,10 +114,10 @@ def _prepare(picture: Picture, target: FileFormat, options: SaveOptions, room: R
         notes.append(f"{_name(target)} holds 8 bits a sample, so 16 bits were rounded to 8.")
     change = to_16_bits if bits == 16 else to_8_bits
     if picture.bits != bits:
-        pixels, alpha = change(pixels, room), None if alpha is None else change(alpha, room)
+        pixels, alpha = change(pixels, allocate), None if alpha is None else change(alpha, allocate)
     if target is FileFormat.JPEG and alpha is not None:
         if int(alpha.min()) < np.iinfo(alpha.dtype).max:
-            pixels = flatten_on_white(pixels, alpha, room)
+            pixels = flatten_on_white(pixels, alpha, allocate)
             notes.append("JPEG holds no transparency, so the picture was laid on white.")
         alpha = None
     icc = _fitting_profile(picture, notes)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.picture import Pixels
-from vdsr_app.core.scratch import Room
+from vdsr_app.core.scratch import Allocator
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,12 @@ class OpenedPicture(Protocol):
     def header(self) -> Header:
         """What is known without decoding."""
 
-    def decode(self, token: CancelToken | None, room: Room) -> RawPicture:
+    def decode(self, token: CancelToken | None, allocate: Allocator) -> RawPicture:
         """Decode the first frame.
 
         Args:
             token: tested where the decoder allows it.
-            room: where the samples go, if the header says that they come in strips; else it is not used.
+            allocate: where the samples go, if the header says that they come in strips; else it is not used.
 
         Raises:
             Cancelled: by the token.

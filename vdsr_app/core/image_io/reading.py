@@ -25,7 +25,7 @@ from vdsr_app.core.image_io.samples import turn_upright, unpremultiply
 from vdsr_app.core.image_io.sniff import expect_readable
 from vdsr_app.core.image_io.xmp import XmpError, XmpPacket
 from vdsr_app.core.picture import Picture, SourceInfo
-from vdsr_app.core.scratch import Room, in_memory
+from vdsr_app.core.scratch import Allocator, in_memory
 from vdsr_app.errors import Cancelled, UnreadablePictureError, VdsrError
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def read(
     *,
     max_pixels: int | None = None,
     token: CancelToken | None = None,
-    room: Room = in_memory,
+    allocate: Allocator = in_memory,
 ) -> Picture:
     """Read the first picture of a file: upright, 8 or 16 bits, gray or RGB, with straight alpha.
 
@@ -97,11 +97,11 @@ def read(
             goes there. What memory cannot hold is refused as well.
         token: tested while the file is read and decoded, though the decoders of WebP, AVIF, HEIC and JPEG XL take
             a picture in one go.
-        room: where the samples go. Outside of memory, JPEG, PNG and TIFF are read in strips, unless they are stored
+        allocate: where the samples go. Outside of memory, JPEG, PNG and TIFF are read in strips, unless they are stored
             in several passes; other formats and those are decoded in memory first.
 
     Raises:
-        SaveError: `room` is on a disk that is full.
+        SaveError: `allocate` is on a disk that is full.
         UnreadablePictureError: the file is missing, damaged, or no picture.
         UnsupportedFormatError: it is of a format or kind that is not read.
         PictureTooLargeError: its header claims more than is accepted; nothing was decoded.
@@ -110,7 +110,7 @@ def read(
     with PictureFile(path) as file:
         source_format = expect_readable(file.head, path)
         header = _header(file, source_format)
-        through_disk = room is not in_memory and header.in_strips
+        through_disk = allocate is not in_memory and header.in_strips
         if max_pixels is None:
             max_pixels = MAX_PIXELS_THROUGH_DISK if through_disk else DEFAULT_MAX_PIXELS
         check_size(
@@ -131,7 +131,7 @@ def read(
             opened = _open(file, source_format)
             if opened.header != header:
                 raise UnreadablePictureError("The file was changed while it was read.", path=path, hint="Try again.")
-            return _assemble(opened.decode(token, room), header, source_format, path, token, room)
+            return _assemble(opened.decode(token, allocate), header, source_format, path, token, allocate)
 
 
 def _header(file: PictureFile, source_format: SourceFormat) -> Header:
@@ -180,17 +180,17 @@ def _assemble(
     source_format: SourceFormat,
     path: str | PathLike[str],
     token: CancelToken | None,
-    room: Room,
+    allocate: Allocator,
 ) -> Picture:
     """Put orientation, transparency and metadata right."""
     colours = raw.samples[..., : header.channels]
     alpha = raw.samples[..., header.channels] if raw.has_alpha else None
     if raw.premultiplied and alpha is not None:
-        colours = unpremultiply(colours, alpha, room)
+        colours = unpremultiply(colours, alpha, allocate)
     if token is not None:
         token.raise_if_cancelled()
-    pixels = turn_upright(colours, header.orientation, room)
-    alpha = None if alpha is None else turn_upright(alpha, header.orientation, room)
+    pixels = turn_upright(colours, header.orientation, allocate)
+    alpha = None if alpha is None else turn_upright(alpha, header.orientation, allocate)
     exif, exif_dpi = _upright_exif(raw)
     xmp = _upright_xmp(raw)
     icc = _fitting_profile(raw, header.channels)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vdsr_app.core.picture import Pixels
-from vdsr_app.core.scratch import Room, in_memory
+from vdsr_app.core.scratch import Allocator, in_memory
 from vdsr_app.core.tiling import plan_tiles
 
 _STRIP_SAMPLES = 1 << 21
@@ -16,14 +16,14 @@ _STRIP_SAMPLES = 1 << 21
 _TURN_PX = 512
 
 
-def scale_depth(samples: Pixels, from_max: int, bits: int, room: Room = in_memory) -> Pixels:
+def scale_depth(samples: Pixels, from_max: int, bits: int, allocate: Allocator = in_memory) -> Pixels:
     """Stretch samples of 0…`from_max` to the full range of 8 or 16 bits, rounded to nearest.
 
     Args:
         samples: any shape, uint8 or uint16; values above `from_max` count as `from_max`.
         from_max: value of full intensity, such as 1023.
         bits: 8 for uint8 or 16 for uint16.
-        room: where the result goes.
+        allocate: where the result goes.
 
     Returns:
         The same shape; the array itself where nothing has to be done.
@@ -34,17 +34,17 @@ def scale_depth(samples: Pixels, from_max: int, bits: int, room: Room = in_memor
         return samples
     levels = np.arange(int(np.iinfo(samples.dtype).max) + 1, dtype=np.int64).clip(max=from_max)
     table = ((levels * full + from_max // 2) // from_max).astype(target)
-    return _by_strips(samples, target, lambda strip: table[strip], room)
+    return _by_strips(samples, target, lambda strip: table[strip], allocate)
 
 
-def to_8_bits(samples: Pixels, room: Room = in_memory) -> Pixels:
+def to_8_bits(samples: Pixels, allocate: Allocator = in_memory) -> Pixels:
     """Full-range uint16 to uint8, rounded to nearest; uint8 stays as it is."""
-    return scale_depth(samples, int(np.iinfo(samples.dtype).max), 8, room)
+    return scale_depth(samples, int(np.iinfo(samples.dtype).max), 8, allocate)
 
 
-def to_16_bits(samples: Pixels, room: Room = in_memory) -> Pixels:
+def to_16_bits(samples: Pixels, allocate: Allocator = in_memory) -> Pixels:
     """Full-range uint8 to uint16, exactly times 257; uint16 stays as it is."""
-    return scale_depth(samples, int(np.iinfo(samples.dtype).max), 16, room)
+    return scale_depth(samples, int(np.iinfo(samples.dtype).max), 16, allocate)
 
 
 def round_to_12_bits(samples: Pixels) -> Pixels:
@@ -54,13 +54,13 @@ def round_to_12_bits(samples: Pixels) -> Pixels:
     return _by_strips(samples, np.dtype(np.uint16), lambda strip: table[strip])
 
 
-def turn_upright(samples: Pixels, orientation: int, room: Room = in_memory) -> Pixels:
+def turn_upright(samples: Pixels, orientation: int, allocate: Allocator = in_memory) -> Pixels:
     """Apply an EXIF orientation.
 
     Args:
         samples: (H, W, C) or (H, W).
         orientation: 1 to 8, as in EXIF 3.0, section 4.6.5.1.6.
-        room: where the result goes.
+        allocate: where the result goes.
 
     Returns:
         A C-contiguous array; the array itself where it is that already and the orientation is 1.
@@ -73,23 +73,23 @@ def turn_upright(samples: Pixels, orientation: int, room: Room = in_memory) -> P
         samples = samples[:, ::-1]
     if samples.flags.c_contiguous:
         return samples
-    out = room(samples.shape, samples.dtype)
+    out = allocate(samples.shape, samples.dtype)
     for tile in plan_tiles(samples.shape[1], samples.shape[0], _TURN_PX, 0):
         window = (tile.core.rows, tile.core.cols)
         out[window] = samples[window]
     return out
 
 
-def unpremultiply(pixels: Pixels, alpha: Pixels, room: Room = in_memory) -> Pixels:
+def unpremultiply(pixels: Pixels, alpha: Pixels, allocate: Allocator = in_memory) -> Pixels:
     """Divide colours that were stored multiplied by `alpha`; where nothing shows they become 0.
 
     Args:
         pixels: (H, W, C).
         alpha: (H, W) of the same dtype.
-        room: where the result goes.
+        allocate: where the result goes.
     """
     full = int(np.iinfo(pixels.dtype).max)
-    out = room(pixels.shape, pixels.dtype)
+    out = allocate(pixels.shape, pixels.dtype)
     for rows in _strips(pixels):
         weight = alpha[rows].astype(np.uint32)[..., None]
         whole = pixels[rows].astype(np.uint32) * full + weight // 2
@@ -98,16 +98,16 @@ def unpremultiply(pixels: Pixels, alpha: Pixels, room: Room = in_memory) -> Pixe
     return out
 
 
-def flatten_on_white(pixels: Pixels, alpha: Pixels, room: Room = in_memory) -> Pixels:
+def flatten_on_white(pixels: Pixels, alpha: Pixels, allocate: Allocator = in_memory) -> Pixels:
     """Lay a transparent picture on white.
 
     Args:
         pixels: (H, W, C).
         alpha: (H, W) of the same dtype.
-        room: where the result goes.
+        allocate: where the result goes.
     """
     full = int(np.iinfo(pixels.dtype).max)
-    out = room(pixels.shape, pixels.dtype)
+    out = allocate(pixels.shape, pixels.dtype)
     for rows in _strips(pixels):
         # Never above the square of full scale plus half of it, which 32 bits just hold.
         weight = alpha[rows].astype(np.uint32)[..., None]
@@ -123,9 +123,9 @@ def _strips(samples: Pixels) -> Iterator[slice]:
 
 
 def _by_strips(
-    samples: Pixels, target: np.dtype[Any], change: Callable[[Pixels], Pixels], room: Room = in_memory
+    samples: Pixels, target: np.dtype[Any], change: Callable[[Pixels], Pixels], allocate: Allocator = in_memory
 ) -> Pixels:
-    out = room(samples.shape, target)
+    out = allocate(samples.shape, target)
     for rows in _strips(samples):
         out[rows] = change(samples[rows])
     return out

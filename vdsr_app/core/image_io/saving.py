@@ -19,7 +19,7 @@ from vdsr_app.core.image_io.limits import check_memory_to_write
 from vdsr_app.core.image_io.reading import probe
 from vdsr_app.core.job import FileFormat, SaveOptions
 from vdsr_app.core.picture import Picture
-from vdsr_app.core.scratch import Room, in_memory
+from vdsr_app.core.scratch import Allocator, in_memory
 from vdsr_app.errors import Cancelled, PictureError, SaveError, VdsrError
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def save(
     options: SaveOptions = _DEFAULT_OPTIONS,
     *,
     token: CancelToken | None = None,
-    room: Room = in_memory,
+    allocate: Allocator = in_memory,
     before_naming: Callable[[Path], None] | None = None,
 ) -> SaveReport:
     """Write `picture` to `path`; a file that is there already is replaced at once when everything has gone well.
@@ -65,7 +65,7 @@ def save(
         path: the file; a symbolic link of that name is itself replaced. That it is not the source, the caller sees to.
         options: how to write.
         token: tested between the steps and while libvips runs, though not within the AVIF encoder.
-        room: where converted samples go. Outside of memory, PNG, TIFF and JPEG are encoded through a file without a
+        allocate: where converted samples go. Outside of memory, PNG, TIFF and JPEG are encoded through a file without a
             name in the folder of `path`; the bytes are the same.
         before_naming: called with the hidden file when it is whole and takes its name next.
 
@@ -78,7 +78,7 @@ def save(
     if "\0" in str(file):
         raise SaveError("This cannot be a file name.", path=path, hint="Choose another name.")
     _check_fits(picture, target, file)
-    through_disk = room is not in_memory and target in STREAMED
+    through_disk = allocate is not in_memory and target in STREAMED
     if not through_disk:
         sample_bytes = picture.pixels.nbytes + (0 if picture.alpha is None else picture.alpha.nbytes)
         check_memory_to_write(sample_bytes, target, options.quality, file)
@@ -93,7 +93,7 @@ def save(
         ) as stream,
         tempfile.TemporaryFile(dir=file.parent) if through_disk else nullcontext() as through,
     ):
-        pieces, notes = encode(picture, target, options, carried, token, room, through)
+        pieces, notes = encode(picture, target, options, carried, token, allocate, through)
         for piece in pieces:
             for start in range(0, len(piece), _WRITE_BYTES):
                 stream.write(memoryview(piece)[start : start + _WRITE_BYTES])

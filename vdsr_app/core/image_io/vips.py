@@ -13,7 +13,7 @@ import numpy as np
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.picture import Pixels
-from vdsr_app.core.scratch import Room, in_memory
+from vdsr_app.core.scratch import Allocator, in_memory
 
 _MAX_THREADS = 8
 _STRIP_BYTES = 16 << 20
@@ -81,25 +81,25 @@ def ycbcr_to_rgb(image: Any, shares: tuple[float, float, float]) -> Any:
     return centred.recomb(load().Image.new_from_array(matrix)).rint().cast("uchar").copy(interpretation="srgb")
 
 
-def to_array(image: Any, token: CancelToken | None, room: Room = in_memory) -> Pixels:
+def to_array(image: Any, token: CancelToken | None, allocate: Allocator = in_memory) -> Pixels:
     """Run an image's pipeline and take its samples, as (H, W, C) uint8 or uint16.
 
     Args:
         image: of bands of 8 or 16 bits.
         token: stops it.
-        room: where the samples go; outside of memory they come strip by strip.
+        allocate: where the samples go; outside of memory they come strip by strip.
 
     Raises:
         Cancelled: by the token.
         Exception: a `pyvips.Error` where the file is damaged.
     """
     dtype = _DTYPES[str(image.format)]
-    if room is in_memory:
+    if allocate is in_memory:
         with cancelling(image, token):
             buffer: Any = image.write_to_memory()
         flat: Pixels = np.frombuffer(buffer, dtype)
         return flat.reshape(image.height, image.width, image.bands)
-    samples = room((image.height, image.width, image.bands), dtype)
+    samples = allocate((image.height, image.width, image.bands), dtype)
     region = load().Region.new(image)
     rows = max(1, _STRIP_BYTES // samples[0].nbytes)
     for top in range(0, image.height, rows):

@@ -172,8 +172,6 @@ class PipelineReport:
         failed: pictures without.
         wall_seconds: from the start to the last result.
         network_seconds: the network stage worked on pictures.
-        waited_read_seconds: it waited for pictures, or strips of one, to be read.
-        waited_write_seconds: it waited for room behind it, as results were not written fast enough.
         loading_seconds: it loaded models.
         paused_seconds: it stood still as was asked for.
     """
@@ -182,8 +180,6 @@ class PipelineReport:
     failed: int = 0
     wall_seconds: float = 0.0
     network_seconds: float = 0.0
-    waited_read_seconds: float = 0.0
-    waited_write_seconds: float = 0.0
     loading_seconds: float = 0.0
     paused_seconds: float = 0.0
 

@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,7 @@ from vdsr_app.core.pipeline.events import (
     Stage,
     StageSeconds,
 )
-from vdsr_app.core.scratch import Room, in_memory, room_for
+from vdsr_app.core.scratch import Allocator, allocator_for, in_memory
 from vdsr_app.errors import Cancelled, NonFiniteOutputError, PictureTooLargeError, SaveError, UsageError, VdsrError
 
 _log = logging.getLogger(__name__)
@@ -60,8 +60,8 @@ def run_files(
     A picture that fails does not stop the others, and is told in its turn.
 
     Args:
-        jobs: asked for the next one when there is room for it, by the reading thread; may wait for one to come, and
-            must stop waiting when `token` is cancelled.
+        jobs: asked for the next one when fewer than three are in work, by the reading thread; may wait for one to come,
+            and must stop waiting when `token` is cancelled.
         engines: makes the engine of each model; used from the calling thread alone.
         on_event: called from one thread at a time.
         token: tested many times a second in every stage.
@@ -87,7 +87,7 @@ class _Item:
     source: Picture | None = None
     result: Picture | None = None
     target: TargetSize | None = None
-    room: Room = in_memory
+    allocate: Allocator = in_memory
     choice: ModelChoice | None = None
     device: str = ""
     precision: str = ""
@@ -115,7 +115,7 @@ class _Run:
         self._pause = pause
         self._on_no_room = on_no_room
         self._telling = threading.Lock()
-        self._room = threading.Semaphore(_IN_WORK)
+        self._slots = threading.Semaphore(_IN_WORK)
         self._in_work = 0
         self._fewer = threading.Condition()
         self._read: _Queue = queue.Queue(1)
@@ -165,7 +165,7 @@ class _Run:
     def _read_all(self, jobs: Iterator[FileJob]) -> None:
         while True:
             self._pause.wait(self._token)
-            self._take_room()
+            self._take_slot()
             job = next(jobs, None)
             if job is None:
                 self._put(self._read, None)
@@ -177,26 +177,26 @@ class _Run:
                 self._read_one(item)
             self._put(self._read, item)
 
-    def _take_room(self) -> None:
-        while not self._room.acquire(timeout=POLL_S):
+    def _take_slot(self) -> None:
+        while not self._slots.acquire(timeout=POLL_S):
             self._token.raise_if_cancelled()
 
     def _read_one(self, item: _Item) -> None:
         def read() -> tuple[Picture, float]:
             begun = time.perf_counter()
             _make_folder(item.job.output.parent)
-            item.room = _room(item.job)
+            item.allocate = _allocator(item.job)
             try:
-                picture = image_io.read(item.job.source, token=self._token, room=item.room)
+                picture = image_io.read(item.job.source, token=self._token, allocate=item.allocate)
             except PictureTooLargeError:
                 # It may be the pictures before it that leave no room.
                 if not self._wait_alone():
                     raise
                 begun = time.perf_counter()
-                picture = image_io.read(item.job.source, token=self._token, room=item.room)
+                picture = image_io.read(item.job.source, token=self._token, allocate=item.allocate)
             return picture, time.perf_counter() - begun
 
-        picture, seconds = self._with_room(item.job, Stage.READ, read)
+        picture, seconds = self._retrying_when_disk_full(item.job, Stage.READ, read)
         item.source = picture
         item.target = item.job.settings.target.size_for(picture.width, picture.height)
         item.seconds = replace(item.seconds, read=seconds)
@@ -216,8 +216,7 @@ class _Run:
 
     def _compute_all(self) -> None:
         while True:
-            item, waited = self._get(self._read)
-            self._add(waited_read_seconds=waited)
+            item = self._get(self._read)
             if item is None:
                 self._put(self._computed, None)
                 return
@@ -225,7 +224,7 @@ class _Run:
                 with self._failures_into(item):
                     self._compute_one(item)
             item.source = None
-            self._add(waited_write_seconds=self._put(self._computed, item))
+            self._put(self._computed, item)
 
     def _compute_one(self, item: _Item) -> None:
         from vdsr_app.core.upscale import upscale_picture
@@ -259,10 +258,10 @@ class _Run:
                 token=self._token,
                 on_progress=on_progress,
                 on_notice=lambda text: self._tell(FileNotice(job, text)),
-                room=item.room,
+                allocate=item.allocate,
             )
 
-        result = self._with_room(job, Stage.NETWORK, enlarge)
+        result = self._retrying_when_disk_full(job, Stage.NETWORK, enlarge)
         if _is_flat(result) and not _is_flat(picture):
             raise NonFiniteOutputError(
                 "The result is one flat colour, though the picture is not; it was thrown away.",
@@ -277,7 +276,7 @@ class _Run:
 
     def _write_all(self) -> None:
         while True:
-            item, _ = self._get(self._computed)
+            item = self._get(self._computed)
             if item is None:
                 return
             event: FileEvent | None = None
@@ -292,7 +291,7 @@ class _Run:
             with self._fewer:
                 self._in_work -= 1
                 self._fewer.notify_all()
-            self._room.release()
+            self._slots.release()
             self._tell(event)
 
     def _write_one(self, item: _Item) -> FileDone:
@@ -300,17 +299,17 @@ class _Run:
         assert item.result is not None
         assert item.target is not None
         assert item.choice is not None
-        begun, result, room = time.perf_counter(), item.result, item.room
+        begun, result, allocate = time.perf_counter(), item.result, item.allocate
 
         def tell_written(path: Path) -> None:
             self._tell(FileWritten(job, path))
 
         def save() -> image_io.SaveReport:
             return image_io.save(
-                result, job.output, job.settings.save, token=self._token, room=room, before_naming=tell_written
+                result, job.output, job.settings.save, token=self._token, allocate=allocate, before_naming=tell_written
             )
 
-        saved = self._with_room(job, Stage.WRITE, save)
+        saved = self._retrying_when_disk_full(job, Stage.WRITE, save)
         for note in saved.notes:
             self._tell(FileNotice(job, note))
         seconds = replace(item.seconds, write=time.perf_counter() - begun)
@@ -318,7 +317,7 @@ class _Run:
 
     # What all share
 
-    def _with_room(self, job: FileJob, stage: Stage, work: Callable[[], _T]) -> _T:
+    def _retrying_when_disk_full(self, job: FileJob, stage: Stage, work: Callable[[], _T]) -> _T:
         """Do `work`, and again when the disk that was full may have room."""
         while True:
             try:
@@ -357,26 +356,20 @@ class _Run:
             sums = {name: getattr(self._report, name) + amount for name, amount in amounts.items()}
             self._report = replace(self._report, **sums)
 
-    def _put(self, line: _Queue, item: _Item | None) -> float:
-        """Hand over; returns the seconds waited for room."""
-        begun = time.perf_counter()
+    def _put(self, line: _Queue, item: _Item | None) -> None:
+        """Hand over, when the next stage has taken the one before."""
         while True:
             self._token.raise_if_cancelled()
-            try:
+            with suppress(queue.Full):
                 line.put(item, timeout=POLL_S)
-            except queue.Full:
-                continue
-            return time.perf_counter() - begun
+                return
 
-    def _get(self, line: _Queue) -> tuple[_Item | None, float]:
-        """The next item, and the seconds waited for it."""
-        begun = time.perf_counter()
+    def _get(self, line: _Queue) -> _Item | None:
+        """The next item."""
         while True:
             self._token.raise_if_cancelled()
-            try:
-                return line.get(timeout=POLL_S), time.perf_counter() - begun
-            except queue.Empty:
-                continue
+            with suppress(queue.Empty):
+                return line.get(timeout=POLL_S)
 
 
 def _described(told: VdsrError, item: _Item, error: BaseException) -> VdsrError:
@@ -399,12 +392,12 @@ def _is_flat(picture: Picture) -> bool:
     return True
 
 
-def _room(job: FileJob) -> Room:
+def _allocator(job: FileJob) -> Allocator:
     """In memory, or beside the result where the picture is large; told by the header alone."""
     info = image_io.probe(job.source)
     target = job.settings.target.size_for(info.width, info.height)
     pixels = info.width * info.height + target.width * target.height
-    return room_for(pixels * (3 + info.has_alpha) * info.bits // 8, job.output.parent)
+    return allocator_for(pixels * (3 + info.has_alpha) * info.bits // 8, job.output.parent)
 
 
 def _make_folder(folder: Path) -> None:
