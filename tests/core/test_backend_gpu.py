@@ -13,11 +13,11 @@ from torch import Tensor
 from tests.core.test_engine import MODEL, network, plane, whole
 from vdsr_app.control import CancelToken
 from vdsr_app.core import backend_gpu as module
-from vdsr_app.core.backend import FloatPlane, TorchBackend
+from vdsr_app.core.backend import FloatPlane, Pipelined, TorchBackend
 from vdsr_app.core.backend_choice import gpu_backend
 from vdsr_app.core.backend_gpu import LOOK_AHEAD, Event, GpuBackend
 from vdsr_app.core.device import Precision
-from vdsr_app.core.engine import Engine, Pipelined
+from vdsr_app.core.engine import Engine
 from vdsr_app.core.job import Target, UpscaleSettings
 from vdsr_app.core.picture import Picture
 from vdsr_app.core.tiling import Insets

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +73,16 @@ class Backend(Protocol):
 
     def release_memory(self) -> None:
         """Give back what is cached but not in use; called after a `DeviceMemoryError`."""
+
+
+@runtime_checkable
+class Pipelined(Protocol):
+    """A backend that can have several tiles under way; see `backend_gpu.GpuBackend`."""
+
+    look_ahead: int
+
+    def begin(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> Callable[[], FloatPlane]:
+        """Begin a tile; what is returned waits for its result."""
 
 
 class TorchBackend:

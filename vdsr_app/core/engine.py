@@ -7,14 +7,14 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from vdsr_app.control import CancelToken, ProgressCallback
-from vdsr_app.core.backend import Backend, FloatPlane, TorchBackend
+from vdsr_app.core.backend import Backend, FloatPlane, Pipelined, TorchBackend
 from vdsr_app.core.backend_choice import choose_backend, gpu_backend
 from vdsr_app.core.device import Precision, choose_device, usable_cores
 from vdsr_app.core.ensemble import POSITIONS, Position, averaged, positions_that_differ
@@ -32,16 +32,6 @@ NoticeCallback = Callable[[str], None]
 
 VisibleCallback = Callable[[], Rect | None]
 """Asked before each tile for the region on the screen, in output pixels; None where nothing is shown."""
-
-
-@runtime_checkable
-class Pipelined(Protocol):
-    """A backend that can have several tiles under way; see `backend_gpu.GpuBackend`."""
-
-    look_ahead: int
-
-    def begin(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> Callable[[], FloatPlane]:
-        """Begin a tile; what is returned waits for its result."""
 
 
 class Engine:
