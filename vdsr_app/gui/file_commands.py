@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QMimeData, QObject, QProcess, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import QMimeData, QObject, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from vdsr_app.core.job import Target
@@ -19,6 +18,7 @@ from vdsr_app.gui.banner import Banner, BannerKind
 from vdsr_app.gui.clipboard import take_from
 from vdsr_app.gui.drag_out import DragOut
 from vdsr_app.gui.drops import DropKind, DropPlan, plan_drop
+from vdsr_app.gui.file_manager import show_in_folder
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.save_dialog import PASTED_NAME, ask_where, suggested_path
 from vdsr_app.gui.session import Session
@@ -221,13 +221,3 @@ class FileCommands(QObject):
     def _on_not_saved(self, path: Path) -> None:
         text = self.tr("{name} was not saved: it was given up before it was finished.")
         self._banner.show_message(BannerKind.NOTICE, text.format(name=file_name(path)))
-
-
-def show_in_folder(path: Path) -> None:
-    """Open the file manager at a file, with the file selected where that can be asked for."""
-    if sys.platform == "win32":
-        QProcess.startDetached("explorer", ["/select,", str(path)])
-    elif sys.platform == "darwin":
-        QProcess.startDetached("open", ["-R", str(path)])
-    else:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))

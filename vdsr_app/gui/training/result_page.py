@@ -9,7 +9,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from vdsr_app.gui.calm import CalmSpinBox
-from vdsr_app.gui.file_commands import show_in_folder
+from vdsr_app.gui.file_manager import show_in_folder
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.parts import Note, Page, allow_button, link, plain
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, indent_number, text_label

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 from vdsr_app import paths
 from vdsr_app.errors import VdsrError
 from vdsr_app.gui.banner import Banner, BannerKind
-from vdsr_app.gui.file_commands import show_in_folder
+from vdsr_app.gui.file_manager import show_in_folder
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.parts import ask
 from vdsr_app.gui.settings import SettingsStore
