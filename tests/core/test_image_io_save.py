@@ -244,6 +244,20 @@ def test_a_resolution_that_exif_states_stays(tmp_path: Path, target: FileFormat)
     assert _save(image_io.read(source), tmp_path, target)[0].dpi == (240.0, 240.0)
 
 
+@pytest.mark.parametrize("target", [FileFormat.WEBP, FileFormat.AVIF])
+@pytest.mark.parametrize("metadata", list(Metadata))
+def test_exif_is_brought_to_the_resolution_that_the_picture_has(
+    tmp_path: Path, target: FileFormat, metadata: Metadata
+) -> None:
+    source = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[0x011A], exif[0x011B], exif[0x0128] = 72.0, 72.0, 2
+    Image.fromarray(_noise(3)).save(source, exif=exif, dpi=(300, 300))
+    picture = image_io.read(source)
+    assert picture.dpi == (300.0, 300.0)
+    assert _save(picture, tmp_path, target, metadata=metadata)[0].dpi == (300.0, 300.0)
+
+
 @every_format
 def test_no_resolution_stays_none(tmp_path: Path, target: FileFormat) -> None:
     back, _ = _save(Picture(_noise(3), exif=_exif(), xmp=XMP), tmp_path, target)

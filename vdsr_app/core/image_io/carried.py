@@ -44,7 +44,7 @@ def carry(picture: Picture, wanted: Metadata, target: FileFormat) -> CarriedMeta
     if target in _RESOLUTION_BY_EXIF and picture.dpi is not None:
         if carried.exif is None:
             carried.exif = ExifBlock.of_resolution(picture.dpi)
-        elif carried.exif.dpi is None:
+        elif carried.exif.dpi != picture.dpi:
             carried.exif.state_resolution(picture.dpi)
     if target is FileFormat.JPEG:
         _fit_into_jpeg(carried)
