@@ -11,7 +11,7 @@
     ├── WeightsError              a weight file that is damaged or of another network
     ├── DeviceError               a device that is absent or failed
     │   └── DeviceMemoryError         out of memory even with the smallest tile
-    ├── NonFiniteOutputError      the network gave NaN or infinity
+    ├── NonFiniteOutputError      the network gave NaN, infinity or one flat colour
     └── TrainingError             a training run cannot start or go on
         └── ConfigError               a bad key or value in a training configuration
 
@@ -85,7 +85,7 @@ class DeviceMemoryError(DeviceError):
 
 
 class NonFiniteOutputError(VdsrError):
-    """The network gave NaN or infinity; nothing was written."""
+    """The network gave NaN, infinity or, of a picture that has more, one flat colour; nothing was written."""
 
 
 class TrainingError(VdsrError):

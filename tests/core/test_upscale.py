@@ -381,6 +381,16 @@ class TestFailure:
         with pytest.raises(NonFiniteOutputError):
             upscale_picture(picture(8, 8), by(2.0), engine(model))
 
+    @pytest.mark.parametrize("alpha", [False, True])
+    def test_a_flat_result_of_a_picture_that_is_not_is_no_result(self, alpha: bool) -> None:
+        model = network()
+        with torch.no_grad():
+            model.layers[-1].bias.fill_(-5.0)  # all black
+        with pytest.raises(NonFiniteOutputError, match="one flat colour"):
+            upscale_picture(picture(8, 8, alpha=alpha), by(2.0), engine(model))
+        flat = Picture(np.full((8, 8, 3), 77, np.uint8))
+        assert (upscale_picture(flat, by(2.0), engine(model)).pixels == 0).all()
+
     def test_a_result_beyond_memory_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: object) -> None:
             raise MemoryError

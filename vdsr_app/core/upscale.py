@@ -22,7 +22,7 @@ from vdsr_app.core.job import TargetSize, UpscaleSettings
 from vdsr_app.core.picture import Picture, Pixels
 from vdsr_app.core.scratch import Allocator, in_memory
 from vdsr_app.core.tiling import Rect, Tile, plan_tiles
-from vdsr_app.errors import PictureTooLargeError
+from vdsr_app.errors import NonFiniteOutputError, PictureTooLargeError
 
 if TYPE_CHECKING:
     # For annotations alone: interpolating must not wait for torch.
@@ -155,7 +155,7 @@ def upscale_picture(
         UsageError: the target is outside what is offered.
         PictureTooLargeError: the result does not fit into memory.
         SaveError: `allocate` is on a disk that is full.
-        NonFiniteOutputError: the network gave NaN or infinity.
+        NonFiniteOutputError: the network gave NaN, infinity or, of a picture that has more, one flat colour.
         DeviceError: no device could do it.
         Cancelled: through `token`.
     """
@@ -179,7 +179,13 @@ def upscale_picture(
             on_notice=on_notice,
         )
         planes = out
-    return replace(picture, pixels=planes.pixels, alpha=planes.alpha)
+    result = replace(picture, pixels=planes.pixels, alpha=planes.alpha)
+    if _is_flat(result) and not _is_flat(picture):
+        raise NonFiniteOutputError(
+            "The result is one flat colour, though the picture is not; it was thrown away.",
+            hint="Choose another model, or the precision fp32.",
+        )
+    return result
 
 
 class _Progress:
@@ -244,6 +250,22 @@ class _Stage:
         if self._on_tile is not None:
             progress = self._progress
             self._on_tile(TileResult(core.x, core.y, pixels, shown, progress.done_px, progress.total_px))
+
+
+def _is_flat(picture: Picture) -> bool:
+    """Whether all that shows has one colour, since what does not gets another; the first row that differs tells."""
+    even: Pixels | None = None  # (W, C): whole rows compare many times as fast as each pixel with one
+    for number, row in enumerate(picture.pixels):
+        if even is not None and np.array_equal(row, even):
+            continue
+        shown = row if picture.alpha is None else row[picture.alpha[number] > 0]  # (n, C)
+        if len(shown) == 0:
+            continue
+        if even is None:
+            even = np.broadcast_to(shown[0], row.shape).copy()
+        if not (shown == even[0]).all():
+            return False
+    return True
 
 
 def _quantised(values: FloatPixels, dtype: np.dtype[Any], rescale: float = 1.0) -> Pixels:

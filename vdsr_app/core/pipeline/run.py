@@ -20,7 +20,7 @@ from vdsr_app.core.atomic import is_out_of_room
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.job import TargetSize
 from vdsr_app.core.model_choice import ModelChoice, choose_model, photo_installed
-from vdsr_app.core.picture import Picture, Pixels
+from vdsr_app.core.picture import Picture
 from vdsr_app.core.pipeline.events import (
     FileDone,
     FileEvent,
@@ -36,7 +36,7 @@ from vdsr_app.core.pipeline.events import (
     StageSeconds,
 )
 from vdsr_app.core.scratch import Allocator, allocator_for, in_memory
-from vdsr_app.errors import Cancelled, NonFiniteOutputError, PictureTooLargeError, SaveError, UsageError, VdsrError
+from vdsr_app.errors import Cancelled, PictureTooLargeError, SaveError, UsageError, VdsrError
 
 _log = logging.getLogger(__name__)
 
@@ -262,11 +262,6 @@ class _Run:
             )
 
         result = self._retrying_when_disk_full(job, Stage.NETWORK, enlarge)
-        if _is_flat(result) and not _is_flat(picture):
-            raise NonFiniteOutputError(
-                "The result is one flat colour, though the picture is not; it was thrown away.",
-                hint="Choose another model, or the precision fp32.",
-            )
         spent = time.perf_counter() - begun - paused
         self._add(network_seconds=spent, paused_seconds=paused)
         item.result, item.device, item.precision = result, engine.kind, engine.precision
@@ -376,20 +371,6 @@ def _described(told: VdsrError, item: _Item, error: BaseException) -> VdsrError:
     _log.error("%s failed in an unforeseen way.", item.job.source, exc_info=error)
     told.path = str(item.job.source)
     return told
-
-
-def _is_flat(picture: Picture) -> bool:
-    """Whether all that shows has one colour, since what does not gets another; the first row that differs tells."""
-    first: Pixels | None = None
-    for number, row in enumerate(picture.pixels):
-        shown = row if picture.alpha is None else row[picture.alpha[number] > 0]  # (n, C)
-        if len(shown) == 0:
-            continue
-        if first is None:
-            first = shown[0]
-        if not (shown == first).all():
-            return False
-    return True
 
 
 def _allocator(job: FileJob) -> Allocator:
