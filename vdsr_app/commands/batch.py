@@ -204,7 +204,7 @@ def _tell_item(item: Item, console: Console) -> None:
         {
             "number": item.number,
             "input": str(item.source),
-            "output": str(item.output),
+            "output": str(item.output) if item.has_output else None,
             "state": str(item.state),
             "note": item.note,
             "width": None if target is None else target.width,

@@ -6,22 +6,34 @@ import os
 import stat
 from pathlib import Path
 
+from vdsr_app.control import CancelToken
 from vdsr_app.core.image_io import READABLE_SUFFIXES
 from vdsr_app.errors import UnreadablePictureError, UsageError
 
 
-def list_pictures(folder: Path, *, deep: bool = True) -> list[Path]:
-    """Files in `folder` that end as pictures do, with `deep` also in folders below, by name; no hidden ones.
+def list_pictures(folder: Path, *, deep: bool = True, token: CancelToken | None = None) -> list[Path]:
+    """Files in `folder` that end as pictures do, with `deep` also in folders below, by name.
+
+    What is hidden below `folder`, or lies in a hidden folder there, is left out; links to folders are not followed.
+
+    Args:
+        folder: where to look; it may be hidden itself.
+        deep: look into the folders below too.
+        token: tested at each folder.
 
     Raises:
         OSError: the folder cannot be listed. One below it that cannot be counts as empty.
+        Cancelled: through `token`.
     """
-    os.scandir(folder).close()  # `rglob` would say nothing
-    return sorted(
-        path
-        for path in (folder.rglob("*") if deep else folder.iterdir())
-        if path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and os.path.isfile(path)
-    )
+    os.scandir(folder).close()  # `walk` would say nothing
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        if token is not None:
+            token.raise_if_cancelled()
+        folders[:] = [name for name in folders if deep and not name.startswith(".")]
+        paths = (Path(place, name) for name in files if not name.startswith("."))
+        found += (path for path in paths if path.suffix.lower() in READABLE_SUFFIXES and os.path.isfile(path))
+    return sorted(found)
 
 
 def picture_files(place: Path, *, deep: bool = True) -> list[Path]:

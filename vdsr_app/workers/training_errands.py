@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _NEEDED_BYTES = 200_000_000
 """Two checkpoints, weights, crops and log of the largest preset, and something over."""
-_LOOK_EVERY = 512
-"""Directory entries between two looks at the cancel token."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,9 +49,7 @@ def list_all(root: Path, context: JobContext) -> tuple[RunInfo, ...]:
 
 def count_pictures(folders: tuple[str, ...], context: JobContext) -> tuple[int, ...]:
     """Files with a picture's ending in each folder, in all levels, hidden ones left out; -1 for what is no folder."""
-    from vdsr_app.core.image_io.formats import READABLE_SUFFIXES
-
-    return tuple(_count(folder, READABLE_SUFFIXES, context.token) for folder in folders)
+    return tuple(_count(folder, context.token) for folder in folders)
 
 
 def read_histories(runs: tuple[tuple[str, Path], ...], context: JobContext) -> tuple[tuple[str, RunHistory], ...]:
@@ -115,15 +111,12 @@ def _check_room(root: Path) -> None:
         )
 
 
-def _count(folder: str, suffixes: frozenset[str] | tuple[str, ...], token: CancelToken) -> int:
+def _count(folder: str, token: CancelToken) -> int:
+    from vdsr_app.core.folders import list_pictures
+
     if not os.path.isdir(folder):
         return -1
-    found = seen = 0
-    for _, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += sum(os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".") for name in files)
-        seen += len(files) + 1
-        if seen >= _LOOK_EVERY:
-            token.raise_if_cancelled()
-            seen = 0
-    return found
+    try:
+        return len(list_pictures(Path(folder), token=token))
+    except OSError:  # it may not be looked into, which the check of the pictures will say
+        return 0

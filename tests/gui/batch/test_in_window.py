@@ -16,8 +16,9 @@ from pytestqt.qtbot import QtBot
 
 from tests.core.pipeline.test_run import HeldEngine
 from vdsr_app.control import PauseGate
-from vdsr_app.core.batch import Batch, BatchEvent, BatchReport, Existing, SourceFacts, State
+from vdsr_app.core.batch import Batch, BatchEvent, BatchReport, Existing, Item, SourceFacts, State
 from vdsr_app.core.batch.journal import Journal
+from vdsr_app.core.batch.plan import probe_source
 from vdsr_app.core.batch.runner import run_locally
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
 from vdsr_app.gui.batch import flow as flow_module
@@ -115,6 +116,18 @@ def states(page: BatchPage) -> list[tuple[str, State]]:
 
 def cell(page: BatchPage, row: int, column: Column) -> str:
     return str(page.table.data(page.table.index(row, column)))
+
+
+def test_a_picture_that_is_left_out_as_the_result_of_another_has_none_itself(
+    qtbot: QtBot, page: BatchPage, tmp_path: Path
+) -> None:
+    path = picture(tmp_path / "a_vdsr_x2.png")
+    note = "It is the result of a.png."
+    item = Item(0, path, path, probe_source(path), None, "vdsr", State.SKIPPED, note)
+    page.table.show_items([item], tmp_path)
+    assert cell(page, 0, Column.RESULT) == ""
+    assert cell(page, 0, Column.STATE) == f"Skipped: {note}"
+    assert not page.table.data(page.table.index(0, Column.RESULT), Qt.ItemDataRole.ToolTipRole)
 
 
 def test_a_folder_is_planned_run_and_reported(

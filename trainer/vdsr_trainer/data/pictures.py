@@ -71,19 +71,18 @@ def _files(folder: str) -> list[str]:
     root = Path(folder)
     require_folder(root)
     try:
-        files = [path.relative_to(root) for path in list_pictures(root)]
+        files = [path.relative_to(root).as_posix() for path in list_pictures(root)]
     except OSError as error:
         raise TrainingError(
             f"The folder of pictures cannot be listed: {error.strerror or error}.",
             path=root,
             hint="Check that it is still there and may be read.",
         ) from error
-    shown = [file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts)]
-    if not shown:
+    if not files:
         raise TrainingError(
             "The folder holds no pictures.", path=root, hint="Choose a folder with pictures, or take this one out."
         )
-    return shown
+    return files
 
 
 def require_folder(folder: Path) -> None:

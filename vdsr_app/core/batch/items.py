@@ -67,7 +67,7 @@ class Item:
     Attributes:
         number: from 0, in the order of the batch.
         source: the file.
-        output: the result.
+        output: the result; the source itself where that is left out as the result of another.
         facts: what was known of the source when it was planned.
         target: size of the result, or None where the source cannot be read.
         model: name of the model that will be used, or path of a weight file.
@@ -92,6 +92,11 @@ class Item:
     def output_px(self) -> int:
         """Pixels of the result, 0 where they are not known."""
         return 0 if self.target is None else self.target.width * self.target.height
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `output` is a file of its own: False where the picture is left out as the result of another."""
+        return self.state is not State.SKIPPED or self.output != self.source
 
 
 @dataclass(frozen=True, slots=True)

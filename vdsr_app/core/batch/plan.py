@@ -1,7 +1,7 @@
 """What a batch will do with each picture, decided before any is read: name, size, model, room, or why not.
 
 `Planner` decides; it looks at no file. What it must know of them comes from `probe_source` and from an `Outputs`, which
-`core.batch.runner` answers from the disk and the journal.
+`core.batch.outputs` answers from the disk and the journal.
 """
 
 from __future__ import annotations

@@ -35,7 +35,8 @@ def _table(items: Iterable[Item]) -> bytes:
         target = item.target
         writer.writerow(
             (
-                *(_shown(str(each)) for each in (item.source, item.output)),
+                _shown(str(item.source)),
+                _shown(str(item.output)) if item.has_output else "",
                 item.state.value,
                 item.note,
                 *((item.facts.width, item.facts.height) if item.facts.width else ("", "")),

@@ -148,6 +148,8 @@ class BatchTable(QAbstractTableModel):
             case Column.NAME:
                 return printable(item.source.name)
             case Column.RESULT:
+                if not item.has_output:
+                    return ""
                 inside = item.output.is_relative_to(self._folder)
                 return printable(str(item.output.relative_to(self._folder)) if inside else item.output.name)
             case Column.SIZE:
@@ -181,7 +183,7 @@ class BatchTable(QAbstractTableModel):
             case Column.NAME:
                 return printable(str(item.source))
             case Column.RESULT:
-                return printable(str(item.output))
+                return printable(str(item.output)) if item.has_output else ""
             case Column.STATE:
                 return printable(item.note)
             case _:

@@ -1,0 +1,37 @@
+"""Which files of a folder are pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vdsr_app.control import CancelToken
+from vdsr_app.core.folders import list_pictures
+from vdsr_app.errors import Cancelled
+
+
+def _files(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_what_is_hidden_or_lies_in_a_hidden_folder_is_left_out(tmp_path: Path) -> None:
+    _files(tmp_path, "b.png", "a/c.JPG", ".thumbs/x.png", "a/.thumbs/deep/x.png", ".x.png", "a/._c.jpg", "a/notes.txt")
+    (tmp_path / "folder.png").mkdir()
+    assert list_pictures(tmp_path) == [tmp_path / "a" / "c.JPG", tmp_path / "b.png"]
+    assert list_pictures(tmp_path, deep=False) == [tmp_path / "b.png"]
+
+
+def test_a_folder_that_was_given_may_be_hidden(tmp_path: Path) -> None:
+    folder = tmp_path / ".cache" / ".pictures"
+    _files(folder, "a.png", "b/c.png", ".d/e.png")
+    assert list_pictures(folder) == [folder / "a.png", folder / "b" / "c.png"]
+
+
+def test_it_can_be_cancelled(tmp_path: Path) -> None:
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        list_pictures(tmp_path, token=token)
