@@ -106,7 +106,12 @@ def train(
 
 
 def resume_config(run: Path) -> TrainConfig:
-    """Configuration stored in a run folder."""
+    """Configuration stored in a run folder.
+
+    Raises:
+        TrainingError: the folder holds no run.
+        ConfigError: its configuration cannot be read, or is none of this program.
+    """
     if not (run / CONFIG_NAME).is_file():
         raise TrainingError("This folder holds no training run.", path=run, hint="Choose the folder given with --out.")
     return read_config(run / CONFIG_NAME)

@@ -116,7 +116,7 @@ class TorchBackend:
 
     @property
     def name(self) -> str:
-        """As in settings."""
+        """As in `backend_choice.BACKENDS`."""
         return "torch"
 
     @property

@@ -30,7 +30,7 @@ from vdsr_app.errors import DeviceError, UsageError, VdsrError
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("torch", "winograd", "openvino")
-"""Names of the ways of computing, for settings; "auto" chooses one."""
+"""Names of the ways of computing; no setting has them, `vdsr bench` names each, and all else says "auto"."""
 
 _CORE_PX = 128
 _ROUNDS = 3
@@ -182,7 +182,11 @@ def candidates(
 
 
 def measured(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] = time.perf_counter) -> Measured:
-    """The result of a measurement of these candidates: from the file, else made now and written there."""
+    """The result of a measurement of these candidates: from the file, else made now and written there.
+
+    Raises:
+        DeviceError: none of them works.
+    """
     shape = model.config
     key = measurements.key_of(cpu_name(), usable_cores(), shape.depth, shape.width, map(str, found))
     known = measurements.kept().get(key)
@@ -260,7 +264,7 @@ def _rms_difference(values: FloatPlane, exact: FloatPlane) -> float:
 
 
 def _beside_qt() -> bool:
-    """Whether this process has loaded Qt. Beside it OpenVINO was seen to crash, so there it must be asked for."""
+    """Whether this process has loaded Qt. Beside it OpenVINO was seen to crash, so there "auto" leaves it out."""
     return "PySide6" in sys.modules
 
 

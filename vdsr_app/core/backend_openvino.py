@@ -78,7 +78,7 @@ class OpenVinoBackend:
 
     @property
     def name(self) -> str:
-        """As in settings."""
+        """As in `backend_choice.BACKENDS`."""
         return "openvino"
 
     @property

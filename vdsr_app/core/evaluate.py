@@ -89,10 +89,15 @@ def evaluate(
         engine: upscales luma planes.
         self_ensemble: average what the model adds over all positions of a picture; see `core.ensemble`.
         token: tested before each picture and within the engine.
-        on_progress: called with (done, total) trials.
+        on_progress: called with (done, total) pictures.
+
+    Returns:
+        The scores at each factor that some picture was large enough for, and what was left out.
 
     Raises:
-        UsageError: a factor is not above 1, or no picture is left at some factor.
+        UsageError: a factor is not above 1 or above 8.
+        PictureError, UsageError: no picture could be measured; it is the error of the first.
+        Cancelled: through `token`.
     """
     for scale in scales:
         if not 1.0 < scale <= 8.0:

@@ -1,4 +1,4 @@
-"""Building blocks of the inspector: a headed section and rows of a label beside a control."""
+"""Building blocks of all panes: headed sections, rows of a label beside a control, labels, lines and gaps."""
 
 from __future__ import annotations
 

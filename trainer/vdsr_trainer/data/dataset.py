@@ -268,7 +268,7 @@ def _middle(luma: Luma8) -> Luma8:
 def drawn_scales(config: TrainConfig, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Scale factors of patches, (N,), from their numbers in `draw_of_step`."""
     fixed = np.array(config.scales)[(draws[:, 3] * len(config.scales)).astype(np.int64)]
-    # Steps of 0.05, as the slider of the upscaler has.
+    # Steps of 0.05, half of those that the slider of the upscaler has.
     free = np.rint((config.scale_min + draws[:, 3] * (config.scale_max - config.scale_min)) * 20) / 20
     return np.where(draws[:, 2] < config.fixed_share, fixed, free)
 

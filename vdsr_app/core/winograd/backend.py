@@ -65,7 +65,7 @@ class WinogradBackend:
 
     @property
     def name(self) -> str:
-        """As in settings."""
+        """As in `backend_choice.BACKENDS`."""
         return "winograd"
 
     @property
