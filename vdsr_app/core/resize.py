@@ -30,12 +30,15 @@ def _triangle(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.maximum(0.0, 1.0 - np.abs(x))
 
 
-def _cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    # Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
-    ax = np.abs(x)
+def cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Weights of a cubic kernel at distances in samples; 0 from 2 on.
+
+    Source: Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
+    """
+    ax = np.minimum(np.abs(x), 2.0)  # where the outer piece is 0
     inner = (1.5 * ax - 2.5) * ax * ax + 1.0
     outer = ((-0.5 * ax + 2.5) * ax - 4.0) * ax + 2.0
-    return np.where(ax <= 1.0, inner, np.where(ax < 2.0, outer, 0.0))
+    return np.where(ax <= 1.0, inner, outer)
 
 
 def _lanczos3(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -45,7 +48,7 @@ def _lanczos3(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 _KERNELS: dict[str, tuple[_Kernel, float]] = {
     "nearest": (_box, 1.0),
     "bilinear": (_triangle, 2.0),
-    "bicubic": (_cubic, 4.0),
+    "bicubic": (cubic, 4.0),
     "lanczos": (_lanczos3, 6.0),
 }
 KERNELS = tuple(_KERNELS)
@@ -101,9 +104,13 @@ def axis_table(size_in: int, size_out: int, kernel: str = "bicubic", antialias: 
     weights /= weights.sum(axis=1, keepdims=True)
     used = np.flatnonzero(np.abs(weights).max(axis=0) > 0)
     indices, weights = indices[:, used], np.ascontiguousarray(weights[:, used])
-    folded = np.mod(indices, 2 * size_in)
-    mirrored = np.where(folded < size_in, folded, 2 * size_in - 1 - folded)
-    return AxisTable(mirrored, weights)
+    return AxisTable(mirrored(indices, size_in), weights)
+
+
+def mirrored(indices: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
+    """Positions on an axis that is mirrored at its ends, the last sample repeated, as positions within [0, size)."""
+    folded = np.mod(indices, 2 * size)
+    return np.where(folded < size, folded, 2 * size - 1 - folded)
 
 
 def resize_region(
@@ -131,6 +138,9 @@ def resize_region(
 
     Returns:
         (rows, cols[, C]) in the units of `pixels`; neither clipped nor rounded.
+
+    Raises:
+        UsageError: unknown kernel, or a size below 1.
     """
     row_first, row_last, vertical = axis_table(pixels.shape[0], out_h, kernel, antialias).window(rows.start, rows.stop)
     col_first, col_last, horizontal = axis_table(pixels.shape[1], out_w, kernel, antialias).window(
@@ -176,6 +186,9 @@ def resize(
     """Resize whole `pixels` to (out_h, out_w); arguments and result as in `resize_region`.
 
     Works in blocks of `strip_px` rows and columns, so the dense matrices stay small on large pictures.
+
+    Raises:
+        UsageError: unknown kernel, or a size below 1.
     """
     if out_h < 1 or out_w < 1:
         raise UsageError(f"Cannot resize to {out_w} x {out_h} px.")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vdsr_app.core import resize
+
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 
@@ -47,7 +49,7 @@ class Taps:
         taps = np.ceil(2 * half[:, 0]).astype(np.int64) + 1
         distance = (centres - left)[..., None] - np.arange(taps.max())
         distance *= stretch[:, None, None]
-        weights = _cubic(distance)
+        weights = resize.cubic(distance)
         weights /= weights.sum(axis=2, keepdims=True)
         return cls(left.astype(np.int64), weights, taps, counts)
 
@@ -85,21 +87,10 @@ class Taps:
         return [dense[i, :count, :width] for i, (count, width) in enumerate(zip(self.counts, widths, strict=True))]
 
 
-def _cubic(x: _Floats) -> _Floats:
-    # Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
-    ax = np.minimum(np.abs(x), 2.0)
-    inner = (1.5 * ax - 2.5) * ax * ax + 1.0
-    outer = ((-0.5 * ax + 2.5) * ax - 4.0) * ax + 2.0
-    return np.where(ax <= 1.0, inner, outer)
-
-
 def mirrored(first: int, last: int, size: int) -> _Ints:
     """Samples first:last of an axis that is mirrored at its ends, as indices within it."""
     indices = np.arange(first, last)
-    if first >= 0 and last <= size:
-        return indices
-    folded = np.mod(indices, 2 * size)
-    return np.where(folded < size, folded, 2 * size - 1 - folded)
+    return indices if first >= 0 and last <= size else resize.mirrored(indices, size)
 
 
 def matmul(one: _Floats, other: _Floats) -> _Floats:
