@@ -168,7 +168,7 @@ class _Run:
         self._token = token
         self._pause = pause
         self._on_no_room = on_no_room
-        self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[Future | FileFailed] = queue.SimpleQueue()
         self._running: dict[Future, _Running] = {}
         self._lock = threading.Lock()
         self._all_handed_out = False
@@ -181,8 +181,8 @@ class _Run:
         thread = threading.Thread(target=self._hand_out, name="cluster-jobs")
         thread.start()
         try:
-            while (future := self._next_ended()) is not None:
-                event = self._take_in(future)
+            while (ended := self._next_ended()) is not None:
+                event = ended if isinstance(ended, FileFailed) else self._take_in(ended)
                 if event is None:
                     continue
                 if isinstance(event, FileDone):
@@ -226,7 +226,7 @@ class _Run:
             job.output.parent.mkdir(parents=True, exist_ok=True)
         except (VdsrError, OSError) as error:
             told = error if isinstance(error, VdsrError) else save_error(job.output.parent, error)
-            self._on_event(FileFailed(job, told))
+            self._ended.put(FileFailed(job, told))  # told, as all is, by the calling thread
             return
         name = f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
         staged = job.output.parent / name
@@ -249,8 +249,8 @@ class _Run:
             (self._weights[model],) = self._client.scatter([Weights(digest, content)], broadcast=True, hash=False)
         return self._weights[model]
 
-    def _next_ended(self) -> Future | None:
-        """The next picture that has ended; None when none is left.
+    def _next_ended(self) -> Future | FileFailed | None:
+        """The next picture that has ended, or could not be begun; None when none is left.
 
         Raises:
             Cancelled: through the token.

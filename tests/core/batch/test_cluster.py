@@ -1,0 +1,63 @@
+"""Pictures that never get to the cluster; what a real one does is shown in tests/commands/test_batch_command.py."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from vdsr_app.control import CancelToken, PauseGate
+from vdsr_app.core.batch.cluster import Cluster
+from vdsr_app.core.job import UpscaleSettings
+from vdsr_app.core.pipeline import FileEvent, FileFailed, FileJob
+
+
+class IdleClient:
+    """A cluster of one worker that nothing is sent to."""
+
+    status = "running"
+
+    def __init__(self, address: str, **options: object) -> None:
+        pass
+
+    def run(self, function: object, *arguments: object) -> dict[str, str]:
+        return {"worker": ""}
+
+    def nthreads(self) -> dict[str, int]:
+        return {"worker": 1}
+
+    def close(self, **options: object) -> None:
+        pass
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    distributed = ModuleType("distributed")
+    distributed.__spec__ = ModuleSpec("distributed", None)
+    distributed.Client = IdleClient  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "distributed", distributed)
+    return Cluster("tcp://127.0.0.1:9", tmp_path / "out")
+
+
+def test_pictures_that_cannot_be_begun_are_told_by_the_calling_thread_and_counted(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    settings = UpscaleSettings(model=str(tmp_path / "gone.safetensors"))
+    jobs = [FileJob(number, tmp_path / "a.png", tmp_path / "out" / f"{number}.png", settings) for number in range(3)]
+    told: list[tuple[FileEvent, threading.Thread]] = []
+
+    def on_event(event: FileEvent) -> None:
+        told.append((event, threading.current_thread()))
+
+    def on_no_room(*_: object) -> None:
+        raise AssertionError
+
+    report = cluster(jobs, on_event, CancelToken(), pause=PauseGate(), on_no_room=on_no_room)
+    assert [event.job.number for event, _ in told] == [0, 1, 2]
+    assert all(isinstance(event, FileFailed) for event, _ in told)
+    assert {thread for _, thread in told} == {threading.current_thread()}
+    assert (report.done, report.failed) == (0, 3)
