@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from safetensors.torch import load_file, save_file
 
 from vdsr_app import paths
 from vdsr_app.core.weights import load_weights
@@ -21,6 +22,21 @@ def test_writes_both_kinds(run, tiny: str, tmp_path: Path) -> None:
     before = load_weights(paths.user_models_dir() / "tiny.safetensors")
     after = load_weights(weights)
     assert (after.checksum, after.metadata) == (before.checksum, before.metadata)
+    assert weights.read_bytes() == (paths.user_models_dir() / "tiny.safetensors").read_bytes()
+
+
+def test_a_file_of_another_program_is_exported_as_it_is(run, tiny: str, tmp_path: Path) -> None:
+    tensors = load_file(paths.user_models_dir() / "tiny.safetensors")
+    save_file(tensors, tmp_path / "plain.safetensors", {"format": "pt"})
+    assert run("export", tmp_path / "plain.safetensors", "--safetensors", tmp_path / "a.safetensors")[0] == 0
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "plain.safetensors").read_bytes()
+
+
+def test_an_installed_model_is_not_replaced_by_itself(run, tiny: str) -> None:
+    own = paths.user_models_dir() / "tiny.safetensors"
+    status, _, wrong = run("export", tiny, "--safetensors", own)
+    assert status == 2
+    assert "replace the model itself" in wrong
 
 
 def test_json_is_one_object_a_file(run, tiny: str, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ The ONNX file is run on pictures of odd sizes and compared with this program's o
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from vdsr_app.console import Console
@@ -29,12 +28,10 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     _check(arguments)
     info = find_model(arguments.model)
     if arguments.safetensors is not None:
-        from vdsr_app.core.weights import load_model, save_weights
+        from vdsr_app.core.weights import export_weights
 
-        loaded = load_model(info)
-        own = {key: value for key, value in loaded.metadata.items() if key not in ("format", "residual", "sha256")}
-        save_weights(loaded.model, arguments.safetensors, own)
-        console.record({"file": str(arguments.safetensors), "format": "safetensors", "sha256": loaded.checksum})
+        checksum = export_weights(info, arguments.safetensors)
+        console.record({"file": str(arguments.safetensors), "format": "safetensors", "sha256": checksum})
         console.result(f"{arguments.safetensors}: written")
     if arguments.onnx is not None:
         from vdsr_app.core.onnx_export import export_onnx
@@ -63,7 +60,3 @@ def _check(arguments: argparse.Namespace) -> None:
     for suffix, path in targets.items():
         if path is not None and path.suffix.lower() != suffix:
             raise UsageError(f"The name does not end in {suffix}.", path=path, hint=f"Add {suffix} to it.")
-    source = Path(arguments.model)
-    target = arguments.safetensors
-    if target is not None and os.path.exists(target) and os.path.exists(source) and target.samefile(source):
-        raise UsageError("The export would replace the model itself.", path=target, hint="Choose another name.")

@@ -8,6 +8,8 @@ where it leaves a plausible number.
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,11 +20,11 @@ import torch
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
-from vdsr_app.core.atomic import write_atomically
+from vdsr_app.core.atomic import atomic_file, write_atomically
 from vdsr_app.core.models import ModelInfo, check_file
 from vdsr_app.core.network import MAX_DEPTH, MAX_WIDTH, VDSR, VDSRConfig
 from vdsr_app.core.weight_header import FORMAT, HINT, check_kind, read_metadata
-from vdsr_app.errors import WeightsError
+from vdsr_app.errors import UsageError, WeightsError
 
 MAX_ABSOLUTE = 1e4
 """No useful weight comes near; larger ones overflow to infinity within the network."""
@@ -59,7 +61,7 @@ def save_weights(model: VDSR, path: Path, metadata: Mapping[str, str] | None = N
     Args:
         model: network on any device.
         path: target, replaced if it exists.
-        metadata: text entries to store beside the format, shape and checksum.
+        metadata: text entries to store; those of format, shape and checksum are written over.
 
     Returns:
         The checksum of the tensors.
@@ -110,6 +112,29 @@ def load_model(info: ModelInfo) -> LoadedWeights:
     """Read and check an installed model; a bundled one must also match SHA256SUMS. Raises as `load_weights`."""
     check_file(info)
     return load_weights(info.path)
+
+
+def export_weights(info: ModelInfo, path: Path) -> str:
+    """Copy a model's weight file as it is, after a look at all of it.
+
+    Args:
+        info: the model.
+        path: target, replaced if it exists.
+
+    Returns:
+        The checksum of the tensors.
+
+    Raises:
+        WeightsError: the model is damaged.
+        UsageError: `path` is the model's own file.
+        SaveError: it could not be copied.
+    """
+    if os.path.exists(path) and os.path.samefile(path, info.path):
+        raise UsageError("The export would replace the model itself.", path=path, hint="Choose another name.")
+    checksum = load_model(info).checksum
+    with info.path.open("rb") as source, atomic_file(path) as copy:
+        shutil.copyfileobj(source, copy)
+    return checksum
 
 
 def read_tensors(path: Path, format_name: str) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vdsr_app.core.atomic import atomic_file
 from vdsr_app.core.models import ModelInfo, describe_model, install_model, installed_models
 from vdsr_app.core.weight_header import read_metadata
-from vdsr_app.errors import UsageError, WeightsError
+from vdsr_app.errors import WeightsError
 from vdsr_app.workers.messages import SavedFile
 from vdsr_app.workers.preload import load_torch
 from vdsr_app.workers.runner import JobContext
@@ -23,9 +21,6 @@ from vdsr_trainer.run_files import RUN_NAME
 if TYPE_CHECKING:
     from vdsr_app.core.onnx_export import OnnxReport
     from vdsr_trainer.data.report import PictureRecord, PreflightReport
-
-_OWN_ENTRIES = frozenset({"format", "residual", "sha256"})
-"""Entries of a weight file that `save_weights` writes itself."""
 
 
 def check_pictures(config: TrainConfig, known: Sequence[PictureRecord], context: JobContext) -> PreflightReport:
@@ -44,21 +39,11 @@ def export_onnx(model: Path, out: Path, context: JobContext) -> OnnxReport:
 
 
 def export_weights(model: Path, out: Path, context: JobContext) -> SavedFile:
-    """Copy a weight file, after a look at it.
-
-    Raises:
-        WeightsError: it is damaged.
-        UsageError: `out` is the file itself.
-        SaveError: it could not be copied.
-    """
+    """Copy a weight file, after a look at it; see `core.weights.export_weights`."""
     load_torch(context.token)
-    from vdsr_app.core.weights import load_weights
+    from vdsr_app.core.weights import export_weights as export
 
-    load_weights(model)
-    if out.exists() and out.samefile(model):
-        raise UsageError("The export would replace the model itself.", path=out, hint="Choose another name.")
-    with model.open("rb") as source, atomic_file(out) as copy:
-        shutil.copyfileobj(source, copy)
+    export(describe_model(model), out)
     return SavedFile(out, out.stat().st_size)
 
 
@@ -83,10 +68,9 @@ def install(weights: Path, context: JobContext) -> ModelInfo:
     while unique in taken:
         unique, number = f"{title} {number}", number + 1
     context.token.raise_if_cancelled()
-    entries = {key: value for key, value in loaded.metadata.items() if key not in _OWN_ENTRIES}
     with tempfile.TemporaryDirectory(prefix="vdsr-") as folder:
         named = Path(folder) / f"{_file_stem(unique)}.safetensors"
-        save_weights(loaded.model, named, {**entries, "title": unique})
+        save_weights(loaded.model, named, {**loaded.metadata, "title": unique})
         return install_model(named)
 
 
