@@ -25,6 +25,7 @@ from pytestqt.qtbot import QtBot
 from tests.gui.fakes import FakeService, as_opened, make_picture
 from tests.gui.questions import answer
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind
+from vdsr_app.core.protocol import Score
 from vdsr_app.gui import save_guard
 from vdsr_app.gui.close_dialog import CloseAnswer
 from vdsr_app.gui.compare_view import CompareMode, CursorReading
@@ -33,7 +34,7 @@ from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.scale_slider import ScaleSlider
 from vdsr_app.gui.settings import SettingsStore, Theme, settings_path
 from vdsr_app.gui.theme import DARK, LIGHT, tokens_in_use
-from vdsr_app.workers.messages import LayerKind, LayerSpec, MetricsResult, OpenJob, SaveJob
+from vdsr_app.workers.messages import LayerKind, LayerSpec, OpenJob, SaveJob
 
 MakeWindow = Callable[..., MainWindow]
 CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
@@ -412,7 +413,7 @@ def test_scores_against_a_reference(window: MainWindow, service: FakeService) ->
     window.session.scores.open(Path("/truth.png"))
     service.open_with(make_picture(400, 200))
     for number, psnr in zip(list(service.jobs), (33.66, 37.1), strict=True):
-        service.finish(number, MetricsResult(psnr, 0.93))
+        service.finish(number, Score(psnr, 0.93))
     assert window.status._scores.text() == "Bicubic 33.66 dB 0.9300 · VDSR 37.10 dB 0.9300"
     assert window.commands.close_reference.isEnabled()
     window.session.scores.open(Path("/small.png"))
@@ -434,7 +435,7 @@ def test_only_scores_of_what_is_shown_are_told_and_in_a_narrow_window_shortened(
         window.session.set_left(LayerSpec(kind))
         service.finish_layer(kind)
     for number in list(service.jobs):
-        service.finish(number, MetricsResult(33.66, 0.93))
+        service.finish(number, Score(33.66, 0.93))
     assert len(window.session.scores.values) == 5
     assert window.status._scores.text() == "Lanczos 33.66 dB 0.9300 · VDSR 33.66 dB 0.9300"
     window.session.set_left(LayerSpec(LayerKind.BICUBIC))

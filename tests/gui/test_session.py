@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from tests.gui.fakes import FakeService, as_opened, make_picture, pyramid_of
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
 from vdsr_app.core.picture import Picture
+from vdsr_app.core.protocol import Score
 from vdsr_app.gui.comparison import LayerState
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.model_list import ModelList
@@ -22,7 +23,6 @@ from vdsr_app.workers.messages import (
     LayerResult,
     LayerSpec,
     MetricsJob,
-    MetricsResult,
     OpenJob,
     PasteJob,
     SaveJob,
@@ -400,7 +400,7 @@ def test_a_result_that_nobody_shows_is_measured_too(session: Session, service: F
     session.scores.open(Path("/pictures/truth.png"))
     service.open_with(make_picture(40, 20))
     for number in list(service.jobs):
-        service.finish(number, MetricsResult(30.0, 0.9))
+        service.finish(number, Score(30.0, 0.9))
     assert set(session.scores.values) == {BICUBIC, LANCZOS, VDSR}
 
 
@@ -498,7 +498,7 @@ def test_scores_are_measured_where_the_sizes_are_equal(session: Session, service
     borders = [job.border_px for job in service.jobs.values() if isinstance(job, MetricsJob)]
     assert borders == [2, 2]
     for number in list(service.jobs):
-        service.finish(number, MetricsResult(30.0 + number, 0.9))
+        service.finish(number, Score(30.0 + number, 0.9))
     assert list(session.scores.values) == [BICUBIC, VDSR]
 
     session.set_target(Target(TargetKind.SCALE, 3.0))

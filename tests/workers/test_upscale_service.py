@@ -13,6 +13,7 @@ import pytest
 
 from vdsr_app.core.job import SaveOptions, Target, UpscaleSettings
 from vdsr_app.core.picture import Picture
+from vdsr_app.core.protocol import Score
 from vdsr_app.errors import UnreadablePictureError, WeightsError
 from vdsr_app.workers.messages import (
     CopyJob,
@@ -22,7 +23,6 @@ from vdsr_app.workers.messages import (
     LayerResult,
     LayerSpec,
     MetricsJob,
-    MetricsResult,
     OpenedPicture,
     OpenJob,
     PasteJob,
@@ -174,7 +174,7 @@ def test_save_tells_path_and_size_and_what_was_lost(harness, tmp_path):
 
 def test_metrics(harness):
     job_id = harness.run(MetricsJob(PICTURE, PICTURE, 2))
-    assert harness.recorder.result(job_id) == MetricsResult(31.5, 0.9)
+    assert harness.recorder.result(job_id) == Score(31.5, 0.9)
     assert harness.core.arguments["border_px"] == 2
 
 

@@ -42,7 +42,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """PSNR in dB and SSIM of one result."""
+    """PSNR in dB, infinite where nothing differs, and SSIM of one result."""
 
     psnr_db: float
     ssim: float

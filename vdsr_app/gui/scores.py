@@ -11,13 +11,13 @@ from PySide6.QtCore import QObject, Signal
 
 from vdsr_app.core.job import TargetSize
 from vdsr_app.core.picture import Picture
+from vdsr_app.core.protocol import Score
 from vdsr_app.gui.opener import Opener
 from vdsr_app.workers.messages import (
     ErrorReport,
     LayerResult,
     LayerSpec,
     MetricsJob,
-    MetricsResult,
     OpenedPicture,
 )
 
@@ -54,7 +54,7 @@ class Scores(QObject):
         self._reference: Reference | None = None
         self._opener = Opener(service, self)
         self._jobs: dict[int, LayerSpec] = {}
-        self._values: dict[LayerSpec, MetricsResult] = {}
+        self._values: dict[LayerSpec, Score] = {}
         self._opener.changed.connect(self.opening_changed)
         self._opener.opened.connect(self._on_opened)
         self._opener.failed.connect(self.failed)
@@ -73,7 +73,7 @@ class Scores(QObject):
         return self._reference
 
     @property
-    def values(self) -> dict[LayerSpec, MetricsResult]:
+    def values(self) -> dict[LayerSpec, Score]:
         """Results so far, by layer."""
         return dict(self._values)
 
@@ -121,7 +121,7 @@ class Scores(QObject):
         self.opened.emit(self._reference)
 
     def _on_succeeded(self, job: int, result: object) -> None:
-        if job in self._jobs and isinstance(result, MetricsResult):
+        if job in self._jobs and isinstance(result, Score):
             self._values[self._jobs.pop(job)] = result
             self.changed.emit()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.job import SaveOptions, TargetSize, UpscaleSettings
-from vdsr_app.core.models import check_file, find_model
+from vdsr_app.core.models import find_model
 from vdsr_app.core.picture import Picture, Pixels
 from vdsr_app.core.protocol import Score
 from vdsr_app.core.tiling import Rect as TileRect
@@ -57,10 +57,20 @@ class CoreAccess(Protocol):
     """The core as the workers use it; `engine` and `upscale` are called from one and the same thread."""
 
     def read(self, path: Path, token: CancelToken) -> Picture:
-        """Read a picture file."""
+        """Read a picture file.
+
+        Raises:
+            PictureError: it cannot be read.
+            Cancelled: through `token`.
+        """
 
     def save(self, picture: Picture, path: Path, options: SaveOptions, token: CancelToken) -> SaveReport:
-        """Write a picture file atomically."""
+        """Write a picture file atomically.
+
+        Raises:
+            PictureError: it cannot be written; an earlier file of that name is untouched.
+            Cancelled: through `token`; likewise.
+        """
 
     def interpolate(
         self, picture: Picture, size: TargetSize, kernel: str, token: CancelToken, on_rows: ProgressCallback
@@ -87,7 +97,15 @@ class CoreAccess(Protocol):
         on_notice: Callable[[str], None],
         visible: Callable[[], Rect | None],
     ) -> Picture:
-        """Enlarge by the network."""
+        """Enlarge by the network.
+
+        Raises:
+            UsageError: the target is outside what is offered.
+            PictureTooLargeError: the result does not fit into memory.
+            NonFiniteOutputError: the result is none: not finite, or flat though the picture is not.
+            DeviceError: no device could do it.
+            Cancelled: through `token`.
+        """
 
 
 class LazyCore:
@@ -139,7 +157,7 @@ class LazyCore:
         """
         load_torch(token)
         from vdsr_app.core.engine import Engine as TorchEngine
-        from vdsr_app.core.weights import load_weights
+        from vdsr_app.core.weights import load_model
 
         token.raise_if_cancelled()
         info = find_model(model)
@@ -149,8 +167,7 @@ class LazyCore:
         tired = self._engine_key == key and self._engine.has_given_way and started_s - self._made_s > _SECOND_CHANCE_S
         if key != self._engine_key or tired:
             self._engine, self._engine_key = None, None  # a GPU need not hold two
-            check_file(info)
-            self._engine = TorchEngine.create(load_weights(info.path).model, device=device, precision=precision)
+            self._engine = TorchEngine.create(load_model(info).model, device=device, precision=precision)
             self._engine_key, self._made_s = key, time.monotonic()
             logger.info(
                 "'%s' runs on %s, ready in %.2f s.", model, self._engine.describe(), time.monotonic() - started_s

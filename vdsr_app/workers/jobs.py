@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from vdsr_app.core.display import picture_to_rgba, pixels_to_rgba
 from vdsr_app.core.picture import Picture
+from vdsr_app.core.protocol import Score
 from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.errors import UsageError
 from vdsr_app.workers.core_access import CoreAccess, FinishedTile
@@ -16,7 +17,6 @@ from vdsr_app.workers.messages import (
     LayerKind,
     LayerResult,
     MetricsJob,
-    MetricsResult,
     OpenedPicture,
     OpenJob,
     PasteJob,
@@ -86,10 +86,9 @@ def save_picture(job: SaveJob, core: CoreAccess, context: JobContext) -> SavedFi
     return SavedFile(report.path, report.size_bytes)
 
 
-def measure(job: MetricsJob, core: CoreAccess, context: JobContext) -> MetricsResult:
+def measure(job: MetricsJob, core: CoreAccess, context: JobContext) -> Score:
     """Compare two pictures."""
-    score = core.compare(job.reference, job.estimate, job.border_px, context.token, context.progress)
-    return MetricsResult(score.psnr_db, score.ssim)
+    return core.compare(job.reference, job.estimate, job.border_px, context.token, context.progress)
 
 
 def warm_up(model: str, device: str, precision: str, core: CoreAccess, context: JobContext) -> None:

@@ -106,7 +106,7 @@ class SaveJob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MetricsJob:
-    """PSNR and SSIM of two pictures of one size, luma, with `border_px` shaved."""
+    """PSNR and SSIM of two pictures of one size, luma, with `border_px` shaved: a `core.protocol.Score`."""
 
     reference: Picture
     estimate: Picture
@@ -153,14 +153,6 @@ class SavedFile:
 
     path: Path
     size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class MetricsResult:
-    """Result of MetricsJob; `psnr_db` is infinite where the pictures are equal."""
-
-    psnr_db: float
-    ssim: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,7 +41,7 @@ class UpscaleService(QObject):
         progress: job id, JobProgress; 20 a second at most.
         tile_finished: job id, TileBlock; MODEL layers only.
         notice: job id, sentence for a banner: memory was short, or what a saved file could not take.
-        succeeded: job id, OpenedPicture, LayerResult, SavedFile, MetricsResult or what a copy was converted to.
+        succeeded: job id, OpenedPicture, LayerResult, SavedFile, Score or what a copy was converted to.
         failed: job id, ErrorReport.
         cancelled: job id. Exactly one of these three comes for each job, and nothing of that job after it.
         device_described: what the network runs on, when that is known and when it changes.
