@@ -38,10 +38,13 @@ class VdsrError(Exception):
         self.path = None if path is None else fspath(path)
         self.hint = hint
 
+    @property
+    def words(self) -> str:
+        """What went wrong and what to do, without the file, where that stands beside it."""
+        return f"{self.what} {self.hint}".strip()
+
     def __str__(self) -> str:
-        place = "" if self.path is None else f"{self.path}: "
-        hint = f" {self.hint}" if self.hint else ""
-        return f"{place}{self.what}{hint}"
+        return self.words if self.path is None else f"{self.path}: {self.words}"
 
 
 class UsageError(VdsrError):

@@ -97,7 +97,7 @@ def describe_run(folder: Path) -> RunInfo:
         # How many steps epochs are, the run itself works out.
         tail = read_tail(folder / EVENTS_NAME, with_steps=config.epochs > 0)
     except (ConfigError, OSError) as error:
-        reason = f"{error.what} {error.hint}".strip() if isinstance(error, ConfigError) else _words(error)
+        reason = error.words if isinstance(error, ConfigError) else _words(error)
         return RunInfo(folder, title, created, _text(about, "preset"), RunState.DAMAGED, 0, 0, reason=reason)
     state = _state(folder, tail)
     crashed = state is RunState.STOPPED and tail.end is RunEnd.NONE

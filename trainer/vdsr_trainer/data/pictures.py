@@ -145,9 +145,7 @@ def record_picture(found: Found, token: CancelToken | None = None) -> PictureRec
     try:
         luma = read_luma(path, token)
     except PictureError as error:
-        return PictureRecord(
-            folder, file, about.st_size, about.st_mtime_ns, reason=f"{error.what} {error.hint}".strip()
-        )
+        return PictureRecord(folder, file, about.st_size, about.st_mtime_ns, reason=error.words)
     height, width = luma.shape
     return PictureRecord(folder, file, about.st_size, about.st_mtime_ns, height, width, digest(luma), fingerprint(luma))
 

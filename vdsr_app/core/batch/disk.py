@@ -11,7 +11,6 @@ from pathlib import Path
 
 from vdsr_app.control import POLL_S, CancelToken
 from vdsr_app.core.batch.events import FoundRoom, WaitsForRoom
-from vdsr_app.errors import VdsrError
 
 logger = logging.getLogger(__name__)
 
@@ -110,8 +109,3 @@ def free_bytes(folder: Path) -> int | None:
         except OSError:
             return None
     return None
-
-
-def words_of(error: VdsrError) -> str:
-    """What went wrong and what to do, without the file, which stands beside it."""
-    return f"{error.what} {error.hint}".strip()

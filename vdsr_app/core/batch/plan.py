@@ -203,7 +203,7 @@ def probe_source(path: Path) -> SourceFacts:
     try:
         info = image_io.probe(path)
     except VdsrError as error:
-        return SourceFacts(stamp, error=error.what + (f" {error.hint}" if error.hint else ""))
+        return SourceFacts(stamp, error=error.words)
     except Exception as error:  # a header that surprises its reader must not end the plan of all others
         return SourceFacts(stamp, error=f"Its header cannot be read ({type(error).__name__}).")
     quality = image_io.jpeg_quality_of(path)
@@ -239,7 +239,7 @@ def _target(options: BatchOptions, facts: SourceFacts) -> tuple[TargetSize | Non
     try:
         target = options.settings.target.size_for(facts.width, facts.height)
     except VdsrError as error:
-        return None, f"{error.what} {error.hint}".strip()
+        return None, error.words
     limit = MAX_SIDE_PX[options.file_format]
     if max(target.width, target.height) > limit:
         name = options.file_format.value.upper()

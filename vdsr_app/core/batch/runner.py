@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
 from vdsr_app.core.atomic import remove_leftovers
-from vdsr_app.core.batch.disk import DiskWatch, words_of
+from vdsr_app.core.batch.disk import DiskWatch
 from vdsr_app.core.batch.do_files import DoFiles, run_locally
 from vdsr_app.core.batch.events import (
     BatchEvent,
@@ -290,7 +290,7 @@ class Batch:
             try:
                 refuse_overwriting_a_source(item.output, [item.source])
             except VdsrError as error:
-                item = replace(item, state=State.FAILED, note=words_of(error))
+                item = replace(item, state=State.FAILED, note=error.words)
         if item.state.is_outcome:
             self._settle(item)
             return None
@@ -350,7 +350,7 @@ class Batch:
                 self._settle(ended, self._made(ended))
             case FileFailed():
                 _log.info("%s failed: %s", item.source, event.error)
-                self._settle(replace(item, state=State.FAILED, note=words_of(event.error)))
+                self._settle(replace(item, state=State.FAILED, note=event.error.words))
 
     def _made(self, item: Item) -> Made | None:
         """How a result came about; of a source that changed meanwhile, in such words that it is made again."""
@@ -391,7 +391,7 @@ class Batch:
         item = self._at_work[job.number]
         self._without_room.add(item.number)
         needed = item.disk_bytes if stage is Stage.WRITE else self._needed_bytes(item)
-        self._disk.wait_to_try_again(job.output.parent, needed, words_of(error))
+        self._disk.wait_to_try_again(job.output.parent, needed, error.words)
 
     def _found_room(self, item: Item) -> None:
         """A picture goes on: where it waited for room before, that is over."""

@@ -162,7 +162,7 @@ class OptionsPanel(QWidget):
         try:
             NameTemplate(self.template)
         except UsageError as error:
-            return f"{error.what} {error.hint}".strip()
+            return error.words
         return ""
 
     def _show(self) -> None:

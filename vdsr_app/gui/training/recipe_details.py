@@ -195,7 +195,7 @@ class _Field(QWidget):
         try:
             self._draft.set_value(**{self._spec.key: value})
         except ConfigError as error:
-            self._set_fault(in_words(self._spec, f"{error.what} {error.hint}".strip()))
+            self._set_fault(in_words(self._spec, error.words))
         else:
             if former:
                 self._set_fault("")
