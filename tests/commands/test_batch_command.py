@@ -96,18 +96,15 @@ def test_a_batch_and_the_same_again(run, tiny, folder, tmp_path: Path) -> None:
 
 
 def test_a_result_that_is_left_out_has_no_output(run, tiny, photo, tmp_path: Path) -> None:
-    table = tmp_path / "table.csv"
-    shutil.copy(photo, tmp_path / "a.png")
-    arguments = ("batch", tmp_path, "-o", tmp_path, "--model", tiny, "--json")
+    folder, table = photo.parent, tmp_path / "table.csv"
+    arguments = ("batch", folder, "-o", folder, "--model", tiny, "--json")
     assert run(*arguments)[0] == 0
     *lines, _ = json_lines(run(*arguments, "--template", "{name}_again", "--report", table)[1])
     told = {Path(line["input"]).name: (line["state"], line["output"]) for line in lines}
-    assert told == {
-        "a.png": ("done", str(tmp_path / "a_again.png")),
-        "a_tiny_x2.png": ("skipped", None),
-    }
+    again = str(folder / "photo_again.png")
+    assert told == {"photo.png": ("done", again), "photo_tiny_x2.png": ("skipped", None)}
     rows = csv.DictReader(table.read_text("utf-8-sig").splitlines())
-    assert {row["state"]: row["output"] for row in rows} == {"done": str(tmp_path / "a_again.png"), "skipped": ""}
+    assert {row["state"]: row["output"] for row in rows} == {"done": again, "skipped": ""}
 
 
 def test_the_plan_of_going_on_is_what_is_left_of_the_batch(run, tiny, folder, photo, tmp_path: Path) -> None:

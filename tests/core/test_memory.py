@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from vdsr_app.core.image_io import memory
+from vdsr_app.core import memory
 
 MACHINE = {"/proc/meminfo": "MemTotal: 9000 kB\nMemAvailable:    8000 kB\n"}
 
@@ -28,3 +28,31 @@ def test_the_least_of_what_machine_and_control_group_have(
     texts = MACHINE | {f"/sys/fs/cgroup/memory.{name}": text for name, text in group.items()}
     monkeypatch.setattr(memory, "_read_text", texts.get)
     assert memory.available_memory_bytes() == free_bytes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="control groups")
+@pytest.mark.parametrize(
+    ("group", "free_bytes", "whole_bytes"),
+    [
+        ({"limit_in_bytes": "9223372036854771712\n", "usage_in_bytes": "900\n"}, 8_192_000, None),
+        ({"limit_in_bytes": "5000000\n", "usage_in_bytes": "1000000\n"}, 4_000_000, 5_000_000),
+        (
+            {
+                "limit_in_bytes": "5000000\n",
+                "usage_in_bytes": "4000000\n",
+                "stat": "inactive_file 7\ntotal_inactive_file 2500000\n",
+            },
+            3_500_000,
+            5_000_000,
+        ),
+    ],
+)
+def test_control_groups_of_the_first_version_count_too(
+    monkeypatch: pytest.MonkeyPatch, group: dict[str, str], free_bytes: int, whole_bytes: int | None
+) -> None:
+    texts = MACHINE | {f"/sys/fs/cgroup/memory/memory.{name}": text for name, text in group.items()}
+    monkeypatch.setattr(memory, "_read_text", {}.get)
+    machine_bytes = memory.machine_bytes()
+    monkeypatch.setattr(memory, "_read_text", texts.get)
+    assert memory.available_memory_bytes() == free_bytes
+    assert memory.machine_bytes() == (whole_bytes or machine_bytes)

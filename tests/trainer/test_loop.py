@@ -626,7 +626,7 @@ def _no_room(run: Path) -> SaveError:
 def test_a_disk_that_is_full_at_the_start_is_told_before_anything_is_read(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vdsr_trainer.saving.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     events: list[Event] = []
     with pytest.raises(SaveError, match="MB on the disk"):
         train(small, tmp_path / "run", events.append, CancelToken())

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.memory import resident_bytes
 from vdsr_app.core.network import VDSR
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.events import Measured
 from vdsr_trainer.learner import Learner
-from vdsr_trainer.memory import device_bytes, forget_device_bytes, resident_bytes
+from vdsr_trainer.memory import device_bytes, forget_device_bytes
 from vdsr_trainer.stepper import StepResult, device_failures
 from vdsr_trainer.teacher.answers import Teacher
 from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
@@ -118,7 +119,7 @@ def _measure_steps(do: Callable[[int], StepResult], device: torch.device, token:
         # Fetching a number waits for the device.
         float(do(step).norm)
         seconds.append(time.monotonic() - step_begun)
-        most_bytes = max(most_bytes, resident_bytes())
+        most_bytes = max(most_bytes, resident_bytes() or 0)
         if step >= _WARM_UP_STEPS and time.monotonic() - begun > _LONG_ENOUGH_S:
             break
     return _Cost(float(np.median(seconds[_WARM_UP_STEPS:])), most_bytes + device_bytes(device))

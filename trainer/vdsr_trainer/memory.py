@@ -1,30 +1,8 @@
-"""How much memory this process takes."""
+"""How much memory of a GPU this process takes; `core.memory` tells of the machine's."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import torch
-
-
-def resident_bytes() -> int:
-    """Memory of this process that lies in the machine's RAM; 0 where the system does not tell.
-
-    On macOS it is the most that it ever was, for the system tells no more without a library of its own.
-    """
-    if sys.platform == "linux":
-        import resource
-
-        try:
-            return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-        except (OSError, ValueError, IndexError):
-            return 0
-    if sys.platform == "darwin":
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return _windows_resident_bytes()
 
 
 def device_bytes(device: torch.device) -> int:
@@ -43,25 +21,3 @@ def forget_device_bytes(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
     elif device.type == "mps":
         torch.mps.empty_cache()
-
-
-def _windows_resident_bytes() -> int:
-    if sys.platform != "win32":
-        return 0
-    import ctypes
-    from ctypes import wintypes
-
-    class Counters(ctypes.Structure):
-        _fields_ = (
-            ("size", wintypes.DWORD),
-            ("page_faults", wintypes.DWORD),
-            ("peak_resident", ctypes.c_size_t),
-            ("resident", ctypes.c_size_t),
-            ("others", ctypes.c_size_t * 6),
-        )
-
-    counters = Counters(size=ctypes.sizeof(Counters))
-    process = wintypes.HANDLE(-1)  # this one
-    if not ctypes.windll.kernel32.K32GetProcessMemoryInfo(process, ctypes.byref(counters), counters.size):
-        return 0
-    return int(counters.resident)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vdsr_app.core.memory import resident_bytes
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.events import Stepped
-from vdsr_trainer.memory import device_bytes, resident_bytes
+from vdsr_trainer.memory import device_bytes
 from vdsr_trainer.stepper import StepResult
 
 _REPORT_SECONDS = 2.0
@@ -122,7 +123,7 @@ class Meter:
             self._config.batch / a_step,
             waited_share,
             self._seconds_left(step),
-            resident_bytes(),
+            resident_bytes() or 0,
             device_bytes(self._device),
         )
 

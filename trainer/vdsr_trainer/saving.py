@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from vdsr_app.core.atomic import is_out_of_room
+from vdsr_app.core.disk_space import free_bytes
 from vdsr_app.errors import SaveError, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Keeper, Progress
@@ -159,11 +159,8 @@ def check_room(run: Path, learner: Learner) -> None:
         SaveError: the disk is almost full.
     """
     wanted = _ROOM_IN_STATES * 4 * 4 * learner.model.config.parameters + (1 << 20)
-    try:
-        free = shutil.disk_usage(run).free
-    except OSError:
-        return
-    if free < wanted and not checkpoint.exists(run):
+    free = free_bytes(run)
+    if free is not None and free < wanted and not checkpoint.exists(run):
         raise SaveError(
             f"The run needs {wanted / 1e6:.0f} MB on the disk, and {free / 1e6:.0f} MB are free.",
             path=run,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.disk_space import free_bytes
 from vdsr_app.errors import TrainingError
 from vdsr_app.workers.runner import JobContext
 from vdsr_trainer.config import TrainConfig
@@ -99,11 +99,8 @@ def delete(folder: Path, context: JobContext) -> Path:
 
 
 def _check_room(root: Path) -> None:
-    place = root
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    if free < _NEEDED_BYTES:
+    free = free_bytes(root)
+    if free is not None and free < _NEEDED_BYTES:
         raise TrainingError(
             f"There is not enough room on the disk: {_NEEDED_BYTES // 10**6} MB are needed, {free // 10**6} are free.",
             path=root,

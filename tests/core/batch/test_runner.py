@@ -369,7 +369,7 @@ def test_a_full_disk_makes_it_wait_and_go_on_by_itself(held: Held, monkeypatch: 
     held.picture("a.png")
     usage = namedtuple("usage", "total used free")
     free = [10]
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: usage(1, 1, free[0]))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage(1, 1, free[0]))
     thread = held.in_thread()
     held.wait_for(lambda event: isinstance(event, WaitsForRoom))
     waits = next(event for event in held.events if isinstance(event, WaitsForRoom))
@@ -393,7 +393,7 @@ def test_a_picture_that_goes_through_the_disk_waits_for_all_the_room_it_takes(
     (item,) = held.batch.plan()
     monkeypatch.setattr(scratch, "WHOLE_BYTES", 0)
     free = [item.disk_bytes + disk._SPARE_BYTES + 1]  # for the result alone
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: Usage(1, 1, free[0]))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage(1, 1, free[0]))
     held.renew()
     thread = held.in_thread()
     held.wait_for(lambda event: isinstance(event, WaitsForRoom))
@@ -413,7 +413,7 @@ def test_where_there_is_room_for_one_large_picture_they_are_done_one_by_one(
     held.batch.add([held.source])
     (item, *_) = held.batch.plan()
     needed = totals([item], BatchOptions(held.output)).disk_bytes
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: Usage(1, 1, disk._SPARE_BYTES + needed * 3 // 2))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage(1, 1, disk._SPARE_BYTES + needed * 3 // 2))
     held.renew()
     assert held.run().done == 3
     steps = [(event.item.source.name, event.item.state) for event in held.events if isinstance(event, Changed)]

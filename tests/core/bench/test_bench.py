@@ -17,13 +17,12 @@ from vdsr_app.core.bench.work import (
     Way,
     flops_a_pixel,
     matrix_tflops,
-    memory_bytes,
     output_size,
-    peak_memory_bytes,
     picture_luma,
     sample_picture,
 )
 from vdsr_app.core.color import network_luma
+from vdsr_app.core.memory import peak_resident_bytes, resident_bytes
 from vdsr_app.core.models import DEFAULT_MODEL
 from vdsr_app.core.network import VDSRConfig
 from vdsr_app.core.resize import resize
@@ -91,7 +90,7 @@ def test_the_matrix_rate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the system does not tell")
 def test_memory_is_told() -> None:
-    now, peak = memory_bytes(), peak_memory_bytes()
+    now, peak = resident_bytes(), peak_resident_bytes()
     assert now is not None
     assert peak is not None
     assert 10e6 < now <= peak

@@ -13,6 +13,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from vdsr_app.core.atomic import save_error, write_atomically
+from vdsr_app.core.disk_space import free_bytes
 from vdsr_app.errors import SaveError
 from vdsr_trainer.data.degrade import Luma8
 from vdsr_trainer.data.items import Answers
@@ -84,10 +85,10 @@ class KeptAnswers:
     def _require_room(self, size: int) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            free = shutil.disk_usage(self._folder).free
         except OSError as error:
             raise save_error(self._folder, error) from error
-        if free < size + _LEFT_FREE_BYTES:
+        free = free_bytes(self._folder)
+        if free is not None and free < size + _LEFT_FREE_BYTES:
             raise SaveError("There is little room left on the disk.", path=self._folder)
 
 

@@ -4,7 +4,6 @@
 what was done, `runner` does it on `core.pipeline`, and `report` tells of it.
 """
 
-from vdsr_app.core.batch.disk import free_bytes
 from vdsr_app.core.batch.estimate import known_mpx_per_s
 from vdsr_app.core.batch.events import (
     BatchEvent,
@@ -22,6 +21,7 @@ from vdsr_app.core.batch.plan import probe_source, totals
 from vdsr_app.core.batch.report import write_report
 from vdsr_app.core.batch.runner import Batch
 from vdsr_app.core.batch.unfinished import Unfinished, unfinished
+from vdsr_app.core.disk_space import free_bytes
 
 __all__ = [
     "Batch",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from vdsr_app.control import POLL_S, CancelToken
 from vdsr_app.core.batch.events import FoundRoom, WaitsForRoom
+from vdsr_app.core.disk_space import free_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -97,15 +97,3 @@ class DiskWatch:
         while (left := until - time.monotonic()) > 0:
             self._token.raise_if_cancelled()
             waiting.wait(min(left, POLL_S))
-
-
-def free_bytes(folder: Path) -> int | None:
-    """Room on the disk of a folder, or of the nearest one above that is there; None where the system does not tell."""
-    for each in (folder.absolute(), *folder.absolute().parents):
-        try:
-            return shutil.disk_usage(each).free
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return None
-    return None

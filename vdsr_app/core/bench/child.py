@@ -18,14 +18,12 @@ import numpy.typing as npt
 from vdsr_app.core.bench.work import (
     SCALE,
     Way,
-    memory_bytes,
-    peak_memory_bytes,
     picture_luma,
     sample_picture,
     seconds,
 )
-from vdsr_app.core.image_io.memory import available_memory_bytes
 from vdsr_app.core.job import Target, UpscaleSettings
+from vdsr_app.core.memory import available_memory_bytes, peak_resident_bytes, resident_bytes
 from vdsr_app.core.models import find_model
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.picture import Picture
@@ -51,7 +49,7 @@ Ready = tuple[dict[str, Any], Run]
 
 def main(way: Way, model: str, megapixels: float) -> None:
     """Serve the parent: a run for each line on standard input, until it ends."""
-    started = memory_bytes()
+    started = resident_bytes()
     network = load_model(find_model(model)).model
     picture = sample_picture(megapixels)
     describe, run = _peer(way, network, picture) if way.is_peer else _engine(way, network, model, picture)
@@ -103,7 +101,7 @@ def _engine(way: Way, network: VDSR, model: str, picture: Picture) -> Ready:
         }
         if luma is None:
             # Before the plane for the network alone is made, which no picture needs.
-            peak, luma = peak_memory_bytes(), picture_luma(picture)
+            peak, luma = peak_resident_bytes(), picture_luma(picture)
         plane = luma
         return {**spent, "network_s": seconds(lambda: engine.upscale_luma(plane)), "peak_bytes": peak}
 
@@ -124,7 +122,7 @@ def _peer(way: Way, network: VDSR, picture: Picture) -> Ready:
 
     def run() -> dict[str, Any]:
         spent = seconds(work)
-        return {"network_s": spent, "seconds": spent, "peak_bytes": peak_memory_bytes()}
+        return {"network_s": spent, "seconds": spent, "peak_bytes": peak_resident_bytes()}
 
     return {"version": version, "precision": precision, "calls": len(strips)}, run
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -136,32 +134,6 @@ def seconds(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
-
-
-def memory_bytes() -> int | None:
-    """Resident set of this process now; where the system does not tell, as far as is known its largest."""
-    return _proc_status("VmRSS:") or peak_memory_bytes()
-
-
-def peak_memory_bytes() -> int | None:
-    """Largest resident set that this process has had, by the operating system's account; None on Windows."""
-    if sys.platform == "win32":
-        return None
-    # Where there is one, the file: getrusage also counts what the parent held when this process was forked.
-    if (peak := _proc_status("VmHWM:")) is not None:
-        return peak
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
-
-
-def _proc_status(field: str) -> int | None:
-    try:
-        lines = Path("/proc/self/status").read_text("ascii").splitlines()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(field)), None)
 
 
 def machine() -> dict[str, object]:

@@ -7,8 +7,8 @@ from os import PathLike
 from types import MappingProxyType
 
 from vdsr_app.core.image_io.formats import TITLES, SourceFormat
-from vdsr_app.core.image_io.memory import available_memory_bytes
 from vdsr_app.core.job import FileFormat, TargetSize
+from vdsr_app.core.memory import available_memory_bytes
 from vdsr_app.core.picture import Picture
 from vdsr_app.errors import PictureTooLargeError, SaveError, UnreadablePictureError
 

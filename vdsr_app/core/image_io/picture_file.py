@@ -12,8 +12,8 @@ from typing import BinaryIO, Self
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.image_io.limits import out_of_memory
-from vdsr_app.core.image_io.memory import available_memory_bytes
 from vdsr_app.core.image_io.sniff import HEAD_BYTES
+from vdsr_app.core.memory import available_memory_bytes
 from vdsr_app.errors import PictureTooLargeError, UnreadablePictureError
 
 _CHUNK_BYTES = 8 << 20
