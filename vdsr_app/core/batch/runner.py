@@ -54,7 +54,7 @@ from vdsr_app.core.pipeline import (
 )
 from vdsr_app.errors import Cancelled, SaveError, VdsrError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _CHUNK = 32
 """Pictures planned before the first of them may begin, and written down together."""
@@ -349,7 +349,7 @@ class Batch:
                 ended = replace(item, state=State.DONE, target=event.target, seconds=event.seconds.total)
                 self._settle(ended, self._made(ended))
             case FileFailed():
-                _log.info("%s failed: %s", item.source, event.error)
+                logger.info("%s failed: %s", item.source, event.error)
                 self._settle(replace(item, state=State.FAILED, note=event.error.words))
 
     def _made(self, item: Item) -> Made | None:
@@ -412,7 +412,7 @@ class Batch:
             except SaveError as error:
                 if not self._disk.is_full(self._options.output):
                     raise
-                _log.warning("The journal waits for room: %s", error)
+                logger.warning("The journal waits for room: %s", error)
                 self._disk.wait_for_room(self._options.output, 1)
 
     def _tell(self, event: BatchEvent) -> None:

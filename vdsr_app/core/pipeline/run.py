@@ -38,7 +38,7 @@ from vdsr_app.core.pipeline.events import (
 from vdsr_app.core.scratch import Allocator, allocator_for, in_memory
 from vdsr_app.errors import Cancelled, PictureTooLargeError, SaveError, UsageError, VdsrError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -368,7 +368,7 @@ class _Run:
 
 
 def _described(told: VdsrError, item: _Item, error: BaseException) -> VdsrError:
-    _log.error("%s failed in an unforeseen way.", item.job.source, exc_info=error)
+    logger.error("%s failed in an unforeseen way.", item.job.source, exc_info=error)
     told.path = str(item.job.source)
     return told
 
