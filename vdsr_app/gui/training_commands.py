@@ -152,13 +152,13 @@ class TrainingCommands(QObject):
         answer, remember = ask_about_training(self._window, left or watch.title)
         if answer is TrainingAnswer.STAY:
             return False
-        # Only now: who stays wants to see the run that is looked at.
-        if left and self._page is not None and not self._page.show_what_trains():
-            return True
         choice = "save" if answer is TrainingAnswer.SAVE else "go on"
         if remember:
             self._store.update(training_end=choice)
-        service.set_when_window_ends("save" if choice == "save" else "go on")
+        # Only now: who stays wants to see the run that is looked at. And where the one that was asked about has ended
+        # meanwhile, nobody was asked about any other.
+        if not left or (self._page is not None and self._page.show_what_trains()):
+            service.set_when_window_ends("save" if choice == "save" else "go on")
         return True
 
     def close(self, timeout_ms: int) -> bool:
@@ -189,8 +189,9 @@ class TrainingCommands(QObject):
 
     @property
     def _left_training(self) -> bool:
-        """Whether a run trains, as far as is known, while another one is looked at."""
-        return self._page is not None and self._page.left_training is not None
+        """Whether a run trains, as far as is known, while another one is looked at that does not."""
+        looked_at_lives = self._watch is not None and self._watch.lives
+        return self._page is not None and self._page.left_training is not None and not looked_at_lives
 
     @property
     def _is_paused(self) -> bool:

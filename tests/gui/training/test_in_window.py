@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.gui.fakes import FakeService
 from tests.gui.questions import answer
+from tests.gui.training import stand_in
 from tests.gui.training.conftest import PATIENCE_MS, MakeTraining, behave, run_folders
 from tests.gui.training.test_wizard import check, start, wait_for
 from vdsr_app import paths
@@ -38,6 +40,26 @@ from vdsr_trainer.runs import RunState, create_run, describe_run
 
 ROOT = Path(__file__).resolve().parents[3]
 CONTROLS = (QAbstractButton, QSlider, QAbstractSpinBox, QComboBox, QLineEdit)
+
+TrainElsewhere = Callable[[str], Path]
+
+
+@pytest.fixture
+def train_elsewhere(qtbot: QtBot) -> Iterator[TrainElsewhere]:
+    """Trains a run as from a terminal; gives its folder."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def train(title: str) -> Path:
+        folder = make_run(title)
+        command = [*stand_in.COMMAND, "--resume", str(folder), "--json"]
+        processes.append(subprocess.Popen(command))
+        qtbot.waitUntil(lambda: is_alive(folder), timeout=PATIENCE_MS)
+        return folder
+
+    yield train
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 def make_run(title: str) -> Path:
@@ -64,14 +86,14 @@ def listed(qtbot: QtBot, page: TrainPage, count: int) -> None:
     qtbot.waitUntil(lambda: page.shown is page.runs and page.runs.list.topLevelItemCount() == count)
 
 
-def look_at(qtbot: QtBot, page: TrainPage, folder: Path) -> None:
-    """Open one of two runs from the list: one that does not train."""
+def look_at(qtbot: QtBot, page: TrainPage, folder: Path, state: RunState = RunState.STOPPED) -> None:
+    """Open one of two runs from the list: one that does not train, unless `state` says so."""
     listed(qtbot, page, 2)
     page.runs.select(folder)
     page.runs._open.click()
     watch = page.wizard._watch
     assert watch.folder == folder
-    qtbot.waitUntil(lambda: watch.state is RunState.STOPPED)
+    qtbot.waitUntil(lambda: watch.state is state)
 
 
 # Start
@@ -155,6 +177,24 @@ def test_the_menu_stops_nothing_else_where_what_trained_has_ended_meanwhile(
     assert page.banner.text == "It is not training any longer."
     assert not window.commands.train_stop.isEnabled()
     assert page.wizard.foot.primary.isEnabled()
+
+
+def test_of_two_that_train_the_menu_stops_the_one_that_is_looked_at(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path, train_elsewhere: TrainElsewhere
+) -> None:
+    c, watch = window.commands, page.wizard._watch
+    folder, other = running(qtbot, page, pictures), train_elsewhere("Another")
+    look_at(qtbot, page, other, RunState.RUNNING)
+    window.workspaces.show_page(window.page)
+    assert watch.folder == folder  # the line below tells of the one that was left
+    window.workspaces.show_page(window.training.host)
+    look_at(qtbot, page, other, RunState.RUNNING)
+    c.train_stop.trigger()
+    assert (read_control(folder).command, read_control(other).command) == ("run", "stop")
+    wait_for(qtbot, page.wizard, RunState.STOPPED)
+    c.train_stop.trigger()
+    assert watch.folder == folder
+    wait_for(qtbot, page.wizard, RunState.STOPPED)
 
 
 def test_a_paused_run_goes_on_when_another_one_was_opened_in_haste(
@@ -427,6 +467,46 @@ def test_closing_asks_about_what_trains_while_another_run_is_looked_at(
     assert window.training.close(PATIENCE_MS)
     qtbot.waitUntil(lambda: not is_alive(folder), timeout=PATIENCE_MS)
     assert (folder / "vdsr.safetensors").exists()
+
+
+def test_the_answer_counts_where_the_run_that_is_looked_at_trains_too(
+    qtbot: QtBot,
+    window: MainWindow,
+    page: TrainPage,
+    pictures: Path,
+    store: SettingsStore,
+    monkeypatch: pytest.MonkeyPatch,
+    train_elsewhere: TrainElsewhere,
+) -> None:
+    folder, other = running(qtbot, page, pictures), train_elsewhere("Another")
+    look_at(qtbot, page, other, RunState.RUNNING)
+    asked = answer(monkeypatch, "Save and stop", tick=True)
+    assert window.close()
+    assert asked == ["“birds robust” is still training."]
+    assert store.current.training_end == "save"
+    assert window.training.close(PATIENCE_MS)
+    qtbot.waitUntil(lambda: not is_alive(folder), timeout=PATIENCE_MS)
+    assert (folder / "vdsr.safetensors").exists()
+    assert is_alive(other)
+
+
+def test_the_answer_is_remembered_though_the_run_has_ended_while_it_was_asked_for(
+    qtbot: QtBot,
+    window: MainWindow,
+    page: TrainPage,
+    pictures: Path,
+    store: SettingsStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, other = running(qtbot, page, pictures), make_run("Another")
+    look_at(qtbot, page, other)
+    answer(monkeypatch, "Save and stop", tick=True)
+    lives = iter([True])
+    monkeypatch.setattr(page._service, "lives", lambda _: next(lives, False))
+    assert window.close()
+    assert store.current.training_end == "save"
+    assert read_control(folder).when_window_ends == "go on"
+    assert read_control(other).when_window_ends == "go on"
 
 
 def test_the_answer_is_remembered_and_can_be_changed_at_the_run(

@@ -155,7 +155,8 @@ class TrainPage(QWidget):
         """Turn back to the run that trains, where another was looked at; whether it was turned to."""
         alive = self._alive
         self._forget_left()
-        if alive is None or self._watch.alive_by_log_or_lock or not self._service.lives(alive):
+        # That the one looked at trains too, started by another window or program, makes the other no less wanted.
+        if alive is None or self._watch.folder == alive or not self._service.lives(alive):
             return False
         self._watch.look_at(alive)
         return True
