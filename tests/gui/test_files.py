@@ -368,6 +368,39 @@ def test_a_factor_that_is_typed_just_before_leaves_nothing_of_the_former_size_to
     assert window.session.size.width == 60
 
 
+@pytest.mark.parametrize("how", ["copy", "drag_out"])
+@pytest.mark.parametrize("end", ["it is finished", "another picture is open"])
+def test_that_a_result_must_be_waited_for_is_said_while_that_is_so(
+    make_window: MakeWindow, service: FakeService, tmp_path: Path, how: str, end: str
+) -> None:
+    window = make_window()
+    window.files.open(tmp_path / "a.png")
+    service.open_with(make_picture(20, 10, path=tmp_path / "a.png"))
+    getattr(window.files, how)()
+    service.finish_layer(LayerKind.BICUBIC)
+    assert window.page.banner.text.endswith("as soon as it is finished.")
+    if end == "it is finished":
+        service.finish_layer(LayerKind.MODEL)
+    else:
+        window.files.open(tmp_path / "b.png")
+        service.open_with(make_picture(20, 10, path=tmp_path / "b.png"))
+    assert window.page.banner.text == ""
+
+
+def test_why_a_result_is_not_finished_stays_beside_that_it_must_be_waited_for(
+    make_window: MakeWindow, service: FakeService, tmp_path: Path
+) -> None:
+    window = make_window()
+    window.files.open(tmp_path / "a.png")
+    service.open_with(make_picture(20, 10, path=tmp_path / "a.png"))
+    service.fail(LayerJob, "It took too much.")
+    window.files.copy()
+    assert [text.split(":")[-1].strip() for text in window.page.banner.text.split("\n")] == [
+        "It took too much. Try again.",
+        "The result can be copied as soon as it is finished.",
+    ]
+
+
 @pytest.mark.parametrize("what", ["picture", "size", "model"])
 def test_what_changes_while_it_is_named_is_not_saved_under_that_name_and_told(
     make_window: MakeWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str

@@ -457,6 +457,47 @@ def test_notices_of_a_running_layer_are_shown_and_others_are_not(window: MainWin
     assert window.page.banner.text == "Memory was short; smaller tiles are used."
 
 
+def test_notices_of_a_layer_go_with_their_picture(window: MainWindow, service: FakeService) -> None:
+    open_picture(window, service, Path("/a.png"))
+    service.finish_layer(LayerKind.BICUBIC)
+    service.notice.emit(service.find(LayerKind.MODEL), "Memory was short; smaller tiles are used.")
+    service.finish_layer(LayerKind.MODEL)
+    assert window.page.banner.text == "Memory was short; smaller tiles are used."
+    open_picture(window, service, Path("/b.png"))
+    assert window.page.banner.text == ""
+
+
+def test_what_keeps_layers_from_being_made_is_told_until_they_are_made(
+    window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(window, service, Path("/a.png"))
+    with monkeypatch.context() as short:
+        short.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: 0)
+        for scale in (8.0, 7.0):
+            window.session.set_target(Target(TargetKind.SCALE, scale))
+            assert window.page.banner.text.startswith(f"a.png: To compare {200 * scale:.0f} x")
+            assert "\n" not in window.page.banner.text
+    window.session.set_target(Target(TargetKind.SCALE, 3.0))
+    assert window.page.banner.text == ""
+    service.finish_layer(LayerKind.BICUBIC)
+    service.fail(LayerKind.MODEL, "It took too much.")
+    window.session.set_left(LayerSpec(LayerKind.LANCZOS))
+    service.finish_layer(LayerKind.LANCZOS)
+    assert "It took too much." in window.page.banner.text
+    window.commands.run.trigger()
+    assert window.page.banner.text == ""
+
+
+def test_that_a_reference_could_not_be_read_goes_when_one_is(window: MainWindow, service: FakeService) -> None:
+    finish(window, service, Path("/a.png"))
+    window.session.scores.open(Path("/gone.png"))
+    service.fail(OpenJob, "There is no such file.")
+    assert "There is no such file." in window.page.banner.text
+    window.session.scores.open(Path("/truth.png"))
+    service.open_with(make_picture(400, 200))
+    assert window.page.banner.text == ""
+
+
 def test_a_size_that_memory_cannot_hold_is_told_above_the_picture(
     window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,6 +140,14 @@ def test_of_one_topic_only_the_last_is_said_and_it_can_be_taken_away(banner: Ban
     assert banner.text == "The disk is full."
 
 
+def test_of_many_errors_the_last_three_are_shown(banner: Banner) -> None:
+    for number in range(5):
+        banner.show_report(ErrorReport(f"Failure {number}."))
+    assert banner.text == "Failure 2.\nFailure 3.\nFailure 4."
+    banner.show_message(BannerKind.SUCCESS, "Saved.")
+    assert banner.text == "Failure 2.\nFailure 3.\nFailure 4.\nSaved."
+
+
 def test_a_success_that_nobody_sees_waits(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(banners, "SUCCESS_MS", 10)
     pages, page = QStackedWidget(), QWidget()

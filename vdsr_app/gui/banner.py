@@ -17,6 +17,8 @@ from vdsr_app.workers.messages import ErrorReport
 
 SUCCESS_MS = 12_000
 """A success goes by itself; failures and notices wait to be read."""
+MAX_ERRORS = 3
+"""More would take the room of the picture; the last are the ones that can still be helped."""
 
 
 class BannerKind(StrEnum):
@@ -46,7 +48,7 @@ class _Message:
 
 
 class Banner(QFrame):
-    """Shows the latest message, below errors that nobody has dismissed yet; hidden while there is none.
+    """Shows the latest message, below the last errors that nobody has dismissed yet; hidden while there is none.
 
     Signals:
         dismissed: the person closed it, or a success went by itself.
@@ -110,7 +112,8 @@ class Banner(QFrame):
         """
         kept = [m for m in self._messages if m.kind is BannerKind.ERROR and m.text != text]
         kept = [m for m in kept if not topic or m.topic != topic]
-        self._show([*kept, _Message(kind, text, details, action, topic)])
+        room = MAX_ERRORS - (kind is BannerKind.ERROR)
+        self._show([*kept[-room:], _Message(kind, text, details, action, topic)])
 
     def show_report(self, report: ErrorReport, topic: str = "") -> None:
         """Tell a failure."""

@@ -136,6 +136,11 @@ class Comparison(QObject):
         """Whether a layer is being made."""
         return bool(self._jobs)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether a layer that is wanted was cancelled or has failed, or was refused for want of memory."""
+        return any(self.state(spec) is LayerState.STOPPED for spec in (BICUBIC, *self._wanted))
+
     def start(self, picture: Picture, settings: UpscaleSettings, wanted: Iterable[LayerSpec]) -> None:
         """Give up what is running and make `wanted`, most important first, for another picture, size or device.
 

@@ -29,10 +29,13 @@ from vdsr_app.workers.messages import ErrorReport, SavedFile
 if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService
 
-# What messages are about: a picture that is open now takes these away and no others, and of the layers only the last
-# is of use.
+# What messages are about. What concerns one picture goes when another is open; beside that, what stopped the layers
+# goes when they are made, that the result must be waited for when it is there, and a reference's failure when one is.
 _OPENING = "opening"
 _LAYERS = "layers"
+_MAKING = "making"
+_WAITING = "waiting"
+_REFERENCE = "reference"
 
 
 class FileCommands(QObject):
@@ -67,8 +70,12 @@ class FileCommands(QObject):
         session.clipboard.failed.connect(banner.show_report)
         session.not_opened.connect(self._on_not_opened)
         session.comparison.failed.connect(self._on_layer_failed)
+        session.comparison.changed.connect(self._on_layers_changed)
+        session.comparison.noticed.connect(self._on_layer_noticed)
+        session.result_changed.connect(self._on_result_changed)
         session.exporter.failed.connect(banner.show_report)
-        session.scores.failed.connect(banner.show_report)
+        session.scores.failed.connect(self._on_reference_failed)
+        session.scores.opened.connect(self._on_reference_opened)
         session.opened.connect(self._on_opened)
         session.not_saved.connect(self._on_not_saved)
         session.exporter.saved.connect(self._on_saved)
@@ -151,7 +158,7 @@ class FileCommands(QObject):
         """Put the result on the clipboard."""
         result = self._session.result
         if result is None:
-            self._banner.show_message(BannerKind.NOTICE, self.tr("The result can be copied as soon as it is finished."))
+            self._tell_to_wait(self.tr("The result can be copied as soon as it is finished."))
             return
         self._session.clipboard.begin(result.picture)
 
@@ -159,9 +166,7 @@ class FileCommands(QObject):
         """Let the person drag the result into another program."""
         result, picture = self._session.result, self._session.picture
         if result is None or picture is None:
-            self._banner.show_message(
-                BannerKind.NOTICE, self.tr("The result can be dragged out as soon as it is finished.")
-            )
+            self._tell_to_wait(self.tr("The result can be dragged out as soon as it is finished."))
             return
         setup, current = self._session.setup, self._store.current
         source = picture.source.path or Path(PASTED_NAME)
@@ -198,7 +203,7 @@ class FileCommands(QObject):
     def _on_opened(self, path: Path | None) -> None:
         if path is not None:
             self._store.add_recent(path)
-        self._banner.dismiss_about(_OPENING, _LAYERS)
+        self._banner.dismiss_about(_OPENING, _LAYERS, _MAKING, _WAITING)
 
     def _on_copied(self) -> None:
         self._banner.show_message(BannerKind.SUCCESS, self.tr("The result is on the clipboard."))
@@ -208,6 +213,26 @@ class FileCommands(QObject):
 
     def _on_layer_failed(self, report: ErrorReport) -> None:
         self._banner.show_report(report, _LAYERS)
+
+    def _on_layers_changed(self) -> None:
+        if not self._session.comparison.stopped:
+            self._banner.dismiss_about(_LAYERS)
+
+    def _on_layer_noticed(self, text: str) -> None:
+        self._banner.show_message(BannerKind.NOTICE, text, topic=_MAKING)
+
+    def _on_result_changed(self) -> None:
+        if self._session.result is not None:
+            self._banner.dismiss_about(_WAITING)
+
+    def _on_reference_failed(self, report: ErrorReport) -> None:
+        self._banner.show_report(report, _REFERENCE)
+
+    def _on_reference_opened(self) -> None:
+        self._banner.dismiss_about(_REFERENCE)
+
+    def _tell_to_wait(self, text: str) -> None:
+        self._banner.show_message(BannerKind.NOTICE, text, topic=_WAITING)
 
     def _on_saved(self, saved: SavedFile, notes: tuple[str, ...]) -> None:
         text = self.tr("Saved {name} ({size})").format(name=file_name(saved.path), size=bytes_text(saved.size_bytes))

@@ -268,7 +268,6 @@ class MainWindow(QMainWindow):
         session.scores.opened.connect(self._show_scores)
         self._saves.all_saved.connect(self.close)
         self._monitor.changed.connect(self._on_activity_changed)
-        session.comparison.noticed.connect(self._on_noticed)
         session.failed.connect(self._on_failed)
         self._service.device_described.connect(self._on_device_described)
         self.page.view.cursor_moved.connect(self._on_cursor_moved)
@@ -323,9 +322,6 @@ class MainWindow(QMainWindow):
 
     def _on_told(self, text: str) -> None:
         self._banner.show_message(BannerKind.SUCCESS, text)
-
-    def _on_noticed(self, text: str) -> None:
-        self.page.banner.show_message(BannerKind.NOTICE, text)
 
     def _on_failed(self) -> None:
         if self.session.picture is None and self.session.opening is None and self._paths:
