@@ -686,6 +686,22 @@ def test_a_size_that_memory_cannot_hold_leaves_the_former_result_to_go_back_to_a
     assert "bicubic" in service.waiting()
 
 
+def test_a_former_result_can_be_gone_back_to_after_another_model_was_chosen(
+    session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(session, service)
+    session.set_model("mine")
+    service.finish_layer(LayerKind.MODEL)
+    result = session.result
+    assert result is not None
+    have_memory(monkeypatch, 0)
+    session.set_target(Target(TargetKind.SCALE, 8.0))
+    assert session.result is None
+    session.set_target(Target(TargetKind.SCALE, 2.0))
+    assert session.result is result
+    assert labels(session) == ("Bicubic", "My model")
+
+
 @pytest.mark.parametrize("why", ["memory is short", "cancelled"])
 def test_a_pasted_picture_is_shown_whatever_becomes_of_its_layers(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch, why: str

@@ -7,7 +7,7 @@ seconds earlier. Until bicubic is there to be painted on, such tiles lie over wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -157,7 +157,7 @@ class Comparison(QObject):
         self._drop_copies(list(self._copies))
         self._early.clear()
         self._stopped.clear()
-        if self._former is not None and self._former.settings == settings:
+        if self._former is not None and _makes_alike(self._former.settings, settings):
             self._results, self._former = self._former.results, None
             self._go_on()
             self.changed.emit()
@@ -400,3 +400,8 @@ class Comparison(QObject):
         if spec is not None:
             self._stopped.add(spec)
             self.changed.emit()
+
+
+def _makes_alike(one: UpscaleSettings, other: UpscaleSettings) -> bool:
+    """Whether two settings give the same layers: a layer's model is its own, whichever makes the result."""
+    return replace(one, model="") == replace(other, model="")
