@@ -595,6 +595,19 @@ def test_choices_come_back(make_window: MakeWindow, service: FakeService, store:
     assert window.page.inspector.export.options.format is FileFormat.TIFF
 
 
+def test_a_depth_that_waits_for_its_format_is_kept_over_a_restart(
+    make_window: MakeWindow, service: FakeService, store: SettingsStore
+) -> None:
+    store.update(format=FileFormat.JPEG, bits=16)
+    window = make_window()
+    export = window.page.inspector.export
+    quality = next(slider for slider in export.findChildren(QAbstractSlider) if slider.accessibleName() == "Quality")
+    quality.setValue(55)
+    assert (store.current.quality, store.current.bits) == (55, 16)
+    assert store.current.save_options.bits is None
+    assert export.options.bits == 16
+
+
 def test_a_size_out_of_reach_of_one_picture_is_still_remembered(
     make_window: MakeWindow, service: FakeService, store: SettingsStore
 ) -> None:

@@ -131,10 +131,15 @@ class AppSettings:
         return Target(self.target_kind, self.target_value)
 
     @property
+    def chosen_options(self) -> SaveOptions:
+        """What was chosen for saving, with a depth that waits for a format that holds it."""
+        return SaveOptions(self.format, self.quality, self.bits or None, self.metadata)
+
+    @property
     def save_options(self) -> SaveOptions:
         """How "Save as" and a batch write a file: a depth that was chosen for another format does not count."""
-        bits = self.bits if self.format in DEEP else 0
-        return SaveOptions(self.format, self.quality, bits or None, self.metadata)
+        chosen = self.chosen_options
+        return chosen if self.format in DEEP else replace(chosen, bits=None)
 
 
 def _check(condition: bool, message: str) -> None:
