@@ -179,7 +179,10 @@ def test_a_new_size_gives_up_what_runs_and_keeps_the_old_picture_until_bicubic_i
     finished(session, service)
     before = session.right_half
     session.set_target(Target(TargetKind.SCALE, 3.0))
-    assert session.right_half is before
+    assert before is not None
+    assert session.right_half is not None
+    assert session.right_half.pyramid is before.pyramid
+    assert labels(session) == ("Bicubic (working)", "VDSR (working)")
     assert session.result is None
     assert service.waiting() == ["bicubic"]
 

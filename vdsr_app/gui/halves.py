@@ -27,7 +27,7 @@ def half_of(
         before: what that half shows now; None of a new picture.
         first_view: the picture itself, to be shown while there is nothing else.
     """
-    pyramid, under = comparison.pyramid(spec), None
+    pyramid, under, label = comparison.pyramid(spec), None, models.label(spec)
     early, state = comparison.early_tiles(spec), comparison.state(spec)
     if pyramid is None or early is not None:
         # Until bicubic is there: what was shown before, or of a new picture the picture itself.
@@ -36,19 +36,26 @@ def half_of(
         if meanwhile is None:
             return None
         if early is None:
-            stays = state is LayerState.STOPPED and meanwhile.pyramid is not first_view
-            return _from_before(meanwhile) if stays else meanwhile
+            return meanwhile if meanwhile.pyramid is first_view else _from_before(meanwhile, label, state)
         pyramid, under = early, pyramid or meanwhile.under or meanwhile.pyramid
-    label = models.label(spec)
     match state:
         case LayerState.DONE:
             return Half(label, label, pyramid)
         case LayerState.STOPPED:
             return Half(label, translate("Halves", "{layer} (stopped)").format(layer=label), pyramid, under)
         case _:
-            return Half(label, translate("Halves", "{layer} (working)").format(layer=label), pyramid, under)
+            return Half(label, _working(label), pyramid, under)
 
 
-def _from_before(half: Half) -> Half:
-    """The same, said to be of a former size or device: nothing comes in its stead."""
-    return replace(half, label=translate("Halves", "{layer} (from before)").format(layer=half.name))
+def _from_before(half: Half, label: str, state: LayerState) -> Half:
+    """The same, of a former size or device: said so where nothing comes in its stead, else that a layer is made.
+
+    The layer is called so as soon as bicubic lies in its place, too: one word for all the while it is not finished.
+    """
+    if state is LayerState.STOPPED:
+        return replace(half, label=translate("Halves", "{layer} (from before)").format(layer=half.name))
+    return replace(half, label=_working(label))
+
+
+def _working(label: str) -> str:
+    return translate("Halves", "{layer} (working)").format(layer=label)
