@@ -86,9 +86,12 @@ def test_digits_set_the_zoom(view: CompareView, key: Qt.Key, percent: float) -> 
     assert view.zoom_percent == percent
 
 
-@pytest.mark.parametrize(("key", "mode"), [(Key.Key_S, CompareMode.SIDE), (Key.Key_W, CompareMode.WIPE)])
+@pytest.mark.parametrize(
+    ("key", "mode"),
+    [(Key.Key_S, CompareMode.SIDE), (Key.Key_D, CompareMode.SINGLE), (Key.Key_W, CompareMode.WIPE)],
+)
 def test_letters_choose_the_mode(view: CompareView, key: Qt.Key, mode: CompareMode) -> None:
-    view.set_mode(CompareMode.SINGLE)
+    view.set_mode(CompareMode.WIPE if mode is CompareMode.SINGLE else CompareMode.SINGLE)
     press(view, key)
     assert view.mode is mode
 

@@ -41,6 +41,7 @@ class ViewKeys:
         self._actions: dict[int, Callable[[], object]] = {
             _Key.Key_W: partial(view.set_mode, CompareMode.WIPE),
             _Key.Key_S: partial(view.set_mode, CompareMode.SIDE),
+            _Key.Key_D: partial(view.set_mode, CompareMode.SINGLE),
             _Key.Key_I: view.toggle_smooth,
             _Key.Key_0: view.zoom_to_fit,
             _Key.Key_1: partial(view.zoom_at_cursor, 100),
