@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from string import Formatter
 
-from vdsr_app.core.job import FileFormat, Target, TargetKind
+from vdsr_app.core.job import FileFormat, Target, TargetKind, TargetSize
 from vdsr_app.errors import SaveError, UsageError
 
 SUFFIXES: dict[FileFormat, str] = {
@@ -70,6 +70,30 @@ class NameFacts:
     number: int = 1
     folder: str = ""
     type: str = ""
+
+    @classmethod
+    def of(cls, source: Path, model: str, target: Target, size: TargetSize | None = None, number: int = 1) -> NameFacts:
+        """The facts of one picture.
+
+        Args:
+            source: of the picture; its file is not looked at.
+            model: name of an installed model, or the path of a weight file.
+            target: wished size.
+            size: of the result; None where there is none, or the template does not ask for it.
+            number: of the picture in its batch, from 1.
+        """
+        scale, width, height = (1.0, 0, 0) if size is None else (round(size.scale, 3), size.width, size.height)
+        return cls(
+            source.stem,
+            model_text(model),
+            target_text(target),
+            scale,
+            width,
+            height,
+            number,
+            source.parent.name,
+            _kind(source),
+        )
 
 
 _FIELDS = tuple(field.name for field in fields(NameFacts))
@@ -157,7 +181,7 @@ def model_text(model: str) -> str:
 
 def output_name(source: Path, model: str, target: Target, file_format: FileFormat) -> str:
     """File name of the result: "photo_vdsr_x2.png"; the source's name is shortened where 255 bytes would not do."""
-    facts = NameFacts(source.stem, model_text(model), target_text(target))
+    facts = NameFacts.of(source, model, target)
     return NameTemplate(DEFAULT_TEMPLATE).fill(facts, SUFFIXES[file_format])
 
 
@@ -196,8 +220,9 @@ def plan_outputs(
     taken: set[str] = set()
     planned = []
     for source, key in zip(sources, keys, strict=True):
-        stem = f"{source.stem}_{_kind(source)}" if alike[key] > 1 else source.stem
-        facts = NameFacts(stem, model_text(model), target_text(target))
+        facts = NameFacts.of(source, model, target)
+        if alike[key] > 1:
+            facts = replace(facts, name=f"{facts.name}_{facts.type}")
         # Whole names are compared: long ones that differ only at their end become one when they are shortened.
         name, copy = template.fill(facts, ending), 1
         while collision_key(name) in taken:

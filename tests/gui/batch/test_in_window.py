@@ -24,6 +24,7 @@ from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
 from vdsr_app.gui.batch import flow as flow_module
 from vdsr_app.gui.batch import page as module
 from vdsr_app.gui.batch.flow import Phase
+from vdsr_app.gui.batch.options_panel import OptionsPanel
 from vdsr_app.gui.batch.page import BatchPage
 from vdsr_app.gui.batch.table import Column
 from vdsr_app.gui.main_window import MainWindow
@@ -331,6 +332,16 @@ def test_an_interrupted_batch_is_offered_at_the_next_start(
     ended(qtbot, page)
     assert (tmp_path / "out" / "sub" / "b_vdsr_x2.png").exists()
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_example_has_all_that_a_name_can_tell(qtbot: QtBot) -> None:
+    panel = OptionsPanel()
+    qtbot.addWidget(panel)
+    template = "{name}_{model}_{target}_{scale}_{width}x{height}_{number}_{folder}_{type}"
+    panel.show_choices(template, Existing.SKIP, recursive=True)
+    assert panel._sample.text() == "For example photo_vdsr_x2_2_2000x1600_1_photos_jpg.png"
+    panel.show_example(Path("/in/birds/a.TIF"), 10, 20)
+    assert panel._sample.text() == "For example a_vdsr_x2_2_20x40_1_birds_tif.png"
 
 
 def test_choices_change_the_plan_and_are_remembered(

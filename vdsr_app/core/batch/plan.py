@@ -20,14 +20,7 @@ from vdsr_app.core.batch.scan import Found
 from vdsr_app.core.image_io import MAX_SIDE_PX
 from vdsr_app.core.job import TargetSize
 from vdsr_app.core.model_choice import choose_model, photo_installed
-from vdsr_app.core.naming import (
-    SUFFIXES,
-    NameFacts,
-    NameTemplate,
-    collision_key,
-    model_text,
-    target_text,
-)
+from vdsr_app.core.naming import SUFFIXES, NameFacts, NameTemplate, collision_key
 from vdsr_app.errors import VdsrError
 
 
@@ -141,22 +134,11 @@ class Planner:
     def _output(self, found: Found, number: int, model: str, target: TargetSize | None) -> tuple[Path, str]:
         """A name that no other picture of the batch has, and why it is not the plain one."""
         source = found.path
-        kind = source.suffix.removeprefix(".").lower()
-        facts = NameFacts(
-            source.stem,
-            model_text(model),
-            target_text(self._options.settings.target),
-            1.0 if target is None else round(target.scale, 3),
-            0 if target is None else target.width,
-            0 if target is None else target.height,
-            number + 1,
-            source.parent.name,
-            kind,
-        )
+        facts = NameFacts.of(source, model, self._options.settings.target, target, number + 1)
         folder, note = self._options.output / found.folder, ""
         if self._stems[_stem_key(found)] > 1:
             note = "Others here have the same name but for their type, so the type is added."
-            facts = replace(facts, name=f"{source.stem}_{kind}")
+            facts = replace(facts, name=f"{facts.name}_{facts.type}")
         output, copy = folder / self._template.fill(facts, self._ending), 1
         while self._is_taken(output):
             note = f"Another picture or file has the name {output.name}, so it gets a number."

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QLineEdit, QVBoxLayout, QWidget
 from vdsr_app.core.batch.options import BatchOptions, Existing
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.models import AUTO_MODEL, DEFAULT_MODEL
-from vdsr_app.core.naming import DEFAULT_TEMPLATE, SUFFIXES, NameFacts, NameTemplate, model_text, target_text
+from vdsr_app.core.naming import DEFAULT_TEMPLATE, SUFFIXES, NameFacts, NameTemplate
 from vdsr_app.errors import UsageError
 from vdsr_app.gui.parts import Choice, link, plain
 from vdsr_app.gui.sections import SECTION_GAP, ElidedLabel, Section, text_label
@@ -36,7 +36,7 @@ class OptionsPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._folder: Path | None = None
-        self._example = ("photo", "photos", 1000, 800)
+        self._example = (Path("photos/photo.jpg"), 1000, 800)
         self._settings = UpscaleSettings()
         self._result = text_label(wrap=True)
         self._change = link(self.tr("Change in Upscale"))
@@ -127,7 +127,7 @@ class OptionsPanel(QWidget):
 
     def show_example(self, source: Path, width: int, height: int) -> None:
         """Name the first picture of the batch in the example."""
-        self._example = (source.stem, source.parent.name, width, height)
+        self._example = (source, width, height)
         self._show()
 
     def set_locked(self, locked: bool) -> None:
@@ -178,24 +178,14 @@ class OptionsPanel(QWidget):
         )
 
     def _sample_name(self) -> str:
-        name, folder, width, height = self._example
+        source, width, height = self._example
         settings = self._settings
         model = DEFAULT_MODEL if settings.model == AUTO_MODEL else settings.model
-        facts = NameFacts(name, model_text(model), target_text(settings.target), folder=folder, type="jpg")
         try:
             size = settings.target.size_for(width, height)
-            facts = NameFacts(
-                name,
-                model_text(model),
-                target_text(settings.target),
-                round(size.scale, 3),
-                size.width,
-                size.height,
-                1,
-                folder,
-            )
         except UsageError:
-            facts = NameFacts(name, model_text(model), target_text(settings.target), folder=folder)
+            size = None
+        facts = NameFacts.of(source, model, settings.target, size)
         ending = next(iter(SUFFIXES.values())) if settings.save.format is None else SUFFIXES[settings.save.format]
         return printable(NameTemplate(self.template).fill(facts, ending))
 
