@@ -120,12 +120,19 @@ def test_a_check_that_was_left_is_done_again(qtbot: QtBot, page: TrainPage, pict
     qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
 
 
-def test_one_click_begins_with_nothing(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_starting_over_begins_with_nothing_and_not_unasked(
+    qtbot: QtBot, page: TrainPage, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wizard = to_recipe(qtbot, page, pictures)
     write(wizard, "depth", "7")
     wizard.steps.button(Step.PICTURES).click()
     link = wizard.pictures.start_over
     assert link.isVisible()
+    asked = answer(monkeypatch, "Cancel")
+    link.click()
+    assert asked == ["Give up the training that is not started yet?"]
+    assert (wizard.draft.config.data, wizard.draft.config.depth) == ((str(pictures),), 7)
+    answer(monkeypatch, "Give it up")
     link.click()
     assert wizard.draft.is_empty
     assert wizard.draft.config.data == TrainConfig().data

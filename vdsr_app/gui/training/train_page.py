@@ -277,20 +277,11 @@ class TrainPage(QWidget):
         except VdsrError as error:
             self.banner.show_report(report_of(error))
             return
-        if not self._may_give_up_draft():
+        if not self.wizard.may_give_up_draft():
             return
         self.wizard.begin(like=config, preset=run.preset)
         self._show(self.wizard)
         self.tell(self.tr("The settings of “{name}” are taken over.").format(name=run.title), False)
-
-    def _may_give_up_draft(self) -> bool:
-        return self.wizard.draft.is_empty or ask(
-            self,
-            self.tr("Give up?"),
-            self.tr("Give up the training that is not started yet?"),
-            self.tr("The choice of its pictures and its recipe are lost; the pictures themselves are not touched."),
-            self.tr("Give it up"),
-        )
 
     def _on_delete(self, runs: list[RunInfo]) -> None:
         names = ", ".join(f"“{run.title}”" for run in runs[:3]) + (" …" if len(runs) > 3 else "")

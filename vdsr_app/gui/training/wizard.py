@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from vdsr_app import paths
 from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.parts import ask
 from vdsr_app.gui.sections import upright_line
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.training.check_page import CheckPage
@@ -118,6 +119,16 @@ class Wizard(QWidget):
         if folders:
             self.pictures.add_folders(folders)
         self.go_to(Step.PICTURES if folders else self._draft_step)
+
+    def may_give_up_draft(self) -> bool:
+        """Ask whether what is put together may be lost, where it is anything."""
+        return self.draft.is_empty or ask(
+            self,
+            self.tr("Give up?"),
+            self.tr("Give up the training that is not started yet?"),
+            self.tr("The choice of its pictures and its recipe are lost; the pictures themselves are not touched."),
+            self.tr("Give it up"),
+        )
 
     def set_busy_with(self, title: str) -> None:
         """Tell which other run trains while this one is looked at, or ""; beside it this one cannot go on."""
@@ -337,7 +348,8 @@ class Wizard(QWidget):
             self.refresh()
 
     def _on_start_over(self) -> None:
-        self.begin()
+        if self.may_give_up_draft():
+            self.begin()
 
     def _on_other_pictures(self) -> None:
         self.go_to(Step.PICTURES)
