@@ -190,7 +190,7 @@ class TrainingCommands(QObject):
     @property
     def _left_training(self) -> bool:
         """Whether a run trains, as far as is known, while another one is looked at that does not."""
-        looked_at_lives = self._watch is not None and self._watch.lives
+        looked_at_lives = self._watch is not None and self._watch.alive_by_log_or_lock
         return self._page is not None and self._page.left_training is not None and not looked_at_lives
 
     @property
