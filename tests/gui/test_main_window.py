@@ -28,7 +28,7 @@ from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetK
 from vdsr_app.core.protocol import Score
 from vdsr_app.gui import save_guard
 from vdsr_app.gui.close_dialog import CloseAnswer
-from vdsr_app.gui.compare_view import CompareMode, CursorReading
+from vdsr_app.gui.compare.view import CompareMode, CursorReading
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.scale_slider import ScaleSlider

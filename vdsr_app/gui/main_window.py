@@ -17,7 +17,7 @@ from vdsr_app.gui.activity import ActivityMonitor
 from vdsr_app.gui.banner import Banner, BannerKind
 from vdsr_app.gui.batch_commands import BatchCommands
 from vdsr_app.gui.batch_commands import MakeService as MakeBatch
-from vdsr_app.gui.compare_view import CursorReading
+from vdsr_app.gui.compare.view import CursorReading
 from vdsr_app.gui.file_commands import FileCommands
 from vdsr_app.gui.help_commands import HelpCommands
 from vdsr_app.gui.menus import Menus

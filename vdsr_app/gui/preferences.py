@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 from vdsr_app.core.job import SaveOptions, Target
-from vdsr_app.gui.compare_view import CompareMode
+from vdsr_app.gui.compare.view import CompareMode
 from vdsr_app.gui.help_commands import HelpCommands, show_once
 from vdsr_app.gui.menus import Menus
 from vdsr_app.gui.settings import AppSettings, SettingsStore

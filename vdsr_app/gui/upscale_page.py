@@ -11,7 +11,7 @@ from vdsr_app.core.job import Target
 from vdsr_app.gui.actions import Actions, allow
 from vdsr_app.gui.banner import Banner
 from vdsr_app.gui.canvas_bar import CanvasBar
-from vdsr_app.gui.compare_view import CompareMode, CompareView, Layer
+from vdsr_app.gui.compare.view import CompareMode, CompareView, Layer
 from vdsr_app.gui.inspector import Inspector
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.scores import Reference

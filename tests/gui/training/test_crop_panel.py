@@ -13,8 +13,8 @@ from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
 from tests.gui.training.plot_helpers import make_history, nameless, validated, write_crops
-from vdsr_app.gui.compare_scene import Layer
-from vdsr_app.gui.compare_view import CompareMode
+from vdsr_app.gui.compare.scene import Layer
+from vdsr_app.gui.compare.view import CompareMode
 from vdsr_app.gui.training.crop_panel import CropPanel
 from vdsr_trainer.events import RolledBack
 from vdsr_trainer.history import RunHistory

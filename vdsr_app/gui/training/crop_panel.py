@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 
 from vdsr_app.errors import UnreadablePictureError
 from vdsr_app.gui.calm import CalmSlider
-from vdsr_app.gui.compare_view import CompareMode, Layer
+from vdsr_app.gui.compare.view import CompareMode, Layer
 from vdsr_app.gui.icons import SMALL_PX, IconLabel, icon
 from vdsr_app.gui.parts import Choice
 from vdsr_app.gui.sections import GROUP_GAP, text_label

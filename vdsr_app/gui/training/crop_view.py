@@ -6,7 +6,7 @@ import math
 
 from PySide6.QtGui import QResizeEvent
 
-from vdsr_app.gui.compare_view import CompareMode, CompareView
+from vdsr_app.gui.compare.view import CompareMode, CompareView
 
 MIN_HEIGHT_PX = 200
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QMouseEvent, QNativeGestureEvent, QWheelEvent
 
 if TYPE_CHECKING:
-    from vdsr_app.gui.compare_view import CompareView
+    from vdsr_app.gui.compare.view import CompareView
 
 _Button = Qt.MouseButton
 _Shape = Qt.CursorShape

@@ -15,12 +15,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from vdsr_app.gui.compare_chrome import GRIP_RADIUS
-from vdsr_app.gui.compare_geometry import Camera, Rect
-from vdsr_app.gui.compare_keys import ViewKeys
-from vdsr_app.gui.compare_mouse import ViewMouse
-from vdsr_app.gui.compare_scene import CompareMode, CursorReading, Layer
-from vdsr_app.gui.compare_surface import CompareSurface
+from vdsr_app.gui.compare.chrome import GRIP_RADIUS
+from vdsr_app.gui.compare.geometry import Camera, Rect
+from vdsr_app.gui.compare.keys import ViewKeys
+from vdsr_app.gui.compare.mouse import ViewMouse
+from vdsr_app.gui.compare.scene import CompareMode, CursorReading, Layer
+from vdsr_app.gui.compare.surface import CompareSurface
 
 __all__ = ["CompareMode", "CompareView", "CursorReading", "Layer"]
 
@@ -36,7 +36,7 @@ class CompareView(CompareSurface):
 
     Zoom is told in percent of picture pixels to *device* pixels: at 100 % one is one, on any screen. Zoom, centre and
     split outlive a change of the layers; call `zoom_to_fit` when another picture is opened. The left layer is at the
-    left in every language. Keys: see `compare_keys`; they may also be actions of a menu.
+    left in every language. Keys: see `compare.keys`; they may also be actions of a menu.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -260,7 +260,7 @@ class CompareView(CompareSurface):
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """See `compare_keys`."""
+        """See `compare.keys`."""
         if not self._keys.press(event):
             super().keyPressEvent(event)
         elif not self._shows_focus:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRect, QRectF
 
-from vdsr_app.gui.compare_geometry import Box, Size
+from vdsr_app.gui.compare.geometry import Box, Size
 
 BAR_HEIGHT = 28
 """Logical pixels of the caption bar; labels never lie on the picture."""

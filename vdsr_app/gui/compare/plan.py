@@ -9,7 +9,7 @@ from enum import Enum, auto
 import numpy as np
 import numpy.typing as npt
 
-from vdsr_app.gui.compare_geometry import Box, Placement, Size
+from vdsr_app.gui.compare.geometry import Box, Placement, Size
 
 
 class Side(Enum):

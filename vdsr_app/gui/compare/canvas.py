@@ -9,7 +9,7 @@ from typing import cast
 from PySide6.QtCore import QPointF, QRect, QRectF
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPalette, QRegion
 
-from vdsr_app.gui.compare_chrome import (
+from vdsr_app.gui.compare.chrome import (
     Caption,
     caption_font,
     draw_captions,
@@ -20,11 +20,11 @@ from vdsr_app.gui.compare_chrome import (
     draw_split_line,
     draw_twin,
 )
-from vdsr_app.gui.compare_geometry import Box
-from vdsr_app.gui.compare_layout import ViewLayout
-from vdsr_app.gui.compare_paint import LayerPainter, draw_checkerboard
-from vdsr_app.gui.compare_plan import Side
-from vdsr_app.gui.compare_scene import CompareScene
+from vdsr_app.gui.compare.geometry import Box
+from vdsr_app.gui.compare.layout import ViewLayout
+from vdsr_app.gui.compare.paint import LayerPainter, draw_checkerboard
+from vdsr_app.gui.compare.plan import Side
+from vdsr_app.gui.compare.scene import CompareScene
 
 CHECKER_CELL_PX = 8
 """Logical pixels; in device pixels the cell has one size at every zoom."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPalette, QPen
 
-from vdsr_app.gui.compare_layout import BAR_HEIGHT, FRAME_WIDTH
+from vdsr_app.gui.compare.layout import BAR_HEIGHT, FRAME_WIDTH
 
 GRIP_RADIUS = 13
 """Logical pixels of the handle's round grip."""

@@ -6,12 +6,12 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from vdsr_app.gui.compare_canvas import Look, ViewPainter, captions_for, default_canvas_color, grip_center
-from vdsr_app.gui.compare_chrome import GRIP_RADIUS, TWIN_RADIUS
-from vdsr_app.gui.compare_geometry import Rect
-from vdsr_app.gui.compare_layout import ViewLayout
-from vdsr_app.gui.compare_plan import Side
-from vdsr_app.gui.compare_scene import CompareMode, CompareScene, CursorReading
+from vdsr_app.gui.compare.canvas import Look, ViewPainter, captions_for, default_canvas_color, grip_center
+from vdsr_app.gui.compare.chrome import GRIP_RADIUS, TWIN_RADIUS
+from vdsr_app.gui.compare.geometry import Rect
+from vdsr_app.gui.compare.layout import ViewLayout
+from vdsr_app.gui.compare.plan import Side
+from vdsr_app.gui.compare.scene import CompareMode, CompareScene, CursorReading
 
 _GRAB_WIDTH = 10
 """Logical pixels on each side of the wipe's line that still are the handle."""

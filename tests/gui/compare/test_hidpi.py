@@ -19,7 +19,7 @@ import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 from vdsr_app.core.pyramid import MipPyramid
-from vdsr_app.gui.compare_view import CompareMode, CompareView, Layer
+from vdsr_app.gui.compare.view import CompareMode, CompareView, Layer
 from vdsr_app.gui.qimage import rgba_from_qimage
 
 app = QApplication([])

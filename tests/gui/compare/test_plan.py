@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vdsr_app.gui.compare_geometry import Box, Camera, Size, place
-from vdsr_app.gui.compare_plan import DrawOp, Sampling, Side, level_for, nearest_indices, plan_layer
+from vdsr_app.gui.compare.geometry import Box, Camera, Size, place
+from vdsr_app.gui.compare.plan import DrawOp, Sampling, Side, level_for, nearest_indices, plan_layer
 
 HUGE = (8660, 5774)  # 50 megapixels
 SCREEN = (2560, 1600)

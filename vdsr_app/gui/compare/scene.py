@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from vdsr_app.core.pyramid import MipPyramid
-from vdsr_app.gui import compare_geometry as geometry
-from vdsr_app.gui.compare_geometry import Box, Camera, Placement, Rect, Size
-from vdsr_app.gui.compare_plan import DrawOp, Side, plan_layer
+from vdsr_app.gui.compare import geometry
+from vdsr_app.gui.compare.geometry import Box, Camera, Placement, Rect, Size
+from vdsr_app.gui.compare.plan import DrawOp, Side, plan_layer
 
 Color = tuple[int, int, int, int]
 """Red, green, blue, alpha (straight), 0 to 255."""

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from vdsr_app.gui import compare_geometry as geometry
-from vdsr_app.gui.compare_geometry import Box, Camera, Size, place
+from vdsr_app.gui.compare import geometry
+from vdsr_app.gui.compare.geometry import Box, Camera, Size, place
 
 sizes = st.tuples(st.integers(1, 12000), st.integers(1, 12000))
 panes = st.tuples(st.integers(1, 4000), st.integers(1, 3000))

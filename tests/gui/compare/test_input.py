@@ -21,8 +21,8 @@ from PySide6.QtWidgets import QApplication, QMainWindow
 from pytestqt.qtbot import QtBot
 
 from vdsr_app.core.pyramid import MipPyramid
-from vdsr_app.gui.compare_plan import Side
-from vdsr_app.gui.compare_view import CompareMode, CompareView, Layer
+from vdsr_app.gui.compare.plan import Side
+from vdsr_app.gui.compare.view import CompareMode, CompareView, Layer
 
 Key = Qt.Key
 Modifier = Qt.KeyboardModifier

@@ -10,8 +10,8 @@ from PySide6.QtCore import QPoint, QPointF, QRect, QRectF
 from PySide6.QtGui import QBrush, QColor, QImage, QPainter
 
 from vdsr_app.core.pyramid import MipPyramid, Rgba
-from vdsr_app.gui.compare_geometry import Box, Size
-from vdsr_app.gui.compare_plan import DrawOp, Sampling, nearest_indices
+from vdsr_app.gui.compare.geometry import Box, Size
+from vdsr_app.gui.compare.plan import DrawOp, Sampling, nearest_indices
 from vdsr_app.gui.qimage import wrap_rgba
 
 _Format = QImage.Format

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
 
-from vdsr_app.gui.compare_scene import CompareMode
+from vdsr_app.gui.compare.scene import CompareMode
 
 if TYPE_CHECKING:
-    from vdsr_app.gui.compare_view import CompareView
+    from vdsr_app.gui.compare.view import CompareView
 
 _Key = Qt.Key
 _Modifier = Qt.KeyboardModifier
