@@ -1,4 +1,4 @@
-"""The system's file manager, which is opened where a file lies."""
+"""The system's file manager, which is opened at a folder or a file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from PySide6.QtCore import QProcess, QUrl
 from PySide6.QtGui import QDesktopServices
 
 
+def open_folder(folder: Path) -> None:
+    """Open the file manager in a folder."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+
 def show_in_folder(path: Path) -> None:
     """Open the file manager at a file, with the file selected where that can be asked for."""
     if sys.platform == "win32":
@@ -16,4 +21,4 @@ def show_in_folder(path: Path) -> None:
     elif sys.platform == "darwin":
         QProcess.startDetached("open", ["-R", str(path)])
     else:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
+        open_folder(path.parent)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from PySide6.QtCore import QObject, Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QWidget
 
 from vdsr_app.gui.actions import Actions
+from vdsr_app.gui.file_manager import open_folder
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.paths import log_dir
 
@@ -51,7 +52,7 @@ class HelpCommands(QObject):
     def _open_log_folder(self) -> None:
         folder = log_dir()
         folder.mkdir(parents=True, exist_ok=True)
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+        open_folder(folder)
 
     def _copy_system_information(self) -> None:
         from vdsr_app.gui.system_info import system_information

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QMimeData, QObject, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QMimeData, QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from vdsr_app import paths
@@ -16,6 +15,7 @@ from vdsr_app.gui.actions import Actions, allow
 from vdsr_app.gui.banner import BannerKind
 from vdsr_app.gui.close_dialog import TrainingAnswer, ask_about_training
 from vdsr_app.gui.drops import local_paths
+from vdsr_app.gui.file_manager import open_folder
 from vdsr_app.gui.late_host import LateHost
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.settings import SettingsStore
@@ -237,7 +237,7 @@ class TrainingCommands(QObject):
     def _on_folder(self) -> None:
         folder = paths.runs_dir()
         folder.mkdir(parents=True, exist_ok=True)
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+        open_folder(folder)
 
     def _on_use_wanted(self, weights: Path) -> None:
         service, _ = self._needed()

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
@@ -28,6 +27,7 @@ from vdsr_app.gui.batch.picture_list import PictureList
 from vdsr_app.gui.batch.plan_panel import PlanPanel
 from vdsr_app.gui.batch.run_strip import RunStrip
 from vdsr_app.gui.batch.table import THUMBNAIL_PX
+from vdsr_app.gui.file_manager import open_folder
 from vdsr_app.gui.inspector import WIDTH
 from vdsr_app.gui.notify import notify
 from vdsr_app.gui.save_name import ask_for_name, with_ending
@@ -307,7 +307,7 @@ class BatchPage(QWidget):
         self.flow.choose_folder(folder)
 
     def _on_open_folder(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.flow.output.absolute())))
+        open_folder(self.flow.output.absolute())
 
     def _on_report(self) -> None:
         folder = self.flow.output

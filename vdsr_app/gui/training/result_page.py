@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from vdsr_app.gui.calm import CalmSpinBox
-from vdsr_app.gui.file_manager import show_in_folder
+from vdsr_app.gui.file_manager import open_folder, show_in_folder
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.parts import Note, Page, allow_button, link, plain
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, indent_number, text_label
@@ -191,7 +190,7 @@ class ResultPage(Page):
         if self.weights is not None:
             show_in_folder(self.weights)
         else:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+            open_folder(folder)
 
 
 class _Longer(QWidget):
