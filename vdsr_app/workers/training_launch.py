@@ -76,6 +76,11 @@ class DetachedProcess:
         logger.info("A training process was started, number %d.", self._process.pid)
 
     @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    @property
     def lives(self) -> bool:
         """Whether it still runs. Asking also lets the system forget one that ended."""
         return self._process.poll() is None

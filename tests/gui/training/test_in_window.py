@@ -189,6 +189,7 @@ def test_of_two_that_train_the_menu_stops_the_one_that_is_looked_at(
     assert watch.folder == folder  # the line below tells of the one that was left
     window.workspaces.show_page(window.training.host)
     look_at(qtbot, page, other, RunState.RUNNING)
+    wait_for(qtbot, page.wizard, RunState.RUNNING)
     c.train_stop.trigger()
     assert (read_control(folder).command, read_control(other).command) == ("run", "stop")
     wait_for(qtbot, page.wizard, RunState.STOPPED)
