@@ -27,6 +27,7 @@ from tests.gui.questions import answer
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind
 from vdsr_app.core.protocol import Score
 from vdsr_app.gui import save_guard
+from vdsr_app.gui.banner import BannerKind
 from vdsr_app.gui.close_dialog import CloseAnswer
 from vdsr_app.gui.compare.view import CompareMode, CursorReading
 from vdsr_app.gui.exporter import SaveRequest
@@ -844,3 +845,19 @@ def test_the_window_comes_back_at_its_size(make_window: MakeWindow) -> None:
     window.close()
     # The offscreen platform's screen is 800 x 800, so the width may come back smaller.
     assert make_window().height() == window.height() == 610
+
+
+def test_a_message_takes_its_room_from_the_picture_alone(
+    qtbot: QtBot, make_window: MakeWindow, service: FakeService, tmp_path: Path
+) -> None:
+    window = make_window()
+    window.resize(1200, 760)
+    window.show()
+    qtbot.waitExposed(window)
+    open_picture(window, service, tmp_path / "a.png")
+    bars = (window.page.bar, window.workspaces._switch)
+    before = [bar.geometry() for bar in bars]
+    window.page.banner.show_message(BannerKind.NOTICE, "A message.")
+    qtbot.waitUntil(lambda: window.page.banner.height() > 0 and window.page.banner.isVisible())
+    qtbot.waitUntil(lambda: window.page.view.geometry().top() >= window.page.banner.geometry().bottom())
+    assert [bar.geometry() for bar in bars] == before

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLayout, QSizePolicy, QToolButton, QWidget
 
 from vdsr_app.gui.actions import Actions
 from vdsr_app.gui.icons import SMALL_PX
@@ -30,6 +30,8 @@ class CanvasBar(QWidget):
         super().__init__()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "bar")
+        # Where room is short, the picture gives way and not the bar, which would jump with each message.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.picker = LayerPicker(models, actions.swap)
         self._zoom = text_label(role="quiet")
         self._zoom.setMinimumWidth(_ZOOM_TEXT_WIDTH)

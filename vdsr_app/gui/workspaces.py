@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from vdsr_app.gui.icons import LARGE_PX, icon
 from vdsr_app.gui.sections import GROUP_GAP
@@ -27,6 +27,7 @@ class Workspaces(QWidget):
         self._switch = QWidget()
         self._switch.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self._switch, "bar")
+        self._switch.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)  # it does not jump
         self._buttons = QHBoxLayout(self._switch)
         self._buttons.setContentsMargins(GROUP_GAP, GROUP_GAP, GROUP_GAP, 0)
         self._buttons.setSpacing(GROUP_GAP // 2)
