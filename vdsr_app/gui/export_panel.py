@@ -71,10 +71,6 @@ class ExportPanel(Section):
         file_format, metadata = FileFormat(self._format.currentData()), Metadata(self._metadata.currentData())
         return SaveOptions(file_format, self._quality.value, self._depth.currentData(), metadata)
 
-    def first_control(self) -> QWidget:
-        """Where the keyboard enters."""
-        return self._format
-
     def set_actions(self, save: QAction, copy: QAction) -> None:
         """Let the buttons do, and be usable, as the actions of the menus are."""
         for button, action in ((self._save, save), (self._copy, copy)):
