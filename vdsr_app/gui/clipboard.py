@@ -15,8 +15,9 @@ from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QMimeData, QObject, S
 from PySide6.QtGui import QGuiApplication, QImage, QImageReader, QImageWriter, QPixmap
 
 from vdsr_app.core.picture import Picture
+from vdsr_app.gui.latest_job import LatestJob
 from vdsr_app.gui.qimage import picture_from_qimage, qimage_from_picture
-from vdsr_app.workers.messages import CopyJob, ErrorReport
+from vdsr_app.workers.messages import CopyJob
 
 if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService
@@ -84,47 +85,30 @@ class ClipboardCopy(QObject):
 
     def __init__(self, service: UpscaleService, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._service = service
-        self._job: int | None = None
-        service.succeeded.connect(self._on_succeeded)
-        service.failed.connect(self._on_failed)
-        service.cancelled.connect(self._end)
+        self._job = LatestJob(service, self)
+        self._job.changed.connect(self.changed)
+        self._job.failed.connect(self.failed)
 
     @property
     def running(self) -> bool:
         """Whether a picture is being made ready."""
-        return self._job is not None
+        return self._job.running
 
     def begin(self, picture: Picture) -> None:
         """Put a picture on the clipboard, a moment later."""
-        self.cancel()
-        self._job = self._service.submit(CopyJob(picture, offer_of))
-        self.changed.emit()
+        self._job.begin(CopyJob(picture, offer_of), self._on_ready)
 
     def cancel(self) -> None:
         """Leave the clipboard as it is."""
-        if self._job is not None:
-            self._service.cancel(self._job)
+        self._job.cancel()
 
-    def _end(self, job: int) -> bool:
-        if job != self._job:
-            return False
-        self._job = None
-        self.changed.emit()
-        return True
-
-    def _on_succeeded(self, job: int, offer: object) -> None:
-        if self._end(job) and isinstance(offer, Offer):
-            data = QMimeData()
-            data.setImageData(offer.image)
-            if not offer.png.isEmpty():
-                data.setData(_PNG, offer.png)
-            QGuiApplication.clipboard().setMimeData(data)
-            self.done.emit()
-
-    def _on_failed(self, job: int, report: ErrorReport) -> None:
-        if self._end(job):
-            self.failed.emit(report)
+    def _on_ready(self, offer: Offer) -> None:
+        data = QMimeData()
+        data.setImageData(offer.image)
+        if not offer.png.isEmpty():
+            data.setData(_PNG, offer.png)
+        QGuiApplication.clipboard().setMimeData(data)
+        self.done.emit()
 
 
 def _picture_from_png(png: QByteArray) -> Picture:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ from PySide6.QtCore import QMimeData, QObject, Qt, QTemporaryDir, QUrl, Signal
 from PySide6.QtGui import QDrag, QGuiApplication, QImage, QPixmap
 
 from vdsr_app.core.pyramid import MipPyramid
+from vdsr_app.gui.latest_job import LatestJob
 from vdsr_app.gui.qimage import wrap_rgba
-from vdsr_app.workers.messages import ErrorReport, LayerResult, SavedFile, SaveJob
+from vdsr_app.workers.messages import LayerResult, SavedFile, SaveJob
 
 if TYPE_CHECKING:
     from vdsr_app.core.job import SaveOptions
@@ -61,15 +63,11 @@ class DragOut(QObject):
         """Drags begin at `source`, by `start`, which tests replace."""
         super().__init__(source)
         self._source = source
-        self._service = service
         self._start = start or _start_drag
         self._folder: QTemporaryDir | None = None
-        self._job: int | None = None
-        self._coming: _Parcel | None = None
         self._written: _Parcel | None = None
-        service.succeeded.connect(self._on_succeeded)
-        service.failed.connect(self._on_failed)
-        service.cancelled.connect(self._on_cancelled)
+        self._job = LatestJob(service, self)
+        self._job.failed.connect(self.failed)
 
     def begin(self, result: LayerResult, name: str, options: SaveOptions) -> None:
         """Drag `result` as a file called `name`; where it has to be written first, the drag begins a moment later."""
@@ -77,13 +75,13 @@ class DragOut(QObject):
         if written is not None and written.holds(result, name, options) and written.path.exists():
             self._start(self._source, written.path, written.thumbnail)
             return
-        if self._job is not None:
+        if self._job.running:
             return
         if self._folder is None:
             self._folder = QTemporaryDir()
         path = Path(self._folder.path()) / name
-        self._coming = _Parcel(weakref.ref(result.pyramid), options, path, _thumbnail(result.pyramid))
-        self._job = self._service.submit(SaveJob(result.picture, path, options))
+        parcel = _Parcel(weakref.ref(result.pyramid), options, path, _thumbnail(result.pyramid))
+        self._job.begin(SaveJob(result.picture, path, options), partial(self._on_written, parcel))
 
     def close(self) -> None:
         """Remove the temporary files."""
@@ -92,21 +90,10 @@ class DragOut(QObject):
             self._folder.remove()
             self._folder = None
 
-    def _on_succeeded(self, job: int, saved: object) -> None:
-        if job != self._job or not isinstance(saved, SavedFile) or self._coming is None:
-            return
-        self._job, self._written = None, self._coming
+    def _on_written(self, parcel: _Parcel, saved: SavedFile) -> None:
+        self._written = parcel
         if QGuiApplication.mouseButtons() & Qt.MouseButton.LeftButton:
-            self._start(self._source, self._written.path, self._written.thumbnail)
-
-    def _on_failed(self, job: int, report: ErrorReport) -> None:
-        if job == self._job:
-            self._job = None
-            self.failed.emit(report)
-
-    def _on_cancelled(self, job: int) -> None:
-        if job == self._job:
-            self._job = None
+            self._start(self._source, parcel.path, parcel.thumbnail)
 
 
 def _start_drag(source: QObject, path: Path, thumbnail: QPixmap) -> None:

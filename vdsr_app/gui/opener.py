@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from vdsr_app.core.picture import Picture
+from vdsr_app.gui.latest_job import LatestJob
 from vdsr_app.gui.texts import file_name
-from vdsr_app.workers.messages import ErrorReport, OpenedPicture, OpenJob, PasteJob
+from vdsr_app.workers.messages import OpenJob, PasteJob
 
 if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService
@@ -31,18 +33,15 @@ class Opener(QObject):
 
     def __init__(self, service: UpscaleService, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._service = service
-        self._job: int | None = None
-        self._path: Path | None = None
         self._name = ""
-        service.succeeded.connect(self._on_succeeded)
-        service.failed.connect(self._on_failed)
-        service.cancelled.connect(self._on_cancelled)
+        self._job = LatestJob(service, self)
+        self._job.changed.connect(self.changed)
+        self._job.failed.connect(self.failed)
 
     @property
     def name(self) -> str | None:
         """What is being read, in words for people, or None."""
-        return None if self._job is None else self._name
+        return self._name if self._job.running else None
 
     def open(self, path: Path) -> None:
         """Read a file."""
@@ -54,30 +53,8 @@ class Opener(QObject):
 
     def cancel(self) -> None:
         """Read no further."""
-        if self._job is not None:
-            self._service.cancel(self._job)
+        self._job.cancel()
 
     def _begin(self, job: OpenJob | PasteJob, path: Path | None, name: str) -> None:
-        self.cancel()
-        self._job, self._path, self._name = self._service.submit(job), path, name
-        self.changed.emit()
-
-    def _end(self, job: int) -> bool:
-        """Whether it was `job` that read here; it does no longer."""
-        if job != self._job:
-            return False
-        self._job = None
-        self.changed.emit()
-        return True
-
-    def _on_succeeded(self, job: int, result: object) -> None:
-        path = self._path
-        if self._end(job) and isinstance(result, OpenedPicture):
-            self.opened.emit(path, result)
-
-    def _on_failed(self, job: int, report: ErrorReport) -> None:
-        if self._end(job):
-            self.failed.emit(report)
-
-    def _on_cancelled(self, job: int) -> None:
-        self._end(job)
+        self._name = name
+        self._job.begin(job, partial(self.opened.emit, path))

@@ -37,16 +37,12 @@ KERNELS = {
 
 def open_picture(job: OpenJob, core: CoreAccess, context: JobContext) -> OpenedPicture:
     """Read a file and make it ready for the screen."""
-    picture = _read_only(core.read(job.path, context.token))
-    context.token.raise_if_cancelled()
-    return OpenedPicture(picture, _pyramid(picture, context))
+    return _opened(core.read(job.path, context.token), context)
 
 
 def paste_picture(job: PasteJob, context: JobContext) -> OpenedPicture:
     """Take a picture that is no file and make it ready for the screen."""
-    picture = _read_only(job.take())
-    context.token.raise_if_cancelled()
-    return OpenedPicture(picture, _pyramid(picture, context))
+    return _opened(job.take(), context)
 
 
 def copy_picture(job: CopyJob, context: JobContext) -> object:
@@ -94,6 +90,11 @@ def measure(job: MetricsJob, core: CoreAccess, context: JobContext) -> Score:
 def warm_up(model: str, device: str, precision: str, core: CoreAccess, context: JobContext) -> None:
     """Load torch and a model, and tell what it runs on."""
     context.device(core.engine(model, device, precision, context.token).describe())
+
+
+def _opened(picture: Picture, context: JobContext) -> OpenedPicture:
+    context.token.raise_if_cancelled()
+    return OpenedPicture(_read_only(picture), _pyramid(picture, context))
 
 
 def _upscaled(job: LayerJob, core: CoreAccess, context: JobContext) -> tuple[Picture, str]:
