@@ -847,6 +847,17 @@ def test_the_window_comes_back_at_its_size(make_window: MakeWindow) -> None:
     assert make_window().height() == window.height() == 610
 
 
+@pytest.mark.parametrize("files", [(), (Path("/a.png"),)], ids=["sample", "picture"])
+def test_the_first_window_fits_on_a_small_screen(make_window: MakeWindow, files: tuple[Path, ...]) -> None:
+    window = make_window(*files)
+    room = window.screen().availableSize()
+    assert room.toTuple() == (800, 800)  # the offscreen platform's
+    assert window.width() <= room.width() - 16
+    strip = window.page.strip
+    assert strip.isVisible() is not bool(files)
+    assert strip.isHidden() or strip.width() >= strip.minimumSizeHint().width()
+
+
 def test_a_message_takes_its_room_from_the_picture_alone(
     qtbot: QtBot, make_window: MakeWindow, service: FakeService, tmp_path: Path
 ) -> None:

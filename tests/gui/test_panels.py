@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QGuiApplication
+from PySide6.QtGui import QAction, QGuiApplication, QImage
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -35,6 +35,7 @@ from vdsr_app.gui.inspector import Inspector
 from vdsr_app.gui.layer_picker import LayerPicker
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.model_panel import ModelPanel
+from vdsr_app.gui.parts import ElidedBox
 from vdsr_app.gui.picture_panel import PicturePanel
 from vdsr_app.gui.settings import SettingsStore, Theme
 from vdsr_app.gui.settings_dialog import SettingsDialog
@@ -200,6 +201,23 @@ def test_all_layers_can_be_chosen_for_each_half(qtbot: QtBot, picker: LayerPicke
     with qtbot.waitSignal(picker.right_chosen) as chosen:
         activate(right, "Original")
     assert chosen.args == [LayerSpec(LayerKind.ORIGINAL)]
+
+
+def test_a_name_without_room_ends_in_an_ellipsis_and_another_is_shown_whole(qtbot: QtBot, theme: ThemeManager) -> None:
+    theme.apply(Theme.LIGHT)
+
+    def shown(kind: type[QComboBox], text: str, width: int) -> QImage:
+        box = kind()
+        qtbot.addWidget(box)
+        box.addItem(text)
+        box.setFixedSize(width, 32)
+        return box.grab().toImage()
+
+    long, roomy, narrow = "A model for old postcards", 400, 120
+    assert shown(ElidedBox, long, roomy) == shown(QComboBox, long, roomy)
+    cut = shown(ElidedBox, long, narrow)
+    assert cut != shown(QComboBox, long, narrow)
+    assert any(cut == shown(QComboBox, f"{long[:count].rstrip()}…", narrow) for count in range(1, len(long)))
 
 
 def test_wanting_a_reference_leaves_the_choice_as_it_was(qtbot: QtBot, picker: LayerPicker) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QWidget
 
 from vdsr_app.gui.model_list import ModelList
-from vdsr_app.gui.parts import widen_list
+from vdsr_app.gui.parts import ElidedBox, widen_list
 from vdsr_app.gui.sections import GROUP_GAP
 from vdsr_app.workers.messages import LayerKind, LayerSpec
 
@@ -65,7 +65,7 @@ class LayerPicker(QWidget):
         self._fill()
 
     def _box(self, name: str) -> QComboBox:
-        box = QComboBox()
+        box = ElidedBox()
         box.setAccessibleName(name)
         box.setToolTip(name)
         box.setMinimumWidth(_MIN_WIDTH)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QKeySequence, QShortcut, QWheelEvent
+from PySide6.QtGui import QKeySequence, QPaintEvent, QShortcut, QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -13,6 +13,9 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -254,7 +257,25 @@ class Note(QWidget):
         self.setVisible(bool(text))
 
 
-class Choice(QComboBox):
+class ElidedBox(QComboBox):
+    """A list that shortens what is chosen where it does not fit, instead of cutting it off."""
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Draw the box and the text, shortened where it must be."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, self)
+        option.currentText = self.fontMetrics().elidedText(
+            self.currentText(), Qt.TextElideMode.ElideRight, room.width()
+        )
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+        painter.end()
+
+
+class Choice(ElidedBox):
     """A list that the wheel does not change while the page is scrolled."""
 
     def __init__(self, name: str) -> None:

@@ -37,7 +37,7 @@ class StartStrip(QWidget):
         self._recent.chosen.connect(self.recent_chosen)
         words = QVBoxLayout()
         words.setSpacing(4)
-        words.addWidget(text_label(self.tr("Drop a picture, a folder or a model here"), "head"))
+        words.addWidget(text_label(self.tr("Drop a picture, a folder or a model here"), "head", wrap=True))
         words.addWidget(self._recent)
         button = QPushButton(self.tr("Open picture…"))
         button.setIcon(icon("folder-open-outline", "on_accent"))
@@ -82,10 +82,12 @@ class _RecentRow(QWidget):
             self._row.insertWidget(place, link)
         sample = self.tr("This is a sample; drag the line to compare.")
         self._words.setText(self.tr("Open again:") if paths else sample)
+        self._words.setWordWrap(not paths)
+        self._row.setStretchFactor(self._words, 0 if paths else 1000)  # the sentence has the row to itself
         self._hide_what_does_not_fit()
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(self._words.sizeHint().width(), self.sizeHint().height())
+        return QSize(self._words.minimumSizeHint().width(), self.sizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
