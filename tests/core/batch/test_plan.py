@@ -26,12 +26,16 @@ class There:
         self.files = {OUT / name.replace("__", "."): current for name, current in files.items()}
         self.sources: set[Path] = set()
         self.makers: dict[Path, Path] = {}
+        self.others: set[str] = set()
 
     def exists(self, path: Path) -> bool:
         return path in self.files
 
     def is_current(self, path: Path, item: Item) -> bool | None:
         return self.files[path]
+
+    def is_of_another(self, path: Path, source: Path) -> bool:
+        return path.name in self.others
 
     def is_source(self, path: Path) -> bool:
         return path in self.sources
@@ -148,6 +152,22 @@ def test_names_fit_into_255_bytes(name: str, template: str) -> None:
 def test_where_a_result_is_there_already(existing: Existing, current: bool | None, state: State, name: str) -> None:
     (item,) = plan("a.png", there=There(a_vdsr_x2__png=current), options=choose(existing=existing))
     assert (item.state, item.output.name) == (state, name)
+    assert item.note or existing is Existing.OVERWRITE
+
+
+@pytest.mark.parametrize(
+    ("existing", "name"),
+    [
+        (Existing.SKIP, "a-3_vdsr_x2.png"),
+        (Existing.RENAME, "a-2_vdsr_x2.png"),
+        (Existing.OVERWRITE, "a_vdsr_x2.png"),
+    ],
+)
+def test_the_result_of_another_picture_keeps_its_name(existing: Existing, name: str) -> None:
+    there = There(a_vdsr_x2__png=None)
+    there.others = {"a_vdsr_x2.png", "a-2_vdsr_x2.png"}
+    (item,) = plan("a.png", there=there, options=choose(existing=existing))
+    assert (item.state, item.output.name) == (State.QUEUED, name)
     assert item.note or existing is Existing.OVERWRITE
 
 

@@ -187,6 +187,51 @@ def test_the_same_again_does_only_what_is_new_or_changed(held: Held) -> None:
     assert held.engine.tiles > tiles
 
 
+def test_a_picture_of_the_same_name_from_another_folder_does_not_replace_a_result(held: Held, tmp_path: Path) -> None:
+    held.picture("a.png", value=10)
+    held.run()
+    (first,) = held.output.glob("*.png")
+    before = first.read_bytes()
+    held.source = tmp_path / "february"
+    held.picture("a.png", value=200, side=14)
+    for done, skipped in ((1, 0), (0, 1)):
+        held.renew()
+        report = held.run()
+        assert (report.done, report.skipped, report.failed) == (done, skipped, 0)
+        assert first.read_bytes() == before
+        assert sorted(path.name for path in held.output.glob("*.png")) == ["a-2_vdsr_x2.png", "a_vdsr_x2.png"]
+
+
+def test_results_of_a_folder_that_has_moved_are_still_its_own(held: Held, tmp_path: Path) -> None:
+    for name, value in (("a.png", 10), ("b.png", 60)):
+        held.picture(name, value)
+    held.run()
+    held.source = held.source.rename(tmp_path / "moved")
+    held.renew()
+    report = held.run()
+    assert (report.done, report.skipped) == (0, 2)
+    (held.source / "b.png").unlink()
+    held.renew(template="{number}")  # other names: all anew, and then the first number is taken by another
+    assert held.run().done == 1
+    held.renew(settings=UpscaleSettings(Target(value=3.0), model="vdsr"), template="{number}")
+    report = held.run()
+    assert (report.done, sorted(path.name for path in held.output.glob("[0-9]*.png"))) == (1, ["1.png"])
+
+
+def test_numbers_that_shift_replace_no_results_of_other_pictures(held: Held) -> None:
+    for name, value in (("a.png", 10), ("b.png", 60)):
+        held.picture(name, value)
+    held.renew(template="{number}")
+    held.run()
+    before = {path.name: path.read_bytes() for path in held.output.glob("*.png")}
+    assert sorted(before) == ["1.png", "2.png"]
+    (held.source / "a.png").unlink()
+    held.renew(template="{number}")
+    held.run()
+    after = {path.name: path.read_bytes() for path in held.output.glob("*.png")}
+    assert {name: after[name] for name in before} == before
+
+
 def test_other_settings_make_every_result_anew(held: Held) -> None:
     held.picture("a.png")
     held.run()

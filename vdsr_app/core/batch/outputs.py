@@ -7,9 +7,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from vdsr_app.core.batch.items import Item
+from vdsr_app.core.batch.items import Item, Stamp
 from vdsr_app.core.batch.journal import digest_of, recipe_of
-from vdsr_app.core.batch.journal_view import JournalView, stamp_of
+from vdsr_app.core.batch.journal_view import JournalView, Made, stamp_of
 from vdsr_app.core.batch.scan import Scanner
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.models import find_model
@@ -32,6 +32,7 @@ class KnownOutputs:
         self._settings = settings
         self._journal = journal
         self._digests: dict[str, str] = {}
+        self._last_read: tuple[Path, Stamp | None, bytes] | None = None
         self.scanner: Scanner | None = None
 
     def exists(self, path: Path) -> bool:
@@ -44,17 +45,22 @@ class KnownOutputs:
 
     def maker_of(self, path: Path) -> Path | None:
         """See `plan.Outputs`."""
-        made = None if self._journal is None else self._journal.made(path)
-        return made.source if made is not None and made.source != path and made.result == stamp_of(path) else None
+        made = self._result_at(path)
+        return made.source if made is not None and made.source != path else None
+
+    def is_of_another(self, path: Path, source: Path) -> bool:
+        """See `plan.Outputs`; where sources lie is not enough, for folders are moved: their content is read."""
+        made = self._result_at(path)
+        return made is not None and not self._is_same_picture(made, source)
 
     def is_current(self, path: Path, item: Item) -> bool | None:
-        """See `plan.Outputs`; the source's content is read where its time alone has changed."""
+        """See `plan.Outputs`; the source's content is read where its time or its place alone has changed."""
         if self._journal is None:
             return None
         if self._journal.was_interrupted_at(path):
             return False
-        made = self._journal.made(path)
-        if made is None or stamp_of(path) != made.result:
+        made = self._result_at(path)
+        if made is None or not self._is_same_picture(made, item.source):
             return None
         stamp = item.facts.stamp
         if made.recipe != self.recipe(item) or stamp is None or stamp.size != made.stamp.size:
@@ -62,7 +68,7 @@ class KnownOutputs:
         if stamp == made.stamp and item.source == made.source and made.digest:
             return True
         try:
-            return digest_of(item.source) == made.digest
+            return self._digest(item.source) == made.digest
         except OSError:
             return False
 
@@ -72,3 +78,26 @@ class KnownOutputs:
             with find_model(item.model).path.open("rb") as file:
                 self._digests[item.model] = hashlib.file_digest(file, "sha256").hexdigest()
         return recipe_of(replace(self._settings, model=""), self._digests[item.model])
+
+    def _result_at(self, path: Path) -> Made | None:
+        """How the file there came about, if it is a result that nobody has changed since."""
+        made = None if self._journal is None else self._journal.made(path)
+        return made if made is not None and made.result == stamp_of(path) else None
+
+    def _is_same_picture(self, made: Made, source: Path) -> bool:
+        """Whether a result was made of `source`, in whatever state, or of a copy of it that lay elsewhere."""
+        if made.source == source:
+            return True
+        try:
+            if os.path.lexists(made.source) and os.path.samefile(made.source, source):
+                return True
+            return source.stat().st_size == made.stamp.size and self._digest(source) == made.digest
+        except OSError:  # that it cannot be read is told where it is planned
+            return True
+
+    def _digest(self, source: Path) -> bytes:
+        """Digest of a source, read once for all that is asked of one state of it in a row."""
+        stamp = stamp_of(source)
+        if self._last_read is None or self._last_read[:2] != (source, stamp):
+            self._last_read = source, stamp, digest_of(source)
+        return self._last_read[2]

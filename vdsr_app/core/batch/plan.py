@@ -34,8 +34,11 @@ class Outputs(Protocol):
         """Whether the file there was made from this source, as it is now, with these settings.
 
         False where this program made it from another state of the source or with other settings, or has not finished
-        it; None where it was made by something else or changed since.
+        it; None where it was made by something else, of another picture, or changed since.
         """
+
+    def is_of_another(self, path: Path, source: Path) -> bool:
+        """Whether the file there is a result, unchanged since, of another picture than `source`."""
 
     def is_source(self, path: Path) -> bool:
         """Whether the file there is one of the sources, by whatever name."""
@@ -140,17 +143,23 @@ class Planner:
             note = "Others here have the same name but for their type, so the type is added."
             facts = replace(facts, name=f"{facts.name}_{facts.type}")
         output, copy = folder / self._template.fill(facts, self._ending), 1
-        while self._is_taken(output):
+        while self._is_taken(output, source):
             note = f"Another picture or file has the name {output.name}, so it gets a number."
             copy += 1
             output = folder / self._template.fill(facts, self._ending, copy)
         self._taken[_key(output)] = source
         return output, note
 
-    def _is_taken(self, output: Path) -> bool:
+    def _is_taken(self, output: Path, source: Path) -> bool:
         if _key(output) in self._taken:
             return True
-        return self._options.existing is Existing.RENAME and self._outputs.exists(output)
+        match self._options.existing:
+            case Existing.SKIP:  # what an earlier batch made of a picture of the same name is as good as this one
+                return self._outputs.is_of_another(output, source)
+            case Existing.RENAME:
+                return self._outputs.exists(output)
+            case Existing.OVERWRITE:
+                return False
 
     def _beside_what_is_there(self, item: Item) -> Item:
         """Skip or refuse what would harm a file that is there."""
