@@ -103,8 +103,8 @@ class Scanner:
 
 def natural_key(name: str) -> tuple[object, ...]:
     """Sorts "page 9" before "page 10", without regard to case; equal only for equal names."""
-    parts = _DIGITS.split(name.casefold())
-    return (*((int(part), part) if at % 2 else part for at, part in enumerate(parts)), name)
+    parts = _DIGITS.split(name.casefold())  # words at even places, digits at odd ones, so that like meets like
+    return tuple((int(part), part) if at % 2 else part for at, part in enumerate(parts)), name
 
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
