@@ -366,6 +366,44 @@ def test_after_a_cancel_it_keeps_what_somebody_put_there(held: Held, how: str) -
     assert (held.output / "a_vdsr_x2.png").read_bytes() == b"mine"
 
 
+def test_after_a_stop_it_goes_on_where_the_folder_of_its_results_has_moved_to(held: Held) -> None:
+    for name in ("a.png", "b/c.png", "d.png"):
+        held.picture(name)
+    thread = at_first_picture(held)
+    held.token.cancel()
+    thread.join(WAIT_S)
+    held.engine.gate = threading.Semaphore(10**6)
+    old = held.output
+    held.output = old.rename(old.with_name("elsewhere"))
+    held.renew()
+    held.batch.run(resume=True)
+    assert held.results() == ["a_vdsr_x2.png", "b/c_vdsr_x2.png", "d_vdsr_x2.png"]
+    assert not old.exists()
+    held.output = held.output.rename(old)
+    held.renew()
+    assert held.run().skipped == 3, "it knows what it made wherever that lies"
+
+
+def test_a_journal_of_the_second_format_had_its_paths_in_full(held: Held) -> None:
+    for name in ("a.png", "b.png"):
+        held.picture(name)
+    held.run()
+    with contextlib.closing(sqlite3.connect(held.output / FILE_NAME)) as journal, journal:
+        for table in ("items", "made"):
+            for row, name in journal.execute(f"SELECT rowid, output FROM {table}").fetchall():
+                full = os.fsencode(held.output / os.fsdecode(name))
+                journal.execute(f"UPDATE {table} SET output = ? WHERE rowid = ?", (full, row))
+        journal.execute("PRAGMA user_version = 2")
+    held.renew()
+    held.batch.add([held.source])
+    assert [item.state for item in held.batch.plan()] == [State.SKIPPED] * 2
+    held.renew()
+    assert held.run().skipped == 2
+    held.output = held.output.rename(held.output.with_name("elsewhere"))
+    held.renew()
+    assert held.run().skipped == 2
+
+
 def test_what_failed_is_tried_again_when_asked(held: Held) -> None:
     held.picture("a.png")
     bad = held.source / "bad.png"

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vdsr_app.core.batch.items import Item, State
-from vdsr_app.core.batch.journal_rows import options_to_json, row_of, to_bytes
+from vdsr_app.core.batch.journal_rows import options_to_json, row_of, to_bytes, to_path
 from vdsr_app.core.batch.journal_view import (
     FILE_NAME,
     FORMAT,
@@ -63,7 +63,7 @@ class Journal(JournalView):
             SaveError: the folder cannot be made or written.
             UsageError: another batch writes into this folder.
         """
-        self._folder = folder
+        self._folder = folder.absolute()
         self._file = folder / FILE_NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ class Journal(JournalView):
     def add_inputs(self, inputs: Sequence[Path]) -> None:
         """Write down files and folders that are to be planned."""
         known = [*self.inputs(), *inputs]
-        value = json.dumps([to_bytes(path).hex() for path in known])
+        value = json.dumps([to_bytes(path, self._folder).hex() for path in known])
         with self._writing() as connection:
             connection.execute("INSERT OR REPLACE INTO facts VALUES ('inputs', ?)", (value,))
 
@@ -110,7 +110,8 @@ class Journal(JournalView):
         """Write down planned pictures."""
         with self._writing() as connection:
             connection.executemany(
-                f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", [row_of(item) for item in items]
+                f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})",
+                [row_of(item, self._folder) for item in items],
             )
 
     def begin_work(self, item: Item) -> None:
@@ -124,20 +125,23 @@ class Journal(JournalView):
             return
         with self._writing() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO begun VALUES (?, ?, ?)", (to_bytes(item.output), stamp.size, stamp.mtime_ns)
+                "INSERT OR REPLACE INTO begun VALUES (?, ?, ?)",
+                (to_bytes(item.output, self._folder), stamp.size, stamp.mtime_ns),
             )
 
     def settle(self, item: Item, made: Made | None = None) -> None:
         """Write down a picture's outcome, and of a finished one how it came about, all or nothing."""
         with self._writing() as connection:
-            connection.execute(f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", row_of(item))
-            connection.execute("DELETE FROM begun WHERE output = ?", (to_bytes(item.output),))
+            connection.execute(
+                f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", row_of(item, self._folder)
+            )
+            connection.execute("DELETE FROM begun WHERE output = ?", (to_bytes(item.output, self._folder),))
             if made is not None:
                 connection.execute(
                     "INSERT OR REPLACE INTO made VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        to_bytes(item.output),
-                        to_bytes(made.source),
+                        to_bytes(item.output, self._folder),
+                        to_bytes(made.source, self._folder),
                         made.stamp.size,
                         made.stamp.mtime_ns,
                         made.digest,
@@ -168,14 +172,24 @@ class Journal(JournalView):
                 raise sqlite3.DatabaseError(f"journal of format {version}")
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
-            if version != FORMAT:
-                connection.execute("DELETE FROM begun")  # at first it told what stood there before
+            if version == 1:
+                connection.execute("DELETE FROM begun")
+            if version in (1, 2):
+                self._shorten_paths(connection)
             connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("COMMIT")
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _shorten_paths(self, connection: sqlite3.Connection) -> None:
+        """Bring paths of an earlier format into today's, where the folder still lies where they say."""
+        columns = {"items": ("source", "output"), "made": ("source", "output"), "begun": ("output",)}
+        for table, column in ((table, column) for table, names in columns.items() for column in names):
+            rows = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
+            short = [(to_bytes(to_path(name), self._folder), row) for row, name in rows]
+            connection.executemany(f"UPDATE OR REPLACE {table} SET {column} = ? WHERE rowid = ?", short)
 
     def _open_after(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
         """Open a new journal where the one that is there is damaged; explain where that cannot help."""

@@ -1,4 +1,7 @@
-"""Items and options as the journal stores them."""
+"""Items and options as the journal stores them.
+
+What lies in the folder of the journal is stored as it lies there, so that the folder may be moved.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from vdsr_app.core.batch.options import BatchOptions, Existing, settings_from_js
 from vdsr_app.core.job import TargetSize
 
 
-def row_of(item: Item) -> tuple[object, ...]:
-    """Values of the columns of table `items`, in order."""
+def row_of(item: Item, folder: Path) -> tuple[object, ...]:
+    """Values of the columns of table `items`, in order, for the journal of `folder`."""
     facts, target = item.facts, item.target
     stamp = facts.stamp
     return (
         item.number,
-        to_bytes(item.source),
-        to_bytes(item.output),
+        to_bytes(item.source, folder),
+        to_bytes(item.output, folder),
         None if stamp is None else stamp.size,
         None if stamp is None else stamp.mtime_ns,
         facts.width,
@@ -36,8 +39,8 @@ def row_of(item: Item) -> tuple[object, ...]:
     )
 
 
-def item_of(row: tuple[object, ...]) -> Item:
-    """The item that `row_of` was given."""
+def item_of(row: tuple[object, ...], folder: Path) -> Item:
+    """The item that `row_of` was given, where the journal lies in `folder` now."""
     number, source, output, size, mtime_ns, width, height, bits, has_alpha, quality = row[:10]
     out_width, out_height, scale, model, state, note, disk_bytes, seconds = row[10:]
     stamp = None if size is None else Stamp(size, mtime_ns)  # type: ignore[arg-type]
@@ -45,8 +48,8 @@ def item_of(row: tuple[object, ...]) -> Item:
     target = None if out_width is None else TargetSize(out_width, out_height, scale)  # type: ignore[arg-type]
     return Item(
         number,  # type: ignore[arg-type]
-        to_path(source),  # type: ignore[arg-type]
-        to_path(output),  # type: ignore[arg-type]
+        to_path(source, folder),  # type: ignore[arg-type]
+        to_path(output, folder),  # type: ignore[arg-type]
         facts,
         target,
         model,  # type: ignore[arg-type]
@@ -82,11 +85,11 @@ def options_from_json(folder: Path, content: dict[str, object]) -> BatchOptions:
     )
 
 
-def to_bytes(path: Path) -> bytes:
-    """A path as the system has it, which need not be text."""
-    return os.fsencode(path)
+def to_bytes(path: Path, folder: Path | None = None) -> bytes:
+    """A path as the system has it, which need not be text; relative where it lies below `folder`."""
+    return os.fsencode(path.relative_to(folder) if folder is not None and path.is_relative_to(folder) else path)
 
 
-def to_path(name: bytes) -> Path:
+def to_path(name: bytes, folder: Path = Path()) -> Path:
     """Likewise back."""
-    return Path(os.fsdecode(name))
+    return folder / os.fsdecode(name)

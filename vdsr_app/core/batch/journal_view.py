@@ -21,9 +21,9 @@ from vdsr_app.errors import SaveError, UsageError, VdsrError
 logger = logging.getLogger(__name__)
 
 FILE_NAME = ".vdsr-batch.sqlite3"
-FORMAT = 2
-FORMATS = (1, FORMAT)
-"""Those that are understood."""
+FORMAT = 3
+FORMATS = (1, 2, FORMAT)
+"""Those that are understood: in the first, `begun` told what stood there before; up to the second all paths were in full."""
 
 LOCK_WAIT_S = 1.0
 """How long to wait for who reads, which holds the file for the moment of a question; a batch holds it to its end."""
@@ -57,7 +57,7 @@ class JournalView:
 
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
         """Take an open connection to the journal of `folder`; who made it closes it."""
-        self._folder = folder
+        self._folder = folder.absolute()
         self._lock = threading.Lock()
         self._connection = connection
 
@@ -73,7 +73,7 @@ class JournalView:
     def inputs(self) -> list[Path]:
         """The files and folders of the batch."""
         rows = self._rows("SELECT value FROM facts WHERE name = 'inputs'")
-        return [to_path(bytes.fromhex(each)) for each in json.loads(rows[0][0])] if rows else []
+        return [to_path(bytes.fromhex(each), self._folder) for each in json.loads(rows[0][0])] if rows else []
 
     @property
     def unfinished(self) -> bool:
@@ -92,7 +92,7 @@ class JournalView:
             if not rows:
                 return
             last = rows[-1][0]
-            yield from map(item_of, rows)
+            yield from (item_of(row, self._folder) for row in rows)
 
     def counts(self) -> dict[State, int]:
         """How many pictures are in each state."""
@@ -102,18 +102,24 @@ class JournalView:
 
     def made(self, output: Path) -> Made | None:
         """How a result came about, where this program made it in a batch."""
-        rows = self._rows("SELECT * FROM made WHERE output = ?", (to_bytes(output),))
+        rows = self._rows_of("made", output)
         if not rows:
             return None
         _, source, size, mtime_ns, digest, recipe, out_size, out_mtime_ns = rows[0]
-        return Made(to_path(source), Stamp(size, mtime_ns), digest, recipe, Stamp(out_size, out_mtime_ns))
+        place = to_path(source, self._folder)
+        return Made(place, Stamp(size, mtime_ns), digest, recipe, Stamp(out_size, out_mtime_ns))
 
     def was_interrupted_at(self, output: Path) -> bool:
         """Whether what stands there now is a result that got its name by work whose end was not written down."""
-        if self._rows("PRAGMA user_version") != [(FORMAT,)]:
-            return False  # at first it was written down what stood there before
-        rows = self._rows("SELECT size, mtime_ns FROM begun WHERE output = ?", (to_bytes(output),))
-        return bool(rows) and stamp_of(output) == Stamp(*rows[0])
+        if self._rows("PRAGMA user_version") == [(1,)]:
+            return False
+        rows = self._rows_of("begun", output)
+        return bool(rows) and stamp_of(output) == Stamp(*rows[0][1:])
+
+    def _rows_of(self, table: str, output: Path) -> list[tuple[Any, ...]]:
+        """What a table has of a result; of an earlier format, by its full path."""
+        names = (to_bytes(output, self._folder), to_bytes(output))
+        return self._rows(f"SELECT * FROM {table} WHERE output IN (?, ?) ORDER BY length(output)", names)
 
     def _rows(self, question: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
