@@ -526,6 +526,12 @@ def test_resolution(tmp_path: Path, name: str) -> None:
         assert image_io.read(_pillow(tmp_path / name, image)).dpi is None
 
 
+@pytest.mark.parametrize(("orientation", "expected"), [(1, (204, 98)), (3, (204, 98)), (6, (98, 204)), (8, (98, 204))])
+def test_the_resolution_turns_with_the_picture(tmp_path: Path, orientation: int, expected: tuple[float, float]) -> None:
+    file = _pillow(tmp_path / "fax.jpg", Image.fromarray(RGB8), dpi=(204, 98), exif=_exif(orientation))
+    assert image_io.read(file).dpi == pytest.approx(expected, abs=0.01)
+
+
 @pytest.mark.parametrize("quality", [1, 10, 35, 50, 75, 83, 92, 95, 98])
 def test_quality_of_jpeg_is_recognised(tmp_path: Path, quality: int) -> None:
     file = _pillow(tmp_path / "q.jpg", Image.fromarray(RGB8), quality=quality)

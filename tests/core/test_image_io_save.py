@@ -379,6 +379,44 @@ def test_a_profile_that_does_not_fit_is_left_out(tmp_path: Path) -> None:
     assert any("does not fit" in note for note in report.notes)
 
 
+def _in_length(profile: bytes) -> bytes:
+    return struct.pack(">I", len(profile)) + profile[4:]
+
+
+@pytest.mark.parametrize("target", [FileFormat.PNG, FileFormat.JPEG, FileFormat.TIFF])
+@pytest.mark.parametrize("version", [2, 4])
+@pytest.mark.parametrize("stray", [1, 3, 4])
+@pytest.mark.parametrize("stated", [False, True], ids=["behind it", "within it"])
+def test_a_profile_with_stray_bytes_is_kept_without_them(
+    tmp_path: Path, target: FileFormat, version: int, stray: int, *, stated: bool
+) -> None:
+    profile = SRGB[:8] + bytes([version]) + SRGB[9:]
+    assert len(profile) % 4 == 0
+    worn = profile + bytes(stray)
+    back, report = _save(Picture(_noise(3), icc=_in_length(worn) if stated else worn), tmp_path, target)
+    assert report.notes == ()
+    assert back.icc is not None
+    assert len(back.icc) % 4 == 0
+    assert back.icc[128 : len(profile)] == profile[128:]
+    assert int.from_bytes(back.icc[:4], "big") == len(back.icc)
+    assert stated or back.icc == profile
+
+
+@pytest.mark.parametrize("what", ["a link", "no tags", "a tag beyond the end"])
+def test_a_profile_that_png_does_not_take_is_left_out_and_told(tmp_path: Path, what: str) -> None:
+    profiles = {
+        "a link": SRGB[:12] + b"link" + SRGB[16:],
+        "no tags": _in_length(SRGB[:128] + bytes(4)),
+        "a tag beyond the end": SRGB[:136] + struct.pack(">I", len(SRGB)) + SRGB[140:],
+    }
+    back, report = _save(Picture(_noise(3), icc=profiles[what]), tmp_path, FileFormat.PNG)
+    assert back.icc is None
+    assert any("does not take this colour profile" in note for note in report.notes)
+    kept, report = _save(Picture(_noise(3), icc=profiles[what]), tmp_path, FileFormat.TIFF)
+    assert report.notes == ()
+    assert kept.icc == profiles[what]
+
+
 def test_reading_and_saving_again_and_again_changes_nothing(tmp_path: Path) -> None:
     picture = Picture(_noise(3), _alpha(), SRGB, _exif(), XMP, (240.0, 120.0))
     first, _ = _save(picture, tmp_path, FileFormat.PNG)

@@ -46,6 +46,31 @@ def profile_space(profile: bytes) -> str | None:
     return profile[16:20].decode("ascii", "replace").strip()
 
 
+def in_stated_length(profile: bytes) -> bytes:
+    """A profile without what lies behind it in its file, padded to whole words, as ICC.1 wants it and PNG demands."""
+    size = int.from_bytes(profile[:4], "big")
+    padded = -(-size // 4) * 4
+    if padded == size:
+        return profile[:size]
+    # Another length makes the checksum in bytes 84 to 99 wrong; zeros say that there is none.
+    return b"".join((padded.to_bytes(4, "big"), profile[4:84], bytes(16), profile[100:size], bytes(padded - size)))
+
+
+def png_takes(profile: bytes) -> bool:
+    """Whether writers and readers of PNG accept a profile in its stated length: they look at its head and its table.
+
+    Source: libpng's checks of iCCP; ICC.1:2022, 7.2 and 7.3: class at byte 12, connection space at 20, intent at 64,
+    number of tags at 128, then signature, place and size of each.
+    """
+    count = int.from_bytes(profile[128:132], "big")
+    if not 0 < count <= (len(profile) - 132) // 12 or int.from_bytes(profile[64:68], "big") > 0xFFFE:
+        return False
+    table = np.frombuffer(profile, ">u4", 3 * count, 132).reshape(count, 3).astype(np.int64)
+    if int((table[:, 1] + table[:, 2]).max()) > len(profile):
+        return False
+    return profile[12:16] not in (b"abst", b"link") and profile[20:24] in (b"XYZ ", b"Lab ")
+
+
 def profile_for_code(code: ColourCode, channels: int) -> bytes | None:
     """An ICC profile for a colour code; None where sRGB serves or the code has no ordinary profile."""
     primaries = _PRIMARIES.get(code.primaries)

@@ -11,7 +11,7 @@ import numpy as np
 from vdsr_app.control import CancelToken
 from vdsr_app.core.image_io import heif_items, jpeg_segments, png_chunks, tiff_file, vips, webp_chunks
 from vdsr_app.core.image_io.carried import CarriedMetadata
-from vdsr_app.core.image_io.color_profiles import profile_space
+from vdsr_app.core.image_io.color_profiles import in_stated_length, png_takes, profile_space
 from vdsr_app.core.image_io.samples import flatten_on_white, round_to_12_bits, to_8_bits, to_16_bits
 from vdsr_app.core.job import FileFormat, SaveOptions
 from vdsr_app.core.picture import Picture, Pixels
@@ -121,6 +121,9 @@ def _prepare(picture: Picture, target: FileFormat, options: SaveOptions, allocat
             notes.append("JPEG holds no transparency, so the picture was laid on white.")
         alpha = None
     icc = _fitting_profile(picture, notes)
+    if icc is not None and target is FileFormat.PNG and not png_takes(icc):
+        icc = None
+        notes.append("PNG does not take this colour profile, so it was left out; TIFF does.")
     if pixels.shape[2] == 1 and target not in _GRAY_FORMATS:
         pixels, icc = _gray_to_rgb(pixels, icc, notes)
     if bits == 16 and target is FileFormat.AVIF:
@@ -133,7 +136,7 @@ def _fitting_profile(picture: Picture, notes: list[str]) -> bytes | None:
     if picture.icc is None:
         return None
     if profile_space(picture.icc) == ("GRAY" if picture.is_gray else "RGB"):
-        return picture.icc
+        return in_stated_length(picture.icc)
     notes.append("The colour profile does not fit the pixels and was left out.")
     return None
 

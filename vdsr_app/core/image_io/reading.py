@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 _UNREADABLE = "This {} picture is damaged, or of a kind that cannot be read."
 _DAMAGED = "This {} picture is damaged or cut off."
+_FIRST_TRANSPOSED = 5
+"""Of the EXIF orientations: from here on rows and columns change places."""
 _PROFILE_CHANNELS = {"RGB": 3, "GRAY": 1}
 
 
@@ -200,7 +202,10 @@ def _assemble(
     source = SourceInfo(
         Path(fspath(path)), source_format.value, header.mode, header.frames, raw.jpeg_quality, tuple(raw.notes)
     )
-    return Picture(pixels, alpha, icc, exif, xmp, raw.dpi or exif_dpi, source)
+    dpi = raw.dpi or exif_dpi
+    if dpi is not None and header.orientation >= _FIRST_TRANSPOSED:
+        dpi = dpi[::-1]
+    return Picture(pixels, alpha, icc, exif, xmp, dpi, source)
 
 
 def _upright_exif(raw: RawPicture) -> tuple[bytes | None, tuple[float, float] | None]:
