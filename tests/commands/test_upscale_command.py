@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vdsr_app.core.models import find_model
 from vdsr_app.core.resize import resize
 
 KEYS = {
@@ -218,6 +219,23 @@ def test_wrong_usage_is_status_2_with_one_clear_line(run, tiny, photo, tmp_path:
     assert said == ""
     assert "error:" in complaint
     assert not (tmp_path / "o" / "x.xyz").exists()
+
+
+def test_a_slash_at_its_end_makes_the_output_a_folder(run, tiny, photo, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    second = shutil.copy(photo, tmp_path / "second.png")
+    for source in (photo, second):
+        assert run("upscale", source, "-o", "new/", "--format", "jpeg", "--model", tiny)[0] == 0
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["photo_tiny_x2.jpg", "second_tiny_x2.jpg"]
+    assert run("upscale", photo, "-o", "deep/er/", "--model", tiny)[0] == 0
+    assert (tmp_path / "deep" / "er" / "photo_tiny_x2.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["own.SAFETENSORS", "own.bin"])
+def test_a_weight_file_gives_its_name_and_not_its_place(run, tiny, photo, tmp_path: Path, name: str) -> None:
+    weights = shutil.copy(find_model(tiny).path, tmp_path / name)
+    assert run("upscale", photo.parent, "-o", tmp_path / "out", "--model", weights)[0] == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo_own_x2.png"]
 
 
 def test_an_unknown_model_is_named(run, photo, tmp_path: Path) -> None:

@@ -54,7 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vdsr upscale`."""
     parser.add_argument("inputs", nargs="+", type=Path, metavar="IN", help="picture files or folders")
     add_settings_arguments(parser)
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="file, or folder for several pictures")
+    # No Path, which would drop a slash at the end.
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", help="file, or folder for several pictures or with a slash at its end"
+    )
     parser.add_argument(
         "--existing",
         choices=("overwrite", "skip"),
@@ -86,7 +89,7 @@ def _plan(
 ) -> tuple[list[Path], list[PlannedOutput], dict[Path, Path]]:
     """Sources, where their results go, and what is left out, with what that is the result of."""
     folders = [path for path in arguments.inputs if os.path.isdir(path)]
-    wished, output = settings.save.format, arguments.output
+    wished, output = settings.save.format, None if arguments.output is None else Path(arguments.output)
     if folders and output is None:
         raise UsageError("A folder needs a place for its results.", path=folders[0], hint="Give -o FOLDER.")
     sources: list[Path] = []
@@ -103,7 +106,7 @@ def _plan(
             for each in _plan_by_model(those, those[0].parent, settings, wished or FileFormat.PNG)
         ]
         return sources, planned, {}
-    if len(arguments.inputs) > 1 or folders or os.path.isdir(output) or str(output).endswith(("/", "\\")):
+    if len(arguments.inputs) > 1 or folders or os.path.isdir(output) or _ends_as_folder(arguments.output):
         if os.path.isfile(output):
             raise UsageError("Several pictures need a folder.", path=output, hint="Give -o FOLDER.")
         results = _results_among(sources, set(arguments.inputs), output, settings.model)
@@ -112,6 +115,10 @@ def _plan(
     if wished is None:
         format_of(output)
     return sources, [PlannedOutput(sources[0], output)], {}
+
+
+def _ends_as_folder(output: str) -> bool:
+    return output.endswith(tuple(mark for mark in (os.sep, os.altsep) if mark))
 
 
 def _results_among(sources: Sequence[Path], given: set[Path], output: Path, model: str) -> dict[Path, Path]:

@@ -176,7 +176,8 @@ class NameTemplate:
 
 def model_text(model: str) -> str:
     """A model's name as it stands in file names; of a weight file, its name without folder and ending."""
-    return Path(model).stem if model.endswith(".safetensors") else model
+    is_file = model.lower().endswith(".safetensors") or any(mark in model for mark in (os.sep, os.altsep) if mark)
+    return Path(model).stem if is_file else model
 
 
 def output_name(source: Path, model: str, target: Target, file_format: FileFormat) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -184,6 +185,14 @@ def test_one_that_fails_is_told_in_its_turn(pipeline: Pipeline, monkeypatch: pyt
     assert "unexpected" in errors[2].what
     assert errors[2].path == str(sources[2])
     assert errors[2].hint
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="a folder that nobody can write is needed")
+def test_a_folder_that_cannot_be_written_is_told_before_the_network_works(pipeline: Pipeline) -> None:
+    good, bad = pipeline.jobs(pipeline.picture("a.png"), pipeline.picture("b.png"))
+    pipeline.run([replace(bad, number=0, output=Path("/proc/self/b.png")), replace(good, number=1)])
+    assert pipeline.ends() == [(0, "FileFailed"), (1, "FileDone")]
+    assert not [event for event in pipeline.events if isinstance(event, FileProgress) and event.job.number == 0]
 
 
 def test_a_network_that_fails_on_one_does_the_others(pipeline: Pipeline) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import tempfile
 import threading
 import time
 import traceback
@@ -16,7 +17,7 @@ from typing import TypeVar
 
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
 from vdsr_app.core import image_io
-from vdsr_app.core.atomic import is_out_of_room
+from vdsr_app.core.atomic import is_out_of_room, save_error
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.job import TargetSize
 from vdsr_app.core.model_choice import ModelChoice, choose_model, photo_installed
@@ -117,6 +118,7 @@ class _Run:
         self._telling = threading.Lock()
         self._slots = threading.Semaphore(_IN_WORK)
         self._in_work = 0
+        self._writable: set[Path] = set()
         self._fewer = threading.Condition()
         self._read: _Queue = queue.Queue(1)
         self._computed: _Queue = queue.Queue(1)
@@ -184,7 +186,7 @@ class _Run:
     def _read_one(self, item: _Item) -> None:
         def read() -> tuple[Picture, float]:
             begun = time.perf_counter()
-            _make_folder(item.job.output.parent)
+            self._require_folder(item.job.output.parent)
             item.allocate = _allocator(item.job)
             try:
                 picture = image_io.read(item.job.source, token=self._token, allocate=item.allocate)
@@ -202,6 +204,17 @@ class _Run:
         item.seconds = replace(item.seconds, read=seconds)
         for note in picture.source.notes:
             self._tell(FileNotice(item.job, note))
+
+    def _require_folder(self, folder: Path) -> None:
+        """Make a folder of results, and see that it can be written before the network works for nothing."""
+        _make_folder(folder)
+        if folder in self._writable:
+            return
+        try:
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise save_error(folder, error) from error
+        self._writable.add(folder)
 
     def _wait_alone(self) -> bool:
         """Wait until no picture but the one being read is in memory; False where that is so already."""
