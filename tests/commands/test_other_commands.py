@@ -51,6 +51,19 @@ def test_evaluate_agrees_with_the_definition(run, tiny, photo) -> None:
     )
 
 
+def test_evaluate_measures_a_picture_wherever_it_can_be_in_whatever_order(run, tiny, photo) -> None:
+    Image.open(photo).resize((24, 20)).save(photo.parent / "small.png")  # too small for x8
+    Image.new("RGB", (64, 64), (90, 90, 90)).save(photo.parent / "flat.png")  # bicubic gives it back
+    said = {}
+    for scales in ((2, 8), (8, 2)):
+        _, out, complaint = run("evaluate", "--data", photo.parent, "--scales", *scales, "--model", tiny, "--json")
+        said[scales] = json.loads(out)["scales"]["2"]
+        assert "flat.png" in complaint
+        assert "small.png" in complaint
+    assert said[2, 8] == said[8, 2]
+    assert math.isfinite(said[2, 8]["bicubic"]["psnr_db"])
+
+
 def test_evaluate_shows_a_table_and_names_what_is_too_small(run, tiny, photo) -> None:
     Image.new("RGB", (9, 9)).save(photo.parent / "dot.png")
     status, said, complaint = run("evaluate", "--data", photo.parent, "--scales", 2, "--model", tiny)

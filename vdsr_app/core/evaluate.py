@@ -84,7 +84,8 @@ def evaluate(
     """Measure `engine` against bicubic.
 
     Args:
-        files: picture files; one that cannot be read or is too small is left out and named in `failures`.
+        files: picture files; one that cannot be read is left out and named in `failures`, with its first reason one
+            that is too small at a factor, or that bicubic alone gives back, at that factor.
         scales: factors above 1.
         engine: upscales luma planes.
         self_ensemble: average what the model adds over all positions of a picture; see `core.ensemble`.
@@ -105,13 +106,20 @@ def evaluate(
     rows: dict[float, list[PictureScore]] = {scale: [] for scale in scales}
     failures: list[VdsrError] = []
     for number, path in enumerate(files):
+        problem: VdsrError | None = None
         try:
             luma = protocol_luma(image_io.read(path).pixels)
-            for scale in scales:
-                rows[scale].append(_one(path.stem, make_trial(luma, scale), engine, token, self_ensemble))
         except (PictureError, UsageError) as error:
-            error.path = error.path or str(path)
-            failures.append(error)
+            problem = error
+        else:
+            for scale in scales:
+                try:
+                    rows[scale].append(_one(path.stem, make_trial(luma, scale), engine, token, self_ensemble))
+                except (PictureError, UsageError) as error:
+                    problem = problem or error
+        if problem is not None:
+            problem.path = problem.path or str(path)
+            failures.append(problem)
         if on_progress is not None:
             on_progress(number + 1, len(files))
     if failures and not any(rows.values()):
@@ -124,9 +132,12 @@ def evaluate(
 def _one(name: str, trial: Trial, engine: LumaUpscaler, token: CancelToken | None, self_ensemble: bool) -> PictureScore:
     if token is not None:
         token.raise_if_cancelled()
+    before = score(trial, trial.bicubic)
+    if math.isinf(before.psnr_db):
+        raise UsageError("Bicubic gives all of it back, so there is nothing to compare.")
     bicubic = (trial.bicubic / 255.0).astype(np.float32)
     estimate = engine.upscale_luma(bicubic, token=token, self_ensemble=self_ensemble)
-    return PictureScore(name, score(trial, trial.bicubic), score(trial, estimate.astype(np.float64) * 255.0))
+    return PictureScore(name, before, score(trial, estimate.astype(np.float64) * 255.0))
 
 
 def _mean(scores: Sequence[Score]) -> Score:
