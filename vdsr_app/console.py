@@ -76,7 +76,7 @@ class Console:
             scale: the caller's units in one unit shown.
         """
         with tqdm(
-            desc=title,
+            desc=_printable(title, sys.stderr.encoding),
             total=total / scale,
             unit=unit,
             leave=False,

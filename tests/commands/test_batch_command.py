@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -165,6 +166,10 @@ def test_a_batch_gives_the_pixels_of_the_core(run, tiny, photo, tmp_path: Path) 
         (["--resume", "-o", "out"], "no batch to go on with"),
         ([".", "-o", "out", "--template", "{nam}"], "no field"),
         ([".", "-o", "out", "--model", "nothing"], "no model 'nothing'"),
+        ([".", "-o", "out", "--model", "nothing", "--dry-run"], "no model 'nothing'"),
+        ([".", "-o", "out", "--report", "nowhere/r.csv"], "no such folder for the report"),
+        ([".", "-o", "out", "--report", "."], "this is a folder"),
+        ([".", "-o", "out", "--report", "r.csv", "--dry-run"], "nothing to report on"),
         ([".", "-o", "out", "--cluster", "scheduler"], "no address of a scheduler"),
         ([".", "-o", "out", "--scale", "9"], "between 1 and 8"),
     ],
@@ -177,6 +182,44 @@ def test_what_cannot_be_done_is_one_line(run, tmp_path: Path, monkeypatch, argum
     assert said == ""
     assert words in noted
     assert len(noted.strip().splitlines()) == 1
+
+
+def test_a_batch_goes_on_with_its_own_weight_file_wherever_that_is_asked_for(
+    run, tiny, folder, tmp_path: Path, monkeypatch
+) -> None:
+    shutil.copy(find_model(tiny).path, tmp_path / "mine.safetensors")
+    monkeypatch.chdir(tmp_path)
+    assert run("batch", folder, "-o", "out", "--model", "mine.safetensors")[0] == 1
+    shutil.copy(folder / "a.png", folder / "bad.png")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine.safetensors").write_bytes(b"another")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    status, said, _ = run("batch", "--retry-failed", "-o", tmp_path / "out", "--json")
+    assert (status, json_lines(said)[-1]["summary"]["done"]) == (0, 2)
+    monkeypatch.chdir(tmp_path)
+    said = run("batch", folder, "-o", "out", "--model", "mine.safetensors", "--json")[1]
+    assert json_lines(said)[-1]["summary"]["skipped"] == 2
+
+
+def test_what_a_format_does_not_look_at_makes_nothing_anew(run, tiny, folder, tmp_path: Path) -> None:
+    command = ("batch", folder, "-o", tmp_path / "out", "--model", tiny, "--json")
+    assert json_lines(run(*command)[1])[-1]["summary"]["done"] == 1
+    for more, skipped in ((("--format", "png"), 1), (("--quality", "40"), 1), (("--bits", "16"), 0)):
+        assert json_lines(run(*command, *more)[1])[-1]["summary"]["skipped"] == skipped
+
+
+def test_no_report_is_written_of_a_batch_that_was_not_begun(run, tiny, folder, tmp_path: Path) -> None:
+    table = tmp_path / "r.csv"
+    assert run("batch", folder, "-o", tmp_path / "out", "--model", tiny)[0] == 1
+    assert run("batch", folder, "-o", tmp_path / "out", "--model", "nothing", "--report", table)[0] == 1
+    assert not table.exists()
+
+
+def test_the_command_to_go_on_with_can_be_typed(run, tiny, folder, tmp_path: Path) -> None:
+    out = tmp_path / "out of 'order'"
+    _, _, noted = run("batch", folder, "-o", out, "--model", tiny)
+    command = noted.strip().splitlines()[-1].partition("with: ")[2]
+    assert shlex.split(command) == ["vdsr", "batch", "--retry-failed", "-o", str(out)]
 
 
 def test_a_batch_that_is_interrupted_goes_on(tiny, photo, tmp_path: Path) -> None:

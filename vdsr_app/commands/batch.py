@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from vdsr_app.commands.common import duration, stop_on_signals
+from vdsr_app.commands.common import duration, quoted, stop_on_signals
 from vdsr_app.commands.settings_arguments import add_settings_arguments, settings_of
 from vdsr_app.console import Console
 from vdsr_app.core.batch import (
@@ -39,6 +39,9 @@ from vdsr_app.core.batch import (
 )
 from vdsr_app.core.batch.cluster import Cluster, check_address
 from vdsr_app.core.folders import require_there
+from vdsr_app.core.job import UpscaleSettings
+from vdsr_app.core.model_choice import AUTO_MODEL
+from vdsr_app.core.models import installed_models
 from vdsr_app.core.naming import DEFAULT_TEMPLATE
 from vdsr_app.errors import Cancelled, UsageError
 
@@ -86,7 +89,10 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     going_on = arguments.resume or arguments.retry_failed
     options = _options_before(arguments) if going_on else _options(arguments)
     if arguments.dry_run:
+        if arguments.report is not None:
+            raise UsageError("--dry-run does nothing to report on.", hint="Leave out --report, or take --json.")
         return _dry_run(arguments, options, console)
+    _require_room_for_report(arguments.report)
     with stop_on_signals() as token, ExitStack() as stack:
         teller = _Teller(console, stack)
         cluster = None if arguments.cluster is None else Cluster(arguments.cluster, options.output)
@@ -94,13 +100,14 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
         batch.add(arguments.inputs)
         try:
             report = batch.run(resume=arguments.resume, retry_failed=arguments.retry_failed)
+            teller.has_begun = True
         except Cancelled:
             stack.close()
-            console.note(f"Go on with: vdsr batch --resume -o {options.output.absolute()}")
+            console.note(f"Go on with: vdsr batch --resume -o {quoted(options.output)}")
             raise
         finally:
             stack.close()
-            if arguments.report is not None:
+            if arguments.report is not None and teller.has_begun:
                 write_report(options.output, arguments.report)
     _tell_end(report, options, console)
     return report.failed == 0
@@ -115,11 +122,28 @@ def _options(arguments: argparse.Namespace) -> BatchOptions:
         require_there(each)
     return BatchOptions(
         arguments.output,
-        settings_of(arguments),
+        _with_model_in_full(settings_of(arguments)),
         arguments.recursive,
         arguments.template,
         Existing(arguments.existing),
     )
+
+
+def _with_model_in_full(settings: UpscaleSettings) -> UpscaleSettings:
+    """A weight file by its full path: the batch may be taken up from another folder."""
+    if settings.model == AUTO_MODEL or any(settings.model == each.name for each in installed_models()):
+        return settings
+    return replace(settings, model=os.path.abspath(settings.model)) if os.path.exists(settings.model) else settings
+
+
+def _require_room_for_report(file: Path | None) -> None:
+    """See before the work whether a report can be written after it."""
+    if file is None:
+        return
+    if not os.path.isdir(file.absolute().parent):
+        raise UsageError("There is no such folder for the report.", path=file, hint="Make it first.")
+    if os.path.isdir(file):
+        raise UsageError("The report needs a file, and this is a folder.", path=file)
 
 
 def _options_before(arguments: argparse.Namespace) -> BatchOptions:
@@ -166,8 +190,10 @@ class _Teller:
         self._stack = stack
         self._update: Callable[[float], None] | None = None
         self._total_px = 0
+        self.has_begun = False
 
     def on_event(self, event: BatchEvent) -> None:
+        self.has_begun = True
         match event:
             case Planned():
                 for item in event.items:
@@ -232,7 +258,7 @@ def _tell_end(report: BatchReport, options: BatchOptions, console: Console) -> N
         f" the network was busy {report.busy_share:.0%} of the time"
     )
     if report.failed:
-        console.note(f"Try again what failed with: vdsr batch --retry-failed -o {options.output.absolute()}")
+        console.note(f"Try again what failed with: vdsr batch --retry-failed -o {quoted(options.output)}")
 
 
 def _size(count: int) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from vdsr_app.control import CancelToken
@@ -83,6 +87,12 @@ def stop_on_signals() -> Iterator[CancelToken]:
     finally:
         for number, handler in zip(watched, earlier, strict=True):
             signal.signal(number, handler)
+
+
+def quoted(path: Path) -> str:
+    """A path in full, as it is typed on the shell of this system."""
+    full = str(path.absolute())
+    return subprocess.list2cmdline([full]) if os.name == "nt" else shlex.quote(full)
 
 
 def duration(seconds: float) -> str:

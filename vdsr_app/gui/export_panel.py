@@ -6,7 +6,7 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from vdsr_app.core.job import FileFormat, Metadata, SaveOptions
+from vdsr_app.core.job import LOSSY, FileFormat, Metadata, SaveOptions
 from vdsr_app.gui.calm import CalmSlider, CalmSpinBox
 from vdsr_app.gui.icons import icon
 from vdsr_app.gui.parts import Choice
@@ -15,8 +15,6 @@ from vdsr_app.gui.sections import GROUP_GAP, Section, add_row, indent_number, ro
 from vdsr_app.gui.settings import DEEP
 from vdsr_app.gui.texts import breakable
 from vdsr_app.gui.theme import set_role
-
-LOSSY = frozenset({FileFormat.JPEG, FileFormat.WEBP, FileFormat.AVIF})
 
 
 class ExportPanel(Section):

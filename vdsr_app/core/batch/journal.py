@@ -15,6 +15,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vdsr_app.core.batch.items import Item, State
@@ -30,7 +31,7 @@ from vdsr_app.core.batch.journal_view import (
     stamp_of,
 )
 from vdsr_app.core.batch.options import BatchOptions, settings_to_json
-from vdsr_app.core.job import UpscaleSettings
+from vdsr_app.core.job import LOSSY, FileFormat, SaveOptions, UpscaleSettings
 from vdsr_app.errors import SaveError, UsageError
 
 logger = logging.getLogger(__name__)
@@ -235,10 +236,15 @@ def recipe_of(settings: UpscaleSettings, model_digest: str) -> str:
     """One text for all that decides a result beside its source; equal texts, equal results.
 
     Args:
-        settings: as they are for this picture. Tiles do not matter, as they leave no trace.
+        settings: as they are for this picture. Tiles do not matter, as they leave no trace, nor does what the file
+            format does not look at.
         model_digest: of the model's weight file.
     """
-    content = settings_to_json(settings) | {"tile_px": None, "model": model_digest}
+    file_format = settings.save.format or FileFormat.PNG
+    save = replace(settings.save, format=file_format)
+    if file_format not in LOSSY:
+        save = replace(save, quality=SaveOptions().quality)
+    content = settings_to_json(replace(settings, save=save)) | {"tile_px": None, "model": model_digest}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

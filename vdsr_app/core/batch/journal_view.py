@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 FILE_NAME = ".vdsr-batch.sqlite3"
 FORMAT = 3
 FORMATS = (1, 2, FORMAT)
-"""Those that are understood: in the first, `begun` told what stood there before; up to the second all paths were in full."""
+"""Those that are understood. In the first `begun` told what stood there before; until the third paths were in full."""
 
 LOCK_WAIT_S = 1.0
 """How long to wait for who reads, which holds the file for the moment of a question; a batch holds it to its end."""

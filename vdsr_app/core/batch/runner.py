@@ -131,8 +131,10 @@ class Batch:
         Raises:
             UsageError: the template cannot be used, or a batch writes into the output folder.
             SaveError: the journal of the output folder cannot be read.
+            WeightsError: there is no such model.
             Cancelled: through the token.
         """
+        self._require_model()
         with reading(self._options.output) as journal:
             self._know(journal)
             items: list[Item] = []
@@ -166,8 +168,7 @@ class Batch:
             WeightsError: there is no such model.
             Cancelled: through the token; the journal knows how to go on.
         """
-        if self._options.settings.model != AUTO_MODEL:
-            find_model(self._options.settings.model)
+        self._require_model()
         journal = Journal(self._options.output)
         try:
             return self._run(journal, resume or retry_failed, retry_failed)
@@ -175,6 +176,10 @@ class Batch:
             with self._changed:
                 self._ended = True
             journal.close()
+
+    def _require_model(self) -> None:
+        if self._options.settings.model != AUTO_MODEL:
+            find_model(self._options.settings.model)
 
     def _know(self, journal: JournalView | None) -> None:
         """Make what finds and decides, beside what the journal tells."""
