@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -569,6 +570,17 @@ def test_a_wrong_ending_does_not_matter_and_is_said(tmp_path: Path) -> None:
     picture = image_io.read(file)
     assert picture.source.format == "png"
     assert any("the file is PNG" in note for note in picture.source.notes)
+
+
+def test_content_without_a_file_is_read_likewise(tmp_path: Path) -> None:
+    file = _pillow(tmp_path / "a.png", Image.fromarray(RGB8), dpi=(300, 300))
+    picture, same = image_io.read(file), image_io.read_bytes(file.read_bytes())
+    np.testing.assert_array_equal(same.pixels, RGB8)
+    assert (same.dpi, same.source) == (picture.dpi, replace(picture.source, path=None))
+    for content in (b"", b"no picture", file.read_bytes()[:-30]):
+        with pytest.raises(UnreadablePictureError) as caught:
+            image_io.read_bytes(content)
+        assert caught.value.path is None
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PySide6.QtCore import QByteArray, QMimeData
-from PySide6.QtGui import QColorSpace, QImage, QPixmap
+from PySide6.QtGui import QColorSpace, QImage, QImageReader, QPixmap
 
 from vdsr_app.core.picture import Picture, Pixels
-from vdsr_app.errors import UnreadablePictureError
+from vdsr_app.errors import PictureTooLargeError, UnreadablePictureError
 from vdsr_app.gui.clipboard import offer_of, take_from
 from vdsr_app.gui.qimage import picture_from_qimage, qimage_from_picture
 
@@ -54,6 +54,8 @@ def test_what_is_offered_is_taken_again_as_it_was(qapp: object, dtype: type[np.g
         assert (took.alpha is None) is not see_through
         assert took.icc is not None
         assert took.dpi == (300.0, 300.0)
+        assert took.source.path is None
+        assert took.source.mode.endswith(" with transparency") is see_through
 
 
 def test_a_png_is_taken_before_other_forms_and_decoded_only_when_it_is_wanted(qapp: object) -> None:
@@ -74,3 +76,31 @@ def test_a_damaged_png_is_told_when_it_is_wanted(qapp: object) -> None:
     assert take is not None
     with pytest.raises(UnreadablePictureError):
         take()
+
+
+def as_png(picture: Picture) -> QMimeData:
+    data = QMimeData()
+    data.setImageData(QImage(2, 2, QImage.Format.Format_RGB32))
+    data.setData("image/png", offer_of(picture).png)
+    return data
+
+
+def test_a_png_is_taken_whatever_qt_would_decode(qapp: object) -> None:
+    picture = Picture(np.full((600, 600, 3), 77, np.uint8))
+    before = QImageReader.allocationLimit()
+    take = take_from(as_png(picture))
+    assert take is not None
+    QImageReader.setAllocationLimit(1)
+    try:
+        np.testing.assert_array_equal(take().pixels, picture.pixels)
+    finally:
+        QImageReader.setAllocationLimit(before)
+
+
+def test_a_png_beyond_the_limit_of_files_is_refused_by_its_size(qapp: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vdsr_app.core.image_io.reading.DEFAULT_MAX_PIXELS", 10)
+    take = take_from(as_png(Picture(pixels=samples(5, 3))))
+    assert take is not None
+    with pytest.raises(PictureTooLargeError, match="3 x 5 pixels") as caught:
+        take()
+    assert caught.value.path is None

@@ -237,6 +237,16 @@ def test_an_empty_clipboard_is_told(make_window: MakeWindow) -> None:
     assert "no picture on the clipboard" in window.page.banner.text
 
 
+def test_a_picture_that_is_there_and_cannot_be_read_is_told(make_window: MakeWindow, service: FakeService) -> None:
+    window = make_window()
+    data = QMimeData()
+    data.setImageData(QImage())
+    QGuiApplication.clipboard().setMimeData(data)
+    window.commands.paste.trigger()
+    assert not service.jobs
+    assert "cannot be read" in window.page.banner.text
+
+
 def finished_window(make_window: MakeWindow, service: FakeService, path: Path) -> MainWindow:
     window = make_window()
     window.files.open(path)

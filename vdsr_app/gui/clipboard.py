@@ -7,12 +7,12 @@ another one wants it, in its window's thread, which takes seconds for a large on
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QMimeData, QObject, Signal
-from PySide6.QtGui import QGuiApplication, QImage, QImageReader, QImageWriter, QPixmap
+from PySide6.QtGui import QGuiApplication, QImage, QImageWriter, QPixmap
 
 from vdsr_app.core.picture import Picture
 from vdsr_app.gui.latest_job import LatestJob
@@ -55,9 +55,10 @@ def offer_of(picture: Picture) -> Offer:
 
 
 def take_from(data: QMimeData | None) -> Callable[[], Picture] | None:
-    """What makes the picture on a clipboard or in a drop, in any thread; None where there is none (text, files).
+    """What makes the picture on a clipboard or in a drop, in any thread; None where there is none that can be read.
 
-    All that is needed of `data` is taken at once: what is dropped is gone a moment later. A PNG is not decoded yet.
+    All that is needed of `data` is taken at once: what is dropped is gone a moment later. A PNG is not decoded yet. It
+    will be as files are, within their limits: Qt refuses what takes more than 256 MB.
     """
     if data is None or not data.hasImage():
         return None
@@ -112,6 +113,11 @@ class ClipboardCopy(QObject):
 
 
 def _picture_from_png(png: QByteArray) -> Picture:
-    buffer = QBuffer(png)
-    buffer.open(QIODevice.OpenModeFlag.ReadOnly)
-    return picture_from_qimage(QImageReader(buffer, b"png").read())
+    from vdsr_app.core.image_io import read_bytes  # not at the start
+
+    picture = read_bytes(bytes(png.data()))
+    if picture.alpha is None or int(picture.alpha.min()) < 2**picture.bits - 1:
+        return picture
+    # Most programs give transparency that hides nothing; `picture_from_qimage` drops it, too.
+    mode = picture.source.mode.removesuffix(" with transparency")
+    return replace(picture, alpha=None, source=replace(picture.source, mode=mode))

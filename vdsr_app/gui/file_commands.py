@@ -185,7 +185,10 @@ class FileCommands(QObject):
     def _take(self, data: QMimeData | None) -> None:
         self.front_wanted.emit()
         take = take_from(data)
-        if take is not None:
+        if take is None:
+            text = self.tr("The picture cannot be read in the form it was given. Save it as a file and open that.")
+            self._banner.show_message(BannerKind.NOTICE, text, topic=_OPENING)
+        else:
             self._session.paste(take, self.tr("pasted picture"))
 
     def _ask_for_picture(self, title: str) -> Path | None:

@@ -12,7 +12,7 @@ from vdsr_app.core.image_io.formats import (
 )
 from vdsr_app.core.image_io.jpeg_quality import jpeg_quality_of
 from vdsr_app.core.image_io.limits import DEFAULT_MAX_PIXELS
-from vdsr_app.core.image_io.reading import PictureInfo, probe, read
+from vdsr_app.core.image_io.reading import PictureInfo, probe, read, read_bytes
 from vdsr_app.core.image_io.saving import SaveReport, save
 
 __all__ = [
@@ -27,5 +27,6 @@ __all__ = [
     "jpeg_quality_of",
     "probe",
     "read",
+    "read_bytes",
     "save",
 ]

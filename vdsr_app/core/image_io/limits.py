@@ -44,7 +44,7 @@ def check_size(
     width: int,
     height: int,
     bytes_a_pixel: int,
-    path: str | PathLike[str],
+    path: str | PathLike[str] | None,
     *,
     source_format: SourceFormat,
     max_pixels: int,
@@ -146,7 +146,7 @@ def check_memory_to_write(sample_bytes: int, target: FileFormat, quality: int, p
         )
 
 
-def out_of_memory(path: str | PathLike[str]) -> PictureTooLargeError:
+def out_of_memory(path: str | PathLike[str] | None) -> PictureTooLargeError:
     """The error for an allocation that failed although the estimate had let it pass."""
     return PictureTooLargeError(
         "There is not enough memory for this picture.",

@@ -1,4 +1,4 @@
-"""Opening a picture's file: regular files only, never blocking, with any name the system allows."""
+"""A picture's content: of a regular file, opened without blocking, by any name the system allows; or of memory."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ class PictureFile:
     """A regular file, open for reading.
 
     Attributes:
-        path: its name.
+        path: its name; None where the content is in memory.
         size: bytes, when it was opened.
     """
+
+    path: str | PathLike[str] | None
 
     def __init__(self, path: str | PathLike[str]) -> None:
         """Open `path`.
@@ -58,7 +60,7 @@ class PictureFile:
         except (OSError, ValueError) as exc:
             raise _unreadable(path, exc) from exc
         self.size = status.st_size
-        self._file = open(descriptor, "rb")  # noqa: SIM115 - closed by `__exit__`
+        self._file: BinaryIO = open(descriptor, "rb")  # noqa: SIM115 - closed by `__exit__`
         self._data: bytes | None = None
 
     def __enter__(self) -> Self:
@@ -128,6 +130,16 @@ class PictureFile:
         return self._data
 
 
+class PictureBytes(PictureFile):
+    """The content of a picture file without the file, as from a clipboard."""
+
+    def __init__(self, content: bytes) -> None:
+        self.path = None
+        self.size = len(content)
+        self._file = io.BytesIO(content)
+        self._data = content
+
+
 def _require_regular(status: os.stat_result, path: str | PathLike[str]) -> None:
     if stat.S_ISREG(status.st_mode):
         return
@@ -138,7 +150,7 @@ def _require_regular(status: os.stat_result, path: str | PathLike[str]) -> None:
     )
 
 
-def _unreadable(path: str | PathLike[str], exc: OSError | ValueError) -> UnreadablePictureError:
+def _unreadable(path: str | PathLike[str] | None, exc: OSError | ValueError) -> UnreadablePictureError:
     if not isinstance(exc, OSError):
         return UnreadablePictureError("This cannot be a file name.", path=path, hint="Check the name.")
     what, hint = _REASONS.get(exc.errno or 0, (f"The file cannot be read: {exc.strerror}.", "Check the disk."))

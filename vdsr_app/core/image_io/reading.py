@@ -20,7 +20,7 @@ from vdsr_app.core.image_io.exif import ExifBlock, ExifError
 from vdsr_app.core.image_io.formats import TITLES, SourceFormat, format_of_suffix
 from vdsr_app.core.image_io.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS_THROUGH_DISK, check_size, out_of_memory
 from vdsr_app.core.image_io.opened import Header, OpenedPicture, RawPicture
-from vdsr_app.core.image_io.picture_file import PictureFile
+from vdsr_app.core.image_io.picture_file import PictureBytes, PictureFile
 from vdsr_app.core.image_io.samples import turn_upright, unpremultiply
 from vdsr_app.core.image_io.sniff import expect_readable
 from vdsr_app.core.image_io.xmp import XmpError, XmpPacket
@@ -110,30 +110,50 @@ def read(
         Cancelled: by the token.
     """
     with PictureFile(path) as file:
-        source_format = expect_readable(file.head, path)
-        header = _header(file, source_format)
-        through_disk = allocate is not in_memory and header.in_strips
-        if max_pixels is None:
-            max_pixels = MAX_PIXELS_THROUGH_DISK if through_disk else DEFAULT_MAX_PIXELS
-        check_size(
-            header.width,
-            header.height,
-            header.bytes_a_pixel,
-            path,
-            source_format=source_format,
-            max_pixels=max_pixels,
-            file_bytes=file.size,
-            through_disk=through_disk,
-        )
-        if not through_disk:
-            file.load(token)
-        # TIFF is a wide field: there it may as well be a compression that nobody reads.
-        failure = _UNREADABLE if source_format is SourceFormat.TIFF else _DAMAGED
-        with _decode_boundary(path, failure.format(TITLES[source_format])):
-            opened = _open(file, source_format)
-            if opened.header != header:
-                raise UnreadablePictureError("The file was changed while it was read.", path=path, hint="Try again.")
-            return _assemble(opened.decode(token, allocate), header, source_format, path, token, allocate)
+        return _read(file, max_pixels, token, allocate)
+
+
+def read_bytes(content: bytes) -> Picture:
+    """Read the first picture of a file's content, as `read` does; the picture has no path.
+
+    Args:
+        content: a file of any format that `read` takes.
+
+    Raises:
+        UnreadablePictureError: it is damaged, or no picture.
+        UnsupportedFormatError: it is of a format or kind that is not read.
+        PictureTooLargeError: its header claims more than is accepted; nothing was decoded.
+    """
+    with PictureBytes(content) as file:
+        return _read(file, None, None, in_memory)
+
+
+def _read(file: PictureFile, max_pixels: int | None, token: CancelToken | None, allocate: Allocator) -> Picture:
+    path = file.path
+    source_format = expect_readable(file.head, path)
+    header = _header(file, source_format)
+    through_disk = allocate is not in_memory and header.in_strips
+    if max_pixels is None:
+        max_pixels = MAX_PIXELS_THROUGH_DISK if through_disk else DEFAULT_MAX_PIXELS
+    check_size(
+        header.width,
+        header.height,
+        header.bytes_a_pixel,
+        path,
+        source_format=source_format,
+        max_pixels=max_pixels,
+        file_bytes=file.size,
+        through_disk=through_disk,
+    )
+    if not through_disk:
+        file.load(token)
+    # TIFF is a wide field: there it may as well be a compression that nobody reads.
+    failure = _UNREADABLE if source_format is SourceFormat.TIFF else _DAMAGED
+    with _decode_boundary(path, failure.format(TITLES[source_format])):
+        opened = _open(file, source_format)
+        if opened.header != header:
+            raise UnreadablePictureError("The file was changed while it was read.", path=path, hint="Try again.")
+        return _assemble(opened.decode(token, allocate), header, source_format, path, token, allocate)
 
 
 def _header(file: PictureFile, source_format: SourceFormat) -> Header:
@@ -156,7 +176,7 @@ def _open(file: PictureFile, source_format: SourceFormat) -> OpenedPicture:
 
 
 @contextmanager
-def _decode_boundary(path: str | PathLike[str], failure: str) -> Iterator[None]:
+def _decode_boundary(path: str | PathLike[str] | None, failure: str) -> Iterator[None]:
     """Whatever a decoder raises becomes one clear error."""
     try:
         yield
@@ -180,7 +200,7 @@ def _assemble(
     raw: RawPicture,
     header: Header,
     source_format: SourceFormat,
-    path: str | PathLike[str],
+    path: str | PathLike[str] | None,
     token: CancelToken | None,
     allocate: Allocator,
 ) -> Picture:
@@ -196,12 +216,10 @@ def _assemble(
     exif, exif_dpi = _upright_exif(raw)
     xmp = _upright_xmp(raw)
     icc = _fitting_profile(raw, header.channels)
-    promised = format_of_suffix(path)
-    if promised is not source_format:
+    if path is not None and format_of_suffix(path) is not source_format:
         raw.notes.append(f"By its content the file is {TITLES[source_format]}, whatever its name says.")
-    source = SourceInfo(
-        Path(fspath(path)), source_format.value, header.mode, header.frames, raw.jpeg_quality, tuple(raw.notes)
-    )
+    place = None if path is None else Path(fspath(path))
+    source = SourceInfo(place, source_format.value, header.mode, header.frames, raw.jpeg_quality, tuple(raw.notes))
     dpi = raw.dpi or exif_dpi
     if dpi is not None and header.orientation >= _FIRST_TRANSPOSED:
         dpi = dpi[::-1]

@@ -124,8 +124,12 @@ def identify(head: bytes) -> Identified:
     return Identified(None, _describe_text(head))
 
 
-def expect_readable(head: bytes, path: str | PathLike[str]) -> SourceFormat:
+def expect_readable(head: bytes, path: str | PathLike[str] | None) -> SourceFormat:
     """The format of a picture file, or an error that says what the file is instead.
+
+    Args:
+        head: its first `HEAD_BYTES` bytes.
+        path: its name, or None where it has none.
 
     Raises:
         UnreadablePictureError: the file is empty or nothing that is known.
@@ -136,8 +140,9 @@ def expect_readable(head: bytes, path: str | PathLike[str]) -> SourceFormat:
     found = identify(head)
     if found.format is not None:
         return found.format
-    suffix = PurePath(path).suffix.lower()
-    promised = format_of_suffix(path)
+    name = path or ""
+    suffix = PurePath(name).suffix.lower()
+    promised = format_of_suffix(name)
     if found.description:
         what = f"This is {found.description}, not a picture that can be opened."
         if promised is not None:
