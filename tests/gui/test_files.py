@@ -23,6 +23,7 @@ from vdsr_app.gui.drops import DropKind, local_paths, plan_drop
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.save_dialog import ask_where, request_for, suggested_path
+from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.workers.messages import CopyJob, LayerJob, LayerKind, LayerResult, LayerSpec, OpenJob, SaveJob
 
 OPTIONS = SaveOptions(FileFormat.PNG)
@@ -99,6 +100,28 @@ def test_a_pasted_picture_is_offered_where_the_last_one_went(tmp_path: Path) -> 
     path = suggested_path(make_picture(4, 4), "vdsr", Target(), FileFormat.PNG, str(tmp_path))
     assert path == tmp_path / "pasted_vdsr_x2.png"
     assert suggested_path(make_picture(4, 4), "vdsr", Target(), FileFormat.PNG, "").parent.is_dir()
+
+
+def test_the_sample_is_offered_where_pasted_pictures_are(
+    make_window: MakeWindow,
+    service: FakeService,
+    store: SettingsStore,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    store.update(save_folder=str(tmp_path))
+    window = make_window()
+    window.start()
+    job = service.jobs[service.find(OpenJob)]
+    assert isinstance(job, OpenJob)
+    # The folder of a checkout and of a portable copy can be written to.
+    sample = make_picture(20, 10, path=touch(tmp_path / "program" / job.path.name))
+    service.open_with(sample)
+    offered: list[str] = []
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **_k: (offered.append(a[2]) or a[2], ""))
+    window.commands.save.trigger()
+    assert offered == [str(tmp_path / "sample_vdsr_x2.png")]
+    assert store.current.save_folder == str(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,8 @@ class FileCommands(QObject):
         options = self._store.current.save_options
         file_format = self._store.current.format
         fallback = self._store.current.save_folder
-        suggested = suggested_path(picture, model, target, file_format, fallback)
+        is_sample = self._session.is_sample
+        suggested = suggested_path(picture, model, target, file_format, fallback, is_sample=is_sample)
         request = ask_where(self._window, suggested, options, picture.source.path)
         if request is None:
             return
@@ -150,7 +151,7 @@ class FileCommands(QObject):
             text = self.tr("{name} was not saved: picture, size or model changed while it was named.")
             self._banner.show_message(BannerKind.NOTICE, text.format(name=file_name(request.path)))
             return
-        if picture.source.path is None or self._session.is_sample:
+        if picture.source.path is None or is_sample:
             self._store.update(save_folder=str(request.path.parent))
         self._session.save(request)
 

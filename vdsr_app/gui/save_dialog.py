@@ -22,7 +22,15 @@ translate = QCoreApplication.translate
 PASTED_NAME = "pasted.png"
 
 
-def suggested_path(picture: Picture, model: str, target: Target, file_format: FileFormat, fallback: str) -> Path:
+def suggested_path(
+    picture: Picture,
+    model: str,
+    target: Target,
+    file_format: FileFormat,
+    fallback: str,
+    *,
+    is_sample: bool = False,
+) -> Path:
     """Where a result is offered to be saved: beside its source.
 
     Args:
@@ -31,10 +39,11 @@ def suggested_path(picture: Picture, model: str, target: Target, file_format: Fi
         target: wished size.
         file_format: decides the ending.
         fallback: folder for a picture without a place, or an empty string for the person's pictures.
+        is_sample: the source is the program's own and has a name, but no place where results belong.
     """
     source = picture.source.path
     name = output_name(source or Path(PASTED_NAME), model, target, file_format)
-    if source is not None and os.access(source.parent, os.W_OK):
+    if source is not None and not is_sample and os.access(source.parent, os.W_OK):
         return source.parent / name
     if fallback and Path(fallback).is_dir():
         return Path(fallback) / name
