@@ -191,7 +191,8 @@ def test_recent_files_are_few_and_each_once(store: SettingsStore) -> None:
     assert len(set(store.current.recent)) == 10
 
 
-def test_reset_keeps_recent_files_and_the_windows_place(store: SettingsStore) -> None:
+def test_reset_keeps_what_is_no_preference(store: SettingsStore) -> None:
     store.update(**EVERYTHING)
     store.reset()
-    assert store.current == AppSettings(recent=EVERYTHING["recent"], geometry=EVERYTHING["geometry"])
+    kept = ("recent", "geometry", "save_folder", "batch_folder")
+    assert store.current == AppSettings(**{name: EVERYTHING[name] for name in kept})

@@ -201,8 +201,8 @@ class SettingsStore(QObject):
         self.update(recent=(str(path), *others)[:MAX_RECENT])
 
     def reset(self) -> None:
-        """Back to the defaults, but for recent files and the window's place."""
-        kept = ("recent", "geometry")
+        """Back to the defaults, but for what no one sets: recent files, last folders, the window's place."""
+        kept = ("recent", "geometry", "save_folder", "batch_folder")
         defaults = AppSettings()
         self.update(**{f.name: getattr(defaults, f.name) for f in fields(AppSettings) if f.name not in kept})
 

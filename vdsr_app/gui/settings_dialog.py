@@ -37,7 +37,7 @@ class SettingsDialog(QDialog):
         self._add(processing, "device", self.tr("Device"), self._devices(device))
         self._add(processing, "precision", self.tr("Precision"), self._precisions())
         reset = QPushButton(self.tr("Reset to defaults"))
-        reset.setToolTip(self.tr("All settings but the recent files; your models and pictures are not touched"))
+        reset.setToolTip(self.tr("All settings but recent files and folders; your models and pictures are not touched"))
         reset.setAutoDefault(False)
         reset.clicked.connect(self.reset_wanted)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
