@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from tests.gui.conftest import write_model
 from tests.gui.fakes import FakeService, as_opened, make_picture
 from tests.gui.questions import answer
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind
@@ -127,6 +128,35 @@ def test_where_the_named_file_cannot_be_opened_the_sample_is_shown_and_the_failu
     assert service.preloads == []
     service.finish_layer(LayerKind.BICUBIC)
     assert len(service.preloads) == 1
+
+
+def test_where_the_named_file_is_a_model_the_sample_is_shown_with_it(
+    make_window: MakeWindow, service: FakeService, tmp_path: Path
+) -> None:
+    window = make_window(write_model(tmp_path / "edges.safetensors", "Edges"))
+    window.start()
+    job = service.jobs[service.find(OpenJob)]
+    assert isinstance(job, OpenJob)
+    assert job.path.name == "sample.png"
+    assert window.page.strip.isVisible()
+    service.open_with(make_picture(20, 10, path=job.path))
+    assert window.session.setup.model == "edges"
+    assert window.page.banner.text == "The model Edges is in use."
+
+
+def test_where_reading_the_named_file_is_given_up_the_sample_is_shown(
+    make_window: MakeWindow, service: FakeService
+) -> None:
+    window = make_window(Path("/a.png"))
+    window.start()
+    window.commands.cancel.trigger()
+    job = service.jobs[service.find(OpenJob)]
+    assert isinstance(job, OpenJob)
+    assert job.path.name == "sample.png"
+    assert window.page.strip.isVisible()
+    window.commands.cancel.trigger()
+    assert not service.jobs
+    assert window.page.strip.isVisible()
 
 
 def test_a_problem_with_the_settings_is_said_and_stays_when_the_picture_is_there(

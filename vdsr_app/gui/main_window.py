@@ -111,11 +111,13 @@ class MainWindow(QMainWindow):
         """Begin to work; to be called once the window is on the screen."""
         self.training.look_for_running()
         self.page.view.setFocus()
-        if len(self._paths) > 1 or (self._paths and self._paths[0].is_dir()):
+        paths = self._paths
+        if len(paths) > 1 or (paths and paths[0].is_dir()):
             self._open_sample()
-            self.batch.add(self._paths)
-        elif self._paths:
-            self.files.open(self._paths[0])
+            self.batch.add(paths)
+        elif paths:
+            self.files.open(paths[0])
+            self._fall_back()
         else:
             self._open_sample()
         self.session.comparison.finished.connect(self._preload_once)
@@ -204,7 +206,13 @@ class MainWindow(QMainWindow):
         current = self._store.current
         self._service.preload(current.device, current.precision, self.session.setup.model)
 
+    def _fall_back(self) -> None:
+        """Open the sample where what was named at the start is no picture, cannot be opened, or was given up."""
+        if self._paths and self.session.picture is None and self.session.opening is None:
+            self._open_sample()
+
     def _open_sample(self) -> None:
+        self._paths = []
         self.page.strip.show()
         self.session.open(resources_dir() / SAMPLE_NAME, is_sample=True)
 
@@ -241,7 +249,7 @@ class MainWindow(QMainWindow):
         c.open_reference.triggered.connect(files.choose_reference)
         c.close_reference.triggered.connect(session.scores.close)
         c.run.triggered.connect(self._on_run_triggered)
-        c.cancel.triggered.connect(session.cancel)
+        c.cancel.triggered.connect(self._on_cancel_wanted)
         c.inspector.triggered.connect(self._preferences.show_inspector)
         c.full_screen.triggered.connect(self._set_full_screen)
         self.page.reference_wanted.connect(files.choose_reference)
@@ -251,7 +259,7 @@ class MainWindow(QMainWindow):
         self.page.inspector.export.drag_wanted.connect(self._on_drag_out_wanted)
         self._menus.recent_chosen.connect(files.open)
         self._help.told.connect(self._on_told)
-        self.status.cancel_wanted.connect(session.cancel)
+        self.status.cancel_wanted.connect(self._on_cancel_wanted)
         files.front_wanted.connect(self._show_upscale)
         files.batch_wanted.connect(self.batch.add)
         self.training.front_wanted.connect(self._show_training)
@@ -268,7 +276,7 @@ class MainWindow(QMainWindow):
         session.scores.opened.connect(self._show_scores)
         self._saves.all_saved.connect(self.close)
         self._monitor.changed.connect(self._on_activity_changed)
-        session.failed.connect(self._on_failed)
+        session.failed.connect(self._fall_back)
         self._service.device_described.connect(self._on_device_described)
         self.page.view.cursor_moved.connect(self._on_cursor_moved)
         self._show_scores()
@@ -323,11 +331,9 @@ class MainWindow(QMainWindow):
     def _on_told(self, text: str) -> None:
         self._banner.show_message(BannerKind.SUCCESS, text)
 
-    def _on_failed(self) -> None:
-        if self.session.picture is None and self.session.opening is None and self._paths:
-            # What was named at the start cannot be opened: better the sample than nothing.
-            self._paths = []
-            self._open_sample()
+    def _on_cancel_wanted(self) -> None:
+        self.session.cancel()
+        self._fall_back()
 
     def _on_device_described(self, text: str) -> None:
         self._help.device = text
