@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QByteArray, QMimeData, Qt, QUrl
+from PySide6.QtCore import QByteArray, QMimeData, Qt, QTemporaryDir, QUrl
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QDoubleSpinBox, QFileDialog, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -556,3 +556,19 @@ def test_a_drag_whose_file_fails_is_told(qtbot: QtBot, service: FakeService, par
         service.fail(SaveJob)
     out.begin(result_of(3), "a.png", OPTIONS)
     assert service.waiting() == ["SaveJob"]
+
+
+def test_a_drag_without_a_temporary_folder_is_told_and_writes_nowhere(
+    qtbot: QtBot, service: FakeService, parent: QWidget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gone = QTemporaryDir(str(tmp_path / "gone" / "XXXXXX"))
+    monkeypatch.setattr("vdsr_app.gui.drag_out.QTemporaryDir", lambda: gone)
+    out = DragOut(service, parent, lambda *_: None)  # type: ignore[arg-type]
+    with qtbot.waitSignal(out.failed) as failed:
+        out.begin(result_of(3), "a.png", OPTIONS)
+    assert "no temporary folder" in failed.args[0].what
+    assert not service.all_jobs
+    monkeypatch.undo()
+    out.begin(result_of(3), "a.png", OPTIONS)
+    assert service.waiting() == ["SaveJob"]
+    out.close()

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QMimeData, QObject, Qt, QTemporaryDir, QUrl, Signal
+from PySide6.QtCore import QDir, QMimeData, QObject, Qt, QTemporaryDir, QUrl, Signal
 from PySide6.QtGui import QDrag, QGuiApplication, QImage, QPixmap
 
 from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.gui.latest_job import LatestJob
 from vdsr_app.gui.qimage import wrap_rgba
-from vdsr_app.workers.messages import LayerResult, SavedFile, SaveJob
+from vdsr_app.workers.messages import ErrorReport, LayerResult, SavedFile, SaveJob
 
 if TYPE_CHECKING:
     from vdsr_app.core.job import SaveOptions
@@ -49,7 +49,7 @@ class DragOut(QObject):
     """Writes the result once, then drags it as often as wished.
 
     Signals:
-        failed: the `ErrorReport` of a file that could not be written.
+        failed: the `ErrorReport` of a file that could not be written, or has no place.
     """
 
     failed = Signal(object)
@@ -78,7 +78,11 @@ class DragOut(QObject):
         if self._job.running:
             return
         if self._folder is None:
-            self._folder = QTemporaryDir()
+            folder = QTemporaryDir()
+            if not folder.isValid():  # its path is empty, which would be the current folder
+                self.failed.emit(self._no_folder(folder.errorString()))
+                return
+            self._folder = folder
         path = Path(self._folder.path()) / name
         parcel = _Parcel(weakref.ref(result.pyramid), options, path, _thumbnail(result.pyramid))
         self._job.begin(SaveJob(result.picture, path, options), partial(self._on_written, parcel))
@@ -89,6 +93,11 @@ class DragOut(QObject):
         if self._folder is not None:
             self._folder.remove()
             self._folder = None
+
+    def _no_folder(self, details: str) -> ErrorReport:
+        what = self.tr("The result cannot be dragged out, for no temporary folder can be made in {folder}.")
+        hint = self.tr("Save the result instead.")
+        return ErrorReport(what.format(folder=QDir.tempPath()), hint=hint, details=details)
 
     def _on_written(self, parcel: _Parcel, saved: SavedFile) -> None:
         self._written = parcel
