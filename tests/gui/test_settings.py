@@ -61,6 +61,19 @@ def test_every_field_comes_back() -> None:
     assert again.problem == ""
 
 
+@pytest.mark.parametrize("text", ["/caf\udce9/in", "/a\nb", '"/quoted"', '"', "C:\\ä\\%20", "/ a, b;=", "[1]"])
+def test_texts_come_back_also_where_they_are_folders_that_are_no_utf8(text: str) -> None:
+    store = SettingsStore(settings_path())
+    store.update(batch_folder=text, save_folder=text, model=text)
+    store.flush()
+    again = SettingsStore(settings_path()).current
+    assert (again.batch_folder, again.save_folder, again.model) == (text, text, text)
+
+
+def test_a_plain_text_is_stored_as_it_is() -> None:
+    assert SettingsStore(write("[General]\nbatch_folder=/tmp/out\n")).current.batch_folder == "/tmp/out"
+
+
 def test_derived_values() -> None:
     settings = AppSettings(**EVERYTHING)
     assert settings.target == Target(TargetKind.MEGAPIXELS, 12.5)
@@ -93,6 +106,7 @@ def test_a_depth_counts_only_where_it_can_be_chosen(file_format: FileFormat, bit
         ("recent=[1, 2]", "recent"),
         ("recent=a, b", "recent"),
         ("model=", "model"),
+        (r'save_folder="\"/tmp"', "save_folder"),
         ("batch_existing=burn", "batch_existing"),
         ("batch_template={nam}", "batch_template"),
     ],

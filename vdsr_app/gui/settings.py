@@ -279,6 +279,8 @@ def _encode(value: Any) -> str:
             return base64.b64encode(value).decode("ascii")
         case tuple():
             return json.dumps(value)
+        case str() if not value.isprintable() or value.startswith('"'):
+            return json.dumps(value)  # QSettings drops what is no Unicode, as a folder's name may be
         case _:
             return str(value)
 
@@ -291,8 +293,14 @@ def _decoder(default: Any) -> Callable[[str], Any]:
             return lambda text: base64.b64decode(text, validate=True)
         case tuple():
             return _decode_strings
+        case str() if type(default) is str:
+            return _decode_string
         case _:
             return type(default)
+
+
+def _decode_string(text: str) -> str:
+    return str(json.loads(text)) if text.startswith('"') else text
 
 
 def _decode_strings(text: str) -> tuple[str, ...]:
