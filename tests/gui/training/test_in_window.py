@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QItemSelectionModel, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -316,6 +316,27 @@ def test_the_return_that_ends_a_name_does_not_open_the_run(qtbot: QtBot, page: T
     qtbot.keyClick(editor, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: describe_run(folder).title == "Slides")
     assert page.shown is page.runs
+
+
+def test_what_is_renamed_is_the_selected_run_though_the_list_has_grown(qtbot: QtBot, page: TrainPage) -> None:
+    oldest = make_run("Oldest")
+    make_run("Middle")
+    listed(qtbot, page, 2)
+    runs = page.runs
+    runs.select(oldest)
+    runs.list.setFocus()
+    make_run("Newest")  # as from a terminal
+    listed(qtbot, page, 3)
+    assert [run.folder for run in runs.selected] == [oldest]
+    assert runs.list.currentItem().text(0) == "Oldest"
+    runs.list.setCurrentItem(runs.list.topLevelItem(0), 0, QItemSelectionModel.SelectionFlag.NoUpdate)
+    runs._rename.trigger()
+    editor = runs.list.findChild(QLineEdit)
+    assert editor is not None
+    assert editor.text() == "Oldest"
+    editor.setText("Slides")
+    qtbot.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: describe_run(oldest).title == "Slides")
 
 
 def test_what_cannot_be_done_with_a_run_says_why(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, Qt, Signal
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QPoint, QRect, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QKeyEvent, QKeySequence, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -96,6 +96,8 @@ class RunsPanel(QWidget):
         if self.list.state() == QAbstractItemView.State.EditingState:
             return
         chosen = {run.folder for run in self.selected}
+        current = self.list.currentItem()
+        at = None if current is None else current.data(_NAME, _INFO).folder
         old = [run.folder for run in self._all()]
         self.list.blockSignals(True)
         if old != [run.folder for run in runs]:
@@ -104,6 +106,8 @@ class RunsPanel(QWidget):
         for item, run in zip(self._items(), runs, strict=True):
             _fill(item, run)
             item.setSelected(run.folder in chosen)
+            if run.folder == at:
+                self.list.setCurrentItem(item, _NAME, QItemSelectionModel.SelectionFlag.NoUpdate)
         if not self.list.selectedItems() and runs:
             self.list.setCurrentItem(self._items()[0])
         self.list.blockSignals(False)
@@ -226,9 +230,9 @@ class RunsPanel(QWidget):
             self.compare_wanted.emit(self.selected)
 
     def _on_rename(self) -> None:
-        item = self.list.currentItem()
-        if item is not None:
-            self.list.editItem(item, _NAME)
+        items = self.list.selectedItems()
+        if len(items) == 1:
+            self.list.editItem(items[0], _NAME)
 
     def _on_duplicate(self) -> None:
         if (run := self._one()) is not None:
