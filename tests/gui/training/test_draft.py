@@ -55,6 +55,27 @@ def test_the_settings_of_another_run_hold_nothing_that_is_not_shown(draft: Draft
     assert draft.config == replace(taught, teacher_from="")
 
 
+@pytest.mark.parametrize("start", ["/elsewhere/mine.safetensors", "gone"])
+def test_a_start_that_is_not_installed_stays(draft: Draft, start: str) -> None:
+    like = starting_from(PRESETS["quick"], start, 4, 8)
+    draft.begin([ModelInfo("vdsr", BUNDLED, "VDSR", bundled=True)], like=like, preset="quick")
+    assert (draft.config, draft.is_touched) == (like, False)
+    draft.set_value(seed=1)
+    assert draft.config == replace(like, seed=1)
+    draft.set_value(depth=5)
+    assert draft.config == replace(PRESETS["quick"], depth=5, seed=1)
+    draft.set_start(start)
+    assert draft.config == replace(like, seed=1)
+
+
+def test_a_start_that_goes_meanwhile_stays(draft: Draft) -> None:
+    draft.set_models([])
+    before = draft.config
+    draft.set_value(seed=1)
+    assert draft.config == replace(before, seed=1)
+    assert draft.missing_model == "vdsr"
+
+
 def test_another_method_brings_its_rates(draft: Draft) -> None:
     draft.set_value(optimizer="sgd")
     paper, stock = starting_from(PRESETS["paper"], "vdsr"), starting_from(PRESETS["robust"], "vdsr")

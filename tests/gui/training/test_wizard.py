@@ -15,6 +15,8 @@ from tests.gui.questions import answer
 from tests.gui.test_calm import changed_by_the_wheel, controls_in
 from tests.gui.training.conftest import PATIENCE_MS, behave, make_pictures, run_folders
 from vdsr_app import paths
+from vdsr_app.core.network import VDSR, VDSRConfig
+from vdsr_app.core.weights import save_weights
 from vdsr_app.errors import TrainingError
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.training.draft import OWN
@@ -24,6 +26,7 @@ from vdsr_app.gui.training.wizard import Wizard
 from vdsr_app.workers import training_errands
 from vdsr_trainer.config_file import read_config
 from vdsr_trainer.events import Measured
+from vdsr_trainer.presets import PRESETS, starting_from
 from vdsr_trainer.run_files import read_control
 from vdsr_trainer.runs import RunState
 
@@ -383,6 +386,31 @@ def test_the_settings_of_another_run_can_be_taken_over(qtbot: QtBot, page: Train
     wizard.begin(like=like, preset="photo")
     assert (wizard.draft.config.depth, wizard.draft.config.steps, wizard.draft.preset) == (7, 123, "photo")
     assert wizard.draft.is_touched
+
+
+def test_what_a_run_began_with_is_shown_though_it_is_not_installed(
+    qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.safetensors"
+    save_weights(VDSR(VDSRConfig(4, 8)), mine)
+    wizard = page.wizard
+    like = replace(starting_from(PRESETS["quick"], str(mine), 4, 8), data=(str(pictures),))
+    wizard.begin(like=like, preset="quick")
+    box = wizard.recipe._start
+    assert box.currentText() == "mine.safetensors"
+    assert wizard.recipe.why_not == ""
+    wizard.begin(like=replace(like, start_from="gone"), preset="quick")
+    assert box.currentText() == "gone (not installed)"
+    assert wizard.recipe.why_not == "“gone” is not installed. Choose another start."
+
+    mine.unlink()
+    wizard.begin(like=like, preset="quick")
+    press(wizard, "Next")
+    qtbot.waitUntil(lambda: wizard.check.why_not == "", timeout=PATIENCE_MS)
+    press(wizard, "Next")
+    press(wizard, "Start training")
+    qtbot.waitUntil(lambda: "no such weight file" in page.banner.text)
+    assert (wizard.step, run_folders()) == (Step.RECIPE, [])
 
 
 def test_the_wheel_changes_nothing_on_pages_that_scroll(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:

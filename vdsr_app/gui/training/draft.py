@@ -10,7 +10,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from vdsr_app.core.models import PHOTO_MODEL, ModelInfo
+from vdsr_app.core.models import PHOTO_MODEL, SUFFIX, ModelInfo
 from vdsr_app.core.weight_header import read_shape
 from vdsr_app.errors import WeightsError
 from vdsr_app.gui.texts import file_name
@@ -52,11 +52,13 @@ class Draft(QObject):
         super().__init__(parent)
         self.measured: dict[str, Measured] = {}
         self._models: tuple[ModelInfo, ...] = ()
+        self._shapes_elsewhere: dict[str, tuple[int, int]] = {}
         self.begin(())
 
     def begin(self, models: Sequence[ModelInfo], like: TrainConfig | None = None, preset: str = "") -> None:
         """Start over, from nothing or with the settings of another run."""
         self._models = tuple(models)
+        self._shapes_elsewhere.clear()
         self.report: PreflightReport | None = None
         self.title = ""
         self._title_typed = False
@@ -65,6 +67,7 @@ class Draft(QObject):
         self.config = TrainConfig()
         # No teacher from a file: the recipe has no field for it, and what it does not show it does not do.
         self.config = self.stock(self.preset) if like is None else replace(like, teacher_from="")
+        self._keep_start()
         self._suggest_title()
         self.pictures_changed.emit()
         self.recipe_changed.emit()
@@ -83,6 +86,7 @@ class Draft(QObject):
     def set_models(self, models: Sequence[ModelInfo]) -> None:
         """Take note of the models that there are now."""
         self._models = tuple(models)
+        self._keep_start()
 
     def set_folders(self, folders: Sequence[str]) -> None:
         """Learn from the pictures in these folders; what was left out of one that stays is left out still."""
@@ -172,9 +176,22 @@ class Draft(QObject):
             self._suggest_title()
 
     def shape(self, model: str) -> tuple[int, int]:
-        """Layers and channels of an installed model; (0, 0) where it cannot be read."""
+        """Layers and channels of a model that is installed or among `other_starts`; (0, 0) where it cannot be read."""
         info = next((info for info in self._models if info.name == model), None)
-        return (0, 0) if info is None else _shape_of(info.path)
+        shape = (0, 0) if info is None else _shape_of(info.path)
+        return self._shapes_elsewhere.get(model, shape) if shape == (0, 0) else shape
+
+    @property
+    def other_starts(self) -> tuple[str, ...]:
+        """What else may be begun with than the models that are installed: that of the run whose settings these were."""
+        installed = {model.name for model in self._models}
+        return tuple(start for start in self._shapes_elsewhere if start not in installed)
+
+    @property
+    def missing_model(self) -> str:
+        """Name of the model to begin with where it is not installed, or ""."""
+        start = self.config.start_from
+        return start if start in self.other_starts and not names_file(start) else ""
 
     def stock(self, preset: str) -> TrainConfig:
         """What a preset comes to with these pictures, beginning where it is best to begin."""
@@ -267,11 +284,22 @@ class Draft(QObject):
             return ""
         return PHOTO_MODEL if preset == "photo" and PHOTO_MODEL in names else names[0]
 
+    def _keep_start(self) -> None:
+        """Remember what is begun with, where the models that are installed do not tell its shape."""
+        start = self.config.start_from
+        if start and self.shape(start) == (0, 0):
+            self._shapes_elsewhere[start] = (self.config.depth, self.config.width)
+
     def _suggest_title(self) -> None:
         if self._title_typed:
             return
         folder = file_name(Path(self.config.data[0])) if self.config.data else ""
         self.title = f"{folder} {self.preset}".strip() if folder else ""
+
+
+def names_file(start: str) -> bool:
+    """Whether a run begins with a file, not with a model by its name."""
+    return start.endswith(SUFFIX) or Path(start).is_absolute()
 
 
 def _costs(name: str) -> bool:

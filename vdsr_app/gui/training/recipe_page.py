@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QButtonGroup, QGridLayout, QLineEdit, QVBoxLayout,
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.parts import Card, Choice, Fold, Note, Page
 from vdsr_app.gui.sections import GROUP_GAP, ROW_LABEL_WIDTH, SECTION_GAP, add_row, rows_layout, text_label
-from vdsr_app.gui.texts import printable
-from vdsr_app.gui.training.draft import OWN, Draft
+from vdsr_app.gui.texts import file_name, printable
+from vdsr_app.gui.training.draft import OWN, Draft, names_file
 from vdsr_app.gui.training.recipe_details import RecipeDetails
 from vdsr_app.gui.training.words import cost
 from vdsr_app.workers.messages import ErrorReport
@@ -87,6 +87,8 @@ class RecipePage(Page):
         """Why the run cannot be started, or ""."""
         if self._has_faults:
             return self.tr("A value of the details is not possible")
+        if missing := self._draft.missing_model:
+            return self.tr("“{name}” is not installed. Choose another start.").format(name=printable(missing))
         return self.tr("“{name}” is training. Stop it first.").format(name=self._busy) if self._busy else ""
 
     @property
@@ -217,11 +219,16 @@ class RecipePage(Page):
                 title = printable(model.title)
                 words = self.tr("{title}, comes with the program (recommended)") if model.bundled else "{title}"
                 self._start.addItem(words.format(title=title), model.name)
+        for start in self._draft.other_starts:
+            words = "{name}" if names_file(start) else self.tr("{name} (not installed)")
+            self._start.addItem(words.format(name=file_name(start)), start)
         self._start.addItem(self.tr("Nothing: learn everything anew"), "")
-        self._start.setCurrentIndex(max(0, self._start.findData(config.start_from)))
+        self._start.setCurrentIndex(self._start.findData(config.start_from))
         why = self.tr("It has learned from other pictures already and gets used to yours: a good result much sooner.")
         if not config.start_from:
             why = self.tr("Takes several times as long to become good.") if self._start.count() > 1 else ""
+        if self._draft.missing_model:
+            why = self.tr("This network is not installed any more. Choose another start.")
         self._start_note.setText(why)
 
     def _on_fold_toggled(self, opened: bool) -> None:
