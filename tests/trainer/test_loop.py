@@ -21,7 +21,7 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import save_error
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import load_weights, save_weights
-from vdsr_app.errors import Cancelled, SaveError, TrainingError
+from vdsr_app.errors import Cancelled, DeviceError, SaveError, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Patches, TrainingData
@@ -192,6 +192,21 @@ def test_no_usable_checkpoint_is_said(small: TrainConfig, tmp_path: Path) -> Non
     with pytest.raises(TrainingError, match="No checkpoint can be used"):
         train(small, tmp_path / "run", events.append, CancelToken(), resume=True)
     assert isinstance(events[-1], Failed)
+
+
+def test_a_run_that_cannot_go_on_at_once_has_lost_nothing(small: TrainConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    _run(replace(small, steps=10), run)
+    events: list[Event] = []
+    with pytest.raises(DeviceError):
+        train(replace(small, steps=30, device="cuda:999"), run, events.append, CancelToken(), resume=True)
+    assert isinstance(events[-1], Failed)
+    assert events[-1].step == 10
+    told = describe_run(run)
+    assert (told.state, told.step, told.steps) == (RunState.FAILED, 10, 10)
+    assert resume_config(run) == replace(small, steps=10)
+    _run(replace(small, steps=12), run, resume=True)
+    assert resume_config(run).steps == 12
 
 
 def test_a_run_that_has_not_begun_is_begun_by_resuming_it(small: TrainConfig, tmp_path: Path) -> None:

@@ -140,6 +140,12 @@ def exists(run: Path) -> bool:
     return any((run / name).exists() for name in (NEWEST_NAME, PREVIOUS_NAME))
 
 
+def saved_step(run: Path) -> int:
+    """Step of the newest state in `run` by its header, its tensors unread; 0 where there is none."""
+    found = (_progress_in(run / name) for name in (NEWEST_NAME, PREVIOUS_NAME))
+    return next((progress.step for progress in found if progress is not None), 0)
+
+
 def load(run: Path, learner: Stepper[Any, Any], names: Sequence[str] = (NEWEST_NAME, PREVIOUS_NAME)) -> Progress:
     """Put the first sound state of `names` into `learner`.
 
@@ -243,12 +249,17 @@ class Keeper:
 
 def _proven_step(path: Path) -> int:
     """Step of a state that is one to go back to, by its header; -1 for any other, and where there is none."""
+    progress = _progress_in(path)
+    return progress.step if progress is not None and progress.proven else -1
+
+
+def _progress_in(path: Path) -> Progress | None:
+    """What the header of a state says; None where there is no such file or it cannot be read."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            progress = Progress.from_json((file.metadata() or {})["progress"])
+            return Progress.from_json((file.metadata() or {})["progress"])
     except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError):
-        return -1
-    return progress.step if progress.proven else -1
+        return None
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -99,7 +99,7 @@ def train(
             remove_leftovers(folder)
         note_run(run, preset)
         with RunLog(run) as log:
-            outcome = _Run(config, run, on_event, token, log).go()
+            outcome = _Run(config, run, on_event, token, log, resume=resume).go()
     if outcome is None:
         _delete(run)
     return outcome
@@ -121,14 +121,22 @@ class _Run:
     """State of one run while it runs."""
 
     def __init__(
-        self, config: TrainConfig, run: Path, on_event: EventCallback, token: CancelToken, log: RunLog
+        self,
+        config: TrainConfig,
+        run: Path,
+        on_event: EventCallback,
+        token: CancelToken,
+        log: RunLog,
+        *,
+        resume: bool,
     ) -> None:
         self._config = config
+        self._resume = resume
         self._folder = run
         self._on_event = on_event
         self._token = token
         self._log = log
-        self._progress = Progress()
+        self._progress = Progress(checkpoint.saved_step(run))  # what fails before that is loaded loses nothing of it
         self._early_wish = Wish.GO_ON
         self._resident: ResidentBatches | None = None
         self._teacher_psnr_db: dict[str, float] = {}
@@ -160,12 +168,15 @@ class _Run:
 
     def _go(self) -> Path | None:
         self._controller = Controller(self._folder, self._token)
-        write_atomically(self._folder / CONFIG_NAME, to_toml(self._config).encode())
+        if not self._resume:
+            self._write_config()
         self._learner = Learner(self._config, self._notice, keep_start(self._config, self._folder))
         check_room(self._folder, self._learner)
         if checkpoint.exists(self._folder):
             self._progress = checkpoint.load(self._folder, self._learner)
         take_over(self._config, self._folder)
+        if self._resume:
+            self._write_config()  # only now: a device that is not there is not asked for again the next time
         with contextlib.closing(self._open_data()) as data:
             self._plan_steps(data)
             self._judge = Judge.prepare(data.validation, self._config)
@@ -274,7 +285,10 @@ class _Run:
             steps = max(1, self._config.epochs * data.patches_per_epoch // self._config.batch)
             self._config = replace(self._config, steps=steps)
             self._learner.set_config(self._config)
-            write_atomically(self._folder / CONFIG_NAME, to_toml(self._config).encode())
+            self._write_config()
+
+    def _write_config(self) -> None:
+        write_atomically(self._folder / CONFIG_NAME, to_toml(self._config).encode())
 
     # --- steps
 
