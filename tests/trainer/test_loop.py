@@ -21,7 +21,7 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import save_error
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import load_weights, save_weights
-from vdsr_app.errors import Cancelled, DeviceError, SaveError, TrainingError
+from vdsr_app.errors import Cancelled, DeviceError, SaveError, TrainingError, VdsrError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Patches, TrainingData
@@ -207,6 +207,44 @@ def test_a_run_that_cannot_go_on_at_once_has_lost_nothing(small: TrainConfig, tm
     assert resume_config(run) == replace(small, steps=10)
     _run(replace(small, steps=12), run, resume=True)
     assert resume_config(run).steps == 12
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"data": ("/no/such/folder",)}, "no such folder"),
+        ({"validation": "/no/such/folder"}, "no such folder"),
+        ({"start_from": "gone"}, "no model 'gone'"),
+        ({"device": "cuda:999"}, "no CUDA GPU"),
+    ],
+)
+def test_what_is_named_wrong_leaves_nothing_behind(
+    small: TrainConfig, tmp_path: Path, wrong: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(VdsrError, match=words):
+        _run(replace(small, **wrong), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_in_which_nothing_was_learned_can_be_taken(small: TrainConfig, tmp_path: Path) -> None:
+    run, empty = tmp_path / "run", tmp_path / "empty"
+    empty.mkdir()
+    wrong = replace(starting_from(small, "vdsr", 2, 4), data=(str(empty),))
+    with pytest.raises(TrainingError, match="no pictures"):
+        train(wrong, run, lambda _: None, CancelToken(), preset="quick")
+    assert describe_run(run).state is RunState.FAILED
+    model = VDSR(VDSRConfig(2, 4))
+    initialise(model, 6)
+    save_weights(model, tmp_path / "other.safetensors")
+    right = replace(wrong, data=small.data, start_from=str(tmp_path / "other.safetensors"), steps=2)
+    train(right, run, lambda _: None, CancelToken(), preset="robust")
+    told = describe_run(run)
+    assert (told.state, told.preset) == (RunState.FINISHED, "robust")
+    assert resume_config(run) == right
+    kept, wanted = load_weights(run / "start.safetensors"), load_weights(tmp_path / "other.safetensors")
+    assert kept.checksum == wanted.checksum
+    with pytest.raises(TrainingError, match="already"):
+        _run(right, run)
 
 
 def test_a_run_that_has_not_begun_is_begun_by_resuming_it(small: TrainConfig, tmp_path: Path) -> None:

@@ -37,8 +37,9 @@ from vdsr_trainer.events import (
 from vdsr_trainer.health import Diverged
 from vdsr_trainer.learner import Learner, keep_start
 from vdsr_trainer.meter import Meter, TimeLeft
+from vdsr_trainer.new_run import forget_earlier_try, refuse_begun, require_needed
 from vdsr_trainer.prefetch import Prefetcher, threads_for
-from vdsr_trainer.run_files import ANSWERS_NAME, CONFIG_NAME, CROPS_NAME, EVENTS_NAME, TEACHER_NAME, RunLock
+from vdsr_trainer.run_files import ANSWERS_NAME, CONFIG_NAME, CROPS_NAME, TEACHER_NAME, RunLock
 from vdsr_trainer.run_log import RunLog
 from vdsr_trainer.runs import note_run
 from vdsr_trainer.saving import Saver, check_room
@@ -65,7 +66,8 @@ def train(
 ) -> Path | None:
     """Train, validate, checkpoint, and write the moving average as a weight file.
 
-    The run folder is locked meanwhile, and its control file is obeyed: see `run_files`.
+    The run folder is locked meanwhile, and its control file is obeyed: see `run_files`. A new run makes nothing before
+    its folders of pictures, its beginning and its device are there, and may take a folder in which nothing was learned.
 
     Args:
         config: what to do.
@@ -80,16 +82,16 @@ def train(
 
     Raises:
         TrainingError: no usable pictures, a run that is there already or runs elsewhere, one that diverges again and
-            again, or a teacher for other scale factors. `Failed` was told before, once the folder could be written.
+            again, or a teacher for other scale factors. `Failed` was told before, once the folder could be written and
+            a new run had what it needs.
         SaveError: the run folder cannot be written.
         DeviceError: the device is absent, failed, or has no memory for one patch.
         WeightsError: the model to start from, or the teacher, is missing or damaged.
         Cancelled: through `token` or the control file, before the first step.
     """
-    if not resume and (checkpoint.exists(run) or (run / EVENTS_NAME).exists()):
-        raise TrainingError(
-            "This folder holds a run already.", path=run, hint="Use --resume, or choose another folder."
-        )
+    if not resume:
+        refuse_begun(run)
+        require_needed(config)
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -97,7 +99,10 @@ def train(
     with RunLock(run):
         for folder in (run, *(run / name for name in (TEACHER_NAME, ANSWERS_NAME, CROPS_NAME))):
             remove_leftovers(folder)
-        note_run(run, preset)
+        if not resume:
+            refuse_begun(run)  # another process may have been quicker
+            forget_earlier_try(run)
+        note_run(run, preset, anew=not resume)
         with RunLog(run) as log:
             outcome = _Run(config, run, on_event, token, log, resume=resume).go()
     if outcome is None:

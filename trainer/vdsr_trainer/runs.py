@@ -140,15 +140,20 @@ def create_run(root: Path, title: str, preset: str, config: TrainConfig) -> Path
     return folder
 
 
-def note_run(folder: Path, preset: str) -> None:
+def note_run(folder: Path, preset: str, *, anew: bool = False) -> None:
     """Write down when a run was made and from which preset, unless that is known; for runs without `create_run`.
+
+    Args:
+        folder: of the run.
+        preset: name of the preset, or "".
+        anew: the preset counts whatever was known; a title stays.
 
     Raises:
         SaveError: the folder cannot be written.
     """
-    if not (folder / RUN_NAME).exists():
-        about = {"title": _clean_title(folder.name), "created": datetime.now(UTC).isoformat(), "preset": preset}
-        _write_about(folder, about)
+    if anew or not (folder / RUN_NAME).exists():
+        about = {"title": _clean_title(folder.name), "created": datetime.now(UTC).isoformat()}
+        _write_about(folder, {**about, **_read_about(folder), "preset": preset})
 
 
 def rename_run(folder: Path, title: str) -> None:

@@ -1,0 +1,65 @@
+"""What is looked at before a new run makes anything, and which folder it may have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vdsr_app.core.atomic import save_error
+from vdsr_app.core.device import choose_device
+from vdsr_app.core.models import find_model
+from vdsr_app.errors import TrainingError
+from vdsr_trainer import checkpoint
+from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.data.pictures import require_folder
+from vdsr_trainer.data.preflight import named_folders
+from vdsr_trainer.run_files import EVENTS_NAME, START_WEIGHTS_NAME, TEACHER_NAME, TEACHER_WEIGHTS_NAME
+from vdsr_trainer.run_tail import lines_backwards
+
+
+def refuse_begun(run: Path) -> None:
+    """Refuse a folder for a new run in which something was learned: by the network, or by its teacher.
+
+    Raises:
+        TrainingError: it is one.
+    """
+    if checkpoint.exists(run) or checkpoint.exists(run / TEACHER_NAME) or _has_started(run / EVENTS_NAME):
+        raise TrainingError(
+            "This folder holds a run already.", path=run, hint="Use --resume, or choose another folder."
+        )
+
+
+def _has_started(log: Path) -> bool:
+    """Whether a run came as far as its first step, by its log; one that cannot be read counts."""
+    try:
+        return any(b'"event": "Started"' in line for line in lines_backwards(log))
+    except OSError:
+        return log.exists()
+
+
+def forget_earlier_try(run: Path) -> None:
+    """Delete what a run that never began has left, and the new one must not take for its own.
+
+    Raises:
+        SaveError: it cannot be deleted.
+    """
+    for name in (EVENTS_NAME, START_WEIGHTS_NAME, TEACHER_WEIGHTS_NAME):
+        try:
+            (run / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise save_error(run / name, error) from error
+
+
+def require_needed(config: TrainConfig) -> None:
+    """See that what a new run needs is there: a wrong name is to leave nothing behind.
+
+    Raises:
+        TrainingError: a folder of pictures is missing.
+        WeightsError: the model to start from is missing or damaged.
+        UsageError: there is no such kind of device.
+        DeviceError: this computer has no such device.
+    """
+    for folder in named_folders(config):
+        require_folder(Path(folder))
+    if config.start_from:
+        find_model(config.start_from)
+    choose_device(config.device)
