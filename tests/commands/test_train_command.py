@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.commands.conftest import json_lines
 from vdsr_app import paths
-from vdsr_trainer.config_file import read_config
+from vdsr_trainer.config_file import read_config, to_toml
 from vdsr_trainer.events import Measured
 from vdsr_trainer.presets import PRESETS
 from vdsr_trainer.teacher.network import first_network
@@ -83,6 +83,19 @@ def test_each_preset_trains(run, pictures: Path, config: Path, tmp_path: Path, p
     kept = read_config(tmp_path / "run" / "config.toml")
     assert kept.optimizer == PRESETS[preset].optimizer
     assert (kept.depth, kept.steps, kept.epochs) == (3, 4, 0)
+
+
+def test_settings_of_ones_own_are_no_preset(
+    run, pictures: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[str] = []
+    monkeypatch.setattr("vdsr_trainer.loop.train", lambda *_, preset, **__: named.append(preset))
+    _train(run, pictures, config, tmp_path / "run")
+    _train(run, pictures, config, tmp_path / "run", "--preset", "quick")
+    config.write_text(to_toml(PRESETS["photo"]))
+    _train(run, pictures, config, tmp_path / "run")
+    assert run("train", "--data", pictures, "--out", tmp_path / "run")[0] == 0
+    assert named == ["", "quick", "photo", "robust"]
 
 
 def test_epochs_become_steps(run, pictures: Path, config: Path, tmp_path: Path) -> None:

@@ -12,10 +12,19 @@ from hypothesis import strategies as st
 from vdsr_app.errors import ConfigError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.config_file import apply_values, read_config, to_toml
-from vdsr_trainer.presets import PRESETS, preset, starting_from
+from vdsr_trainer.presets import PRESETS, preset, preset_of, starting_from
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "trainer" / "experiments").glob("*/config.toml"))
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_is_known_wherever_its_pictures_are(name: str) -> None:
+    for recipe in (preset(name), starting_from(preset(name), "mine.safetensors", 5, 16)):
+        elsewhere = replace(recipe, data=("birds",), validation="cats", device="cpu", threads=2)
+        assert preset_of(elsewhere) == name
+        assert preset_of(replace(elsewhere, momentum=0.5)) == ""
+    assert (preset_of(replace(preset(name), steps=77)) == name) == (name == "paper")
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.parent.name)

@@ -65,6 +65,7 @@ PRESETS: dict[str, TrainConfig] = {
 DEFAULT_PRESET = "robust"
 """What a run is where nothing else is said."""
 
+_PLACES = ("data", "validation", "exclude", "teacher_from", "device", "threads")
 _OF_OPTIMIZER = ("rate", "relative_rates", "muon_rate", "momentum", "weight_decay", "inputs", "clip_theta")
 _USUAL = {
     "muon": _ROBUST,
@@ -84,6 +85,18 @@ def preset(name: str) -> TrainConfig:
     if name not in PRESETS:
         raise ConfigError(f"There is no preset '{name}'.", hint=f"Choose one of {', '.join(PRESETS)}.")
     return PRESETS[name]
+
+
+def preset_of(config: TrainConfig) -> str:
+    """Name of the preset that `config` is but for where its pictures and models are, and where it runs; else ""."""
+    for name, recipe in PRESETS.items():
+        if config.start_from:
+            recipe = starting_from(recipe, config.start_from, config.depth, config.width)
+        # Where epochs count, a run writes down how many steps they came to.
+        free = (*_PLACES, "steps") if recipe.epochs else _PLACES
+        if config == replace(recipe, **{field: getattr(config, field) for field in free}):
+            return name
+    return ""
 
 
 def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int = 64) -> TrainConfig:

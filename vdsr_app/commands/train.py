@@ -36,7 +36,7 @@ from vdsr_trainer.events import (
     Validated,
     to_json,
 )
-from vdsr_trainer.presets import DEFAULT_PRESET, PRESETS, preset, starting_from
+from vdsr_trainer.presets import DEFAULT_PRESET, PRESETS, preset, preset_of, starting_from
 
 SUMMARY = "train the network on your own pictures"
 
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
             raise UsageError("There are no pictures to train on.", hint="Give --data FOLDER.")
     known = 0 if config.epochs else config.steps
     with stop_on_signals() as token, console.progress("Training", known, "steps") as update:
-        preset_name = "" if arguments.resume is not None else arguments.preset or DEFAULT_PRESET
+        preset_name = "" if arguments.resume is not None else _preset_name(arguments, config)
         reporter = _Reporter(console, update)
         train(config, folder, reporter, token, resume=arguments.resume is not None, preset=preset_name)
     return True
@@ -156,6 +156,13 @@ def _configuration(arguments: argparse.Namespace) -> TrainConfig:
     if arguments.data:
         config = replace(config, data=tuple(arguments.data))
     return _found_from_anywhere(config)
+
+
+def _preset_name(arguments: argparse.Namespace, config: TrainConfig) -> str:
+    """Preset of a new run, for lists and its card; a file of settings that names none may still be that of one."""
+    if arguments.config is not None and arguments.preset is None:
+        return preset_of(config)
+    return arguments.preset or DEFAULT_PRESET
 
 
 def _found_from_anywhere(config: TrainConfig) -> TrainConfig:
