@@ -131,6 +131,15 @@ def test_numbers_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_is_not_listed_keeps_its_name(file: Path) -> None:
+    other = paths.user_models_dir() / "small.safetensors"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"half of something")
+    assert install_model(file).name == "small-2"
+    assert install_model(file).name == "small-2"
+    assert other.read_bytes() == b"half of something"
+
+
 def test_a_model_is_installed_once_and_found_by_name(file: Path) -> None:
     info = install_model(file)
     assert info.path.parent == paths.user_models_dir()

@@ -158,6 +158,8 @@ def test_a_mistyped_key_gets_the_nearest_one(tmp_path: Path) -> None:
         ({"scales": [1]}, "scales.*above 1"),
         ({"scales": ["two"]}, "scales.*numbers"),
         ({"data": [1]}, "data.*texts"),
+        ({"data": ""}, "no name"),
+        ({"rate": 10**400}, "rate is too large"),
         ({"scale_min": 4.0, "scale_max": 2.0}, "scale_min"),
         ({"shrunk_copies": [1.5]}, "shrunk_copies"),
         ({"consistency": -1.0}, "consistency.*outside"),
@@ -176,6 +178,11 @@ def test_files_that_are_no_configuration(tmp_path: Path) -> None:
         read_config(tmp_path / "bad.toml")
     with pytest.raises(ConfigError, match="no preset 'best'"):
         preset("best")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "marked.toml").write_bytes(b"\xef\xbb\xbfbatch = 7\n")
+    assert read_config(tmp_path / "marked.toml").batch == 7
 
 
 def test_channels_that_were_chosen_come_before_the_symmetry_of_a_preset() -> None:

@@ -167,6 +167,8 @@ class TrainConfig:
                 f"width = {self.width} is no multiple of {elements}, which the symmetry '{self.symmetry}' needs.",
                 hint=f"Choose a multiple of {elements}, or no symmetry.",
             )
+        if "" in self.data:
+            raise ConfigError("A folder of pictures has no name.", hint="Name it, or leave it out.")
         if self.jpeg_quality_min > self.jpeg_quality_max:
             raise ConfigError(
                 f"jpeg_quality_min = {self.jpeg_quality_min} is above jpeg_quality_max = {self.jpeg_quality_max}."

@@ -27,10 +27,10 @@ def read_config(
         ConfigError: the file is missing, is no TOML, or has an unknown key or a value of the wrong type.
     """
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin a file with a mark
     except OSError as error:
         raise ConfigError(f"The configuration cannot be read: {error.strerror}.", path=path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # also of bytes that are no text, and of numbers without end
         raise ConfigError(f"The configuration is not valid TOML: {error}.", path=path) from error
     return apply_values(base or TrainConfig(), values, path, like)
 
@@ -102,7 +102,10 @@ def _typed(key: str, value: Any, example: Any, path: Path | None) -> Any:
     if not _is(type(example), value):
         wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[type(example)]
         raise ConfigError(f"{key} = {value!r} is not {wanted}.", path=path)
-    return type(example)(value)
+    try:
+        return type(example)(value)
+    except OverflowError as error:
+        raise ConfigError(f"{key} is too large a number.", path=path) from error
 
 
 def _is(kind: type, value: Any) -> bool:

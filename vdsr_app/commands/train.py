@@ -264,7 +264,8 @@ class _Reporter:
             self._console.result("Run discarded.")
             return
         if not event.weights:
-            self._console.result("Run stopped before its first step; go on with --resume.")
+            done = f"at step {event.step}, which is saved" if event.step else "before its first step"
+            self._console.result(f"Run stopped {done}; go on with --resume.")
             return
         state = "finished" if event.complete else "stopped and saved; go on with --resume"
         self._console.result(f"Run {state} at step {event.step}: {event.weights}")

@@ -105,7 +105,7 @@ def install_model(path: Path) -> ModelInfo:
     stem = re.sub(r"[^\w.-]+", "_", info.name).strip("._") or "model"
     taken = {model.name: model for model in installed_models()}
     name, number = stem, 2
-    while name in taken or name == AUTO_MODEL:
+    while name in taken or name == AUTO_MODEL or os.path.lexists(folder / f"{name}{SUFFIX}"):
         if name in taken and _file_sha256(taken[name].path) == _file_sha256(path):
             return taken[name]
         name, number = f"{stem}-{number}", number + 1
