@@ -21,6 +21,7 @@ from vdsr_app.core.batch.journal import Journal
 from vdsr_app.core.batch.plan import probe_source
 from vdsr_app.core.batch.runner import run_locally
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, TargetKind
+from vdsr_app.core.naming import DEFAULT_TEMPLATE
 from vdsr_app.gui.batch import flow as flow_module
 from vdsr_app.gui.batch import page as module
 from vdsr_app.gui.batch.flow import Phase
@@ -360,6 +361,36 @@ def test_choices_change_the_plan_and_are_remembered(
     assert store.current.batch_existing == Existing.SKIP
     QTest.keyClicks(page.options._template, "{wrong}")
     assert "no field" in page.options._sample.text()
+
+
+def test_beside_a_template_that_cannot_be_used_other_choices_are_remembered_and_nothing_starts(
+    qtbot: QtBot, page: BatchPage, store: SettingsStore, folder: Path
+) -> None:
+    planned(qtbot, page, folder)
+    assert page.panel.start.isEnabled()
+    QTest.keyClicks(page.options._template, "{wrong}")
+    assert not page.panel.start.isEnabled()
+    assert "There is no field '{wrong}'" in page.panel.start.toolTip()
+    qtbot.mouseClick(page.options._recursive, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+    assert (store.current.batch_template, store.current.batch_recursive) == (DEFAULT_TEMPLATE, False)
+    assert (page.options.template, page.options.recursive) == ("{wrong}", False)
+    page.options._template.clear()
+    QTest.keyClicks(page.options._template, "{name}")
+    qtbot.waitUntil(lambda: cell(page, 0, Column.RESULT) == "a.png", timeout=WAIT_MS)
+    assert len(page.table.items) == 2
+    qtbot.waitUntil(lambda: store.current.batch_template == "{name}", timeout=WAIT_MS)
+    qtbot.waitUntil(page.panel.start.isEnabled, timeout=WAIT_MS)
+
+
+def test_what_is_planned_beside_a_template_that_cannot_be_used_does_not_start(
+    qtbot: QtBot, page: BatchPage, folder: Path
+) -> None:
+    page.add([folder])
+    QTest.keyClicks(page.options._template, "{wrong}")
+    qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
+    assert not page.panel.start.isEnabled()
+    page.options.show_choices(DEFAULT_TEMPLATE, Existing.SKIP, recursive=True)
+    assert page.panel.start.isEnabled()
 
 
 def test_device_and_defaults_reach_a_batch_that_is_on_the_screen(

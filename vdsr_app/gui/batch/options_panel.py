@@ -24,12 +24,14 @@ class OptionsPanel(QWidget):
     """The choices of a batch. What each picture is made into is chosen in the workspace "Upscale".
 
     Signals:
-        changed: a choice is another than before, and all of them can be used.
+        changed: a choice is another than before.
+        problem_changed: `problem` is another than before.
         folder_wanted: the person wants to choose the folder of the results.
         settings_wanted: the person wants to change size, model or format.
     """
 
     changed = Signal()
+    problem_changed = Signal()
     folder_wanted = Signal()
     settings_wanted = Signal()
 
@@ -38,6 +40,7 @@ class OptionsPanel(QWidget):
         self._folder: Path | None = None
         self._example = (Path("photos/photo.jpg"), 1000, 800)
         self._settings = UpscaleSettings()
+        self._problem = ""
         self._result = text_label(wrap=True)
         self._change = link(self.tr("Change in Upscale"))
         self._where = ElidedLabel()
@@ -64,7 +67,7 @@ class OptionsPanel(QWidget):
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(_PAUSE_MS)
-        self._pause.timeout.connect(self._on_paused)
+        self._pause.timeout.connect(self.changed)
         self._lay_out()
         self._change.clicked.connect(self.settings_wanted)
         self._choose.clicked.connect(self.folder_wanted)
@@ -77,6 +80,11 @@ class OptionsPanel(QWidget):
     def template(self) -> str:
         """How results are named."""
         return self._template.text() or DEFAULT_TEMPLATE
+
+    @property
+    def problem(self) -> str:
+        """Why the template cannot be used, in words for people, or ""."""
+        return self._problem
 
     @property
     def existing(self) -> Existing:
@@ -96,12 +104,12 @@ class OptionsPanel(QWidget):
     @property
     def options(self) -> BatchOptions | None:
         """All choices; None where there is no folder yet, or the template cannot be used."""
-        if self._folder is None or self._problem():
+        if self._folder is None or self._problem:
             return None
         return BatchOptions(self._folder, self._settings, self.recursive, self.template, self.existing)
 
     def show_choices(self, template: str, existing: Existing, *, recursive: bool) -> None:
-        """Show what is remembered; emits nothing."""
+        """Show what is remembered; emits no `changed`."""
         blocker = QSignalBlocker(self._template)
         self._template.setText("" if template == DEFAULT_TEMPLATE else template)
         blocker.unblock()
@@ -158,7 +166,7 @@ class OptionsPanel(QWidget):
         for section in (made, results, names, there):
             column.addWidget(section)
 
-    def _problem(self) -> str:
+    def _find_problem(self) -> str:
         try:
             NameTemplate(self.template)
         except UsageError as error:
@@ -167,8 +175,8 @@ class OptionsPanel(QWidget):
 
     def _show(self) -> None:
         self._where.setText(self.tr("No folder yet") if self._folder is None else printable(str(self._folder)))
-        problem = self._problem()
-        self._sample.setText(problem or self.tr("For example {name}").format(name=self._sample_name()))
+        before, self._problem = self._problem, self._find_problem()
+        self._sample.setText(self._problem or self.tr("For example {name}").format(name=self._sample_name()))
         self._about.setText(
             {
                 Existing.SKIP: self.tr("Made anew only where the picture or the settings have changed."),
@@ -176,6 +184,8 @@ class OptionsPanel(QWidget):
                 Existing.RENAME: self.tr("The new result gets a number."),
             }[self.existing]
         )
+        if self._problem != before:
+            self.problem_changed.emit()
 
     def _sample_name(self) -> str:
         source, width, height = self._example
@@ -192,10 +202,6 @@ class OptionsPanel(QWidget):
     def _on_typed(self) -> None:
         self._show()
         self._pause.start()
-
-    def _on_paused(self) -> None:
-        if not self._problem():
-            self.changed.emit()
 
     def _on_changed(self) -> None:
         self._show()

@@ -73,6 +73,7 @@ class BatchPage(QWidget):
         self._lay_out()
         self._connect()
         self._remembered = _choices_in(store.current)
+        self._refusal: str | None = None
         self._show_remembered()
         self._on_phase_changed(self.phase)
 
@@ -162,6 +163,7 @@ class BatchPage(QWidget):
         service.thumbnail_dropped.connect(self.table.forget_thumbnail)
         self.table.thumbnail_wanted.connect(self._on_thumbnail_wanted)
         self.options.changed.connect(self._on_options_changed)
+        self.options.problem_changed.connect(self._allow_start)
         self.options.folder_wanted.connect(self._on_folder_wanted)
         self.options.settings_wanted.connect(self.settings_wanted)
         self.strip.pause_wanted.connect(self._on_pause)
@@ -188,8 +190,9 @@ class BatchPage(QWidget):
             Phase.PLANNING: self.tr("The pictures are still being looked at"),
             Phase.UNPLANNED: self.tr("The pictures could not be looked at"),
             Phase.RUNNING: self.tr("It is running"),
-        }.get(phase, "")
-        self.panel.allow_start(phase is Phase.PLANNED, reason)
+            Phase.ENDED: self.tr("It has ended"),
+        }.get(phase)
+        self._refuse_start(reason)
         if phase is Phase.EMPTY:
             self.panel.say(self.tr("Nothing to do yet"))
         if phase is Phase.PLANNING:
@@ -216,9 +219,18 @@ class BatchPage(QWidget):
             self.banner.show_message(
                 BannerKind.NOTICE, self.tr("The disk is too small for all of it: the batch will wait for room.")
             )
-        self.panel.allow_start(found.queued > 0, self.tr("There is nothing to do"))
+        self._refuse_start(None if found.queued else self.tr("There is nothing to do"))
         if self.list.adding_has_focus:
             self.take_focus()
+
+    def _refuse_start(self, reason: str | None) -> None:
+        """Let the batch not be started for a reason, or let it where there is none."""
+        self._refusal = reason
+        self._allow_start()
+
+    def _allow_start(self) -> None:
+        reason = self.options.problem or self._refusal
+        self.panel.allow_start(reason is None, reason or "")
 
     def _on_plan_failed(self, report: ErrorReport) -> None:
         self.table.show_items([], Path())
@@ -285,16 +297,15 @@ class BatchPage(QWidget):
         if remembered == self._remembered:
             return
         self._remembered = remembered
-        if remembered != (self.options.template, str(self.options.existing), self.options.recursive):
-            self._show_remembered()
-            self.flow.follow_settings()
+        self._show_remembered()
+        self.flow.follow_settings()
 
     def _on_options_changed(self) -> None:
-        self._store.update(
-            batch_template=self.options.template,
-            batch_existing=str(self.options.existing),
-            batch_recursive=self.options.recursive,
-        )
+        template = self._remembered[0] if self.options.problem else self.options.template
+        existing, recursive = str(self.options.existing), self.options.recursive
+        # First, as what is remembered from here is on the screen already, with a template that cannot be used yet.
+        self._remembered = template, existing, recursive
+        self._store.update(batch_template=template, batch_existing=existing, batch_recursive=recursive)
         self.flow.plan_soon()
 
     def _on_folder_wanted(self) -> None:
