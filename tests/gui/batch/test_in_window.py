@@ -254,11 +254,17 @@ def test_a_report_that_cannot_be_written_ends_no_batch(
     ended(qtbot, page)
 
 
-def test_a_cancelled_batch_goes_on_where_it_was(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
+def test_a_cancelled_batch_goes_on_where_it_was_also_after_another_message(
+    qtbot: QtBot, page: BatchPage, network: Network, folder: Path, tmp_path: Path
+) -> None:
     cancelled(qtbot, page, network, folder)
     assert "What is finished is kept" in page.banner.text
-    qtbot.mouseClick(page.banner._action_button, Qt.MouseButton.LeftButton)
+    page._service.write_report(page.flow.output, tmp_path / "report.csv")
+    qtbot.waitUntil(lambda: page.banner.text == "Saved report.csv.", timeout=WAIT_MS)
+    qtbot.mouseClick(page.panel.go_on, Qt.MouseButton.LeftButton)
+    assert page.phase is Phase.RUNNING
     ended(qtbot, page)
+    assert not page.panel.go_on.isVisible()
     assert [state for _, state in states(page)].count(State.DONE) == 2
 
 

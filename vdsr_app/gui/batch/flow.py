@@ -46,7 +46,7 @@ class BatchFlow(QObject):
         room_awaited: (bytes needed, bytes free) of a full disk, None when it has room again.
         progressed: Progress, name of the picture at work or "".
         ended: BatchReport.
-        stopped: it was cancelled: BatchOptions with which it can go on.
+        stopped: it was cancelled, and can go on.
         failed: ErrorReport; it could not run or go on.
         interrupted_found: Unfinished, a batch that was interrupted in the folder of the last one.
     """
@@ -60,7 +60,7 @@ class BatchFlow(QObject):
     room_awaited = Signal(object)
     progressed = Signal(object, str)
     ended = Signal(object)
-    stopped = Signal(object)
+    stopped = Signal()
     failed = Signal(object)
     interrupted_found = Signal(object)
 
@@ -186,6 +186,11 @@ class BatchFlow(QObject):
         if self._phase is not Phase.RUNNING:
             self._run(options, [], resume=True)
 
+    def go_on_again(self) -> None:
+        """Go on with the batch that was stopped, as it was begun."""
+        if self._options is not None:
+            self.go_on(self._options)
+
     def pause_or_continue(self) -> bool:
         """Let it stand still, or go on where it does; whether it stands still now."""
         if self._service.paused:
@@ -260,7 +265,7 @@ class BatchFlow(QObject):
 
     def _on_stopped(self) -> None:
         self._enter(Phase.ENDED)
-        self.stopped.emit(self._options)
+        self.stopped.emit()
 
     def _on_failed(self, report: ErrorReport) -> None:
         self._enter(Phase.ENDED)

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from vdsr_app.core.batch.events import BatchReport, Progress
-from vdsr_app.core.batch.options import BatchOptions, Existing
+from vdsr_app.core.batch.options import Existing
 from vdsr_app.core.batch.unfinished import Unfinished
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.gui.banner import Banner, BannerKind
@@ -172,6 +172,7 @@ class BatchPage(QWidget):
         self.list.clear_wanted.connect(self._on_clear)
         self.panel.start_wanted.connect(flow.start)
         self.panel.again_wanted.connect(flow.plan)
+        self.panel.go_on_wanted.connect(flow.go_on_again)
         self.panel.retry_wanted.connect(flow.retry)
         self.panel.folder_wanted.connect(self._on_open_folder)
         self.panel.report_wanted.connect(self._on_report)
@@ -254,10 +255,11 @@ class BatchPage(QWidget):
         self.banner.show_message(kind, words + ".", action=(self.tr("Open folder"), self._on_open_folder))
         notify(self.window(), self.tr("The batch is finished"), words)
 
-    def _on_stopped(self, options: BatchOptions) -> None:
+    def _on_stopped(self) -> None:
+        self.panel.show_buttons(ended=True, go_on=True)
         left = sum(not item.state.is_outcome for item in self.table.items)
         self.panel.say(self.tr("Stopped with {count} pictures left").format(count=left))
-        self._offer_to_go_on(self.tr("Stopped. What is finished is kept."), options)
+        self.banner.show_message(BannerKind.NOTICE, self.tr("Stopped. What is finished is kept."))
 
     def _on_failed(self, report: ErrorReport) -> None:
         self.panel.say(self.tr("It could not go on"))
@@ -266,11 +268,9 @@ class BatchPage(QWidget):
     def _on_interrupted_found(self, found: Unfinished) -> None:
         text = self.tr("A batch into {folder} was interrupted, with {count} pictures left.")
         text = text.format(folder=file_name(found.options.output), count=found.left)
-        self._offer_to_go_on(text, found.options)
-
-    def _offer_to_go_on(self, text: str, options: BatchOptions) -> None:
-        """Offer to go on with a batch as it was begun, whatever is chosen meanwhile."""
-        self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Go on"), partial(self.flow.go_on, options)))
+        # As it was begun, whatever is chosen meanwhile.
+        go_on = partial(self.flow.go_on, found.options)
+        self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Go on"), go_on))
 
     # What the person wants
 

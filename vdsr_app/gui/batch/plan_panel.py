@@ -17,6 +17,7 @@ class PlanPanel(Section):
     Signals:
         start_wanted: the person wants the batch to run.
         again_wanted: the person wants what could not be planned to be planned once more.
+        go_on_wanted: the person wants the batch that was stopped to go on.
         retry_wanted: the person wants what failed to be tried again.
         folder_wanted: the person wants to see the results.
         report_wanted: the person wants a table of the outcome.
@@ -24,6 +25,7 @@ class PlanPanel(Section):
 
     start_wanted = Signal()
     again_wanted = Signal()
+    go_on_wanted = Signal()
     retry_wanted = Signal()
     folder_wanted = Signal()
     report_wanted = Signal()
@@ -34,17 +36,20 @@ class PlanPanel(Section):
         self._totals = text_label(wrap=True)
         self.start = primary(self.tr("Start"), "play-outline")
         self.again = plain(self.tr("Try again"), "refresh")
+        self.go_on = plain(self.tr("Go on"), "play-outline")
         self.retry = plain(self.tr("Retry failed"), "refresh")
         self.folder = plain(self.tr("Open folder"), "folder-open-outline")
         self.report = plain(self.tr("Save report…"), "content-save-outline")
-        for widget in (self._totals, self.start, self.again, self.retry, self.folder, self.report):
+        buttons = (self.start, self.again, self.go_on, self.retry, self.folder, self.report)
+        for widget in (self._totals, *buttons):
             self.body.addWidget(widget)
         self.start.clicked.connect(self.start_wanted)
         self.again.clicked.connect(self.again_wanted)
+        self.go_on.clicked.connect(self.go_on_wanted)
         self.retry.clicked.connect(self.retry_wanted)
         self.folder.clicked.connect(self.folder_wanted)
         self.report.clicked.connect(self.report_wanted)
-        for button in (self.start, self.again, self.retry):
+        for button in (self.start, self.again, self.go_on, self.retry):
             press_by_return(button)
 
     @property
@@ -56,16 +61,18 @@ class PlanPanel(Section):
         """Show something else than totals."""
         self._totals.setText(text)
 
-    def show_buttons(self, *, ended: bool, again: bool = False, retry: bool = False) -> None:
+    def show_buttons(self, *, ended: bool, again: bool = False, go_on: bool = False, retry: bool = False) -> None:
         """Show what can be done before a batch, or after it.
 
         Args:
             ended: it is after one.
             again: there could be no plan.
+            go_on: it was stopped.
             retry: some of its pictures failed.
         """
         self.start.setVisible(not ended)
         self.again.setVisible(again)
+        self.go_on.setVisible(ended and go_on)
         self.retry.setVisible(ended and retry)
         self.folder.setVisible(ended)
         self.report.setVisible(ended)
@@ -76,7 +83,7 @@ class PlanPanel(Section):
 
     def take_focus(self) -> bool:
         """Let the keyboard enter at the button that the person most likely wants; whether there is one."""
-        for button in (self.start, self.again, self.retry, self.folder):
+        for button in (self.start, self.again, self.go_on, self.retry, self.folder):
             if button.isEnabled() and button.isVisible():
                 button.setFocus()
                 return True
