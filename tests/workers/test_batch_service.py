@@ -1,19 +1,22 @@
-"""The thumbnails of a batch keep out of the way of its plan."""
+"""What a batch tells is of the run that is wanted, and its thumbnails keep out of the way of its plan."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from vdsr_app.core.batch import BatchOptions
+from vdsr_app.control import PauseGate
+from vdsr_app.core.batch import Batch, BatchEvent, BatchOptions, BatchReport, Item, SourceFacts
+from vdsr_app.core.batch.events import Planned, Progress
 from vdsr_app.workers import batch as module
 from vdsr_app.workers import thumbnails
 from vdsr_app.workers.batch import BatchService
+from vdsr_app.workers.batch_jobs import Handle, Wish
 from vdsr_app.workers.runner import JobContext
 
 WAIT_MS = 20_000
@@ -81,3 +84,61 @@ def test_of_many_thumbnails_the_last_are_made(
     assert dropped == paths[:6]
     decoder.go_on.set()
     qtbot.waitUntil(lambda: made == paths[6:], timeout=WAIT_MS)
+
+
+class Runs:
+    """Tells what the test wants, and hears of no cancel meanwhile."""
+
+    def __init__(self) -> None:
+        self.tells: list[Callable[[BatchEvent], None]] = []
+        self.ends = threading.Semaphore(0)
+        self.service = BatchService(run=self.run)
+
+    def run(
+        self,
+        wish: Wish,
+        handle: Handle,
+        pause: PauseGate,
+        facts: dict[Path, SourceFacts],
+        tell: Callable[[BatchEvent], None],
+        context: JobContext,
+    ) -> BatchReport:
+        handle.attach(Batch(wish.options, tell, context.token))
+        self.tells.append(tell)
+        assert self.ends.acquire(timeout=WAIT_MS / 1000)
+        return BatchReport(0, 0, 0, 1.0, 1.0)
+
+
+@pytest.fixture
+def runs(qtbot: QtBot) -> Iterator[Runs]:
+    made = Runs()
+    yield made
+    made.ends.release(9)
+    assert made.service.close(WAIT_MS)
+
+
+def test_a_batch_that_was_stopped_tells_nothing_any_more(qtbot: QtBot, runs: Runs, tmp_path: Path) -> None:
+    service = runs.service
+    log: list[object] = []
+    service.told.connect(log.append)
+    service.stopped.connect(log.append)
+    options = BatchOptions(tmp_path / "out")
+    first, late, second = (Planned((item(name),)) for name in ("first", "late", "second"))
+    service.start([tmp_path], options)
+    qtbot.waitUntil(lambda: len(runs.tells) == 1, timeout=WAIT_MS)
+    runs.tells[0](first)
+    service.cancel()
+    assert log == [(first,), False]  # nothing of it was planned to the end
+    runs.tells[0](late)
+    service.start([tmp_path], options)
+    runs.tells[0](Progress(0, 1, 2, 0, 1, 1, 2, 1.0, 1.0))
+    runs.ends.release()
+    qtbot.waitUntil(lambda: len(runs.tells) == 2, timeout=WAIT_MS)
+    runs.tells[1](second)
+    with qtbot.waitSignal(service.ended, timeout=WAIT_MS):
+        runs.ends.release()
+    assert log[2:] == [(second,)]
+
+
+def item(name: str) -> Item:
+    return Item(0, Path(name), Path(f"{name}.png"), SourceFacts(None), None, "vdsr")

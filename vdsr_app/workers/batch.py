@@ -34,7 +34,7 @@ class BatchService(QObject):
         plan_failed: ErrorReport.
         told: tuple of BatchEvent, as they came since the last time; of progress the latest alone.
         ended: BatchReport.
-        stopped: it was cancelled, and can go on.
+        stopped: it was cancelled, and can go on; whether all its pictures are known. It tells nothing any more.
         failed: ErrorReport; the batch could not run or go on.
         found: Unfinished or None, answer of the last `look_for`.
         reported: Path of a table that was written.
@@ -47,7 +47,7 @@ class BatchService(QObject):
     plan_failed = Signal(object)
     told = Signal(object)
     ended = Signal(object)
-    stopped = Signal()
+    stopped = Signal(bool)
     failed = Signal(object)
     found = Signal(object)
     reported = Signal(object)
@@ -115,7 +115,7 @@ class BatchService(QObject):
         self._handle = batch_jobs.Handle()
         self._awake.begin()
         wish = batch_jobs.Wish(tuple(inputs), options, resume, retry_failed)
-        work = partial(self._run, wish, self._handle, self._pause, self._facts, self._take)
+        work = partial(self._run, wish, self._handle, self._pause, self._facts, partial(self._take, self._handle))
         self._work.submit("run", work, self._on_ended, self._on_failed, self._on_stopped)
 
     def add(self, inputs: Sequence[Path]) -> bool:
@@ -171,9 +171,11 @@ class BatchService(QObject):
         ended = [lane.wait_closed(deadline) for lane in lanes]
         return all(ended)
 
-    def _take(self, event: BatchEvent) -> None:
-        """Called by the batch's threads."""
+    def _take(self, handle: batch_jobs.Handle, event: BatchEvent) -> None:
+        """Called by the batch's threads; `handle` is that of their batch."""
         with self._lock:
+            if handle is not self._handle:
+                return  # it was stopped, and its threads have not ended yet
             first = not self._outbox
             if isinstance(event, Progress) and self._outbox and isinstance(self._outbox[-1], Progress):
                 self._outbox.pop()
@@ -197,8 +199,11 @@ class BatchService(QObject):
         self.failed.emit(report)
 
     def _on_stopped(self) -> None:
+        planned = self._handle.planned
+        with self._lock:
+            self._handle = batch_jobs.Handle()
         self._after_run()
-        self.stopped.emit()
+        self.stopped.emit(planned)
 
     def _after_run(self) -> None:
         self._awake.end()

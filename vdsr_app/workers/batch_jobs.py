@@ -61,6 +61,11 @@ class Handle:
         self._batch: Batch | None = None
         self._early: list[Sequence[Path]] = []
 
+    @property
+    def planned(self) -> bool:
+        """Whether all pictures of the batch are known, and were told."""
+        return self._batch is not None and self._batch.planned
+
     def attach(self, batch: Batch) -> None:
         """The batch is about to run."""
         for inputs in self._early:

@@ -313,6 +313,21 @@ def test_pictures_are_added_while_it_runs(held: Held, tmp_path: Path) -> None:
     assert not held.batch.add([more])  # it has ended
 
 
+def test_it_is_planned_when_every_picture_that_was_added_was_told(held: Held) -> None:
+    held.picture("a.png")
+    known: list[tuple[str, bool]] = []
+
+    def note(event: BatchEvent) -> None:
+        known.append((type(event).__name__, held.batch.planned))
+
+    batch = held.batch = Batch(BatchOptions(held.output), note, do_files=module.run_locally(held))  # type: ignore[arg-type]
+    batch.add([held.source])
+    assert not batch.planned
+    batch.run()
+    assert known[0] == ("Planned", False)
+    assert batch.planned
+
+
 def test_a_pause_stops_the_work_and_a_cancel_ends_it(held: Held) -> None:
     for name in ("a.png", "b.png", "c.png"):
         held.picture(name, side=64)

@@ -14,6 +14,7 @@ from vdsr_app.core.batch.events import Changed, FoundRoom, Planned, Progress, Wa
 from vdsr_app.gui.batch.flow import BatchFlow, Phase
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.workers.batch_jobs import Plan
+from vdsr_app.workers.messages import ErrorReport
 
 OUT = Path("/out")
 
@@ -25,7 +26,7 @@ class Service(QObject):
     plan_failed = Signal(object)
     told = Signal(object)
     ended = Signal(object)
-    stopped = Signal()
+    stopped = Signal(bool)
     failed = Signal(object)
     found = Signal(object)
 
@@ -124,6 +125,21 @@ def test_what_a_batch_tells_is_told_once_a_picture(flow: BatchFlow, batch: Servi
     assert rooms == [(7, 5), None]
 
 
+@pytest.mark.parametrize("end", ["stopped", "failed"])
+def test_what_was_at_work_when_a_batch_broke_off_waits_again(flow: BatchFlow, batch: Service, end: str) -> None:
+    run(flow, batch, Path("/in/a.png"))
+    changed: list[tuple[Item, ...]] = []
+    flow.items_changed.connect(changed.append)
+    first, second = item(0, "a.png"), item(1, "b.png")
+    batch.told.emit((Planned((first, second)), Changed(replace(first, state=State.WORKING))))
+    if end == "stopped":
+        batch.stopped.emit(True)
+    else:
+        batch.failed.emit(ErrorReport("It is bad."))
+    assert changed[1:] == [(first,)]
+    assert flow.phase is Phase.ENDED
+
+
 def test_an_interrupted_batch_is_told_of_before_anything_is_added_and_goes_on_as_it_was(
     batch: Service, store: SettingsStore
 ) -> None:
@@ -138,6 +154,6 @@ def test_an_interrupted_batch_is_told_of_before_anything_is_added_and_goes_on_as
     assert told == [found]
     flow.go_on(found.options)
     assert batch.asked[-1] == ("start", found.options, True, False)
-    batch.stopped.emit()
+    batch.stopped.emit(True)
     batch.found.emit(found)
     assert told == [found]

@@ -268,6 +268,34 @@ def test_a_cancelled_batch_goes_on_where_it_was_also_after_another_message(
     assert [state for _, state in states(page)].count(State.DONE) == 2
 
 
+@pytest.mark.parametrize(
+    ("known", "words"), [(True, "Stopped with 2 pictures left"), (False, "Stopped before all pictures were looked at")]
+)
+def test_a_cancelled_batch_says_what_is_left_where_that_is_known_and_nothing_more(
+    qtbot: QtBot,
+    page: BatchPage,
+    window: MainWindow,
+    network: Network,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    known: bool,
+    words: str,
+) -> None:
+    at_first_picture(qtbot, page, network, folder)
+    monkeypatch.setattr(Handle, "planned", known)
+    window.workspaces.show_page(window.page)
+    page._on_cancel()
+    assert page.panel.text == words
+    assert dict(states(page))["a.png"] is State.QUEUED
+    network.engine.gate = threading.Semaphore(10**6)
+    with qtbot.waitSignal(page._service.ended, timeout=WAIT_MS):
+        page.flow.start()  # begins when what was stopped has come to its end
+        told: list[str] = []
+        page.activity_changed.connect(told.append)
+        page._service.told.connect(lambda events: told.extend(type(event).__name__ for event in events))
+    assert told[0] == "Planned"
+
+
 def cancelled(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
     """A batch that was stopped at its first picture."""
     at_first_picture(qtbot, page, network, folder)

@@ -98,13 +98,19 @@ class Batch:
         self._queue: deque[Item] = deque()
         self._at_work: dict[int, Item] = {}
         self._without_room: set[int] = set()  # of what is at work, what waits for the disk
-        self._planning = False
+        self._planning = True  # until the first round of it has ended
         self._ended = False
         self._crash: BaseException | None = None
         self._known: set[Path] = set()
         self._cleaned = {self._options.output}  # folders without leftovers
         self._tally = Tally()
         self._disk = DiskWatch(self._on_waiting, self._token)
+
+    @property
+    def planned(self) -> bool:
+        """Whether all pictures of what was added are known, and were told; of one that runs, from any thread."""
+        with self._changed:
+            return not self._planning and not self._inputs
 
     def add(self, inputs: Sequence[Path]) -> bool:
         """Add files and folders, before or while it runs; safe from any thread.
@@ -198,7 +204,6 @@ class Batch:
             self._take_up(retry_failed)
         else:
             journal.begin(self._options)
-        self._planning = True
         thread = threading.Thread(target=self._plan_all, name="batch-plan")
         thread.start()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class BatchFlow(QObject):
         room_awaited: (bytes needed, bytes free) of a full disk, None when it has room again.
         progressed: Progress, name of the picture at work or "".
         ended: BatchReport.
-        stopped: it was cancelled, and can go on.
+        stopped: it was cancelled, and can go on; whether all its pictures are known.
         failed: ErrorReport; it could not run or go on.
         interrupted_found: Unfinished, a batch that was interrupted in the folder of the last one.
     """
@@ -60,7 +61,7 @@ class BatchFlow(QObject):
     room_awaited = Signal(object)
     progressed = Signal(object, str)
     ended = Signal(object)
-    stopped = Signal()
+    stopped = Signal(bool)
     failed = Signal(object)
     interrupted_found = Signal(object)
 
@@ -88,7 +89,7 @@ class BatchFlow(QObject):
         self._chosen_folder: Path | None = None
         self._phase = Phase.EMPTY
         self._options: BatchOptions | None = None
-        self._at_work: dict[int, str] = {}
+        self._at_work: dict[int, Item] = {}
         self._replan = QTimer(self)
         self._replan.setSingleShot(True)
         self._replan.setInterval(_REPLAN_MS)
@@ -243,7 +244,7 @@ class BatchFlow(QObject):
                 case Changed():
                     changed[event.item.number] = event.item
                     if event.item.state is State.WORKING:
-                        self._at_work[event.item.number] = file_name(event.item.source)
+                        self._at_work[event.item.number] = event.item
                     else:
                         self._at_work.pop(event.item.number, None)
                 case WaitsForRoom():
@@ -251,7 +252,8 @@ class BatchFlow(QObject):
                 case FoundRoom():
                     self.room_awaited.emit(None)
                 case Progress():
-                    self.progressed.emit(event, self._at_work.get(event.number, ""))
+                    item = self._at_work.get(event.number)
+                    self.progressed.emit(event, "" if item is None else file_name(item.source))
                 case _:
                     pass
         if changed:
@@ -263,13 +265,22 @@ class BatchFlow(QObject):
         late, self._late = self._late, []
         self.add(late)
 
-    def _on_stopped(self) -> None:
+    def _on_stopped(self, planned: bool) -> None:
+        self._lay_down_work()
         self._enter(Phase.ENDED)
-        self.stopped.emit()
+        self.stopped.emit(planned)
 
     def _on_failed(self, report: ErrorReport) -> None:
+        self._lay_down_work()
         self._enter(Phase.ENDED)
         self.failed.emit(report)
+
+    def _lay_down_work(self) -> None:
+        """What was at work when the batch broke off waits again."""
+        waiting = tuple(replace(item, state=State.QUEUED) for item in self._at_work.values())
+        self._at_work.clear()
+        if waiting:
+            self.items_changed.emit(waiting)
 
     def _on_found(self, found: Unfinished | None) -> None:
         if found is not None and not found.ended and self._phase is Phase.EMPTY:

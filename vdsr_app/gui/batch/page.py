@@ -255,10 +255,14 @@ class BatchPage(QWidget):
         self.banner.show_message(kind, words + ".", action=(self.tr("Open folder"), self._on_open_folder))
         notify(self.window(), self.tr("The batch is finished"), words)
 
-    def _on_stopped(self) -> None:
+    def _on_stopped(self, planned: bool) -> None:
         self.panel.show_buttons(ended=True, go_on=True)
         left = sum(not item.state.is_outcome for item in self.table.items)
-        self.panel.say(self.tr("Stopped with {count} pictures left").format(count=left))
+        self.panel.say(
+            self.tr("Stopped with {count} pictures left").format(count=left)
+            if planned
+            else self.tr("Stopped before all pictures were looked at")
+        )
         self.banner.show_message(BannerKind.NOTICE, self.tr("Stopped. What is finished is kept."))
 
     def _on_failed(self, report: ErrorReport) -> None:
