@@ -89,6 +89,13 @@ def test_what_comes_as_a_batch_ends_is_planned_after_it(flow: BatchFlow, batch: 
     assert batch.asked[-1] == ("plan", Path("/in/late.png"))
 
 
+def test_what_is_added_twice_is_planned_as_one(flow: BatchFlow, batch: Service) -> None:
+    first, second = Path("/in"), Path("/in/a.png")
+    flow.add([first, first])
+    flow.add([second, first])
+    assert batch.asked == [("plan", first), ("plan", first, second)]
+
+
 def test_a_plan_that_comes_after_the_list_was_emptied_is_not_told(flow: BatchFlow, batch: Service) -> None:
     told: list[object] = []
     flow.planned.connect(told.append)

@@ -96,8 +96,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def planned(qtbot: QtBot, page: BatchPage, *paths: Path) -> None:
-    page.add(paths)
-    qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
+    with qtbot.waitSignal(page.flow.planned, timeout=WAIT_MS):
+        page.add(paths)
+    assert page.phase is Phase.PLANNED
 
 
 def at_first_picture(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
@@ -463,6 +464,25 @@ def test_the_folder_of_a_batch_that_ended_can_be_added_again(
     assert ("new.png", State.QUEUED) in states(page)
     assert ("a.png", State.SKIPPED) in states(page)
     assert page.panel.start.isEnabled()
+
+
+def test_a_folder_that_is_added_again_brings_what_is_new_in_it(
+    qtbot: QtBot, page: BatchPage, network: Network, folder: Path
+) -> None:
+    planned(qtbot, page, folder)
+    picture(folder / "new.png", 5)
+    planned(qtbot, page, folder)
+    assert [name for name, _ in states(page)] == ["a.png", "bad.png", "new.png", "b.png"]
+    network.engine.hold()
+    qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    picture(folder / "newer.png", 6)
+    page.add([folder])
+    qtbot.waitUntil(lambda: "newer.png" in dict(states(page)), timeout=WAIT_MS)
+    network.engine.gate = threading.Semaphore(10**6)
+    ended(qtbot, page)
+    assert len(states(page)) == 5
+    assert dict(states(page))["newer.png"] is State.DONE
 
 
 def test_results_of_a_drive_lie_on_it(tmp_path: Path) -> None:

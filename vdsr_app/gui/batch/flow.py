@@ -117,20 +117,19 @@ class BatchFlow(QObject):
     # Before a batch
 
     def add(self, paths: Sequence[Path]) -> None:
-        """Add files and folders, also while a batch runs."""
-        if paths and self._phase is Phase.ENDED:
-            self._inputs = []  # what was done may be wished again: with other settings, or with new pictures in it
-        new = [path for path in paths if path not in self._inputs]
-        if not new:
+        """Add files and folders, also while a batch runs; a folder that was added before may hold new pictures."""
+        if not paths:
             return
         self.outdated.emit()
-        if self._phase is Phase.RUNNING:
-            if self._service.add(new):
-                self._inputs += new
-            else:
-                self._late += new  # it has just come to its end
+        running = self._phase is Phase.RUNNING
+        if running and not self._service.add(paths):
+            self._late += paths  # it has just come to its end
             return
-        self._inputs += new
+        if self._phase is Phase.ENDED:
+            self._inputs = []  # what was done may be wished again: with other settings, or with new pictures in it
+        self._inputs = list(dict.fromkeys([*self._inputs, *paths]))
+        if running:
+            return
         if self._chosen_folder is None:
             self.folder_proposed.emit(_folder_beside(self._inputs[0]))
         self.plan()
