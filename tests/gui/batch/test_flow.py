@@ -98,7 +98,7 @@ def test_what_is_added_twice_is_planned_as_one(flow: BatchFlow, batch: Service) 
 
 def test_a_plan_that_comes_after_the_list_was_emptied_is_not_told(flow: BatchFlow, batch: Service) -> None:
     told: list[object] = []
-    flow.planned.connect(told.append)
+    flow.planned.connect(lambda plan, _: told.append(plan))
     flow.add([Path("/in/a.png")])
     flow.clear()
     batch.planned.emit(plan(item(0, "a.png")))

@@ -15,8 +15,10 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from tests.core.pipeline.test_run import HeldEngine
+from tests.gui.conftest import write_model
+from vdsr_app import paths
 from vdsr_app.control import PauseGate
-from vdsr_app.core.batch import Batch, BatchEvent, BatchReport, Existing, Item, SourceFacts, State
+from vdsr_app.core.batch import Batch, BatchEvent, BatchOptions, BatchReport, Existing, Item, SourceFacts, State
 from vdsr_app.core.batch.journal import Journal
 from vdsr_app.core.batch.plan import probe_source
 from vdsr_app.core.batch.runner import run_locally
@@ -352,8 +354,6 @@ def test_a_plan_that_fails_says_why_and_can_be_tried_again(
 def test_an_interrupted_batch_is_offered_at_the_next_start(
     qtbot: QtBot, store: SettingsStore, window: MainWindow, folder: Path, tmp_path: Path
 ) -> None:
-    from vdsr_app.core.batch import BatchOptions
-
     journal = Journal(tmp_path / "out")
     journal.begin(BatchOptions(tmp_path / "out"))
     journal.add_inputs([folder])
@@ -376,8 +376,28 @@ def test_the_example_has_all_that_a_name_can_tell(qtbot: QtBot) -> None:
     template = "{name}_{model}_{target}_{scale}_{width}x{height}_{number}_{folder}_{type}"
     panel.show_choices(template, Existing.SKIP, recursive=True)
     assert panel._sample.text() == "For example photo_vdsr_x2_2_2000x1600_1_photos_jpg.png"
-    panel.show_example(Path("/in/birds/a.TIF"), 10, 20)
-    assert panel._sample.text() == "For example a_vdsr_x2_2_20x40_1_birds_tif.png"
+    source, out = Path("/in/birds/a.TIF"), Path("/out")
+    item = Item(2, source, out / "a_vdsr_x2.png", SourceFacts(None, 10, 20), None, "vdsr")
+    panel.show_example(item, BatchOptions(out))
+    assert panel._sample.text() == "For example a_vdsr_x2_2_20x40_3_birds_tif.png"
+
+
+def test_the_example_is_a_name_that_the_batch_gives(
+    qtbot: QtBot, window: MainWindow, page: BatchPage, tmp_path: Path
+) -> None:
+    write_model(paths.models_dir() / "photo.safetensors", "Photo")
+    folder = tmp_path / "in"
+    picture(folder / "a.png", 1)
+    (folder / "a.jpeg").write_bytes(b"no picture")
+    picture(folder / "a.jpg", 2)
+    planned(qtbot, page, folder)
+    assert [cell(page, row, Column.RESULT) for row in (1, 2)] == ["a_jpg_photo_x2.png", "a_png_vdsr_x2.png"]
+    assert page.options._sample.text() == "For example a_jpg_photo_x2.png"
+    QTest.keyClicks(page.options._template, "{model}-{name}")
+    assert page.options._sample.text() == "For example photo-a.png"
+    qtbot.waitUntil(lambda: page.options._sample.text() == "For example photo-a_jpg.png", timeout=WAIT_MS)
+    window.session.set_model("mine")
+    assert page.options._sample.text() == "For example mine-a.png"
 
 
 def test_choices_change_the_plan_and_are_remembered(

@@ -41,7 +41,8 @@ class BatchFlow(QObject):
         phase_changed: `phase` was entered, perhaps once more.
         outdated: what was told and offered was of the plan or batch before.
         folder_proposed: Path where results go if the person says nothing else, None where that is not known.
-        planned: the `Plan`; the phase is PLANNED, or EMPTY where there is no picture in it.
+        planned: the `Plan`, BatchOptions that it was made with; the phase is PLANNED, or EMPTY where there is no
+            picture in it.
         plan_failed: ErrorReport.
         items_changed: tuple of Item, each once.
         room_awaited: (bytes needed, bytes free) of a full disk, None when it has room again.
@@ -55,7 +56,7 @@ class BatchFlow(QObject):
     phase_changed = Signal(object)
     outdated = Signal()
     folder_proposed = Signal(object)
-    planned = Signal(object)
+    planned = Signal(object, object)
     plan_failed = Signal(object)
     items_changed = Signal(object)
     room_awaited = Signal(object)
@@ -226,7 +227,7 @@ class BatchFlow(QObject):
         if not plan.items:
             self._inputs = []
         self._enter(Phase.PLANNED if plan.items else Phase.EMPTY)
-        self.planned.emit(plan)
+        self.planned.emit(plan, self._options)
 
     def _on_plan_failed(self, report: ErrorReport) -> None:
         if self._phase is not Phase.PLANNING:

@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QSignalBlocker, QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QVBoxLayout, QWidget
 
+from vdsr_app.core.batch.items import Item, SourceFacts
 from vdsr_app.core.batch.options import BatchOptions, Existing
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.models import AUTO_MODEL, DEFAULT_MODEL
@@ -18,6 +19,9 @@ from vdsr_app.gui.texts import printable
 
 _PAUSE_MS = 300
 """A template is typed; it is read when the person has paused for a moment."""
+
+_EXAMPLE = Item(0, Path("photos/photo.jpg"), Path(), SourceFacts(None, 1000, 800), None, DEFAULT_MODEL)
+"""Named where there is no plan."""
 
 
 class OptionsPanel(QWidget):
@@ -38,7 +42,8 @@ class OptionsPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._folder: Path | None = None
-        self._example = (Path("photos/photo.jpg"), 1000, 800)
+        self._example = _EXAMPLE
+        self._planned: BatchOptions | None = None
         self._settings = UpscaleSettings()
         self._problem = ""
         self._result = text_label(wrap=True)
@@ -133,9 +138,14 @@ class OptionsPanel(QWidget):
         self._result.setText(words)
         self._show()
 
-    def show_example(self, source: Path, width: int, height: int) -> None:
-        """Name the first picture of the batch in the example."""
-        self._example = (source, width, height)
+    def show_example(self, item: Item, planned: BatchOptions) -> None:
+        """Name a picture of the batch in the example.
+
+        Args:
+            item: the picture, as it was planned.
+            planned: the choices that it was planned with; with others its name is told as far as they decide it.
+        """
+        self._example, self._planned = item, planned
         self._show()
 
     def set_locked(self, locked: bool) -> None:
@@ -188,14 +198,17 @@ class OptionsPanel(QWidget):
             self.problem_changed.emit()
 
     def _sample_name(self) -> str:
-        source, width, height = self._example
-        settings = self._settings
-        model = DEFAULT_MODEL if settings.model == AUTO_MODEL else settings.model
+        item, settings, planned = self._example, self._settings, self._planned
+        if planned is not None and planned == self.options:
+            return printable(item.output.name)
+        model = settings.model
+        if model == AUTO_MODEL:
+            model = item.model if planned is not None and planned.settings.model == AUTO_MODEL else DEFAULT_MODEL
         try:
-            size = settings.target.size_for(width, height)
+            size = settings.target.size_for(item.facts.width, item.facts.height)
         except UsageError:
             size = None
-        facts = NameFacts.of(source, model, settings.target, size)
+        facts = NameFacts.of(item.source, model, settings.target, size, item.number + 1)
         ending = next(iter(SUFFIXES.values())) if settings.save.format is None else SUFFIXES[settings.save.format]
         return printable(NameTemplate(self.template).fill(facts, ending))
 

@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
 )
 
 from vdsr_app.core.batch.events import BatchReport, Progress
-from vdsr_app.core.batch.options import Existing
+from vdsr_app.core.batch.items import State
+from vdsr_app.core.batch.options import BatchOptions, Existing
 from vdsr_app.core.batch.unfinished import Unfinished
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.gui.banner import Banner, BannerKind
@@ -206,14 +207,15 @@ class BatchPage(QWidget):
         else:
             self.activity_changed.emit("")
 
-    def _on_planned(self, plan: Plan) -> None:
+    def _on_planned(self, plan: Plan, options: BatchOptions) -> None:
         self.table.show_items(plan.items, self.flow.output)
         if not plan.items:
             self.banner.show_message(BannerKind.NOTICE, self.tr("There is no picture in it."))
             return
-        first = plan.items[0]
-        if first.facts.width:
-            self.options.show_example(first.source, first.facts.width, first.facts.height)
+        named = [item for item in plan.items if item.has_output and item.facts.width]
+        if named:
+            first = next((item for item in named if item.state is State.QUEUED), named[0])
+            self.options.show_example(first, options)
         found = plan.totals
         self.panel.show_plan(plan)
         if plan.free_bytes is not None and found.disk_bytes > plan.free_bytes:
