@@ -268,8 +268,8 @@ def test_a_teacher_of_an_earlier_run_is_found_from_wherever_the_run_is_resumed(
     save_teacher(first_network((2,), 3, 8, 1), tmp_path / "wise.safetensors")
     monkeypatch.chdir(tmp_path)
     config.write_text(TINY + 'teacher_from = "wise.safetensors"\n')
-    status, said, _ = _train(run, pictures, config, tmp_path / "run", "--steps", 4, "--json")
-    assert status == 0
+    status, said, err = _train(run, pictures, config, tmp_path / "run", "--steps", 4, "--json")
+    assert status == 0, err
     assert [e["total"] for e in json_lines(said) if e["event"] == "Preparing" and e["what"] == "answers"][-1] == 5
     assert read_config(tmp_path / "run" / "config.toml").teacher_from == str(tmp_path / "wise.safetensors")
 

@@ -55,7 +55,7 @@ def test_presets_survive_toml(tmp_path: Path, name: str) -> None:
     assert read_config(tmp_path / "run.toml") == preset(name)
 
 
-@given(folder=st.text(st.characters(exclude_categories=["Cs", "Cc"])), seed=st.integers(0, 2**63 - 1))
+@given(folder=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), seed=st.integers(0, 2**63 - 1))
 def test_any_text_survives_toml(tmp_path_factory: pytest.TempPathFactory, folder: str, seed: int) -> None:
     config = replace(TrainConfig(), data=(folder, 'quote " back \\ slash'), seed=seed, rate=1e-9)
     path = tmp_path_factory.getbasetemp() / "any.toml"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from vdsr_app.errors import ConfigError
 from vdsr_trainer.config import TAKE_RELATIVE_RATES, TrainConfig, symmetry_for
@@ -65,7 +65,7 @@ PRESETS: dict[str, TrainConfig] = {
 DEFAULT_PRESET = "robust"
 """What a run is where nothing else is said."""
 
-_PLACES = ("data", "validation", "exclude", "teacher_from", "device", "threads")
+_PLACES = ("data", "validation", "exclude", "device", "threads")
 _OF_OPTIMIZER = ("rate", "relative_rates", "muon_rate", "momentum", "weight_decay", "inputs", "clip_theta")
 _USUAL = {
     "muon": _ROBUST,
@@ -94,7 +94,9 @@ def preset_of(config: TrainConfig) -> str:
             recipe = starting_from(recipe, config.start_from, config.depth, config.width)
         # Where epochs count, a run writes down how many steps they came to.
         free = (*_PLACES, "steps") if recipe.epochs else _PLACES
-        if config == replace(recipe, **{field: getattr(config, field) for field in free}):
+        if all(
+            getattr(config, each.name) == getattr(recipe, each.name) for each in fields(config) if each.name not in free
+        ):
             return name
     return ""
 
