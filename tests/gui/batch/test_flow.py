@@ -147,6 +147,21 @@ def test_what_was_at_work_when_a_batch_broke_off_waits_again(flow: BatchFlow, ba
     assert flow.phase is Phase.ENDED
 
 
+def test_a_batch_that_is_stopped_before_anything_was_written_down_begins_with_its_pictures(
+    flow: BatchFlow, batch: Service
+) -> None:
+    path = Path("/in/a.png")
+    run(flow, batch, path)
+    batch.stopped.emit(False)
+    flow.go_on_again()
+    assert batch.asked[-1] == ("start", BatchOptions(OUT), False, False, path)
+    batch.told.emit((Planned((item(0, "a.png"),)),))
+    for _ in range(2):  # what goes on and is stopped at once goes on as well
+        batch.stopped.emit(True)
+        flow.go_on_again()
+        assert batch.asked[-1] == ("start", BatchOptions(OUT), True, False)
+
+
 def test_an_interrupted_batch_is_told_of_before_anything_is_added_and_goes_on_as_it_was(
     batch: Service, store: SettingsStore
 ) -> None:

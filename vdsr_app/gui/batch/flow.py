@@ -90,6 +90,7 @@ class BatchFlow(QObject):
         self._chosen_folder: Path | None = None
         self._phase = Phase.EMPTY
         self._options: BatchOptions | None = None
+        self._is_written = False  # in the journal of its folder; till then an older batch may be there
         self._at_work: dict[int, Item] = {}
         self._replan = QTimer(self)
         self._replan.setSingleShot(True)
@@ -189,8 +190,12 @@ class BatchFlow(QObject):
 
     def go_on_again(self) -> None:
         """Go on with the batch that was stopped, as it was begun."""
-        if self._options is not None:
+        if self._options is None:
+            return
+        if self._is_written:
             self.go_on(self._options)
+        elif self._phase is not Phase.RUNNING:
+            self._run(self._options, self._inputs)
 
     def pause_or_continue(self) -> bool:
         """Let it stand still, or go on where it does; whether it stands still now."""
@@ -210,6 +215,7 @@ class BatchFlow(QObject):
         self.outdated.emit()
         self._replan.stop()
         self._options = options
+        self._is_written = resume or retry_failed
         self._store.update(batch_folder=str(options.output.absolute()))
         self._at_work.clear()
         self._enter(Phase.RUNNING)
@@ -236,6 +242,7 @@ class BatchFlow(QObject):
         self.plan_failed.emit(report)
 
     def _on_told(self, events: tuple[BatchEvent, ...]) -> None:
+        self._is_written = True
         changed: dict[int, Item] = {}
         for event in events:
             match event:
