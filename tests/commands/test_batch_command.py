@@ -208,6 +208,14 @@ def test_what_a_format_does_not_look_at_makes_nothing_anew(run, tiny, folder, tm
         assert json_lines(run(*command, *more)[1])[-1]["summary"]["skipped"] == skipped
 
 
+def test_a_report_may_lie_among_the_results_or_above_them(run, tiny, photo, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    for table in (out / "r.csv", out.parent / "r.csv"):
+        assert run("batch", photo, "-o", out, "--model", tiny, "--report", table)[0] == 0
+        assert table.is_file()
+        shutil.rmtree(out.parent)
+
+
 def test_no_report_is_written_of_a_batch_that_was_not_begun(run, tiny, folder, tmp_path: Path) -> None:
     table = tmp_path / "r.csv"
     assert run("batch", folder, "-o", tmp_path / "out", "--model", tiny)[0] == 1

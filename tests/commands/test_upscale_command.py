@@ -232,10 +232,14 @@ def test_a_slash_at_its_end_makes_the_output_a_folder(run, tiny, photo, tmp_path
 
 
 @pytest.mark.parametrize("name", ["own.SAFETENSORS", "own.bin"])
-def test_a_weight_file_gives_its_name_and_not_its_place(run, tiny, photo, tmp_path: Path, name: str) -> None:
-    weights = shutil.copy(find_model(tiny).path, tmp_path / name)
-    assert run("upscale", photo.parent, "-o", tmp_path / "out", "--model", weights)[0] == 0
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo_own_x2.png"]
+def test_a_weight_file_gives_its_name_and_not_its_place(
+    run, tiny, photo, tmp_path: Path, monkeypatch, name: str
+) -> None:
+    shutil.copy(find_model(tiny).path, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for weights in (name, tmp_path / name):
+        assert run("upscale", photo.parent, "-o", "out", "--model", weights)[0] == 0
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo_own_x2.png"]
 
 
 def test_an_unknown_model_is_named(run, photo, tmp_path: Path) -> None:

@@ -402,6 +402,15 @@ def test_a_profile_with_stray_bytes_is_kept_without_them(
     assert stated or back.icc == profile
 
 
+@pytest.mark.parametrize("size", [0, 50, 131])
+def test_a_profile_that_states_no_size_is_none(tmp_path: Path, size: int) -> None:
+    profile = struct.pack(">I", size) + SRGB[4:]
+    for target in (FileFormat.PNG, FileFormat.JPEG):
+        back, report = _save(Picture(_noise(3), icc=profile), tmp_path, target)
+        assert back.icc is None
+        assert any("colour profile" in note for note in report.notes)
+
+
 @pytest.mark.parametrize("what", ["a link", "no tags", "a tag beyond the end"])
 def test_a_profile_that_png_does_not_take_is_left_out_and_told(tmp_path: Path, what: str) -> None:
     profiles = {

@@ -39,9 +39,6 @@ from vdsr_app.core.batch import (
 )
 from vdsr_app.core.batch.cluster import Cluster, check_address
 from vdsr_app.core.folders import require_there
-from vdsr_app.core.job import UpscaleSettings
-from vdsr_app.core.model_choice import AUTO_MODEL
-from vdsr_app.core.models import installed_models
 from vdsr_app.core.naming import DEFAULT_TEMPLATE
 from vdsr_app.errors import Cancelled, UsageError
 
@@ -92,7 +89,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
         if arguments.report is not None:
             raise UsageError("--dry-run does nothing to report on.", hint="Leave out --report, or take --json.")
         return _dry_run(arguments, options, console)
-    _require_room_for_report(arguments.report)
+    _require_place_of_report(arguments.report, options.output)
     with stop_on_signals() as token, ExitStack() as stack:
         teller = _Teller(console, stack)
         cluster = None if arguments.cluster is None else Cluster(arguments.cluster, options.output)
@@ -122,25 +119,19 @@ def _options(arguments: argparse.Namespace) -> BatchOptions:
         require_there(each)
     return BatchOptions(
         arguments.output,
-        _with_model_in_full(settings_of(arguments)),
+        settings_of(arguments),
         arguments.recursive,
         arguments.template,
         Existing(arguments.existing),
     )
 
 
-def _with_model_in_full(settings: UpscaleSettings) -> UpscaleSettings:
-    """A weight file by its full path: the batch may be taken up from another folder."""
-    if settings.model == AUTO_MODEL or any(settings.model == each.name for each in installed_models()):
-        return settings
-    return replace(settings, model=os.path.abspath(settings.model)) if os.path.exists(settings.model) else settings
-
-
-def _require_room_for_report(file: Path | None) -> None:
-    """See before the work whether a report can be written after it."""
+def _require_place_of_report(file: Path | None, output: Path) -> None:
+    """See before the work whether a report can be written after it; the folder of the results will be there."""
     if file is None:
         return
-    if not os.path.isdir(file.absolute().parent):
+    folder = file.absolute().parent
+    if not os.path.isdir(folder) and folder not in (output.absolute(), *output.absolute().parents):
         raise UsageError("There is no such folder for the report.", path=file, hint="Make it first.")
     if os.path.isdir(file):
         raise UsageError("The report needs a file, and this is a folder.", path=file)

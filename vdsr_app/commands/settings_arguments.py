@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from vdsr_app.commands.common import add_engine_arguments
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind, UpscaleSettings
+from vdsr_app.core.model_choice import AUTO_MODEL
+from vdsr_app.core.models import installed_models
 from vdsr_app.errors import UsageError
 
 
@@ -29,7 +32,7 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(arguments: argparse.Namespace) -> UpscaleSettings:
-    """What the arguments ask for.
+    """What the arguments ask for; a weight file by its full path, for a batch may be taken up from another folder.
 
     Raises:
         UsageError: a size, tile or quality that is none.
@@ -52,5 +55,17 @@ def settings_of(arguments: argparse.Namespace) -> UpscaleSettings:
         Metadata(arguments.metadata),
     )
     return UpscaleSettings(
-        target, arguments.model, arguments.device, arguments.precision, arguments.tile, save, arguments.self_ensemble
+        target,
+        _in_full(arguments.model),
+        arguments.device,
+        arguments.precision,
+        arguments.tile,
+        save,
+        arguments.self_ensemble,
     )
+
+
+def _in_full(model: str) -> str:
+    if model == AUTO_MODEL or any(model == each.name for each in installed_models()):
+        return model
+    return os.path.abspath(model) if os.path.exists(model) else model

@@ -159,6 +159,20 @@ def atomic_file(
         _remove_part(temporary)
 
 
+def require_writable(folder: Path) -> None:
+    """See whether files can be made in a folder, by making one that is gone at once.
+
+    Raises:
+        SaveError: they cannot.
+    """
+    try:
+        temporary, file = _open_part(folder)
+    except OSError as error:
+        raise save_error(folder, error) from error
+    file.close()
+    _remove_part(temporary)
+
+
 def _give_name(finished: Path, path: Path, before_naming: Callable[[Path], None] | None) -> None:
     if before_naming is not None:
         before_naming(finished)

@@ -202,6 +202,21 @@ def test_a_picture_of_the_same_name_from_another_folder_does_not_replace_a_resul
         assert sorted(path.name for path in held.output.glob("*.png")) == ["a-2_vdsr_x2.png", "a_vdsr_x2.png"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_what_a_link_that_leads_nowhere_was_made_into_is_another_pictures_result(held: Held, tmp_path: Path) -> None:
+    original = held.picture(".hidden/original.png", value=10)
+    (held.source / "a.png").symlink_to(original)
+    held.run()
+    (first,) = held.output.glob("*.png")
+    before = first.read_bytes()
+    original.unlink()
+    held.source = tmp_path / "february"
+    held.picture("a.png", value=200, side=14)
+    held.renew()
+    assert held.run().done == 1
+    assert first.read_bytes() == before
+
+
 def test_results_of_a_folder_that_has_moved_are_still_its_own(held: Held, tmp_path: Path) -> None:
     for name, value in (("a.png", 10), ("b.png", 60)):
         held.picture(name, value)

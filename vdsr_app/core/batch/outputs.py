@@ -89,7 +89,7 @@ class KnownOutputs:
         if made.source == source:
             return True
         try:
-            if os.path.lexists(made.source) and os.path.samefile(made.source, source):
+            if os.path.exists(made.source) and os.path.samefile(made.source, source):
                 return True
             return source.stat().st_size == made.stamp.size and self._digest(source) == made.digest
         except OSError:  # that it cannot be read is told where it is planned
@@ -97,7 +97,7 @@ class KnownOutputs:
 
     def _digest(self, source: Path) -> bytes:
         """Digest of a source, read once for all that is asked of one state of it in a row."""
-        stamp = stamp_of(source)
-        if self._last_read is None or self._last_read[:2] != (source, stamp):
-            self._last_read = source, stamp, digest_of(source)
-        return self._last_read[2]
+        stamp, last = stamp_of(source), self._last_read
+        if last is None or last[:2] != (source, stamp):
+            last = self._last_read = source, stamp, digest_of(source)
+        return last[2]

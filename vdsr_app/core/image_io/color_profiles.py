@@ -41,7 +41,7 @@ def profile_space(profile: bytes) -> str | None:
 
     Source: ICC.1:2022, table 17: size at byte 0, colour space at 16, signature "acsp" at 36.
     """
-    if len(profile) < 132 or profile[36:40] != b"acsp" or int.from_bytes(profile[:4], "big") > len(profile):
+    if profile[36:40] != b"acsp" or not 132 <= int.from_bytes(profile[:4], "big") <= len(profile):
         return None
     return profile[16:20].decode("ascii", "replace").strip()
 

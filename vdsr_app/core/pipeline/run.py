@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import tempfile
 import threading
 import time
 import traceback
@@ -17,7 +16,7 @@ from typing import TypeVar
 
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
 from vdsr_app.core import image_io
-from vdsr_app.core.atomic import is_out_of_room, save_error
+from vdsr_app.core.atomic import is_out_of_room, require_writable
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.job import TargetSize
 from vdsr_app.core.model_choice import ModelChoice, choose_model, photo_installed
@@ -210,10 +209,7 @@ class _Run:
         _make_folder(folder)
         if folder in self._writable:
             return
-        try:
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            raise save_error(folder, error) from error
+        require_writable(folder)
         self._writable.add(folder)
 
     def _wait_alone(self) -> bool:
