@@ -252,10 +252,17 @@ def _open_part(folder: Path) -> tuple[Path, BinaryIO]:
         _unfinished.add(temporary)
         # Between these two lines another process may have found it without a lock, and deleted it.
         hold(file)
-        if os.path.exists(temporary):
+        try:
+            temporary.stat()
+        except FileNotFoundError:
+            _unfinished.discard(temporary)
+            file.close()
+        except OSError:  # a folder that lets files be made, and not be looked at
+            file.close()
+            _remove_part(temporary)
+            raise
+        else:
             return temporary, file
-        _unfinished.discard(temporary)
-        file.close()
 
 
 def hold(file: IO[Any]) -> None:
