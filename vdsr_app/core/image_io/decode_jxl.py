@@ -13,7 +13,7 @@ from vdsr_app.core.image_io.color_profiles import HDR_TRANSFERS, profile_for_chr
 from vdsr_app.core.image_io.jxl_header import BLACK, JxlHeader, parse_header
 from vdsr_app.core.image_io.opened import HDR_NOTE, LOST_PROFILE_NOTE, Header, RawPicture, kind_of, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
-from vdsr_app.core.image_io.samples import scale_depth
+from vdsr_app.core.image_io.samples import scale_depth, turns_sideways
 from vdsr_app.core.scratch import Allocator
 from vdsr_app.errors import UnreadablePictureError, UnsupportedFormatError
 
@@ -37,7 +37,7 @@ class JxlPicture:
                 hint="Convert it to 16-bit RGB first.",
             )
         channels = 1 if stored.colour.is_gray else 3
-        sideways = stored.orientation >= 5
+        sideways = turns_sideways(stored.orientation)
         self.header = Header(
             stored.height if sideways else stored.width,
             stored.width if sideways else stored.height,

@@ -21,7 +21,7 @@ from vdsr_app.core.image_io.formats import TITLES, SourceFormat, format_of_suffi
 from vdsr_app.core.image_io.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS_THROUGH_DISK, check_size, out_of_memory
 from vdsr_app.core.image_io.opened import Header, OpenedPicture, RawPicture
 from vdsr_app.core.image_io.picture_file import PictureBytes, PictureFile
-from vdsr_app.core.image_io.samples import turn_upright, unpremultiply
+from vdsr_app.core.image_io.samples import turn_upright, turns_sideways, unpremultiply
 from vdsr_app.core.image_io.sniff import expect_readable
 from vdsr_app.core.image_io.xmp import XmpError, XmpPacket
 from vdsr_app.core.picture import Picture, SourceInfo
@@ -32,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 _UNREADABLE = "This {} picture is damaged, or of a kind that cannot be read."
 _DAMAGED = "This {} picture is damaged or cut off."
-_FIRST_TRANSPOSED = 5
-"""Of the EXIF orientations: from here on rows and columns change places."""
 _PROFILE_CHANNELS = {"RGB": 3, "GRAY": 1}
 
 
@@ -193,7 +191,7 @@ def _decode_boundary(path: str | PathLike[str] | None, failure: str) -> Iterator
 
 
 def _upright_size(header: Header) -> tuple[int, int]:
-    return (header.height, header.width) if header.orientation >= 5 else (header.width, header.height)
+    return (header.height, header.width) if turns_sideways(header.orientation) else (header.width, header.height)
 
 
 def _assemble(
@@ -221,7 +219,7 @@ def _assemble(
     place = None if path is None else Path(fspath(path))
     source = SourceInfo(place, source_format.value, header.mode, header.frames, raw.jpeg_quality, tuple(raw.notes))
     dpi = raw.dpi or exif_dpi
-    if dpi is not None and header.orientation >= _FIRST_TRANSPOSED:
+    if dpi is not None and turns_sideways(header.orientation):
         dpi = dpi[::-1]
     return Picture(pixels, alpha, icc, exif, xmp, dpi, source)
 

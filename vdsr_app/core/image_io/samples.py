@@ -54,6 +54,11 @@ def round_to_12_bits(samples: Pixels) -> Pixels:
     return _by_strips(samples, np.dtype(np.uint16), lambda strip: table[strip])
 
 
+def turns_sideways(orientation: int) -> bool:
+    """Whether rows and columns change places where an EXIF orientation is applied."""
+    return orientation >= 5
+
+
 def turn_upright(samples: Pixels, orientation: int, allocate: Allocator = in_memory) -> Pixels:
     """Apply an EXIF orientation.
 
@@ -65,7 +70,7 @@ def turn_upright(samples: Pixels, orientation: int, allocate: Allocator = in_mem
     Returns:
         A C-contiguous array; the array itself where it is that already and the orientation is 1.
     """
-    if orientation >= 5:
+    if turns_sideways(orientation):
         samples = samples.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         samples = samples[::-1]
