@@ -66,6 +66,7 @@ def settings_of(arguments: argparse.Namespace) -> UpscaleSettings:
 
 
 def _in_full(model: str) -> str:
-    if model == AUTO_MODEL or any(model == each.name for each in installed_models()):
+    # Nearly always it is a name: then the installed models need not be looked through.
+    if model == AUTO_MODEL or not os.path.exists(model) or any(model == each.name for each in installed_models()):
         return model
-    return os.path.abspath(model) if os.path.exists(model) else model
+    return os.path.abspath(model)
