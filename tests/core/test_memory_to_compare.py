@@ -27,9 +27,17 @@ def have(monkeypatch: pytest.MonkeyPatch, available: float | None) -> None:
     monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: known)
 
 
-def fits(picture: Picture, size: TargetSize = PHOTO, *, layers: int = 2, painted: int = 1, held_bytes: int = 0) -> bool:
+def fits(
+    picture: Picture,
+    size: TargetSize = PHOTO,
+    *,
+    layers: int = 2,
+    painted: int = 1,
+    read: int = 0,
+    held_bytes: int = 0,
+) -> bool:
     try:
-        check_memory_to_compare(picture, size, layers=layers, painted=painted, held_bytes=held_bytes)
+        check_memory_to_compare(picture, size, layers=layers, painted=painted, read=read, held_bytes=held_bytes)
     except PictureTooLargeError:
         return False
     return True
@@ -71,6 +79,14 @@ def test_what_earlier_layers_hold_counts_as_free(monkeypatch: pytest.MonkeyPatch
     have(monkeypatch, 10e9)
     assert not fits(picture())
     assert fits(picture(), held_bytes=9_000_000_000)
+
+
+def test_a_picture_that_is_read_already_needs_but_what_the_screen_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    have(monkeypatch, 24e9)
+    assert not fits(picture(), layers=3)
+    assert fits(picture(), layers=3, read=1)
+    have(monkeypatch, 22e9)
+    assert not fits(picture(), layers=3, read=1)
 
 
 def test_the_estimate_holds_what_two_layers_and_a_copy_take(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -633,6 +633,15 @@ def have_memory(monkeypatch: pytest.MonkeyPatch, available: float) -> None:
     monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: int(available))
 
 
+def have_room(monkeypatch: pytest.MonkeyPatch, session: Session, room: float) -> None:
+    """What the layers do not hold of that much memory is free."""
+
+    def available() -> int:
+        return int(room - session.comparison._held_bytes())
+
+    monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", available)
+
+
 A_PIXEL = 2 * (3 + 16 / 3) + 16 / 3
 """Bytes that bicubic and the network's layer take, in 8-bit RGB."""
 PIXELS = 20 * 10
@@ -705,6 +714,38 @@ def test_a_former_result_can_be_gone_back_to_after_another_model_was_chosen(
     assert labels(session) == ("Bicubic", "My model")
 
 
+def test_what_nobody_wants_any_more_is_not_kept_when_a_former_size_is_gone_back_to(
+    session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(session, service)
+    have_memory(monkeypatch, 0)
+    session.set_target(Target(TargetKind.SCALE, 8.0))
+    session.set_model("mine")
+    have_memory(monkeypatch, 1e9)
+    session.set_target(Target(TargetKind.SCALE, 2.0))
+    assert service.waiting() == ["model"]
+    assert session.comparison.result(VDSR) is None
+
+
+def test_a_result_that_nobody_shows_is_kept_when_its_size_is_gone_back_to_and_makes_room_there(
+    session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(session, service)
+    result = session.result
+    session.set_right(BICUBIC)
+    have_memory(monkeypatch, 0)
+    session.set_target(Target(TargetKind.SCALE, 8.0))
+    session.set_target(Target(TargetKind.SCALE, 2.0))
+    assert session.result is result
+
+    session.set_target(Target(TargetKind.SCALE, 8.0))
+    session.set_right(LANCZOS)
+    have_room(monkeypatch, session, PIXELS * 4 * A_PIXEL * 1.2)
+    session.set_target(Target(TargetKind.SCALE, 2.0))
+    assert service.waiting() == ["lanczos"]
+    assert session.result is None
+
+
 @pytest.mark.parametrize("why", ["memory is short", "cancelled"])
 def test_a_pasted_picture_is_shown_whatever_becomes_of_its_layers(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch, why: str
@@ -745,6 +786,48 @@ def test_what_a_former_size_takes_is_free_for_the_next(
     assert service.waiting() == ["model"]
 
 
+def test_what_the_tiles_of_a_former_size_take_is_free_for_the_next(
+    session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.network_ready = True
+    total = PIXELS * 64 * A_PIXEL * 1.2
+    have_memory(monkeypatch, total)
+    session.set_target(Target(TargetKind.SCALE, 8.0))
+    opened(session, service)
+    for x in (0, 80):  # all of it, while bicubic is being made
+        service.tell_tile(LayerKind.MODEL, x, 0, 80, 9)
+    have_memory(monkeypatch, total - PIXELS * 64 * 16 / 3)
+    session.set_target(Target(TargetKind.SCALE, 7.5))
+    assert sorted(service.waiting()) == ["bicubic", "model"]
+
+
+def test_what_came_early_and_will_go_is_free_for_a_further_layer(
+    session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.network_ready = True
+    session.set_left(LANCZOS)
+    opened(session, service)
+    for x in (0, 20):
+        service.tell_tile(LayerKind.MODEL, x, 0, 20, 9)
+    bicubic, early = PIXELS * 4 * (3 + 16 / 3), PIXELS * 4 * (16 / 3 + 4)
+    have_memory(monkeypatch, PIXELS * 4 * (A_PIXEL + 3 + 16 / 3) * 1.2 - bicubic - early)
+    service.finish_layer(LayerKind.BICUBIC)
+    assert sorted(service.waiting()) == ["lanczos", "model"]
+
+
+def test_a_reference_is_in_memory_before_it_is_shown(
+    session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_reference(session, service)
+    made = 2 * (3 + 16 / 3)
+    have_memory(monkeypatch, PIXELS * 4 * ((made + 16 / 3) * 1.01 / 0.9 - made))
+    session.set_left(TRUTH)
+    assert "reference" in service.waiting()
+    before = session.comparison._held_bytes()
+    reference = service.finish_layer(LayerKind.REFERENCE)
+    assert session.comparison._held_bytes() - before == reference.pyramid.nbytes
+
+
 def test_a_further_layer_that_memory_cannot_hold_leaves_the_others_alone(
     qtbot: QtBot, session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -763,16 +846,26 @@ def test_a_result_that_nobody_shows_makes_room_for_a_layer_that_is_wanted(
 ) -> None:
     finished(session, service)
     assert session.result is not None
-    room = PIXELS * 4 * A_PIXEL * 1.2
-
-    def available() -> int:
-        return int(room - session.comparison._held_bytes())
-
-    monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", available)
+    have_room(monkeypatch, session, PIXELS * 4 * A_PIXEL * 1.2)
     with qtbot.assertNotEmitted(session.failed):
         session.set_right(LANCZOS)
     assert service.waiting() == ["lanczos"]
     assert session.result is None
+
+
+def test_a_failed_result_that_made_room_is_begun_again_when_it_is_chosen(
+    session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.network_ready = True
+    opened(session, service)
+    session.set_right(LANCZOS)
+    service.fail(LayerKind.MODEL)
+    have_room(monkeypatch, session, PIXELS * 4 * A_PIXEL * 1.2)
+    service.finish_layer(LayerKind.BICUBIC)
+    assert service.waiting() == ["lanczos"]
+    have_memory(monkeypatch, 1e9)
+    session.set_right(VDSR)
+    assert service.waiting() == ["model"]
 
 
 def test_memory_that_has_become_short_since_bicubic_began_stops_the_network(

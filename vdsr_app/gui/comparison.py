@@ -18,7 +18,7 @@ from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.picture import Picture
 from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.errors import PictureTooLargeError
-from vdsr_app.gui.pyramid_copy import PyramidCopy
+from vdsr_app.gui.painted_layers import PaintedLayers
 from vdsr_app.gui.texts import report_of
 from vdsr_app.workers.messages import (
     ErrorReport,
@@ -45,23 +45,6 @@ class LayerState(StrEnum):
     STOPPED = "stopped"
     """Cancelled or failed; not started again unless asked."""
     DONE = "done"
-
-
-class _EarlyTiles:
-    """Tiles of the network that came before bicubic did.
-
-    Attributes:
-        pyramid: they alone, at their places; nothing shows anywhere else.
-        blocks: the same, as they came.
-    """
-
-    def __init__(self, width: int, height: int) -> None:
-        self.pyramid = MipPyramid.empty(width, height)
-        self.blocks: list[TileBlock] = []
-
-    def write(self, block: TileBlock) -> None:
-        self.pyramid.write(block.x, block.y, block.rgba)
-        self.blocks.append(block)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,10 +102,10 @@ class Comparison(QObject):
         self._jobs: dict[int, LayerSpec] = {}
         self._results: dict[LayerSpec, LayerResult] = {}
         self._former: _Former | None = None
-        self._copies: dict[LayerSpec, PyramidCopy] = {}
-        self._early: dict[LayerSpec, _EarlyTiles] = {}
+        self._unfinished = PaintedLayers(self)
+        self._unfinished.completed.connect(self.changed)
         self._stopped: set[LayerSpec] = set()
-        # All that anyone still shows, those of former sizes too, which go when the new ones come.
+        # Of all results that anyone still shows, those of former sizes too, which go when the new ones come.
         self._pyramids: WeakSet[MipPyramid] = WeakSet()
         service.tile_finished.connect(self._on_tile_finished)
         service.progress.connect(self._on_progress)
@@ -141,10 +124,22 @@ class Comparison(QObject):
         """Whether a layer that is wanted was cancelled or has failed, or was refused for want of memory."""
         return any(self.state(spec) is LayerState.STOPPED for spec in (BICUBIC, *self._wanted))
 
-    def start(self, picture: Picture, settings: UpscaleSettings, wanted: Iterable[LayerSpec]) -> None:
-        """Give up what is running and make `wanted`, most important first, for another picture, size or device.
+    def start(
+        self,
+        picture: Picture,
+        settings: UpscaleSettings,
+        wanted: Iterable[LayerSpec],
+        keep: LayerSpec | None = None,
+    ) -> None:
+        """Give up what is running and make layers for another picture, size or device.
 
         Where memory refuses that, what was finished before is kept for a start that goes back to it.
+
+        Args:
+            picture: the source.
+            settings: size and device.
+            wanted: most important first.
+            keep: as for `want`, where this goes back to what was finished before.
         """
         self._abandon(list(self._jobs))
         if self._picture is not None and self._results:
@@ -154,25 +149,24 @@ class Comparison(QObject):
             self._former = None
         self._picture, self._settings, self._wanted, self._spare = picture, settings, tuple(wanted), None
         self._results = {}
-        self._drop_copies(list(self._copies))
-        self._early.clear()
+        self._unfinished.keep(())
         self._stopped.clear()
         if self._former is not None and _makes_alike(self._former.settings, settings):
             self._results, self._former = self._former.results, None
-            self._go_on()
-            self.changed.emit()
+            self.want(self._wanted, keep)
             return
         if not self._has_memory():
             return
         self._former = None
         self._submit(BICUBIC)
+        models: list[LayerSpec] = []
         if self._can_begin_early(picture):
             size = settings.target.size_for(picture.width, picture.height)
             models = [spec for spec in self._wanted if spec.kind is LayerKind.MODEL]
-            self._early = {spec: _EarlyTiles(size.width, size.height) for spec in models}
+            self._unfinished.begin_early(models, size.width, size.height)
         # Shown before they are submitted, so that the visible region is one of the new size.
         self.changed.emit()
-        for spec in list(self._early):
+        for spec in models:
             self._submit(spec)
         self.changed.emit()
 
@@ -190,12 +184,7 @@ class Comparison(QObject):
             self._wanted += (self._spare,)
         if not set(self._wanted) <= {BICUBIC, *before}:
             self._stopped.discard(BICUBIC)  # who asks for a further layer asks for what that needs
-        kept = {BICUBIC, *self._wanted}
-        self._abandon([job for job, spec in self._jobs.items() if spec not in kept])
-        self._drop_copies([spec for spec in self._copies if spec not in kept])
-        self._early = {spec: tiles for spec, tiles in self._early.items() if spec in kept}
-        self._results = {spec: result for spec, result in self._results.items() if spec in kept}
-        self._stopped &= kept
+        self._give_up_unwanted()
         self._go_on()
         self.changed.emit()
 
@@ -227,9 +216,7 @@ class Comparison(QObject):
         self._stopped.clear()
         if again:
             self._results = {s: r for s, r in self._results.items() if s.kind is not LayerKind.MODEL}
-        idle = [spec for spec in self._copies if spec not in self._jobs.values()]
-        self._drop_copies(idle)
-        self._early = {spec: tiles for spec, tiles in self._early.items() if spec in self._jobs.values()}
+        self._unfinished.keep(self._jobs.values())
         self._go_on()
         self.changed.emit()
 
@@ -255,15 +242,12 @@ class Comparison(QObject):
         """What to show for a layer now: itself, or as far as it has come, or bicubic in its stead, or nothing yet."""
         if spec in self._results:
             return self._results[spec].pyramid
-        copy = self._copies.get(spec)
-        if copy is not None and copy.ready:
-            return copy.pyramid
         bicubic = self._results.get(BICUBIC)
-        return None if bicubic is None else bicubic.pyramid
+        return self._unfinished.shown(spec) or (None if bicubic is None else bicubic.pyramid)
 
     def early_tiles(self, spec: LayerSpec) -> MipPyramid | None:
         """What the network has of a layer while there is nothing to paint it on; to be laid over what is shown."""
-        return self._early[spec].pyramid if spec in self._early else None
+        return self._unfinished.early(spec)
 
     def _can_begin_early(self, picture: Picture) -> bool:
         """Not while torch must be loaded first, which would hold bicubic up; and see-through tiles need their place."""
@@ -287,14 +271,22 @@ class Comparison(QObject):
             return True
         layers = {BICUBIC, *self._wanted}
         painted = [spec for spec in layers - set(self._results) if spec.kind is LayerKind.MODEL]
+        read = [spec for spec in layers if spec.kind is LayerKind.REFERENCE and self._reference is not None]
         size = self._settings.target.size_for(self._picture.width, self._picture.height)
         try:
             check_memory_to_compare(
-                self._picture, size, layers=len(layers), painted=len(painted), held_bytes=self._held_bytes()
+                self._picture,
+                size,
+                layers=len(layers),
+                painted=len(painted),
+                read=len(read),
+                held_bytes=self._held_bytes(),
             )
         except PictureTooLargeError as error:
             if self._spare is not None:
-                self._give_up_spare(self._spare)
+                self._wanted = tuple(spec for spec in self._wanted if spec != self._spare)
+                self._spare = None
+                self._give_up_unwanted()
                 return self._has_memory()
             self._stopped |= {spec for spec in layers if self.state(spec) is LayerState.WAITING}
             self.changed.emit()
@@ -303,63 +295,43 @@ class Comparison(QObject):
         return True
 
     def _held_bytes(self) -> int:
-        """Memory of what has been made, for this size or a former one that is still shown."""
+        """Memory of what has been made, for this size or a former one that is still shown.
+
+        The picture of a reference is not made, and stays when its layer goes.
+        """
         former = {} if self._former is None else self._former.results
-        pictures = [result.picture for result in (*self._results.values(), *former.values())]
+        results = (*self._results.values(), *former.values())
+        pictures = [result.picture for result in results if result.layer.kind is not LayerKind.REFERENCE]
         planes = [plane for picture in pictures for plane in (picture.pixels, picture.alpha) if plane is not None]
-        return sum(plane.nbytes for plane in planes) + sum(pyramid.nbytes for pyramid in self._pyramids)
+        shown = sum(pyramid.nbytes for pyramid in self._pyramids) + self._unfinished.nbytes
+        return sum(plane.nbytes for plane in planes) + shown
 
     def _submit(self, spec: LayerSpec) -> None:
         if self._picture is None:
             return
         if spec.kind is LayerKind.MODEL and BICUBIC in self._results:
-            self._begin_copy(spec)
+            self._unfinished.begin(spec, self._results[BICUBIC].pyramid)
         reference = self._reference if spec.kind is LayerKind.REFERENCE else None
         job = LayerJob(self._picture, spec, self._settings, self._visible_region(), reference)
         self._jobs[self._service.submit(job)] = spec
-
-    def _begin_copy(self, spec: LayerSpec, tiles: Iterable[TileBlock] = ()) -> None:
-        copy = PyramidCopy(self._results[BICUBIC].pyramid, tiles, self)
-        copy.completed.connect(self._on_copy_completed)
-        self._copies[spec] = copy
 
     def _abandon(self, jobs: list[int]) -> None:
         for job in jobs:
             del self._jobs[job]
             self._service.cancel(job)
 
-    def _give_up_spare(self, spare: LayerSpec) -> None:
-        self._spare = None
-        self._wanted = tuple(spec for spec in self._wanted if spec != spare)
-        self._abandon([job for job, spec in self._jobs.items() if spec == spare])
-        self._drop_copies([spec for spec in self._copies if spec == spare])
-        self._early.pop(spare, None)
-        self._results.pop(spare, None)
-
-    def _drop_copies(self, specs: list[LayerSpec]) -> None:
-        for spec in specs:
-            copy = self._copies.pop(spec)
-            copy.stop()
-            copy.deleteLater()
+    def _give_up_unwanted(self) -> None:
+        kept = {BICUBIC, *self._wanted}
+        self._abandon([job for job, spec in self._jobs.items() if spec not in kept])
+        self._unfinished.keep(kept)
+        self._results = {spec: result for spec, result in self._results.items() if spec in kept}
+        self._stopped &= kept
 
     def _on_tile_finished(self, job: int, block: TileBlock) -> None:
         spec = self._jobs.get(job)
-        if spec is None:
-            return
-        early, copy = self._early.get(spec), self._copies.get(spec)
-        written = copy is not None and copy.write(block)
-        if early is not None:
-            early.write(block)
-        if written or early is not None:
+        if spec is not None and self._unfinished.write(spec, block):
             height, width = block.rgba.shape[:2]
             self.painted.emit((block.x, block.y, width, height))
-
-    def _on_copy_completed(self) -> None:
-        for spec, copy in self._copies.items():
-            if copy.ready:
-                self._pyramids.add(copy.pyramid)
-                self._early.pop(spec, None)
-        self.changed.emit()
 
     def _on_progress(self, job: int, progress: JobProgress) -> None:
         if job in self._jobs:
@@ -375,12 +347,9 @@ class Comparison(QObject):
             return
         self._results[spec] = result
         self._pyramids.add(result.pyramid)
-        if spec in self._copies:
-            self._drop_copies([spec])
-        self._early.pop(spec, None)
+        self._unfinished.drop(spec)
         if spec == BICUBIC:
-            for waiting, tiles in self._early.items():
-                self._begin_copy(waiting, tiles.blocks)
+            self._unfinished.set_bicubic(result.pyramid)
         # Shown before the next is submitted, so that the visible region is one of the new size.
         self.changed.emit()
         self._go_on()

@@ -48,6 +48,13 @@ class PyramidCopy(QObject):
         self._timer.timeout.connect(self._copy_some)
         self._timer.start(0)
 
+    @property
+    def copied_bytes(self) -> int:
+        """Memory that the copy takes so far: where nothing was copied, the system has given none."""
+        levels = self.pyramid.levels
+        done = sum(level.nbytes for level in levels[: self._level])
+        return done + (levels[self._level].strides[0] * self._row if self._level < len(levels) else 0)
+
     def write(self, block: TileBlock) -> bool:
         """Put a tile in its place.
 
@@ -61,9 +68,11 @@ class PyramidCopy(QObject):
         return True
 
     def stop(self) -> None:
-        """Copy no further."""
+        """Copy no further; what is not complete gives its memory back at once, as nobody shows it."""
         self._timer.stop()
         self._waiting.clear()
+        if not self.ready:
+            self.pyramid.levels.clear()
 
     def _copy_some(self) -> None:
         left = _STEP_BYTES

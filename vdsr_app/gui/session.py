@@ -311,7 +311,7 @@ class Session(QObject):
             return
         self.scores.clear()
         settings = replace(self.settings(), target=self.target, model=self._setup.model)
-        self.comparison.start(self._picture, settings, self._wanted())
+        self.comparison.start(self._picture, settings, self._wanted(), keep=self.result_spec)
         self._measure()
         self.result_changed.emit()
 

@@ -90,7 +90,7 @@ def check_size(
 
 
 def check_memory_to_compare(
-    picture: Picture, size: TargetSize, *, layers: int, painted: int, held_bytes: int = 0
+    picture: Picture, size: TargetSize, *, layers: int, painted: int, read: int = 0, held_bytes: int = 0
 ) -> None:
     """Refuse to hold more layers of a picture side by side than memory can.
 
@@ -101,14 +101,15 @@ def check_memory_to_compare(
         size: of each layer.
         layers: how many there will be.
         painted: how many of them are shown tile by tile while they are made, in a copy of their own.
+        read: how many of them show a picture that is in memory anyway, and need but what the screen takes.
         held_bytes: what earlier layers take, and these use or give back.
 
     Raises:
         PictureTooLargeError: memory is short.
     """
     samples = picture.pixels.shape[2] + (picture.alpha is not None)
-    a_layer = samples * picture.pixels.itemsize + _SCREEN_BYTES_A_PIXEL
-    needed = size.width * size.height * (layers * a_layer + painted * _SCREEN_BYTES_A_PIXEL)
+    made_bytes = (layers - read) * samples * picture.pixels.itemsize
+    needed = size.width * size.height * (made_bytes + (layers + painted) * _SCREEN_BYTES_A_PIXEL)
     available = available_memory_bytes()
     if available is None:
         return
