@@ -17,7 +17,8 @@ from vdsr_app.workers.training_desk import TrainingDesk
 from vdsr_app.workers.training_errands import NewRun
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.config_file import read_config
-from vdsr_trainer.runs import create_run
+from vdsr_trainer.run_files import Control, write_control
+from vdsr_trainer.runs import create_run, describe_run
 
 
 @pytest.fixture
@@ -86,6 +87,38 @@ def test_a_run_is_made_listed_and_deleted(qtbot: QtBot, desk: TrainingDesk, tmp_
     with qtbot.waitSignal(desk.deleted):
         desk.delete(folder)
     assert not folder.exists()
+
+
+def test_a_run_is_renamed_and_its_settings_and_its_last_wish_are_read(
+    qtbot: QtBot, desk: TrainingDesk, tmp_path: Path
+) -> None:
+    config = TrainConfig(steps=7)
+    folder = create_run(tmp_path, "Birds", "", config)
+    with qtbot.waitSignal(desk.renamed) as told:
+        desk.rename(folder, "Slides")
+    assert (told.args[0].folder, told.args[0].title) == (folder, "Slides")
+    run = describe_run(folder)
+    with qtbot.waitSignal(desk.settings_read) as told:
+        desk.read_settings(run)
+    assert told.args == [run, config]
+    write_control(folder, "pause")
+    with qtbot.waitSignal(desk.control_read) as told:
+        desk.read_control(folder)
+    assert told.args == [folder, Control("pause")]
+
+
+def test_what_cannot_be_read_or_written_of_a_run_is_told(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
+    folder = create_run(tmp_path, "Birds", "", TrainConfig())
+    run = describe_run(folder)
+    (folder / "config.toml").unlink()
+    with qtbot.waitSignal(desk.failed) as told:
+        desk.read_settings(run)
+    assert told.args[0].path == str(folder / "config.toml")
+    (folder / "run.json").unlink()
+    (folder / "run.json").mkdir()
+    with qtbot.waitSignal(desk.failed) as told:
+        desk.rename(folder, "Slides")
+    assert told.args[0].path == str(folder / "run.json")
 
 
 def test_a_folder_that_is_gone_and_a_full_disk_make_no_run(

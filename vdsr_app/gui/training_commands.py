@@ -23,6 +23,7 @@ from vdsr_app.gui.status_line import StatusLine
 from vdsr_app.gui.texts import file_name
 
 if TYPE_CHECKING:
+    from vdsr_app.gui.training.left_run import LeftRun
     from vdsr_app.gui.training.train_page import TrainPage
     from vdsr_app.gui.training.watch import RunWatch
     from vdsr_app.workers.training import TrainingService
@@ -73,6 +74,7 @@ class TrainingCommands(QObject):
         self._make_service = make_service or _real_service
         self._service: TrainingService | None = None
         self._watch: RunWatch | None = None
+        self._left: LeftRun | None = None
         self._page: TrainPage | None = None
         self._in_front = False
         self.host = LateHost()
@@ -92,17 +94,16 @@ class TrainingCommands(QObject):
             # Late: the first window does not wait for it.
             from vdsr_app.gui.training.train_page import TrainPage
 
-            service, watch = self._needed()
-            self._page = TrainPage(service, watch, self._models, self._store)
+            service, watch, left = self._needed()
+            self._page = TrainPage(service, watch, left, self._models, self._store)
             self._page.use_wanted.connect(self._on_use_wanted)
-            self._page.left_changed.connect(self._refresh)
             self.host.fill(self._page)
         return self._page
 
     def look_for_running(self) -> None:
         """Find a run that trains since an earlier window was open. The disk is read elsewhere."""
         if paths.runs_dir().is_dir():
-            service, _ = self._needed()
+            service, _, _ = self._needed()
             service.desk.listed.connect(self._on_listed_first)
             service.desk.list_runs(paths.runs_dir())
 
@@ -143,13 +144,13 @@ class TrainingCommands(QObject):
 
     def may_close(self) -> bool:
         """Ask what becomes of a run that trains, unless that is known; whether the window may close."""
-        watch, service = self._watch, self._service
-        if watch is None or service is None or self._store.current.training_end != "ask":
+        service, watch, left = self._service, self._watch, self._left
+        if service is None or watch is None or left is None or self._store.current.training_end != "ask":
             return True
-        left = "" if self._page is None else self._page.left_title
-        if not left and not watch.alive_by_log_or_lock:
+        about_left = left.lives
+        if not about_left and not watch.alive_by_log_or_lock:
             return True
-        answer, remember = ask_about_training(self._window, left or watch.title)
+        answer, remember = ask_about_training(self._window, left.title if about_left else watch.title)
         if answer is TrainingAnswer.STAY:
             return False
         choice = "save" if answer is TrainingAnswer.SAVE else "go on"
@@ -157,7 +158,7 @@ class TrainingCommands(QObject):
             self._store.update(training_end=choice)
         # Only now: who stays wants to see the run that is looked at. And where the one that was asked about has ended
         # meanwhile, nobody was asked about any other.
-        if not left or (self._page is not None and self._page.show_what_trains()):
+        if not about_left or left.turn_back():
             service.set_when_window_ends("save" if choice == "save" else "go on")
         return True
 
@@ -165,19 +166,22 @@ class TrainingCommands(QObject):
         """End the threads; a run goes on or saves and stops, as was chosen. Whether they ended in time."""
         return self._service is None or self._service.close(timeout_ms)
 
-    def _needed(self) -> tuple[TrainingService, RunWatch]:
-        if self._service is None or self._watch is None:
+    def _needed(self) -> tuple[TrainingService, RunWatch, LeftRun]:
+        if self._service is None or self._watch is None or self._left is None:
+            from vdsr_app.gui.training.left_run import LeftRun
             from vdsr_app.gui.training.watch import RunWatch
 
             self._service = self._make_service()
             self._watch = RunWatch(self._service, self)
             self._watch.changed.connect(self._refresh)
+            self._left = LeftRun(self._service, self._watch, self)
+            self._left.changed.connect(self._refresh)
             self._service.installed.connect(self._on_installed)
-        return self._service, self._watch
+        return self._service, self._watch, self._left
 
     def _refresh(self) -> None:
-        watch, a = self._watch, self._actions
-        alive = self._left_training or (watch is not None and watch.alive)
+        watch, left, a = self._watch, self._left, self._actions
+        alive = (left is not None and left.trains_alone) or (watch is not None and watch.alive)
         paused = self._is_paused
         ending = alive and watch is not None and watch.asked in ("stop", "discard")
         a.train_pause.setText(self.tr("Continue training") if paused else self.tr("Pause training"))
@@ -188,23 +192,17 @@ class TrainingCommands(QObject):
         self._status.show_training("" if activity is None else activity.text)
 
     @property
-    def _left_training(self) -> bool:
-        """Whether a run trains, as far as is known, while another one is looked at that does not."""
-        looked_at_lives = self._watch is not None and self._watch.alive_by_log_or_lock
-        return self._page is not None and self._page.left_training is not None and not looked_at_lives
-
-    @property
     def _is_paused(self) -> bool:
         """Whether the run that trains is paused."""
-        if self._page is not None and self._left_training:
-            return self._page.left_paused
+        if self._left is not None and self._left.trains_alone:
+            return self._left.paused
         return self._watch is not None and self._watch.state == "paused"
 
     def _on_first_shown(self) -> None:
         _ = self.page
 
     def _on_listed_first(self, runs: tuple[RunInfo, ...]) -> None:
-        service, watch = self._needed()
+        service, watch, _ = self._needed()
         service.desk.listed.disconnect(self._on_listed_first)
         alive = [run for run in runs if run.state in ("running", "paused")]
         if alive and watch.folder is None:
@@ -228,9 +226,9 @@ class TrainingCommands(QObject):
 
     def _turn_to_what_trains(self) -> bool:
         """Show the run that trains, where another one is looked at; False where it has ended meanwhile."""
-        if self._page is None or not self._left_training or self._page.show_what_trains():
+        if self._left is None or not self._left.trains_alone or self._left.turn_back():
             return True
-        self._page.tell(self.tr("It is not training any longer."), False)
+        self.page.tell(self.tr("It is not training any longer."), False)
         self._refresh()
         return False
 
@@ -240,7 +238,7 @@ class TrainingCommands(QObject):
         open_folder(folder)
 
     def _on_use_wanted(self, weights: Path) -> None:
-        service, _ = self._needed()
+        service, _, _ = self._needed()
         self.page.banner.show_message(BannerKind.NOTICE, self.tr("Taking it into the list of models…"))
         service.install(weights)
 

@@ -154,6 +154,11 @@ class TrainingService(QObject):
         """Whether its log is being read: from `attach` or `start` to the end of its process."""
         return self._follower.following
 
+    @property
+    def asked(self) -> Command:
+        """What that run was asked for last."""
+        return self._follower.wanted.command
+
     def lives(self, folder: Path) -> bool:
         """Whether a process trains this run, or is about to."""
         return is_alive(folder) or any(child.run == folder and child.lives for child in self._children)

@@ -12,6 +12,7 @@ from vdsr_app.core.picture import Pixels
 from vdsr_app.workers import thumbnails, training_errands
 from vdsr_app.workers.errands import Errands
 from vdsr_app.workers.training_errands import NewRun
+from vdsr_trainer.runs import RunInfo
 
 
 class TrainingDesk(QObject):
@@ -24,8 +25,12 @@ class TrainingDesk(QObject):
         histories_read: tuple of (title, RunHistory).
         created: Path, folder of a new run.
         create_failed: ErrorReport.
+        settings_read: RunInfo, TrainConfig.
+        control_read: Path, Control: what the run in that folder was asked for last.
+        renamed: RunInfo, with its new title.
         deleted: Path, folder of a run that is gone.
-        failed: ErrorReport of a run that could not be deleted, or of histories that could not be read.
+        failed: ErrorReport of a run that could not be renamed or deleted, or of settings or histories that could not
+            be read.
     """
 
     listed = Signal(object)
@@ -34,6 +39,9 @@ class TrainingDesk(QObject):
     histories_read = Signal(object)
     created = Signal(object)
     create_failed = Signal(object)
+    settings_read = Signal(object, object)
+    control_read = Signal(object, object)
+    renamed = Signal(object)
     deleted = Signal(object)
     failed = Signal(object)
 
@@ -70,6 +78,23 @@ class TrainingDesk(QObject):
         """Make the folder of a new run, with all that it need not find out again."""
         work = partial(training_errands.create, new)
         self._errands.submit("create", work, self.created.emit, self.create_failed.emit, leaves_file=True)
+
+    def read_settings(self, run: RunInfo) -> None:
+        """Read what a run was made with; an earlier wish is given up."""
+        self._errands.cancel("settings")
+        work = partial(training_errands.read_settings, run.folder)
+        self._errands.submit("settings", work, partial(self.settings_read.emit, run), self.failed.emit)
+
+    def read_control(self, folder: Path) -> None:
+        """Read what a run was asked for last, by whichever window; an earlier wish is given up."""
+        self._errands.cancel("control")
+        work = partial(training_errands.last_control, folder)
+        self._errands.submit("control", work, partial(self.control_read.emit, folder), self.failed.emit)
+
+    def rename(self, folder: Path, title: str) -> None:
+        """Give a run another title."""
+        work = partial(training_errands.rename, folder, title)
+        self._errands.submit("rename", work, self.renamed.emit, self.failed.emit, leaves_file=True)
 
     def delete(self, folder: Path) -> None:
         """Delete a run with all it holds."""

@@ -13,9 +13,10 @@ from vdsr_app.core.models import find_model
 from vdsr_app.errors import TrainingError
 from vdsr_app.workers.runner import JobContext
 from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.config_file import read_config
 from vdsr_trainer.history import RunHistory, read_history
-from vdsr_trainer.run_files import EVENTS_NAME
-from vdsr_trainer.runs import RunInfo, create_run, delete_run, list_runs
+from vdsr_trainer.run_files import CONFIG_NAME, EVENTS_NAME, Control, read_control
+from vdsr_trainer.runs import RunInfo, create_run, delete_run, describe_run, list_runs, rename_run
 
 if TYPE_CHECKING:
     from vdsr_trainer.data.report import PreflightReport
@@ -89,6 +90,30 @@ def create(new: NewRun, context: JobContext) -> Path:
 
         write_index(run, new.report)
     return run
+
+
+def read_settings(folder: Path, context: JobContext) -> TrainConfig:
+    """What a run was made with.
+
+    Raises:
+        ConfigError: its file cannot be read.
+    """
+    return read_config(folder / CONFIG_NAME)
+
+
+def last_control(folder: Path, context: JobContext) -> Control:
+    """What a run was asked for last."""
+    return read_control(folder)
+
+
+def rename(folder: Path, title: str, context: JobContext) -> RunInfo:
+    """Give a run another title, also while it runs.
+
+    Raises:
+        SaveError: the folder cannot be written.
+    """
+    rename_run(folder, title)
+    return describe_run(folder)
 
 
 def delete(folder: Path, context: JobContext) -> Path:

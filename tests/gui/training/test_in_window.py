@@ -27,6 +27,7 @@ from tests.gui.training import stand_in
 from tests.gui.training.conftest import PATIENCE_MS, MakeTraining, behave, run_folders
 from tests.gui.training.test_wizard import check, start, wait_for
 from vdsr_app import paths
+from vdsr_app.errors import SaveError
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.training.step_list import Step
@@ -168,7 +169,7 @@ def test_the_menu_stops_nothing_else_where_what_trained_has_ended_meanwhile(
 ) -> None:
     folder, other = running(qtbot, page, pictures), make_run("Another")
     look_at(qtbot, page, other)
-    page._timer.stop()  # before anyone looks whether it still trains
+    page._left._timer.stop()  # before anyone looks whether it still trains
     write_control(folder, "stop")
     qtbot.waitUntil(lambda: not page._service.lives(folder), timeout=PATIENCE_MS)
     window.commands.train_stop.trigger()
@@ -213,6 +214,17 @@ def test_a_paused_run_goes_on_when_another_one_was_opened_in_haste(
     window.commands.train_pause.trigger()
     assert read_control(folder).command == "run"
     wait_for(qtbot, page.wizard, RunState.RUNNING)
+
+
+def test_what_another_window_asks_of_a_run_is_seen_while_another_one_is_looked_at(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
+) -> None:
+    folder, other = running(qtbot, page, pictures), make_run("Another")
+    look_at(qtbot, page, other)
+    assert window.commands.train_pause.text() == "Pause training"
+    write_control(folder, "pause")
+    qtbot.waitUntil(lambda: window.commands.train_pause.text() == "Continue training", timeout=PATIENCE_MS)
+    assert page.wizard._watch.folder == other
 
 
 def test_that_a_run_has_ended_is_seen_while_another_one_is_looked_at(
@@ -288,7 +300,7 @@ def test_runs_can_be_renamed_duplicated_and_deleted(
 
     qtbot.waitUntil(lambda: page.runs.selected[0].title == "Grandmother slides")
     page.runs._duplicate.trigger()
-    assert page.shown is page.wizard
+    qtbot.waitUntil(lambda: page.shown is page.wizard)
     assert "Grandmother slides" in page.banner.text
 
     listed(qtbot, page, 2)
@@ -301,6 +313,36 @@ def test_runs_can_be_renamed_duplicated_and_deleted(
     page.runs._delete.trigger()
     qtbot.waitUntil(lambda: page.runs.list.topLevelItemCount() == 1)
     assert run_folders() == [first]
+
+
+def test_a_run_that_cannot_be_renamed_or_duplicated_is_called_as_before_and_says_why(
+    qtbot: QtBot, page: TrainPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path, _title: str) -> None:
+        raise SaveError("It cannot be written.", path=folder)
+
+    monkeypatch.setattr("vdsr_app.workers.training_errands.rename_run", refuse)
+    folder = make_run("First")
+    listed(qtbot, page, 1)
+    page.runs.select(folder)
+    page.runs.list.currentItem().setText(0, "Slides")
+    qtbot.waitUntil(lambda: "It cannot be written." in page.banner.text)
+    qtbot.waitUntil(lambda: page.runs.list.currentItem().text(0) == "First")
+
+    (folder / "config.toml").write_text("no settings")
+    page.runs._duplicate.trigger()
+    qtbot.waitUntil(lambda: "config.toml" in page.banner.text)
+    assert page.shown is page.runs
+
+
+def test_a_run_that_is_renamed_is_called_so_where_it_is_followed(qtbot: QtBot, page: TrainPage) -> None:
+    folder = make_run("First")
+    look = page.wizard._watch
+    look.look_at(folder)
+    listed(qtbot, page, 1)
+    page.runs.select(folder)
+    page.runs.list.currentItem().setText(0, "Slides")
+    qtbot.waitUntil(lambda: look.title == "Slides")
 
 
 def test_the_return_that_ends_a_name_does_not_open_the_run(qtbot: QtBot, page: TrainPage) -> None:

@@ -150,10 +150,10 @@ def test_nothing_is_taken_over_from_a_run_in_its_place_unasked(
     page.runs.select(folder)
     asked = answer(monkeypatch, "Cancel")
     page.runs._duplicate.trigger()
-    assert asked == ["Give up the training that is not started yet?"]
+    qtbot.waitUntil(lambda: asked == ["Give up the training that is not started yet?"])
     assert page.shown is page.runs
     assert wizard.draft.config.data == (str(pictures),)
     answer(monkeypatch, "Give it up")
     page.runs._duplicate.trigger()
-    assert page.shown is wizard
+    qtbot.waitUntil(lambda: page.shown is wizard)
     assert wizard.draft.config.data == ()

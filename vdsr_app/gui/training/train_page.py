@@ -11,25 +11,24 @@ from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from vdsr_app import paths
-from vdsr_app.errors import VdsrError
 from vdsr_app.gui.banner import Banner, BannerKind
 from vdsr_app.gui.file_manager import show_in_folder
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.parts import ask
 from vdsr_app.gui.settings import SettingsStore
-from vdsr_app.gui.texts import report_of
 from vdsr_app.gui.theme import set_role
 from vdsr_app.gui.training.invitation import Invitation
+from vdsr_app.gui.training.left_run import LeftRun
 from vdsr_app.gui.training.runs_panel import RunsPanel
 from vdsr_app.gui.training.step_list import Step
 from vdsr_app.gui.training.watch import RunWatch
 from vdsr_app.gui.training.wizard import Wizard
 from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
-from vdsr_trainer.config_file import read_config
+from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.history import RunHistory
-from vdsr_trainer.run_files import CONFIG_NAME, read_control
-from vdsr_trainer.runs import RunInfo, RunState, describe_run, rename_run
+from vdsr_trainer.run_files import CONFIG_NAME
+from vdsr_trainer.runs import RunInfo, RunState
 
 _LIST_EVERY_MS = 2000
 
@@ -44,23 +43,23 @@ class TrainPage(QWidget):
 
     Signals:
         use_wanted: Path of weights that pictures shall be enlarged with.
-        left_changed: the run that trains while another one is looked at may have paused, gone on or ended.
     """
 
     use_wanted = Signal(object)
-    left_changed = Signal()
 
-    def __init__(self, service: TrainingService, watch: RunWatch, models: ModelList, store: SettingsStore) -> None:
+    def __init__(
+        self, service: TrainingService, watch: RunWatch, left: LeftRun, models: ModelList, store: SettingsStore
+    ) -> None:
         super().__init__()
         self._service = service
         self._watch = watch
+        self._left = left
         self._store = store
         self._compare: QWidget | None = None
-        self._alive: Path | None = None
         self.banner = Banner()
         self.invitation = Invitation()
         self.runs = RunsPanel()
-        self.wizard = Wizard(service, watch, models, store)
+        self.wizard = Wizard(service, watch, left, models, store)
         self._blank = QWidget()
         self._blank.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self._blank, "pane")
@@ -85,26 +84,10 @@ class TrainPage(QWidget):
         """The page that is shown."""
         return self._pages.currentWidget()
 
-    @property
-    def left_training(self) -> Path | None:
-        """Folder of the run that trains while another one is looked at, as far as is known; None where none does."""
-        return self._alive
-
-    @property
-    def left_title(self) -> str:
-        """Title of that one, or "" where none trains just now."""
-        alive = self._alive
-        return describe_run(alive).title if alive is not None and self._service.lives(alive) else ""
-
-    @property
-    def left_paused(self) -> bool:
-        """Whether that one waits, or was asked to."""
-        return self._alive is not None and read_control(self._alive).command == "pause"
-
     def new_training(self, folders: Sequence[str] = ()) -> None:
         """Begin the wizard, or go on where a run was put together and not started; folders are its first step's."""
         self.banner.dismiss()
-        self.follow_what_trains()
+        self._left.turn_back()
         begun = not self.wizard.draft.is_empty
         self._show(self.wizard)
         if begun:
@@ -117,7 +100,7 @@ class TrainPage(QWidget):
 
     def show_home(self) -> None:
         """Show the list of runs, or the invitation where there is none."""
-        self.follow_what_trains()
+        self._left.turn_back()
         self.banner.dismiss()
         self.wizard.leave()
         if self.shown is self.wizard or self.shown is self._compare:
@@ -136,35 +119,9 @@ class TrainPage(QWidget):
     def show_run(self, run: RunInfo) -> None:
         """Follow a run and show it: its curves, or its result where it is finished."""
         self.banner.dismiss()
-        if self._watch.alive_by_log_or_lock and self._watch.folder != run.folder:
-            self._alive = self._watch.folder
-            self.wizard.set_busy_with(self._watch.title)
-        self._watch.look_at(run.folder)
+        self._left.look_at(run.folder)
         self.wizard.show_run(result=run.state is RunState.FINISHED and run.weights is not None)
         self._show(self.wizard)
-
-    def show_what_trains(self) -> bool:
-        """Turn back to the run that trains, and show it in place of the other; whether it was turned to."""
-        if not self.follow_what_trains():
-            return False
-        if self.shown is self.wizard and self.wizard.step >= Step.RUN:
-            self.wizard.show_run()
-        return True
-
-    def follow_what_trains(self) -> bool:
-        """Turn back to the run that trains, where another was looked at; whether it was turned to."""
-        alive = self._alive
-        self._forget_left()
-        # That the one looked at trains too, started by another window or program, makes the other no less wanted.
-        if alive is None or self._watch.folder == alive or not self._service.lives(alive):
-            return False
-        self._watch.look_at(alive)
-        return True
-
-    def _forget_left(self) -> None:
-        self._alive = None
-        self.wizard.set_busy_with("")
-        self.left_changed.emit()
 
     def set_drop_hint(self, words: str | None) -> None:
         """Say what a drop would do, or nothing."""
@@ -180,7 +137,7 @@ class TrainPage(QWidget):
         """Look no more; the line below tells of the run that trains."""
         super().hideEvent(event)
         self._timer.stop()
-        self.show_what_trains()
+        self._left.turn_back()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the hint over everything."""
@@ -210,9 +167,11 @@ class TrainPage(QWidget):
         desk.failed.connect(self.banner.show_report)
         desk.histories_read.connect(self._on_histories)
         self._service.job_failed.connect(self.banner.show_report)
+        desk.settings_read.connect(self._on_settings_read)
         watch.noticed.connect(self._on_noticed)
         watch.crashed.connect(self._on_crashed)
         watch.discarded.connect(self._on_discarded)
+        self._left.turned_back.connect(self._on_turned_back)
 
     def tell(self, text: str, good: bool) -> None:
         """Say something that happened."""
@@ -227,10 +186,6 @@ class TrainPage(QWidget):
             self.wizard.pictures.choose_folder()
 
     def _on_list_due(self) -> None:
-        if self._alive is not None and not self._service.lives(self._alive):
-            self._forget_left()
-        elif self._alive is not None:
-            self.left_changed.emit()
         if self.shown is not self.wizard and self.shown is not self._compare:
             self._service.desk.list_runs(paths.runs_dir())
 
@@ -263,20 +218,13 @@ class TrainPage(QWidget):
             (exports.ask_for_onnx if as_onnx else exports.ask_for_weights)(run.weights, run.title)
 
     def _on_renamed(self, run: RunInfo, title: str) -> None:
-        try:
-            rename_run(run.folder, title)
-        except VdsrError as error:
-            self.banner.show_report(report_of(error))
-        if self._watch.folder == run.folder:
-            self._watch.refresh_info()
-        self._service.desk.list_runs(paths.runs_dir())
+        self._service.desk.rename(run.folder, title)
+        self._service.desk.list_runs(paths.runs_dir())  # where it could not be renamed, it is called as before
 
     def _on_duplicate(self, run: RunInfo) -> None:
-        try:
-            config = read_config(run.folder / CONFIG_NAME)
-        except VdsrError as error:
-            self.banner.show_report(report_of(error))
-            return
+        self._service.desk.read_settings(run)
+
+    def _on_settings_read(self, run: RunInfo, config: TrainConfig) -> None:
         if not self.wizard.may_give_up_draft():
             return
         self.wizard.begin(like=config, preset=run.preset)
@@ -322,6 +270,10 @@ class TrainPage(QWidget):
 
     def _on_folder(self, run: RunInfo) -> None:
         show_in_folder(run.folder / CONFIG_NAME)
+
+    def _on_turned_back(self) -> None:
+        if self.shown is self.wizard and self.wizard.step >= Step.RUN:
+            self.wizard.show_run()
 
     def _on_noticed(self, text: str) -> None:
         self.tell(text, False)

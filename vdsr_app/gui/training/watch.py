@@ -57,10 +57,11 @@ class RunWatch(QObject):
         service.event_told.connect(self._on_event)
         service.state_changed.connect(self._on_state)
         service.crashed.connect(self._on_crashed)
+        service.desk.renamed.connect(self._on_renamed)
 
     @property
     def info(self) -> RunInfo | None:
-        """What stands in the run's folder beside its log: title, preset; read when it was turned to."""
+        """What stands in the run's folder beside its log: title, preset; as of when it was turned to or renamed."""
         return self._info
 
     @property
@@ -89,12 +90,6 @@ class RunWatch(QObject):
     def percent(self) -> int:
         """Share done."""
         return percent(self.history.step, self.steps)
-
-    def refresh_info(self) -> None:
-        """Read again what the run is called."""
-        if self.folder is not None:
-            self._info = describe_run(self.folder)
-            self.changed.emit()
 
     def look_at(self, folder: Path) -> None:
         """Follow the run in this folder, alive or not."""
@@ -232,6 +227,12 @@ class RunWatch(QObject):
         self.changed.emit()
         if was_alive and state is RunState.FINISHED:
             self.finished.emit()
+
+    @Slot(object)
+    def _on_renamed(self, run: RunInfo) -> None:
+        if run.folder == self.folder:
+            self._info = run
+            self.changed.emit()
 
     @Slot(object)
     def _on_crashed(self, report: ErrorReport) -> None:

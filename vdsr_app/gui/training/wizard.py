@@ -18,6 +18,7 @@ from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.training.check_page import CheckPage
 from vdsr_app.gui.training.draft import Draft
 from vdsr_app.gui.training.exports import NetworkExports
+from vdsr_app.gui.training.left_run import LeftRun
 from vdsr_app.gui.training.pictures_page import PicturesPage
 from vdsr_app.gui.training.recipe_page import RecipePage
 from vdsr_app.gui.training.result_page import ResultPage
@@ -65,16 +66,18 @@ class Wizard(QWidget):
     failed = Signal(object)
     step_changed = Signal()
 
-    def __init__(self, service: TrainingService, watch: RunWatch, models: ModelList, store: SettingsStore) -> None:
+    def __init__(
+        self, service: TrainingService, watch: RunWatch, left: LeftRun, models: ModelList, store: SettingsStore
+    ) -> None:
         super().__init__()
         self._service = service
         self._watch = watch
+        self._left = left
         self._models = models
         self._store = store
         self._step = self._draft_step = Step.PICTURES
         self._on_run = False
         self._creating: TrainConfig | None = None
-        self._busy_with = ""
         self.draft = Draft(self)
         self.steps = StepList()
         self.pictures = PicturesPage(self.draft, service.desk)
@@ -130,12 +133,6 @@ class Wizard(QWidget):
             self.tr("Give it up"),
         )
 
-    def set_busy_with(self, title: str) -> None:
-        """Tell which other run trains while this one is looked at, or ""; beside it this one cannot go on."""
-        self._busy_with = self.tr("“{name}” is training. Stop it first.").format(name=title) if title else ""
-        self.result.allow_longer(self._busy_with)
-        self.refresh()
-
     def show_run(self, *, result: bool = False) -> None:
         """Show the run that is followed."""
         self._on_run = True
@@ -188,6 +185,12 @@ class Wizard(QWidget):
         """Title of the run beside which no other can be started, or ""."""
         return self._watch.title if self._watch.alive_by_log_or_lock else ""
 
+    @property
+    def _why_no_resume(self) -> str:
+        """Why the run that is looked at cannot go on, as another one trains, or ""."""
+        name = self._left.title
+        return self.tr("“{name}” is training. Stop it first.").format(name=name) if name else ""
+
     def _begin_draft(self, like: TrainConfig | None = None, preset: str = "") -> None:
         self._service.cancel_check()
         self.draft.begin(self._models.models, like, preset)
@@ -213,6 +216,7 @@ class Wizard(QWidget):
         watch.state_changed.connect(self._on_state_changed)
         watch.crashed.connect(self._on_state_changed)
         watch.finished.connect(self._on_finished)
+        self._left.changed.connect(self._on_left_changed)
 
     def _run_page(self) -> QWidget:
         if self.run is None:
@@ -288,13 +292,13 @@ class Wizard(QWidget):
             foot.show_buttons(primary=("stop", self.tr("Stop and save"), self.tr("It is being started")))
         elif self.result.weights is None or watch.state is RunState.FAILED or watch.report is not None:
             others = [] if self.result.weights is None else [("result", self.tr("See the result"), "")]
-            foot.show_buttons(primary=("resume", self.tr("Resume"), self._busy_with), others=others)
+            foot.show_buttons(primary=("resume", self.tr("Resume"), self._why_no_resume), others=others)
         elif watch.state is RunState.FINISHED:
             foot.show_buttons(primary=("result", self.tr("See the result"), ""))
         else:
             foot.show_buttons(
                 primary=("result", self.tr("See the result"), ""),
-                others=[("resume", self.tr("Resume"), self._busy_with)],
+                others=[("resume", self.tr("Resume"), self._why_no_resume)],
             )
 
     def _on_pressed(self, name: str) -> None:
@@ -378,6 +382,10 @@ class Wizard(QWidget):
         """A run that ends lets the recipe be started and measured, and one that is found keeps it from both."""
         if self._step is Step.RECIPE and self.isVisible() and self._training != self.recipe.busy:
             self.recipe.enter(busy=self._training)
+
+    def _on_left_changed(self) -> None:
+        self.result.allow_longer(self._why_no_resume)
+        self.refresh()
 
     def _on_state_changed(self, _: object) -> None:
         self.refresh()
