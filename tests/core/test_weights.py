@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -148,6 +149,30 @@ def test_a_model_is_installed_once_and_found_by_name(file: Path) -> None:
     assert "small" in [model.name for model in installed_models()]
     save_weights(_model(3), file, {})
     assert install_model(file).name == "small-2"
+
+
+def test_an_equal_file_is_not_installed_twice_whatever_it_is_called(file: Path) -> None:
+    info = install_model(file)
+    renamed = file.rename(file.with_name("small (1).safetensors"))
+    assert install_model(renamed) == info
+    assert len(list(paths.user_models_dir().iterdir())) == 1
+
+
+def test_a_bundled_model_may_be_installed_under_another_name(tmp_path: Path) -> None:
+    bundled = find_model("vdsr")
+    assert install_model(bundled.path) == bundled
+    mine = install_model(shutil.copyfile(bundled.path, tmp_path / "mine.safetensors"))
+    assert (mine.name, mine.bundled) == ("mine", False)
+
+
+def test_a_file_that_is_no_model_is_not_installed(tmp_path: Path) -> None:
+    before = installed_models()
+    stranger = tmp_path / "a.safetensors"
+    stranger.write_bytes(b"not a model at all")
+    for path in (stranger, tmp_path / "gone.safetensors"):
+        with pytest.raises(WeightsError):
+            install_model(path)
+    assert installed_models() == before
 
 
 def test_unknown_models_are_named() -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from vdsr_app.core.models import install_model
 from vdsr_app.core.picture import Picture, SourceInfo
 from vdsr_app.core.pyramid import MipPyramid
+from vdsr_app.errors import VdsrError
 from vdsr_app.workers.messages import (
     CopyJob,
     ErrorReport,
+    InstallJob,
     JobProgress,
     LayerJob,
     LayerKind,
@@ -25,8 +28,9 @@ from vdsr_app.workers.messages import (
     SaveJob,
     TileBlock,
 )
+from vdsr_app.workers.runner import describe_failure
 
-Job = OpenJob | PasteJob | LayerJob | SaveJob | CopyJob | MetricsJob
+Job = OpenJob | PasteJob | LayerJob | SaveJob | CopyJob | MetricsJob | InstallJob
 
 
 class FakeService(QObject):
@@ -122,6 +126,16 @@ class FakeService(QObject):
         saved = SavedFile(job.path, 5)
         self.finish(number, saved)
         return saved
+
+    def finish_install(self) -> None:
+        number = self.find(InstallJob)
+        job = self.jobs[number]
+        assert isinstance(job, InstallJob)
+        try:
+            self.finish(number, install_model(job.path))
+        except VdsrError as error:
+            del self.jobs[number]
+            self.failed.emit(number, describe_failure(error))
 
     def finish(self, number: int, result: object) -> None:
         del self.jobs[number]

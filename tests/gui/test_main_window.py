@@ -139,6 +139,7 @@ def test_where_the_named_file_is_a_model_the_sample_is_shown_with_it(
     assert isinstance(job, OpenJob)
     assert job.path.name == "sample.png"
     assert window.page.strip.isVisible()
+    service.finish_install()
     service.open_with(make_picture(20, 10, path=job.path))
     assert window.session.setup.model == "edges"
     assert window.page.banner.text == "The model Edges is in use."

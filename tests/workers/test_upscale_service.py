@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from vdsr_app.core.job import SaveOptions, Target, UpscaleSettings
+from vdsr_app.core.models import find_model
 from vdsr_app.core.picture import Picture
 from vdsr_app.core.protocol import Score
 from vdsr_app.errors import UnreadablePictureError, WeightsError
 from vdsr_app.workers.messages import (
     CopyJob,
+    InstallJob,
     JobProgress,
     LayerJob,
     LayerKind,
@@ -64,6 +66,14 @@ def test_a_pasted_picture_is_taken_in_the_workers_thread(harness):
     assert np.array_equal(result.pyramid.levels[0][..., :3], PICTURE.pixels)
     assert not result.picture.pixels.flags.writeable
     assert threads != [threading.get_ident()]
+
+
+def test_a_model_is_installed_and_a_stranger_is_told(harness, tmp_path):
+    job_id = harness.run(InstallJob(find_model("vdsr").path))
+    assert harness.recorder.result(job_id) == find_model("vdsr")
+    stranger = tmp_path / "x.safetensors"
+    stranger.write_bytes(b"no model")
+    assert harness.recorder.names(harness.run(InstallJob(stranger)))[-1] == "failed"
 
 
 def test_a_paste_that_cannot_be_taken_is_told(harness):

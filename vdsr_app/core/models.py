@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vdsr_app import paths
 from vdsr_app.core.atomic import atomic_file, save_error
-from vdsr_app.core.weight_header import FORMAT, check_kind, read_metadata
+from vdsr_app.core.weight_header import FORMAT, HINT, check_kind, read_metadata
 from vdsr_app.errors import WeightsError
 
 logger = logging.getLogger(__name__)
@@ -92,29 +92,35 @@ def describe_model(path: Path, *, bundled: bool = False, sha256: str | None = No
 
 
 def install_model(path: Path) -> ModelInfo:
-    """Copy a weight file into the person's own models; an equal file is not copied twice.
+    """Copy a weight file into the person's own models; an equal file is not copied twice, whatever it is called.
 
     Only the header is checked here; numbers and checksum are when the model is first used.
 
     Raises:
-        WeightsError: it is no weight file, or one of another kind of network.
+        WeightsError: it cannot be read, is no weight file, or one of another kind of network.
         SaveError: it could not be copied.
     """
     info = describe_model(path)
     folder = paths.user_models_dir()
     stem = re.sub(r"[^\w.-]+", "_", info.name).strip("._") or "model"
     taken = {model.name: model for model in installed_models()}
+    for model in taken.values():
+        # A bundled one may be wanted under another name: the next version may bring another in its place.
+        if (model.name == stem or not model.bundled) and _equal_files(model.path, path):
+            return model
     name, number = stem, 2
     while name in taken or name == AUTO_MODEL or os.path.lexists(folder / f"{name}{SUFFIX}"):
-        if name in taken and _file_sha256(taken[name].path) == _file_sha256(path):
-            return taken[name]
         name, number = f"{stem}-{number}", number + 1
     target = folder / f"{name}{SUFFIX}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise save_error(target, error) from error
-    with path.open("rb") as source, atomic_file(target) as copy:
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        raise WeightsError(f"The file cannot be read: {error.strerror}.", path=path, hint=HINT) from error
+    with source, atomic_file(target) as copy:
         shutil.copyfileobj(source, copy)
     return describe_model(target)
 
@@ -131,6 +137,13 @@ def check_file(info: ModelInfo) -> None:
             path=info.path,
             hint="Install the program again.",
         )
+
+
+def _equal_files(one: Path, other: Path) -> bool:
+    try:
+        return one.stat().st_size == other.stat().st_size and _file_sha256(one) == _file_sha256(other)
+    except OSError:
+        return False  # it went since it was listed; one that is to be copied is told when it is
 
 
 def _file_sha256(path: Path) -> str:

@@ -11,20 +11,21 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from vdsr_app.core.job import Target
 from vdsr_app.core.models import SUFFIX as MODEL_SUFFIX
+from vdsr_app.core.models import ModelInfo
 from vdsr_app.core.naming import output_name
 from vdsr_app.core.picture import Picture
-from vdsr_app.errors import VdsrError
 from vdsr_app.gui.banner import Banner, BannerKind
 from vdsr_app.gui.clipboard import take_from
 from vdsr_app.gui.drag_out import DragOut
 from vdsr_app.gui.drops import DropKind, DropPlan, plan_drop
 from vdsr_app.gui.file_manager import show_in_folder
+from vdsr_app.gui.latest_job import LatestJob
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.save_dialog import PASTED_NAME, ask_where, suggested_path
 from vdsr_app.gui.session import Session
 from vdsr_app.gui.settings import SettingsStore
-from vdsr_app.gui.texts import bytes_text, file_name, report_of
-from vdsr_app.workers.messages import ErrorReport, SavedFile
+from vdsr_app.gui.texts import bytes_text, file_name
+from vdsr_app.workers.messages import ErrorReport, InstallJob, SavedFile
 
 if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService
@@ -64,6 +65,8 @@ class FileCommands(QObject):
         self._store = store
         self._models = models
         self._banner = banner
+        self._install = LatestJob(service, self)
+        self._install.failed.connect(banner.show_report)
         self._drag_out = DragOut(service, window)
         self._drag_out.failed.connect(banner.show_report)
         session.clipboard.done.connect(self._on_copied)
@@ -125,12 +128,11 @@ class FileCommands(QObject):
             self.drop(plan, data)
 
     def add_model(self, path: Path) -> None:
-        """Copy a weight file to the person's models and make the result with it."""
-        try:
-            info = self._models.add(path)
-        except VdsrError as error:
-            self._banner.show_report(report_of(error))
-            return
+        """Copy a weight file to the person's models and make the result with it, a moment later."""
+        self._install.begin(InstallJob(path), self._on_installed)
+
+    def _on_installed(self, info: ModelInfo) -> None:
+        self._models.refresh()
         self._session.set_model(info.name)
         self._banner.show_message(BannerKind.SUCCESS, self.tr("The model {title} is in use.").format(title=info.title))
 

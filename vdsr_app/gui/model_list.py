@@ -8,8 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from vdsr_app.core.model_choice import AUTO_MODEL, ModelChoice, choose_model, photo_installed
-from vdsr_app.core.models import DEFAULT_MODEL, ModelInfo, install_model, installed_models
-from vdsr_app.errors import VdsrError
+from vdsr_app.core.models import DEFAULT_MODEL, ModelInfo, installed_models
 from vdsr_app.gui.texts import file_name, printable
 from vdsr_app.workers.messages import LayerKind, LayerSpec
 
@@ -52,21 +51,6 @@ class ModelList(QObject):
     def has_photo(self) -> bool:
         """Whether "auto" has a second model to choose."""
         return photo_installed(self._models)
-
-    def add(self, path: Path) -> ModelInfo:
-        """Copy a weight file to the person's own models.
-
-        Raises:
-            VdsrError: it is no weight file, or could not be copied.
-        """
-        try:
-            info = install_model(path)
-        except OSError as error:
-            raise VdsrError(
-                self.tr("The model could not be read."), path=path, hint=self.tr("Check the file and try again.")
-            ) from error
-        self.refresh()
-        return info
 
     def refresh(self) -> None:
         """See again what is installed."""

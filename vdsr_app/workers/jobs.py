@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from vdsr_app.core import models
 from vdsr_app.core.display import picture_to_rgba, pixels_to_rgba
 from vdsr_app.core.picture import Picture
 from vdsr_app.core.protocol import Score
@@ -13,6 +14,7 @@ from vdsr_app.errors import UsageError
 from vdsr_app.workers.core_access import CoreAccess, FinishedTile
 from vdsr_app.workers.messages import (
     CopyJob,
+    InstallJob,
     LayerJob,
     LayerKind,
     LayerResult,
@@ -80,6 +82,11 @@ def save_picture(job: SaveJob, core: CoreAccess, context: JobContext) -> SavedFi
     for note in report.notes:
         context.notice(note)
     return SavedFile(report.path, report.size_bytes)
+
+
+def install_model(job: InstallJob, context: JobContext) -> models.ModelInfo:
+    """Copy a weight file to the person's own models; see `core.models.install_model`."""
+    return models.install_model(job.path)
 
 
 def measure(job: MetricsJob, core: CoreAccess, context: JobContext) -> Score:

@@ -76,6 +76,13 @@ class CopyJob:
     convert: Callable[[Picture], object]
 
 
+@dataclass(frozen=True, slots=True)
+class InstallJob:
+    """Copy a weight file to the person's own models: a `core.models.ModelInfo`."""
+
+    path: Path
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerJob:
     """Make one layer of `picture` at the target size.

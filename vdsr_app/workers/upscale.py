@@ -15,6 +15,7 @@ from vdsr_app.workers.lane import Lane
 from vdsr_app.workers.messages import (
     CopyJob,
     ErrorReport,
+    InstallJob,
     LayerJob,
     LayerKind,
     MetricsJob,
@@ -27,21 +28,21 @@ from vdsr_app.workers.runner import LaneJob, VisibleRegion, Work
 
 logger = logging.getLogger(__name__)
 
-Job = OpenJob | PasteJob | LayerJob | SaveJob | CopyJob | MetricsJob
+Job = OpenJob | PasteJob | LayerJob | SaveJob | CopyJob | MetricsJob | InstallJob
 
 
 class UpscaleService(QObject):
     """Runs jobs beside the window; lives in the window's thread and is used from it only.
 
-    What is quick (open, interpolate, save, copy, measure) goes through one thread, the network through another, so
-    that the bicubic layer never waits for it. In each, jobs run in the order in which they came.
+    What is quick (open, interpolate, save, copy, measure, install) goes through one thread, the network through
+    another, so that the bicubic layer never waits for it. In each, jobs run in the order in which they came.
 
     Signals:
         started: job id, when its work begins.
         progress: job id, JobProgress; 20 a second at most.
         tile_finished: job id, TileBlock; MODEL layers only.
         notice: job id, sentence for a banner: memory was short, or what a saved file could not take.
-        succeeded: job id, OpenedPicture, LayerResult, SavedFile, Score or what a copy was converted to.
+        succeeded: job id, OpenedPicture, LayerResult, SavedFile, Score, ModelInfo or what a copy was converted to.
         failed: job id, ErrorReport.
         cancelled: job id. Exactly one of these three comes for each job, and nothing of that job after it.
         device_described: what the network runs on, when that is known and when it changes.
@@ -116,7 +117,7 @@ class UpscaleService(QObject):
             LaneJob(
                 job_id,
                 self._work_of(job),
-                leaves_file=isinstance(job, SaveJob),
+                leaves_file=isinstance(job, SaveJob | InstallJob),
                 visible=VisibleRegion(job.visible if isinstance(job, LayerJob) else None),
             )
         )
@@ -163,6 +164,8 @@ class UpscaleService(QObject):
                 return partial(jobs.copy_picture, job)
             case MetricsJob():
                 return partial(jobs.measure, job, self._core)
+            case InstallJob():
+                return partial(jobs.install_model, job)
 
     @Slot(int)
     def _on_started(self, job_id: int) -> None:
