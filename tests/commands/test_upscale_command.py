@@ -79,6 +79,22 @@ def test_every_way_to_say_the_size(run, tiny, photo, tmp_path: Path, option: str
         assert result.size == size
 
 
+@pytest.mark.parametrize(("name", "kind"), [("o.jfif", "JPEG"), ("o.JPE", "JPEG"), ("o.tiff", "TIFF")])
+def test_every_ending_of_a_format_that_is_written_can_be_asked_for(
+    run, tiny, photo, tmp_path: Path, name: str, kind: str
+) -> None:
+    assert run("upscale", photo, "-o", tmp_path / name, "--model", tiny)[0] == 0
+    with Image.open(tmp_path / name) as result:
+        assert result.format == kind
+
+
+@pytest.mark.parametrize("name", ["o", "o.apng", "o.docx"])
+def test_an_ending_of_no_format_is_told_with_what_to_do(run, tiny, photo, tmp_path: Path, name: str) -> None:
+    status, _, complaint = run("upscale", photo, "-o", tmp_path / name, "--model", tiny)
+    assert status == 2
+    assert "Use .png, .jpg, .webp, .tif, .avif, or give --format." in complaint
+
+
 def test_a_bad_file_does_not_stop_the_others(run, tiny, photo, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"<html>not a picture</html>")

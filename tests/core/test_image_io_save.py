@@ -443,30 +443,24 @@ def test_reading_and_saving_again_and_again_changes_nothing(tmp_path: Path) -> N
         ("a.png", "png"),
         ("a.JPG", "jpeg"),
         ("a.jpeg", "jpeg"),
+        ("a.jfif", "jpeg"),
         ("a.webp", "webp"),
         ("a.tif", "tiff"),
         ("a.avif", "avif"),
     ],
 )
 def test_the_name_chooses_the_format(tmp_path: Path, name: str, target: str) -> None:
-    assert image_io.format_for_path(name) is FileFormat(target)
     image_io.save(Picture(_noise(3)), str(tmp_path / name))
     assert image_io.probe(tmp_path / name).format == target
 
 
-@pytest.mark.parametrize("name", ["a", "a.", "a.gif", "a.heic", "a.docx", ".png"])
+@pytest.mark.parametrize("name", ["a", "a.", "a.gif", "a.heic", "a.docx", "a.apng", "a.avifs", ".png"])
 def test_a_name_that_chooses_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(SaveError, match="PNG, JPEG, WebP, TIFF, AVIF"):
         image_io.save(Picture(_noise(3)), tmp_path / name)
     assert os.listdir(tmp_path) == []
     image_io.save(Picture(_noise(3)), tmp_path / name, SaveOptions(FileFormat.PNG))
     assert image_io.probe(tmp_path / name).format == "png"
-
-
-def test_every_writable_format_can_be_read_back() -> None:
-    for target, suffixes in image_io.WRITABLE_FORMATS.items():
-        assert set(suffixes) <= image_io.READABLE_SUFFIXES
-        assert all(image_io.format_for_path(f"a{suffix}") is target for suffix in suffixes)
 
 
 @pytest.mark.parametrize(

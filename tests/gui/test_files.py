@@ -128,6 +128,7 @@ def test_the_sample_is_offered_where_pasted_pictures_are(
     ("typed", "name", "file_format"),
     [
         ("a.jpg", "a.jpg", FileFormat.JPEG),
+        ("a.jfif", "a.jfif", FileFormat.JPEG),
         ("a.TIFF", "a.TIFF", FileFormat.TIFF),
         ("a", "a.png", FileFormat.PNG),
         ("a.v2", "a.v2.png", FileFormat.PNG),

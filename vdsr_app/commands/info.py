@@ -12,6 +12,7 @@ from vdsr_app import __version__, paths
 from vdsr_app.console import Console
 from vdsr_app.core import measurements
 from vdsr_app.core.engines import Engines
+from vdsr_app.core.formats import READABLE_SUFFIXES, WRITABLE_SUFFIXES
 from vdsr_app.core.models import DEFAULT_MODEL, installed_models
 
 SUMMARY = "show devices, models and folders"
@@ -59,7 +60,6 @@ def _measure() -> None:
 
 def collect() -> dict[str, Any]:
     """The facts as plain values."""
-    from vdsr_app.core import image_io
     from vdsr_app.core.device import available_devices
 
     return {
@@ -72,8 +72,8 @@ def collect() -> dict[str, Any]:
         "models": [
             {"name": model.name, "title": model.title, "bundled": model.bundled} for model in installed_models()
         ],
-        "reads": sorted(image_io.READABLE_SUFFIXES),
-        "writes": [str(name) for name in image_io.WRITABLE_FORMATS],
+        "reads": sorted(READABLE_SUFFIXES),
+        "writes": [str(name) for name in WRITABLE_SUFFIXES],
         "folders": {
             "models": str(paths.user_models_dir()),
             "runs": str(paths.runs_dir()),

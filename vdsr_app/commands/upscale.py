@@ -23,12 +23,12 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.folders import picture_files
+from vdsr_app.core.formats import USUAL_SUFFIX, format_for_path
 from vdsr_app.core.job import FileFormat, UpscaleSettings
 from vdsr_app.core.model_choice import AUTO_MODEL, choose_model, photo_installed
 from vdsr_app.core.models import installed_models
 from vdsr_app.core.naming import (
     PlannedOutput,
-    format_of,
     model_text,
     plan_outputs,
     refuse_overwriting_a_source,
@@ -45,7 +45,7 @@ from vdsr_app.core.pipeline import (
     StageSeconds,
     run_files,
 )
-from vdsr_app.errors import UsageError, VdsrError
+from vdsr_app.errors import SaveError, UsageError, VdsrError
 
 SUMMARY = "enlarge pictures"
 
@@ -113,8 +113,16 @@ def _plan(
         originals = [each for each in sources if each not in results]
         return originals, _plan_by_model(originals, output, settings, wished or FileFormat.PNG), results
     if wished is None:
-        format_of(output)
+        _require_format(output)
     return sources, [PlannedOutput(sources[0], output)], {}
+
+
+def _require_format(output: Path) -> None:
+    try:
+        format_for_path(output)
+    except SaveError as error:
+        endings = ", ".join(USUAL_SUFFIX.values())
+        raise UsageError(error.what, path=output, hint=f"Use {endings}, or give --format.") from error
 
 
 def _ends_as_folder(output: str) -> bool:

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core.image_io import READABLE_SUFFIXES
+from vdsr_app.core.formats import READABLE_SUFFIXES
 from vdsr_app.errors import UnreadablePictureError, UsageError
 
 

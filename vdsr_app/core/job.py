@@ -106,10 +106,6 @@ class FileFormat(StrEnum):
     AVIF = "avif"
 
 
-LOSSY = frozenset({FileFormat.JPEG, FileFormat.WEBP, FileFormat.AVIF})
-"""Formats that are written with a quality; the others do not look at it."""
-
-
 class Metadata(StrEnum):
     """How much of EXIF and XMP goes into the result; profile and resolution always do."""
 

@@ -11,16 +11,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from string import Formatter
 
+from vdsr_app.core.formats import USUAL_SUFFIX
 from vdsr_app.core.job import FileFormat, Target, TargetKind, TargetSize
 from vdsr_app.errors import SaveError, UsageError
 
-SUFFIXES: dict[FileFormat, str] = {
-    FileFormat.PNG: ".png",
-    FileFormat.JPEG: ".jpg",
-    FileFormat.WEBP: ".webp",
-    FileFormat.TIFF: ".tif",
-    FileFormat.AVIF: ".avif",
-}
 DEFAULT_TEMPLATE = "{name}_{model}_{target}"
 MAX_NAME_BYTES = 255
 
@@ -183,7 +177,7 @@ def model_text(model: str) -> str:
 def output_name(source: Path, model: str, target: Target, file_format: FileFormat) -> str:
     """File name of the result: "photo_vdsr_x2.png"; the source's name is shortened where 255 bytes would not do."""
     facts = NameFacts.of(source, model, target)
-    return NameTemplate(DEFAULT_TEMPLATE).fill(facts, SUFFIXES[file_format])
+    return NameTemplate(DEFAULT_TEMPLATE).fill(facts, USUAL_SUFFIX[file_format])
 
 
 def results_among(files: Sequence[Path], models: Collection[str]) -> dict[Path, Path]:
@@ -217,7 +211,7 @@ def plan_outputs(
     "a.png" and "a.jpg" become "a_png_vdsr_x2.png" and "a_jpg_vdsr_x2.png"; what still collides is numbered.
     """
     keys = [collision_key(source.stem) for source in sources]
-    alike, template, ending = Counter(keys), NameTemplate(DEFAULT_TEMPLATE), SUFFIXES[file_format]
+    alike, template, ending = Counter(keys), NameTemplate(DEFAULT_TEMPLATE), USUAL_SUFFIX[file_format]
     taken: set[str] = set()
     planned = []
     for source, key in zip(sources, keys, strict=True):
@@ -254,20 +248,6 @@ def refuse_overwriting_a_source(output: Path, sources: Sequence[Path]) -> None:
             raise SaveError(
                 "The result would replace its own source.", path=output, hint="Choose another name or folder."
             )
-
-
-def format_of(path: Path) -> FileFormat:
-    """Format that a file name asks for.
-
-    Raises:
-        UsageError: the ending is none that can be written.
-    """
-    endings = {ending: file_format for file_format, ending in SUFFIXES.items()}
-    endings |= {".jpeg": FileFormat.JPEG, ".jpe": FileFormat.JPEG, ".tiff": FileFormat.TIFF}
-    if path.suffix.lower() not in endings:
-        wanted = ", ".join(SUFFIXES.values())
-        raise UsageError(f"'{path.suffix or path.name}' says no format that can be written.", hint=f"Use {wanted}.")
-    return endings[path.suffix.lower()]
 
 
 def collision_key(name: str) -> str:

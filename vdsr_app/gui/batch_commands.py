@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from vdsr_app.core.formats import WRITABLE_TITLES
 from vdsr_app.core.job import FileFormat, UpscaleSettings
 from vdsr_app.core.models import AUTO_MODEL
 from vdsr_app.gui.actions import Actions
@@ -139,7 +140,7 @@ class BatchCommands(QObject):
         automatic = settings.model == AUTO_MODEL
         model = self.tr("automatic model") if automatic else self._models.title(settings.model)
         file_format = settings.save.format or FileFormat.PNG
-        parts = [target_words(settings.target), model, file_format.value.upper()]
+        parts = [target_words(settings.target), model, WRITABLE_TITLES[file_format]]
         if settings.save.bits:
             parts.append(self.tr("{bits} bit").format(bits=settings.save.bits))
         if settings.self_ensemble:

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from PySide6.QtCore import QCoreApplication, QMimeData
 
+from vdsr_app.core.formats import READABLE_SUFFIXES
 from vdsr_app.core.models import SUFFIX as MODEL_SUFFIX
 from vdsr_app.gui.texts import file_name
 
@@ -66,8 +67,6 @@ def plan_drop(data: QMimeData | None) -> DropPlan:
 
 def plan_batch(paths: Sequence[Path]) -> DropPlan:
     """What adding these to the batch would do; of files only those that have a picture's name are added."""
-    from vdsr_app.core.image_io.formats import READABLE_SUFFIXES  # with it comes the whole package: not at the start
-
     wanted = tuple(path for path in paths if path.is_dir() or path.suffix.lower() in READABLE_SUFFIXES)
     if not wanted:
         return DropPlan(DropKind.REFUSED, translate("Drops", "There is no picture in it"))

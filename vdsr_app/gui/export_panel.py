@@ -6,13 +6,13 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from vdsr_app.core.job import LOSSY, FileFormat, Metadata, SaveOptions
+from vdsr_app.core.formats import DEEP, LOSSY, WRITABLE_TITLES
+from vdsr_app.core.job import FileFormat, Metadata, SaveOptions
 from vdsr_app.gui.calm import CalmSlider, CalmSpinBox
 from vdsr_app.gui.icons import icon
 from vdsr_app.gui.parts import Choice
 from vdsr_app.gui.result_grip import ResultGrip
 from vdsr_app.gui.sections import GROUP_GAP, Section, add_row, indent_number, rows_layout, text_label
-from vdsr_app.gui.settings import DEEP
 from vdsr_app.gui.texts import breakable
 from vdsr_app.gui.theme import set_role
 
@@ -102,10 +102,8 @@ class ExportPanel(Section):
         set_role(self._save, "primary" if primary else "")
 
     def _fill(self) -> None:
-        for words, value in (("PNG", FileFormat.PNG), ("JPEG", FileFormat.JPEG), ("WebP", FileFormat.WEBP)):
-            self._format.addItem(words, value)
-        for words, value in (("TIFF", FileFormat.TIFF), ("AVIF", FileFormat.AVIF)):
-            self._format.addItem(words, value)
+        for file_format, title in WRITABLE_TITLES.items():
+            self._format.addItem(title, file_format)
         self._depth.addItem(self.tr("As the picture"), None)
         self._depth.addItem(self.tr("8 bit"), 8)
         self._depth.addItem(self.tr("16 bit"), 16)

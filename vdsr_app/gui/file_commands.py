@@ -9,6 +9,7 @@ from PySide6.QtCore import QMimeData, QObject, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from vdsr_app.core.formats import READABLE_SUFFIXES
 from vdsr_app.core.job import Target
 from vdsr_app.core.models import SUFFIX as MODEL_SUFFIX
 from vdsr_app.core.models import ModelInfo
@@ -195,8 +196,6 @@ class FileCommands(QObject):
             self._session.paste(take, self.tr("pasted picture"))
 
     def _ask_for_picture(self, title: str) -> Path | None:
-        from vdsr_app.core.image_io.formats import READABLE_SUFFIXES
-
         recent = self._store.current.recent
         folder = str(Path(recent[0]).parent) if recent else str(Path.home())
         endings = " ".join(f"*{suffix}" for suffix in sorted(READABLE_SUFFIXES))

@@ -9,13 +9,13 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QStandardPaths
 from PySide6.QtWidgets import QWidget
 
+from vdsr_app.core.formats import DEEP, USUAL_SUFFIX, WRITABLE_TITLES, format_for_path
 from vdsr_app.core.job import FileFormat, SaveOptions, Target
-from vdsr_app.core.naming import SUFFIXES, format_of, output_name
+from vdsr_app.core.naming import output_name
 from vdsr_app.core.picture import Picture
-from vdsr_app.errors import UsageError
+from vdsr_app.errors import SaveError
 from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.save_name import ask_for_name
-from vdsr_app.gui.settings import DEEP
 
 translate = QCoreApplication.translate
 
@@ -55,10 +55,10 @@ def request_for(path: Path, options: SaveOptions) -> SaveRequest:
     """What to write for a chosen name: a known ending decides the format, else that of `options` is appended."""
     wished = options.format or FileFormat.PNG
     try:
-        chosen = format_of(path)
-    except UsageError:
+        chosen = format_for_path(path)
+    except SaveError:
         chosen = wished
-        path = path.with_name(path.name + SUFFIXES[wished])
+        path = path.with_name(path.name + USUAL_SUFFIX[wished])
     return SaveRequest(path, replace(options, format=chosen, bits=options.bits if chosen in DEEP else None))
 
 
@@ -69,7 +69,7 @@ def ask_where(parent: QWidget, suggested: Path, options: SaveOptions, source: Pa
         parent,
         translate("SaveDialog", "Save the result as"),
         suggested,
-        f"{wished.value.upper()} (*{SUFFIXES[wished]});;" + translate("SaveDialog", "All files") + " (*)",
+        f"{WRITABLE_TITLES[wished]} (*{USUAL_SUFFIX[wished]});;" + translate("SaveDialog", "All files") + " (*)",
         lambda chosen: request_for(chosen, options).path,
         source,
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QSettings, Signal
 
+from vdsr_app.core.formats import DEEP
 from vdsr_app.core.job import MAX_SCALE, MIN_SCALE, FileFormat, Metadata, SaveOptions, Target, TargetKind
 from vdsr_app.core.models import AUTO_MODEL
 from vdsr_app.core.naming import DEFAULT_TEMPLATE, NameTemplate
@@ -26,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 MAX_RECENT = 10
-DEEP = frozenset({FileFormat.PNG, FileFormat.TIFF})
-"""Formats that hold 16 bits a sample, so that the depth can be chosen."""
 _VERSION_KEY = "version"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -71,7 +70,7 @@ class AppSettings:
         mode: "wipe", "side" or "single".
         format: file format offered by "Save as".
         quality: 1-100.
-        bits: 8 or 16 bits a sample where the format is one of `DEEP`, 0 for the depth of the picture.
+        bits: 8 or 16 bits a sample where the format is one of `core.formats.DEEP`, 0 for the depth of the picture.
         metadata: what a saved file carries over.
         inspector_visible: whether the right pane is open.
         geometry: the window's size and place as Qt writes it, empty at first.

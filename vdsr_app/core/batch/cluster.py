@@ -26,9 +26,8 @@ from vdsr_app import __version__
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
 from vdsr_app.core.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, hold, remove_leftovers, replace_file, save_error
 from vdsr_app.core.batch.worker import Outcome, Task, Weights, check_worker, enlarge
-from vdsr_app.core.job import FileFormat
+from vdsr_app.core.formats import format_for_path
 from vdsr_app.core.models import find_model
-from vdsr_app.core.naming import format_of
 from vdsr_app.core.pipeline import (
     FileDone,
     FileEvent,
@@ -230,7 +229,7 @@ class _Run:
             return
         name = f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
         staged = job.output.parent / name
-        target = job.settings.save.format or FileFormat(format_of(job.output))
+        target = job.settings.save.format or format_for_path(job.output)
         save = replace(job.settings.save, format=target)
         self._folders.add(staged.parent)
         there = replace(job, output=staged, settings=replace(job.settings, save=save, device="auto"))

@@ -31,7 +31,8 @@ from vdsr_app.core.batch.journal_view import (
     stamp_of,
 )
 from vdsr_app.core.batch.options import BatchOptions, settings_to_json
-from vdsr_app.core.job import LOSSY, FileFormat, SaveOptions, UpscaleSettings
+from vdsr_app.core.formats import LOSSY
+from vdsr_app.core.job import FileFormat, SaveOptions, UpscaleSettings
 from vdsr_app.errors import SaveError, UsageError
 
 logger = logging.getLogger(__name__)

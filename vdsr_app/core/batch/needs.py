@@ -5,6 +5,7 @@ from __future__ import annotations
 from vdsr_app.core import scratch
 from vdsr_app.core.batch.items import Item, SourceFacts
 from vdsr_app.core.batch.options import BatchOptions
+from vdsr_app.core.formats import LOSSY, STREAMED, is_lossless
 from vdsr_app.core.job import FileFormat
 from vdsr_app.core.upscale import cascade_sizes
 
@@ -17,7 +18,6 @@ _BYTES_A_SAMPLE = {
 }
 """Size of results in sizes of their samples, rather too much than too little; lossless ones of noise reach 1."""
 
-_LOSSLESS_FROM_QUALITY = 100
 _WORKING_COPIES = 6
 """Memory while a picture in memory is worked on, in sizes of its result: beside it, what encoders take."""
 
@@ -26,7 +26,7 @@ def disk_bytes(options: BatchOptions, facts: SourceFacts, output_px: int) -> int
     """Room that a result takes, roughly."""
     save, target = options.settings.save, options.file_format
     share = _BYTES_A_SAMPLE[target]
-    if target in (FileFormat.WEBP, FileFormat.AVIF) and save.quality >= _LOSSLESS_FROM_QUALITY:
+    if target in LOSSY and is_lossless(target, save.quality):
         share = _BYTES_A_SAMPLE[FileFormat.PNG]
     return int(share * _sample_bytes(facts, output_px, save.bits or facts.bits))
 
@@ -58,7 +58,7 @@ def memory_bytes(options: BatchOptions, facts: SourceFacts, output_px: int) -> i
     """Most memory that a picture takes while it is worked on, roughly, beside that of the program."""
     result = _sample_bytes(facts, output_px, facts.bits)
     source = _sample_bytes(facts, facts.width * facts.height, facts.bits)
-    streamed = options.file_format in (FileFormat.PNG, FileFormat.TIFF, FileFormat.JPEG)
+    streamed = options.file_format in STREAMED
     return _WORKING_COPIES * (min(source + result, scratch.WHOLE_BYTES) if streamed else source + result)
 
 

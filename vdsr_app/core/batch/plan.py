@@ -17,10 +17,10 @@ from vdsr_app.core.batch.items import Item, SourceFacts, Stamp, State, Totals
 from vdsr_app.core.batch.needs import disk_bytes, memory_bytes, scratch_bytes
 from vdsr_app.core.batch.options import BatchOptions, Existing
 from vdsr_app.core.batch.scan import Found
-from vdsr_app.core.image_io import MAX_SIDE_PX
+from vdsr_app.core.formats import MAX_SIDE_PX, USUAL_SUFFIX, WRITABLE_TITLES
 from vdsr_app.core.job import TargetSize
 from vdsr_app.core.model_choice import choose_model, photo_installed
-from vdsr_app.core.naming import SUFFIXES, NameFacts, NameTemplate, collision_key
+from vdsr_app.core.naming import NameFacts, NameTemplate, collision_key
 from vdsr_app.errors import VdsrError
 
 
@@ -59,7 +59,7 @@ class Planner:
         self._options = options
         self._outputs = outputs
         self._template = NameTemplate(options.template)
-        self._ending = SUFFIXES[options.file_format]
+        self._ending = USUAL_SUFFIX[options.file_format]
         self._has_photo = photo_installed()
         self._stems: Counter[tuple[str, str]] = Counter()
         self._taken: dict[str, Path] = {}
@@ -233,7 +233,7 @@ def _target(options: BatchOptions, facts: SourceFacts) -> tuple[TargetSize | Non
         return None, error.words
     limit = MAX_SIDE_PX[options.file_format]
     if max(target.width, target.height) > limit:
-        name = options.file_format.value.upper()
+        name = WRITABLE_TITLES[options.file_format]
         return target, (
             f"{name} holds at most {limit:,} pixels a side, but the result has {target.width:,} x {target.height:,}. "
             "Choose PNG or TIFF, or a smaller scale."

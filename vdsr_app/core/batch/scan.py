@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core.image_io import READABLE_SUFFIXES
+from vdsr_app.core.formats import READABLE_SUFFIXES
 
 _DIGITS = re.compile(r"(\d+)")
 

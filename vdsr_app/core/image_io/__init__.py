@@ -3,13 +3,6 @@
 Importing this package loads no decoder; each is loaded by the first picture that needs it.
 """
 
-from vdsr_app.core.image_io.formats import (
-    MAX_SIDE_PX,
-    READABLE_SUFFIXES,
-    WRITABLE_FORMATS,
-    SourceFormat,
-    format_for_path,
-)
 from vdsr_app.core.image_io.jpeg_quality import jpeg_quality_of
 from vdsr_app.core.image_io.limits import DEFAULT_MAX_PIXELS
 from vdsr_app.core.image_io.reading import PictureInfo, probe, read, read_bytes
@@ -17,13 +10,8 @@ from vdsr_app.core.image_io.saving import SaveReport, save
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
-    "MAX_SIDE_PX",
-    "READABLE_SUFFIXES",
-    "WRITABLE_FORMATS",
     "PictureInfo",
     "SaveReport",
-    "SourceFormat",
-    "format_for_path",
     "jpeg_quality_of",
     "probe",
     "read",

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.image_io import jpeg_segments, png_chunks, vips
 from vdsr_app.core.image_io.color_profiles import HDR_TRANSFERS, profile_for_code, profile_for_png, profile_space
 from vdsr_app.core.image_io.exif import ExifBlock, ExifError
-from vdsr_app.core.image_io.formats import SourceFormat
 from vdsr_app.core.image_io.heif_items import primary_colour_code
 from vdsr_app.core.image_io.jpeg_quality import estimate_quality
 from vdsr_app.core.image_io.opened import FIRST_FRAME_NOTE, HDR_NOTE, Header, RawPicture, mode_text

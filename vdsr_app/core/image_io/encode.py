@@ -9,6 +9,7 @@ from typing import IO, Any
 import numpy as np
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.formats import DEEP, WRITABLE_TITLES, is_lossless
 from vdsr_app.core.image_io import heif_items, jpeg_segments, png_chunks, tiff_file, vips, webp_chunks
 from vdsr_app.core.image_io.carried import CarriedMetadata
 from vdsr_app.core.image_io.color_profiles import in_stated_length, png_takes, profile_space
@@ -23,10 +24,6 @@ Encoded = bytes | mmap
 Pieces = list[bytes | memoryview]
 """Parts of a file, to be written one after the other."""
 
-STREAMED = frozenset({FileFormat.PNG, FileFormat.TIFF, FileFormat.JPEG})
-"""Formats whose encoders take a picture from top to bottom and hold but a few rows; the others hold all of it."""
-
-_DEEP_FORMATS = frozenset({FileFormat.PNG, FileFormat.TIFF, FileFormat.AVIF})
 _GRAY_FORMATS = frozenset({FileFormat.PNG, FileFormat.TIFF, FileFormat.JPEG})
 _FULL_CHROMA_QUALITY = 90
 """From this quality on JPEG and AVIF keep colour at full resolution (4:4:4)."""
@@ -109,9 +106,9 @@ def _prepare(picture: Picture, target: FileFormat, options: SaveOptions, allocat
     notes: list[str] = []
     pixels, alpha = picture.pixels, picture.alpha
     bits = options.bits or picture.bits
-    if bits == 16 and target not in _DEEP_FORMATS:
+    if bits == 16 and target not in DEEP and target is not FileFormat.AVIF:
         bits = 8
-        notes.append(f"{_name(target)} holds 8 bits a sample, so 16 bits were rounded to 8.")
+        notes.append(f"{WRITABLE_TITLES[target]} holds 8 bits a sample, so 16 bits were rounded to 8.")
     change = to_16_bits if bits == 16 else to_8_bits
     if picture.bits != bits:
         pixels, alpha = change(pixels, allocate), None if alpha is None else change(alpha, allocate)
@@ -185,7 +182,7 @@ def _encode_jpeg(image: Any, quality: int, through: IO[bytes] | None) -> Encoded
 
 
 def _encode_webp(image: Any, quality: int, prepared: _Prepared, carried: CarriedMetadata) -> Pieces:
-    settings = _WEBP_LOSSLESS if quality == 100 else {"Q": quality, **_WEBP_LOSSY}
+    settings = _WEBP_LOSSLESS if is_lossless(FileFormat.WEBP, quality) else {"Q": quality, **_WEBP_LOSSY}
     return webp_chunks.add_chunks(
         image.webpsave_buffer(keep="icc", **settings),
         width=image.width,
@@ -214,10 +211,9 @@ def _encode_avif(image: Any, quality: int, deep: bool, carried: CarriedMetadata)
     if carried.exif is not None:
         image.set_type(blob, "exif-data", _PLACEHOLDER_EXIF)
         kept |= keep.EXIF
-    lossless = quality == 100
     data = image.heifsave_buffer(
         Q=quality,
-        lossless=lossless,
+        lossless=is_lossless(FileFormat.AVIF, quality),
         bitdepth=12 if deep else 8,
         subsample_mode="off" if quality >= _FULL_CHROMA_QUALITY else "on",
         keep=kept,
@@ -225,7 +221,3 @@ def _encode_avif(image: Any, quality: int, deep: bool, carried: CarriedMetadata)
     )
     exif = carried.exif_bytes
     return [data] if exif is None else heif_items.replace_exif(data, exif)
-
-
-def _name(target: FileFormat) -> str:
-    return "WebP" if target is FileFormat.WEBP else target.value.upper()

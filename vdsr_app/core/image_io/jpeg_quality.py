@@ -7,7 +7,7 @@ from functools import cache
 from math import log
 from os import PathLike
 
-from vdsr_app.core.image_io.formats import SourceFormat
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.image_io.jpeg_segments import read_info
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.sniff import identify

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from os import PathLike
 from types import MappingProxyType
 
-from vdsr_app.core.image_io.formats import TITLES, SourceFormat
+from vdsr_app.core.formats import WRITABLE_TITLES, SourceFormat, is_lossless
 from vdsr_app.core.job import FileFormat, TargetSize
 from vdsr_app.core.memory import available_memory_bytes
 from vdsr_app.core.picture import Picture
@@ -135,12 +135,12 @@ def check_memory_to_write(sample_bytes: int, target: FileFormat, quality: int, p
     Raises:
         SaveError: memory is short.
     """
-    lossless_webp = target is FileFormat.WEBP and quality == 100
+    lossless_webp = target is FileFormat.WEBP and is_lossless(target, quality)
     needed = sample_bytes * (_WEBP_LOSSLESS_COPIES if lossless_webp else _WRITE_COPIES[target])
     available = available_memory_bytes()
     if available is not None and needed > available * _MEMORY_SHARE:
         raise SaveError(
-            f"Writing this picture as {TITLES[SourceFormat(target.value)]} needs about {needed / 1e9:.1f} GB "
+            f"Writing this picture as {WRITABLE_TITLES[target]} needs about {needed / 1e9:.1f} GB "
             f"of memory; {available / 1e9:.1f} GB is free.",
             path=path,
             hint="Choose PNG or TIFF, or close other programs.",

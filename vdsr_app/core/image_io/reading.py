@@ -10,6 +10,7 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.formats import TITLES, SourceFormat, format_of_suffix
 from vdsr_app.core.image_io.color_profiles import profile_space
 from vdsr_app.core.image_io.decode_avif_sequence import AvifSequence, is_sequence
 from vdsr_app.core.image_io.decode_bmp import BmpPicture
@@ -17,7 +18,6 @@ from vdsr_app.core.image_io.decode_heic import HeicPicture
 from vdsr_app.core.image_io.decode_jxl import JxlPicture
 from vdsr_app.core.image_io.decode_vips import VipsPicture
 from vdsr_app.core.image_io.exif import ExifBlock, ExifError
-from vdsr_app.core.image_io.formats import TITLES, SourceFormat, format_of_suffix
 from vdsr_app.core.image_io.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS_THROUGH_DISK, check_size, out_of_memory
 from vdsr_app.core.image_io.opened import Header, OpenedPicture, RawPicture
 from vdsr_app.core.image_io.picture_file import PictureBytes, PictureFile

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import atomic_file
+from vdsr_app.core.formats import MAX_SIDE_PX, STREAMED, WRITABLE_TITLES, format_for_path
 from vdsr_app.core.image_io.carried import carry
-from vdsr_app.core.image_io.encode import STREAMED, encode
-from vdsr_app.core.image_io.formats import MAX_SIDE_PX, TITLES, SourceFormat, format_for_path
+from vdsr_app.core.image_io.encode import encode
 from vdsr_app.core.image_io.limits import check_memory_to_write
 from vdsr_app.core.image_io.reading import probe
 from vdsr_app.core.job import FileFormat, SaveOptions
@@ -117,7 +117,7 @@ def _encode_boundary(path: Path, target: FileFormat) -> Iterator[None]:
     except Exception as exc:
         logger.info("Encoding %s failed", path, exc_info=True)
         raise SaveError(
-            f"The picture could not be made into a {TITLES[SourceFormat(target.value)]} file.",
+            f"The picture could not be made into a {WRITABLE_TITLES[target]} file.",
             path=path,
             hint="Choose another format.",
         ) from exc
@@ -127,7 +127,7 @@ def _check_fits(picture: Picture, target: FileFormat, path: Path) -> None:
     limit = MAX_SIDE_PX[target]
     if max(picture.width, picture.height) > limit:
         raise SaveError(
-            f"{TITLES[SourceFormat(target.value)]} holds at most {limit:,} pixels a side, "
+            f"{WRITABLE_TITLES[target]} holds at most {limit:,} pixels a side, "
             f"but the picture has {picture.width:,} x {picture.height:,}.",
             path=path,
             hint="Choose PNG or TIFF, or a smaller scale.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import PurePath
 
-from vdsr_app.core.image_io.formats import READABLE_TITLES, TITLES, SourceFormat, format_of_suffix
+from vdsr_app.core.formats import READABLE_TITLES, TITLES, SourceFormat, format_of_suffix
 from vdsr_app.errors import UnreadablePictureError, UnsupportedFormatError
 
 HEAD_BYTES = 4096

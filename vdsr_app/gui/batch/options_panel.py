@@ -9,9 +9,10 @@ from PySide6.QtWidgets import QCheckBox, QLineEdit, QVBoxLayout, QWidget
 
 from vdsr_app.core.batch.items import Item, SourceFacts
 from vdsr_app.core.batch.options import BatchOptions, Existing
+from vdsr_app.core.formats import USUAL_SUFFIX
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.models import AUTO_MODEL, DEFAULT_MODEL
-from vdsr_app.core.naming import DEFAULT_TEMPLATE, SUFFIXES, NameFacts, NameTemplate
+from vdsr_app.core.naming import DEFAULT_TEMPLATE, NameFacts, NameTemplate
 from vdsr_app.errors import UsageError
 from vdsr_app.gui.parts import Choice, link, plain
 from vdsr_app.gui.sections import SECTION_GAP, ElidedLabel, Section, text_label
@@ -209,7 +210,9 @@ class OptionsPanel(QWidget):
         except UsageError:
             size = None
         facts = NameFacts.of(item.source, model, settings.target, size, item.number + 1)
-        ending = next(iter(SUFFIXES.values())) if settings.save.format is None else SUFFIXES[settings.save.format]
+        ending = (
+            next(iter(USUAL_SUFFIX.values())) if settings.save.format is None else USUAL_SUFFIX[settings.save.format]
+        )
         return printable(NameTemplate(self.template).fill(facts, ending))
 
     def _on_typed(self) -> None:

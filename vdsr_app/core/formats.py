@@ -1,4 +1,4 @@
-"""The file formats that are read and written, their names and their limits."""
+"""The file formats that are read and written: names, endings, what each can hold. No decoder comes with this."""
 
 from __future__ import annotations
 
@@ -61,10 +61,21 @@ READABLE_SUFFIXES: frozenset[str] = frozenset(suffix for group in _SUFFIXES.valu
 Only a first guess: `read` goes by what the bytes are, whatever the name says.
 """
 
-WRITABLE_FORMATS: Mapping[FileFormat, tuple[str, ...]] = MappingProxyType(
-    {target: _SUFFIXES[SourceFormat(target.value)] for target in FileFormat}
+WRITABLE_SUFFIXES: Mapping[FileFormat, tuple[str, ...]] = MappingProxyType(
+    {
+        FileFormat.PNG: (".png",),
+        FileFormat.JPEG: (".jpg", ".jpeg", ".jpe", ".jfif"),
+        FileFormat.WEBP: (".webp",),
+        FileFormat.TIFF: (".tif", ".tiff"),
+        FileFormat.AVIF: (".avif",),
+    }
 )
-"""File name endings of each format that can be written, the usual one first."""
+"""File name endings that ask for a format, the usual one first; none of those of moving pictures."""
+
+USUAL_SUFFIX: Mapping[FileFormat, str] = MappingProxyType(
+    {target: suffixes[0] for target, suffixes in WRITABLE_SUFFIXES.items()}
+)
+"""The ending of a result that gets its name here."""
 
 MAX_SIDE_PX: Mapping[FileFormat, int] = MappingProxyType(
     {
@@ -81,8 +92,30 @@ Sources: PNG (ISO 15948) 4-byte signed, TIFF 6.0 LONG, WebP (RFC 9649) 14 bits. 
 (`JPEG_MAX_DIMENSION`) stops at 65,500, so few programs could open more; libheif's encoder stops at 16,384.
 """
 
+DEEP = frozenset({FileFormat.PNG, FileFormat.TIFF})
+"""Formats that hold 16 bits a sample, so that the depth can be chosen. AVIF takes 12 of them, the others 8."""
+
+LOSSY = frozenset({FileFormat.JPEG, FileFormat.WEBP, FileFormat.AVIF})
+"""Formats that are written with a quality; the others do not look at it."""
+
+STREAMED = frozenset({FileFormat.PNG, FileFormat.TIFF, FileFormat.JPEG})
+"""Formats whose encoders take a picture from top to bottom and hold but a few rows; the others hold all of it."""
+
 READABLE_TITLES = ", ".join(TITLES.values())
-WRITABLE_TITLES = ", ".join(TITLES[SourceFormat(target.value)] for target in FileFormat)
+WRITABLE_TITLES: Mapping[FileFormat, str] = MappingProxyType(
+    {target: TITLES[SourceFormat(target.value)] for target in FileFormat}
+)
+"""Names for people of the formats that can be written."""
+
+
+def is_lossless(target: FileFormat, quality: int) -> bool:
+    """Whether every sample is written as it is, but for its depth: without a quality, or with 100 where that is exact.
+
+    Args:
+        target: file format.
+        quality: 1 to 100.
+    """
+    return target not in LOSSY or (quality == 100 and target is not FileFormat.JPEG)
 
 
 def format_of_suffix(path: str | PathLike[str]) -> SourceFormat | None:
@@ -98,8 +131,8 @@ def format_for_path(path: str | PathLike[str]) -> FileFormat:
         SaveError: the name has no ending, or one of a format that is not written.
     """
     suffix = PurePath(path).suffix.lower()
-    for target, suffixes in WRITABLE_FORMATS.items():
+    for target, suffixes in WRITABLE_SUFFIXES.items():
         if suffix in suffixes:
             return target
     what = f'The ending "{suffix}" belongs to no format that can be written.' if suffix else "The name has no ending."
-    raise SaveError(what, path=path, hint=f"Choose one of {WRITABLE_TITLES}.")
+    raise SaveError(what, path=path, hint=f"Choose one of {', '.join(WRITABLE_TITLES.values())}.")
