@@ -24,7 +24,7 @@ from vdsr_app.core import image_io
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.folders import picture_files
 from vdsr_app.core.formats import USUAL_SUFFIX, format_for_path
-from vdsr_app.core.job import FileFormat, UpscaleSettings
+from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.model_choice import AUTO_MODEL, choose_model, photo_installed
 from vdsr_app.core.models import installed_models
 from vdsr_app.core.naming import (
@@ -89,7 +89,7 @@ def _plan(
 ) -> tuple[list[Path], list[PlannedOutput], dict[Path, Path]]:
     """Sources, where their results go, and what is left out, with what that is the result of."""
     folders = [path for path in arguments.inputs if os.path.isdir(path)]
-    wished, output = settings.save.format, None if arguments.output is None else Path(arguments.output)
+    output = None if arguments.output is None else Path(arguments.output)
     if folders and output is None:
         raise UsageError("A folder needs a place for its results.", path=folders[0], hint="Give -o FOLDER.")
     sources: list[Path] = []
@@ -100,19 +100,15 @@ def _plan(
         by_folder: dict[str, list[Path]] = {}
         for source in sources:
             by_folder.setdefault(os.path.realpath(source.parent), []).append(source)
-        planned = [
-            each
-            for those in by_folder.values()
-            for each in _plan_by_model(those, those[0].parent, settings, wished or FileFormat.PNG)
-        ]
+        planned = [each for those in by_folder.values() for each in _plan_by_model(those, those[0].parent, settings)]
         return sources, planned, {}
     if len(arguments.inputs) > 1 or folders or os.path.isdir(output) or _ends_as_folder(arguments.output):
         if os.path.isfile(output):
             raise UsageError("Several pictures need a folder.", path=output, hint="Give -o FOLDER.")
         results = _results_among(sources, set(arguments.inputs), output, settings.model)
         originals = [each for each in sources if each not in results]
-        return originals, _plan_by_model(originals, output, settings, wished or FileFormat.PNG), results
-    if wished is None:
+        return originals, _plan_by_model(originals, output, settings), results
+    if settings.save.format is None:
         _require_format(output)
     return sources, [PlannedOutput(sources[0], output)], {}
 
@@ -139,9 +135,7 @@ def _results_among(sources: Sequence[Path], given: set[Path], output: Path, mode
     return {each: maker for each, maker in results_among(there, models).items() if each not in given}
 
 
-def _plan_by_model(
-    sources: Sequence[Path], folder: Path, settings: UpscaleSettings, file_format: FileFormat
-) -> list[PlannedOutput]:
+def _plan_by_model(sources: Sequence[Path], folder: Path, settings: UpscaleSettings) -> list[PlannedOutput]:
     """Outputs in the order of `sources`, each named after the model that its picture gets."""
     groups: dict[str, list[Path]] = {}
     has_photo = photo_installed() if settings.model == AUTO_MODEL else None
@@ -152,7 +146,7 @@ def _plan_by_model(
     planned = {
         each.source: each
         for model, those in groups.items()
-        for each in plan_outputs(those, folder, model, settings.target, file_format)
+        for each in plan_outputs(those, folder, model, settings.target, settings.save.format_or_default)
     }
     return [planned[source] for source in sources]
 

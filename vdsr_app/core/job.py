@@ -137,6 +137,11 @@ class SaveOptions:
         if self.bits not in (None, 8, 16):
             raise UsageError(f"{self.bits} bits a sample are not offered; choose 8 or 16.")
 
+    @property
+    def format_or_default(self) -> FileFormat:
+        """The file format where no file name says one: PNG unless another is chosen."""
+        return self.format or FileFormat.PNG
+
 
 @dataclass(frozen=True, slots=True)
 class UpscaleSettings:

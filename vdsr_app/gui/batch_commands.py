@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from vdsr_app.core.formats import WRITABLE_TITLES
-from vdsr_app.core.job import FileFormat, UpscaleSettings
+from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.models import AUTO_MODEL
 from vdsr_app.gui.actions import Actions
 from vdsr_app.gui.close_dialog import ask_about_batch
@@ -139,8 +139,7 @@ class BatchCommands(QObject):
     def _words(self, settings: UpscaleSettings) -> str:
         automatic = settings.model == AUTO_MODEL
         model = self.tr("automatic model") if automatic else self._models.title(settings.model)
-        file_format = settings.save.format or FileFormat.PNG
-        parts = [target_words(settings.target), model, WRITABLE_TITLES[file_format]]
+        parts = [target_words(settings.target), model, WRITABLE_TITLES[settings.save.format_or_default]]
         if settings.save.bits:
             parts.append(self.tr("{bits} bit").format(bits=settings.save.bits))
         if settings.self_ensemble:

@@ -77,7 +77,7 @@ class ExportPanel(Section):
 
     def show_options(self, options: SaveOptions) -> None:
         """Show a choice; emits nothing."""
-        file_format = options.format or FileFormat.PNG
+        file_format = options.format_or_default
         for box, value in ((self._format, file_format), (self._metadata, options.metadata)):
             box.setCurrentIndex(box.findData(value))
         if file_format in DEEP or options.bits is not None:  # else what was chosen waits for a format that holds it

@@ -53,7 +53,7 @@ def suggested_path(
 
 def request_for(path: Path, options: SaveOptions) -> SaveRequest:
     """What to write for a chosen name: a known ending decides the format, else that of `options` is appended."""
-    wished = options.format or FileFormat.PNG
+    wished = options.format_or_default
     try:
         chosen = format_for_path(path)
     except SaveError:
@@ -64,7 +64,7 @@ def request_for(path: Path, options: SaveOptions) -> SaveRequest:
 
 def ask_where(parent: QWidget, suggested: Path, options: SaveOptions, source: Path | None) -> SaveRequest | None:
     """Ask for a name until one is given that loses nothing unasked, or the person gives up."""
-    wished = options.format or FileFormat.PNG
+    wished = options.format_or_default
     path = ask_for_name(
         parent,
         translate("SaveDialog", "Save the result as"),

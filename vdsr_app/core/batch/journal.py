@@ -32,7 +32,7 @@ from vdsr_app.core.batch.journal_view import (
 )
 from vdsr_app.core.batch.options import BatchOptions, settings_to_json
 from vdsr_app.core.formats import LOSSY
-from vdsr_app.core.job import FileFormat, SaveOptions, UpscaleSettings
+from vdsr_app.core.job import SaveOptions, UpscaleSettings
 from vdsr_app.errors import SaveError, UsageError
 
 logger = logging.getLogger(__name__)
@@ -241,9 +241,8 @@ def recipe_of(settings: UpscaleSettings, model_digest: str) -> str:
             format does not look at.
         model_digest: of the model's weight file.
     """
-    file_format = settings.save.format or FileFormat.PNG
-    save = replace(settings.save, format=file_format)
-    if file_format not in LOSSY:
+    save = replace(settings.save, format=settings.save.format_or_default)
+    if save.format not in LOSSY:
         save = replace(save, quality=SaveOptions().quality)
     content = settings_to_json(replace(settings, save=save)) | {"tile_px": None, "model": model_digest}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -29,7 +29,7 @@ class BatchOptions:
 
     Attributes:
         output: folder of the results; subfolders of the inputs are mirrored in it.
-        settings: how each picture is enlarged and saved; without a format in `settings.save`, as PNG.
+        settings: how each picture is enlarged and saved; see `SaveOptions.format_or_default`.
         recursive: folders below the given ones count too.
         template: names of results, without ending; see `core.naming.NameTemplate`.
         existing: what to do where a result is there already.
@@ -44,7 +44,7 @@ class BatchOptions:
     @property
     def file_format(self) -> FileFormat:
         """Format of the results."""
-        return self.settings.save.format or FileFormat.PNG
+        return self.settings.save.format_or_default
 
 
 def settings_to_json(settings: UpscaleSettings) -> dict[str, Any]:

@@ -210,9 +210,7 @@ class OptionsPanel(QWidget):
         except UsageError:
             size = None
         facts = NameFacts.of(item.source, model, settings.target, size, item.number + 1)
-        ending = (
-            next(iter(USUAL_SUFFIX.values())) if settings.save.format is None else USUAL_SUFFIX[settings.save.format]
-        )
+        ending = USUAL_SUFFIX[settings.save.format_or_default]
         return printable(NameTemplate(self.template).fill(facts, ending))
 
     def _on_typed(self) -> None:
