@@ -123,6 +123,43 @@ def test_a_folder_gives_a_folder(run, tiny, photo, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_tiny_x2.webp", "b_tiny_x2.webp"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_folder_holds_the_pictures_that_a_batch_finds_in_it(run, tiny, photo, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    (folder / "below").mkdir(parents=True)
+    for name in ("page10.png", "page9.png", "below/a.png"):
+        shutil.copy(photo, folder / name)
+    (folder / "z.png").symlink_to("page9.png")
+    (folder / "outside.png").symlink_to(photo)
+    asked = (folder, "-o", out, "--model", tiny, "--json")
+    _, planned, _ = run("batch", *asked, "--dry-run")
+    status, said, _ = run("upscale", *asked)
+    assert status == 0
+    inputs = [json.loads(line)["input"] for line in said.splitlines()]
+    assert inputs == [str(folder / name) for name in ("page9.png", "page10.png")]
+    assert inputs == [each["input"] for each in map(json.loads, planned.splitlines()) if "input" in each]
+
+
+def test_a_folder_without_pictures_is_told(run, tiny, photo, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    status, _, complaint = run("upscale", photo.parent, tmp_path / "empty", "-o", tmp_path / "out", "--model", tiny)
+    assert status == 2
+    assert "The folder holds no picture." in complaint
+
+
+def test_what_is_given_twice_is_enlarged_once(run, tiny, photo, tmp_path: Path) -> None:
+    _, said, _ = run("upscale", photo, photo.parent, photo.parent, "-o", tmp_path / "out", "--model", tiny, "--json")
+    assert [json.loads(line)["input"] for line in said.splitlines()] == [str(photo)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_picture_given_by_a_second_name_gets_a_result_of_that_name(run, tiny, photo, tmp_path: Path) -> None:
+    link = tmp_path / "link.png"
+    link.symlink_to(photo)
+    assert run("upscale", photo, link, "-o", tmp_path / "out", "--model", tiny)[0] == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"photo_tiny_x2.png", "link_tiny_x2.png"}
+
+
 def test_a_folder_needs_a_place_for_its_results(run, tiny, photo) -> None:
     status, said, complaint = run("upscale", photo.parent, "--model", tiny)
     assert (status, said) == (2, "")

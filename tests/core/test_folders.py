@@ -21,7 +21,6 @@ def test_what_is_hidden_or_lies_in_a_hidden_folder_is_left_out(tmp_path: Path) -
     _files(tmp_path, "b.png", "a/c.JPG", ".thumbs/x.png", "a/.thumbs/deep/x.png", ".x.png", "a/._c.jpg", "a/notes.txt")
     (tmp_path / "folder.png").mkdir()
     assert list_pictures(tmp_path) == [tmp_path / "a" / "c.JPG", tmp_path / "b.png"]
-    assert list_pictures(tmp_path, deep=False) == [tmp_path / "b.png"]
 
 
 def test_a_folder_that_was_given_may_be_hidden(tmp_path: Path) -> None:

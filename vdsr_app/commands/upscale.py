@@ -1,8 +1,8 @@
 """Enlarge pictures with the network and save the results.
 
-A folder needs -o FOLDER; results that go into a folder are named NAME_MODEL_xSCALE. Without -o the result of a picture
-lies beside it. In the folder that results go into, pictures named as results of others there are left out. One picture
-that fails does not stop the others.
+A folder needs -o FOLDER; of it each file is taken once, and no link that leads out of it. Results that go into a folder
+are named NAME_MODEL_xSCALE. Without -o the result of a picture lies beside it. In the folder that results go into,
+pictures named as results of others there are left out. One picture that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from vdsr_app.commands.settings_arguments import add_settings_arguments, setting
 from vdsr_app.console import Console
 from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io
+from vdsr_app.core.batch.scan import Scanner
 from vdsr_app.core.engines import Engines
-from vdsr_app.core.folders import picture_files
+from vdsr_app.core.folders import require_there
 from vdsr_app.core.formats import USUAL_SUFFIX, format_for_path
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.model_choice import AUTO_MODEL, choose_model, photo_installed
@@ -94,7 +95,7 @@ def _plan(
         raise UsageError("A folder needs a place for its results.", path=folders[0], hint="Give -o FOLDER.")
     sources: list[Path] = []
     for path in arguments.inputs:
-        found = picture_files(path, deep=False) if path in folders else [path]
+        found = [path] if output is None or path not in folders else _pictures_in(path, output)
         sources += [each for each in found if each not in sources]
     if output is None:
         by_folder: dict[str, list[Path]] = {}
@@ -111,6 +112,16 @@ def _plan(
     if settings.save.format is None:
         _require_format(output)
     return sources, [PlannedOutput(sources[0], output)], {}
+
+
+def _pictures_in(folder: Path, output: Path) -> list[Path]:
+    """Pictures of one folder, as a batch finds them: each file once, and none by a link that leads elsewhere."""
+    require_there(folder)
+    found = [each.path for each in Scanner(output, recursive=False).scan([folder])]
+    if not found:
+        hint = "Choose another one; links that lead out of a folder are not followed."
+        raise UsageError("The folder holds no picture.", path=folder, hint=hint)
+    return found
 
 
 def _require_format(output: Path) -> None:

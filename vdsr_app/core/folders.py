@@ -11,14 +11,13 @@ from vdsr_app.core.formats import READABLE_SUFFIXES
 from vdsr_app.errors import UnreadablePictureError, UsageError
 
 
-def list_pictures(folder: Path, *, deep: bool = True, token: CancelToken | None = None) -> list[Path]:
-    """Files in `folder` that end as pictures do, with `deep` also in folders below, by name.
+def list_pictures(folder: Path, *, token: CancelToken | None = None) -> list[Path]:
+    """Files in `folder` and in folders below that end as pictures do, by name.
 
     What is hidden below `folder`, or lies in a hidden folder there, is left out; links to folders are not followed.
 
     Args:
         folder: where to look; it may be hidden itself.
-        deep: look into the folders below too.
         token: tested at each folder.
 
     Raises:
@@ -30,13 +29,13 @@ def list_pictures(folder: Path, *, deep: bool = True, token: CancelToken | None 
     for place, folders, files in os.walk(folder):
         if token is not None:
             token.raise_if_cancelled()
-        folders[:] = [name for name in folders if deep and not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".")]
         paths = (Path(place, name) for name in files if not name.startswith("."))
         found += (path for path in paths if path.suffix.lower() in READABLE_SUFFIXES and os.path.isfile(path))
     return sorted(found)
 
 
-def picture_files(place: Path, *, deep: bool = True) -> list[Path]:
+def picture_files(place: Path) -> list[Path]:
     """`place` itself where it is a file, else its pictures as `list_pictures` gives them.
 
     Raises:
@@ -46,7 +45,7 @@ def picture_files(place: Path, *, deep: bool = True) -> list[Path]:
     if os.path.isfile(place):
         return [place]
     try:
-        files = list_pictures(place, deep=deep)
+        files = list_pictures(place)
     except (OSError, ValueError) as error:
         raise _unreadable(place, error) from error
     if not files:
