@@ -44,15 +44,6 @@ def wrap_rgba(
     return QImage(memory.data, width, height, row_bytes, image_format)
 
 
-def rgba_from_qimage(image: QImage) -> Rgba:
-    """Pixels of a QImage of any format as (H, W, 4) uint8 with straight alpha, in memory of their own.
-
-    Raises:
-        UnreadablePictureError: the image is null.
-    """
-    return _samples(image, _Format.Format_RGBA8888, np.dtype(np.uint8), 4)
-
-
 def qimage_from_picture(picture: Picture) -> QImage:
     """A QImage of its own memory, in the depth, colour space and resolution of the picture.
 

@@ -18,9 +18,9 @@ import json
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
+from tests.gui.pixels import rgba_from_qimage
 from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.gui.compare.view import CompareMode, CompareView, Layer
-from vdsr_app.gui.qimage import rgba_from_qimage
 
 app = QApplication([])
 rgba = np.random.default_rng(5).integers(0, 256, (600, 800, 4), dtype=np.uint8)

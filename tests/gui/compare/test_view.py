@@ -15,12 +15,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from tests.gui.pixels import rgba_from_qimage
 from vdsr_app.core.pyramid import MipPyramid, Rgba
 from vdsr_app.gui.compare.layout import BAR_HEIGHT, FRAME_WIDTH
 from vdsr_app.gui.compare.paint import CHECKER_COLORS
 from vdsr_app.gui.compare.plan import Side
 from vdsr_app.gui.compare.view import CompareMode, CompareView, CursorReading, Layer
-from vdsr_app.gui.qimage import rgba_from_qimage
 
 WIDTH, HEIGHT = 400, 300
 

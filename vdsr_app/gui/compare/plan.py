@@ -52,11 +52,6 @@ class DrawOp:
     clip: Box
     sampling: Sampling
 
-    @property
-    def source_pixels(self) -> int:
-        """Pixels of the level that are read."""
-        return self.source.width * self.source.height
-
 
 def plan_layer(
     side: Side, layer: Size, placement: Placement, pane: Box, clip: Box, *, smooth_enlarged: bool
