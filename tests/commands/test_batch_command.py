@@ -216,6 +216,33 @@ def test_a_report_may_lie_among_the_results_or_above_them(run, tiny, photo, tmp_
         shutil.rmtree(out.parent)
 
 
+@pytest.mark.parametrize(
+    "name", ["in/a.png", "in/sub/b.png", "out/a_tiny_x2.png", "out/.vdsr-batch.sqlite3", "in/notes"]
+)
+@pytest.mark.parametrize("again", [False, True])
+def test_a_report_replaces_no_picture_no_result_no_journal_and_no_other_file(
+    run, tiny, folder, tmp_path: Path, name: str, again: bool
+) -> None:
+    (folder / "notes").write_text("mine")
+    command = ("batch", folder / "a.png", "-o", tmp_path / "out", "--model", tiny)
+    if again:
+        assert run(*command)[0] == 0
+    before = {each: each.read_bytes() for each in tmp_path.rglob("*") if each.is_file()}
+    status, said, noted = run(*command, "--report", tmp_path / name)
+    assert (status, said) == (2, "")
+    assert "name" in noted
+    assert {each: each.read_bytes() for each in tmp_path.rglob("*") if each.is_file()} == before
+
+
+def test_a_report_replaces_an_earlier_one(run, tiny, photo, tmp_path: Path) -> None:
+    table = tmp_path / "r.csv"
+    table.touch()  # as `mktemp` makes one
+    command = ("batch", photo, "-o", tmp_path / "out", "--model", tiny, "--report", table)
+    for state in ("done", "skipped"):
+        assert run(*command)[0] == 0
+        assert [row["state"] for row in csv.DictReader(table.read_text("utf-8-sig").splitlines())] == [state]
+
+
 def test_no_report_is_written_of_a_batch_that_was_not_begun(run, tiny, folder, tmp_path: Path) -> None:
     table = tmp_path / "r.csv"
     assert run("batch", folder, "-o", tmp_path / "out", "--model", tiny)[0] == 1

@@ -235,6 +235,17 @@ def test_csv_is_shown_or_written(run, birds: Path, tmp_path: Path) -> None:
     assert json.loads(run("runs", "csv", "My birds", "-o", out, "--json")[1]) == {"file": str(out)}
 
 
+def test_csv_replaces_a_table_of_a_run_and_no_other_file(run, birds: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"a photograph")
+    status, said, wrong = run("runs", "csv", "My birds", "-o", photo)
+    assert (status, said) == (2, "")
+    assert "is kept" in wrong
+    assert photo.read_bytes() == b"a photograph"
+    (tmp_path / "new.csv").write_bytes(b"")
+    assert run("runs", "csv", "My birds", "-o", tmp_path / "new.csv")[0] == 0
+
+
 def test_csv_does_not_replace_the_log_nor_pass_for_json(run, birds: Path) -> None:
     log = birds / "events.jsonl"
     before = log.read_bytes()

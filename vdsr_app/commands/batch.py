@@ -14,10 +14,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from vdsr_app.commands.common import duration, quoted, stop_on_signals
+from vdsr_app.commands.common import duration, quoted, require_place_of_table, stop_on_signals
 from vdsr_app.commands.settings_arguments import add_settings_arguments, settings_of
 from vdsr_app.console import Console
+from vdsr_app.core.atomic import TEMPORARY_PREFIX
 from vdsr_app.core.batch import (
+    REPORT_HEADER,
     Batch,
     BatchEvent,
     BatchOptions,
@@ -39,6 +41,7 @@ from vdsr_app.core.batch import (
 )
 from vdsr_app.core.batch.cluster import Cluster, check_address
 from vdsr_app.core.folders import require_there
+from vdsr_app.core.image_io import READABLE_SUFFIXES
 from vdsr_app.core.naming import DEFAULT_TEMPLATE
 from vdsr_app.errors import Cancelled, UsageError
 
@@ -72,7 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="do the pictures on a Dask cluster that sees the same folders: tcp://HOST:8786",
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write the outcome of each picture as CSV")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write the outcome of each picture as CSV; replaces an earlier report, and no other file",
+    )
     add_settings_arguments(parser)
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object a picture and line, and a summary last"
@@ -135,6 +143,14 @@ def _require_place_of_report(file: Path | None, output: Path) -> None:
         raise UsageError("There is no such folder for the report.", path=file, hint="Make it first.")
     if os.path.isdir(file):
         raise UsageError("The report needs a file, and this is a folder.", path=file)
+    # Those that the batch is going to make may not be there yet.
+    if file.suffix.lower() in READABLE_SUFFIXES or file.name.startswith(TEMPORARY_PREFIX):
+        raise UsageError(
+            "This is the name of a picture, or of a file that the batch keeps for itself.",
+            path=file,
+            hint="Give the report a name that ends in .csv.",
+        )
+    require_place_of_table(file, REPORT_HEADER)
 
 
 def _options_before(arguments: argparse.Namespace) -> BatchOptions:

@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +21,7 @@ from vdsr_app.core.model_choice import (
     ChoiceReason,
     ModelChoice,
 )
+from vdsr_app.errors import UsageError
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -87,6 +88,27 @@ def stop_on_signals() -> Iterator[CancelToken]:
     finally:
         for number, handler in zip(watched, earlier, strict=True):
             signal.signal(number, handler)
+
+
+def require_place_of_table(file: Path, header: bytes) -> None:
+    """See that a table may get this name: it is free, or has a table that begins alike.
+
+    Raises:
+        UsageError: another file has it.
+    """
+    if os.path.isdir(file) or not os.path.lexists(file):
+        return  # what may be wrong with these, saving tells
+    begins = None
+    if os.path.isfile(file):
+        with suppress(OSError), file.open("rb") as there:
+            begins = there.read(len(header))
+    # Nothing is lost with an empty file: scripts make one to have a name of their own.
+    if begins not in (header, b""):
+        raise UsageError(
+            "There is a file of this name that is no such table, and it is kept.",
+            path=file,
+            hint="Choose another name.",
+        )
 
 
 def quoted(path: Path) -> str:

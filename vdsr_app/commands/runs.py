@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from vdsr_app import paths
+from vdsr_app.commands.common import require_place_of_table
 from vdsr_app.console import Console
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.naming import refuse_overwriting_a_source
 from vdsr_app.errors import TrainingError, UsageError
-from vdsr_trainer.history import read_history, scale_order
+from vdsr_trainer.history import RunHistory, read_history, scale_order
 from vdsr_trainer.run_files import EVENTS_NAME, NEWEST_NAME, RUN_NAME, is_alive
 from vdsr_trainer.runs import RunInfo, RunState, delete_run, describe_run, duplicate_run, list_runs, rename_run
 
@@ -41,7 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     compare.add_argument("runs", nargs="+", metavar="RUN")
     table = _add_action(actions, "csv", "loss, rates and PSNR of a run, one line a step")
     table.add_argument("run", metavar="RUN")
-    table.add_argument("-o", "--output", type=Path, metavar="FILE", help="write here instead of showing it")
+    table.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write here instead of showing it; replaces such a table, and no other file",
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
@@ -183,6 +190,7 @@ def _csv(run: RunInfo, output: Path | None, console: Console) -> bool:
             console.result(line)
         return True
     refuse_overwriting_a_source(output, [log])
+    require_place_of_table(output, RunHistory().to_csv().rstrip().encode())
     write_atomically(output, text.encode())
     console.record({"file": str(output)})
     console.result(f"{output}: written")

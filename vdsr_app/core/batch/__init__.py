@@ -18,12 +18,13 @@ from vdsr_app.core.batch.events import (
 from vdsr_app.core.batch.items import Item, SourceFacts, Stamp, State, Totals
 from vdsr_app.core.batch.options import BatchOptions, Existing
 from vdsr_app.core.batch.plan import probe_source, totals
-from vdsr_app.core.batch.report import write_report
+from vdsr_app.core.batch.report import REPORT_HEADER, write_report
 from vdsr_app.core.batch.runner import Batch
 from vdsr_app.core.batch.unfinished import Unfinished, unfinished
 from vdsr_app.core.disk_space import free_bytes
 
 __all__ = [
+    "REPORT_HEADER",
     "Batch",
     "BatchEvent",
     "BatchOptions",

@@ -12,12 +12,14 @@ from vdsr_app.core.batch.items import Item
 from vdsr_app.core.batch.journal_view import reading
 
 COLUMNS = ("source", "output", "state", "note", "width", "height", "output_width", "output_height", "model", "seconds")
+REPORT_HEADER = (",".join(COLUMNS) + "\r\n").encode("utf-8-sig")
+"""How each report begins; the mark before it tells spreadsheets that it is UTF-8."""
 
 
 def write_report(folder: Path, path: Path) -> None:
     """Write the outcome of the last batch in an output folder as CSV, whole or not at all.
 
-    UTF-8 with the mark by which spreadsheets know it. Names that are no valid Unicode are shown with escapes.
+    UTF-8, and begins with `REPORT_HEADER`. Names that are no valid Unicode are shown with escapes.
 
     Raises:
         SaveError: `path` cannot be written, or the journal cannot be read.
