@@ -34,9 +34,25 @@ def test_a_file_of_another_program_is_exported_as_it_is(run, tiny: str, tmp_path
 
 def test_an_installed_model_is_not_replaced_by_itself(run, tiny: str) -> None:
     own = paths.user_models_dir() / "tiny.safetensors"
-    status, _, wrong = run("export", tiny, "--safetensors", own)
+    status, _, wrong = run("export", tiny, "--safetensors", own, "--existing", "overwrite")
     assert status == 2
     assert "replace the model itself" in wrong
+
+
+def test_a_file_that_is_there_is_replaced_only_where_that_is_asked_for(run, tiny: str, tmp_path: Path) -> None:
+    weights, onnx_file = tmp_path / "a.safetensors", tmp_path / "a.onnx"
+    onnx_file.write_bytes(b"another")
+    status, said, wrong = run("export", tiny, "--safetensors", weights, "--onnx", onnx_file)
+    assert (status, said) == (2, "")
+    assert "--existing overwrite" in wrong
+    assert not weights.exists()
+    assert onnx_file.read_bytes() == b"another"
+    weights.write_bytes(b"another")
+    assert run("export", tiny, "--safetensors", weights)[0] == 2
+    assert weights.read_bytes() == b"another"
+    overwrite = ("--existing", "overwrite")
+    assert run("export", tiny, "--safetensors", weights, "--onnx", onnx_file, *overwrite)[0] == 0
+    assert b"another" not in (weights.read_bytes(), onnx_file.read_bytes())
 
 
 def test_json_is_one_object_a_file(run, tiny: str, tmp_path: Path) -> None:

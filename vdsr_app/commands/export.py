@@ -6,6 +6,7 @@ The ONNX file is run on pictures of odd sizes and compared with this program's o
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from vdsr_app.console import Console
@@ -18,8 +19,14 @@ SUMMARY = "write a model as ONNX or safetensors"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vdsr export`."""
     parser.add_argument("model", metavar="MODEL", help="installed model or .safetensors file")
-    parser.add_argument("--onnx", type=Path, metavar="FILE", help="new .onnx file")
-    parser.add_argument("--safetensors", type=Path, metavar="FILE", help="new .safetensors file")
+    parser.add_argument("--onnx", type=Path, metavar="FILE", help=".onnx file to write")
+    parser.add_argument("--safetensors", type=Path, metavar="FILE", help=".safetensors file to write")
+    parser.add_argument(
+        "--existing",
+        choices=("refuse", "overwrite"),
+        default="refuse",
+        help="what to do where the file is there already (%(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object a file")
 
 
@@ -60,3 +67,9 @@ def _check(arguments: argparse.Namespace) -> None:
     for suffix, path in targets.items():
         if path is not None and path.suffix.lower() != suffix:
             raise UsageError(f"The name does not end in {suffix}.", path=path, hint=f"Add {suffix} to it.")
+        if path is not None and arguments.existing == "refuse" and os.path.lexists(path):
+            raise UsageError(
+                "There is a file of this name already.",
+                path=path,
+                hint="Choose another name, or give --existing overwrite to replace it.",
+            )
