@@ -17,7 +17,7 @@ import pytest
 
 from tests.commands.conftest import json_lines
 from vdsr_app.core import image_io
-from vdsr_app.core.batch import State
+from vdsr_app.core.batch import BatchOptions, State
 from vdsr_app.core.batch.journal import Journal
 from vdsr_app.core.engine import Engine
 from vdsr_app.core.job import Target, UpscaleSettings
@@ -199,6 +199,43 @@ def test_a_batch_goes_on_with_its_own_weight_file_wherever_that_is_asked_for(
     monkeypatch.chdir(tmp_path)
     said = run("batch", folder, "-o", "out", "--model", "mine.safetensors", "--json")[1]
     assert json_lines(said)[-1]["summary"]["skipped"] == 2
+
+
+@pytest.mark.parametrize("resume", ["--resume", "--retry-failed"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--metadata=private",
+        "--metadata=keep",
+        "--scale=2",
+        "--model=tiny",
+        "--quality=92",
+        "--existing=skip",
+        "--recursive",
+    ],
+)
+def test_what_a_batch_that_goes_on_would_not_follow_is_refused(
+    run, tiny, folder, tmp_path: Path, resume: str, option: str
+) -> None:
+    out = tmp_path / "out"
+    assert run("batch", folder, "-o", out, "--model", tiny)[0] == 1
+    shutil.copy(folder / "a.png", folder / "bad.png")
+    status, said, noted = run("batch", resume, "-o", out, option)
+    assert (status, said) == (2, "")
+    assert f"{option.partition('=')[0]} cannot change" in noted
+    assert not (out / "bad_tiny_x2.png").exists()
+
+
+def test_a_batch_goes_on_with_its_own_device_unless_another_is_asked_for(run, tiny, photo, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with contextlib.closing(Journal(out)) as journal:  # as a batch leaves it that was begun on a larger machine
+        journal.begin(BatchOptions(out, UpscaleSettings(model=tiny, device="cuda:99")))
+        journal.add_inputs([photo])
+    status, said, _ = run("batch", "--resume", "-o", out)
+    assert status == 1
+    assert "no CUDA GPU 99" in said
+    status, _, noted = run("batch", "--retry-failed", "-o", out, "--device", "cpu")
+    assert (status, noted) == (0, "")
 
 
 def test_what_a_format_does_not_look_at_makes_nothing_anew(run, tiny, folder, tmp_path: Path) -> None:

@@ -47,9 +47,16 @@ from vdsr_app.errors import Cancelled, UsageError
 
 SUMMARY = "enlarge folders of pictures, and go on after a stop"
 
+_MAY_CHANGE = {
+    *("inputs", "output", "resume", "retry_failed", "dry_run", "cluster", "report", "json"),
+    *("device", "precision"),
+}
+"""Arguments that a batch that goes on follows."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vdsr batch`."""
+    parser.register("action", None, _Given)
     parser.add_argument("inputs", nargs="*", type=Path, metavar="FOLDER", help="folders, or picture files")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help="folder of the results")
     parser.add_argument("--recursive", action="store_true", help="folders below the given ones too")
@@ -67,7 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where a result is there already: skip it unless source or settings have changed, overwrite whatever it"
         " is, or rename the new one (%(default)s)",
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the batch that OUT holds, as it was begun")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the batch that OUT holds, as it was begun;"
+        " of what decides its results nothing can change then, but device and precision",
+    )
     parser.add_argument("--retry-failed", action="store_true", help="the same, and try again what failed")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
     parser.add_argument(
@@ -85,6 +97,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object a picture and line, and a summary last"
     )
+
+
+class _Given(argparse.Action):
+    """Stores a value, and that the person gave it: it may be the default."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.given = {*_given(namespace), self.dest}
+
+
+def _given(arguments: argparse.Namespace) -> set[str]:
+    """Names of what the person gave, of switches those that are on."""
+    switches = {name for name, value in vars(arguments).items() if value is True}
+    return switches | getattr(arguments, "given", set())
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
@@ -154,13 +186,18 @@ def _require_place_of_report(file: Path | None, output: Path) -> None:
 
 
 def _options_before(arguments: argparse.Namespace) -> BatchOptions:
-    """The options of the batch that the output folder holds; the device may be another now."""
+    """The options of the batch that the output folder holds; what computes them may be another now."""
+    given = _given(arguments)
+    for name in sorted(given - _MAY_CHANGE):
+        raise UsageError(
+            f"--{name.replace('_', '-')} cannot change in a batch that goes on.",
+            hint="Leave it out, or start the batch without --resume and --retry-failed.",
+        )
     before = unfinished(arguments.output)
     if before is None:
         raise UsageError("There is no batch to go on with.", path=arguments.output, hint="Start one without --resume.")
-    here = settings_of(arguments)
-    settings = replace(before.options.settings, device=here.device, precision=here.precision)
-    return replace(before.options, settings=settings)
+    now = {name: getattr(arguments, name) for name in ("device", "precision") if name in given}
+    return replace(before.options, settings=replace(before.options.settings, **now))
 
 
 def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Console) -> bool:
