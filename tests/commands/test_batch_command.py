@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import os
 import shlex
 import shutil
@@ -24,6 +25,7 @@ from vdsr_app.core.job import Target, UpscaleSettings
 from vdsr_app.core.models import find_model
 from vdsr_app.core.upscale import upscale_picture
 from vdsr_app.core.weights import load_model
+from vdsr_app.errors import SaveError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -278,6 +280,36 @@ def test_a_report_replaces_an_earlier_one(run, tiny, photo, tmp_path: Path) -> N
     for state in ("done", "skipped"):
         assert run(*command)[0] == 0
         assert [row["state"] for row in csv.DictReader(table.read_text("utf-8-sig").splitlines())] == [state]
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_work(run, tiny, photo, tmp_path: Path, monkeypatch) -> None:
+    """A folder is closed by hand, as root may write into all."""
+    (tmp_path / "closed").mkdir()
+    real = Path.open
+
+    def refusing(path: Path, *arguments, **named):
+        if path.parent == tmp_path / "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    table = tmp_path / "closed" / "r.csv"
+    status, said, noted = run("batch", photo, "-o", tmp_path / "out", "--model", tiny, "--report", table)
+    assert (status, said) == (1, "")
+    assert "does not allow writing" in noted
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_end_is_told_before_a_report_that_fails(run, tiny, photo, tmp_path: Path, monkeypatch) -> None:
+    def full(folder: Path, path: Path) -> None:
+        raise SaveError("There is no room left on the disk.", path=path)
+
+    monkeypatch.setattr("vdsr_app.commands.batch.write_report", full)
+    table = tmp_path / "r.csv"
+    status, said, noted = run("batch", photo, "-o", tmp_path / "out", "--model", tiny, "--report", table)
+    assert status == 1
+    assert "1 done, 0 skipped, 0 failed" in said
+    assert "no room left" in noted
 
 
 def test_no_report_is_written_of_a_batch_that_was_not_begun(run, tiny, folder, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from vdsr_app.commands.common import duration, quoted, require_place_of_table, stop_on_signals
 from vdsr_app.commands.settings_arguments import add_settings_arguments, settings_of
 from vdsr_app.console import Console
-from vdsr_app.core.atomic import TEMPORARY_PREFIX
+from vdsr_app.core.atomic import TEMPORARY_PREFIX, require_writable
 from vdsr_app.core.batch import (
     REPORT_HEADER,
     Batch,
@@ -138,6 +138,8 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
         try:
             report = batch.run(resume=arguments.resume, retry_failed=arguments.retry_failed)
             teller.has_begun = True
+            stack.close()
+            _tell_end(report, options, console)
         except Cancelled:
             stack.close()
             console.note(f"Go on with: vdsr batch --resume -o {quoted(options.output)}")
@@ -146,7 +148,6 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
             stack.close()
             if arguments.report is not None and teller.has_begun:
                 write_report(options.output, arguments.report)
-    _tell_end(report, options, console)
     return report.failed == 0
 
 
@@ -171,7 +172,9 @@ def _require_place_of_report(file: Path | None, output: Path) -> None:
     if file is None:
         return
     folder = file.absolute().parent
-    if not os.path.isdir(folder) and folder not in (output.absolute(), *output.absolute().parents):
+    if os.path.isdir(folder):
+        require_writable(folder)
+    elif folder not in (output.absolute(), *output.absolute().parents):
         raise UsageError("There is no such folder for the report.", path=file, hint="Make it first.")
     if os.path.isdir(file):
         raise UsageError("The report needs a file, and this is a folder.", path=file)
