@@ -83,6 +83,7 @@ def test_no_runs_are_no_error(run) -> None:
     status, said, _ = run("runs")
     assert status == 0
     assert "no training run" in said
+    assert "vdsr runs --folder FOLDER" in said
     assert json.loads(run("runs", "--json")[1])["runs"] == []
 
 

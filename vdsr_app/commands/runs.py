@@ -114,7 +114,8 @@ def _list(root: Path, console: Console) -> bool:
     runs = list_runs(root)
     console.record({"folder": str(root), "runs": [_as_json(run) for run in runs]})
     if not runs:
-        console.result(f"There is no training run below {root}.")
+        elsewhere = " Those of another folder: vdsr runs --folder FOLDER" if root == paths.runs_dir() else ""
+        console.result(f"There is no training run below {root}.{elsewhere}")
         return True
     scales = _scales(runs)
     lines = [["title", "state", "steps", *(f"x{scale} gain" for scale in scales), "folder"]]
