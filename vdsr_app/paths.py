@@ -87,3 +87,15 @@ def program_command() -> list[str]:
     if is_bundle():
         return [str(Path(sys.executable).with_name("vdsr" + Path(sys.executable).suffix))]
     return [sys.executable, "-P", "-m", "vdsr_app"]
+
+
+def how_to_add(package: str) -> str:
+    """What to tell who lacks a package that only some need: the command for the interpreter that runs."""
+    if is_bundle():
+        return "This packed program takes no further packages; use VDSR Studio from its source for it."
+    import shlex  # here, as the window's start reads this module first
+    import subprocess
+
+    pins = data_root() / "constraints.txt"  # of a checkout
+    command = [sys.executable, "-m", "pip", "install", *(["-c", str(pins)] if pins.is_file() else []), package]
+    return f"Install it with: {subprocess.list2cmdline(command) if os.name == 'nt' else shlex.join(command)}"

@@ -357,6 +357,22 @@ def environ() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "trainer")])}
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_cluster_without_dask_says_how_it_comes_to_the_program_that_runs(
+    run, folder, tmp_path: Path, monkeypatch, packed: bool
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "frozen", packed, raising=False)
+    status, _, noted = run("batch", folder, "-o", tmp_path / "out", "--cluster", "tcp://127.0.0.1:9")
+    assert status == 1
+    if packed:
+        assert "pip" not in noted
+        assert "from its source" in noted
+        return
+    command = shlex.split(noted.partition("with: ")[2])
+    assert command == [sys.executable, "-m", "pip", "install", "-c", str(ROOT / "constraints.txt"), "distributed"]
+
+
 class LocalCluster:
     """A scheduler and two workers, each a process of its own."""
 

@@ -85,7 +85,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster",
         metavar="ADDRESS",
-        help="do the pictures on a Dask cluster that sees the same folders: tcp://HOST:8786",
+        help="do the pictures on a Dask cluster that sees the same folders: tcp://HOST:8786; docs/scale.md tells how to"
+        " start one",
     )
     parser.add_argument(
         "--report",

@@ -26,6 +26,7 @@ from vdsr_app.core.measurements import Measurement
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets
 from vdsr_app.errors import DeviceError, UsageError, VdsrError
+from vdsr_app.paths import how_to_add
 
 logger = logging.getLogger(__name__)
 
@@ -276,7 +277,7 @@ def _winograd_suits(model: VDSR) -> bool:
 
 def _not_offered(backend: str, precision: str, model: VDSR) -> VdsrError:
     if backend == "openvino" and not backend_openvino.installed():
-        return DeviceError("OpenVINO is not installed.", hint="Install it with: pip install 'vdsr-studio[openvino]'")
+        return DeviceError("OpenVINO is not installed.", hint=how_to_add("openvino"))
     if backend == "winograd" and not _winograd_suits(model):
         return UsageError(f"A network of width {model.config.width} cannot be computed by 'winograd'.")
     return UsageError(f"'{backend}' does not offer {precision} here.", hint="Choose the precision auto.")

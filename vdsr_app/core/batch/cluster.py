@@ -40,6 +40,7 @@ from vdsr_app.core.pipeline import (
     Stage,
 )
 from vdsr_app.errors import DeviceError, SaveError, UsageError, VdsrError
+from vdsr_app.paths import how_to_add
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -73,7 +74,7 @@ class Cluster:
             DeviceError: Dask is not installed.
         """
         if importlib.util.find_spec("distributed") is None:
-            raise DeviceError("Dask is not installed.", hint="Install it with: pip install 'vdsr-studio[cluster]'")
+            raise DeviceError("Dask is not installed.", hint=how_to_add("distributed"))
         self._address = address
         self._folder = folder.absolute()
         self._key = secrets.token_hex(6)
