@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import logging
 import logging.handlers
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             the command line; nothing, or pictures and folders, to the window; `--` makes pictures of all that follow.
 
     Returns:
-        Exit status: 0 all went well, 1 something failed, 2 wrong usage.
+        Exit status: 0 all went well, 1 something failed, 2 wrong usage, 130 stopped by the person.
     """
     multiprocessing.freeze_support()
     # Before numpy is imported. Its products here are small, and its threads would spin on for a while after each,
@@ -61,7 +62,7 @@ def configure_logging() -> None:
         terminal.setLevel(logging.WARNING)
         # What decoders mutter about a damaged file is for the log; the person gets one plain error instead.
         terminal.addFilter(lambda record: record.name.startswith(("vdsr_", "__main__")))
-        terminal.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        terminal.setFormatter(_TerminalFormatter("%(levelname)s: %(message)s"))
         handlers.append(terminal)
     try:
         paths.log_dir().mkdir(parents=True, exist_ok=True)
@@ -81,6 +82,16 @@ def configure_logging() -> None:
     for package in ("vdsr_app", "vdsr_trainer"):
         logging.getLogger(package).setLevel(logging.INFO)
     sys.excepthook = _log_crash
+
+
+class _TerminalFormatter(logging.Formatter):
+    """Leaves the traceback of a warning to the log: the person goes on, and is told a sentence."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if record.levelno <= logging.WARNING:
+            record = copy.copy(record)
+            record.exc_info = record.exc_text = None
+        return super().format(record)
 
 
 class _HomelessFormatter(logging.Formatter):

@@ -171,6 +171,23 @@ def test_a_crash_is_logged_without_the_home_folder(process: Process, tmp_path: P
     assert str(tmp_path) not in log
 
 
+LOG_A_WARNING = """
+import logging
+from vdsr_app.__main__ import configure_logging
+configure_logging()
+try:
+    raise RuntimeError("why")
+except RuntimeError:
+    logging.getLogger("vdsr_app.core.engine").warning("It goes on without.", exc_info=True)
+"""
+
+
+def test_the_traceback_of_a_warning_is_for_the_log_alone(process: Process, tmp_path: Path) -> None:
+    result = process(code=LOG_A_WARNING, VDSR_HOME=str(tmp_path / "data"))
+    assert (result.returncode, result.stderr) == (0, "WARNING: It goes on without.\n")
+    assert "RuntimeError: why" in (tmp_path / "data" / "logs" / program.LOG_NAME).read_text(encoding="utf-8")
+
+
 def test_starts_where_no_log_can_be_written(process: Process, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = process("--version", VDSR_HOME=str(tmp_path / "file"))
