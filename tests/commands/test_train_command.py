@@ -181,6 +181,15 @@ def test_a_run_of_epochs_is_measured_by_the_step(run, config: Path) -> None:
     assert "20,000" not in said
 
 
+def test_a_depth_that_the_model_to_start_from_has_not_is_refused_before_a_folder_is_made(
+    run, tiny, pictures: Path, config: Path, tmp_path: Path
+) -> None:
+    status, said, err = _train(run, pictures, config, tmp_path / "run", "--start-from", tiny, "--depth", 12)
+    assert (status, said) == (2, "")
+    assert "'tiny' has 3 convolutions" in err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_model_to_start_from_that_is_not_there_is_named(run, pictures: Path, config: Path, tmp_path: Path) -> None:
     status, _, err = _train(run, pictures, config, tmp_path / "run", "--start-from", "nothing")
     assert status == 1
