@@ -46,7 +46,8 @@ examples:
   vdsr bench                                   how fast this machine is
   vdsr info                                    devices, models, folders
 
-`vdsr COMMAND --help` explains one command. Exit status: 0 all went well, 1 something failed, 2 wrong usage."""
+`vdsr COMMAND --help` explains one command. Exit status: 0 all went well, 1 something failed, 2 wrong usage,
+130 interrupted."""
 
 
 def build_parser() -> argparse.ArgumentParser:

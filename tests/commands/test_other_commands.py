@@ -126,6 +126,15 @@ def test_help_names_every_command(run) -> None:
         assert run(name, "--help")[0] == 0
 
 
+def test_help_says_what_holds_for_this_command(run) -> None:
+    said = {name: " ".join(run(*name.split(), "--help")[1].split()) for name in ("", "upscale", "batch", "train")}
+    assert "130 interrupted" in said[""]
+    assert "the ending of -o" in said["upscale"]
+    assert "NAME_MODEL_6000long" in said["upscale"]
+    assert "the ending of -o" not in said["batch"]
+    assert "the network (as the preset has)" in said["train"]
+
+
 def test_the_command_line_needs_no_qt_and_help_no_torch() -> None:
     program = (
         "import sys; from vdsr_app.cli import main; main(sys.argv[1:]);"

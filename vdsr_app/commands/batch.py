@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the outcome of each picture as CSV; replaces an earlier report, and no other file",
     )
-    add_settings_arguments(parser)
+    add_settings_arguments(parser, usual_format="png")
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object a picture and line, and a summary last"
     )

@@ -12,8 +12,13 @@ from vdsr_app.core.models import installed_models
 from vdsr_app.errors import UsageError
 
 
-def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
-    """Size, model, device, format and tile."""
+def add_settings_arguments(parser: argparse.ArgumentParser, *, usual_format: str) -> None:
+    """Size, model, device, format and tile.
+
+    Args:
+        parser: where they go.
+        usual_format: what decides on the format where none is given, for the help.
+    """
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--scale", type=float, metavar="S", help="scale factor, 1.0 to 8.0 (2)")
     for kind in (TargetKind.WIDTH, TargetKind.HEIGHT, TargetKind.LONG_SIDE, TargetKind.SHORT_SIDE):
@@ -21,7 +26,7 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
     size.add_argument("--megapixels", type=float, metavar="MP", help="size of the result in millions of pixels")
     add_engine_arguments(parser, automatic=True)
     parser.add_argument(
-        "--format", choices=[str(each) for each in FileFormat], help="file format; else the ending of -o, else png"
+        "--format", choices=[str(each) for each in FileFormat], help=f"file format; else {usual_format}"
     )
     parser.add_argument("--quality", type=int, default=92, metavar="Q", help="1-100 for jpeg, webp, avif (%(default)s)")
     parser.add_argument("--bits", type=int, choices=(8, 16), help="bits a sample; else as the source has")

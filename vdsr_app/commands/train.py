@@ -58,10 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help="TOML with settings over those of the preset, as in a run's config.toml",
+        help="TOML with settings over those of the preset, as in a run's config.toml; docs/training.md has its keys",
     )
     parser.add_argument("--steps", type=int, metavar="N", help="optimiser steps in all")
-    parser.add_argument("--depth", type=int, metavar="N", help="convolutions of the network (20)")
+    parser.add_argument("--depth", type=int, metavar="N", help="convolutions of the network (as the preset has)")
     parser.add_argument(
         "--start-from", metavar="MODEL", help="refine an installed model or .safetensors file, at lower rates"
     )

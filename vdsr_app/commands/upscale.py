@@ -1,8 +1,9 @@
 """Enlarge pictures with the network and save the results.
 
 A folder needs -o FOLDER; of it each file is taken once, and no link that leads out of it. Results that go into a folder
-are named NAME_MODEL_xSCALE. Without -o the result of a picture lies beside it. In the folder that results go into,
-pictures named as results of others there are left out. One picture that fails does not stop the others.
+are named NAME_MODEL_xSCALE, or by the size that was asked for, such as NAME_MODEL_6000long. Without -o the result of a
+picture lies beside it. In the folder that results go into, pictures named as results of others there are left out. One
+picture that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ SUMMARY = "enlarge pictures"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vdsr upscale`."""
     parser.add_argument("inputs", nargs="+", type=Path, metavar="IN", help="picture files or folders")
-    add_settings_arguments(parser)
+    add_settings_arguments(parser, usual_format="the ending of -o, else png")
     # No Path, which would drop a slash at the end.
     parser.add_argument(
         "-o", "--output", metavar="OUT", help="file, or folder for several pictures or with a slash at its end"
