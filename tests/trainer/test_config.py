@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,11 @@ from vdsr_trainer.presets import PRESETS, preset, preset_of, starting_from
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "trainer" / "experiments").glob("*/config.toml"))
+
+
+def test_every_key_is_in_the_docs() -> None:
+    page = (ROOT / "docs" / "training.md").read_text("utf-8")
+    assert [each.name for each in fields(TrainConfig) if f"`{each.name}`" not in page] == []
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
