@@ -6,10 +6,8 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import is_out_of_room, remove_leftovers, save_error, write_atomically
@@ -21,6 +19,7 @@ from vdsr_trainer.config_file import read_config, to_toml
 from vdsr_trainer.control import Controller, Wish
 from vdsr_trainer.data.dataset import TrainingData, open_data
 from vdsr_trainer.data.resident import Batch, ResidentBatches, resident_batches
+from vdsr_trainer.early import Early
 from vdsr_trainer.ending import write_result, write_weights
 from vdsr_trainer.events import (
     Event,
@@ -29,14 +28,12 @@ from vdsr_trainer.events import (
     Finished,
     Noticed,
     Paused,
-    PreparedKind,
-    Preparing,
     Resumed,
     Started,
 )
 from vdsr_trainer.health import Diverged
 from vdsr_trainer.learner import Learner, keep_start
-from vdsr_trainer.meter import Meter, TimeLeft
+from vdsr_trainer.meter import Meter
 from vdsr_trainer.new_run import forget_earlier_try, refuse_begun, require_needed
 from vdsr_trainer.prefetch import Prefetcher, threads_for
 from vdsr_trainer.run_files import ANSWERS_NAME, CONFIG_NAME, CROPS_NAME, TEACHER_NAME, RunLock
@@ -44,15 +41,12 @@ from vdsr_trainer.run_log import RunLog
 from vdsr_trainer.runs import note_run
 from vdsr_trainer.saving import Saver, check_room
 from vdsr_trainer.stepper import NotFiniteError, device_failures
-from vdsr_trainer.teacher.answers import Teacher
-from vdsr_trainer.teacher.kept_answers import KeptAnswers, forget_answers
-from vdsr_trainer.teacher.phase import learned_teacher, take_over
+from vdsr_trainer.teacher.asking import ask_teacher
+from vdsr_trainer.teacher.kept_answers import forget_answers
+from vdsr_trainer.teacher.phase import take_over
 from vdsr_trainer.validate import CropWriter, Judge
 
 logger = logging.getLogger(__name__)
-
-_TELL_EVERY_S = 0.1
-"""How often it is told of what comes before the first step."""
 
 
 def train(
@@ -125,6 +119,15 @@ def resume_config(run: Path) -> TrainConfig:
 class _Run:
     """State of one run while it runs."""
 
+    # Made by `_go`, in this order: where one cannot be made, that is told as any other failure of the run.
+    _controller: Controller
+    _early: Early
+    _learner: Learner
+    _judge: Judge
+    _crops: CropWriter
+    _meter: Meter
+    _saver: Saver
+
     def __init__(
         self,
         config: TrainConfig,
@@ -142,17 +145,15 @@ class _Run:
         self._token = token
         self._log = log
         self._progress = Progress(checkpoint.saved_step(run))  # what fails before that is loaded loses nothing of it
-        self._early_wish = Wish.GO_ON
         self._resident: ResidentBatches | None = None
         self._teacher_psnr_db: dict[str, float] = {}
-        self._time_left = TimeLeft()
 
     def go(self) -> Path | None:
         """Run, and tell how it ended where it failed."""
         try:
             return self._go()
         except Cancelled:
-            discarded = self._early_wish is Wish.DISCARD
+            discarded = self._early.wish is Wish.DISCARD
             self._tell(Finished(self._progress.step, "", complete=False, discarded=discarded))
             if discarded:
                 return None
@@ -173,6 +174,7 @@ class _Run:
 
     def _go(self) -> Path | None:
         self._controller = Controller(self._folder, self._token)
+        self._early = Early(self._controller, self._token, self._tell)
         if not self._resume:
             self._write_config()
         self._learner = Learner(self._config, self._notice, keep_start(self._config, self._folder))
@@ -186,7 +188,7 @@ class _Run:
             self._plan_steps(data)
             self._judge = Judge.prepare(data.validation, self._config)
             if self._config.has_teacher and self._progress.step < self._config.steps:
-                self._ask_teacher(data)
+                self._teacher_psnr_db = self._ask_teacher(data)
             self._crops = CropWriter(self._folder, self._judge, self._config)
             self._crops.write_fixed()
             self._tell(
@@ -213,76 +215,22 @@ class _Run:
     # --- before the first step
 
     def _open_data(self) -> TrainingData:
-        told = self._preparing("pictures")
+        told = self._early.progress("pictures", self._progress.step)
         return open_data(self._config, self._folder, on_progress=told, notice=self._notice, token=self._token)
 
-    def _ask_teacher(self, data: TrainingData) -> None:
-        """Let the teacher learn, unless it has, and take what it says for what patches should become."""
-        told = self._preparing("teacher")
-
-        def go_on(done: int, total: int, save: Callable[[], None]) -> None:
-            told(done, total, save)
-            self._token.raise_if_cancelled()
-
-        if not data.holds_all_whole:
-            self._notice(
-                "The pictures do not fit into memory together with what the teacher says of them, so it is asked each"
-                " time one is read, which takes long, and not about one that is too large. A larger cache_mb helps."
-            )
-        learner = learned_teacher(self._config, self._folder, data, told=go_on, notice=self._notice)
-        teacher = Teacher(learner)
-        if not self._progress.referenced:
-            self._look_at_teacher(teacher)
-        # What does not fit into memory might fill the disk.
-        asked = KeptAnswers(teacher, self._folder) if data.holds_all_whole else teacher
-        data.set_teacher(asked, self._preparing("answers"), self._token)
-
-    def _look_at_teacher(self, teacher: Teacher) -> None:
-        """Measure it on the held-out pictures, and tell of one that has nothing to teach."""
-        self._teacher_psnr_db = self._judge.measure_teacher(teacher, self._config.taught_scales)
-        if not self._teacher_psnr_db:
-            return
-        keys = self._teacher_psnr_db.keys()
-        network = self._judge.measure(self._learner.average.model)
-        rows = (self._teacher_psnr_db, network, self._judge.bicubic_psnr_db)
-        mean, *begins = [sum(row[key] for key in keys) / len(keys) for row in rows]
-        if mean <= max(begins):
-            better = "Take another one" if self._config.teacher_from else "Let it learn longer (teacher_steps)"
-            self._notice(
-                f"On the held-out pictures the teacher is no better than what it is to teach ({mean:.2f} and"
-                f" {max(begins):.2f} dB), so there is little to learn from it. {better}, or have none."
-            )
-
-    def _preparing(self, what: PreparedKind) -> _EarlyProgress:
-        """What takes progress before the first step, tells of it now and then, and does what is wished."""
-        self._time_left.restart()
-        last_told = 0.0
-
-        def told(done: int, total: int, save: Callable[[], None] = lambda: None) -> None:
-            nonlocal last_told
-            self._pause_early(save)
-            wish = self._controller.look()
-            # The first one counts: from then on the cancelled token itself looks like a signal.
-            if wish in (Wish.STOP, Wish.INTERRUPT, Wish.DISCARD) and self._early_wish is Wish.GO_ON:
-                self._early_wish = wish
-                self._token.cancel()
-            now = time.monotonic()
-            left = self._time_left.after(done, total)
-            if done in (0, total) or now - last_told > _TELL_EVERY_S:
-                last_told = now
-                self._tell(Preparing(self._progress.step, done, total, what, left))
-
-        return told
-
-    def _pause_early(self, save: Callable[[], None]) -> None:
-        """Wait where a pause is wished before the first step."""
-        if self._controller.look() is not Wish.PAUSE:
-            return
-        save()  # first, so that nothing is lost with a machine that is switched off meanwhile
-        self._tell(Paused(self._progress.step))
-        if self._controller.wait_while_paused() is Wish.GO_ON:
-            self._tell(Resumed(self._progress.step))
-        self._time_left.restart()
+    def _ask_teacher(self, data: TrainingData) -> dict[str, float]:
+        step = self._progress.step
+        return ask_teacher(
+            self._config,
+            self._folder,
+            data,
+            self._judge,
+            None if self._progress.referenced else self._learner.average.model,
+            on_learned=self._early.progress("teacher", step),
+            on_answered=self._early.progress("answers", step),
+            notice=self._notice,
+            token=self._token,
+        )
 
     def _plan_steps(self, data: TrainingData) -> None:
         """Where epochs are counted, the steps follow from the pictures."""
@@ -431,12 +379,6 @@ class _Run:
     def _tell(self, event: Event) -> None:
         self._log.write(event)
         self._on_event(event)
-
-
-class _EarlyProgress(Protocol):
-    """Takes progress before the first step, and what saves that, to be called before a pause."""
-
-    def __call__(self, done: int, total: int, save: Callable[[], None] = ..., /) -> None: ...
 
 
 class _Fell(Exception):  # noqa: N818 - it is caught within the run

@@ -72,7 +72,7 @@ class _Told:
 @pytest.fixture
 def at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tells of each step, however quick it is."""
-    monkeypatch.setattr("vdsr_trainer.loop._TELL_EVERY_S", 0.0)
+    monkeypatch.setattr("vdsr_trainer.early._TELL_EVERY_S", 0.0)
 
 
 def _weights(run: Path) -> dict[str, torch.Tensor]:

@@ -1,0 +1,80 @@
+"""Before the first step of a run: what is done there is told of, waits where a pause is wished, and can be ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from vdsr_app.control import CancelToken
+from vdsr_trainer.control import Controller, Wish
+from vdsr_trainer.events import EventCallback, Paused, PreparedKind, Preparing, Resumed
+from vdsr_trainer.meter import TimeLeft
+
+_TELL_EVERY_S = 0.1
+"""How often it is told, besides the first and the last of each thing."""
+
+
+class EarlyProgress(Protocol):
+    """Takes progress before the first step, and what saves that, to be called before a pause."""
+
+    def __call__(self, done: int, total: int, save: Callable[[], None] = ..., /) -> None:
+        """Tell of it, and do what is wished.
+
+        Raises:
+            Cancelled: the run is to end.
+        """
+
+
+class Early:
+    """Obeys what is wished of a run that has nothing to save yet but what its parts save themselves.
+
+    Args:
+        controller: tells what is wished.
+        token: cancelled where the run is to end, for the threads that read.
+        tell: takes the events.
+
+    Attributes:
+        wish: what ended the run here; `Wish.GO_ON` while nothing did.
+    """
+
+    def __init__(self, controller: Controller, token: CancelToken, tell: EventCallback) -> None:
+        self.wish = Wish.GO_ON
+        self._controller = controller
+        self._token = token
+        self._tell = tell
+
+    def progress(self, what: PreparedKind, step: int) -> EarlyProgress:
+        """What takes the progress of one thing that is done before the first step.
+
+        Args:
+            what: is done.
+            step: steps done already, to be told with it.
+        """
+        time_left = TimeLeft()
+        last_told = 0.0
+
+        def told(done: int, total: int, save: Callable[[], None] = lambda: None) -> None:
+            nonlocal last_told
+            if self._controller.look() is Wish.PAUSE:
+                self._pause(step, save)
+                time_left.restart()
+            wish = self._controller.look()
+            # The first one counts: from then on the cancelled token itself looks like a signal.
+            if wish in (Wish.STOP, Wish.INTERRUPT, Wish.DISCARD) and self.wish is Wish.GO_ON:
+                self.wish = wish
+                self._token.cancel()
+            now = time.monotonic()
+            left = time_left.after(done, total)
+            if done in (0, total) or now - last_told > _TELL_EVERY_S:
+                last_told = now
+                self._tell(Preparing(step, done, total, what, left))
+            self._token.raise_if_cancelled()
+
+        return told
+
+    def _pause(self, step: int, save: Callable[[], None]) -> None:
+        save()  # first, so that nothing is lost with a machine that is switched off meanwhile
+        self._tell(Paused(step))
+        if self._controller.wait_while_paused() is Wish.GO_ON:
+            self._tell(Resumed(step))
