@@ -51,6 +51,11 @@ def test_says_what_it_is_in_words(config: TrainConfig) -> None:
         assert said in text, said
 
 
+def test_of_many_held_out_pictures_it_says_how_many_are_measured(config: TrainConfig) -> None:
+    text = card_text(config, replace(FACTS, held_out=70), COMPARED)
+    assert "| chosen by | 16 of 70 pictures of the folder 'judges' |" in text
+
+
 def test_who_taught_it_is_said() -> None:
     plain = preset("robust")
     assert "teacher |" not in card_text(plain, FACTS, COMPARED)

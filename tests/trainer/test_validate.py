@@ -18,6 +18,7 @@ from vdsr_app.core.weights import load_model
 from vdsr_app.errors import TrainingError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.presets import preset
+from vdsr_trainer.trials import COMPARED_PX, JUDGED_PX, middle
 from vdsr_trainer.validate import CropWriter, Judge
 
 CONFIG = replace(preset("robust"), scales=(2.0, 3.0), steps=1000, validate_every=100)
@@ -69,6 +70,12 @@ def test_on_a_processor_it_is_by_winograds_method_what_it_is_by_pytorch(monkeypa
 def test_only_the_middle_of_a_large_picture_is_measured() -> None:
     large = Judge.prepare({"a": _luma(1, 400, 500)}, CONFIG)
     assert {trial.reference.shape for trial in large.trials["2"]} == {(180, 180)}
+
+
+@pytest.mark.parametrize("height", [150, 181, 320, 321, 900, 901])
+def test_what_is_kept_for_the_table_holds_what_a_validation_looks_at(height: int) -> None:
+    luma = np.arange(height, dtype=np.uint16)[:, None].repeat(401, axis=1)
+    assert np.array_equal(middle(middle(luma, COMPARED_PX), JUDGED_PX), middle(luma, JUDGED_PX))
 
 
 def test_a_run_on_jpegs_is_judged_on_jpegs_too(lumas: dict[str, np.ndarray]) -> None:

@@ -12,6 +12,7 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.config_file import to_toml
 from vdsr_trainer.events import Compared
 from vdsr_trainer.run_files import CARD_NAME, WEIGHTS_NAME
+from vdsr_trainer.trials import MOST_PICTURES
 
 _ROW_NAMES = {"bicubic": "bicubic (no network)", "this run": "**this model**"}
 
@@ -25,7 +26,7 @@ class RunFacts:
         preset: name of the preset it began with, or "".
         step: steps done.
         training: training pictures.
-        held_out: validation pictures.
+        held_out: validation pictures, those included that are never measured, being too many.
         seconds: time spent training, in all parts of the run.
         device: what it ran on.
         parameters: trainable numbers.
@@ -106,7 +107,7 @@ def _facts_table(config: TrainConfig, facts: RunFacts) -> str:
         ("file", f"`{WEIGHTS_NAME}`, float32 safetensors; the checksum of the tensors is in its header"),
         ("network", network + ("" if config.residual else ", without the skip connection")),
         ("trained on", f"{_count(facts.training, 'picture')} of {_places(config.data)}"),
-        ("chosen by", f"{_count(facts.held_out, 'picture')} " + _held_out(config)),
+        ("chosen by", _judges(config, facts.held_out)),
         ("input", _input(config)),
         ("scale factors", scales + others),
         ("recipe", f"preset {facts.preset}" if facts.preset else "own settings"),
@@ -197,8 +198,10 @@ def _is_degraded(config: TrainConfig) -> bool:
     return bool(config.jpeg_share or config.blur_share or config.noise_share)
 
 
-def _held_out(config: TrainConfig) -> str:
-    return f"of {_places([config.validation])}" if config.validation else "held out of these folders"
+def _judges(config: TrainConfig, held_out: int) -> str:
+    some = f"{MOST_PICTURES} of " if held_out > MOST_PICTURES else ""
+    where = f"of {_places([config.validation])}" if config.validation else "held out of these folders"
+    return f"{some}{_count(held_out, 'picture')} {where}"
 
 
 def _places(folders: Sequence[str]) -> str:

@@ -95,7 +95,7 @@ def write_result(
         about.preset,
         step,
         data.pictures,
-        len(data.validation),
+        len(data.held_out),
         spent.training,
         device,
         average.config.parameters,

@@ -23,7 +23,7 @@ class Started:
         steps: steps in all.
         parameters: trainable numbers of the network.
         pictures: training pictures, without shrunk copies.
-        held_out: names of the validation pictures.
+        held_out: names of the validation pictures, also of those that are too many to be measured.
         device: what it runs on.
     """
 

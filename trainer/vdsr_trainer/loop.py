@@ -197,7 +197,7 @@ class _Run:
                     self._config.steps,
                     self._learner.model.config.parameters,
                     data.pictures,
-                    tuple(data.validation),
+                    data.held_out,
                     self._learner.describe(),
                 )
             )

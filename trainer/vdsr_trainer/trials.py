@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 
 from vdsr_app.core.protocol import Plane, Score, Trial, make_trial
@@ -20,6 +23,8 @@ COMPARED_PX = 320
 """Side of the middle that the table at the end is about."""
 
 _EQUAL_PSNR_DB = 100.0
+
+_Thing = TypeVar("_Thing")
 
 
 def capped_psnr_db(found: Score) -> float:
@@ -68,7 +73,7 @@ def middle(luma: Luma8, side_px: int) -> Luma8:
     return luma[top : top + side_px, left : left + side_px]
 
 
-def spread(names: list[str], most: int) -> list[str]:
-    """At most `most` of `names`, evenly spread."""
-    count = min(len(names), most)
-    return [names[i * len(names) // count] for i in range(count)]
+def spread(things: Sequence[_Thing], most: int) -> list[_Thing]:
+    """At most `most` of some things, evenly spread; in their order."""
+    count = min(len(things), most)
+    return [things[i * len(things) // count] for i in range(count)]

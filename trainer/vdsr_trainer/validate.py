@@ -25,7 +25,7 @@ from vdsr_trainer.data.dataset import Luma8
 from vdsr_trainer.events import TEACHER, Referenced, Validated
 from vdsr_trainer.run_files import CROPS_NAME
 from vdsr_trainer.teacher.answers import Teacher
-from vdsr_trainer.trials import JUDGED_PX, MOST_PICTURES, capped_psnr_db, degraded_trial, middle, spread, trial_keys
+from vdsr_trainer.trials import JUDGED_PX, capped_psnr_db, degraded_trial, middle, trial_keys
 
 logger = logging.getLogger(__name__)
 
@@ -50,14 +50,13 @@ class Judge:
         """Make the trials once.
 
         Args:
-            lumas: (H, W) uint8 by name.
+            lumas: (H, W) uint8 by name; all are judged.
             config: of the run.
 
         Raises:
             TrainingError: every picture is too small.
         """
-        names = spread(sorted(lumas), MOST_PICTURES)
-        planes = [middle(lumas[name], JUDGED_PX).astype(np.float64) for name in names]
+        planes = [middle(lumas[name], JUDGED_PX).astype(np.float64) for name in sorted(lumas)]
         trials = {}
         for key, scale, quality in trial_keys(config):
             those = [trial for plane in planes if (trial := degraded_trial(plane, scale, quality)) is not None]

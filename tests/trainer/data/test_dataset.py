@@ -23,7 +23,7 @@ from vdsr_trainer.data import cache_size, dataset
 from vdsr_trainer.data.dataset import Patches, TrainingData, open_data
 from vdsr_trainer.data.degrade import Degradation, Source, degraded_patches
 from vdsr_trainer.data.pictures import read_luma
-from vdsr_trainer.data.preflight import INDEX_NAME, check_pictures, read_index, write_index
+from vdsr_trainer.data.preflight import INDEX_NAME, Index, Plan, check_pictures, read_index, save_index, write_index
 from vdsr_trainer.presets import preset
 from vdsr_trainer.run_files import NEWEST_NAME
 
@@ -68,6 +68,12 @@ def gray_folder(folder: Path, lumas: list[np.ndarray]) -> str:
     for i, luma in enumerate(lumas):
         Image.fromarray(luma).save(folder / f"g{i:03}.png")
     return str(folder)
+
+
+def noise(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Small pictures of which none resembles another."""
+    rng = np.random.default_rng(seed)
+    return [np.repeat(rng.integers(0, 256, (80, 20), dtype=np.uint8), 4, axis=1) for _ in range(count)]
 
 
 @pytest.fixture
@@ -417,16 +423,46 @@ def test_unusable_folders(small: TrainConfig, opened: Opener, tmp_path: Path, wh
 
 
 def test_validation_takes_little_memory(small: TrainConfig, opened: Opener, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    lumas = [np.repeat(rng.integers(0, 256, (80, 20), dtype=np.uint8), 4, axis=1) for _ in range(70)]
-    large = np.zeros((900, 1000), np.uint8)
-    large[66:-66, 116:-116] = np.arange(768)[:, None] % 200 + 30
-    data = opened(replace(small, validation=gray_folder(tmp_path / "judges", [large, *lumas])))
-    assert len(data.validation) == 64
+    large = np.zeros((901, 1000), np.uint8)
+    large[290:610, 340:660] = np.arange(320)[:, None] % 200 + 30
+    data = opened(replace(small, validation=gray_folder(tmp_path / "judges", [large, *noise(70)])))
+    assert len(data.validation) == 16
+    assert len(data.held_out) == 71
     shapes = {name: luma.shape for name, luma in data.validation.items()}
-    assert shapes["judges/g000.png"] == (768, 768)
+    assert shapes["judges/g000.png"] == (320, 320)
     assert data.validation["judges/g000.png"].min() == 30, "the middle"
     assert all(luma.base is None for luma in data.validation.values()), "a view holds the whole picture"
+
+
+def test_only_pictures_that_are_judged_are_decoded_to_judge_by(
+    small: TrainConfig, opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = dataset.read_recorded
+    monkeypatch.setattr(dataset, "read_recorded", lambda record, token: read.append(record.name) or real(record, token))
+    data = opened(replace(small, validation=gray_folder(tmp_path / "judges", noise(40))))
+    assert sorted(read) == list(data.validation)
+    assert len(read) == 16
+
+
+def test_a_run_that_goes_on_is_judged_by_the_pictures_that_it_began_with(
+    small: TrainConfig, opened: Opener, tmp_path: Path, run: Path
+) -> None:
+    # In the order of files those of the folder "b" come first, in that of names the others.
+    judges = tmp_path / "judges"
+    judges.mkdir()
+    gray_folder(judges / "b", noise(25))
+    for path in Path(gray_folder(tmp_path / "more", noise(45, 1))).iterdir():
+        path.rename(judges / f"b-{path.name}")
+    config = replace(small, validation=str(judges))
+    report = check_pictures(config, lambda done, total: None, CancelToken())
+    folders = (*config.data, config.validation)
+    save_index(run, Index(report.records, Plan(report.training, report.held_out, 2**30), folders))
+    begun(run)
+    assert [name.removeprefix("judges/") for name in opened(config).validation] == [
+        *(f"b-g{i:03}.png" for i in (0, 4, 8, 13, 17, 22, 26, 30, 35, 39, 43)),
+        *(f"b/g{i:03}.png" for i in (3, 7, 12, 16, 20)),
+    ], "64 are taken in the order of files, and 16 of these in that of names"
 
 
 def test_pictures_of_one_name_in_two_folders_are_both_there(small: TrainConfig, opened: Opener, tmp_path: Path) -> None:

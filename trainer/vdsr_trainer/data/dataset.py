@@ -24,11 +24,14 @@ from vdsr_trainer.data.sampling import Pick, make_order
 from vdsr_trainer.data.split import grid_patches, plan_split
 from vdsr_trainer.data.working_set import WorkingSet
 from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME, TEACHER_NAME
+from vdsr_trainer.trials import COMPARED_PX, MOST_PICTURES, middle, spread
 
 __all__ = ["Luma8", "Patches", "TrainingData", "open_data"]
 
 _JUDGES = 64
-_JUDGE_PX = 768
+"""Held-out pictures, spread over all in the order of files, from which those that are judged are taken in the order of
+names. One order would do, but a run that goes on is to be judged by the pictures that it began with."""
+
 _NAMED_ISSUES = 20
 _DRAWS = 12
 """Uniform numbers for each patch, before those for its candidates."""
@@ -99,12 +102,15 @@ class TrainingData:
 
     Attributes:
         pictures: training pictures, without shrunk copies.
-        validation: (H, W) uint8 luma by name: the middle of at most 768 x 768 px of at most 64 held-out pictures.
+        held_out: names of the pictures to validate on.
+        validation: (H, W) uint8 luma by name of those that are judged, at most `MOST_PICTURES`: the middle of at most
+            `COMPARED_PX` on each side.
         patches_per_epoch: see `split.grid_patches`; at least 1.
     """
 
     def __init__(self, config: TrainConfig, plan: Plan, pictures: WorkingSet, validation: dict[str, Luma8]) -> None:
         self.pictures = len(plan.training)
+        self.held_out = tuple(unique_names(plan.held_out).values())
         self.validation = validation
         self.patches_per_epoch = max(1, grid_patches(plan.training, config))
         self._config = config
@@ -254,15 +260,14 @@ def _sentence(issue: PictureIssue) -> str:
 
 
 def _validation(records: Sequence[PictureRecord], token: CancelToken) -> dict[str, Luma8]:
-    count = min(len(records), _JUDGES)
-    chosen = [records[i * len(records) // count] for i in range(count)]
-    middles = dict(in_parallel(lambda record: _middle(read_recorded(record, token)), chosen, token))
-    return {name: middles[record] for record, name in unique_names(chosen).items()}
+    names = {name: record for record, name in unique_names(spread(records, _JUDGES)).items()}
+    judged = spread(sorted(names), MOST_PICTURES)
+    middles = dict(in_parallel(lambda name: _middle(read_recorded(names[name], token)), judged, token))
+    return {name: middles[name] for name in judged}
 
 
 def _middle(luma: Luma8) -> Luma8:
-    top, left = (max(0, (size - _JUDGE_PX) // 2) for size in luma.shape)
-    return luma[top : top + _JUDGE_PX, left : left + _JUDGE_PX].copy()  # no view, which would hold the whole
+    return middle(luma, COMPARED_PX).copy()  # no view, which would hold the whole
 
 
 def drawn_scales(config: TrainConfig, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
