@@ -17,10 +17,11 @@ Measured on 60 of the 491 training pictures, the mean of those shrunk and enlarg
 """
 
 _FAINT = 3e-4
-"""Variance below which a direction of 3x3 pixels is not made as strong as the others: it is mostly rounding."""
+"""Variance below which a direction of 3x3 pixels is not made as strong as the others: it is mostly rounding. Of luma on
+the scale [0, 1], as all here."""
 
 _STRENGTH = 0.2
-"""Standard deviation of what a whitened first layer makes of enlarged pictures."""
+"""Standard deviation of what a whitened first layer makes of enlarged pictures, before its ReLU."""
 
 _LUMA_SHARE = 1 / 8
 """Share of the first layer's channels that hand on the luma itself where the others are whitened."""
@@ -75,6 +76,11 @@ def _whitened(channels: int, elements: int, seed: int) -> Tensor:
     say is the luma times the sum of their weights, and half of the channels are dead at once. So each filter is drawn
     among those that leave out brightness, such that a slope, a bend and a corner are as likely seen as each other.
 
+    Args:
+        channels: of the first layer, a multiple of `elements`.
+        elements: of the group whose turns are tied; 1 where weights are free.
+        seed: of the numbers.
+
     Returns:
         (channels, 1, 3, 3) float32, in sets that turn with the group.
     """
@@ -112,7 +118,7 @@ def _handed_on(channels: int, elements: int, reach_px: int, layer: int) -> Tenso
 
     Args:
         channels: of a hidden layer.
-        elements: of the group; without one, every four channels walk as quarter turns of each other.
+        elements: as for `_whitened`; where it is 1, every four channels walk as quarter turns of each other.
         reach_px: radius of the disc; 0 to stay.
         layer: which of the hidden ones, from 0.
 

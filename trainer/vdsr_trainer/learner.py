@@ -99,9 +99,10 @@ def keep_start(config: TrainConfig, run: Path) -> Path | None:
 
 
 def first_model(config: TrainConfig, start: Path | None = None) -> VDSR:
-    """The network as a new run begins with it: He initialisation, or the weights of `config.start_from`.
+    """The network as a new run begins with it: from chance (see `beginning`), or the weights of `config.start_from`.
 
-    What comes from chance is tied where `config.symmetry` says so.
+    What comes from chance is tied where `config.symmetry` says so. Its last layer is weakened only where a skip
+    connection gives the picture that it adds to.
 
     Args:
         config: of the run.

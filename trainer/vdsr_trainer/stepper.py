@@ -101,7 +101,7 @@ class Stepper(ABC, Generic[Network, Batch]):
         self._begun = False
         self.average = MovingAverage(self.model, self._config.average_decay)
         self.optimiser = Optimiser(self.model, self._config)
-        self._seen: list[LayerInput] = []  # by the layers in the last batch, where steps take account of it
+        self._seen: list[LayerInput] = []  # by each layer, sums over the last batch; empty for plain steps
 
     @abstractmethod
     def _first_model(self) -> Network:
@@ -113,7 +113,11 @@ class Stepper(ABC, Generic[Network, Batch]):
 
     @abstractmethod
     def _accumulate(self, patches: Batch) -> Tensor:
-        """Add the batch's gradients, `_micro` patches at once; returns the mean squared error."""
+        """Add the gradients of the batch's mean loss, `_micro` patches at once, and set `_seen` anew.
+
+        Returns:
+            The batch's mean squared error of luma on the scale [0, 1].
+        """
 
     def _begin(self) -> None:
         """Keep weights tied, where that is wished for, if those that the first step finds are; a state's as well."""
@@ -172,7 +176,7 @@ class Stepper(ABC, Generic[Network, Batch]):
         return StepResult(mean_square, norm, clipped_share)
 
     def _gradients(self, patches: Batch) -> Tensor:
-        """Put the batch's gradients into the network; returns the mean squared error."""
+        """As `_accumulate`, in smaller pieces where memory is short."""
         while True:
             try:
                 return self._accumulate(patches)
