@@ -498,6 +498,24 @@ def test_a_full_disk_makes_it_wait_and_go_on_by_itself(held: Held, monkeypatch: 
 Usage = namedtuple("Usage", "total used free")
 
 
+def test_a_dry_run_gives_the_names_that_the_run_gives(held: Held, tmp_path: Path) -> None:
+    held.picture("a.png")
+    more = tmp_path / "more"
+    more.mkdir()
+    held.run()
+    held.picture("b.png")
+    Image.new("RGB", (12, 12), "teal").save(more / "b.jpg")
+    held.renew()
+    held.batch.add([more])
+    planned = {item.source: item.output for item in held.batch.plan(resume=True)}
+    held.renew()
+    held.batch.add([more])
+    held.batch.run(resume=True)
+    made = {item.source: item.output for event in held.events if isinstance(event, Planned) for item in event.items}
+    assert planned == made
+    assert len(set(made.values())) == 3
+
+
 def test_a_picture_that_goes_through_the_disk_waits_for_all_the_room_it_takes(
     held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:

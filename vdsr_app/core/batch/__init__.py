@@ -1,7 +1,7 @@
 """Folders by the thousand: found, planned, done one after the other, and written down so that nothing is lost.
 
-`options` says what is asked for, `scan` finds the pictures, `plan` decides on each before any is read, `journal` keeps
-what was done, `runner` does it on `core.pipeline`, and `report` tells of it.
+`options` says what is asked for, `scan` finds the pictures, `plan` decides on each before any is read, `survey` joins
+these two, `journal` keeps what was done, `runner` does it on `core.pipeline`, and `report` tells of it.
 """
 
 from vdsr_app.core.batch.estimate import known_mpx_per_s

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vdsr_app.core.batch.items import Item, State
+from vdsr_app.core.batch.items import Item
 from vdsr_app.core.batch.journal_rows import options_to_json, row_of, to_bytes, to_path
 from vdsr_app.core.batch.journal_view import (
     FILE_NAME,
@@ -152,15 +152,6 @@ class Journal(JournalView):
                         made.result.mtime_ns,
                     ),
                 )
-
-    def reopen(self, *states: State) -> int:
-        """Queue again what is in one of `states`; returns how many those are."""
-        marks = ", ".join("?" * len(states))
-        with self._writing() as connection:
-            return connection.execute(
-                f"UPDATE items SET state = 'queued', note = '' WHERE state IN ({marks})",
-                tuple(str(state) for state in states),
-            ).rowcount
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._file, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)

@@ -28,14 +28,13 @@ from vdsr_app.core.batch.events import (
     Planned,
     WaitsForRoom,
 )
-from vdsr_app.core.batch.items import Item, SourceFacts, State
+from vdsr_app.core.batch.items import Item, State
 from vdsr_app.core.batch.journal import Journal, digest_of
-from vdsr_app.core.batch.journal_view import JournalView, Made, reading, stamp_of
+from vdsr_app.core.batch.journal_view import Made, reading, stamp_of
 from vdsr_app.core.batch.needs import scratch_bytes
 from vdsr_app.core.batch.options import BatchOptions
-from vdsr_app.core.batch.outputs import KnownOutputs
-from vdsr_app.core.batch.plan import Planner, in_chunks, probe_source
-from vdsr_app.core.batch.scan import Scanner
+from vdsr_app.core.batch.plan import in_chunks, probe_source
+from vdsr_app.core.batch.survey import Prober, Survey
 from vdsr_app.core.batch.tally import Tally
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.model_choice import AUTO_MODEL
@@ -58,8 +57,6 @@ logger = logging.getLogger(__name__)
 
 _CHUNK = 32
 """Pictures planned before the first of them may begin, and written down together."""
-
-Prober = Callable[[Path], SourceFacts]
 
 
 class Batch:
@@ -101,7 +98,6 @@ class Batch:
         self._planning = True  # until the first round of it has ended
         self._ended = False
         self._crash: BaseException | None = None
-        self._known: set[Path] = set()
         self._cleaned = {self._options.output}  # folders without leftovers
         self._tally = Tally()
         self._disk = DiskWatch(self._on_waiting, self._token)
@@ -142,20 +138,18 @@ class Batch:
         """
         self._require_model()
         with reading(self._options.output) as journal:
-            self._know(journal)
+            survey = Survey(self._options, journal, self._probe)
             items: list[Item] = []
-            inputs = [each for inputs in self._inputs for each in inputs]
+            rounds = [*self._inputs]
             if journal is not None and (resume or retry_failed):
-                before = [_reopened(item, retry_failed) for item in journal.items()]
-                self._go_on_from(before)
-                inputs = [*journal.inputs(), *inputs]
-                for item in before:
+                rounds.insert(0, journal.inputs())
+                for item in survey.go_on_from(list(journal.items()), retry_failed=retry_failed):
                     self._token.raise_if_cancelled()
-                    items.append(item if item.state.is_outcome else self._look_again(item))
-            found = [each for each in self._scanner.scan(inputs, self._token) if each.path not in self._known]
-            for each in self._planner.expect(found):
-                self._token.raise_if_cancelled()
-                items.append(self._planner.plan(each, self._probe(each.path)))
+                    items.append(item if item.state.is_outcome else survey.look_again(item))
+            for inputs in rounds:  # one by one, as `run` takes them: names depend on what comes together
+                for found in survey.find(inputs, self._token):
+                    self._token.raise_if_cancelled()
+                    items.append(survey.decide(found))
         return items
 
     def run(self, *, resume: bool = False, retry_failed: bool = False) -> BatchReport:
@@ -187,18 +181,11 @@ class Batch:
         if self._options.settings.model != AUTO_MODEL:
             find_model(self._options.settings.model)
 
-    def _know(self, journal: JournalView | None) -> None:
-        """Make what finds and decides, beside what the journal tells."""
-        self._outputs = KnownOutputs(self._options.settings, journal)
-        self._planner = Planner(self._options, self._outputs)
-        self._scanner = Scanner(self._options.output, recursive=self._options.recursive)
-        self._outputs.scanner = self._scanner
-
     # The planner's thread
 
     def _run(self, journal: Journal, resume: bool, retry_failed: bool) -> BatchReport:
         self._journal = journal
-        self._know(journal)
+        self._survey = Survey(self._options, journal, self._probe)
         remove_leftovers(self._options.output)
         if resume:
             self._take_up(retry_failed)
@@ -222,27 +209,22 @@ class Batch:
         )
 
     def _take_up(self, retry_failed: bool) -> None:
-        """Go on from the journal: what was at work is done again, since nobody knows how far it came."""
-        self._journal.reopen(State.WORKING, *([State.FAILED] if retry_failed else []))
-        before = list(self._journal.items())
-        self._go_on_from(before)
+        """Go on from the journal."""
+        written = list(self._journal.items())
+        before = self._survey.go_on_from(written, retry_failed=retry_failed)
+        self._journal.add(now for now, then in zip(before, written, strict=True) if now is not then)
         self._admit(before)
         with self._changed:
             self._inputs.appendleft(tuple(self._journal.inputs()))
-
-    def _go_on_from(self, before: Sequence[Item]) -> None:
-        self._planner.go_on_from(before)
-        self._known = {item.source for item in before}
 
     def _plan_all(self) -> None:
         try:
             while (inputs := self._next_inputs()) is not None:
                 written = self._journal.inputs()
                 self._journal.add_inputs([each for each in inputs if each not in written])
-                found = [each for each in self._scanner.scan(inputs, self._token) if each.path not in self._known]
-                for chunk in in_chunks(self._planner.expect(found), _CHUNK):
+                for chunk in in_chunks(self._survey.find(inputs, self._token), _CHUNK):
                     self._token.raise_if_cancelled()
-                    items = [self._planner.plan(each, self._probe(each.path)) for each in chunk]
+                    items = [self._survey.decide(each) for each in chunk]
                     self._write_down(partial(self._journal.add, items))
                     self._admit(items)
         except Cancelled:
@@ -293,7 +275,7 @@ class Batch:
 
     def _begin(self, item: Item) -> FileJob | None:
         """Look at a picture once more, as time has passed; None where there is nothing to do."""
-        before, item = item, self._look_again(item)
+        before, item = item, self._survey.look_again(item)
         with self._changed:
             self._tally.replan(before, item)
         if not item.state.is_outcome:
@@ -335,11 +317,6 @@ class Batch:
     def _needed_bytes(self, item: Item) -> int:
         return item.disk_bytes + scratch_bytes(self._options, item)
 
-    def _look_again(self, item: Item) -> Item:
-        if stamp_of(item.source) != item.facts.stamp or item.target is None:
-            return self._planner.plan_again(item, self._probe(item.source))
-        return self._planner.check_again(item)
-
     # What the pipeline tells
 
     def _on_file(self, event: FileEvent) -> None:
@@ -373,7 +350,7 @@ class Batch:
             digest = b""
         if stamp_of(item.source) != item.facts.stamp:
             digest = b""
-        return Made(item.source, item.facts.stamp, digest, self._outputs.recipe(item), result)
+        return Made(item.source, item.facts.stamp, digest, self._survey.outputs.recipe(item), result)
 
     def _settle(self, item: Item, made: Made | None = None) -> None:
         """The one place where a picture gets its outcome."""
@@ -428,10 +405,3 @@ class Batch:
     def _tell(self, event: BatchEvent) -> None:
         with self._telling:
             self._tell_to(event)
-
-
-def _reopened(item: Item, retry_failed: bool) -> Item:
-    """An item of the journal as it is when the batch is gone on with."""
-    if item.state is State.WORKING or (retry_failed and item.state is State.FAILED):
-        return replace(item, state=State.QUEUED, note="")
-    return item
