@@ -6,8 +6,8 @@
     ├── PictureError              one picture cannot be processed
     │   ├── UnreadablePictureError    missing, damaged or not a picture
     │   ├── UnsupportedFormatError    a known format that cannot be read or written
-    │   ├── PictureTooLargeError      beyond the limits on pixels or memory
-    │   └── SaveError                 the result could not be written
+    │   └── PictureTooLargeError      beyond the limits on pixels or memory
+    ├── SaveError                 a file or folder that could not be written
     ├── WeightsError              a weight file that is damaged or of another network
     ├── DeviceError               a device that is absent or failed
     │   └── DeviceMemoryError         out of memory even with the smallest tile
@@ -71,8 +71,8 @@ class PictureTooLargeError(PictureError):
     """The picture, or its result, is beyond the limits on pixels or memory."""
 
 
-class SaveError(PictureError):
-    """The result could not be written; an earlier file of that name is untouched."""
+class SaveError(VdsrError):
+    """A file or folder could not be written; an earlier file of that name is untouched."""
 
 
 class WeightsError(VdsrError):

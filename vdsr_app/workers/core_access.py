@@ -68,7 +68,7 @@ class CoreAccess(Protocol):
         """Write a picture file atomically.
 
         Raises:
-            PictureError: it cannot be written; an earlier file of that name is untouched.
+            SaveError: it cannot be written; an earlier file of that name is untouched.
             Cancelled: through `token`; likewise.
         """
 
