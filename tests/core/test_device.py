@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
-from pathlib import Path
 
 import pytest
 import torch
 
-from vdsr_app.core import device
-from vdsr_app.core.device import Precision, choose_device, choose_precision, device_name, usable_cores
+from vdsr_app.core.device import Precision, choose_device, choose_precision, device_name
 from vdsr_app.errors import DeviceError, UsageError
 
 CPU = torch.device("cpu")
@@ -138,14 +135,3 @@ def test_a_processor_that_pytorch_does_not_know_has_a_name_too(monkeypatch: pyte
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     assert device_name(CPU) == "riscv64"
     assert choose_precision(CPU) is Precision.FP32
-
-
-@pytest.mark.parametrize(
-    ("quota", "expected"), [("150000 100000", 2), ("50000 100000", 1), ("max 100000", 6), ("?", 6)]
-)
-def test_a_containers_limit_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quota: str, expected: int) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
-    monkeypatch.setattr(device, "_CGROUP_QUOTA", tmp_path / "cpu.max")
-    assert usable_cores() == 6
-    (tmp_path / "cpu.max").write_text(quota + "\n")
-    assert usable_cores() == expected

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from vdsr_app.core.device import usable_cores
+from vdsr_app.core.cores import usable_cores
 
 _AHEAD_PER_THREAD = 3
 _MOST_THREADS = 8

@@ -21,7 +21,8 @@ import torch
 from vdsr_app.core import backend_openvino, measurements
 from vdsr_app.core.backend import Backend, FloatPlane, TorchBackend
 from vdsr_app.core.backend_gpu import GpuBackend
-from vdsr_app.core.device import Precision, choose_precision, cpu_name, usable_cores
+from vdsr_app.core.cores import usable_cores
+from vdsr_app.core.device import Precision, choose_precision, cpu_name
 from vdsr_app.core.measurements import Measurement
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets

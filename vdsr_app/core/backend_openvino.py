@@ -13,7 +13,8 @@ import torch
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.backend import FloatPlane
-from vdsr_app.core.device import Precision, usable_cores
+from vdsr_app.core.cores import usable_cores
+from vdsr_app.core.device import Precision
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets
 from vdsr_app.errors import DeviceError, DeviceMemoryError

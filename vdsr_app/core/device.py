@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import os
 import platform
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from vdsr_app.errors import DeviceError, UsageError
-
-_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""CPU time that a container may use: "<microseconds or max> <period>" (Linux, cgroup v2)."""
 
 
 class Precision(StrEnum):
@@ -157,15 +151,3 @@ def cpu_name() -> str:
         if isinstance(name, str) and name.strip():
             return " ".join(re.sub(r"\((R|TM)\)|\bCPU\b|@.*", " ", name).split())
     return "CPU"
-
-
-def usable_cores() -> int:
-    """Cores this process may keep busy: those it is bound to, or fewer where a container limits its time."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = _CGROUP_QUOTA.read_text(encoding="ascii").split()
-        if quota != "max":
-            cores = min(cores, math.ceil(int(quota) / int(period)))
-    except (OSError, ValueError, ZeroDivisionError):
-        pass  # no Linux, an older cgroup, or no container
-    return max(1, cores)

@@ -16,7 +16,8 @@ import torch
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.backend import Backend, FloatPlane, Pipelined, TorchBackend
 from vdsr_app.core.backend_choice import choose_backend, gpu_backend
-from vdsr_app.core.device import Precision, choose_device, usable_cores
+from vdsr_app.core.cores import usable_cores
+from vdsr_app.core.device import Precision, choose_device
 from vdsr_app.core.ensemble import POSITIONS, Position, averaged, positions_that_differ
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets, Rect, Tile, TileQueue

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from vdsr_app import __version__
 from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import atomic_file
-from vdsr_app.core.device import usable_cores
+from vdsr_app.core.cores import usable_cores
 from vdsr_app.core.models import ModelInfo
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.weights import LoadedWeights, load_model

@@ -15,12 +15,13 @@ from PIL import Image
 
 from tests.trainer.conftest import draw_picture
 from vdsr_app.control import CancelToken
+from vdsr_app.core import cores
 from vdsr_app.core.protocol import protocol_luma
 from vdsr_app.errors import Cancelled, TrainingError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data import pictures as module
 from vdsr_trainer.data.fingerprint import fingerprint, resembling
-from vdsr_trainer.data.pictures import find_pictures, in_parallel, read_luma, record_pictures
+from vdsr_trainer.data.pictures import find_pictures, in_parallel, read_luma, record_pictures, workers
 from vdsr_trainer.presets import preset
 
 
@@ -233,6 +234,16 @@ def test_a_folder_that_vanishes_while_it_is_read_is_one_message(tmp_path: Path) 
     with pytest.raises(TrainingError, match="vanished") as caught:
         record_pictures(config_of(folder), (), progress, CancelToken())
     assert caught.value.path == str(folder)
+
+
+def test_there_are_no_more_threads_than_a_container_gives_cores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    monkeypatch.setattr(cores, "_CGROUP_QUOTA", tmp_path / "cpu.max")
+    assert workers() == 6
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    assert workers() == 2
 
 
 def test_an_error_in_a_thread_reaches_the_caller() -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core import image_io
+from vdsr_app.core.cores import usable_cores
 from vdsr_app.core.folders import list_pictures
 from vdsr_app.core.protocol import protocol_luma
 from vdsr_app.errors import PictureError, PictureTooLargeError, TrainingError
@@ -39,9 +40,8 @@ _large = threading.Lock()
 
 
 def workers() -> int:
-    """Threads that decode: as many as the process may use processors, at most 16."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(_MAX_WORKERS, allowed))
+    """Threads that decode: as many as the process may use cores, at most 16."""
+    return min(_MAX_WORKERS, usable_cores())
 
 
 def find_pictures(config: TrainConfig) -> list[Found]:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 
 from vdsr_app.core.color import network_luma
-from vdsr_app.core.device import Precision, choose_precision, usable_cores
+from vdsr_app.core.cores import usable_cores
+from vdsr_app.core.device import Precision, choose_precision
 from vdsr_app.core.network import VDSRConfig
 from vdsr_app.core.picture import Picture
 from vdsr_app.core.resize import resize_region

@@ -10,7 +10,8 @@ from itertools import pairwise
 import numpy as np
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core.device import cpu_name, usable_cores
+from vdsr_app.core.cores import usable_cores
+from vdsr_app.core.device import cpu_name
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets
 from vdsr_app.core.winograd.ends import first_filter, gather, last_filter, spread
