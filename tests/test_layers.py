@@ -191,6 +191,7 @@ def test_used_in_one_place_only(name: str, home: set[str]) -> None:
         ("vdsr_app.workers.training", ("torch", "onnx", "PySide6.QtWidgets")),
         ("vdsr_app.core.batch", ("torch", "PySide6")),
         ("vdsr_app.core.formats", ("numpy", "vdsr_app.core.image_io")),
+        ("vdsr_trainer.data.preflight", ("torch", "PySide6")),
         ("vdsr_app.gui.app", ("torch", "onnx")),
         *((f"vdsr_trainer.{name}", ("torch", "PySide6")) for name in TORCH_FREE),
     ],

@@ -215,6 +215,7 @@ def test_a_run_that_cannot_go_on_at_once_has_lost_nothing(small: TrainConfig, tm
         ({"data": ("/no/such/folder",)}, "no such folder"),
         ({"validation": "/no/such/folder"}, "no such folder"),
         ({"start_from": "gone"}, "no model 'gone'"),
+        ({"teacher_from": "gone.safetensors"}, "no such teacher"),
         ({"device": "cuda:999"}, "no CUDA GPU"),
     ],
 )

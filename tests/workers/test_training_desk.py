@@ -126,8 +126,12 @@ def test_a_folder_that_is_gone_and_a_full_disk_make_no_run(
 ) -> None:
     with qtbot.waitSignal(desk.create_failed) as told:
         desk.create(NewRun(tmp_path / "runs", "Birds", "", TrainConfig(data=(str(tmp_path / "gone"),))))
-    assert told.args[0].what == "The folder of pictures is gone."
+    assert told.args[0].what == "There is no such folder of pictures."
     assert told.args[0].path == str(tmp_path / "gone")
+    no_folder = save(tmp_path / "a.png")
+    with qtbot.waitSignal(desk.create_failed) as told:
+        desk.create(NewRun(tmp_path / "runs", "Birds", "", TrainConfig(data=(str(no_folder),))))
+    assert told.args[0].what == "There is no such folder of pictures."
     monkeypatch.setattr(training_errands, "_NEEDED_BYTES", 1 << 60)
     with qtbot.waitSignal(desk.create_failed) as told:
         desk.create(NewRun(tmp_path / "runs", "Birds", "", TrainConfig(data=(str(tmp_path),))))

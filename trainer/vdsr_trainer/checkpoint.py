@@ -135,11 +135,6 @@ def write(run: Path, snapshot: Snapshot, *, keep_newest: bool = True) -> Path:
     return newest
 
 
-def exists(run: Path) -> bool:
-    """Whether `run` holds a state, sound or not."""
-    return any((run / name).exists() for name in (NEWEST_NAME, PREVIOUS_NAME))
-
-
 def saved_step(run: Path) -> int:
     """Step of the newest state in `run` by its header, its tensors unread; 0 where there is none."""
     found = (_progress_in(run / name) for name in (NEWEST_NAME, PREVIOUS_NAME))

@@ -36,7 +36,7 @@ from vdsr_trainer.learner import Learner, keep_start
 from vdsr_trainer.meter import Meter
 from vdsr_trainer.new_run import forget_earlier_try, refuse_begun, require_needed
 from vdsr_trainer.prefetch import Prefetcher, threads_for
-from vdsr_trainer.run_files import ANSWERS_NAME, CONFIG_NAME, CROPS_NAME, TEACHER_NAME, RunLock
+from vdsr_trainer.run_files import ANSWERS_NAME, CONFIG_NAME, CROPS_NAME, TEACHER_NAME, RunLock, has_state
 from vdsr_trainer.run_log import RunLog
 from vdsr_trainer.runs import note_run
 from vdsr_trainer.saving import Saver, check_room
@@ -61,7 +61,8 @@ def train(
     """Train, validate, checkpoint, and write the moving average as a weight file.
 
     The run folder is locked meanwhile, and its control file is obeyed: see `run_files`. A new run makes nothing before
-    its folders of pictures, its beginning and its device are there, and may take a folder in which nothing was learned.
+    its folders of pictures, its beginning, its teacher and its device are there, and may take a folder in which nothing
+    was learned.
 
     Args:
         config: what to do.
@@ -179,7 +180,7 @@ class _Run:
             self._write_config()
         self._learner = Learner(self._config, self._notice, keep_start(self._config, self._folder))
         check_room(self._folder, self._learner)
-        if checkpoint.exists(self._folder):
+        if has_state(self._folder):
             self._progress = checkpoint.load(self._folder, self._learner)
         take_over(self._config, self._folder)
         if self._resume:

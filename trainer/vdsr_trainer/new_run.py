@@ -6,13 +6,10 @@ from pathlib import Path
 
 from vdsr_app.core.atomic import save_error
 from vdsr_app.core.device import choose_device
-from vdsr_app.core.models import find_model
 from vdsr_app.errors import TrainingError
-from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.data.pictures import require_folder
-from vdsr_trainer.data.preflight import named_folders
-from vdsr_trainer.run_files import EVENTS_NAME, START_WEIGHTS_NAME, TEACHER_NAME, TEACHER_WEIGHTS_NAME
+from vdsr_trainer.data.preflight import require_places
+from vdsr_trainer.run_files import EVENTS_NAME, START_WEIGHTS_NAME, TEACHER_WEIGHTS_NAME, has_learned
 from vdsr_trainer.run_tail import lines_backwards
 
 
@@ -22,7 +19,7 @@ def refuse_begun(run: Path) -> None:
     Raises:
         TrainingError: it is one.
     """
-    if checkpoint.exists(run) or checkpoint.exists(run / TEACHER_NAME) or _has_started(run / EVENTS_NAME):
+    if has_learned(run) or _has_started(run / EVENTS_NAME):
         raise TrainingError(
             "This folder holds a run already.", path=run, hint="Use --resume, or choose another folder."
         )
@@ -53,13 +50,10 @@ def require_needed(config: TrainConfig) -> None:
     """See that what a new run needs is there: a wrong name is to leave nothing behind.
 
     Raises:
-        TrainingError: a folder of pictures is missing.
-        WeightsError: the model to start from is missing or damaged.
+        TrainingError: a folder of pictures is missing, or the teacher was made for other scale factors.
+        WeightsError: the model to start from, or the teacher, is missing or none.
         UsageError: there is no such kind of device.
         DeviceError: this computer has no such device.
     """
-    for folder in named_folders(config):
-        require_folder(Path(folder))
-    if config.start_from:
-        find_model(config.start_from)
+    require_places(config)
     choose_device(config.device)

@@ -52,6 +52,11 @@ _SHARING_WAITS_S = (0.02,) * 4
 """To replace a file is a matter of microseconds, and nobody waits here for a person."""
 
 
+FOUND_IN_RUNS_ALONE = (RUN_NAME, EVENTS_NAME, NEWEST_NAME)
+"""By one of these a folder is known as a run's, wherever it is. A configuration other things have, too: what may get
+deleted must not be taken for a run by that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """What the window asks of a running process; see `write_control`."""
@@ -112,6 +117,16 @@ class RunLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def has_state(folder: Path) -> bool:
+    """Whether the folder of a run, or that of its teacher, holds a state to go on from, sound or not."""
+    return any((folder / name).exists() for name in (NEWEST_NAME, PREVIOUS_NAME))
+
+
+def has_learned(run: Path) -> bool:
+    """Whether the network of a run, or its teacher before it, has a state to go on from."""
+    return has_state(run) or has_state(run / TEACHER_NAME)
 
 
 def is_alive(folder: Path) -> bool:

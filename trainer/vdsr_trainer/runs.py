@@ -22,7 +22,14 @@ from vdsr_app.core.atomic import save_error, write_atomically
 from vdsr_app.errors import ConfigError, SaveError, TrainingError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.config_file import read_config, to_toml
-from vdsr_trainer.run_files import CONFIG_NAME, EVENTS_NAME, NEWEST_NAME, RUN_NAME, WEIGHTS_NAME, is_alive
+from vdsr_trainer.run_files import (
+    CONFIG_NAME,
+    EVENTS_NAME,
+    FOUND_IN_RUNS_ALONE,
+    RUN_NAME,
+    WEIGHTS_NAME,
+    is_alive,
+)
 from vdsr_trainer.run_tail import RunEnd, RunTail, read_tail
 
 _DELETED_PREFIX = ".vdsr-deleted-"
@@ -217,7 +224,7 @@ def _state(folder: Path, tail: RunTail) -> RunState:
 
 def _looks_like_run(folder: Path) -> bool:
     try:
-        return any((folder / name).exists() for name in (CONFIG_NAME, RUN_NAME, EVENTS_NAME, NEWEST_NAME))
+        return any((folder / name).exists() for name in (CONFIG_NAME, *FOUND_IN_RUNS_ALONE))
     except OSError:
         return True  # a folder that may not be looked into is listed as damaged, with the reason
 

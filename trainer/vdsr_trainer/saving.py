@@ -17,7 +17,7 @@ from vdsr_trainer.events import CheckpointSaved, Event, Noticed, RolledBack
 from vdsr_trainer.health import Diverged
 from vdsr_trainer.learner import Learner
 from vdsr_trainer.meter import Meter
-from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME
+from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME, has_state
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Saver:
     def __init__(
         self, run: Path, learner: Learner, progress: Progress, meter: Meter, tell: Callable[[Event], None]
     ) -> None:
-        on_disk = progress.step if checkpoint.exists(run) else -1
+        on_disk = progress.step if has_state(run) else -1
         self._run = run
         self._learner = learner
         self._meter = meter
@@ -160,7 +160,7 @@ def check_room(run: Path, learner: Learner) -> None:
     """
     wanted = _ROOM_IN_STATES * 4 * 4 * learner.model.config.parameters + (1 << 20)
     free = free_bytes(run)
-    if free is not None and free < wanted and not checkpoint.exists(run):
+    if free is not None and free < wanted and not has_state(run):
         raise SaveError(
             f"The run needs {wanted / 1e6:.0f} MB on the disk, and {free / 1e6:.0f} MB are free.",
             path=run,

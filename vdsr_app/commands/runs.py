@@ -19,7 +19,7 @@ from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.naming import refuse_overwriting_a_source
 from vdsr_app.errors import TrainingError, UsageError
 from vdsr_trainer.history import RunHistory, read_history, scale_order
-from vdsr_trainer.run_files import EVENTS_NAME, NEWEST_NAME, RUN_NAME, is_alive
+from vdsr_trainer.run_files import EVENTS_NAME, FOUND_IN_RUNS_ALONE, is_alive
 from vdsr_trainer.runs import RunInfo, RunState, delete_run, describe_run, duplicate_run, list_runs, rename_run
 
 SUMMARY = "list, compare, rename and delete training runs"
@@ -100,8 +100,7 @@ def _find(root: Path, name: str) -> RunInfo:
     for run in known:
         if os.path.isdir(folder) and run.folder.samefile(folder):
             return run
-    # Not by the configuration alone: a folder of something else may hold a file of that name, and may get deleted.
-    if any(os.path.exists(folder / file) for file in (RUN_NAME, EVENTS_NAME, NEWEST_NAME)):
+    if any(os.path.exists(folder / file) for file in FOUND_IN_RUNS_ALONE):
         return describe_run(folder)
     if os.path.isdir(folder):
         raise UsageError("This folder holds no training run.", path=folder, hint="`vdsr runs` lists those there are.")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.disk_space import free_bytes
-from vdsr_app.core.models import find_model
 from vdsr_app.errors import TrainingError
 from vdsr_app.workers.runner import JobContext
 from vdsr_trainer.config import TrainConfig
@@ -75,19 +74,15 @@ def create(new: NewRun, context: JobContext) -> Path:
 
     Raises:
         TrainingError: there is not enough room, or a folder of pictures is gone.
-        WeightsError: the model to start from is missing.
+        WeightsError: the model to start from is missing or none.
         SaveError: the folder cannot be made or written.
     """
-    for folder in filter(None, (*new.config.data, new.config.validation)):
-        if not Path(folder).exists():
-            raise TrainingError("The folder of pictures is gone.", path=folder, hint="Choose it again, or another.")
-    if new.config.start_from:
-        find_model(new.config.start_from)
+    from vdsr_trainer.data.preflight import require_places, write_index
+
+    require_places(new.config)
     _check_room(new.root)
     run = create_run(new.root, new.title, new.preset, new.config)
     if new.report is not None:
-        from vdsr_trainer.data.preflight import write_index
-
         write_index(run, new.report)
     return run
 

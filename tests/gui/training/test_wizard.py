@@ -284,7 +284,7 @@ def test_a_folder_that_vanished_and_a_full_disk_are_told_and_nothing_starts(
     monkeypatch.undo()
     pictures.rename(pictures.with_name("moved"))
     press(wizard, "Start training")
-    qtbot.waitUntil(lambda: "folder of pictures is gone" in page.banner.text)
+    qtbot.waitUntil(lambda: "no such folder of pictures" in page.banner.text)
     assert run_folders() == []
 
 

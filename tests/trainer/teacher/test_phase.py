@@ -36,7 +36,7 @@ from vdsr_trainer.events import (
     Validated,
 )
 from vdsr_trainer.loop import train
-from vdsr_trainer.run_files import NEWEST_NAME, TEACHER_NAME, WEIGHTS_NAME, write_control
+from vdsr_trainer.run_files import NEWEST_NAME, TEACHER_NAME, WEIGHTS_NAME, has_state, write_control
 from vdsr_trainer.teacher.answers import Teacher
 from vdsr_trainer.teacher.learner import TeacherLearner
 from vdsr_trainer.teacher.patches import TeacherPatches
@@ -144,8 +144,8 @@ def test_one_that_was_interrupted_goes_on_to_the_same_bits(
         train(taught, parts, told, token)
     assert isinstance(told.events[-1], Finished)
     assert not told.events[-1].complete
-    assert checkpoint.exists(parts / TEACHER_NAME)
-    assert not checkpoint.exists(parts)
+    assert has_state(parts / TEACHER_NAME)
+    assert not has_state(parts)
     again = _Told()
     train(taught, parts, again, CancelToken(), resume=True)
     assert again.of("teacher")[0].done >= 3, "it began anew"

@@ -16,11 +16,12 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core.models import install_model
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import load_weights, save_weights
-from vdsr_app.errors import TrainingError, WeightsError
+from vdsr_app.errors import TrainingError, VdsrError, WeightsError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.events import Event, Failed, Preparing
 from vdsr_trainer.loop import train
 from vdsr_trainer.run_files import TEACHER_NAME, TEACHER_WEIGHTS_NAME, WEIGHTS_NAME
+from vdsr_trainer.runs import create_run
 from vdsr_trainer.teacher.answers import Teacher
 from vdsr_trainer.teacher.learner import TeacherLearner
 from vdsr_trainer.teacher.network import first_network
@@ -133,6 +134,20 @@ def test_one_for_other_scales_is_refused(file: Path) -> None:
         load_teacher(file, (2, 3))
 
 
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [(lambda path: None, "2 3 4, not 2 3"), (_of_vdsr, "a model to enlarge with, not the teacher"), (_cut, "damaged")],
+)
+def test_a_wrong_one_leaves_nothing_of_a_new_run_behind(
+    file: Path, taught: TrainConfig, tmp_path: Path, spoil: Callable[[Path], object], says: str
+) -> None:
+    spoil(file)
+    wrong = replace(taught, scales=(2.0, 3.0), teacher_from=str(file), teacher_steps=0)
+    with pytest.raises(VdsrError, match=says):
+        train(wrong, tmp_path / "run", _Told(), CancelToken())
+    assert not (tmp_path / "run").exists()
+
+
 def test_it_is_no_model_to_enlarge_with(file: Path) -> None:
     for use in (load_weights, install_model):
         with pytest.raises(WeightsError, match="the teacher of a training run, not a model"):
@@ -173,6 +188,12 @@ def test_another_run_learns_from_it_as_from_its_own(
     told = _Told()
     with pytest.raises(WeightsError, match="no such"):
         train(learns_from, third, told, CancelToken())
+    assert not told.events
+    assert not third.exists()
+
+    made = create_run(tmp_path / "runs", "Third", "", learns_from)
+    with pytest.raises(WeightsError, match="no such"):
+        train(learns_from, made, told, CancelToken(), resume=True)
     assert [type(event) for event in told.events] == [Failed], "pictures were read before it was looked for"
 
 

@@ -23,7 +23,7 @@ from vdsr_trainer.data.report import IssueKind, PictureIssue, PictureRecord
 from vdsr_trainer.data.sampling import Pick, make_order
 from vdsr_trainer.data.split import grid_patches, plan_split
 from vdsr_trainer.data.working_set import WorkingSet
-from vdsr_trainer.run_files import NEWEST_NAME, PREVIOUS_NAME, TEACHER_NAME
+from vdsr_trainer.run_files import has_learned
 from vdsr_trainer.trials import COMPARED_PX, MOST_PICTURES, middle, spread
 
 __all__ = ["Luma8", "Patches", "TrainingData", "open_data"]
@@ -216,8 +216,7 @@ class TrainingData:
 
 def _earlier_plan(config: TrainConfig, run: Path, notice: Callable[[str], None]) -> Plan | None:
     """What a run that goes on has settled on; None for one of which neither network nor teacher has a state."""
-    states = (folder / name for folder in (run, run / TEACHER_NAME) for name in (NEWEST_NAME, PREVIOUS_NAME))
-    if not any(state.is_file() for state in states):
+    if not has_learned(run):
         return None
     index = read_index(run)
     if index is None or index.plan is None:

@@ -15,12 +15,14 @@ from typing import Any
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.atomic import write_atomically
+from vdsr_app.core.models import find_model
 from vdsr_app.errors import TrainingError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.fingerprint import check_fingerprint
-from vdsr_trainer.data.pictures import record_pictures
+from vdsr_trainer.data.pictures import record_pictures, require_folder
 from vdsr_trainer.data.report import PictureRecord, PreflightReport
 from vdsr_trainer.data.split import plan_split
+from vdsr_trainer.teacher.weight_header import require_teacher
 
 INDEX_NAME = "pictures.json"
 _VERSION = 1
@@ -72,6 +74,21 @@ def check_pictures(
         Cancelled: by the token.
     """
     return plan_split(record_pictures(config, known, on_progress, token), config)
+
+
+def require_places(config: TrainConfig) -> None:
+    """See that a new run finds what its configuration names; no picture is read, and of weight files the header alone.
+
+    Raises:
+        TrainingError: a folder of pictures is missing, or the teacher was made for other scale factors.
+        WeightsError: the model to start from, or the teacher, is missing or none.
+    """
+    for folder in named_folders(config):
+        require_folder(Path(folder))
+    if config.start_from:
+        find_model(config.start_from)
+    if config.teacher_from:
+        require_teacher(Path(config.teacher_from), config.taught_scales)
 
 
 def write_index(run: Path, report: PreflightReport) -> None:

@@ -7,8 +7,8 @@ learned: with the same steps a network comes further. The teacher need not be of
 the LR picture itself, which has a quarter to a sixteenth of the pixels, and so learns from as many more of them.
 
 `network` what it is · `patches` what it learns from · `learner` a step of it · `phase` the part of a run in which it
-learns · `weight_file` what has learned, on the disk · `answers` what it says of a picture · `kept_answers` that, on the
-disk.
+learns · `weight_file` what has learned, on the disk · `weight_header` what that file says of itself · `answers` what it
+says of a picture · `kept_answers` that, on the disk.
 
 Sources: G. Hinton et al., "Distilling the knowledge in a neural network", 2015; for sub-pixels, W. Shi et al.,
 "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural network", CVPR

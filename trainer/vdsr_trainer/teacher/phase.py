@@ -15,7 +15,7 @@ from vdsr_trainer.checkpoint import Progress
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import TrainingData
 from vdsr_trainer.prefetch import Prefetcher, threads_for
-from vdsr_trainer.run_files import TEACHER_NAME, TEACHER_WEIGHTS_NAME
+from vdsr_trainer.run_files import TEACHER_NAME, TEACHER_WEIGHTS_NAME, has_state
 from vdsr_trainer.stepper import NotFiniteError
 from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
 from vdsr_trainer.teacher.patches import TeacherPatches, cut, scales_of_batch
@@ -62,7 +62,7 @@ def learned_teacher(
     own = teacher_config(config)
     learner, folder = TeacherLearner(own, notice), run / TEACHER_NAME
     progress = Progress()
-    if checkpoint.exists(folder):
+    if has_state(folder):
         progress = checkpoint.load(folder, learner)
     try:
         folder.mkdir(exist_ok=True)

@@ -6,12 +6,10 @@ from pathlib import Path
 
 from vdsr_app.core.weight_header import HINT, TEACHER_FORMAT
 from vdsr_app.core.weights import check_shapes, check_tensors, read_tensors, width_and_depth, write_tensors
-from vdsr_app.errors import TrainingError, WeightsError
+from vdsr_app.errors import WeightsError
 from vdsr_trainer.config import SYMMETRIES
-from vdsr_trainer.run_files import TEACHER_WEIGHTS_NAME
 from vdsr_trainer.teacher.network import SYMMETRY, TeacherNetwork, widths_of
-
-_SCALES = "scales"
+from vdsr_trainer.teacher.weight_header import SCALES, require_teacher, scales_text
 
 
 def save_teacher(network: TeacherNetwork, path: Path) -> None:
@@ -21,7 +19,7 @@ def save_teacher(network: TeacherNetwork, path: Path) -> None:
         WeightsError: a number is not finite.
         SaveError: the file cannot be written.
     """
-    write_tensors(network, path, TEACHER_FORMAT, {_SCALES: _words(network.scales)})
+    write_tensors(network, path, TEACHER_FORMAT, {SCALES: scales_text(network.scales)})
 
 
 def load_teacher(path: Path, scales: tuple[int, ...]) -> TeacherNetwork:
@@ -39,25 +37,13 @@ def load_teacher(path: Path, scales: tuple[int, ...]) -> TeacherNetwork:
             finite.
         TrainingError: it was made for other scale factors.
     """
-    if not path.is_file():
-        raise WeightsError("There is no such teacher.", path=path, hint=f"Choose {TEACHER_WEIGHTS_NAME} of a run.")
+    require_teacher(path, scales)
     tensors, metadata = read_tensors(path, TEACHER_FORMAT)
     width, depth = width_and_depth(tensors)
-    made_for = metadata.get(_SCALES)
-    if not width or width % SYMMETRIES[SYMMETRY] or width == widths_of(scales, depth, width)[-1] or made_for is None:
+    if not width or width % SYMMETRIES[SYMMETRY] or width == widths_of(scales, depth, width)[-1]:
         raise WeightsError("The file holds no teacher.", path=path, hint=HINT)
-    if made_for != _words(scales):
-        raise TrainingError(
-            f"The teacher was made for other scale factors than this run: {made_for}, not {_words(scales)}.",
-            path=path,
-            hint="Choose the same scales, or let a teacher of the run's own learn (teacher_steps).",
-        )
     check_shapes(path, tensors, widths_of(scales, depth, width))
     check_tensors(path, tensors, metadata)
     network = TeacherNetwork(scales, depth, width)
     network.load_state_dict(tensors, strict=True)
     return network
-
-
-def _words(scales: tuple[int, ...]) -> str:
-    return " ".join(str(scale) for scale in scales)
