@@ -151,6 +151,17 @@ def test_what_a_run_begins_with_is_what_the_command_line_says(
     assert kept.muon_rate == 0.0015, "the file's recipe counts"
 
 
+@pytest.mark.parametrize("name", ["mine", "mine.safetensors"])
+def test_a_weight_file_to_start_from_is_known_from_anywhere_whatever_its_ending(
+    run, tiny: str, pictures: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (paths.user_models_dir() / "tiny.safetensors").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    status, _, err = _train(run, pictures, config, tmp_path / "run", "--start-from", name, "--steps", 2)
+    assert status == 0, err
+    assert read_config(tmp_path / "run" / "config.toml").start_from == str(tmp_path / name)
+
+
 def test_places_in_a_configuration_are_found_from_anywhere(
     run, tiny: str, pictures: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

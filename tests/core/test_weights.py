@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import safetensors.torch
 import torch
 
 from vdsr_app import paths
-from vdsr_app.core.models import find_model, install_model, installed_models
+from vdsr_app.core.models import AUTO_MODEL, find_model, install_model, installed_models, lasting_name
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import load_model, load_weights, save_weights
 from vdsr_app.errors import WeightsError
@@ -178,6 +179,33 @@ def test_a_file_that_is_no_model_is_not_installed(tmp_path: Path) -> None:
 def test_unknown_models_are_named() -> None:
     with pytest.raises(WeightsError, match="no model 'nothing'"):
         find_model("nothing")
+
+
+@pytest.mark.parametrize("path", ["gone.safetensors", "gone.SAFETENSORS", "models/gone"])
+def test_a_file_that_is_not_there_is_told_by_its_path(path: str) -> None:
+    with pytest.raises(WeightsError, match="no such weight file") as caught:
+        find_model(path)
+    assert caught.value.path == path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_file_is_known_from_another_folder_and_a_name_stays_one(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_model(file)
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "er", target_is_directory=True)
+    mine = file.rename(tmp_path / "deep" / "mine")
+    (tmp_path / "latest").symlink_to(mine)
+    (tmp_path / "small").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    for wish in ("deep/mine", "link/../mine"):
+        assert lasting_name(wish) == str(mine)
+    assert lasting_name("latest") == str(tmp_path / "latest"), "results are named after it"
+    assert lasting_name("small") == "small", "an installed model comes before a file"
+    monkeypatch.setattr("vdsr_app.core.models.installed_models", lambda: pytest.fail("they were looked through"))
+    for wish in (AUTO_MODEL, "vdsr", "gone", "gone.safetensors", ""):
+        assert lasting_name(wish) == wish
 
 
 def test_a_damaged_file_in_the_folder_does_not_hide_the_others(file: Path) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from vdsr_app.commands.common import add_engine_arguments
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind, UpscaleSettings
-from vdsr_app.core.model_choice import AUTO_MODEL
-from vdsr_app.core.models import installed_models
+from vdsr_app.core.models import lasting_name
 from vdsr_app.errors import UsageError
 
 
@@ -61,17 +59,10 @@ def settings_of(arguments: argparse.Namespace) -> UpscaleSettings:
     )
     return UpscaleSettings(
         target,
-        _in_full(arguments.model),
+        lasting_name(arguments.model),
         arguments.device,
         arguments.precision,
         arguments.tile,
         save,
         arguments.self_ensemble,
     )
-
-
-def _in_full(model: str) -> str:
-    # Nearly always it is a name: then the installed models need not be looked through.
-    if model == AUTO_MODEL or not os.path.exists(model) or any(model == each.name for each in installed_models()):
-        return model
-    return os.path.abspath(model)

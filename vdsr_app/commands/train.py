@@ -15,7 +15,7 @@ from typing import Any
 
 from vdsr_app.commands.common import duration, stop_on_signals
 from vdsr_app.console import Console, ProgressUpdate
-from vdsr_app.core.models import find_model
+from vdsr_app.core.models import find_model, lasting_name
 from vdsr_app.core.weight_header import read_shape
 from vdsr_app.errors import UsageError
 from vdsr_trainer.config import TrainConfig
@@ -177,15 +177,11 @@ def _found_from_anywhere(config: TrainConfig) -> TrainConfig:
     def anchored(place: str) -> str:
         return str(Path(place).resolve()) if place else ""
 
-    start_from = config.start_from
-    if start_from:
-        info = find_model(start_from)
-        start_from = start_from if info.name == start_from else anchored(str(info.path))  # a name stays a name
     return replace(
         config,
         data=tuple(anchored(folder) for folder in config.data),
         validation=anchored(config.validation),
-        start_from=start_from,
+        start_from=lasting_name(config.start_from),
         teacher_from=anchored(config.teacher_from),
     )
 

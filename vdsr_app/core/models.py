@@ -72,11 +72,32 @@ def find_model(name_or_path: str) -> ModelInfo:
     models = {model.name: model for model in installed_models()}
     if name_or_path in models:
         return models[name_or_path]
-    path = Path(name_or_path)
-    if path.suffix == SUFFIX or os.path.exists(path):
-        return describe_model(path)
+    if is_file_name(name_or_path) or os.path.exists(name_or_path):
+        return describe_model(Path(name_or_path))
     installed = f"Installed: {', '.join(models)}." if models else "None is installed."
     raise WeightsError(f"There is no model '{name_or_path}'.", hint=f"{installed} A .safetensors file works too.")
+
+
+def is_file_name(wish: str) -> bool:
+    """Whether what was wished for is the path of a weight file by its looks: there may be none, or no such model."""
+    return wish.lower().endswith(SUFFIX) or any(mark in wish for mark in (os.sep, os.altsep) if mark)
+
+
+def lasting_name(wish: str) -> str:
+    """What means the same model from another folder, and later: a weight file's path in full.
+
+    Args:
+        wish: as `find_model` takes it, or `AUTO_MODEL`, or nothing.
+
+    Returns:
+        `wish` itself where it is the name of an installed model, or nothing that is there.
+    """
+    # Nearly always it is a name: then the installed models need not be looked through.
+    if wish == AUTO_MODEL or not os.path.exists(wish) or any(wish == each.name for each in installed_models()):
+        return wish
+    # Links are followed up to the folder alone, as ".." may stand behind one: results are named after the file.
+    folder, name = os.path.split(wish)
+    return os.path.join(os.path.realpath(folder), name)
 
 
 def describe_model(path: Path, *, bundled: bool = False, sha256: str | None = None) -> ModelInfo:

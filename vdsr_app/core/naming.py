@@ -13,6 +13,7 @@ from string import Formatter
 
 from vdsr_app.core.formats import USUAL_SUFFIX
 from vdsr_app.core.job import FileFormat, Target, TargetKind, TargetSize
+from vdsr_app.core.models import is_file_name
 from vdsr_app.errors import SaveError, UsageError
 
 DEFAULT_TEMPLATE = "{name}_{model}_{target}"
@@ -170,8 +171,7 @@ class NameTemplate:
 
 def model_text(model: str) -> str:
     """A model's name as it stands in file names; of a weight file, its name without folder and ending."""
-    is_file = model.lower().endswith(".safetensors") or any(mark in model for mark in (os.sep, os.altsep) if mark)
-    return Path(model).stem if is_file else model
+    return Path(model).stem if is_file_name(model) else model
 
 
 def output_name(source: Path, model: str, target: Target, file_format: FileFormat) -> str:

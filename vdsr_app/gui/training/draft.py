@@ -10,7 +10,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from vdsr_app.core.models import PHOTO_MODEL, SUFFIX, ModelInfo
+from vdsr_app.core.models import PHOTO_MODEL, ModelInfo, is_file_name
 from vdsr_app.core.weight_header import read_shape
 from vdsr_app.errors import WeightsError
 from vdsr_app.gui.texts import file_name
@@ -191,7 +191,7 @@ class Draft(QObject):
     def missing_model(self) -> str:
         """Name of the model to begin with where it is not installed, or ""."""
         start = self.config.start_from
-        return start if start in self.other_starts and not names_file(start) else ""
+        return start if start in self.other_starts and not is_file_name(start) else ""
 
     def stock(self, preset: str) -> TrainConfig:
         """What a preset comes to with these pictures, beginning where it is best to begin."""
@@ -295,11 +295,6 @@ class Draft(QObject):
             return
         folder = file_name(Path(self.config.data[0])) if self.config.data else ""
         self.title = f"{folder} {self.preset}".strip() if folder else ""
-
-
-def names_file(start: str) -> bool:
-    """Whether a run begins with a file, not with a model by its name."""
-    return start.endswith(SUFFIX) or Path(start).is_absolute()
 
 
 def _costs(name: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from PySide6.QtCore import QPoint, QTimer, Signal
 from PySide6.QtWidgets import QButtonGroup, QGridLayout, QLineEdit, QVBoxLayout, QWidget
 
+from vdsr_app.core.models import is_file_name
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.parts import Card, Choice, Fold, Note, Page
 from vdsr_app.gui.sections import GROUP_GAP, ROW_LABEL_WIDTH, SECTION_GAP, add_row, rows_layout, text_label
 from vdsr_app.gui.texts import file_name, printable
-from vdsr_app.gui.training.draft import OWN, Draft, names_file
+from vdsr_app.gui.training.draft import OWN, Draft
 from vdsr_app.gui.training.recipe_details import RecipeDetails
 from vdsr_app.gui.training.words import cost
 from vdsr_app.workers.messages import ErrorReport
@@ -220,7 +221,7 @@ class RecipePage(Page):
                 words = self.tr("{title}, comes with the program (recommended)") if model.bundled else "{title}"
                 self._start.addItem(words.format(title=title), model.name)
         for start in self._draft.other_starts:
-            words = "{name}" if names_file(start) else self.tr("{name} (not installed)")
+            words = "{name}" if is_file_name(start) else self.tr("{name} (not installed)")
             self._start.addItem(words.format(name=file_name(start)), start)
         self._start.addItem(self.tr("Nothing: learn everything anew"), "")
         self._start.setCurrentIndex(self._start.findData(config.start_from))
