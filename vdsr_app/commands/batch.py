@@ -33,9 +33,7 @@ from vdsr_app.core.batch import (
     Progress,
     State,
     WaitsForRoom,
-    free_bytes,
-    known_mpx_per_s,
-    totals,
+    plan_of,
     unfinished,
     write_report,
 )
@@ -211,10 +209,8 @@ def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Cons
         items = batch.plan(resume=arguments.resume, retry_failed=arguments.retry_failed)
     for item in items:
         _tell_item(item, console)
-    found = totals(items, options)
-    free = free_bytes(options.output)
-    rate = known_mpx_per_s(options.settings.model)
-    seconds = None if rate is None else found.output_px / 1e6 / rate
+    plan = plan_of(items, options)
+    found, free, seconds = plan.totals, plan.free_bytes, plan.seconds
     console.record({"summary": {**asdict(found), "disk_free_bytes": free, "seconds": seconds}})
     console.result(
         f"{found.files} pictures: {found.queued} to do, {found.skipped} to skip, {found.failed} that cannot be done"
@@ -225,7 +221,7 @@ def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Cons
         + f", up to {_size(found.memory_bytes)} of memory"
         + ("" if seconds is None else f", about {duration(seconds)} on this machine")
     )
-    if free is not None and found.disk_bytes > free:
+    if plan.lacks_room:
         console.note("The disk is too small: the batch would wait for room when it is full.")
     return found.failed == 0
 

@@ -12,36 +12,16 @@ from vdsr_app.core.batch import (
     BatchEvent,
     BatchOptions,
     BatchReport,
-    Item,
+    Plan,
     SourceFacts,
-    Totals,
     Unfinished,
-    free_bytes,
-    known_mpx_per_s,
+    plan_of,
     probe_source,
-    totals,
     unfinished,
     write_report,
 )
 from vdsr_app.workers.preload import load_torch
 from vdsr_app.workers.runner import JobContext
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a batch would do.
-
-    Attributes:
-        items: each picture.
-        totals: what they come to.
-        free_bytes: room on the disk of the results, None where the system does not tell.
-        seconds: how long it will take, None where this machine's speed is not known yet.
-    """
-
-    items: tuple[Item, ...]
-    totals: Totals
-    free_bytes: int | None
-    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +86,7 @@ def plan(inputs: tuple[Path, ...], options: BatchOptions, facts: dict[Path, Sour
     """Plan all pictures of some files and folders."""
     batch = Batch(options, lambda event: None, context.token, probe=_remembering(facts))
     batch.add(inputs)
-    items = tuple(batch.plan())
-    found = totals(items, options)
-    rate = known_mpx_per_s(options.settings.model)
-    seconds = None if rate is None else found.output_px / 1e6 / rate
-    return Plan(items, found, free_bytes(options.output), seconds)
+    return plan_of(batch.plan(), options)
 
 
 def look_for(folder: Path, context: JobContext) -> Unfinished | None:

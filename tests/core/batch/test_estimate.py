@@ -1,14 +1,17 @@
-"""How fast a batch will be, as far as it is known beforehand."""
+"""What a batch would come to, and how fast it will be, as far as that is known beforehand."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from vdsr_app import paths
-from vdsr_app.core.batch import known_mpx_per_s
+from vdsr_app.core.batch import BatchOptions, Item, SourceFacts, State, estimate, plan_of
+from vdsr_app.core.batch.estimate import known_mpx_per_s
+from vdsr_app.core.job import TargetSize
 from vdsr_app.core.measurements import Measurement, key_of, use
 from vdsr_app.core.network import VDSR, VDSRConfig
 from vdsr_app.core.weights import save_weights
@@ -57,3 +60,31 @@ def test_what_is_damaged_is_passed_over(entry: object) -> None:
     known[key_of("A processor", 4, 20, 64, ["torch fp32"])] = entry
     paths.measurements_file().write_text(json.dumps(known), "utf-8")
     assert known_mpx_per_s("auto") == 1.0
+
+
+def test_a_plan_tells_time_and_room_for_what_is_to_be_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [
+        Item(
+            i,
+            tmp_path / f"{i}.png",
+            tmp_path / f"{i}_x2.png",
+            SourceFacts(None),
+            TargetSize(2000, 1500, 2.0),
+            "vdsr",
+            state,
+        )
+        for i, state in enumerate((State.QUEUED, State.QUEUED, State.SKIPPED))
+    ]
+    items = [replace(item, disk_bytes=700) for item in items]
+    options, room = BatchOptions(tmp_path), 1400
+    monkeypatch.setattr(estimate, "free_bytes", lambda _: room)
+    assert plan_of(items, options).seconds is None
+    measured(20, 64, "torch bf16", **{"torch bf16": 0.5})
+    plan = plan_of(items, options)
+    assert (plan.items, plan.totals.queued, plan.free_bytes) == (tuple(items), 2, 1400)
+    assert plan.seconds == pytest.approx(12.0)
+    assert not plan.lacks_room
+    room = 1399
+    assert plan_of(items, options).lacks_room
+    monkeypatch.setattr(estimate, "free_bytes", lambda _: None)
+    assert not plan_of(items, options).lacks_room

@@ -40,7 +40,6 @@ from vdsr_app.core.batch import (
     WaitsForRoom,
     disk,
     probe_source,
-    totals,
     unfinished,
     write_report,
 )
@@ -48,6 +47,7 @@ from vdsr_app.core.batch import runner as module
 from vdsr_app.core.batch.journal import Journal
 from vdsr_app.core.batch.journal_view import FILE_NAME, reading
 from vdsr_app.core.batch.pace import Pace
+from vdsr_app.core.batch.plan import totals
 from vdsr_app.core.job import FileFormat, SaveOptions, Target, UpscaleSettings
 from vdsr_app.errors import Cancelled, SaveError, UsageError, WeightsError
 

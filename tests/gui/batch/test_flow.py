@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QObject, Signal
 
-from vdsr_app.core.batch import BatchOptions, BatchReport, Item, SourceFacts, State, Totals, Unfinished
+from vdsr_app.core.batch import BatchOptions, BatchReport, Item, Plan, SourceFacts, State, Totals, Unfinished
 from vdsr_app.core.batch.events import Changed, FoundRoom, Planned, Progress, WaitsForRoom
 from vdsr_app.gui.batch.flow import BatchFlow, Phase
 from vdsr_app.gui.settings import SettingsStore
-from vdsr_app.workers.batch_jobs import Plan
 from vdsr_app.workers.messages import ErrorReport
 
 OUT = Path("/out")

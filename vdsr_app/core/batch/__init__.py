@@ -1,10 +1,11 @@
 """Folders by the thousand: found, planned, done one after the other, and written down so that nothing is lost.
 
 `options` says what is asked for, `scan` finds the pictures, `plan` decides on each before any is read, `survey` joins
-these two, `journal` keeps what was done, `runner` does it on `core.pipeline`, and `report` tells of it.
+these two, `estimate` tells what that comes to, `journal` keeps what was done, `runner` does it on `core.pipeline`, and
+`report` tells of it.
 """
 
-from vdsr_app.core.batch.estimate import known_mpx_per_s
+from vdsr_app.core.batch.estimate import Plan, plan_of
 from vdsr_app.core.batch.events import (
     BatchEvent,
     BatchReport,
@@ -17,11 +18,10 @@ from vdsr_app.core.batch.events import (
 )
 from vdsr_app.core.batch.items import Item, SourceFacts, Stamp, State, Totals
 from vdsr_app.core.batch.options import BatchOptions, Existing
-from vdsr_app.core.batch.plan import probe_source, totals
+from vdsr_app.core.batch.plan import probe_source
 from vdsr_app.core.batch.report import REPORT_HEADER, write_report
 from vdsr_app.core.batch.runner import Batch
 from vdsr_app.core.batch.unfinished import Unfinished, unfinished
-from vdsr_app.core.disk_space import free_bytes
 
 __all__ = [
     "REPORT_HEADER",
@@ -34,6 +34,7 @@ __all__ = [
     "FoundRoom",
     "Item",
     "Noticed",
+    "Plan",
     "Planned",
     "Progress",
     "SourceFacts",
@@ -42,10 +43,8 @@ __all__ = [
     "Totals",
     "Unfinished",
     "WaitsForRoom",
-    "free_bytes",
-    "known_mpx_per_s",
+    "plan_of",
     "probe_source",
-    "totals",
     "unfinished",
     "write_report",
 ]

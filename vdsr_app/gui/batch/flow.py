@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from vdsr_app.core.batch.estimate import Plan
 from vdsr_app.core.batch.events import BatchEvent, BatchReport, Changed, FoundRoom, Planned, Progress, WaitsForRoom
 from vdsr_app.core.batch.items import Item, State
 from vdsr_app.core.batch.options import BatchOptions
@@ -16,7 +17,6 @@ from vdsr_app.core.batch.unfinished import Unfinished
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.texts import file_name
 from vdsr_app.workers.batch import BatchService
-from vdsr_app.workers.batch_jobs import Plan
 from vdsr_app.workers.messages import ErrorReport
 
 _REPLAN_MS = 150

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from vdsr_app.core.batch.estimate import Plan
 from vdsr_app.core.batch.events import BatchReport, Progress
 from vdsr_app.core.batch.items import State
 from vdsr_app.core.batch.options import BatchOptions, Existing
@@ -37,7 +38,6 @@ from vdsr_app.gui.settings import AppSettings, SettingsStore
 from vdsr_app.gui.texts import duration_text, file_name
 from vdsr_app.gui.theme import set_role
 from vdsr_app.workers.batch import BatchService
-from vdsr_app.workers.batch_jobs import Plan
 from vdsr_app.workers.messages import ErrorReport
 
 
@@ -216,13 +216,12 @@ class BatchPage(QWidget):
         if named:
             first = next((item for item in named if item.state is State.QUEUED), named[0])
             self.options.show_example(first, options)
-        found = plan.totals
         self.panel.show_plan(plan)
-        if plan.free_bytes is not None and found.disk_bytes > plan.free_bytes:
+        if plan.lacks_room:
             self.banner.show_message(
                 BannerKind.NOTICE, self.tr("The disk is too small for all of it: the batch will wait for room.")
             )
-        self._refuse_start(None if found.queued else self.tr("There is nothing to do"))
+        self._refuse_start(None if plan.totals.queued else self.tr("There is nothing to do"))
         if self.list.adding_has_focus:
             self.take_focus()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 
+from vdsr_app.core.batch.estimate import Plan
 from vdsr_app.core.batch.events import BatchReport
 from vdsr_app.gui.parts import allow_button, plain, press_by_return, primary
 from vdsr_app.gui.sections import Section, text_label
 from vdsr_app.gui.texts import bytes_text, duration_text, megapixels_text
-from vdsr_app.workers.batch_jobs import Plan
 
 
 class PlanPanel(Section):
