@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from vdsr_app.core.device import Precision, choose_device, choose_precision, device_name
+from vdsr_app.core.job import PRECISIONS
 from vdsr_app.errors import DeviceError, UsageError
 
 CPU = torch.device("cpu")
@@ -114,6 +115,7 @@ def test_precision_by_name() -> None:
     assert choose_precision(CPU, "bf16") is Precision.BF16
     assert choose_precision(torch.device("mps"), "auto") is Precision.FP16
     assert choose_precision(torch.device("mps"), "fp16").dtype is torch.float16
+    assert ("auto", *Precision) == PRECISIONS
     for wish in ("fp16", "int8", "", "BF16"):
         with pytest.raises(UsageError):
             choose_precision(CPU, wish)

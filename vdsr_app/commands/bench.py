@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vdsr_app.commands.common import PRECISIONS, stop_on_signals
+from vdsr_app.commands.common import stop_on_signals
 from vdsr_app.console import Console
+from vdsr_app.core.job import PRECISIONS
 from vdsr_app.core.models import DEFAULT_MODEL, find_model
 from vdsr_app.errors import UsageError
 

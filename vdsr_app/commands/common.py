@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.job import PRECISIONS
 from vdsr_app.core.model_choice import (
     AUTO_MODEL,
     CLEAN_MODEL,
@@ -22,8 +23,6 @@ from vdsr_app.core.model_choice import (
     ModelChoice,
 )
 from vdsr_app.errors import UsageError
-
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser, *, automatic: bool = False) -> None:

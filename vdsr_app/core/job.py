@@ -11,6 +11,8 @@ from vdsr_app.errors import UsageError
 
 MIN_SCALE = 1.0
 MAX_SCALE = 8.0
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""What may be wished for; the formats without "auto" are those of `core.device.Precision`, which needs torch."""
 
 
 class TargetKind(StrEnum):
@@ -152,7 +154,7 @@ class UpscaleSettings:
         model: name of an installed model, the path of a .safetensors file, or "auto": the one that suits the picture
             (`core.model_choice`).
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        precision: "auto", "fp32", "bf16", "fp16".
+        precision: one of `PRECISIONS`.
         tile_px: side of a tile in output pixels without halo; None chooses it.
         save: how the result is written.
         self_ensemble: whether the network runs on all eight flips and rotations and the results are averaged

@@ -16,7 +16,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QSettings, Signal
 
 from vdsr_app.core.formats import DEEP
-from vdsr_app.core.job import MAX_SCALE, MIN_SCALE, FileFormat, Metadata, SaveOptions, Target, TargetKind
+from vdsr_app.core.job import MAX_SCALE, MIN_SCALE, PRECISIONS, FileFormat, Metadata, SaveOptions, Target, TargetKind
 from vdsr_app.core.models import AUTO_MODEL
 from vdsr_app.core.naming import DEFAULT_TEMPLATE, NameTemplate
 from vdsr_app.errors import UsageError
@@ -29,7 +29,6 @@ FORMAT_VERSION = 1
 MAX_RECENT = 10
 _VERSION_KEY = "version"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-_PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _MODES = ("wipe", "side", "single")
 _TRAINING_ENDS = ("ask", "go on", "save")
 _EXISTING = ("skip", "overwrite", "rename")
@@ -60,7 +59,7 @@ class AppSettings:
         theme: colours of the window.
         canvas: colour around the picture.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        precision: "auto", "fp32", "bf16", "fp16".
+        precision: one of `PRECISIONS`.
         model: name of the model that makes the result, or "auto": the one that suits each picture.
         self_ensemble: whether the network runs on all eight flips and rotations of a picture.
         target_kind: measure that decides the size of the result.
@@ -110,7 +109,7 @@ class AppSettings:
 
     def __post_init__(self) -> None:
         _check(_DEVICE.fullmatch(self.device) is not None, f"{self.device!r} is no device.")
-        _check(self.precision in _PRECISIONS, f"{self.precision!r} is no precision.")
+        _check(self.precision in PRECISIONS, f"{self.precision!r} is no precision.")
         _check(self.model != "", "The model has no name.")
         _check(0 < self.target_value < 1e6, f"{self.target_value:g} is no size.")
         scale_kept = self.target_kind is not TargetKind.SCALE or MIN_SCALE <= self.target_value <= MAX_SCALE
