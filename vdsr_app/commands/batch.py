@@ -39,7 +39,7 @@ from vdsr_app.core.batch import (
 )
 from vdsr_app.core.batch.cluster import Cluster, check_address
 from vdsr_app.core.folders import require_there
-from vdsr_app.core.image_io import READABLE_SUFFIXES
+from vdsr_app.core.formats import READABLE_SUFFIXES
 from vdsr_app.core.naming import DEFAULT_TEMPLATE
 from vdsr_app.errors import Cancelled, UsageError
 
