@@ -452,6 +452,30 @@ def test_the_status_line_shows_only_what_there_is(qtbot: QtBot) -> None:
     assert "Done" in words(line)
 
 
+def test_words_about_what_runs_do_not_make_the_status_line_wider(qtbot: QtBot) -> None:
+    line = StatusLine()
+    qtbot.addWidget(line)
+
+    def least(words: str) -> int:
+        line.show_device(words)
+        line.show_batch(words)
+        line.show_training(words)
+        line.show_activity(Activity(words))
+        line.show_scores(words, "against a.png")
+        return line.minimumSizeHint().width()
+
+    assert least("Batch 12 % · 3 h 53 min left " * 4) == least("Batch")
+
+
+def test_words_about_what_runs_elsewhere_are_whole_in_the_tooltip_and_literal(qtbot: QtBot) -> None:
+    line = StatusLine()
+    qtbot.addWidget(line)
+    line.show_training("Training <b>R&B</b> · 3 h 53 min left")
+    shown = next(b for b in line.findChildren(QPushButton) if b.isVisibleTo(line))
+    assert shown.text() == "Training <b>R&&B</b> · 3 h 53 min left"
+    assert "Training &lt;b&gt;R&amp;B&lt;/b&gt; · 3 h 53 min left — Show the run" in shown.toolTip()
+
+
 def test_a_note_does_not_hide_what_runs(qtbot: QtBot) -> None:
     line = StatusLine()
     qtbot.addWidget(line)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QToolButton, QWidget
 
 from vdsr_app.gui.icons import icon
+from vdsr_app.gui.parts import ElidedLink
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, ElidedLabel, text_label
-from vdsr_app.gui.texts import hex_color, menu_text
+from vdsr_app.gui.texts import hex_color
 from vdsr_app.gui.theme import set_role, tokens_in_use
 
 Rgba = tuple[int, int, int, int]
@@ -47,7 +48,8 @@ class StatusLine(QWidget):
         super().__init__()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "bar")
-        self._device = text_label(role="quiet")
+        self._device = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
+        set_role(self._device, "quiet")
         self._device.setAccessibleName(self.tr("Running on"))
         self._activity = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         self._bar = QProgressBar()
@@ -61,9 +63,9 @@ class StatusLine(QWidget):
         self._cancel.setAccessibleName(self.tr("Cancel"))
         set_role(self._cancel, "small")
         self._cancel.clicked.connect(self.cancel_wanted)
-        self._training = _background("school-outline", self.tr("Show the run"))
+        self._training = ElidedLink("school-outline", self.tr("Show the run"))
         self._training.clicked.connect(self.training_wanted)
-        self._batch = _background("image-multiple-outline", self.tr("Show the batch"))
+        self._batch = ElidedLink("image-multiple-outline", self.tr("Show the batch"))
         self._batch.clicked.connect(self.batch_wanted)
         self._place = text_label()
         self._left = _Swatch(self.tr("Colour of the left half"))
@@ -96,7 +98,7 @@ class StatusLine(QWidget):
     def show_device(self, text: str) -> None:
         """Tell what the network runs on."""
         self._device.setText(text)
-        self._device.setToolTip(self.tr("The network runs on {device}").format(device=text) if text else "")
+        self._device.explain(self.tr("What the network runs on") if text else "")
         self._device.setVisible(bool(text))
 
     def show_activity(self, activity: Activity | None) -> None:
@@ -114,11 +116,11 @@ class StatusLine(QWidget):
 
     def show_training(self, text: str) -> None:
         """Tell that a run trains, or nothing."""
-        _say(self._training, text)
+        self._training.say(text)
 
     def show_batch(self, text: str) -> None:
         """Tell that a batch runs, or nothing."""
-        _say(self._batch, text)
+        self._batch.say(text)
 
     def show_cursor(self, place: tuple[int, int] | None, left: Rgba | None, right: Rgba | None) -> None:
         """Tell the pixel under the pointer and its colour in both halves."""
@@ -133,22 +135,6 @@ class StatusLine(QWidget):
         self._scores.setText(text)
         self._scores.explain(explanation)
         self._scores.setVisible(bool(text))
-
-
-def _background(icon_name: str, tip: str) -> QPushButton:
-    """Words about what runs in another workspace, that lead there."""
-    button = QPushButton()
-    button.setIcon(icon(icon_name, "accent"))
-    button.setToolTip(tip)
-    button.setAutoDefault(False)
-    set_role(button, "link")
-    return button
-
-
-def _say(button: QPushButton, text: str) -> None:
-    button.setText(menu_text(text))
-    button.setAccessibleName(text)
-    button.setVisible(bool(text))
 
 
 class _Swatch(QWidget):

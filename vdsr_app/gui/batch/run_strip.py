@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QProgressBar, QVBoxLayou
 
 from vdsr_app.core.batch.events import Progress
 from vdsr_app.gui.icons import icon
-from vdsr_app.gui.parts import plain
+from vdsr_app.gui.parts import SteadyButton, plain
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, ElidedLabel, text_label
 from vdsr_app.gui.texts import bytes_text, duration_text
 from vdsr_app.gui.theme import set_role
@@ -32,9 +32,9 @@ class RunStrip(QWidget):
         set_role(self, "bar")
         self._name = ElidedLabel()
         self._picture, self._batch = _bar(self.tr("This picture")), _bar(self.tr("The batch"))
-        self._words = text_label()
+        self._words = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
         self._waits = text_label(wrap=True)
-        self._pause = plain(self.tr("Pause"), "pause")
+        self._pause = SteadyButton(self.tr("Pause"), self.tr("Continue"))
         self._cancel = plain(self.tr("Cancel"), "stop-circle-outline")
         bars = QGridLayout()
         bars.setHorizontalSpacing(GROUP_GAP)
@@ -75,13 +75,12 @@ class RunStrip(QWidget):
             self._name.setText(name)
         self._picture.setValue(_share(progress.done_px, progress.total_px))
         self._batch.setValue(_share(progress.batch_done_px, progress.batch_px))
-        parts = [
-            self.tr("{done} of {all} pictures").format(done=progress.files_done, all=progress.files),
-            f"{100 * progress.batch_done_px // max(1, progress.batch_px)} %",
-            self.tr("{time} elapsed").format(time=duration_text(progress.elapsed_s)),
-        ]
+        # What is wished to be known most comes first: where there is little room the end is cut off.
+        parts = [f"{100 * progress.batch_done_px // max(1, progress.batch_px)} %"]
         if progress.left_s is not None:
             parts.append(self.tr("{time} left").format(time=duration_text(progress.left_s)))
+        parts.append(self.tr("{done} of {all} pictures").format(done=progress.files_done, all=progress.files))
+        parts.append(self.tr("{time} elapsed").format(time=duration_text(progress.elapsed_s)))
         self._words.setText(" · ".join(parts))
 
     def show_paused(self, paused: bool) -> None:

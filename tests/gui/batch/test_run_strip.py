@@ -1,0 +1,43 @@
+"""The bars of a batch that runs."""
+
+from __future__ import annotations
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from vdsr_app.core.batch.events import Progress
+from vdsr_app.gui.batch.run_strip import RunStrip
+
+
+@pytest.fixture
+def strip(qtbot: QtBot) -> RunStrip:
+    made = RunStrip()
+    qtbot.addWidget(made)
+    with qtbot.waitExposed(made):
+        made.show()
+    return made
+
+
+def progress(files: int = 3, left_s: float | None = None) -> Progress:
+    return Progress(0, 1, 2, files - 1, files, 1, 10, 5000.0, left_s)
+
+
+def least(strip: RunStrip) -> int:
+    """The width that it cannot be narrower than."""
+    strip.layout().activate()
+    return strip.minimumSizeHint().width()
+
+
+def test_what_it_says_does_not_make_it_wider(strip: RunStrip) -> None:
+    before = least(strip)
+    strip.show_progress(progress(10_000, 14_000.0), "a name that is much too long for the window " * 4)
+    assert least(strip) == before
+    strip.show_paused(True)
+    assert least(strip) == before
+    strip.show_waiting((10**12, 10**9))
+    assert least(strip) == before
+
+
+def test_the_time_left_stands_before_what_may_be_cut_off(strip: RunStrip) -> None:
+    strip.show_progress(progress(10_000, 14_000.0), "a.png")
+    assert strip._words.text().startswith("10 % · 3 h 53 min left · ")
