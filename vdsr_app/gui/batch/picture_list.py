@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import (
-    QFileDialog,
-    QFrame,
-    QHBoxLayout,
-    QHeaderView,
-    QStackedWidget,
-    QTreeView,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
-from vdsr_app.gui.batch.table import THUMBNAIL_PX, BatchTable, Column
+from vdsr_app.gui.batch.picture_view import PictureView
+from vdsr_app.gui.batch.table import BatchTable
 from vdsr_app.gui.parts import allow_button, plain, press_by_return
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, text_label
+from vdsr_app.gui.texts import breakable
 from vdsr_app.gui.theme import set_role
-
-_COLUMN_SHARE = 0.3
-_LEAST_COLUMN_PX = 110
 
 
 class PictureList(QWidget):
@@ -44,18 +33,19 @@ class PictureList(QWidget):
         super().__init__()
         self.table = BatchTable()
         self._is_empty = True
-        self._view = QTreeView()
+        self._view = PictureView(self.table)
+        self._chosen = text_label(role="quiet", wrap=True)
         self._words = text_label(role="quiet", wrap=True)
         self._pages = QStackedWidget()
         self._add_files = plain(self.tr("Add pictures…"), "plus")
         self._add_folder = plain(self.tr("Add folder…"), "folder-open-outline")
         self._clear = plain(self.tr("Clear"), "close")
-        self._set_up_view()
         self._lay_out()
         self.setFocusProxy(self._add_folder)
         self._add_files.clicked.connect(self._on_add_files)
         self._add_folder.clicked.connect(self._on_add_folder)
         self._clear.clicked.connect(self.clear_wanted)
+        self._view.chosen_changed.connect(self._show_chosen)
         for button in (self._add_files, self._add_folder):
             press_by_return(button)
         self.set_drop_hint(None)
@@ -79,27 +69,6 @@ class PictureList(QWidget):
         self._words.setText(words or self.tr("Drop folders or pictures here"))
         self._pages.setCurrentIndex(0 if words is not None or self._is_empty else 1)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Share the width among the columns of words."""
-        super().resizeEvent(event)
-        header = self._view.header()
-        free = self._view.viewport().width() - header.sectionSize(Column.SIZE) - header.sectionSize(Column.TIME)
-        for column in (Column.NAME, Column.RESULT):
-            header.resizeSection(column, max(_LEAST_COLUMN_PX, round(_COLUMN_SHARE * free)))
-
-    def _set_up_view(self) -> None:
-        view = self._view
-        view.setModel(self.table)
-        view.setRootIsDecorated(False)
-        view.setUniformRowHeights(True)
-        view.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
-        view.setAccessibleName(self.tr("Pictures of the batch"))
-        header = view.header()
-        header.setStretchLastSection(False)
-        header.resizeSection(Column.SIZE, 196)
-        header.resizeSection(Column.TIME, 68)
-        header.setSectionResizeMode(Column.STATE, QHeaderView.ResizeMode.Stretch)
-
     def _lay_out(self) -> None:
         bar = QWidget()
         bar.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -120,13 +89,22 @@ class PictureList(QWidget):
             set_role(holder, "pane")
             inside = QVBoxLayout(holder)
             inside.setContentsMargins(PANE_GAP, SECTION_GAP, PANE_GAP, SECTION_GAP)
-            inside.addWidget(shown)
+            inside.setSpacing(GROUP_GAP)
+            inside.addWidget(shown, 1)
             self._pages.addWidget(holder)
+        inside.addWidget(self._chosen)
+        self._show_chosen()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(bar)
         column.addWidget(self._pages, 1)
+
+    def _show_chosen(self) -> None:
+        """Tell the chosen row in full, also to those who hear it; its cells may be cut off."""
+        words = self._view.chosen_words
+        self._chosen.setText(breakable(words))
+        self._chosen.setVisible(bool(words))
 
     def _on_add_files(self) -> None:
         chosen, _ = QFileDialog.getOpenFileNames(self, self.tr("Add pictures"))

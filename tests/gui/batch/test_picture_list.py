@@ -1,0 +1,101 @@
+"""The table of a batch in windows of several widths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QTreeView
+from pytestqt.qtbot import QtBot
+
+from vdsr_app.core.batch.items import Item, SourceFacts, State
+from vdsr_app.core.job import TargetSize
+from vdsr_app.gui.batch.picture_list import PictureList
+from vdsr_app.gui.batch.table import Column
+
+NOTE = "The name of this file is the name of the result of another picture, which is made first."
+
+
+def item(number: int, state: State, note: str = "", width: int = 288) -> Item:
+    facts, size = SourceFacts(None, width, 288), TargetSize(2 * width, 576, 2.0)
+    return Item(number, Path(f"/in/{number}.png"), Path(f"/out/{number}_vdsr_x2.png"), facts, size, "vdsr", state, note)
+
+
+ITEMS = [item(0, State.DONE), item(1, State.FAILED, NOTE), item(2, State.QUEUED, width=12_000)]
+
+
+@pytest.fixture
+def pictures(qtbot: QtBot) -> PictureList:
+    made = PictureList()
+    qtbot.addWidget(made)
+    with qtbot.waitExposed(made):
+        made.show()
+    made.table.show_items(ITEMS, Path("/out"))
+    made.show_empty(False)
+    return made
+
+
+def table_of(pictures: PictureList) -> QTreeView:
+    return pictures.findChildren(QTreeView)[0]
+
+
+def shown(qtbot: QtBot, pictures: PictureList, width: int) -> set[Column]:
+    """The columns that show, side by side and whole, in a window of that width."""
+    pictures.resize(width, 400)
+    table = table_of(pictures)
+    qtbot.waitUntil(lambda: table.header().length() == table.viewport().width())
+    return {column for column in Column if not table.isColumnHidden(column)}
+
+
+def test_where_there_is_little_room_the_lesser_columns_make_it_for_the_state(
+    qtbot: QtBot, pictures: PictureList
+) -> None:
+    orders = [shown(qtbot, pictures, width) for width in range(1400, 400, -20)]
+    assert orders[0] == set(Column)
+    assert all({Column.NAME, Column.STATE} <= columns for columns in orders)
+    assert Column.RESULT not in orders[-1]
+    assert all(Column.RESULT not in columns or len(columns) == len(Column) for columns in orders)
+    table = table_of(pictures)
+    failed = table.fontMetrics().horizontalAdvance("Failed: " + NOTE[:12])
+    assert table.columnWidth(Column.STATE) > failed
+
+
+def test_a_size_that_shows_is_whole(qtbot: QtBot, pictures: PictureList) -> None:
+    assert Column.SIZE in shown(qtbot, pictures, 1400)
+    table = table_of(pictures)
+    text = str(pictures.table.data(pictures.table.index(2, Column.SIZE)))
+    assert table.columnWidth(Column.SIZE) > table.fontMetrics().horizontalAdvance(text)
+
+
+def test_pictures_that_came_before_the_table_was_seen_have_the_room_that_there_is(qtbot: QtBot) -> None:
+    early, late = PictureList(), PictureList()
+    for made in (early, late):
+        qtbot.addWidget(made)
+    early.table.show_items(ITEMS, Path("/out"))
+    early.show_empty(False)
+    for made in (early, late):
+        made.resize(1400, 400)
+        with qtbot.waitExposed(made):
+            made.show()
+    late.table.show_items(ITEMS, Path("/out"))
+    late.show_empty(False)
+    assert shown(qtbot, early, 1400) == shown(qtbot, late, 1400)
+    early_widths, late_widths = ([table_of(made).columnWidth(c) for c in Column] for made in (early, late))
+    assert early_widths == late_widths
+
+
+def test_the_row_that_is_chosen_is_told_in_full_with_what_has_no_room(qtbot: QtBot, pictures: PictureList) -> None:
+    shown(qtbot, pictures, 420)
+    table = table_of(pictures)
+    table.setFocus()
+    QTest.keyClick(table, Qt.Key.Key_Home)
+    QTest.keyClick(table, Qt.Key.Key_Down)
+    told = pictures._chosen
+    assert told.isVisible()
+    assert told.text().startswith("1.png · 1_vdsr_x2.png · 288 × 288 → 576 × 576 · Failed: The name of")  # noqa: RUF001
+    pictures.table.update_items([item(1, State.DONE)])
+    assert told.text().endswith("Done")
+    pictures.table.show_items([], Path("/out"))
+    assert not told.isVisible()

@@ -1,0 +1,100 @@
+"""The table of a batch: its columns share the width, and where that is small the lesser ones make room."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QModelIndex, QSize, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QHeaderView, QTreeView
+
+from vdsr_app.gui.batch.table import THUMBNAIL_PX, BatchTable, Column
+
+_CELL_PADDING_PX = 22
+_TIME_PX = 68
+_LEAST_NAME_PX = 120
+_LEAST_STATE_PX = 220
+"""Room for the beginning of why a picture failed; the whole is told for the row that is chosen."""
+_LEAST_SIZE_PX = 96
+_NAME_SHARE = 0.3
+_NAME_SHARE_ALONE = 0.4
+"""Where the result's name makes room."""
+
+
+class PictureView(QTreeView):
+    """Picture and state always show, then as there is room: size, time, name of the result.
+
+    Signals:
+        chosen_changed: what is told of the row that the keyboard or the mouse chose may be another.
+    """
+
+    chosen_changed = Signal()
+
+    def __init__(self, table: BatchTable) -> None:
+        super().__init__()
+        self._table = table
+        self._size_px = _LEAST_SIZE_PX
+        self.setModel(table)
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(True)
+        self.setIconSize(QSize(THUMBNAIL_PX, THUMBNAIL_PX))
+        self.setAccessibleName(self.tr("Pictures of the batch"))
+        header = self.header()
+        header.setStretchLastSection(False)
+        header.setMinimumSectionSize(24)
+        header.resizeSection(Column.TIME, _TIME_PX)
+        header.setSectionResizeMode(Column.STATE, QHeaderView.ResizeMode.Stretch)
+        table.modelReset.connect(self._on_reset)
+        table.rowsInserted.connect(self._on_rows_inserted)
+        table.dataChanged.connect(self._on_data_changed)
+        self.selectionModel().currentRowChanged.connect(self.chosen_changed)
+
+    @property
+    def chosen_words(self) -> str:
+        """The chosen row in full, but for what its columns show anyway; "" where none is chosen."""
+        row = self.currentIndex().row()
+        if row < 0:
+            return ""
+        told = [c for c in Column if c in (Column.NAME, Column.STATE) or self.isColumnHidden(c)]
+        texts = (str(self._table.data(self._table.index(row, column))) for column in told)
+        return " · ".join(text for text in texts if text)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Share the width among the columns."""
+        super().resizeEvent(event)
+        self._share_width()
+
+    def _share_width(self) -> None:
+        header, width = self.header(), self.viewport().width()
+        fixed, shown = 0, {Column.NAME, Column.STATE}
+        for column, least in ((Column.SIZE, self._size_px), (Column.TIME, _TIME_PX)):
+            if fixed + least + _LEAST_NAME_PX + _LEAST_STATE_PX <= width:
+                shown.add(column)
+                fixed += least
+        if len(shown) == len(Column) - 1 and fixed + 2 * _LEAST_NAME_PX + _LEAST_STATE_PX <= width:
+            shown.add(Column.RESULT)
+        for column in Column:
+            self.setColumnHidden(column, column not in shown)
+        header.resizeSection(Column.SIZE, self._size_px)
+        free, names = width - fixed, 2 if Column.RESULT in shown else 1
+        share = (_NAME_SHARE if names == 2 else _NAME_SHARE_ALONE) * free
+        name_px = max(_LEAST_NAME_PX, round(min(share, (free - _LEAST_STATE_PX) / names)))
+        for column in (Column.NAME, Column.RESULT):
+            header.resizeSection(column, name_px)
+        self.chosen_changed.emit()
+
+    def _on_reset(self) -> None:
+        self._size_px = _LEAST_SIZE_PX
+        self._on_rows_inserted(QModelIndex(), 0, self._table.rowCount() - 1)
+        self.chosen_changed.emit()
+
+    def _on_rows_inserted(self, _parent: QModelIndex, first: int, last: int) -> None:
+        """No size is cut off: none could be read then."""
+        metrics, table = self.fontMetrics(), self._table
+        texts = {str(table.data(table.index(row, Column.SIZE))) for row in range(first, last + 1)}
+        widest = max((metrics.horizontalAdvance(text) for text in texts), default=0) + _CELL_PADDING_PX
+        if widest > self._size_px:
+            self._size_px = widest
+        self._share_width()
+
+    def _on_data_changed(self, first: QModelIndex, last: QModelIndex) -> None:
+        if first.row() <= self.currentIndex().row() <= last.row():
+            self.chosen_changed.emit()
