@@ -25,6 +25,7 @@ class LateHost(QWidget):
     def fill(self, page: QWidget) -> None:
         """Put the workspace in."""
         self._column.addWidget(page)
+        page.show()  # at once: what is not seen takes no focus
 
     def showEvent(self, event: QShowEvent) -> None:
         """Tell the first time."""

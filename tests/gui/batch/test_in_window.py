@@ -12,6 +12,7 @@ from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
 from tests.core.pipeline.test_run import HeldEngine
@@ -554,3 +555,72 @@ def test_a_running_batch_is_told_below_and_asked_about_at_closing(
     qtbot.mouseClick(window.status._batch, Qt.MouseButton.LeftButton)
     assert window.workspaces.current is window.batch.host
     assert not window.status._batch.isVisible()
+
+
+def focused(page: BatchPage) -> str:
+    """The words of the button that the keyboard is at."""
+    widget = page.window().focusWidget()
+    return widget.text() if isinstance(widget, QAbstractButton) else type(widget).__name__
+
+
+def test_the_keyboard_stays_with_the_batch_from_its_plan_to_its_end(
+    qtbot: QtBot, page: BatchPage, network: Network, folder: Path, tmp_path: Path
+) -> None:
+    network.engine.hold()
+    planned(qtbot, page, folder)
+    assert focused(page) == "Start"
+    planned(qtbot, page, picture(tmp_path / "more.png", 4))
+    assert focused(page) == "Start"
+    QTest.keyClick(page.panel.start, Qt.Key.Key_Space)
+    assert focused(page) == "Pause"
+    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    page.strip._cancel.setFocus()
+    QTest.keyClick(page.strip._cancel, Qt.Key.Key_Space)
+    ended(qtbot, page)
+    assert focused(page) == "Go on"
+    page.list.clear.setFocus()
+    QTest.keyClick(page.list.clear, Qt.Key.Key_Space)
+    assert focused(page) == "Add folder…"
+
+
+def test_the_keyboard_stays_with_a_batch_that_cannot_be_planned_or_has_nothing_in_it(
+    qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path
+) -> None:
+    planned(qtbot, page, folder)
+    other = Journal(tmp_path / "in upscaled")
+    with qtbot.waitSignal(page.flow.plan_failed, timeout=WAIT_MS):
+        page.add([picture(tmp_path / "more.png", 4)])
+    assert focused(page) == "Try again"
+    other.close()
+    page.list.clear.click()
+    (tmp_path / "nothing").mkdir()
+    with qtbot.waitSignal(page.flow.planned, timeout=WAIT_MS):
+        page.add([tmp_path / "nothing"])
+    assert focused(page) == "Add folder…"
+
+
+def test_a_folder_named_at_the_start_can_be_started_by_the_keyboard(
+    qtbot: QtBot, make_window: Callable[..., MainWindow], network: Network, folder: Path
+) -> None:
+    window = make_window(folder, make_batch=lambda: BatchService(run=network.run))
+    window.start()
+    page = window.batch.page
+    qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
+    assert focused(page) == "Start"
+
+
+def test_the_keyboard_is_taken_from_nobody(
+    qtbot: QtBot, window: MainWindow, page: BatchPage, network: Network, folder: Path
+) -> None:
+    page.options._template.setFocus()
+    planned(qtbot, page, folder)
+    QTest.keyClicks(page.options._template, "{name}")
+    qtbot.waitUntil(lambda: cell(page, 0, Column.RESULT) == "a.png", timeout=WAIT_MS)
+    assert page.options._template.hasFocus()
+    network.engine.hold()
+    page.flow.start()
+    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    window.workspaces.show_page(window.page)
+    network.engine.gate = threading.Semaphore(10**6)
+    ended(qtbot, page)
+    assert window.page.isAncestorOf(window.focusWidget())

@@ -75,6 +75,7 @@ class BatchPage(QWidget):
         self._connect()
         self._remembered = _choices_in(store.current)
         self._refusal: str | None = None
+        self._holds_focus = False
         self._show_remembered()
         self._on_phase_changed(self.phase)
 
@@ -99,6 +100,28 @@ class BatchPage(QWidget):
         if self.panel.take_focus():
             return
         (self.strip if self.phase is Phase.RUNNING else self.list).setFocus()
+
+    def _focused(self) -> QWidget | None:
+        """The control in here that has the window's keyboard, or None where that is elsewhere."""
+        widget = self.window().focusWidget()
+        return widget if widget is not None and self.isAncestorOf(widget) else None
+
+    def _hold_focus(self, *places: QWidget) -> None:
+        """Keep the keyboard in the list where it is in one of the places, which are about to be hidden or disabled.
+
+        Else Qt would hand it to some control at the other end of the window.
+        """
+        focused = self._focused()
+        if focused is not None and any(place is focused or place.isAncestorOf(focused) for place in places):
+            self._holds_focus = True
+            self.list.hold_focus()
+
+    def _pass_focus_on(self) -> None:
+        """Let the keyboard go where the person most likely goes on, unless it was taken elsewhere meanwhile."""
+        focused = self._focused()
+        if focused is not None and self._holds_focus and self.list.isAncestorOf(focused):
+            self.take_focus()
+        self._holds_focus = False
 
     def set_drop_hint(self, words: str | None) -> None:
         """Say what a drop would do, or nothing."""
@@ -147,7 +170,7 @@ class BatchPage(QWidget):
         flow, service = self.flow, self._service
         self._store.changed.connect(self._on_store_changed)
         flow.phase_changed.connect(self._on_phase_changed)
-        flow.outdated.connect(self.banner.dismiss)
+        flow.outdated.connect(self._on_outdated)
         flow.folder_proposed.connect(self.options.show_folder)
         flow.planned.connect(self._on_planned)
         flow.plan_failed.connect(self._on_plan_failed)
@@ -180,9 +203,14 @@ class BatchPage(QWidget):
 
     # What the flow tells
 
+    def _on_outdated(self) -> None:
+        self._hold_focus(self.banner)
+        self.banner.dismiss()
+
     def _on_phase_changed(self, phase: Phase) -> None:
         running = phase is Phase.RUNNING
         self.list.show_empty(phase is Phase.EMPTY)
+        self._hold_focus(self.panel, self.strip, self.list.clear, *((self.options,) if running else ()))
         self.strip.setVisible(running)
         self.options.set_locked(running)
         self.panel.show_buttons(ended=phase is Phase.ENDED, again=phase is Phase.UNPLANNED)
@@ -202,14 +230,16 @@ class BatchPage(QWidget):
         if running:
             self.table.show_items([], self.flow.output)
             self.strip.begin()
-            self.strip.setFocus()
+            self._pass_focus_on()
             self.panel.say(self.tr("Running"))
         else:
             self.activity_changed.emit("")
 
     def _on_planned(self, plan: Plan, options: BatchOptions) -> None:
         self.table.show_items(plan.items, self.flow.output)
+        self._holds_focus |= self.list.adding_has_focus
         if not plan.items:
+            self._pass_focus_on()
             self.banner.show_message(BannerKind.NOTICE, self.tr("There is no picture in it."))
             return
         named = [item for item in plan.items if item.has_output and item.facts.width]
@@ -222,8 +252,7 @@ class BatchPage(QWidget):
                 BannerKind.NOTICE, self.tr("The disk is too small for all of it: the batch will wait for room.")
             )
         self._refuse_start(None if plan.totals.queued else self.tr("There is nothing to do"))
-        if self.list.adding_has_focus:
-            self.take_focus()
+        self._pass_focus_on()
 
     def _refuse_start(self, reason: str | None) -> None:
         """Let the batch not be started for a reason, or let it where there is none."""
@@ -237,6 +266,7 @@ class BatchPage(QWidget):
     def _on_plan_failed(self, report: ErrorReport) -> None:
         self.table.show_items([], Path())
         self.panel.say(report.what)
+        self._pass_focus_on()
         self.banner.show_report(report)
 
     def _on_progressed(self, progress: Progress, name: str) -> None:
@@ -251,13 +281,14 @@ class BatchPage(QWidget):
     def _on_ended(self, report: BatchReport) -> None:
         self.panel.show_buttons(ended=True, retry=report.failed > 0)
         words = self.panel.show_report(report)
-        self.take_focus()
+        self._pass_focus_on()
         kind = BannerKind.NOTICE if report.failed else BannerKind.SUCCESS
         self.banner.show_message(kind, words + ".", action=(self.tr("Open folder"), self._on_open_folder))
         notify(self.window(), self.tr("The batch is finished"), words)
 
     def _on_stopped(self, planned: bool) -> None:
         self.panel.show_buttons(ended=True, go_on=True)
+        self._pass_focus_on()
         left = sum(not item.state.is_outcome for item in self.table.items)
         self.panel.say(
             self.tr("Stopped with {count} pictures left").format(count=left)
@@ -268,6 +299,7 @@ class BatchPage(QWidget):
 
     def _on_failed(self, report: ErrorReport) -> None:
         self.panel.say(self.tr("It could not go on"))
+        self._pass_focus_on()
         self.banner.show_report(report)
 
     def _on_interrupted_found(self, found: Unfinished) -> None:
@@ -283,6 +315,7 @@ class BatchPage(QWidget):
         self.strip.show_paused(self.flow.pause_or_continue())
 
     def _on_cancel(self) -> None:
+        self._hold_focus(self.strip)
         self.strip.show_ending()
         self.flow.cancel()
 

@@ -20,6 +20,7 @@ class PictureList(QWidget):
 
     Attributes:
         table: the rows.
+        clear: the button that empties the list.
 
     Signals:
         paths_chosen: list of Paths that the person chose to add.
@@ -39,12 +40,12 @@ class PictureList(QWidget):
         self._pages = QStackedWidget()
         self._add_files = plain(self.tr("Add pictures…"), "plus")
         self._add_folder = plain(self.tr("Add folder…"), "folder-open-outline")
-        self._clear = plain(self.tr("Clear"), "close")
+        self.clear = plain(self.tr("Clear"), "close")
         self._lay_out()
         self.setFocusProxy(self._add_folder)
         self._add_files.clicked.connect(self._on_add_files)
         self._add_folder.clicked.connect(self._on_add_folder)
-        self._clear.clicked.connect(self.clear_wanted)
+        self.clear.clicked.connect(self.clear_wanted)
         self._view.chosen_changed.connect(self._show_chosen)
         for button in (self._add_files, self._add_folder):
             press_by_return(button)
@@ -55,6 +56,10 @@ class PictureList(QWidget):
         """Whether the keyboard is at one of the buttons that add."""
         return self._add_folder.hasFocus() or self._add_files.hasFocus()
 
+    def hold_focus(self) -> None:
+        """Take the keyboard where pressing a key by accident does nothing, as far as there is such a place."""
+        (self._add_folder if self._is_empty else self._view).setFocus()
+
     def show_empty(self, empty: bool) -> None:
         """Show the place to drop pictures on, or the table."""
         self._is_empty = empty
@@ -62,7 +67,7 @@ class PictureList(QWidget):
 
     def allow_clear(self, allowed: bool) -> None:
         """Whether the list can be emptied now."""
-        allow_button(self._clear, allowed, self.tr("There is nothing to clear now"))
+        allow_button(self.clear, allowed, self.tr("There is nothing to clear now"))
 
     def set_drop_hint(self, words: str | None) -> None:
         """Say what a drop would do, also over the table; None is the invitation."""
@@ -76,7 +81,7 @@ class PictureList(QWidget):
         buttons = QHBoxLayout(bar)
         buttons.setContentsMargins(PANE_GAP, GROUP_GAP, PANE_GAP, GROUP_GAP)
         buttons.setSpacing(GROUP_GAP)
-        for button in (self._add_files, self._add_folder, self._clear):
+        for button in (self._add_files, self._add_folder, self.clear):
             buttons.addWidget(button)
         buttons.addStretch(1)
         zone = QFrame()

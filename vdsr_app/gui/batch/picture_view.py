@@ -45,14 +45,15 @@ class PictureView(QTreeView):
         table.modelReset.connect(self._on_reset)
         table.rowsInserted.connect(self._on_rows_inserted)
         table.dataChanged.connect(self._on_data_changed)
-        self.selectionModel().currentRowChanged.connect(self.chosen_changed)
+        self.selectionModel().selectionChanged.connect(self.chosen_changed)
 
     @property
     def chosen_words(self) -> str:
         """The chosen row in full, but for what its columns show anyway; "" where none is chosen."""
-        row = self.currentIndex().row()
-        if row < 0:
+        rows = self.selectionModel().selectedRows()
+        if not rows:
             return ""
+        row = rows[0].row()
         told = [c for c in Column if c in (Column.NAME, Column.STATE) or self.isColumnHidden(c)]
         texts = (str(self._table.data(self._table.index(row, column))) for column in told)
         return " · ".join(text for text in texts if text)
@@ -96,5 +97,5 @@ class PictureView(QTreeView):
         self._share_width()
 
     def _on_data_changed(self, first: QModelIndex, last: QModelIndex) -> None:
-        if first.row() <= self.currentIndex().row() <= last.row():
+        if any(first.row() <= index.row() <= last.row() for index in self.selectionModel().selectedRows()):
             self.chosen_changed.emit()
