@@ -125,7 +125,8 @@ class BatchCommands(QObject):
 
     def may_close(self) -> bool:
         """Ask whether a batch that runs shall be stopped; whether the window may close."""
-        return self._service is None or not self._service.running or ask_about_batch(self._window)
+        service = self._service
+        return service is None or not service.running or ask_about_batch(self._window, service.paused)
 
     def close(self, timeout_ms: int) -> bool:
         """End the threads; what is finished stays. Whether they ended in time."""

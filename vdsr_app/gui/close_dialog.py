@@ -77,11 +77,11 @@ def ask_about_training(parent: QWidget, title: str) -> tuple[TrainingAnswer, boo
     return answer, remember.isChecked()
 
 
-def ask_about_batch(parent: QWidget) -> bool:
-    """Ask whether a batch that runs may be stopped."""
+def ask_about_batch(parent: QWidget, paused: bool) -> bool:
+    """Ask whether a batch that runs, or is paused, may be stopped."""
     box = _question(
         parent,
-        translate("CloseDialog", "A batch is running."),
+        translate("CloseDialog", "A batch is paused.") if paused else translate("CloseDialog", "A batch is running."),
         translate("CloseDialog", "What is finished is kept, and it can go on when the program is started again."),
     )
     leave = box.addButton(translate("CloseDialog", "Stop and quit"), QMessageBox.ButtonRole.AcceptRole)

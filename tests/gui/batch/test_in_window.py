@@ -206,12 +206,17 @@ def test_pause_continue_and_pictures_that_are_added_while_it_runs(
     at_first_picture(qtbot, page, network, folder)
     qtbot.mouseClick(page.strip._pause, Qt.MouseButton.LeftButton)
     assert page.strip._pause.text() == "Continue"
+    assert page.panel.text == "Paused"
+    assert page.strip._words.text().startswith("Paused")
+    assert cell(page, 0, Column.STATE).startswith("Paused")
     page.add([picture(tmp_path / "late.png", 4)])
     qtbot.waitUntil(lambda: "late.png" in dict(states(page)), timeout=WAIT_MS)
     network.engine.gate = threading.Semaphore(10**6)
     qtbot.waitUntil(lambda: network.engine.tiles > 0, timeout=WAIT_MS)
     assert dict(states(page))["b.png"] is not State.DONE
     qtbot.mouseClick(page.strip._pause, Qt.MouseButton.LeftButton)
+    assert page.panel.text == "Running"
+    assert not page.strip._words.text().startswith("Paused")
     ended(qtbot, page)
     assert dict(states(page))["late.png"] is State.DONE
 
@@ -545,13 +550,16 @@ def test_a_running_batch_is_told_below_and_asked_about_at_closing(
     assert window.status._batch.text().startswith("Batch ")
     asked: list[bool] = []
 
-    def answer(_parent: object) -> bool:
-        asked.append(True)
+    def answer(_parent: object, paused: bool) -> bool:
+        asked.append(paused)
         return False
 
     monkeypatch.setattr("vdsr_app.gui.batch_commands.ask_about_batch", answer)
     assert not window.close()
-    assert asked == [True]
+    page.flow.pause_or_continue()
+    assert window.status._batch.text().endswith(" · paused")
+    assert not window.close()
+    assert asked == [False, True]
     qtbot.mouseClick(window.status._batch, Qt.MouseButton.LeftButton)
     assert window.workspaces.current is window.batch.host
     assert not window.status._batch.isVisible()

@@ -41,3 +41,13 @@ def test_what_it_says_does_not_make_it_wider(strip: RunStrip) -> None:
 def test_the_time_left_stands_before_what_may_be_cut_off(strip: RunStrip) -> None:
     strip.show_progress(progress(10_000, 14_000.0), "a.png")
     assert strip._words.text().startswith("10 % · 3 h 53 min left · ")
+
+
+def test_while_it_is_paused_no_time_is_left_to_wait_for(strip: RunStrip) -> None:
+    strip.show_progress(progress(3, 60.0), "a.png")
+    strip.show_paused(True)
+    assert strip._words.text().startswith("Paused · 10 % · ")
+    strip.show_progress(progress(3, 59.0), "a.png")  # the tile that was at work
+    assert "left" not in strip._words.text()
+    strip.show_paused(False)
+    assert strip._words.text().startswith("10 % · 59 s left")

@@ -47,6 +47,7 @@ class BatchFlow(QObject):
         items_changed: tuple of Item, each once.
         room_awaited: (bytes needed, bytes free) of a full disk, None when it has room again.
         progressed: Progress, name of the picture at work or "".
+        paused_changed: whether it stands still at the person's wish.
         ended: BatchReport.
         stopped: it was cancelled, and can go on; whether all its pictures are known.
         failed: ErrorReport; it could not run or go on.
@@ -61,6 +62,7 @@ class BatchFlow(QObject):
     items_changed = Signal(object)
     room_awaited = Signal(object)
     progressed = Signal(object, str)
+    paused_changed = Signal(bool)
     ended = Signal(object)
     stopped = Signal(bool)
     failed = Signal(object)
@@ -197,13 +199,18 @@ class BatchFlow(QObject):
         elif self._phase is not Phase.RUNNING:
             self._run(self._options, self._inputs)
 
-    def pause_or_continue(self) -> bool:
-        """Let it stand still, or go on where it does; whether it stands still now."""
+    @property
+    def paused(self) -> bool:
+        """Whether a batch runs and stands still at the person's wish."""
+        return self._phase is Phase.RUNNING and self._service.paused
+
+    def pause_or_continue(self) -> None:
+        """Let it stand still, or go on where it does."""
         if self._service.paused:
             self._service.resume()
         else:
             self._service.pause()
-        return self._service.paused
+        self.paused_changed.emit(self.paused)
 
     def cancel(self) -> None:
         """Stop it; what is finished is kept."""
@@ -220,6 +227,7 @@ class BatchFlow(QObject):
         self._at_work.clear()
         self._enter(Phase.RUNNING)
         self._service.start(inputs, options, resume=resume, retry_failed=retry_failed)
+        self.paused_changed.emit(False)
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase

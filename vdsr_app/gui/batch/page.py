@@ -76,6 +76,7 @@ class BatchPage(QWidget):
         self._remembered = _choices_in(store.current)
         self._refusal: str | None = None
         self._holds_focus = False
+        self._progress: Progress | None = None
         self._show_remembered()
         self._on_phase_changed(self.phase)
 
@@ -177,6 +178,7 @@ class BatchPage(QWidget):
         flow.items_changed.connect(self.table.update_items)
         flow.room_awaited.connect(self.strip.show_waiting)
         flow.progressed.connect(self._on_progressed)
+        flow.paused_changed.connect(self._on_paused_changed)
         flow.ended.connect(self._on_ended)
         flow.stopped.connect(self._on_stopped)
         flow.failed.connect(self._on_failed)
@@ -190,7 +192,7 @@ class BatchPage(QWidget):
         self.options.problem_changed.connect(self._allow_start)
         self.options.folder_wanted.connect(self._on_folder_wanted)
         self.options.settings_wanted.connect(self.settings_wanted)
-        self.strip.pause_wanted.connect(self._on_pause)
+        self.strip.pause_wanted.connect(flow.pause_or_continue)
         self.strip.cancel_wanted.connect(self._on_cancel)
         self.list.paths_chosen.connect(self.add)
         self.list.clear_wanted.connect(self._on_clear)
@@ -229,9 +231,9 @@ class BatchPage(QWidget):
             self.panel.say(self.tr("Looking at the pictures…"))
         if running:
             self.table.show_items([], self.flow.output)
+            self._progress = None
             self.strip.begin()
             self._pass_focus_on()
-            self.panel.say(self.tr("Running"))
         else:
             self.activity_changed.emit("")
 
@@ -272,11 +274,24 @@ class BatchPage(QWidget):
     def _on_progressed(self, progress: Progress, name: str) -> None:
         self.table.show_progress(progress.number, 100 * progress.done_px // max(1, progress.total_px))
         self.strip.show_progress(progress, name)
-        share = 100 * progress.batch_done_px // max(1, progress.batch_px)
+        self._progress = progress
+        self._tell_activity()
+
+    def _on_paused_changed(self, paused: bool) -> None:
+        self.table.show_paused(paused)
+        self.strip.show_paused(paused)
+        self.panel.say(self.tr("Paused") if paused else self.tr("Running"))
+        self._tell_activity()
+
+    def _tell_activity(self) -> None:
+        progress, left = self._progress, ""
+        if self.flow.paused:
+            left = self.tr("paused")
+        elif progress is not None and progress.left_s is not None:
+            left = self.tr("{time} left").format(time=duration_text(progress.left_s))
+        share = 0 if progress is None else 100 * progress.batch_done_px // max(1, progress.batch_px)
         text = self.tr("Batch {share} %").format(share=share)
-        if progress.left_s is not None:
-            text += " · " + self.tr("{time} left").format(time=duration_text(progress.left_s))
-        self.activity_changed.emit(text)
+        self.activity_changed.emit(f"{text} · {left}" if left else text)
 
     def _on_ended(self, report: BatchReport) -> None:
         self.panel.show_buttons(ended=True, retry=report.failed > 0)
@@ -310,9 +325,6 @@ class BatchPage(QWidget):
         self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Go on"), go_on))
 
     # What the person wants
-
-    def _on_pause(self) -> None:
-        self.strip.show_paused(self.flow.pause_or_continue())
 
     def _on_cancel(self) -> None:
         self._hold_focus(self.strip)

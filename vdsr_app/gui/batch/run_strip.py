@@ -57,6 +57,8 @@ class RunStrip(QWidget):
         self.setFocusProxy(self._pause)
         self._pause.clicked.connect(self.pause_wanted)
         self._cancel.clicked.connect(self.cancel_wanted)
+        self._paused = False
+        self._progress: Progress | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -64,7 +66,7 @@ class RunStrip(QWidget):
         self._picture.setValue(0)
         self._batch.setValue(0)
         self._name.setText(self.tr("Starting…"))
-        self._words.setText("")
+        self._progress = None
         self._cancel.setEnabled(True)
         self.show_paused(False)
         self.show_waiting(None)
@@ -75,18 +77,15 @@ class RunStrip(QWidget):
             self._name.setText(name)
         self._picture.setValue(_share(progress.done_px, progress.total_px))
         self._batch.setValue(_share(progress.batch_done_px, progress.batch_px))
-        # What is wished to be known most comes first: where there is little room the end is cut off.
-        parts = [f"{100 * progress.batch_done_px // max(1, progress.batch_px)} %"]
-        if progress.left_s is not None:
-            parts.append(self.tr("{time} left").format(time=duration_text(progress.left_s)))
-        parts.append(self.tr("{done} of {all} pictures").format(done=progress.files_done, all=progress.files))
-        parts.append(self.tr("{time} elapsed").format(time=duration_text(progress.elapsed_s)))
-        self._words.setText(" · ".join(parts))
+        self._progress = progress
+        self._show_words()
 
     def show_paused(self, paused: bool) -> None:
         """Show whether it stands still at the person's wish."""
+        self._paused = paused
         self._pause.setText(self.tr("Continue") if paused else self.tr("Pause"))
         self._pause.setIcon(icon("play-outline" if paused else "pause"))
+        self._show_words()
 
     def show_waiting(self, room: tuple[int, int] | None) -> None:
         """Say that the disk is full: bytes needed and free; None where it is not."""
@@ -102,6 +101,21 @@ class RunStrip(QWidget):
         """Show that it is being stopped."""
         self._cancel.setEnabled(False)
         self._name.setText(self.tr("Stopping…"))
+
+    def _show_words(self) -> None:
+        progress = self._progress
+        if progress is None:
+            self._words.setText(self.tr("Paused") if self._paused else "")
+            return
+        # What is wished to be known most comes first: where there is little room the end is cut off.
+        parts = [f"{100 * progress.batch_done_px // max(1, progress.batch_px)} %"]
+        if self._paused:
+            parts.insert(0, self.tr("Paused"))
+        elif progress.left_s is not None:
+            parts.append(self.tr("{time} left").format(time=duration_text(progress.left_s)))
+        parts.append(self.tr("{done} of {all} pictures").format(done=progress.files_done, all=progress.files))
+        parts.append(self.tr("{time} elapsed").format(time=duration_text(progress.elapsed_s)))
+        self._words.setText(" · ".join(parts))
 
 
 def _bar(name: str) -> QProgressBar:

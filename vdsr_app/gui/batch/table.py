@@ -30,6 +30,7 @@ _ICONS = {
     State.SKIPPED: ("debug-step-over", "quiet"),
     State.FAILED: ("alert-circle-outline", "bad"),
 }
+_PAUSED_ICON = ("pause", "quiet")
 
 
 class Column(IntEnum):
@@ -57,6 +58,7 @@ class BatchTable(QAbstractTableModel):
         self._rows: dict[int, int] = {}
         self._folder = Path()
         self._percent: dict[int, int] = {}
+        self._paused = False
         self._thumbnails: dict[Path, QPixmap] = {}
 
     @property
@@ -99,6 +101,13 @@ class BatchTable(QAbstractTableModel):
             self._percent[item_number] = percent
             self.dataChanged.emit(self.index(row, Column.STATE), self.index(row, Column.STATE))
 
+    def show_paused(self, paused: bool) -> None:
+        """Show whether the pictures at work stand still."""
+        self._paused = paused
+        for row, item in enumerate(self._items):
+            if item.state is State.WORKING:
+                self.dataChanged.emit(self.index(row, Column.STATE), self.index(row, Column.STATE))
+
     def show_thumbnail(self, path: Path, rgba: np.ndarray) -> None:
         """Show a small version of a picture."""
         while len(self._thumbnails) >= _MOST_THUMBNAILS:
@@ -136,7 +145,8 @@ class BatchTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.DecorationRole:
             if column is Column.STATE:
                 # As a pixmap: an icon would grow to the size of the thumbnails.
-                return icon(*_ICONS[item.state]).pixmap(_STATE_SIZE, _ratio())
+                stands = self._paused and item.state is State.WORKING
+                return icon(*(_PAUSED_ICON if stands else _ICONS[item.state])).pixmap(_STATE_SIZE, _ratio())
             if column is Column.NAME:
                 return self._thumbnail(item.source)
         if role == Qt.ItemDataRole.TextAlignmentRole and column is Column.TIME:
@@ -168,7 +178,7 @@ class BatchTable(QAbstractTableModel):
     def _state(self, item: Item) -> str:
         words = {
             State.QUEUED: self.tr("Waiting"),
-            State.WORKING: self.tr("Working"),
+            State.WORKING: self.tr("Paused") if self._paused else self.tr("Working"),
             State.DONE: self.tr("Done"),
             State.SKIPPED: self.tr("Skipped"),
             State.FAILED: self.tr("Failed"),
