@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QCheckBox
 from pytestqt.qtbot import QtBot
 
 from vdsr_app.gui import theme as themes
 from vdsr_app.gui.icons import glyphs, icon
+from vdsr_app.gui.parts import link, plain, primary
 from vdsr_app.gui.settings import CanvasColor, Theme
 from vdsr_app.gui.theme import DARK, LIGHT, ThemeManager, Tokens
 
@@ -88,6 +89,23 @@ def test_only_the_systems_theme_follows_the_system(
     monkeypatch.setattr(theme, "_system_is_dark", lambda: True)
     qapp.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Dark)
     assert theme.tokens is expected
+
+
+@pytest.mark.parametrize("choice", [Theme.LIGHT, Theme.DARK])
+def test_what_cannot_be_used_looks_so(qtbot: QtBot, theme: ThemeManager, choice: Theme) -> None:
+    theme.apply(choice)
+    box = QCheckBox("With subfolders")
+    box.setChecked(True)
+    for control in (link("Change"), plain("Choose"), primary("Start"), box):
+        qtbot.addWidget(control)
+        with qtbot.waitExposed(control):
+            control.show()
+        control.clearFocus()
+        control.setEnabled(False)
+        image = control.grab().toImage()
+        shown = {image.pixelColor(x, y).name() for x in range(image.width()) for y in range(image.height())}
+        assert theme.tokens.disabled in shown, control.text()
+        assert theme.tokens.accent not in shown, control.text()
 
 
 def test_canvas_colours(theme: ThemeManager) -> None:

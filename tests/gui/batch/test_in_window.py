@@ -112,6 +112,18 @@ def at_first_picture(qtbot: QtBot, page: BatchPage, network: Network, folder: Pa
     qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
 
 
+def test_while_it_runs_choices_say_why_they_cannot_be_changed(
+    qtbot: QtBot, page: BatchPage, network: Network, folder: Path
+) -> None:
+    choices = (page.options._change, page.options._recursive, page.options._template, page.options._existing)
+    tips = [widget.toolTip() for widget in choices]
+    at_first_picture(qtbot, page, network, folder)
+    assert all(not widget.isEnabled() and "while a batch runs" in widget.toolTip() for widget in choices)
+    network.engine.gate = threading.Semaphore(10**6)
+    ended(qtbot, page)
+    assert [widget.toolTip() for widget in choices] == tips
+
+
 def ended(qtbot: QtBot, page: BatchPage) -> None:
     qtbot.waitUntil(lambda: page.phase is Phase.ENDED, timeout=WAIT_MS)
 

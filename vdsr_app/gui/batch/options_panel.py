@@ -70,6 +70,8 @@ class OptionsPanel(QWidget):
         self._about = text_label(role="caption", wrap=True)
         self._recursive = QCheckBox(self.tr("With subfolders"))
         self._recursive.setToolTip(self.tr("The results lie in the same subfolders as their pictures"))
+        choices = (self._choose, self._template, self._existing, self._recursive, self._change)
+        self._tips: dict[QWidget, str] = {widget: widget.toolTip() for widget in choices}
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(_PAUSE_MS)
@@ -151,8 +153,9 @@ class OptionsPanel(QWidget):
 
     def set_locked(self, locked: bool) -> None:
         """Let nothing be changed while a batch runs."""
-        for widget in (self._choose, self._template, self._existing, self._recursive, self._change):
+        for widget, tip in self._tips.items():
             widget.setEnabled(not locked)
+            widget.setToolTip(self.tr("This cannot be changed while a batch runs") if locked else tip)
 
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)
