@@ -205,6 +205,15 @@ def test_every_action_has_words_a_tooltip_and_no_dead_menu(window: MainWindow) -
             assert keys in action.toolTip()
 
 
+def test_the_workspaces_are_in_the_menu(window: MainWindow) -> None:
+    view = next(a.menu() for a in window.menuBar().actions() if a.text() == "&View")
+    offered = [a for a in view.actions() if a.shortcut().toString() in ("Ctrl+1", "Ctrl+2", "Ctrl+3")]
+    assert [a.text() for a in offered] == ["Upscale", "Batch", "Train"]
+    offered[1].trigger()
+    assert window.workspaces.current is window.batch.host
+    assert [a.isChecked() for a in offered] == [False, True, False]
+
+
 def test_what_cannot_be_used_says_why(window: MainWindow, service: FakeService) -> None:
     for action in all_actions(window):
         if action.menu() is None and not action.isEnabled():

@@ -49,6 +49,12 @@ class Actions(QObject):
         self.run = self._make(self.tr("Upscale now"), "play-outline", "F5")
         self.cancel = self._make(self.tr("Cancel"), "stop-circle-outline", "Esc")
 
+        self.batch_pause = self._make(self.tr("Pause the batch"), "pause", "F6")
+        self.batch_retry = self._make(self.tr("Retry what failed in the batch"), "refresh", "Shift+F5")
+        self.batch_report = self._make(self.tr("Save the batch's report…"), "content-save-outline", "Ctrl+R")
+        self.batch_folder = self._make(self.tr("Open the folder of results"), "folder-open-outline", "")
+        self.batch_clear = self._make(self.tr("Clear the batch"), "close", "")
+
         self.train_new = self._make(self.tr("New training…"), "plus", "Ctrl+T")
         self.train_runs = self._make(self.tr("Show runs"), "format-list-bulleted", "Ctrl+Shift+T")
         self.train_pause = self._make(self.tr("Pause training"), "pause", "")

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from vdsr_app.core.formats import WRITABLE_TITLES
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.models import AUTO_MODEL
-from vdsr_app.gui.actions import Actions
+from vdsr_app.gui.actions import Actions, allow
 from vdsr_app.gui.close_dialog import ask_about_batch
 from vdsr_app.gui.late_host import LateHost
 from vdsr_app.gui.model_list import ModelList
+from vdsr_app.gui.parts import can_be_pressed
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.status_line import StatusLine
 from vdsr_app.gui.texts import target_words
@@ -66,6 +68,7 @@ class BatchCommands(QObject):
         """
         super().__init__(window)
         self._window = window
+        self._actions = actions
         self._upscale = upscale
         self._models = models
         self._store = store
@@ -78,9 +81,13 @@ class BatchCommands(QObject):
         self.host = LateHost()
         self.host.first_shown.connect(self._on_first_shown)
         actions.open_folder.triggered.connect(self.choose_folder)
+        actions.batch_pause.triggered.connect(self._on_pause)
+        for action in (actions.batch_retry, actions.batch_report, actions.batch_folder, actions.batch_clear):
+            action.triggered.connect(self._on_button_action)
         status.batch_wanted.connect(self.front_wanted)
         upscale.session.setup_changed.connect(self._show_settings)
         store.changed.connect(self._show_settings)  # among them how results are written
+        self._show_offer()
 
     @property
     def page(self) -> BatchPage:
@@ -93,8 +100,10 @@ class BatchCommands(QObject):
             self._page = BatchPage(self._service, self._store)
             self._page.settings_wanted.connect(self.settings_wanted)
             self._page.activity_changed.connect(self._on_activity_changed)
+            self._page.offer_changed.connect(self._show_offer)
             self.host.fill(self._page)
             self._show_settings()
+            self._show_offer()
         return self._page
 
     @property
@@ -122,6 +131,15 @@ class BatchCommands(QObject):
         self._status.show_batch("" if in_front else self._activity)
         if in_front:
             self.page.take_focus()
+            self._show_offer()
+
+    def begin(self) -> None:
+        """Start, plan again or go on, whichever can be done now."""
+        self.page.begin()
+
+    def cancel(self) -> None:
+        """Stop the batch that runs; what is finished is kept."""
+        self.page.cancel()
 
     def may_close(self) -> bool:
         """Ask whether a batch that runs shall be stopped; whether the window may close."""
@@ -146,6 +164,47 @@ class BatchCommands(QObject):
         if settings.self_ensemble:
             parts.append(self.tr("best quality"))
         return " · ".join(parts)
+
+    def _show_offer(self) -> None:
+        """Let the menu offer what can be done now; "Run" and "Cancel" only while the workspace is shown."""
+        page, a = self._page, self._actions
+        can_pause = page is not None and page.can_pause
+        a.batch_pause.setText(
+            self.tr("Continue the batch") if page is not None and page.flow.paused else self.tr("Pause the batch")
+        )
+        no_batch = self.tr("no batch is running")
+        allow(a.batch_pause, can_pause, no_batch)
+        for action, reason in (
+            (a.batch_retry, self.tr("no batch has ended with pictures that failed")),
+            (a.batch_report, self.tr("no batch has ended")),
+            (a.batch_folder, self.tr("no batch has ended")),
+            (a.batch_clear, self.tr("there is nothing to clear now")),
+        ):
+            button = self._button_of(action)
+            allow(action, button is not None and can_be_pressed(button), reason)
+        if self.in_front and page is not None:
+            allow(a.run, page.panel.way_on is not None, page.panel.start.toolTip())
+            allow(a.cancel, can_pause, no_batch)
+
+    def _button_of(self, action: QAction) -> QPushButton | None:
+        """The button of the page that does the same."""
+        a, page = self._actions, self._page
+        if page is None:
+            return None
+        panel = page.panel
+        buttons = {a.batch_retry: panel.retry, a.batch_report: panel.report, a.batch_folder: panel.folder}
+        return buttons.get(action, page.list.clear)
+
+    def _on_pause(self) -> None:
+        if self._page is not None:
+            self._page.flow.pause_or_continue()
+
+    def _on_button_action(self) -> None:
+        action = self.sender()
+        button = self._button_of(action) if isinstance(action, QAction) else None
+        if button is not None:
+            self.front_wanted.emit()
+            button.click()
 
     def _on_first_shown(self) -> None:
         _ = self.page

@@ -223,9 +223,10 @@ class MainWindow(QMainWindow):
         room = self.screen().availableSize() - QSize(16, 48)  # for the frame
         self.resize(QSize(*DEFAULT_SIZE).boundedTo(room))
         self.setAcceptDrops(True)
-        self.workspaces.add(self.tr("Upscale"), "image-size-select-large", self.page, 1)
-        self.workspaces.add(self.tr("Batch"), "image-multiple-outline", self.batch.host, 2)
-        self.workspaces.add(self.tr("Train"), "school-outline", self.training.host, 3)
+        upscale = self.workspaces.add(self.tr("Upscale"), "image-size-select-large", self.page, 1)
+        batch = self.workspaces.add(self.tr("Batch"), "image-multiple-outline", self.batch.host, 2)
+        train = self.workspaces.add(self.tr("Train"), "school-outline", self.training.host, 3)
+        self._menus.offer_workspaces([upscale, batch, train])
         body = QWidget()
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
@@ -249,7 +250,7 @@ class MainWindow(QMainWindow):
         c.open_reference.triggered.connect(files.choose_reference)
         c.close_reference.triggered.connect(session.scores.close)
         c.run.triggered.connect(self._on_run_triggered)
-        c.cancel.triggered.connect(self._on_cancel_wanted)
+        c.cancel.triggered.connect(self._on_cancel_triggered)
         c.inspector.triggered.connect(self._preferences.show_inspector)
         c.full_screen.triggered.connect(self._set_full_screen)
         self.page.reference_wanted.connect(files.choose_reference)
@@ -321,7 +322,16 @@ class MainWindow(QMainWindow):
         self.files.drag_out()
 
     def _on_run_triggered(self) -> None:
-        self.session.run(again=not self.session.comparison.running)
+        if self.batch.in_front:
+            self.batch.begin()
+        else:
+            self.session.run(again=not self.session.comparison.running)
+
+    def _on_cancel_triggered(self) -> None:
+        if self.batch.in_front:
+            self.batch.cancel()
+        else:
+            self._on_cancel_wanted()
 
     def _set_full_screen(self, full: bool) -> None:
         """Fill the screen, or be as before: a window that was maximized is so again."""

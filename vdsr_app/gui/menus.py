@@ -31,7 +31,7 @@ class Menus(QObject):
         a = actions
         self._add(self.tr("&File"), [a.open, a.open_folder, self._recent, None, a.save, None, a.quit])
         self._add(self.tr("&Edit"), [a.copy, a.paste, None, a.settings])
-        self._add(
+        self._view = self._add(
             self.tr("&View"),
             [
                 *(a.wipe, a.side, a.single, a.swap, None),
@@ -39,11 +39,20 @@ class Menus(QObject):
                 *(a.open_reference, a.close_reference, None, a.inspector, a.full_screen),
             ],
         )
-        self._add(self.tr("&Run"), [a.run, a.cancel])
+        self._add(
+            self.tr("&Run"),
+            [a.run, a.cancel, None, a.batch_pause, a.batch_retry, None, a.batch_report, a.batch_folder, a.batch_clear],
+        )
         self._add(
             self.tr("&Train"), [a.train_new, a.train_runs, None, a.train_pause, a.train_stop, None, a.train_folder]
         )
         self._add(self.tr("&Help"), [a.guide, None, a.log_folder, a.system_info, None, a.about])
+
+    def offer_workspaces(self, actions: Sequence[QAction]) -> None:
+        """Begin the menu "View" with the workspaces; to be called once."""
+        first = self._view.actions()[0]
+        self._view.insertActions(first, list(actions))
+        self._view.insertSeparator(first)
 
     def show_recent(self, paths: Sequence[str]) -> None:
         """Offer these files, the newest first."""
@@ -59,7 +68,7 @@ class Menus(QObject):
             self._recent.addAction(self.tr("Clear this list")).triggered.connect(self.recent_cleared)
         self._recent.menuAction().setVisible(bool(paths))
 
-    def _add(self, title: str, items: Sequence[QAction | QMenu | None]) -> None:
+    def _add(self, title: str, items: Sequence[QAction | QMenu | None]) -> QMenu:
         menu = self._bar.addMenu(title)
         menu.setToolTipsVisible(True)
         for item in items:
@@ -69,6 +78,7 @@ class Menus(QObject):
                 menu.addMenu(item)
             else:
                 menu.addAction(item)
+        return menu
 
     def _on_recent_triggered(self) -> None:
         action = self.sender()

@@ -153,6 +153,11 @@ def allow_button(button: QPushButton, allowed: bool, reason: str, tip: str = "")
     button.setToolTip(tip if allowed else reason)
 
 
+def can_be_pressed(button: QPushButton) -> bool:
+    """Whether a button is offered on its page, in front or not, and enabled."""
+    return button.isEnabled() and not button.isHidden()
+
+
 class Card(QPushButton):
     """One choice of several, with a title, a sentence and a quiet line."""
 

@@ -85,8 +85,14 @@ class UpscalePage(QWidget):
     def set_in_front(self, in_front: bool) -> None:
         """Whether this workspace is shown; its keys do nothing while another is."""
         self._in_front = in_front
-        for action in self._actions.of_the_view():
-            allow(action, in_front, self.tr("switch to Upscale first"))
+        a, elsewhere = self._actions, self.tr("switch to Upscale first")
+        for action in a.of_the_view():
+            allow(action, in_front, elsewhere)
+        if not in_front:
+            for action in (a.save, a.copy):
+                allow(action, False, elsewhere)
+            for action in (a.run, a.cancel):  # till the workspace that is shown says otherwise
+                allow(action, False, self.tr("switch to Upscale or Batch first"))
         self._show_result()
 
     def _connect_session(self) -> None:
@@ -191,14 +197,13 @@ class UpscalePage(QWidget):
         session, a = self.session, self._actions
         there, running = session.picture is not None, session.comparison.running
         ready = session.result is not None
-        no_picture = self.tr("open a picture first")
-        front, elsewhere = self._in_front, self.tr("switch to Upscale first")
-        no_picture = no_picture if front else elsewhere
-        allow(a.save, there and front, no_picture)
-        allow(a.copy, ready and front, self.tr("the result is not finished") if there and front else no_picture)
-        allow(a.run, there and front, no_picture)
-        busy = running or session.opening is not None or bool(session.exporter.saving) or session.clipboard.running
-        allow(a.cancel, busy and front, self.tr("nothing is running") if front else elsewhere)
+        if self._in_front:
+            no_picture = self.tr("open a picture first")
+            allow(a.save, there, no_picture)
+            allow(a.copy, ready, self.tr("the result is not finished") if there else no_picture)
+            allow(a.run, there, no_picture)
+            busy = running or session.opening is not None or bool(session.exporter.saving) or session.clipboard.running
+            allow(a.cancel, busy, self.tr("nothing is running"))
         self.inspector.export.show_result(self._result_text(), ready=ready, primary=there and not session.is_sample)
 
     def _result_text(self) -> str:

@@ -54,6 +54,7 @@ class Workspaces(QWidget):
         count = self._pages.addWidget(page) + 1
         action = QAction(icon(icon_name), title, self)
         action.setCheckable(True)
+        action.setIconVisibleInMenu(False)  # where the check mark is
         action.setChecked(count == 1)
         action.setShortcut(f"Ctrl+{number}")
         action.setToolTip(f"{title} (Ctrl+{number})")

@@ -305,7 +305,7 @@ def test_a_cancelled_batch_says_what_is_left_where_that_is_known_and_nothing_mor
     at_first_picture(qtbot, page, network, folder)
     monkeypatch.setattr(Handle, "planned", known)
     window.workspaces.show_page(window.page)
-    page._on_cancel()
+    page.cancel()
     assert page.panel.text == words
     assert dict(states(page))["a.png"] is State.QUEUED
     network.engine.gate = threading.Semaphore(10**6)
@@ -644,3 +644,60 @@ def test_the_keyboard_is_taken_from_nobody(
     network.engine.gate = threading.Semaphore(10**6)
     ended(qtbot, page)
     assert window.page.isAncestorOf(window.focusWidget())
+
+
+def test_the_menu_starts_pauses_stops_and_goes_on_with_the_batch_that_is_in_front(
+    qtbot: QtBot, window: MainWindow, page: BatchPage, network: Network, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = window.commands
+    assert not c.run.isEnabled()
+    assert "Add pictures first" in c.run.toolTip()
+    network.engine.hold()
+    planned(qtbot, page, folder)
+    assert c.run.isEnabled()
+    assert not c.batch_pause.isEnabled()
+    c.run.trigger()
+    qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
+    assert not c.run.isEnabled()
+    c.batch_pause.trigger()
+    assert page.flow.paused
+    assert c.batch_pause.text() == "Continue the batch"
+    c.batch_pause.trigger()
+    window.workspaces.show_page(window.page)
+    assert "switch to Upscale" not in c.cancel.toolTip()  # it is about the picture now
+    assert c.batch_pause.isEnabled()
+    window.workspaces.show_page(window.batch.host)
+    c.cancel.trigger()
+    assert not c.cancel.isEnabled()
+    ended(qtbot, page)
+    assert not c.batch_pause.isEnabled()
+    network.engine.gate = threading.Semaphore(10**6)
+    c.run.trigger()
+    ended(qtbot, page)
+    assert not c.run.isEnabled()
+    window.workspaces.show_page(window.page)
+    picture(folder / "bad.png", 3)
+    c.batch_retry.trigger()
+    assert window.workspaces.current is window.batch.host
+    ended(qtbot, page)
+    assert not c.batch_retry.isEnabled()
+    asked: list[bool] = []
+    monkeypatch.setattr(module, "ask_for_name", lambda *_: asked.append(True))
+    c.batch_report.trigger()
+    assert asked == [True]
+    c.batch_clear.trigger()
+    assert page.phase is Phase.EMPTY
+    assert not c.batch_clear.isEnabled()
+
+
+def test_a_picture_that_is_finished_elsewhere_leaves_the_menu_to_the_batch(
+    qtbot: QtBot, window: MainWindow, page: BatchPage, folder: Path
+) -> None:
+    planned(qtbot, page, folder)
+    window.session.result_changed.emit()
+    assert window.commands.run.isEnabled()
+    assert not window.commands.save.isEnabled()
+    window.workspaces.show_page(window.training.host)
+    assert window.training.close(5000)
+    assert not window.commands.run.isEnabled()
+    assert "switch to Upscale or Batch first" in window.commands.run.toolTip()

@@ -55,10 +55,12 @@ class BatchPage(QWidget):
     Signals:
         settings_wanted: the person wants to change size, model or format.
         activity_changed: what runs, in one line, or "".
+        offer_changed: what the person can do now may be something else.
     """
 
     settings_wanted = Signal()
     activity_changed = Signal(str)
+    offer_changed = Signal()
 
     def __init__(self, service: BatchService, store: SettingsStore) -> None:
         super().__init__()
@@ -85,6 +87,11 @@ class BatchPage(QWidget):
         """What the page is about now."""
         return self.flow.phase
 
+    @property
+    def can_pause(self) -> bool:
+        """Whether a batch runs and is not being stopped."""
+        return self.phase is Phase.RUNNING and self.strip.can_cancel
+
     def add(self, paths: Sequence[Path]) -> None:
         """Add files and folders, also while a batch runs."""
         self.flow.add(paths)
@@ -95,6 +102,19 @@ class BatchPage(QWidget):
         self.options.show_settings(settings, words)
         if changed:
             self.flow.follow_settings()
+
+    def begin(self) -> None:
+        """Start, plan again or go on, whichever can be done now."""
+        if self.panel.way_on is not None:
+            self.panel.way_on.click()
+
+    def cancel(self) -> None:
+        """Stop the batch that runs; what is finished is kept."""
+        if self.can_pause:
+            self._hold_focus(self.strip)
+            self.strip.show_ending()
+            self.flow.cancel()
+            self.offer_changed.emit()
 
     def take_focus(self) -> None:
         """Let the keyboard enter where the person most likely goes on."""
@@ -193,7 +213,7 @@ class BatchPage(QWidget):
         self.options.folder_wanted.connect(self._on_folder_wanted)
         self.options.settings_wanted.connect(self.settings_wanted)
         self.strip.pause_wanted.connect(flow.pause_or_continue)
-        self.strip.cancel_wanted.connect(self._on_cancel)
+        self.strip.cancel_wanted.connect(self.cancel)
         self.list.paths_chosen.connect(self.add)
         self.list.clear_wanted.connect(self._on_clear)
         self.panel.start_wanted.connect(flow.start)
@@ -236,6 +256,7 @@ class BatchPage(QWidget):
             self._pass_focus_on()
         else:
             self.activity_changed.emit("")
+        self.offer_changed.emit()
 
     def _on_planned(self, plan: Plan, options: BatchOptions) -> None:
         self.table.show_items(plan.items, self.flow.output)
@@ -264,6 +285,7 @@ class BatchPage(QWidget):
     def _allow_start(self) -> None:
         reason = self.options.problem or self._refusal
         self.panel.allow_start(reason is None, reason or "")
+        self.offer_changed.emit()
 
     def _on_plan_failed(self, report: ErrorReport) -> None:
         self.table.show_items([], Path())
@@ -280,6 +302,7 @@ class BatchPage(QWidget):
     def _on_paused_changed(self, paused: bool) -> None:
         self.table.show_paused(paused)
         self.strip.show_paused(paused)
+        self.offer_changed.emit()
         self.panel.say(self.tr("Paused") if paused else self.tr("Running"))
         self._tell_activity()
 
@@ -295,6 +318,7 @@ class BatchPage(QWidget):
 
     def _on_ended(self, report: BatchReport) -> None:
         self.panel.show_buttons(ended=True, retry=report.failed > 0)
+        self.offer_changed.emit()
         words = self.panel.show_report(report)
         self._pass_focus_on()
         kind = BannerKind.NOTICE if report.failed else BannerKind.SUCCESS
@@ -303,6 +327,7 @@ class BatchPage(QWidget):
 
     def _on_stopped(self, planned: bool) -> None:
         self.panel.show_buttons(ended=True, go_on=True)
+        self.offer_changed.emit()
         self._pass_focus_on()
         left = sum(not item.state.is_outcome for item in self.table.items)
         self.panel.say(
@@ -325,11 +350,6 @@ class BatchPage(QWidget):
         self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Go on"), go_on))
 
     # What the person wants
-
-    def _on_cancel(self) -> None:
-        self._hold_focus(self.strip)
-        self.strip.show_ending()
-        self.flow.cancel()
 
     def _on_clear(self) -> None:
         self.table.show_items([], Path())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QPushButton
 
 from vdsr_app.core.batch.estimate import Plan
 from vdsr_app.core.batch.events import BatchReport
-from vdsr_app.gui.parts import allow_button, plain, press_by_return, primary
+from vdsr_app.gui.parts import allow_button, can_be_pressed, plain, press_by_return, primary
 from vdsr_app.gui.sections import Section, text_label
 from vdsr_app.gui.texts import bytes_text, duration_text, megapixels_text
 
@@ -80,6 +81,11 @@ class PlanPanel(Section):
     def allow_start(self, allowed: bool, reason: str) -> None:
         """Enable the start, or disable it and say why."""
         allow_button(self.start, allowed, reason)
+
+    @property
+    def way_on(self) -> QPushButton | None:
+        """The button that begins, plans again or goes on, whichever can be pressed now."""
+        return next((button for button in (self.start, self.again, self.go_on) if can_be_pressed(button)), None)
 
     def take_focus(self) -> bool:
         """Let the keyboard enter at the button that the person most likely wants; whether there is one."""

@@ -61,6 +61,11 @@ class RunStrip(QWidget):
         self._progress: Progress | None = None
         self.begin()
 
+    @property
+    def can_cancel(self) -> bool:
+        """Whether it is not being stopped already."""
+        return self._cancel.isEnabled()
+
     def begin(self) -> None:
         """Show a batch that has just been started."""
         self._picture.setValue(0)
