@@ -57,6 +57,13 @@ def number(value: float, decimals: int = 0) -> str:
     return locale.toString(float(value), "f", decimals)
 
 
+def pictures_text(count: int) -> str:
+    """A number of pictures: "1 picture", "1,281 pictures"."""
+    if count == 1:
+        return translate("Texts", "1 picture")
+    return translate("Texts", "{count} pictures").format(count=QLocale().toString(int(count)))
+
+
 def duration_text(seconds: float) -> str:
     """A length of time in at most two units: "6 s", "2 min 5 s", "1 h 3 min"."""
     whole = max(0, round(seconds))

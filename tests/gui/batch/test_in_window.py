@@ -185,6 +185,7 @@ def test_the_settings_are_those_of_a_single_picture(
     qtbot: QtBot, window: MainWindow, page: BatchPage, folder: Path, tmp_path: Path
 ) -> None:
     planned(qtbot, page, folder / "a.png")
+    assert page.panel.text.startswith("1 picture to do\n")
     assert cell(page, 0, Column.RESULT) == "a_vdsr_x2.png"
     window.session.set_target(Target(TargetKind.SCALE, 3.0))
     window.page.inspector.export.show_options(SaveOptions(FileFormat.JPEG, 80))

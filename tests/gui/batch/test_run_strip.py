@@ -43,6 +43,13 @@ def test_the_time_left_stands_before_what_may_be_cut_off(strip: RunStrip) -> Non
     assert strip._words.text().startswith("10 % · 3 h 53 min left · ")
 
 
+def test_one_picture_is_not_many(strip: RunStrip) -> None:
+    strip.show_progress(progress(1), "a.png")
+    assert " · 0 of 1 picture · " in strip._words.text()
+    strip.show_progress(progress(2), "a.png")
+    assert " · 1 of 2 pictures · " in strip._words.text()
+
+
 def test_while_it_is_paused_no_time_is_left_to_wait_for(strip: RunStrip) -> None:
     strip.show_progress(progress(3, 60.0), "a.png")
     strip.show_paused(True)

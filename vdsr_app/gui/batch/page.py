@@ -35,7 +35,7 @@ from vdsr_app.gui.notify import notify
 from vdsr_app.gui.save_name import ask_for_name, with_ending
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, upright_line
 from vdsr_app.gui.settings import AppSettings, SettingsStore
-from vdsr_app.gui.texts import duration_text, file_name
+from vdsr_app.gui.texts import duration_text, file_name, pictures_text
 from vdsr_app.gui.theme import set_role
 from vdsr_app.workers.batch import BatchService
 from vdsr_app.workers.messages import ErrorReport
@@ -331,7 +331,7 @@ class BatchPage(QWidget):
         self._pass_focus_on()
         left = sum(not item.state.is_outcome for item in self.table.items)
         self.panel.say(
-            self.tr("Stopped with {count} pictures left").format(count=left)
+            self.tr("Stopped with {pictures} left").format(pictures=pictures_text(left))
             if planned
             else self.tr("Stopped before all pictures were looked at")
         )
@@ -343,8 +343,8 @@ class BatchPage(QWidget):
         self.banner.show_report(report)
 
     def _on_interrupted_found(self, found: Unfinished) -> None:
-        text = self.tr("A batch into {folder} was interrupted, with {count} pictures left.")
-        text = text.format(folder=file_name(found.options.output), count=found.left)
+        text = self.tr("A batch into {folder} was interrupted, with {pictures} left.")
+        text = text.format(folder=file_name(found.options.output), pictures=pictures_text(found.left))
         # As it was begun, whatever is chosen meanwhile.
         go_on = partial(self.flow.go_on, found.options)
         self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Go on"), go_on))

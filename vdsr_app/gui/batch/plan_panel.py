@@ -9,7 +9,7 @@ from vdsr_app.core.batch.estimate import Plan
 from vdsr_app.core.batch.events import BatchReport
 from vdsr_app.gui.parts import allow_button, can_be_pressed, plain, press_by_return, primary
 from vdsr_app.gui.sections import Section, text_label
-from vdsr_app.gui.texts import bytes_text, duration_text, megapixels_text
+from vdsr_app.gui.texts import bytes_text, duration_text, megapixels_text, pictures_text
 
 
 class PlanPanel(Section):
@@ -98,7 +98,7 @@ class PlanPanel(Section):
     def show_plan(self, plan: Plan) -> None:
         """Show what a batch would come to."""
         found = plan.totals
-        lines = [self.tr("{count} pictures to do").format(count=found.queued)]
+        lines = [self.tr("{pictures} to do").format(pictures=pictures_text(found.queued))]
         if found.skipped:
             lines.append(self.tr("{count} to skip").format(count=found.skipped))
         if found.failed:

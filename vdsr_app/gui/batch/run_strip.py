@@ -9,7 +9,7 @@ from vdsr_app.core.batch.events import Progress
 from vdsr_app.gui.icons import icon
 from vdsr_app.gui.parts import SteadyButton, plain
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, ElidedLabel, text_label
-from vdsr_app.gui.texts import bytes_text, duration_text
+from vdsr_app.gui.texts import bytes_text, duration_text, pictures_text
 from vdsr_app.gui.theme import set_role
 
 _STEPS = 1000
@@ -118,7 +118,9 @@ class RunStrip(QWidget):
             parts.insert(0, self.tr("Paused"))
         elif progress.left_s is not None:
             parts.append(self.tr("{time} left").format(time=duration_text(progress.left_s)))
-        parts.append(self.tr("{done} of {all} pictures").format(done=progress.files_done, all=progress.files))
+        parts.append(
+            self.tr("{done} of {pictures}").format(done=progress.files_done, pictures=pictures_text(progress.files))
+        )
         parts.append(self.tr("{time} elapsed").format(time=duration_text(progress.elapsed_s)))
         self._words.setText(" · ".join(parts))
 

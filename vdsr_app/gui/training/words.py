@@ -7,7 +7,7 @@ from datetime import datetime
 
 from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
 
-from vdsr_app.gui.texts import bytes_text, number, scale_text
+from vdsr_app.gui.texts import bytes_text, number, pictures_text, scale_text
 from vdsr_trainer.data.report import IssueKind
 from vdsr_trainer.events import Preparing
 from vdsr_trainer.runs import RunInfo, RunState
@@ -71,9 +71,7 @@ def count(value: int) -> str:
 
 def pictures(value: int) -> str:
     """A number of pictures: "1 picture", "281 pictures"."""
-    if value == 1:
-        return translate("TrainingWords", "1 picture")
-    return translate("TrainingWords", "{count} pictures").format(count=count(value))
+    return pictures_text(value)
 
 
 def state_look(state: RunState) -> tuple[str, str, str]:
