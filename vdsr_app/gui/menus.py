@@ -28,15 +28,16 @@ class Menus(QObject):
         super().__init__(bar)
         self._bar = bar
         self._recent = QMenu(self.tr("Open recent"), bar)
+        self._workspaces = QMenu(self.tr("Workspace"), bar)
         a = actions
         self._add(self.tr("&File"), [a.open, a.open_folder, self._recent, None, a.save, None, a.quit])
         self._add(self.tr("&Edit"), [a.copy, a.paste, None, a.settings])
-        self._view = self._add(
+        self._add(
             self.tr("&View"),
             [
                 *(a.wipe, a.side, a.single, a.swap, None),
                 *(a.fit, a.zoom_100, a.zoom_200, a.zoom_400, a.zoom_800, a.zoom_in, a.zoom_out, a.smooth, None),
-                *(a.open_reference, a.close_reference, None, a.inspector, a.full_screen),
+                *(a.open_reference, a.close_reference, None, self._workspaces, a.inspector, a.full_screen),
             ],
         )
         self._add(
@@ -49,10 +50,9 @@ class Menus(QObject):
         self._add(self.tr("&Help"), [a.guide, None, a.log_folder, a.system_info, None, a.about])
 
     def offer_workspaces(self, actions: Sequence[QAction]) -> None:
-        """Begin the menu "View" with the workspaces; to be called once."""
-        first = self._view.actions()[0]
-        self._view.insertActions(first, list(actions))
-        self._view.insertSeparator(first)
+        """Offer the workspaces in the menu "View"; to be called once."""
+        # In a menu of their own: with all of them "View" would be higher than a small screen.
+        self._workspaces.addActions(list(actions))
 
     def show_recent(self, paths: Sequence[str]) -> None:
         """Offer these files, the newest first."""
@@ -68,7 +68,7 @@ class Menus(QObject):
             self._recent.addAction(self.tr("Clear this list")).triggered.connect(self.recent_cleared)
         self._recent.menuAction().setVisible(bool(paths))
 
-    def _add(self, title: str, items: Sequence[QAction | QMenu | None]) -> QMenu:
+    def _add(self, title: str, items: Sequence[QAction | QMenu | None]) -> None:
         menu = self._bar.addMenu(title)
         menu.setToolTipsVisible(True)
         for item in items:
@@ -78,7 +78,6 @@ class Menus(QObject):
                 menu.addMenu(item)
             else:
                 menu.addAction(item)
-        return menu
 
     def _on_recent_triggered(self) -> None:
         action = self.sender()
