@@ -23,14 +23,12 @@ from PySide6.QtWidgets import (
 )
 
 from vdsr_app.gui.icons import IconLabel, icon
-from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, plain_tooltip, text_label
-from vdsr_app.gui.texts import menu_text
+from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, text_label
 from vdsr_app.gui.theme import set_role
 
 ICON_SIZE = QSize(22, 16)
 """Of an icon in a button with words: Qt leaves next to nothing between the two, so the icon brings its own air."""
-_LEAST_LINK_PX = 56
-_ICON_GAP_PX = 4
+ICON_GAP_PX = 4
 _AROUND_ENTRY_PX = 48
 """Tick, margins and scroll bar beside the words in an opened list."""
 TEXT_WIDTH = 760
@@ -114,7 +112,7 @@ class SteadyButton(QPushButton):
         inside = QSize()
         for words in self._all_words:
             inside = inside.expandedTo(self.fontMetrics().size(Qt.TextFlag.TextShowMnemonic, words))
-        inside += QSize(self.iconSize().width() + _ICON_GAP_PX, 0)
+        inside += QSize(self.iconSize().width() + ICON_GAP_PX, 0)
         return self.style().sizeFromContents(QStyle.ContentsType.CT_PushButton, option, inside, self)
 
     def minimumSizeHint(self) -> QSize:
@@ -289,40 +287,6 @@ class Note(QWidget):
         if icon_name:
             self._icon.set_icon(icon_name, color)
         self.setVisible(bool(text))
-
-
-class ElidedLink(QPushButton):
-    """A button that looks like words and shortens them where they do not fit, instead of holding the window wide."""
-
-    def __init__(self, icon_name: str, tip: str) -> None:
-        super().__init__()
-        self._tip = tip
-        self.setIcon(icon(icon_name, "accent"))
-        self.setAutoDefault(False)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        set_role(self, "link")
-
-    def say(self, text: str) -> None:
-        """Show these words; "" hides it."""
-        self.setText(menu_text(text))
-        self.setAccessibleName(text)
-        self.setToolTip(plain_tooltip(" — ".join(part for part in (text, self._tip) if part)))
-        self.setVisible(bool(text))
-
-    def minimumSizeHint(self) -> QSize:
-        """Room for the icon and a little more."""
-        return QSize(_LEAST_LINK_PX, super().minimumSizeHint().height())
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        """Draw the icon and the words, shortened where they must be."""
-        option = QStyleOptionButton()
-        self.initStyleOption(option)
-        room = self.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self).width()
-        room -= option.iconSize.width() + _ICON_GAP_PX
-        option.text = self.fontMetrics().elidedText(option.text, Qt.TextElideMode.ElideRight, room)
-        painter = QStylePainter(self)
-        painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
-        painter.end()
 
 
 class ElidedBox(QComboBox):

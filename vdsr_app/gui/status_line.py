@@ -6,16 +6,27 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionButton,
+    QStylePainter,
+    QToolButton,
+    QWidget,
+)
 
 from vdsr_app.gui.icons import icon
-from vdsr_app.gui.parts import ElidedLink
-from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, ElidedLabel, text_label
-from vdsr_app.gui.texts import hex_color
+from vdsr_app.gui.parts import ICON_GAP_PX
+from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, ElidedLabel, plain_tooltip, text_label
+from vdsr_app.gui.texts import hex_color, menu_text
 from vdsr_app.gui.theme import set_role, tokens_in_use
 
 Rgba = tuple[int, int, int, int]
 _PROGRESS_WIDTH = 96
+_LEAST_LINK_PX = 56
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +74,9 @@ class StatusLine(QWidget):
         self._cancel.setAccessibleName(self.tr("Cancel"))
         set_role(self._cancel, "small")
         self._cancel.clicked.connect(self.cancel_wanted)
-        self._training = ElidedLink("school-outline", self.tr("Show the run"))
+        self._training = _Link("school-outline", self.tr("Show the run"))
         self._training.clicked.connect(self.training_wanted)
-        self._batch = ElidedLink("image-multiple-outline", self.tr("Show the batch"))
+        self._batch = _Link("image-multiple-outline", self.tr("Show the batch"))
         self._batch.clicked.connect(self.batch_wanted)
         self._place = text_label()
         self._left = _Swatch(self.tr("Colour of the left half"))
@@ -135,6 +146,40 @@ class StatusLine(QWidget):
         self._scores.setText(text)
         self._scores.explain(explanation)
         self._scores.setVisible(bool(text))
+
+
+class _Link(QPushButton):
+    """Words about what runs in another workspace, that lead there; where they do not fit they are shortened."""
+
+    def __init__(self, icon_name: str, tip: str) -> None:
+        super().__init__()
+        self._tip = tip
+        self.setIcon(icon(icon_name, "accent"))
+        self.setAutoDefault(False)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        set_role(self, "link")
+
+    def say(self, text: str) -> None:
+        """Show these words; "" hides it."""
+        self.setText(menu_text(text))
+        self.setAccessibleName(text)
+        self.setToolTip(plain_tooltip(" — ".join(part for part in (text, self._tip) if part)))
+        self.setVisible(bool(text))
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for the icon and a little more."""
+        return QSize(_LEAST_LINK_PX, super().minimumSizeHint().height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Draw the icon and the words, shortened where they must be."""
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        room = self.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self).width()
+        room -= option.iconSize.width() + ICON_GAP_PX
+        option.text = self.fontMetrics().elidedText(option.text, Qt.TextElideMode.ElideRight, room)
+        painter = QStylePainter(self)
+        painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
+        painter.end()
 
 
 class _Swatch(QWidget):
