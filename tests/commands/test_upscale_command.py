@@ -324,3 +324,17 @@ def test_one_folder_spelled_in_two_ways_is_one_folder(run, tiny, photo, tmp_path
     monkeypatch.chdir(tmp_path)
     assert run("upscale", "photo.jpg", photo, "--model", tiny)[0] == 0
     assert len(list(tmp_path.glob("*_tiny_x2.png"))) == 2
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_no_result_replaces_another_picture_that_was_given(run, tiny, photo, tmp_path: Path, beside: bool) -> None:
+    second = tmp_path / "photo_tiny_x2.png"
+    Image.open(photo).transpose(Image.Transpose.ROTATE_180).save(second)
+    before = {path: path.read_bytes() for path in (photo, second)}
+    place = () if beside else ("-o", tmp_path)
+    status, said, complaint = run("upscale", photo, second, *place, "--model", tiny, "--json")
+    assert status == 1
+    assert [json.loads(line)["state"] for line in said.splitlines()] == ["failed", "done"]
+    assert "would replace" in complaint
+    assert {path: path.read_bytes() for path in before} == before
+    assert (tmp_path / "photo_tiny_x2_tiny_x2.png").is_file()

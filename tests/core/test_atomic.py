@@ -343,3 +343,24 @@ def test_who_leaves_at_once_deletes_what_it_is_writing(tmp_path: Path) -> None:
 
 def test_leftovers_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert remove_leftovers(tmp_path / "none") == 0
+
+
+@posix_only
+def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_it_is_called_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+    flush, rename = os.fsync, os.replace
+
+    def fsync(descriptor: int) -> None:
+        log.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        flush(descriptor)
+
+    def replace(*names: Path) -> None:
+        log.append("name")
+        rename(*names)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    write_atomically(tmp_path / "a.bin", b"one")
+    assert log == ["file", "name", "folder"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -153,3 +154,21 @@ def test_what_is_no_state_of_this_run_is_refused(tmp_path: Path, learner: Learne
         (tmp_path / NEWEST_NAME).unlink()
     with pytest.raises(TrainingError, match="No checkpoint can be used"):
         checkpoint.load(tmp_path, other)
+
+
+def test_a_state_that_the_disk_does_not_give_now_is_left_where_it_is(
+    tmp_path: Path, learner: Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (1, 2):
+        checkpoint.write(tmp_path, checkpoint.take(learner, Progress(step)))
+    newest, read = tmp_path / NEWEST_NAME, Path.read_bytes
+
+    def does_not_answer(path: Path) -> bytes:
+        if path == newest:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", does_not_answer)
+        assert checkpoint.load(tmp_path, learner).step == 1
+    assert checkpoint.load(tmp_path, learner).step == 2

@@ -270,3 +270,13 @@ def test_settings_travel_through_json() -> None:
     )
     for each in (settings, UpscaleSettings()):
         assert settings_from_json(settings_to_json(each)) == each
+
+
+def test_a_batch_that_goes_on_gives_no_name_and_no_number_a_second_time() -> None:
+    options = choose(template="{folder} {width}x{height}")
+    planner = Planner(options, There())
+    planner.go_on_from(plan("a.png", "b.png", options=options))
+    found = Found(Path("/in/c.png"), Path())
+    planner.expect([found])
+    item = planner.plan(found, FACTS)
+    assert (item.number, item.output.name) == (2, "in 200x160-3.png")
