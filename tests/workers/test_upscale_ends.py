@@ -269,3 +269,21 @@ def test_close_gives_up_on_a_thread_that_hears_nothing(harness, caplog):
     assert "did not end" in caplog.text
     gate.set()
     # The fixture's own close waits for the thread after all.
+
+
+def test_cancel_of_a_file_that_can_still_be_given_up_leaves_none(harness, tmp_path):
+    gate = threading.Event()
+    harness.gates.append(gate)
+
+    def save(token):
+        gate.wait(20)
+        token.raise_if_cancelled()
+
+    harness.core.hooks["save"] = save
+    job_id = harness.service.submit(SaveJob(PICTURE, tmp_path / "out.png", SaveOptions()))
+    harness.wait_call("save")
+    harness.service.cancel(job_id)
+    gate.set()
+    harness.wait_end(job_id)
+    assert harness.recorder.ends(job_id) == ["cancelled"]
+    assert not (tmp_path / "out.png").exists()
