@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSlider,
     QAbstractSpinBox,
+    QCheckBox,
     QComboBox,
     QDialog,
     QLineEdit,
@@ -37,7 +38,7 @@ from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.scale_slider import ScaleSlider
 from vdsr_app.gui.settings import SettingsStore, Theme, settings_path
 from vdsr_app.gui.theme import DARK, LIGHT, tokens_in_use
-from vdsr_app.workers.messages import LayerKind, LayerSpec, OpenJob, SaveJob
+from vdsr_app.workers.messages import LayerJob, LayerKind, LayerSpec, OpenJob, SaveJob
 
 MakeWindow = Callable[..., MainWindow]
 CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
@@ -913,3 +914,43 @@ def test_a_message_takes_its_room_from_the_picture_alone(
     qtbot.waitUntil(lambda: window.page.banner.height() > 0 and window.page.banner.isVisible())
     qtbot.waitUntil(lambda: window.page.view.geometry().top() >= window.page.banner.geometry().bottom())
     assert [bar.geometry() for bar in bars] == before
+
+
+# Best quality
+
+
+def best_quality(window: MainWindow) -> QCheckBox:
+    return next(box for box in window.page.inspector.findChildren(QCheckBox) if box.text() == "Best quality, slower")
+
+
+def test_best_quality_reaches_the_layers_what_is_remembered_and_the_batch(
+    window: MainWindow, service: FakeService, store: SettingsStore
+) -> None:
+    finish(window, service, Path("/a.png"))
+    for wished in (True, False):
+        best_quality(window).click()
+        assert window.session.result is None
+        service.finish_layer(LayerKind.BICUBIC)
+        job = service.jobs[service.find(LayerKind.MODEL)]
+        assert isinstance(job, LayerJob)
+        assert job.settings.self_ensemble is wished
+        assert store.current.self_ensemble is wished
+        assert window.batch.settings.self_ensemble is wished
+        service.finish_layer(LayerKind.MODEL)
+
+
+def test_best_quality_comes_back_and_goes_with_a_reset(
+    make_window: MakeWindow, service: FakeService, store: SettingsStore
+) -> None:
+    store.update(self_ensemble=True)
+    window = make_window()
+    assert best_quality(window).isChecked()
+    assert window.batch.settings.self_ensemble
+    finish(window, service, Path("/a.png"))
+    window._preferences.reset()
+    assert not best_quality(window).isChecked()
+    assert not store.current.self_ensemble
+    service.finish_layer(LayerKind.BICUBIC)
+    job = service.jobs[service.find(LayerKind.MODEL)]
+    assert isinstance(job, LayerJob)
+    assert not job.settings.self_ensemble

@@ -886,3 +886,41 @@ def test_another_device_makes_the_layers_again(session: Session, service: FakeSe
     job = service.jobs[service.find(LayerKind.MODEL)]
     assert isinstance(job, LayerJob)
     assert (job.settings.device, job.settings.precision) == ("cpu", "fp32")
+
+
+def test_best_quality_makes_the_result_anew_and_gives_up_what_waits_for_the_one_before(
+    qtbot: QtBot, session: Session, service: FakeService
+) -> None:
+    finished(session, service)
+    session.set_self_ensemble(False)
+    assert session.result is not None
+    session.set_self_ensemble(True)
+    assert session.result is None
+    service.finish_layer(LayerKind.BICUBIC)
+    job = service.jobs[service.find(LayerKind.MODEL)]
+    assert isinstance(job, LayerJob)
+    assert job.settings.self_ensemble
+    session.save(request())
+    with qtbot.waitSignal(session.not_saved):
+        session.reset(AppSettings())
+    assert not session.settings().self_ensemble
+
+
+@pytest.mark.parametrize("field", ["device", "precision", "self_ensemble"])
+def test_a_former_result_is_gone_back_to_only_where_it_was_made_in_the_same_way(
+    session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    def choose(other: bool) -> None:
+        session.set_processing(
+            "cpu" if other and field == "device" else "auto", "fp32" if other and field == "precision" else "auto"
+        )
+        session.set_self_ensemble(other and field == "self_ensemble")
+
+    finished(session, service)
+    result = session.result
+    assert result is not None
+    have_memory(monkeypatch, 0)
+    choose(True)
+    assert session.result is None
+    choose(False)
+    assert session.result is result

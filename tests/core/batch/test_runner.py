@@ -15,7 +15,7 @@ import threading
 import tracemalloc
 from collections import Counter, namedtuple
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,7 @@ from vdsr_app.core.batch.journal import Journal
 from vdsr_app.core.batch.journal_view import FILE_NAME, reading
 from vdsr_app.core.batch.pace import Pace
 from vdsr_app.core.batch.plan import totals
-from vdsr_app.core.job import FileFormat, SaveOptions, Target, UpscaleSettings
+from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, UpscaleSettings
 from vdsr_app.errors import Cancelled, SaveError, UsageError, WeightsError
 
 WAIT_S = 20.0
@@ -881,3 +881,33 @@ def test_awkward_and_hostile_files_each_have_one_outcome(held: Held) -> None:
     finally:
         journal.close()
     assert not list(held.output.rglob("*.part"))
+
+
+OTHER = {
+    "target": Target(value=3.0),
+    "model": "photo",
+    "device": "cpu",
+    "precision": "fp32",
+    "self_ensemble": True,
+    "quality": 50,
+    "bits": 16,
+    "metadata": Metadata.NONE,
+}
+"""For each setting another value than the one it has by itself."""
+EXEMPT = {"tile_px", "save", "format"}
+"""Tiles leave no trace; what the others belong to; and what gives results another name."""
+
+
+@pytest.mark.parametrize(
+    "name", [each.name for kind in (UpscaleSettings, SaveOptions) for each in fields(kind) if each.name not in EXEMPT]
+)
+def test_each_setting_that_is_another_makes_the_results_anew(held: Held, name: str) -> None:
+    held.picture("a.png")
+    save = SaveOptions(FileFormat.JPEG if name == "quality" else FileFormat.PNG)
+    settings = UpscaleSettings(Target(value=2.0), model="vdsr", save=save)
+    changed = {name: OTHER[name]}
+    other = replace(settings, save=replace(save, **changed)) if hasattr(save, name) else replace(settings, **changed)
+    for each, done in ((settings, 1), (settings, 0), (other, 1), (other, 0)):
+        held.renew(settings=each, template="{name}")
+        report = held.run()
+        assert (report.done, report.skipped) == (done, 1 - done)
