@@ -587,3 +587,18 @@ def test_a_signal_to_the_windows_group_does_not_reach_the_run(watch, folder: Pat
     one.wait_state(RunState.RUNNING)
     one.service.stop()
     one.wait_state(RunState.STOPPED)
+
+
+def test_a_window_that_lets_a_run_go_on_leaves_the_choice_to_another(watch, folder: Path) -> None:
+    one, other = watch(), watch()
+    one.service.start(folder)
+    one.wait_told(Stepped)
+    one.service.set_when_window_ends("save")
+    one.service.set_when_window_ends("go on")
+    other.service.attach(folder)
+    other.service.set_when_window_ends("save")
+    assert other.failures == []
+    assert run_files.read_control(folder).when_window_ends == "save"
+    assert other.service.close(WAIT_MS)
+    one.wait_state(RunState.STOPPED)
+    assert one.crashes == []

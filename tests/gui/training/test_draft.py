@@ -317,3 +317,21 @@ def test_the_verdict_is_honest(table: Compared | None, verdict: Verdict, words: 
     found, sentence = judge(table, lambda name: name.upper() if name == "vdsr" else name)
     assert found is verdict
     assert words in sentence
+
+
+@pytest.mark.parametrize("back", ["choose_preset", "reset", "begin"])
+def test_what_a_recipe_of_ones_own_costs_goes_with_it(draft: Draft, back: str) -> None:
+    draft.set_measured(Measured("robust", 0.5, 1000, 20_000))
+    usual = draft.cost("robust")
+    assert usual is not None
+    draft.set_value(batch=3)
+    draft.set_measured(Measured(OWN, 0.1, 500, 10))
+    assert draft.cost("robust") != usual
+    match back:
+        case "choose_preset":
+            draft.choose_preset("robust")
+        case "reset":
+            draft.reset()
+        case _:
+            draft.begin([ModelInfo("vdsr", BUNDLED, "VDSR", bundled=True)])
+    assert draft.cost("robust") == usual
