@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from tests.commands.conftest import json_lines
 from vdsr_app import paths
+from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.config_file import read_config, to_toml
 from vdsr_trainer.events import Measured
 from vdsr_trainer.presets import PRESETS
@@ -316,3 +318,33 @@ def test_rates_of_another_kind_are_those_of_the_preset(
     assert status == 0, err
     kept = read_config(tmp_path / "run" / "config.toml")
     assert (kept.relative_rates, kept.rate) == (False, pytest.approx(PRESETS["quick"].rate / 5))
+
+
+@pytest.mark.parametrize("name", ["out", "preset", "data", "config", "depth", "seed", "validation", "start-from"])
+def test_what_decides_a_run_cannot_change_under_way(run, tmp_path: Path, monkeypatch, name: str) -> None:
+    monkeypatch.setattr("vdsr_trainer.loop.resume_config", lambda _: PRESETS["quick"])
+    monkeypatch.setattr("vdsr_trainer.loop.train", lambda *_, **__: pytest.fail("it went on"))
+    value = {"preset": "photo", "depth": 4, "seed": 1}.get(name, tmp_path / "x")
+    status, _, err = run("train", "--resume", tmp_path, f"--{name}", value)
+    assert status == 2
+    assert f"--{name} cannot change in a resumed run" in err
+
+
+@pytest.mark.parametrize("resumed", [True, False])
+def test_each_option_reaches_the_run(
+    run, pictures: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resumed: bool
+) -> None:
+    options = {"steps": 7, "checkpoint_every": 3, "device": "cpu", "threads": 1}
+    if not resumed:
+        options |= {"depth": 4, "seed": 9, "validation": str(pictures / "below")}
+    trained: list[TrainConfig] = []
+    monkeypatch.setattr("vdsr_trainer.loop.resume_config", lambda _: read_config(config))
+    monkeypatch.setattr("vdsr_trainer.loop.train", lambda config, *_, **__: trained.append(config))
+    where = ("--resume", tmp_path) if resumed else ("--data", pictures, "--out", tmp_path / "run", "--config", config)
+    said = [each for name, value in options.items() for each in ("--" + name.replace("_", "-"), value)]
+    for more in ([], said):
+        assert run("train", *where, *more)[0] == 0
+    usual, chosen = trained
+    assert {name: getattr(chosen, name) for name in options} == options
+    assert all(getattr(usual, name) != value for name, value in options.items())
+    assert replace(chosen, **{name: getattr(usual, name) for name in options}) == usual
