@@ -101,3 +101,12 @@ def test_rectangles_that_share_a_pixel_intersect(first: tuple[int, ...], second:
     pixels[a.rows, a.cols] += 1
     pixels[b.rows, b.cols] += 1
     assert a.intersects(b) == b.intersects(a) == bool((pixels == 2).any())
+
+
+@pytest.mark.parametrize(
+    "visible", [Rect(0, 0, 20, 100), Rect(0, 0, 100, 20), Rect(20, 40, 20, 60), Rect(40, 20, 60, 20)]
+)
+def test_the_centre_of_what_is_visible_comes_first_however_tall_or_wide_it_is(visible: Rect) -> None:
+    first = [tile.core for tile in drain(TileQueue(100, 100, 10, 2), 10, visible)][:4]
+    middle = (visible.x + visible.width // 2, visible.y + visible.height // 2)
+    assert {(core.x, core.y) for core in first} == {(middle[0] - x, middle[1] - y) for x in (10, 0) for y in (10, 0)}

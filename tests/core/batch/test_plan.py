@@ -280,3 +280,15 @@ def test_a_batch_that_goes_on_gives_no_name_and_no_number_a_second_time() -> Non
     planner.expect([found])
     item = planner.plan(found, FACTS)
     assert (item.number, item.output.name) == (2, "in 200x160-3.png")
+
+
+@pytest.mark.parametrize(("bits", "of_the_source", "times"), [(16, 8, 2.0), (8, 16, 0.5), (None, 16, 1.0), (8, 8, 1.0)])
+def test_the_room_of_a_result_follows_the_depth_that_is_written(
+    bits: int | None, of_the_source: int, times: float
+) -> None:
+    facts = SourceFacts(FACTS.stamp, 100, 80, bits=of_the_source)
+    as_read, written = (
+        plan("a.png", facts=facts, options=choose(save=SaveOptions(FileFormat.PNG, bits=each)))[0].disk_bytes
+        for each in (None, bits)
+    )
+    assert written == times * as_read
