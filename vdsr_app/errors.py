@@ -68,7 +68,17 @@ class UnsupportedFormatError(PictureError):
 
 
 class PictureTooLargeError(PictureError):
-    """The picture, or its result, is beyond the limits on pixels or memory."""
+    """The picture, or its result, is beyond the limits on pixels or memory.
+
+    Attributes:
+        through_disk: it is not where its samples go to the disk instead, as a batch has it.
+    """
+
+    def __init__(
+        self, what: str, *, path: str | PathLike[str] | None = None, hint: str = "", through_disk: bool = False
+    ) -> None:
+        super().__init__(what, path=path, hint=hint)
+        self.through_disk = through_disk
 
 
 class SaveError(VdsrError):

@@ -708,6 +708,7 @@ def test_a_header_that_claims_too_much(tmp_path: Path, width: int, height: int) 
         assert f"{width} x {height}" in str(caught.value)
         assert "250 megapixels" in str(caught.value)
         assert caught.value.hint
+        assert caught.value.through_disk == (width == 30_000)  # a thousand megapixels go there
 
 
 def test_a_header_that_its_file_cannot_fill_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
@@ -728,8 +729,17 @@ def test_the_limit_on_pixels_can_be_chosen(tmp_path: Path) -> None:
 def test_what_memory_cannot_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = _pillow(tmp_path / "a.png", Image.fromarray(np.zeros((1000, 1000, 3), np.uint8)))
     monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: 5_000_000)
-    with pytest.raises(PictureTooLargeError, match=r"1000 x 1000 .* memory"):
+    with pytest.raises(PictureTooLargeError, match=r"1000 x 1000 .* memory") as refused:
         image_io.read(file)
+    assert refused.value.through_disk
+
+
+def test_what_is_decoded_in_one_go_is_not_for_the_disk_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = _pillow(tmp_path / "a.webp", Image.fromarray(np.zeros((1000, 1000, 3), np.uint8)))
+    monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: 5_000_000)
+    with pytest.raises(PictureTooLargeError) as refused:
+        image_io.read(file)
+    assert not refused.value.through_disk
 
 
 def test_cancelled(tmp_path: Path) -> None:

@@ -51,6 +51,15 @@ def test_a_photo_at_8_is_refused_where_16_gb_are_free_and_told_with_what_to_do(m
     assert refused.value.path == "/x/photo.jpg"
     assert "smaller size" in refused.value.hint
     assert "batch" in refused.value.hint
+    assert refused.value.through_disk
+
+
+def test_a_pasted_picture_is_not_sent_to_the_batch_that_takes_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    have(monkeypatch, 16e9)
+    with pytest.raises(PictureTooLargeError) as refused:
+        check_memory_to_compare(Picture(np.zeros((3, 4, 3), np.uint8)), PHOTO, layers=2, painted=1)
+    assert refused.value.hint == "Choose a smaller size."
+    assert not refused.value.through_disk
 
 
 def test_what_fits_and_what_nobody_can_tell_is_let_pass(monkeypatch: pytest.MonkeyPatch) -> None:

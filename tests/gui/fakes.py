@@ -142,9 +142,12 @@ class FakeService(QObject):
         self.succeeded.emit(number, result)
 
     def fail(self, kind: type[Job] | LayerKind, what: str = "It failed.") -> None:
+        self.fail_with(kind, ErrorReport(what, "/tmp/a.png", "Try again.", "Traceback"))
+
+    def fail_with(self, kind: type[Job] | LayerKind, report: ErrorReport) -> None:
         number = self.find(kind)
         del self.jobs[number]
-        self.failed.emit(number, ErrorReport(what, "/tmp/a.png", "Try again.", "Traceback"))
+        self.failed.emit(number, report)
 
     def tell_progress(self, kind: type[Job] | LayerKind, done: int, total: int, left: float | None = None) -> None:
         self.progress.emit(self.find(kind), JobProgress(done, total, left))

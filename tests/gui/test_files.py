@@ -24,7 +24,16 @@ from vdsr_app.gui.exporter import SaveRequest
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.save_dialog import ask_where, request_for, suggested_path
 from vdsr_app.gui.settings import SettingsStore
-from vdsr_app.workers.messages import CopyJob, LayerJob, LayerKind, LayerResult, LayerSpec, OpenJob, SaveJob
+from vdsr_app.workers.messages import (
+    CopyJob,
+    ErrorReport,
+    LayerJob,
+    LayerKind,
+    LayerResult,
+    LayerSpec,
+    OpenJob,
+    SaveJob,
+)
 
 OPTIONS = SaveOptions(FileFormat.PNG)
 
@@ -213,6 +222,27 @@ def test_several_dropped_files_are_planned_as_a_batch(qtbot: QtBot, make_window:
     assert window.workspaces.current is window.batch.host
     table = window.batch.page.table
     qtbot.waitUntil(lambda: [item.source for item in table.items] == files, timeout=20_000)
+
+
+def test_what_only_memory_cannot_hold_is_offered_to_the_batch(
+    qtbot: QtBot, make_window: MakeWindow, service: FakeService, tmp_path: Path
+) -> None:
+    window = make_window()
+    large = touch(tmp_path / "large.png")
+    window.files.open(large)
+    service.fail_with(OpenJob, ErrorReport("It is large.", str(large), "Make it smaller.", through_disk=True))
+    banner = window.page.banner
+    assert banner.text == "large.png: It is large. The batch can make it, as that goes through the disk."
+    (offer,) = (b for b in banner.findChildren(QPushButton) if b.text() == "Add to the batch")
+    offer.click()
+    assert window.workspaces.current is window.batch.host
+    assert banner.text == ""
+    table = window.batch.page.table
+    qtbot.waitUntil(lambda: [item.source for item in table.items] == [large], timeout=20_000)
+    window.files.open(tmp_path / "huge.png")
+    service.fail_with(OpenJob, ErrorReport("It is huge.", "huge.png", "Cut it."))
+    assert banner.text.endswith("huge.png: It is huge. Cut it.")
+    assert not offer.isVisibleTo(banner)
 
 
 def test_a_dropped_model_is_installed_and_used(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:

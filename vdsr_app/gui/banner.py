@@ -115,9 +115,12 @@ class Banner(QFrame):
         room = MAX_ERRORS - (kind is BannerKind.ERROR)
         self._show([*kept[-room:], _Message(kind, text, details, action, topic)])
 
-    def show_report(self, report: ErrorReport, topic: str = "") -> None:
-        """Tell a failure."""
-        self.show_message(BannerKind.ERROR, report_text(report), details=report_details(report), topic=topic)
+    def show_report(
+        self, report: ErrorReport, topic: str = "", action: tuple[str, Callable[[], None]] | None = None
+    ) -> None:
+        """Tell a failure; `action` is words and function of one more button."""
+        text, details = report_text(report), report_details(report)
+        self.show_message(BannerKind.ERROR, text, details=details, action=action, topic=topic)
 
     def dismiss(self) -> None:
         """Take all messages away."""

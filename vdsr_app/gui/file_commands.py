@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -214,10 +216,23 @@ class FileCommands(QObject):
         self._banner.show_message(BannerKind.SUCCESS, self.tr("The result is on the clipboard."))
 
     def _on_not_opened(self, report: ErrorReport) -> None:
-        self._banner.show_report(report, _OPENING)
+        if report.through_disk:
+            hint = self.tr("The batch can make it, as that goes through the disk.")
+            report = replace(report, hint=hint)
+        self._banner.show_report(report, _OPENING, self._by_batch(report))
 
     def _on_layer_failed(self, report: ErrorReport) -> None:
-        self._banner.show_report(report, _LAYERS)
+        self._banner.show_report(report, _LAYERS, self._by_batch(report))
+
+    def _by_batch(self, report: ErrorReport) -> tuple[str, Callable[[], None]] | None:
+        """The way out for a picture that only memory cannot hold."""
+        if not report.through_disk:
+            return None
+        return self.tr("Add to the batch"), lambda: self._add_to_batch(Path(report.path))
+
+    def _add_to_batch(self, path: Path) -> None:
+        self._banner.dismiss_about(_OPENING)
+        self.batch_wanted.emit([path])
 
     def _on_layers_changed(self) -> None:
         if not self._session.comparison.stopped:

@@ -201,9 +201,11 @@ class ErrorReport:
         path: the file, or an empty string.
         hint: one sentence, what to do next, or an empty string.
         details: traceback for "copy details".
+        through_disk: the picture is too large for memory alone; a batch, which goes through the disk, can make it.
     """
 
     what: str
     path: str = ""
     hint: str = ""
     details: str = ""
+    through_disk: bool = False

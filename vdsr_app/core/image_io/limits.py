@@ -28,6 +28,8 @@ _MEMORY_SHARE = 0.9
 _SCREEN_BYTES_A_PIXEL = 16 / 3
 """What a layer takes for the screen besides its samples: four bytes, and a third more for its smaller versions."""
 
+_BY_BATCH = "Choose a smaller size, or let the batch make it, which goes through the disk."
+
 _READ_COPIES: Mapping[SourceFormat, int] = MappingProxyType(
     {SourceFormat.AVIF: 6, SourceFormat.HEIC: 6, SourceFormat.JXL: 6, SourceFormat.WEBP: 4}
 )
@@ -49,6 +51,7 @@ def check_size(
     source_format: SourceFormat,
     max_pixels: int,
     file_bytes: int,
+    in_strips: bool = False,
     through_disk: bool = False,
 ) -> None:
     """Refuse a picture whose header claims more than the limit or than memory can hold.
@@ -61,6 +64,7 @@ def check_size(
         source_format: decides how much memory its decoder takes.
         max_pixels: most pixels to accept.
         file_bytes: size of the file, which is held in memory as well.
+        in_strips: its decoder holds but a few rows, so that its samples may go to the disk.
         through_disk: neither samples nor file will be held in memory.
 
     Raises:
@@ -71,11 +75,13 @@ def check_size(
         raise UnreadablePictureError(f"The picture claims to be {width} x {height} pixels.", path=path)
     pixels = width * height
     size = f"{width} x {height} pixels ({pixels / 1e6:,.0f} megapixels)"
+    would_go_through_disk = in_strips and not through_disk and pixels <= MAX_PIXELS_THROUGH_DISK
     if pixels > max_pixels:
         raise PictureTooLargeError(
             f"The picture has {size}; the limit is {max_pixels / 1e6:,.0f} megapixels.",
             path=path,
             hint="Make it smaller or cut it into parts first.",
+            through_disk=would_go_through_disk,
         )
     if through_disk:
         return
@@ -86,6 +92,7 @@ def check_size(
             f"The picture has {size} and needs {needed / 1e9:.1f} GB of memory; {available / 1e9:.1f} GB is free.",
             path=path,
             hint="Close other programs, or make the picture smaller first.",
+            through_disk=would_go_through_disk,
         )
 
 
@@ -115,11 +122,13 @@ def check_memory_to_compare(
         return
     available += held_bytes
     if needed > available * _MEMORY_SHARE:
+        by_batch = picture.source.path is not None  # what was pasted is no file that a batch could take
         raise PictureTooLargeError(
             f"To compare {size.width} x {size.height} pixels needs about {needed / 1e9:.1f} GB of memory; "
             f"{available / 1e9:.1f} GB is free.",
             path=picture.source.path,
-            hint="Choose a smaller size, or let the batch make it, which goes through the disk.",
+            hint=_BY_BATCH if by_batch else "Choose a smaller size.",
+            through_disk=by_batch,
         )
 
 

@@ -141,6 +141,7 @@ def _read(file: PictureFile, max_pixels: int | None, token: CancelToken | None, 
         source_format=source_format,
         max_pixels=max_pixels,
         file_bytes=file.size,
+        in_strips=header.in_strips,
         through_disk=through_disk,
     )
     if not through_disk:
