@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QGuiApplication, QImage
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QAction, QGuiApplication, QHelpEvent, QImage
 from PySide6.QtWidgets import (
+    QApplication,
     QCheckBox,
     QComboBox,
     QLabel,
@@ -16,6 +17,7 @@ from PySide6.QtWidgets import (
     QSlider,
     QStackedWidget,
     QToolButton,
+    QToolTip,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -218,6 +220,49 @@ def test_a_name_without_room_ends_in_an_ellipsis_and_another_is_shown_whole(qtbo
     cut = shown(ElidedBox, long, narrow)
     assert cut != shown(QComboBox, long, narrow)
     assert any(cut == shown(QComboBox, f"{long[:count].rstrip()}…", narrow) for count in range(1, len(long)))
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Words of tooltips; no window is shown for them."""
+    words: list[str] = []
+    monkeypatch.setattr(QToolTip, "showText", lambda _place, text, *_more: words.append(text))
+    return words
+
+
+def rest_on(box: QComboBox) -> None:
+    place = box.rect().center()
+    QApplication.sendEvent(box, QHelpEvent(QEvent.Type.ToolTip, place, box.mapToGlobal(place)))
+
+
+def test_every_interpolation_is_shown_whole_in_the_narrowest_bar(
+    picker: LayerPicker, theme: ThemeManager, told: list[str]
+) -> None:
+    theme.apply(Theme.LIGHT)
+    picker.resize(picker.minimumSizeHint())
+    picker.show()
+    left, _ = boxes(picker)
+    left.setToolTip("")
+    for kind in (LayerKind.ORIGINAL, LayerKind.BILINEAR, LayerKind.BICUBIC, LayerKind.LANCZOS):
+        picker.show_layers(LayerSpec(kind), LayerSpec(LayerKind.BICUBIC))
+        rest_on(left)
+    assert told == []
+
+
+def test_the_tooltip_tells_a_choice_that_is_cut(qtbot: QtBot, theme: ThemeManager, told: list[str]) -> None:
+    theme.apply(Theme.LIGHT)
+    box = ElidedBox()
+    qtbot.addWidget(box)
+    box.addItems(["Short", "A <b>model</b> for old postcards"])
+    box.setFixedSize(120, 32)
+    rest_on(box)
+    assert told == []
+    box.setCurrentIndex(1)
+    rest_on(box)
+    box.setToolTip("Left half shows")
+    rest_on(box)
+    model = "A &lt;b&gt;model&lt;/b&gt; for old postcards"
+    assert told == [model, f"{model} — Left half shows"]
 
 
 def test_wanting_a_reference_leaves_the_choice_as_it_was(qtbot: QtBot, picker: LayerPicker) -> None:

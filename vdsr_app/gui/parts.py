@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QKeySequence, QPaintEvent, QShortcut, QWheelEvent
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QHelpEvent, QKeySequence, QPaintEvent, QShortcut, QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFrame,
@@ -18,12 +18,13 @@ from PySide6.QtWidgets import (
     QStyleOptionComboBox,
     QStylePainter,
     QToolButton,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
 
 from vdsr_app.gui.icons import IconLabel, icon
-from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, text_label
+from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, plain_tooltip, text_label
 from vdsr_app.gui.theme import set_role
 
 ICON_SIZE = QSize(22, 16)
@@ -290,21 +291,37 @@ class Note(QWidget):
 
 
 class ElidedBox(QComboBox):
-    """A list that shortens what is chosen where it does not fit, instead of cutting it off."""
+    """A list that shortens what is chosen where it does not fit, and tells the whole in the tooltip."""
+
+    def event(self, event: QEvent) -> bool:
+        """Tell in the tooltip what is cut."""
+        if (
+            isinstance(event, QHelpEvent)
+            and event.type() == QEvent.Type.ToolTip
+            and self._shown() != self.currentText()
+        ):
+            parts = (self.currentText(), self.toolTip())
+            QToolTip.showText(event.globalPos(), plain_tooltip(" — ".join(part for part in parts if part)), self)
+            return True
+        return super().event(event)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Draw the box and the text, shortened where it must be."""
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
-        field = QStyle.SubControl.SC_ComboBoxEditField
-        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, self)
-        option.currentText = self.fontMetrics().elidedText(
-            self.currentText(), Qt.TextElideMode.ElideRight, room.width()
-        )
+        option.currentText = self._shown()
         painter = QStylePainter(self)
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
         painter.end()
+
+    def _shown(self) -> str:
+        """What is chosen, as far as there is room for it."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, self)
+        return self.fontMetrics().elidedText(self.currentText(), Qt.TextElideMode.ElideRight, room.width())
 
 
 class Choice(ElidedBox):
