@@ -288,6 +288,38 @@ def test_escape_stops_the_reading_of_a_file_before_it_leaves_the_full_screen(
     assert not window.isFullScreen()
 
 
+def test_elsewhere_the_line_names_the_picture_that_runs_and_no_key_that_would_not_cancel_it(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    open_picture(window, service, Path("/a.png"))
+    service.finish_layer(LayerKind.BICUBIC)
+    service.tell_progress(LayerKind.MODEL, 43, 100)
+    (cancel,) = (b for b in window.status.findChildren(QToolButton) if b.isVisible())
+    line = window.status._activity
+    assert (cancel.toolTip(), line.text()) == ("Cancel upscaling a.png (Esc)", "VDSR · 0.08 Mpx · 43 %")
+    qtbot.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    assert cancel.toolTip() == cancel.accessibleName() == "Cancel upscaling a.png"
+    assert line.text() == "Upscaling a.png · VDSR · 0.08 Mpx · 43 %"
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert service.waiting() == ["model"]
+    cancel.click()
+    assert service.waiting() == []
+    assert line.text() == ""
+    qtbot.keyClick(window, Qt.Key.Key_1, Qt.KeyboardModifier.ControlModifier)
+    assert line.text() == "Stopped. F5 goes on."
+
+
+def test_scores_are_told_where_the_picture_is(window: MainWindow, service: FakeService) -> None:
+    finish(window, service, Path("/a.png"))
+    window.session.scores.open(Path("/truth.png"))
+    service.open_with(make_picture(100, 100, path=Path("/truth.png")))
+    assert window.status._scores.isVisible()
+    window.workspaces.show_page(window.batch.host)
+    assert not window.status._scores.isVisible()
+    window.workspaces.show_page(window.page)
+    assert window.status._scores.isVisible()
+
+
 def test_a_window_that_was_maximized_is_so_after_the_full_screen(window: MainWindow) -> None:
     window.showMaximized()
     window.commands.full_screen.trigger()

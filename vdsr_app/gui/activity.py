@@ -41,16 +41,18 @@ class ActivityMonitor(QObject):
         """What runs now; the most important where there are several."""
         session = self._session
         if session.opening is not None:
-            return Activity(self.tr("Opening {name}").format(name=session.opening))
+            cancel = self.tr("Cancel opening {name}").format(name=session.opening)
+            return Activity(self.tr("Opening {name}").format(name=session.opening), cancel=cancel)
         for spec in dict.fromkeys((session.result_spec, session.setup.right, session.setup.left, BICUBIC)):
             if session.comparison.state(spec) is LayerState.RUNNING:
                 return self._layer_activity(spec)
         for path in session.exporter.saving:
             progress = self._files.get(path)
             text = self.tr("Saving {name}").format(name=file_name(path))
-            return Activity(text if progress is None else f"{text} · {progress_text(progress)}", _fraction(progress))
+            text = text if progress is None else f"{text} · {progress_text(progress)}"
+            return Activity(text, _fraction(progress), self.tr("Cancel saving {name}").format(name=file_name(path)))
         if session.clipboard.running:
-            return Activity(self.tr("Copying the result"))
+            return Activity(self.tr("Copying the result"), cancel=self.tr("Cancel copying"))
         return None
 
     @property
@@ -77,7 +79,21 @@ class ActivityMonitor(QObject):
         pending = self._session.exporter.pending
         if pending is not None:
             parts.append(self.tr("then saves {name}").format(name=file_name(pending.path)))
-        return Activity(" · ".join(parts), _fraction(progress))
+        name = self._picture_name()
+        return Activity(
+            " · ".join(parts),
+            _fraction(progress),
+            self.tr("Cancel upscaling {name}").format(name=name),
+            self.tr("Upscaling {name}").format(name=name),
+        )
+
+    def _picture_name(self) -> str:
+        picture = self._session.picture
+        if self._session.is_sample:
+            return self.tr("the sample picture")
+        if picture is None or picture.source.path is None:
+            return self.tr("the pasted picture")
+        return file_name(picture.source.path)
 
     def _on_layer_progressed(self, spec: LayerSpec, progress: JobProgress) -> None:
         self._layers[spec] = progress

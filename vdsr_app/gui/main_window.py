@@ -294,6 +294,7 @@ class MainWindow(QMainWindow):
     def _on_workspace_changed(self) -> None:
         front = self.workspaces.current
         self.page.set_in_front(front is self.page)
+        self.status.set_in_upscale(front is self.page)
         self.batch.set_in_front(front is self.batch.host)
         self.training.set_in_front(front is self.training.host)
         if front is self.page:

@@ -31,15 +31,19 @@ _LEAST_LINK_PX = 56
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What runs now.
+    """What runs now in the workspace "Upscale".
 
     Attributes:
         text: what, how far, for how long.
         fraction: share done in [0, 1], or None while it is not known.
+        cancel: words for the button that stops it.
+        subject: what `text` is about, to be said where the picture is not on the screen; empty where `text` says it.
     """
 
     text: str
     fraction: float | None = None
+    cancel: str = ""
+    subject: str = ""
 
 
 class StatusLine(QWidget):
@@ -57,6 +61,10 @@ class StatusLine(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._shown_activity: Activity | None = None
+        self._note = ""
+        self._in_upscale = True
+        self._said_scores = ("", "")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "bar")
         self._device = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
@@ -70,8 +78,6 @@ class StatusLine(QWidget):
         self._bar.setAccessibleName(self.tr("Progress"))
         self._cancel = QToolButton()
         self._cancel.setIcon(icon("close"))
-        self._cancel.setToolTip(self.tr("Cancel (Esc)"))
-        self._cancel.setAccessibleName(self.tr("Cancel"))
         set_role(self._cancel, "small")
         self._cancel.clicked.connect(self.cancel_wanted)
         self._training = _Link("school-outline", self.tr("Show the run"))
@@ -112,18 +118,21 @@ class StatusLine(QWidget):
         self._device.explain(self.tr("What the network runs on") if text else "")
         self._device.setVisible(bool(text))
 
+    def set_in_upscale(self, in_upscale: bool) -> None:
+        """Whether the workspace "Upscale" is shown; elsewhere what is said of its picture names it, or is left out."""
+        self._in_upscale = in_upscale
+        self._say_activity()
+        self._say_scores()
+
     def show_activity(self, activity: Activity | None) -> None:
         """Tell what runs, or nothing."""
-        self._bar.setVisible(activity is not None)
-        self._cancel.setVisible(activity is not None)
-        self._activity.setText("" if activity is None else activity.text)
-        if activity is not None:
-            self._bar.setValue(round(1000 * (activity.fraction or 0.0)))
+        self._shown_activity = activity
+        self._say_activity()
 
     def show_note(self, text: str) -> None:
         """Say something short where the activity stands while nothing runs."""
-        if self._bar.isHidden():
-            self._activity.setText(text)
+        self._note = text
+        self._say_activity()
 
     def show_training(self, text: str) -> None:
         """Tell that a run trains, or nothing."""
@@ -143,9 +152,30 @@ class StatusLine(QWidget):
 
     def show_scores(self, text: str, explanation: str) -> None:
         """Tell PSNR and SSIM, or nothing."""
+        self._said_scores = (text, explanation)
+        self._say_scores()
+
+    def _say_activity(self) -> None:
+        activity = self._shown_activity
+        self._bar.setVisible(activity is not None)
+        self._cancel.setVisible(activity is not None)
+        if activity is None:
+            self._activity.setText(self._note if self._in_upscale else "")
+            return
+        subject = "" if self._in_upscale else activity.subject
+        self._activity.setText(" · ".join(filter(None, (subject, activity.text))))
+        self._bar.setValue(round(1000 * (activity.fraction or 0.0)))
+        cancel = activity.cancel or self.tr("Cancel")
+        self._cancel.setAccessibleName(cancel)
+        # Elsewhere the key may be pressed to leave a field, and hours of work are not for that.
+        tip = self.tr("{cancel} (Esc)").format(cancel=cancel) if self._in_upscale else cancel
+        self._cancel.setToolTip(plain_tooltip(tip))
+
+    def _say_scores(self) -> None:
+        text, explanation = self._said_scores
         self._scores.setText(text)
         self._scores.explain(explanation)
-        self._scores.setVisible(bool(text))
+        self._scores.setVisible(bool(text) and self._in_upscale)
 
 
 class _Link(QPushButton):
