@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
+    QLabel,
     QLineEdit,
     QMenu,
     QPushButton,
@@ -60,6 +61,10 @@ def finish(window: MainWindow, service: FakeService, path: Path) -> None:
     service.finish_layer(LayerKind.MODEL, 200)
 
 
+def label_texts(widget: QWidget) -> list[str]:
+    return [label.text() for label in widget.findChildren(QLabel) if label.isVisible()]
+
+
 def all_actions(window: MainWindow) -> list[QAction]:
     found: list[QAction] = []
     for menu_action in window.menuBar().actions():
@@ -98,7 +103,11 @@ def test_a_file_named_at_the_start_is_opened(make_window: MakeWindow, service: F
     window = make_window(Path("/a.png"))
     window.start()
     assert not window.page.strip.isVisible()
+    assert window.page.view.accessibleDescription() == "Opening a.png … Esc cancels."
+    assert "Its size can be set when the picture is open" in label_texts(window.page.inspector)
+    assert window.commands.save.toolTip().endswith(": a.png is being opened")
     service.open_with(make_picture(20, 10, path=Path("/a.png")))
+    assert window.page.view.accessibleDescription().startswith("Left: ")
     assert window.windowTitle() == "a.png — VDSR Studio"
     assert window.page.view.hasFocus()
 

@@ -43,6 +43,7 @@ class ScalePanel(Section):
         self.set_head(self.tr("Scale"), self._factor)
         self._target = Target()
         self._source: tuple[int, int] | None = None
+        self._is_opening = False
         self._factor.setAccessibleName(self.tr("Scale factor as a number"))
         self._factor.setToolTip(self.tr("Scale factor, 1.0 to 8.0"))
         self._slider = ScaleSlider()
@@ -98,6 +99,12 @@ class ScalePanel(Section):
             self._kind.blockSignals(blocked)
         self._show()
 
+    def show_opening(self, is_opening: bool) -> None:
+        """Whether a picture is being read, so that there is nothing to do but to wait."""
+        self._is_opening = is_opening
+        if self._source is None:
+            self._show()
+
     def _kind_words(self) -> tuple[str, ...]:
         return (
             self.tr("Width"),
@@ -129,7 +136,8 @@ class ScalePanel(Section):
         for widget in (self._factor, self._slider, self._kind, self._value):
             widget.setEnabled(self._source is not None)
         if self._source is None:
-            self._facts.setText(self.tr("Open a picture to set its size"))
+            waits = self.tr("Its size can be set when the picture is open")
+            self._facts.setText(waits if self._is_opening else self.tr("Open a picture to set its size"))
             self._show_factor(self._target.value if self._target.kind is TargetKind.SCALE else MIN_SCALE)
             return
         size = self._target.size_for(*self._source)

@@ -197,14 +197,24 @@ class UpscalePage(QWidget):
         session, a = self.session, self._actions
         there, running = session.picture is not None, session.comparison.running
         ready = session.result is not None
+        opening = session.opening
+        no_picture = self.tr("open a picture first")
+        if opening is not None and not there:
+            no_picture = self.tr("{name} is being opened").format(name=opening)
+        self._show_opening(opening)
         if self._in_front:
-            no_picture = self.tr("open a picture first")
             allow(a.save, there, no_picture)
             allow(a.copy, ready, self.tr("the result is not finished") if there else no_picture)
             allow(a.run, there, no_picture)
-            busy = running or session.opening is not None or bool(session.exporter.saving) or session.clipboard.running
+            busy = running or opening is not None or bool(session.exporter.saving) or session.clipboard.running
             allow(a.cancel, busy, self.tr("nothing is running"))
         self.inspector.export.show_result(self._result_text(), ready=ready, primary=there and not session.is_sample)
+
+    def _show_opening(self, name: str | None) -> None:
+        """Say on the empty page that a picture is on its way."""
+        words = "" if name is None else self.tr("Opening {name} … Esc cancels.").format(name=name)
+        self.view.set_empty_text(words)
+        self.inspector.scale.show_opening(name is not None)
 
     def _result_text(self) -> str:
         session = self.session

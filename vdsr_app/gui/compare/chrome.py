@@ -156,7 +156,8 @@ def draw_empty(painter: QPainter, canvas: QRectF, text: str, canvas_color: QColo
     font = QFont(painter.font())
     font.setPixelSize(13)
     painter.setFont(font)
-    painter.drawText(QRectF(canvas.x(), icon.bottom() + 10, canvas.width(), 24), _CENTERED, text)
+    shown = QFontMetricsF(font).elidedText(text, Qt.TextElideMode.ElideMiddle, max(0.0, canvas.width() - 32))
+    painter.drawText(QRectF(canvas.x(), icon.bottom() + 10, canvas.width(), 24), _CENTERED, shown)
 
 
 def _draw_pill(painter: QPainter, center: QPointF, text: str, fill: QColor, widest: float) -> None:

@@ -50,6 +50,7 @@ class CompareSurface(QWidget):
         self._layout = ViewLayout(1, 1, 1.0)
         self._canvas_color: QColor | None = None
         self._drop_hint: str | None = None
+        self._empty_text = ""
         self._hover: QPointF | None = None
         self._twin: QPointF | None = None
         self._reading: CursorReading | None = None
@@ -171,7 +172,7 @@ class CompareSurface(QWidget):
             shows_grip=not self._hides_grip,
             twin=self._twin,
             drop_hint=self._drop_hint,
-            empty_text=self.tr("No picture is open"),
+            empty_text=self._empty_text or self.tr("No picture is open"),
         )
         painter = QPainter(self)
         self._painter.paint(painter, event.region(), self._scene, self._layout, look)
@@ -187,5 +188,5 @@ class CompareSurface(QWidget):
             text = text.format(left=left.label, right=right.label, width=size[0], height=size[1])
         else:
             shown = right or left
-            text = self.tr("No picture is open") if shown is None else shown.label
+            text = self._empty_text or self.tr("No picture is open") if shown is None else shown.label
         self.setAccessibleDescription(text)

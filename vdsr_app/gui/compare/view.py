@@ -156,6 +156,12 @@ class CompareView(CompareSurface):
         self._drop_hint = text
         self.update()
 
+    def set_empty_text(self, text: str) -> None:
+        """Choose what stands there without layers; "" says that no picture is open."""
+        self._empty_text = text
+        self._describe()
+        self.update()
+
     # Zoom and pan.
 
     @property
