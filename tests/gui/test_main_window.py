@@ -232,6 +232,16 @@ def test_what_cannot_be_used_says_why(window: MainWindow, service: FakeService) 
     for button in window.findChildren(QPushButton):
         if button.isVisible() and not button.isEnabled():
             assert button.toolTip(), button.text()
+    grip = window.page.inspector.export._grip
+    for path, why in ((None, "open a picture first"), (Path("/a.png"), "the result is not finished")):
+        if path is not None:
+            open_picture(window, service, path)
+        assert not grip.isEnabled()
+        assert grip.toolTip().endswith(f": {why}")
+    service.finish_layer(LayerKind.BICUBIC)
+    service.finish_layer(LayerKind.MODEL)
+    assert grip.isEnabled()
+    assert grip.toolTip() == "Pull the result from here into another program or a folder"
 
 
 @pytest.mark.parametrize(

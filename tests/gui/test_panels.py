@@ -361,7 +361,7 @@ def test_a_long_title_pushes_nothing_out_of_sight(qtbot: QtBot, tmp_path: Path, 
     inspector.show()
     info = add(models, write_model(tmp_path / f"{title}.safetensors", title))
     inspector.model.show_choice(info.name, None)
-    inspector.export.show_result(f"Saves the result of {title}, 400 × 200 px", ready=True, primary=True)  # noqa: RUF001
+    inspector.export.show_result(f"Saves the result of {title}, 400 × 200 px", why_not="", primary=True)  # noqa: RUF001
     qtbot.waitUntil(lambda: inspector.widget().width() <= inspector.viewport().width())
     inspector.model.show_choice("auto", ModelChoice(info.name, ChoiceReason.NO_JPEG, None))
     qtbot.waitUntil(lambda: inspector.widget().width() <= inspector.viewport().width())

@@ -89,16 +89,16 @@ class ExportPanel(Section):
         """Say what the depth of the open picture is."""
         self._depth.setItemText(0, self.tr("As the picture ({bits} bit)").format(bits=bits))
 
-    def show_result(self, text: str, *, ready: bool, primary: bool) -> None:
+    def show_result(self, text: str, *, why_not: str, primary: bool) -> None:
         """Say what would be saved.
 
         Args:
             text: one sentence.
-            ready: the result is finished, so it can be dragged out.
+            why_not: why it cannot be dragged out yet, or "".
             primary: saving is what the person most likely wants next.
         """
         self._about.setText(breakable(text))
-        self._grip.setEnabled(ready)
+        self._grip.allow(why_not)
         set_role(self._save, "primary" if primary else "")
 
     def _fill(self) -> None:

@@ -7,6 +7,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 from vdsr_app.gui.icons import icon
+from vdsr_app.gui.sections import plain_tooltip
 
 
 class ResultGrip(QPushButton):
@@ -23,7 +24,13 @@ class ResultGrip(QPushButton):
         self._pressed_at: QPoint | None = None
         self.setIcon(icon("cursor-move"))
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setToolTip(self.tr("Pull the result from here into another program or a folder"))
+        self.allow("")
+
+    def allow(self, why_not: str) -> None:
+        """Let the result be pulled, or say why there is none."""
+        tip = self.tr("Pull the result from here into another program or a folder")
+        self.setEnabled(not why_not)
+        self.setToolTip(plain_tooltip(f"{tip}: {why_not}" if why_not else tip))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Remember where the pull began."""

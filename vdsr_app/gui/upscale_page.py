@@ -202,13 +202,16 @@ class UpscalePage(QWidget):
         if opening is not None and not there:
             no_picture = self.tr("{name} is being opened").format(name=opening)
         self._show_opening(opening)
+        unfinished = self.tr("the result is not finished") if there else no_picture
         if self._in_front:
             allow(a.save, there, no_picture)
-            allow(a.copy, ready, self.tr("the result is not finished") if there else no_picture)
+            allow(a.copy, ready, unfinished)
             allow(a.run, there, no_picture)
             busy = running or opening is not None or bool(session.exporter.saving) or session.clipboard.running
             allow(a.cancel, busy, self.tr("nothing is running"))
-        self.inspector.export.show_result(self._result_text(), ready=ready, primary=there and not session.is_sample)
+        self.inspector.export.show_result(
+            self._result_text(), why_not="" if ready else unfinished, primary=there and not session.is_sample
+        )
 
     def _show_opening(self, name: str | None) -> None:
         """Say on the empty page that a picture is on its way."""

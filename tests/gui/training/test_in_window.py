@@ -390,6 +390,7 @@ def test_what_cannot_be_done_with_a_run_says_why(qtbot: QtBot, page: TrainPage, 
     assert not runs._delete.isEnabled()
     assert runs._delete.toolTip() == "Stop it first"
     runs.list.clearSelection()
+    assert runs._more.toolTip() == "Select one run"
     runs.select(next(f for f in run_folders() if f != folder))
     assert runs._resume.toolTip() == "Another run is training; stop it first"
     assert runs._use.toolTip() == "This run has no result yet"

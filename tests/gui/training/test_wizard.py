@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit, QPushButton, QScrollArea, QToolButton
+from PySide6.QtWidgets import QLineEdit, QPushButton, QScrollArea, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.gui.questions import answer
@@ -44,6 +44,10 @@ def words_below(wizard: Wizard) -> list[str]:
 
 def primaries(page: TrainPage) -> list[str]:
     return [b.text() for b in page.findChildren(QPushButton) if b.isVisible() and b.property("role") == "primary"]
+
+
+def named(page: QWidget, name: str) -> QWidget:
+    return next(w for w in page.findChildren(QWidget) if w.accessibleName() == name)
 
 
 def check(qtbot: QtBot, page: TrainPage, folder: Path) -> Wizard:
@@ -215,6 +219,19 @@ def test_a_value_that_is_not_possible_is_told_at_its_field_and_nothing_starts(
     wizard.recipe.details._reset.click()
     assert wizard.recipe.details.faults == []
     assert not wizard.draft.is_touched
+
+
+def test_a_setting_that_does_not_count_says_why(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    wizard = to_recipe(qtbot, page, pictures)
+    rate = wizard.recipe.details.field("muon_rate")
+    for method, used in (("muon", True), ("sgd", False)):
+        wizard.draft.set_value(optimizer=method)
+        assert rate.isEnabled() == used
+        assert ("does not look at it" in rate.toolTip()) != used
+    length = named(wizard.recipe, "How long it learns")
+    wizard.draft.set_value(sampling="grid", epochs=3)
+    assert not length.isEnabled()
+    assert "decides how long" in length.toolTip()
 
 
 def test_a_changed_recipe_is_measured_anew(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:

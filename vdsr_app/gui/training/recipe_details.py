@@ -129,8 +129,7 @@ class _Field(QWidget):
         self.control.setAccessibleName(spec.label)
         self.control.setAccessibleDescription(spec.tip)
         label.setBuddy(self.control)
-        for widget in (label, self.control):
-            widget.setToolTip(spec.tip)
+        self._explained = (label, self.control)
         row = QHBoxLayout()
         row.setSpacing(GROUP_GAP)
         row.addWidget(label)
@@ -149,7 +148,10 @@ class _Field(QWidget):
         """Show the draft's value, unless something wrong stands here still."""
         if self.fault:
             return
-        self.setEnabled(counts(self._spec, self._draft.config))
+        used = counts(self._spec, self._draft.config)
+        self.setEnabled(used)
+        for widget in self._explained:
+            widget.setToolTip(self._spec.tip if used else self.tr("The chosen method does not look at it"))
         text = to_text(self._spec, self._draft.config)
         if isinstance(self.control, Choice):
             self.control.setCurrentIndex(self.control.findData(text))
@@ -228,7 +230,6 @@ class _Duration(QWidget):
         self._slider.setRange(0, _SLIDER_STEPS)
         self._slider.setPageStep(_SLIDER_STEPS // 20)
         self._slider.setAccessibleName(self.tr("How long it learns"))
-        self._slider.setToolTip(self.tr("Longer is better, less and less so"))
         self._words = text_label()
         self._words.setMinimumWidth(_LABEL_WIDTH)
         row = QHBoxLayout(self)
@@ -241,7 +242,11 @@ class _Duration(QWidget):
     def refresh(self) -> None:
         """Show the draft's duration."""
         measured, cost = self._draft.measured_now(), self._draft.cost(self._draft.preset)
-        self._slider.setEnabled(measured is not None and not self._draft.config.epochs)
+        epochs = self._draft.config.epochs
+        self._slider.setEnabled(measured is not None and not epochs)
+        tip = self.tr("Longer is better, less and less so")
+        why_not = self.tr("“Passes” decides how long it learns") if epochs else self.tr("It is not measured yet")
+        self._slider.setToolTip(tip if self._slider.isEnabled() else why_not)
         if cost is None:
             self._words.setText(self.tr("not measured yet"))
             return

@@ -141,7 +141,7 @@ class RunsPanel(QWidget):
         self._resume = plain(self.tr("Resume"), "play-outline")
         self._use = plain(self.tr("Use now"), "image-size-select-large")
         self._compare = plain(self.tr("Compare"), "chart-multiple")
-        more = plain(self.tr("More"), "dots-horizontal", self.tr("Rename, duplicate, export, delete"))
+        more = plain(self.tr("More"), "dots-horizontal")
         menu = QMenu(more)
         menu.setToolTipsVisible(True)
         menu.addActions([self._rename, self._duplicate, self._folder])
@@ -182,7 +182,7 @@ class RunsPanel(QWidget):
         allow_button(
             self._compare, len(runs) > 1, self.tr("Select several runs, with Ctrl or Shift"), self.tr("On one plot")
         )
-        self._more.setEnabled(bool(runs))
+        allow_button(self._more, bool(runs), select_one, self.tr("Rename, duplicate, export, delete"))
         for action in (self._rename, self._duplicate, self._folder):
             action.setEnabled(one is not None)
             action.setToolTip("" if one is not None else select_one)
