@@ -25,7 +25,7 @@ from vdsr_app.gui.training.train_page import TrainPage
 from vdsr_app.gui.training.wizard import Wizard
 from vdsr_app.workers import training_errands
 from vdsr_trainer.config_file import read_config
-from vdsr_trainer.events import Measured
+from vdsr_trainer.events import Measured, Referenced
 from vdsr_trainer.presets import PRESETS, starting_from
 from vdsr_trainer.run_files import read_control
 from vdsr_trainer.runs import RunState
@@ -327,6 +327,18 @@ def test_pause_go_on_stop_and_resume(qtbot: QtBot, page: TrainPage, pictures: Pa
     qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
     assert wizard.steps.button(Step.RESULT).isEnabled()
     assert not wizard.steps.button(Step.RECIPE).isEnabled()
+
+
+def test_the_curves_call_a_model_as_lists_and_tables_do(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    wizard = start(qtbot, page, pictures)
+    run, history = wizard.run, wizard._watch.history
+    assert run is not None
+    qtbot.waitUntil(lambda: bool(history.psnr_db), timeout=PATIENCE_MS)
+    history.add(Referenced(0, {"mine": dict.fromkeys(history.psnr_db, 33.0)}))
+    run.refresh()
+    plot = run._plots.psnr
+    qtbot.waitUntil(lambda: "My model" in [entry.name for entry in plot.legend], timeout=PATIENCE_MS)
+    assert any(level.label.endswith(" My model") for level in plot.content.levels)
 
 
 def test_discard_asks_and_deletes(

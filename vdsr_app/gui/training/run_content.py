@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication
@@ -62,8 +62,14 @@ def gradient_content(curves: RunCurves) -> Content:
     return Content(tuple(series), marks=marks_of(curves.history))
 
 
-def psnr_content(history: RunHistory, targets: Targets) -> Content:
-    """PSNR a scale factor; bicubic dashed and targets dotted in the same colour."""
+def psnr_content(history: RunHistory, targets: Targets, title_of: Callable[[str], str] = str) -> Content:
+    """PSNR a scale factor; bicubic dashed and targets dotted in the same colour.
+
+    Args:
+        history: of the run.
+        targets: models to compare with.
+        title_of: words for the name of a model.
+    """
     scales = sorted_scales(history.psnr_db)
     others = tuple(scale for scale in scales if not is_fixed(scale))
     series, levels = [], []
@@ -77,11 +83,11 @@ def psnr_content(history: RunHistory, targets: Targets) -> Content:
             levels.append(Level(bicubic, ink, LineStyle.DASHED, label, rank=1))
         for model, row in targets.items():
             if math.isfinite(value := row.get(scale, math.nan)):
-                levels.append(Level(value, ink, LineStyle.DOTTED, _target_label(name, model), rank=2))
+                levels.append(Level(value, ink, LineStyle.DOTTED, _target_label(name, model, title_of), rank=2))
     keys = [(translate("RunPlots", "Bicubic"), "quiet", LineStyle.DASHED)] if history.bicubic_psnr_db else []
     teacher = translate("RunPlots", "Teacher")
     keys += [
-        (teacher if model == TEACHER else model, "quiet", LineStyle.DOTTED)
+        (teacher if model == TEACHER else title_of(model), "quiet", LineStyle.DOTTED)
         for model, row in targets.items()
         if set(row) & set(scales)
     ]
@@ -92,8 +98,10 @@ def psnr_content(history: RunHistory, targets: Targets) -> Content:
     )
 
 
-def _target_label(scale: str, model: str) -> str:
-    return translate("RunPlots", "{scale} teacher").format(scale=scale) if model == TEACHER else f"{scale} {model}"
+def _target_label(scale: str, model: str, title_of: Callable[[str], str]) -> str:
+    if model == TEACHER:
+        return translate("RunPlots", "{scale} teacher").format(scale=scale)
+    return f"{scale} {title_of(model)}"
 
 
 def sorted_scales(scales: Iterable[str]) -> list[str]:

@@ -9,6 +9,7 @@ from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from vdsr_app.gui.icons import IconLabel
+from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.parts import Choice, Note, ask, link
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, ElidedLabel, text_label, upright_line
 from vdsr_app.gui.settings import SettingsStore
@@ -38,13 +39,14 @@ class RunPage(QWidget):
     told = Signal(str, bool)
     failed = Signal(object)
 
-    def __init__(self, watch: RunWatch, service: TrainingService, store: SettingsStore) -> None:
+    def __init__(self, watch: RunWatch, service: TrainingService, store: SettingsStore, models: ModelList) -> None:
         super().__init__()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "pane")
         self._watch = watch
         self._service = service
         self._store = store
+        self._models = models
         self._shown: object = None
         self.ends = self._build_ends()
         self._folder: Path | None = None
@@ -144,7 +146,7 @@ class RunPage(QWidget):
         from vdsr_app.gui.training.run_facts import RunFactsPanel
         from vdsr_app.gui.training.run_plots import RunPlots
 
-        self._plots = RunPlots()
+        self._plots = RunPlots(self._models.title)
         for area in self._plots.findChildren(QScrollArea):
             set_role(area, "pane")
         self._crop = CropPanel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from PySide6.QtCore import QTimer, Signal
@@ -47,8 +47,10 @@ class RunPlots(QWidget):
 
     redrawn = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, title_of: Callable[[str], str] = str, parent: QWidget | None = None) -> None:
+        """No run is shown yet; `title_of` gives words for the name of a model."""
         super().__init__(parent)
+        self._title_of = title_of
         self._curves: RunCurves | None = None
         self._targets: Mapping[str, Mapping[str, float]] | None = None
         self._due = True
@@ -182,7 +184,7 @@ class RunPlots(QWidget):
         curves.update()
         history = curves.history
         self._say_what_is_missing(history)
-        psnr = psnr_content(history, history.targets if self._targets is None else self._targets)
+        psnr = psnr_content(history, history.targets if self._targets is None else self._targets, self._title_of)
         names = [series.label for series in psnr.series] + [level.label for level in psnr.levels]
         width = min(labels_width(names), _LABELS_PX)
         # Those below each other have the same edges.

@@ -223,7 +223,7 @@ class Wizard(QWidget):
             # Late: with it comes a library for plots.
             from vdsr_app.gui.training.run_page import RunPage
 
-            page = RunPage(self._watch, self._service, self._store)
+            page = RunPage(self._watch, self._service, self._store, self._models)
             page.told.connect(self.told)
             page.failed.connect(self.failed)
             self._pages.addWidget(page)
