@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPalette
-from PySide6.QtWidgets import QApplication, QCheckBox
+from PySide6.QtWidgets import QApplication, QCheckBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from vdsr_app.gui import theme as themes
 from vdsr_app.gui.icons import glyphs, icon
 from vdsr_app.gui.parts import link, plain, primary
 from vdsr_app.gui.settings import CanvasColor, Theme
-from vdsr_app.gui.theme import DARK, LIGHT, ThemeManager, Tokens
+from vdsr_app.gui.theme import DARK, LIGHT, ThemeManager, Tokens, set_role
 
 AA = 4.5
 
@@ -77,6 +77,29 @@ def test_light_and_dark_are_applied_and_told(qtbot: QtBot, qapp: QApplication, t
     assert DARK.pane in qapp.styleSheet()
     with qtbot.assertNotEmitted(theme.changed):
         theme.apply(Theme.DARK)
+
+
+@pytest.mark.parametrize("look", [Theme.LIGHT, Theme.DARK])
+@pytest.mark.parametrize("role", ["", "primary", "link", "card", "fold", "step"])
+def test_the_focus_of_a_button_is_one_ring_however_it_came(
+    qtbot: QtBot, theme: ThemeManager, look: Theme, role: str
+) -> None:
+    theme.apply(look)
+    button = QPushButton("Copy")
+    qtbot.addWidget(button)
+    set_role(button, role)
+    button.setFixedSize(120, 32)
+    with qtbot.waitExposed(button):
+        button.show()
+    button.clearFocus()
+    plain = button.grab().toImage()
+    button.activateWindow()
+    button.setFocus()
+    qtbot.waitUntil(button.hasFocus)
+    by_mouse = button.grab().toImage()
+    button.setAttribute(Qt.WidgetAttribute.WA_KeyboardFocusChange)  # as the Tab key does
+    assert button.grab().toImage() == by_mouse
+    assert by_mouse != plain
 
 
 @pytest.mark.parametrize(("choice", "expected"), [(Theme.SYSTEM, DARK), (Theme.LIGHT, LIGHT)])
