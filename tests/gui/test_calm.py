@@ -49,11 +49,11 @@ def changed_by_the_wheel(pane: QWidget) -> list[str]:
     return changed
 
 
-def notch(control: QWidget, delta: int) -> None:
+def notch(control: QWidget, delta: int, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
     """One notch over the middle of a control, as the system tells of it: also the focus may follow."""
     window = control.window()
     at = control.mapTo(window, control.rect().center())
-    QTest.wheelEvent(window.windowHandle(), QPointF(at), QPoint(0, delta))
+    QTest.wheelEvent(window.windowHandle(), QPointF(at), QPoint(0, delta), QPoint(), keys)
 
 
 @pytest.fixture

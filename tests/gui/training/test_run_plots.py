@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QGraphicsView, QLabel, QPushButton
+from PySide6.QtWidgets import QGraphicsView, QLabel, QPushButton, QScrollArea
 from pytestqt.qtbot import QtBot
 
+from tests.gui.test_calm import notch
 from tests.gui.training.plot_helpers import make_history, nameless, stepped, validated
 from vdsr_app.errors import SaveError
 from vdsr_app.gui.settings import Theme
@@ -263,6 +265,36 @@ def test_it_fits_small_and_large_windows(qtbot: QtBot, plots: RunPlots, width: i
     assert (psnr.top() == loss.top()) is (columns == 2)
     assert max(plot.geometry().right() for plot in plots.plots) <= width
     assert all(plot.findChild(QGraphicsView).height() >= 80 for plot in plots.plots)
+
+
+def test_in_a_narrow_window_the_curves_have_the_room(qtbot: QtBot, plots: RunPlots) -> None:
+    history = make_history(1000)
+    history.add(Referenced(0, {"A model with a long title": {"2": 33.0}}))
+    plots.resize(240, 420)
+    show(qtbot, plots, history)
+    for plot in plots.plots:
+        canvas = plot.findChild(QGraphicsView)
+        assert canvas._view.sceneBoundingRect().width() > canvas.width() / 2, plot.spec.title  # type: ignore[attr-defined]
+
+
+def test_the_wheel_scrolls_plots_that_do_not_all_fit_and_zooms_the_one_at_work(qtbot: QtBot, plots: RunPlots) -> None:
+    plots.resize(460, 420)
+    show(qtbot, plots, make_history(1000))
+    bar = plots.findChild(QScrollArea).verticalScrollBar()
+    canvas = plots.loss.findChild(QGraphicsView)
+    notch(canvas, -120)
+    assert bar.value() > 0
+    assert not plots.loss.is_zoomed
+    notch(canvas, 120, Qt.KeyboardModifier.ControlModifier)
+    assert plots.loss.is_zoomed
+    plots.loss.reset()
+    before = bar.value()
+    plots.activateWindow()
+    qtbot.mouseClick(canvas.viewport(), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(plots.loss.hasFocus)
+    notch(canvas, 120)
+    assert plots.loss.is_zoomed
+    assert bar.value() == before
 
 
 def test_every_control_has_a_name(qtbot: QtBot, plots: RunPlots) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent
-from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QStackedWidget, QVBoxLayout
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QWheelEvent
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QLabel, QSizePolicy, QStackedWidget, QVBoxLayout
 
 from vdsr_app.gui.sections import plain_tooltip
 from vdsr_app.gui.theme import Tokens, set_role, tokens_in_use
@@ -23,8 +23,9 @@ class LivePlot(QFrame):
     """Shows a `Content`, and follows it as it grows until the person zooms or pans.
 
     The mouse reads values. The wheel zooms along x at the cursor and a drag pans, while y follows what is in view; over
-    the left axis they act on y alone. A double click goes back to everything. Keys: see `plot_keys`. pyqtgraph is
-    imported with the first value.
+    the left axis they act on y alone. On a pane that scrolls, the wheel scrolls it, and zooms with Ctrl or in a plot
+    that has the focus, as a click gives it. A double click goes back to everything. Keys: see `plot_keys`. pyqtgraph
+    is imported with the first value.
 
     Args:
         spec: what it is.
@@ -208,7 +209,7 @@ class LivePlot(QFrame):
             super().keyPressEvent(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        """Show the focus: only the keyboard brings it here."""
+        """Show the focus, with which the wheel zooms."""
         super().focusInEvent(event)
         self._show_focus(True)
 
@@ -244,10 +245,13 @@ class LivePlot(QFrame):
             from vdsr_app.gui.training.plot_canvas import PlotCanvas
 
             spec = self._spec
-            canvas = PlotCanvas(spec.x_title, spec.y_title, spec.right_title, whole_x=spec.whole_x)
+            canvas = PlotCanvas(
+                spec.x_title, spec.y_title, spec.right_title, whole_x=spec.whole_x, zooms=self._zooms_by
+            )
             canvas.set_tokens(self._tokens)
             canvas.set_right_width(self._right_width)
             canvas.range_chosen.connect(self._on_range_chosen)
+            canvas.pressed.connect(self._on_pressed)
             canvas.reset_wanted.connect(self.reset)
             canvas.pointed.connect(self._on_pointed)
             self._stack.addWidget(canvas)
@@ -287,6 +291,23 @@ class LivePlot(QFrame):
     def _describe(self) -> None:
         empty = self._content.is_empty
         self.setAccessibleDescription(self._empty.text() if empty else self._head.legend.text)
+
+    def _zooms_by(self, event: QWheelEvent) -> bool:
+        return (
+            self.hasFocus() or bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier) or not self._pane_scrolls()
+        )
+
+    def _pane_scrolls(self) -> bool:
+        """Whether it lies on a pane of which a part is out of sight."""
+        above = self.parentWidget()
+        while above is not None and not above.isWindow():
+            if isinstance(above, QAbstractScrollArea) and above.verticalScrollBar().maximum() > 0:
+                return True
+            above = above.parentWidget()
+        return False
+
+    def _on_pressed(self) -> None:
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
 
     def _on_log_toggled(self, _on: bool) -> None:
         self._fit_y_again()

@@ -6,11 +6,12 @@ Imports pyqtgraph; to be imported when the first plot is made, not before.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QGraphicsGridLayout
 
 from vdsr_app.gui.theme import Tokens
@@ -34,20 +35,32 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         y_title: the same of the left axis.
         right_title: of an axis for shares, 0 to 100 %; "" for none.
         whole_x: whether the lower axis counts.
+        zooms: whether a turn of the wheel is for the plot; else it is for what the plot lies in.
 
     Signals:
         range_chosen: the person zoomed or panned.
         pointed: x under the mouse (float) and marks there, or None and no marks.
+        pressed: the person takes hold of it.
         reset_wanted: the person double-clicked.
     """
 
     range_chosen = Signal()
     pointed = Signal(object, object)
+    pressed = Signal()
     reset_wanted = Signal()
 
-    def __init__(self, x_title: str, y_title: str, right_title: str = "", *, whole_x: bool = True) -> None:
+    def __init__(
+        self,
+        x_title: str,
+        y_title: str,
+        right_title: str = "",
+        *,
+        whole_x: bool = True,
+        zooms: Callable[[QWheelEvent], bool] = lambda _event: True,
+    ) -> None:
         super().__init__(background=None)
         self.log = False
+        self._zooms = zooms
         self._labels_width = -1.0
         self._ratio: float | None = None
         self._content = Content()
@@ -203,6 +216,18 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
             self.pointed.emit(self._view.mapSceneToView(point).x(), self._overlay.marks_at(point.x()))
         else:
             self.pointed.emit(None, ())
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Zoom, or let the pane scroll."""
+        if self._zooms(event):
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Begin a drag."""
+        super().mousePressEvent(event)
+        self.pressed.emit()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Ask for everything."""

@@ -18,6 +18,8 @@ MARK_REACH_PX = 6
 
 _LABEL_GAP_PX = 13
 _LABEL_OFFSET_PX = 8
+_LABEL_ROOM_PX = 48
+"""With less room, only the curves themselves have words at their ends."""
 _DOT_PX = 3.5
 _SMALL_DOT_PX = 2.5
 _SIGN_PX = 9
@@ -155,6 +157,8 @@ class PlotOverlay(QGraphicsItem):
         shown = [
             label for label in self.labels if self._plot.top() - 1 <= self.y_of(label.y) <= self._plot.bottom() + 1
         ]
+        if room < _LABEL_ROOM_PX:  # the legend names the levels, too
+            shown = [label for label in shown if label.rank == 0]
         most = max(1, int(self._plot.height() // _LABEL_GAP_PX))
         shown = sorted(sorted(shown, key=lambda label: label.rank)[:most], key=lambda label: self.y_of(label.y))
         half = _LABEL_GAP_PX / 2

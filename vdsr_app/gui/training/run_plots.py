@@ -32,6 +32,8 @@ from vdsr_trainer.history import RunHistory
 _FRAME_MS = 50
 """Between two redraws at least: 20 a second."""
 _TWO_COLUMNS_PX = 560
+_NARROW_PX = 360
+"""Below it curves need the room more than words beside them."""
 _HEIGHTS_PX = {1: (248, 190), 2: (212, 164)}
 """By columns: heights of large and small plots below which they scroll."""
 _LABELS_PX = 112
@@ -64,6 +66,7 @@ class RunPlots(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(GROUP_GAP)
         self._columns = 0
+        self._narrow = False
         body = QWidget()
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
@@ -107,8 +110,9 @@ class RunPlots(QWidget):
         Raises:
             SaveError: the file cannot be written.
         """
-        self._draw()
+        self._draw(narrow=False)
         save_figure(path, self.plots, 2, self.marks.lines)
+        self._draw(narrow=self._narrow)
 
     def save_csv(self, path: Path) -> None:
         """Write every value as a table.
@@ -129,6 +133,9 @@ class RunPlots(QWidget):
         """One column where there is no room for two."""
         super().resizeEvent(event)
         self._arrange(2 if self.width() >= _TWO_COLUMNS_PX else 1)
+        if self._narrow != (self.width() < _NARROW_PX):
+            self._narrow = not self._narrow
+            self._ask()
 
     def _make_plots(self) -> None:
         def step_text(x: float) -> str:
@@ -175,21 +182,24 @@ class RunPlots(QWidget):
 
     def _redraw(self) -> None:
         if self.isVisible() and self._due:
-            self._draw()
+            self._draw(narrow=self._narrow)
             self._drawn_at = time.monotonic()
 
-    def _draw(self) -> None:
+    def _draw(self, *, narrow: bool) -> None:
         self._due = False
         curves = self._curves if self._curves is not None else RunCurves(RunHistory())
         curves.update()
         history = curves.history
         self._say_what_is_missing(history)
         psnr = psnr_content(history, history.targets if self._targets is None else self._targets, self._title_of)
-        names = [series.label for series in psnr.series] + [level.label for level in psnr.levels]
+        names = [series.label for series in psnr.series]
+        if not narrow:
+            names += [level.label for level in psnr.levels]
         width = min(labels_width(names), _LABELS_PX)
-        # Those below each other have the same edges.
-        for plot in (self.psnr, self.gradient) if self._columns > 1 else self.plots:
-            plot.set_right_width(width)
+        # Those below each other have the same edges, but where that would leave the others too little.
+        with_room = (self.psnr, self.gradient) if self._columns > 1 else self.plots
+        for plot in with_room:
+            plot.set_right_width(width if plot is self.psnr or not narrow else 0.0)
         self.loss.show_content(loss_content(curves))
         self.psnr.show_content(psnr)
         self.rate.show_content(rate_content(curves))
