@@ -655,6 +655,7 @@ def test_words_cannot_be_dropped(window: MainWindow) -> None:
 def test_choices_are_remembered(qtbot: QtBot, window: MainWindow, service: FakeService, store: SettingsStore) -> None:
     finish(window, service, Path("/a.png"))
     window.commands.side.trigger()
+    window.commands.smooth.trigger()
     window.findChildren(ScaleSlider)[0].slider.setValue(30)
     window.session.set_right(window.session.setup.left)
     window.page.inspector.export.options_changed.emit(SaveOptions(FileFormat.WEBP, 70, None, Metadata.NONE))
@@ -666,11 +667,13 @@ def test_choices_are_remembered(qtbot: QtBot, window: MainWindow, service: FakeS
         Metadata.NONE,
     )
     assert store.current.recent == ("/a.png",)
+    assert store.current.smooth
 
 
 def test_choices_come_back(make_window: MakeWindow, service: FakeService, store: SettingsStore) -> None:
     store.update(
         mode="single",
+        smooth=True,
         target_kind=TargetKind.WIDTH,
         target_value=600.0,
         left=LayerKind.ORIGINAL,
@@ -681,6 +684,8 @@ def test_choices_come_back(make_window: MakeWindow, service: FakeService, store:
     window = make_window()
     open_picture(window, service, Path("/a.png"))
     assert window.page.view.mode is CompareMode.SINGLE
+    assert window.page.view.smooth
+    assert window.commands.smooth.isChecked()
     assert window.session.size is not None
     assert window.session.size.width == 600
     assert window.session.setup.left.kind is LayerKind.ORIGINAL
@@ -724,12 +729,14 @@ def test_reset_restores_everything_on_the_screen(
     store.update(theme=Theme.DARK, device="cpu")
     window.session.set_model("mine")
     window.commands.single.trigger()
+    window.commands.smooth.trigger()
     window.commands.inspector.trigger()
     window._preferences.reset()
     assert tokens_in_use() is LIGHT
     assert window.session.setup.device == "auto"
     assert window.session.setup.model == "vdsr"
     assert window.page.view.mode is CompareMode.WIPE
+    assert not window.page.view.smooth
     assert window.page.inspector.isVisible()
 
 

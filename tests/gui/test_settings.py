@@ -41,6 +41,7 @@ EVERYTHING = {
     "batch_existing": "rename",
     "batch_recursive": False,
     "self_ensemble": True,
+    "smooth": True,
 }
 
 

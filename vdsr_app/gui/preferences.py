@@ -37,6 +37,7 @@ class Preferences(QObject):
         self._help = helper
         page.session.setup_changed.connect(self._on_setup_changed)
         page.view.mode_changed.connect(self._on_mode_changed)
+        page.view.smooth_changed.connect(self._on_smooth_changed)
         page.inspector.scale.target_changed.connect(self._on_target_chosen)
         page.inspector.export.options_changed.connect(self._on_options_changed)
         menus.recent_cleared.connect(self._on_recent_cleared)
@@ -80,6 +81,9 @@ class Preferences(QObject):
 
     def _on_mode_changed(self, mode: CompareMode) -> None:
         self._store.update(mode=mode.value)
+
+    def _on_smooth_changed(self, smooth: bool) -> None:
+        self._store.update(smooth=smooth)
 
     def _on_recent_cleared(self) -> None:
         self._store.update(recent=())

@@ -67,6 +67,7 @@ class AppSettings:
         left: what the left half shows.
         right: what the right half shows.
         mode: "wipe", "side" or "single".
+        smooth: whether pixels above 100 % are blended instead of shown as squares.
         format: file format offered by "Save as".
         quality: 1-100.
         bits: 8 or 16 bits a sample where the format is one of `core.formats.DEEP`, 0 for the depth of the picture.
@@ -93,6 +94,7 @@ class AppSettings:
     left: LayerKind = LayerKind.BICUBIC
     right: LayerKind = LayerKind.MODEL
     mode: str = "wipe"
+    smooth: bool = False
     format: FileFormat = FileFormat.PNG
     quality: int = 92
     bits: int = 0

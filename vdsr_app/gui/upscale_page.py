@@ -79,6 +79,7 @@ class UpscalePage(QWidget):
         self.inspector.export.show_options(settings.chosen_options)
         if settings.mode != self.view.mode.value:
             self.view.set_mode(CompareMode(settings.mode))
+        self.view.set_smooth(settings.smooth)
         self._actions.inspector.setChecked(settings.inspector_visible)
         self.inspector.setVisible(settings.inspector_visible)
 
