@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,7 @@ from vdsr_app.gui.export_panel import ExportPanel
 from vdsr_app.gui.guide_dialog import GuideDialog
 from vdsr_app.gui.inspector import Inspector
 from vdsr_app.gui.layer_picker import LayerPicker
+from vdsr_app.gui.libraries import LIBRARIES
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.model_panel import ModelPanel
 from vdsr_app.gui.parts import ElidedBox
@@ -594,9 +597,16 @@ def test_about_names_all_parts_and_the_guide_all_keys(qtbot: QtBot, theme: Theme
         assert key in guide
 
 
+def test_about_names_every_package_that_the_program_is_installed_with(checkout: Path) -> None:
+    needed = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    names = {re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0].lower() for requirement in needed}
+    assert names - {part.package.lower() for part in LIBRARIES} == set()
+    assert all(part.licence and part.version != "not known" for part in LIBRARIES)
+
+
 def test_system_information_names_versions_and_no_paths(tmp_path: Path) -> None:
     text = system_information("Fake, bf16", ["vdsr"])
-    for part in ("VDSR Studio", "Python", "Qt", "Device: Fake, bf16", "Models: vdsr", "torch"):
+    for part in ("VDSR Studio", "Python", "Qt", "Device: Fake, bf16", "Models: vdsr", "torch", "numba"):
         assert part in text
     assert str(Path.home()) not in text
     assert str(tmp_path) not in text

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from vdsr_app import __version__
+from vdsr_app.gui.libraries import LIBRARIES
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, text_label
-from vdsr_app.gui.system_info import library_version
 from vdsr_app.gui.theme import SEARCH_PREFIX
 
 _ICON_PX = 64
-_LIBRARIES = (
-    ("Qt and PySide6", "PySide6-Essentials", "LGPL 3"),
-    ("PyTorch", "torch", "BSD 3-Clause"),
-    ("NumPy", "numpy", "BSD 3-Clause"),
-    ("libvips (pyvips)", "pyvips-binary", "LGPL 3 or later (pyvips: MIT)"),
-    ("Pillow", "pillow", "MIT-CMU"),
-    ("pillow-heif", "pillow-heif", "BSD 3-Clause"),
-    ("imagecodecs", "imagecodecs", "BSD 3-Clause"),
-    ("safetensors", "safetensors", "Apache 2.0"),
-    ("QtAwesome", "QtAwesome", "MIT"),
-    ("Material Design Icons", "", "Apache 2.0"),
-)
 
 
 class AboutDialog(QDialog):
@@ -56,17 +53,25 @@ class AboutDialog(QDialog):
         column.addLayout(head)
         column.addWidget(text_label(purpose, wrap=True))
         column.addWidget(text_label(self.tr("Made with"), "head"))
-        column.addLayout(self._libraries())
+        column.addWidget(self._libraries(), 1)
         column.addWidget(buttons)
         self.setMinimumWidth(460)
+        # By itself Qt gives a window two thirds of the screen at most.
+        self.resize(self.sizeHint().boundedTo(self.screen().availableSize() - QSize(16, 48)))
 
-    def _libraries(self) -> QGridLayout:
-        grid = QGridLayout()
+    def _libraries(self) -> QScrollArea:
+        parts = QWidget()
+        grid = QGridLayout(parts)
+        grid.setContentsMargins(0, 0, SECTION_GAP, 0)
         grid.setHorizontalSpacing(SECTION_GAP)
         grid.setVerticalSpacing(GROUP_GAP // 2)
-        for row, (name, package, licence) in enumerate(_LIBRARIES):
-            grid.addWidget(text_label(name), row, 0)
-            grid.addWidget(text_label(library_version(package) if package else "", "quiet"), row, 1)
-            grid.addWidget(text_label(licence, "quiet"), row, 2)
+        for row, part in enumerate(LIBRARIES):
+            for place, (words, role) in enumerate(((part.title, ""), (part.version, "quiet"), (part.licence, "quiet"))):
+                grid.addWidget(text_label(words, role), row, place)
         grid.setColumnStretch(2, 1)
-        return grid
+        scroll = QScrollArea()  # on a small screen
+        scroll.setWidgetResizable(True)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(parts)
+        return scroll

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Sequence
 
@@ -10,8 +9,7 @@ from PySide6.QtCore import QLibraryInfo, qVersion
 from PySide6.QtGui import QGuiApplication
 
 from vdsr_app import __version__, paths
-
-LIBRARIES = ("torch", "PySide6-Essentials", "numpy", "pyvips", "pillow", "pillow-heif", "imagecodecs", "safetensors")
+from vdsr_app.gui.libraries import LIBRARIES
 
 
 def system_information(device: str, models: Sequence[str]) -> str:
@@ -32,12 +30,4 @@ def system_information(device: str, models: Sequence[str]) -> str:
         f"Device: {device or 'not known yet'}",
         f"Models: {', '.join(models) or 'none'}",
     ]
-    return "\n".join(lines + [f"{name} {library_version(name)}" for name in LIBRARIES])
-
-
-def library_version(name: str) -> str:
-    """Installed version of a library, told without importing it."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "not known"
+    return "\n".join(lines + [f"{part.package} {part.version}" for part in LIBRARIES if part.package])
