@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
-from vdsr_app.commands.settings_arguments import add_settings_arguments, settings_of
+from vdsr_app.commands import batch, upscale
+from vdsr_app.commands.settings_arguments import settings_of
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind, UpscaleSettings
 
 SAID: list[tuple[list[str], str, object]] = [
@@ -25,26 +27,24 @@ SAID: list[tuple[list[str], str, object]] = [
 """What is said, the field that it is for, and what that is then."""
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(add_help=False)
-    add_settings_arguments(made)
-    return made
+def settings(command: Any, *said: str) -> UpscaleSettings:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return settings_of(parser.parse_args(["a.png", "-o", "out", *said]))
 
 
+@pytest.mark.parametrize("command", [upscale, batch], ids=["upscale", "batch"])
 @pytest.mark.parametrize(("said", "field", "value"), SAID)
-def test_each_option_changes_its_field_and_no_other(said: list[str], field: str, value: object) -> None:
-    usual = UpscaleSettings()
-    assert settings_of(parser().parse_args([])) == usual
-    if hasattr(usual.save, field):
-        expected = replace(usual, save=replace(usual.save, **{field: value}))
-    else:
-        expected = replace(usual, **{field: value})
+def test_each_option_changes_its_field_and_no_other(command: Any, said: list[str], field: str, value: object) -> None:
+    usual = settings(command)
+    assert usual == UpscaleSettings()
+    changed = {field: value}
+    in_save = hasattr(usual.save, field)
+    expected = replace(usual, save=replace(usual.save, **changed)) if in_save else replace(usual, **changed)
     assert expected != usual
-    assert settings_of(parser().parse_args(said)) == expected
+    assert settings(command, *said) == expected
 
 
-def test_every_setting_has_an_option_and_every_option_is_for_a_setting() -> None:
-    settings = {each.name for kind in (UpscaleSettings, SaveOptions) for each in fields(kind)} - {"save"}
-    assert {field for _, field, _ in SAID} == settings
-    options = {action.option_strings[0] for action in parser()._actions}
-    assert {said[0] for said, _, _ in SAID} == options
+def test_every_setting_has_an_option() -> None:
+    known = {each.name for kind in (UpscaleSettings, SaveOptions) for each in fields(kind)} - {"save"}
+    assert {field for _, field, _ in SAID} == known
