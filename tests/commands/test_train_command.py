@@ -203,6 +203,16 @@ def test_a_depth_that_the_model_to_start_from_has_not_is_refused_before_a_folder
     assert not (tmp_path / "run").exists()
 
 
+def test_so_is_a_depth_that_stands_beside_such_a_model_in_a_file(
+    run, tiny, pictures: Path, config: Path, tmp_path: Path
+) -> None:
+    config.write_text(TINY.replace("depth = 3", "depth = 5") + f"start_from = '{tiny}'\n")
+    status, said, err = _train(run, pictures, config, tmp_path / "run")
+    assert (status, said) == (2, "")
+    assert f"'{tiny}' has 3 convolutions of 4 channels, the run 5 of 4." in err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_model_to_start_from_that_is_not_there_is_named(run, pictures: Path, config: Path, tmp_path: Path) -> None:
     status, _, err = _train(run, pictures, config, tmp_path / "run", "--start-from", "nothing")
     assert status == 1

@@ -52,7 +52,7 @@ def require_needed(config: TrainConfig) -> None:
     Raises:
         TrainingError: a folder of pictures is missing, or the teacher was made for other scale factors.
         WeightsError: the model to start from, or the teacher, is missing or none.
-        UsageError: there is no such kind of device.
+        UsageError: there is no such kind of device, or the model to start from has another shape than the run.
         DeviceError: this computer has no such device.
     """
     require_places(config)

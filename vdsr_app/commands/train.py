@@ -148,11 +148,6 @@ def _configuration(arguments: argparse.Namespace) -> TrainConfig:
     begins: dict[str, Any] = {}
     if arguments.start_from is not None:
         depth, width = read_shape(find_model(arguments.start_from).path)
-        if arguments.depth not in (None, depth):
-            raise UsageError(
-                f"The model '{arguments.start_from}' has {depth} convolutions, and not {arguments.depth}.",
-                hint="Leave --depth out, or --start-from.",
-            )
         config = starting_from(config, arguments.start_from, depth, width)
         begins = {name: getattr(config, name) for name in ("start_from", "depth", "width", "residual")}
     if arguments.config is not None:

@@ -74,7 +74,8 @@ def create(new: NewRun, context: JobContext) -> Path:
 
     Raises:
         TrainingError: there is not enough room, or a folder of pictures is gone.
-        WeightsError: the model to start from is missing or none.
+        WeightsError: the model to start from, or the teacher, is missing or none.
+        UsageError: the model to start from has another shape than the run.
         SaveError: the folder cannot be made or written.
     """
     from vdsr_trainer.data.preflight import require_places, write_index

@@ -16,7 +16,8 @@ from typing import Any
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.models import find_model
-from vdsr_app.errors import TrainingError
+from vdsr_app.core.weight_header import read_shape
+from vdsr_app.errors import TrainingError, UsageError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.fingerprint import check_fingerprint
 from vdsr_trainer.data.pictures import record_pictures, require_folder
@@ -82,13 +83,24 @@ def require_places(config: TrainConfig) -> None:
     Raises:
         TrainingError: a folder of pictures is missing, or the teacher was made for other scale factors.
         WeightsError: the model to start from, or the teacher, is missing or none.
+        UsageError: the model to start from has another shape than the run.
     """
     for folder in named_folders(config):
         require_folder(Path(folder))
     if config.start_from:
-        find_model(config.start_from)
+        _require_start(config)
     if config.teacher_from:
         require_teacher(Path(config.teacher_from), config.taught_scales)
+
+
+def _require_start(config: TrainConfig) -> None:
+    depth, width = read_shape(find_model(config.start_from).path)
+    if (depth, width) != (config.depth, config.width):
+        raise UsageError(
+            f"The model '{config.start_from}' has {depth} convolutions of {width} channels, the run {config.depth} of"
+            f" {config.width}.",
+            hint="Choose the same depth and width, or start from nothing.",
+        )
 
 
 def write_index(run: Path, report: PreflightReport) -> None:
