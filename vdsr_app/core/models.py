@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import logging
 import os
@@ -162,7 +163,7 @@ def check_file(info: ModelInfo) -> None:
 
 def _equal_files(one: Path, other: Path) -> bool:
     try:
-        return one.stat().st_size == other.stat().st_size and _file_sha256(one) == _file_sha256(other)
+        return filecmp.cmp(one, other, shallow=False)
     except OSError:
         return False  # it went since it was listed; one that is to be copied is told when it is
 
