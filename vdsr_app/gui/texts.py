@@ -9,7 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QLocale
 
 from vdsr_app.core.job import Target, TargetKind, TargetSize
-from vdsr_app.errors import PictureTooLargeError, VdsrError
+from vdsr_app.errors import VdsrError
 from vdsr_app.workers.messages import ErrorReport, JobProgress
 
 translate = QCoreApplication.translate
@@ -142,8 +142,7 @@ def score_text(psnr_db: float, ssim: float) -> str:
 
 def report_of(error: VdsrError) -> ErrorReport:
     """An error that was met in the window's own thread, as a report."""
-    through_disk = isinstance(error, PictureTooLargeError) and error.through_disk
-    return ErrorReport(error.what, error.path or "", error.hint, str(error), through_disk)
+    return ErrorReport.of(error, str(error))
 
 
 def report_text(report: ErrorReport) -> str:

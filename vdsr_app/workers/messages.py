@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vdsr_app.core.job import SaveOptions, Target, UpscaleSettings
 from vdsr_app.core.picture import Picture, Pixels
+from vdsr_app.errors import PictureTooLargeError, VdsrError
 
 if TYPE_CHECKING:
     from vdsr_app.core.pyramid import MipPyramid
@@ -209,3 +210,9 @@ class ErrorReport:
     hint: str = ""
     details: str = ""
     through_disk: bool = False
+
+    @classmethod
+    def of(cls, error: VdsrError, details: str) -> ErrorReport:
+        """An error of the program's own, with details of its kind."""
+        through_disk = isinstance(error, PictureTooLargeError) and error.through_disk
+        return cls(error.what, error.path or "", error.hint, details, through_disk)

@@ -12,7 +12,7 @@ from enum import Enum
 from PySide6.QtCore import QObject, Signal, Slot
 
 from vdsr_app.control import CancelToken
-from vdsr_app.errors import Cancelled, PictureTooLargeError, VdsrError
+from vdsr_app.errors import Cancelled, VdsrError
 from vdsr_app.workers.messages import ErrorReport, JobProgress, Rect, TileBlock
 from vdsr_app.workers.throttle import ProgressThrottle
 
@@ -162,8 +162,7 @@ def describe_failure(error: BaseException) -> ErrorReport:
     details = "".join(traceback.format_exception(error))
     if isinstance(error, VdsrError):
         logger.warning("A job failed: %s", error)
-        through_disk = isinstance(error, PictureTooLargeError) and error.through_disk
-        return ErrorReport(error.what, error.path or "", error.hint, details, through_disk)
+        return ErrorReport.of(error, details)
     logger.error("A job failed in an unforeseen way.", exc_info=error)
     if isinstance(error, MemoryError):
         return ErrorReport(
