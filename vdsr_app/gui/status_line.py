@@ -167,7 +167,7 @@ class StatusLine(QWidget):
         self._bar.setValue(round(1000 * (activity.fraction or 0.0)))
         cancel = activity.cancel or self.tr("Cancel")
         self._cancel.setAccessibleName(cancel)
-        # Elsewhere the key may be pressed to leave a field, and hours of work are not for that.
+        # Elsewhere the key is for what runs there, or leaves a field: hours of other work are not for that.
         tip = self.tr("{cancel} (Esc)").format(cancel=cancel) if self._in_upscale else cancel
         self._cancel.setToolTip(plain_tooltip(tip))
 

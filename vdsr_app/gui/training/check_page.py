@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 from vdsr_app.core.picture import Pixels
 from vdsr_app.gui.parts import Note, Page, link, plain
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, ElidedLabel, text_label
-from vdsr_app.gui.texts import file_name, printable, report_text
+from vdsr_app.gui.texts import file_name, pictures_text, printable, report_text
 from vdsr_app.gui.training.check_issues import THUMBNAIL_PX, IssueGroup, thumbnail_pixmap
 from vdsr_app.gui.training.draft import Draft
-from vdsr_app.gui.training.words import count, pictures
+from vdsr_app.gui.training.words import count
 from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer.data.report import IssueKind, PreflightReport
@@ -158,7 +158,7 @@ class CheckPage(Page):
             held.format(count=count(len(report.held_out))),
             self.tr("{count} left out").format(count=count(left_out)) if left_out > 0 else self.tr("none left out"),
         ]
-        return f"{pictures(len(report.records))}: {', '.join(parts)}."
+        return f"{pictures_text(len(report.records))}: {', '.join(parts)}."
 
     def _clear_issues(self) -> None:
         self._groups = []

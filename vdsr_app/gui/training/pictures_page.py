@@ -11,10 +11,9 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWi
 from vdsr_app.gui.icons import IconLabel
 from vdsr_app.gui.parts import Fold, Note, Page, icon_button, link, plain
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, ElidedLabel, text_label
-from vdsr_app.gui.texts import file_name, printable
+from vdsr_app.gui.texts import file_name, pictures_text, printable
 from vdsr_app.gui.theme import set_role
 from vdsr_app.gui.training.draft import Draft
-from vdsr_app.gui.training.words import pictures
 from vdsr_app.workers.training_desk import TrainingDesk
 
 FEW = 20
@@ -194,7 +193,7 @@ class PicturesPage(Page):
         elif missing:
             words = self.tr("this folder is gone")
         else:
-            words = pictures(number)
+            words = pictures_text(number)
         line.addWidget(text_label(words, "quiet"))
         remove = icon_button("close", self.tr("Remove {name} from the list").format(name=file_name(folder)))
         remove.setProperty("folder", folder)
@@ -218,13 +217,15 @@ class PicturesPage(Page):
             )
         elif found < FEW:
             self._total.say(
-                self.tr("{pictures}: that is few. From a hundred on it learns well.").format(pictures=pictures(found)),
+                self.tr("{pictures}: that is few. From a hundred on it learns well.").format(
+                    pictures=pictures_text(found)
+                ),
                 "information-outline",
                 "caution",
             )
         else:
             self._total.say(
-                self.tr("{pictures} found").format(pictures=pictures(found)), "check-circle-outline", "good"
+                self.tr("{pictures} found").format(pictures=pictures_text(found)), "check-circle-outline", "good"
             )
         self.changed.emit()
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
 
-from vdsr_app.gui.texts import bytes_text, number, pictures_text, scale_text
+from vdsr_app.gui.texts import bytes_text, number, scale_text
 from vdsr_trainer.data.report import IssueKind
 from vdsr_trainer.events import Preparing
 from vdsr_trainer.runs import RunInfo, RunState
@@ -67,11 +67,6 @@ def cost(seconds: float, memory_bytes: int) -> str:
 def count(value: int) -> str:
     """A whole number with the groups of the person's language."""
     return QLocale().toString(int(value))
-
-
-def pictures(value: int) -> str:
-    """A number of pictures: "1 picture", "281 pictures"."""
-    return pictures_text(value)
 
 
 def state_look(state: RunState) -> tuple[str, str, str]:
