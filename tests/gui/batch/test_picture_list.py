@@ -69,6 +69,16 @@ def test_a_size_that_shows_is_whole(qtbot: QtBot, pictures: PictureList) -> None
     assert table.columnWidth(Column.SIZE) > table.fontMetrics().horizontalAdvance(text)
 
 
+def test_a_size_is_whole_in_a_font_that_comes_after_it(qtbot: QtBot, pictures: PictureList) -> None:
+    table = table_of(pictures)
+    font = table.font()
+    font.setPixelSize(2 * table.fontInfo().pixelSize())
+    table.setFont(font)
+    assert Column.SIZE in shown(qtbot, pictures, 1800)
+    text = str(pictures.table.data(pictures.table.index(2, Column.SIZE)))
+    assert table.columnWidth(Column.SIZE) > table.fontMetrics().horizontalAdvance(text)
+
+
 def test_pictures_that_came_before_the_table_was_seen_have_the_room_that_there_is(qtbot: QtBot) -> None:
     early, late = PictureList(), PictureList()
     for made in (early, late):

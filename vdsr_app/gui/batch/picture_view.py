@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QSize, Signal
+from PySide6.QtCore import QEvent, QModelIndex, QSize, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHeaderView, QTreeView
 
 from vdsr_app.gui.batch.table import THUMBNAIL_PX, BatchTable, Column
 
-_CELL_PADDING_PX = 22
 _TIME_PX = 68
 _LEAST_NAME_PX = 120
 _LEAST_STATE_PX = 220
@@ -42,7 +41,7 @@ class PictureView(QTreeView):
         header.setMinimumSectionSize(24)
         header.resizeSection(Column.TIME, _TIME_PX)
         header.setSectionResizeMode(Column.STATE, QHeaderView.ResizeMode.Stretch)
-        table.modelReset.connect(self._on_reset)
+        table.modelReset.connect(self._measure_all)
         table.rowsInserted.connect(self._on_rows_inserted)
         table.dataChanged.connect(self._on_data_changed)
         self.selectionModel().selectionChanged.connect(self.chosen_changed)
@@ -63,6 +62,12 @@ class PictureView(QTreeView):
         super().resizeEvent(event)
         self._share_width()
 
+    def changeEvent(self, event: QEvent) -> None:
+        """Measure anew: rows may have come before the window's style and font."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._measure_all()
+
     def _share_width(self) -> None:
         header, width = self.header(), self.viewport().width()
         fixed, shown = 0, {Column.NAME, Column.STATE}
@@ -82,18 +87,18 @@ class PictureView(QTreeView):
             header.resizeSection(column, name_px)
         self.chosen_changed.emit()
 
-    def _on_reset(self) -> None:
+    def _measure_all(self) -> None:
         self._size_px = _LEAST_SIZE_PX
         self._on_rows_inserted(QModelIndex(), 0, self._table.rowCount() - 1)
-        self.chosen_changed.emit()
 
     def _on_rows_inserted(self, _parent: QModelIndex, first: int, last: int) -> None:
         """No size is cut off: none could be read then."""
         metrics, table = self.fontMetrics(), self._table
-        texts = {str(table.data(table.index(row, Column.SIZE))) for row in range(first, last + 1)}
-        widest = max((metrics.horizontalAdvance(text) for text in texts), default=0) + _CELL_PADDING_PX
-        if widest > self._size_px:
-            self._size_px = widest
+        rows = {str(table.data(table.index(row, Column.SIZE))): row for row in range(first, last + 1)}
+        if rows:
+            # The style's own margins belong to it.
+            widest = table.index(rows[max(rows, key=metrics.horizontalAdvance)], Column.SIZE)
+            self._size_px = max(self._size_px, self.sizeHintForIndex(widest).width())
         self._share_width()
 
     def _on_data_changed(self, first: QModelIndex, last: QModelIndex) -> None:
