@@ -346,7 +346,9 @@ def main(arguments: list[str]) -> int:
     # -P: a picture folder that holds a file such as random.py must not be taken for Python's own.
     if testing:
         os.chdir(checkout.root)
-        return run([str(checkout.python), "-m", "pytest", *arguments[1:]])
+        # The whole suite on all cores; a part of it as pytest itself would, so that -s and breakpoints work.
+        wanted = arguments[1:] or ["--numprocesses=auto", "--dist=worksteal"]
+        return run([str(checkout.python), "-m", "pytest", *wanted])
     return run([str(checkout.python), "-P", "-m", "vdsr_app", *arguments])
 
 

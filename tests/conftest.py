@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from vdsr_app.core.cores import usable_cores
+
 # Before torch or Qt are imported. Child processes inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -22,6 +24,11 @@ settings.register_profile("vdsr", deadline=None, derandomize="CI" in os.environ,
 settings.load_profile("vdsr")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """As many processes as there are cores for, a container's limit included."""
+    return usable_cores()
 
 
 @pytest.fixture(autouse=True)

@@ -192,6 +192,10 @@ def test_test_runs_pytest_in_the_checkout(commands: Callable[..., list[str]], ch
     assert commands("test", "-k", "wipe") == ["dev", "-m", "pytest", "-k", "wipe", str(checkout)]
 
 
+def test_all_tests_run_on_all_cores(commands: Callable[..., list[str]], checkout: Path) -> None:
+    assert commands("test") == ["dev", "-m", "pytest", "--numprocesses=auto", "--dist=worksteal", str(checkout)]
+
+
 def test_the_tests_are_not_begun_without_the_libraries_of_qt(
     start: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
