@@ -16,6 +16,7 @@ from vdsr_app import paths
 from vdsr_app.commands.common import require_place_of_table
 from vdsr_app.console import Console
 from vdsr_app.core.atomic import write_atomically
+from vdsr_app.core.identity import same_file
 from vdsr_app.core.naming import refuse_overwriting_a_source
 from vdsr_app.errors import TrainingError, UsageError
 from vdsr_trainer.history import RunHistory, read_history, scale_order
@@ -98,7 +99,7 @@ def _find(root: Path, name: str) -> RunInfo:
         return fitting[0]
     folder = Path(name).absolute()
     for run in known:
-        if os.path.isdir(folder) and run.folder.samefile(folder):
+        if os.path.isdir(folder) and same_file(run.folder, folder):
             return run
     if any(os.path.exists(folder / file) for file in FOUND_IN_RUNS_ALONE):
         return describe_run(folder)

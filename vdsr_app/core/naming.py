@@ -12,6 +12,7 @@ from pathlib import Path
 from string import Formatter
 
 from vdsr_app.core.formats import USUAL_SUFFIX
+from vdsr_app.core.identity import same_file
 from vdsr_app.core.job import FileFormat, Target, TargetKind, TargetSize
 from vdsr_app.core.models import is_file_name
 from vdsr_app.errors import SaveError, UsageError
@@ -240,7 +241,7 @@ def refuse_overwriting_a_source(output: Path, sources: Sequence[Path]) -> None:
     """
     for source in sources:
         try:
-            same = output.samefile(source)
+            same = same_file(output, source)
         except OSError:
             # One of them does not exist: then only equal names are one file.
             same = os.path.abspath(output) == os.path.abspath(source)

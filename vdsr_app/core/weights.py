@@ -21,6 +21,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from vdsr_app.core.atomic import atomic_file, write_atomically
+from vdsr_app.core.identity import same_file
 from vdsr_app.core.models import ModelInfo, check_file
 from vdsr_app.core.network import MAX_DEPTH, MAX_WIDTH, VDSR, VDSRConfig
 from vdsr_app.core.weight_header import FORMAT, HINT, check_kind, read_metadata
@@ -129,7 +130,7 @@ def export_weights(info: ModelInfo, path: Path) -> str:
         UsageError: `path` is the model's own file.
         SaveError: it could not be copied.
     """
-    if os.path.exists(path) and os.path.samefile(path, info.path):
+    if os.path.exists(path) and same_file(path, info.path):
         raise UsageError("The export would replace the model itself.", path=path, hint="Choose another name.")
     checksum = load_model(info).checksum
     with info.path.open("rb") as source, atomic_file(path) as copy:

@@ -11,6 +11,7 @@ from vdsr_app.core.batch.items import Item, Stamp
 from vdsr_app.core.batch.journal import digest_of, recipe_of
 from vdsr_app.core.batch.journal_view import JournalView, Made, stamp_of
 from vdsr_app.core.batch.scan import Scanner
+from vdsr_app.core.identity import same_file
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.models import find_model
 
@@ -89,7 +90,7 @@ class KnownOutputs:
         if made.source == source:
             return True
         try:
-            if os.path.exists(made.source) and os.path.samefile(made.source, source):
+            if os.path.exists(made.source) and same_file(made.source, source):
                 return True
             return source.stat().st_size == made.stamp.size and self._digest(source) == made.digest
         except OSError:  # that it cannot be read is told where it is planned

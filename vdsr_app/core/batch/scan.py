@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.formats import READABLE_SUFFIXES
+from vdsr_app.core.identity import Identity, identity_of
 
 _DIGITS = re.compile(r"(\d+)")
 
@@ -31,10 +32,6 @@ class Found:
     given: bool = False
 
 
-_Identity = tuple[int, int]
-"""Device and number of a file or folder: equal for all names of it."""
-
-
 class Scanner:
     """Finds the pictures of one batch; remembers what it has found, also from call to call."""
 
@@ -47,7 +44,7 @@ class Scanner:
         """
         self._output = output
         self._recursive = recursive
-        self._seen: set[_Identity] = set()
+        self._seen: set[Identity] = set()
 
     def scan(self, inputs: Sequence[Path], token: CancelToken | None = None) -> Iterator[Found]:
         """The pictures of some files and folders that were not found before.
@@ -75,7 +72,7 @@ class Scanner:
         return _identity(path) in self._seen
 
     def _folder(
-        self, folder: Path, below: Path, root: str, above: set[_Identity | None], token: CancelToken | None
+        self, folder: Path, below: Path, root: str, above: set[Identity | None], token: CancelToken | None
     ) -> Iterator[Found]:
         """Files of one folder, then those of the folders in it; `above` are all folders on the way here."""
         if token is not None:
@@ -85,7 +82,7 @@ class Scanner:
             status = _status(path)
             if status is None or not stat.S_ISREG(status.st_mode) or not _is_inside(path, root):
                 continue
-            if self._is_new((status.st_dev, status.st_ino)):
+            if self._is_new(identity_of(path, status)):
                 yield Found(path, below)
         output = _identity(self._output)
         for path in folders if self._recursive else ():
@@ -94,7 +91,7 @@ class Scanner:
                 continue
             yield from self._folder(path, below / path.name, root, {*above, identity}, token)
 
-    def _is_new(self, identity: _Identity) -> bool:
+    def _is_new(self, identity: Identity) -> bool:
         if identity in self._seen:
             return False
         self._seen.add(identity)
@@ -138,9 +135,9 @@ def _status(path: Path) -> os.stat_result | None:
         return None
 
 
-def _identity(path: Path) -> _Identity | None:
+def _identity(path: Path) -> Identity | None:
     status = _status(path)
-    return None if status is None else (status.st_dev, status.st_ino)
+    return None if status is None else identity_of(path, status)
 
 
 def _is_inside(path: Path, root: str) -> bool:
