@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from vdsr_app.gui.unix_signals import UnixSignals
+from vdsr_app.gui.system_signals import SystemSignals
 
 END_S = 30
 """Far more than any machine needs; only a process that hangs is stopped by it."""
@@ -92,17 +93,44 @@ def test_an_exception_that_nobody_caught_is_told_and_survived() -> None:
     assert "on purpose" in err  # logged; nobody configured a log here, so it comes to the terminal
 
 
-@pytest.fixture
-def signals(qapp: QApplication) -> Iterator[UnixSignals]:
-    made = UnixSignals()
+@pytest.fixture(params=["as it is", "win32"])
+def signals(
+    request: pytest.FixtureRequest, qapp: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SystemSignals]:
+    """On this system, and as on Windows."""
+    with monkeypatch.context() as changed:
+        if request.param == "win32":
+            changed.setattr(sys, "platform", "win32")
+        made = SystemSignals()
     yield made
     made.close()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
-def test_signals_come_through_the_event_loop(qtbot: QtBot, signals: UnixSignals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_come_through_the_event_loop(qtbot: QtBot, signals: SystemSignals, number: signal.Signals) -> None:
     with qtbot.waitSignal(signals.received) as received:
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert received.args == [signal.SIGTERM]
+        signal.raise_signal(number)
+    assert received.args == [number]
+
+
+def test_a_slot_in_which_a_signal_arrives_comes_to_its_end(qtbot: QtBot, signals: SystemSignals) -> None:
+    done: list[str] = []
+    signals.received.connect(lambda _: done.append("told"))
+
+    def slot() -> None:
+        signal.raise_signal(signal.SIGINT)
+        done.append("ended")
+
+    with qtbot.waitSignal(signals.received):
+        QTimer.singleShot(0, slot)
+    assert done == ["ended", "told"]
+
+
+def test_afterwards_signals_do_what_they_did_before(qapp: QApplication) -> None:
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    before = [signal.getsignal(number) for number in numbers]
+    signals = SystemSignals()
+    assert [signal.getsignal(number) for number in numbers] != before
     signals.close()
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    signals.close()
+    assert [signal.getsignal(number) for number in numbers] == before

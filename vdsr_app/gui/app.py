@@ -16,8 +16,8 @@ from vdsr_app import __version__
 from vdsr_app.core.atomic import remove_unfinished
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.settings import SettingsStore, settings_path
+from vdsr_app.gui.system_signals import SystemSignals
 from vdsr_app.gui.theme import ThemeManager
-from vdsr_app.gui.unix_signals import UnixSignals
 from vdsr_app.workers.upscale import UpscaleService
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def run(paths: Sequence[Path] = ()) -> int:
     service = UpscaleService()
     window = MainWindow(service, store, theme, paths)
     faults = _Faults(window)
-    signals = UnixSignals(app)
+    signals = SystemSignals(app)
     signals.received.connect(window.close_unasked)
     window.first_painted.connect(window.start)
     window.show()
