@@ -66,7 +66,7 @@ def configure_logging() -> None:
         handlers.append(terminal)
     try:
         paths.log_dir().mkdir(parents=True, exist_ok=True)
-        file = logging.handlers.RotatingFileHandler(
+        file = _LogFile(
             paths.log_dir() / LOG_NAME,
             maxBytes=LOG_MAX_BYTES,
             backupCount=LOG_BACKUPS,
@@ -82,6 +82,34 @@ def configure_logging() -> None:
     for package in ("vdsr_app", "vdsr_trainer"):
         logging.getLogger(package).setLevel(logging.INFO)
     sys.excepthook = _log_crash
+
+
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """Writes on in the same file while it cannot get another name: on Windows, while another process has it open."""
+
+    def doRollover(self) -> None:  # noqa: N802 - the base class calls it so
+        """See the base class, which would shift the old logs, and drop the oldest, before it knows."""
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
+        try:
+            os.replace(self.baseFilename, self._spare)
+            super().doRollover()
+        except OSError:
+            if not os.path.exists(self.baseFilename):  # an old log is open in a viewer
+                os.replace(self._spare, self.baseFilename)
+            self.maxBytes = os.path.getsize(self.baseFilename) + LOG_MAX_BYTES
+            self.stream = self._open()
+        else:
+            self.maxBytes = LOG_MAX_BYTES
+
+    def rotate(self, source: str, dest: str) -> None:
+        """See the base class; the source has its spare name by now."""
+        os.replace(self._spare, dest)
+
+    @property
+    def _spare(self) -> str:
+        return self.baseFilename + ".old"
 
 
 class _TerminalFormatter(logging.Formatter):

@@ -188,6 +188,50 @@ def test_the_traceback_of_a_warning_is_for_the_log_alone(process: Process, tmp_p
     assert "RuntimeError: why" in (tmp_path / "data" / "logs" / program.LOG_NAME).read_text(encoding="utf-8")
 
 
+LOG_MORE_THAN_ONE_FILE_HOLDS = """
+import logging, os, sys
+from vdsr_app import __main__ as program
+
+held = sys.argv[1]
+
+def as_on_windows(move):
+    def call(source, target):
+        if os.path.basename(source) == held:
+            raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+        move(source, target)
+    return call
+
+os.rename, os.replace = as_on_windows(os.rename), as_on_windows(os.replace)
+program.LOG_MAX_BYTES = 2000
+program.configure_logging()
+log = logging.getLogger("vdsr_app")
+for number in range(60):
+    log.info("held %02d", number)
+held = ""
+for number in range(60):
+    log.info("free %02d", number)
+"""
+
+
+@pytest.mark.parametrize("held", [program.LOG_NAME, f"{program.LOG_NAME}.1"])
+def test_a_log_that_another_process_has_open_goes_on_and_loses_no_earlier_one(
+    process: Process, tmp_path: Path, held: str
+) -> None:
+    logs = tmp_path / "data" / "logs"
+    logs.mkdir(parents=True)
+    for number in (1, 2, 3):
+        (logs / f"{program.LOG_NAME}.{number}").write_text(f"old {number}", encoding="utf-8")
+    result = process(held, code=LOG_MORE_THAN_ONE_FILE_HOLDS, VDSR_HOME=str(tmp_path / "data"))
+    assert (result.returncode, result.stderr) == (0, "")
+    found = {each.name: each.read_text(encoding="utf-8") for each in logs.iterdir()}
+    assert sorted(found) == [program.LOG_NAME, *(f"{program.LOG_NAME}.{number}" for number in (1, 2, 3))]
+    assert "old 1" in found.values()
+    text = "".join(found[name] for name in sorted(found, reverse=True))
+    wished = [f"{word} {number:02}" for word in ("held", "free") for number in range(60)]
+    assert [line[-7:] for line in text.splitlines() if line[-7:-3] in ("held", "free")] == wished
+    assert len(found[program.LOG_NAME]) <= 2000
+
+
 def test_starts_where_no_log_can_be_written(process: Process, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = process("--version", VDSR_HOME=str(tmp_path / "file"))
