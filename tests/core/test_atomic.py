@@ -17,7 +17,14 @@ from typing import IO, Any
 import pytest
 
 from vdsr_app.core import atomic
-from vdsr_app.core.atomic import atomic_file, is_out_of_room, remove_leftovers, write_atomically
+from vdsr_app.core.atomic import (
+    atomic_file,
+    is_out_of_room,
+    remove_leftovers,
+    require_name,
+    require_writable,
+    write_atomically,
+)
 from vdsr_app.errors import SaveError
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="POSIX files")
@@ -173,6 +180,40 @@ def test_elsewhere_a_missing_right_is_told_at_once(tmp_path: Path, monkeypatch: 
         write_atomically(tmp_path / "a.bin", b"two")
     assert held.slept_s == []
     assert _names(tmp_path) == []
+
+
+@pytest.mark.usefixtures("short_paths")
+def test_a_path_that_is_too_long_for_windows_is_told_as_such(long_path: Path) -> None:
+    with pytest.raises(SaveError, match="too long for Windows") as caught:
+        write_atomically(long_path, b"")
+    assert "shorter name" in caught.value.hint
+    with pytest.raises(SaveError, match="too long for Windows"):
+        require_name(long_path)
+    assert _names(long_path.parent) == []
+    write_atomically(long_path.with_stem(long_path.stem[1:]), b"")
+
+
+@pytest.mark.usefixtures("short_paths")
+def test_a_folder_that_leaves_no_room_for_a_name_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("f" * (240 - len(str(tmp_path)) - 1))
+    folder.mkdir()
+
+    def refuse(path: Path, _mode: str) -> None:
+        error = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        error.winerror = None  # type: ignore[attr-defined, unused-ignore]
+        raise error
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SaveError, match="too long for Windows"):
+        require_writable(folder)
+
+
+@posix_only
+def test_elsewhere_a_longer_path_is_no_fault(long_path: Path) -> None:
+    write_atomically(long_path, b"")
+    assert _names(long_path.parent) == [long_path.name]
 
 
 def test_missing_folder(tmp_path: Path) -> None:

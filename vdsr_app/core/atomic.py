@@ -24,6 +24,8 @@ TEMPORARY_SUFFIX = ".part"
 _MACHINE = hashlib.sha256(platform.node().encode(errors="replace")).hexdigest()[:8]
 _PART = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-[0-9a-f]{{12}}{re.escape(TEMPORARY_SUFFIX)}")
 """A file of `atomic_file`, with the machine that writes it."""
+_NO_SUCH_FILE = 2
+"""What Windows tells of a file that is missing in a folder that is there."""
 _RENAME_GRACE_S = 60.0
 
 _unfinished: set[Path] = set()
@@ -45,6 +47,9 @@ _REASONS = {
     errno.ENAMETOOLONG: ("The file name is too long.", "Choose a shorter name."),
     errno.EFBIG: ("The file would be larger than the disk allows.", "Choose another folder or a smaller scale."),
 }
+_TOO_LONG = ("The path is too long for Windows.", "Choose a folder nearer to the drive, or a shorter name.")
+_MAX_WINDOWS_PATH = 260
+"""Characters, the nought at the end included, unless Windows was told to allow more."""
 
 _SHARING_WAITS_S = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.3)
 """A second in all: a virus scanner that looks at each new file has gone by then, a viewer has not."""
@@ -57,6 +62,8 @@ def save_error(path: str | os.PathLike[str], error: OSError) -> SaveError:
     what, hint = _REASONS.get(
         error.errno or 0, (f"The file could not be written: {error.strerror or error}.", "Choose another folder.")
     )
+    if _is_of_long_path(error):
+        what, hint = _TOO_LONG
     return SaveError(what, path=path, hint=hint)
 
 
@@ -109,6 +116,14 @@ def replace_file(finished: Path, path: Path) -> None:
 def _is_of_windows(error: OSError) -> bool:
     # On Windows alone errors have its number, though it is None where the C library was between.
     return hasattr(error, "winerror")
+
+
+def _is_of_long_path(error: OSError) -> bool:
+    """Whether Windows cannot go where a path leads, most likely because it takes no path of that length."""
+    if error.errno != errno.ENOENT or getattr(error, "winerror", _NO_SUCH_FILE) == _NO_SUCH_FILE:
+        return False
+    names = [os.path.abspath(os.fsdecode(name)) for name in (error.filename, error.filename2) if name]
+    return any(len(name.encode("utf-16-le", "surrogatepass")) // 2 >= _MAX_WINDOWS_PATH for name in names)
 
 
 @contextlib.contextmanager
@@ -173,6 +188,18 @@ def require_writable(folder: Path) -> None:
     _remove_part(temporary)
 
 
+def require_name(path: Path) -> None:
+    """See whether `atomic_file` can give this name to a file, before that is made; its folder is there.
+
+    Raises:
+        SaveError: it cannot.
+    """
+    try:
+        _mode_to_keep(path)
+    except OSError as error:
+        raise save_error(path, error) from error
+
+
 def _give_name(finished: Path, path: Path, before_naming: Callable[[Path], None] | None) -> None:
     if before_naming is not None:
         before_naming(finished)
@@ -235,7 +262,9 @@ def _mode_to_keep(path: Path) -> int | None:
     """Permissions of the file at `path`, None where there is none; refuses to replace what is no file."""
     try:
         mode = path.lstat().st_mode
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if _is_of_long_path(error):
+            raise
         return None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -195,6 +195,15 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_network_works(pipeli
     assert not [event for event in pipeline.events if isinstance(event, FileProgress) and event.job.number == 0]
 
 
+@pytest.mark.usefixtures("short_paths")
+def test_a_name_that_cannot_be_is_told_before_the_network_works(pipeline: Pipeline, long_path: Path) -> None:
+    good, bad = pipeline.jobs(pipeline.picture("a.png"), pipeline.picture("b.png"))
+    pipeline.run([replace(bad, number=0, output=long_path), replace(good, number=1)])
+    assert pipeline.ends() == [(0, "FileFailed"), (1, "FileDone")]
+    assert ["too long" in event.error.what for event in pipeline.events if isinstance(event, FileFailed)] == [True]
+    assert not [event for event in pipeline.events if isinstance(event, FileProgress) and event.job.number == 0]
+
+
 def test_a_network_that_fails_on_one_does_the_others(pipeline: Pipeline) -> None:
     jobs = pipeline.jobs(*(pipeline.picture(f"{i}.png") for i in range(2)))
     whole = pipeline.engine.residual

@@ -24,7 +24,15 @@ from typing import TYPE_CHECKING, Any
 
 from vdsr_app import __version__
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
-from vdsr_app.core.atomic import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, hold, remove_leftovers, replace_file, save_error
+from vdsr_app.core.atomic import (
+    TEMPORARY_PREFIX,
+    TEMPORARY_SUFFIX,
+    hold,
+    remove_leftovers,
+    replace_file,
+    require_name,
+    save_error,
+)
 from vdsr_app.core.batch.worker import Outcome, Task, Weights, check_worker, enlarge
 from vdsr_app.core.formats import format_for_path
 from vdsr_app.core.models import find_model
@@ -224,6 +232,7 @@ class _Run:
         try:
             weights = self._weights_of(job.settings.model)
             job.output.parent.mkdir(parents=True, exist_ok=True)
+            require_name(job.output)
         except (VdsrError, OSError) as error:
             told = error if isinstance(error, VdsrError) else save_error(job.output.parent, error)
             self._ended.put(FileFailed(job, told))  # told, as all is, by the calling thread

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from vdsr_app.control import POLL_S, CancelToken, PauseGate
 from vdsr_app.core import image_io
-from vdsr_app.core.atomic import is_out_of_room, require_writable
+from vdsr_app.core.atomic import is_out_of_room, require_name, require_writable
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.job import TargetSize
 from vdsr_app.core.model_choice import ModelChoice, choose_model, photo_installed
@@ -186,6 +186,7 @@ class _Run:
         def read() -> tuple[Picture, float]:
             begun = time.perf_counter()
             self._require_folder(item.job.output.parent)
+            require_name(item.job.output)
             item.allocate = _allocator(item.job)
             try:
                 picture = image_io.read(item.job.source, token=self._token, allocate=item.allocate)
