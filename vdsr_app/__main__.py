@@ -8,6 +8,7 @@ import logging
 import logging.handlers
 import multiprocessing
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -127,8 +128,12 @@ class _HomelessFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
-        home = os.path.expanduser("~")
-        return text.replace(home, "~") if len(home) > 1 else text
+        parts = re.split(r"[\\/]+", os.path.expanduser("~").rstrip("\\/"))
+        if len(parts) < 2:  # there is none, or it is all of a drive
+            return text
+        # Errors of the system show each backslash of Windows twice, and Qt has slashes in their place.
+        home = r"[\\/]+".join(re.escape(part) for part in parts)
+        return re.sub(home, "~", text, flags=re.IGNORECASE if sys.platform == "win32" else 0)
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

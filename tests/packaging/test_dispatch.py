@@ -171,6 +171,39 @@ def test_a_crash_is_logged_without_the_home_folder(process: Process, tmp_path: P
     assert str(tmp_path) not in log
 
 
+LOG_PATHS_OF_WINDOWS = r"""
+import logging, os, sys
+from vdsr_app.__main__ import configure_logging
+configure_logging()
+os.path.expanduser = lambda path: sys.argv[1]
+sys.platform = "win32"
+log = logging.getLogger("vdsr_app")
+log.info(r"plain: C:\Users\Anna\a.png")
+log.info("of Qt: c:/users/anna/a.png")
+log.info("of an error: %s", PermissionError(13, "in use", r"C:\Users\Anna\a.png"))
+log.info(r"of another: C:\Users\Bert\a.png")
+"""
+
+
+@pytest.mark.parametrize("home", ["C:\\Users\\Anna", "C:\\Users\\Anna\\", "C:/Users/Anna"])
+def test_the_home_folder_is_left_out_in_each_spelling_of_windows(process: Process, tmp_path: Path, home: str) -> None:
+    assert process(home, code=LOG_PATHS_OF_WINDOWS, VDSR_HOME=str(tmp_path / "data")).returncode == 0
+    log = (tmp_path / "data" / "logs" / program.LOG_NAME).read_text(encoding="utf-8")
+    assert [line.partition(" vdsr_app: ")[2] for line in log.splitlines()] == [
+        "plain: ~\\a.png",
+        "of Qt: ~/a.png",
+        "of an error: [Errno 13] in use: '~\\\\a.png'",
+        "of another: C:\\Users\\Bert\\a.png",
+    ]
+
+
+@pytest.mark.parametrize("home", ["/", "C:\\", "~"])
+def test_where_home_is_all_of_a_drive_the_log_has_whole_paths(process: Process, tmp_path: Path, home: str) -> None:
+    assert process(home, code=LOG_PATHS_OF_WINDOWS, VDSR_HOME=str(tmp_path / "data")).returncode == 0
+    log = (tmp_path / "data" / "logs" / program.LOG_NAME).read_text(encoding="utf-8")
+    assert "plain: C:\\Users\\Anna\\a.png" in log
+
+
 LOG_A_WARNING = """
 import logging
 from vdsr_app.__main__ import configure_logging
