@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -56,3 +57,16 @@ def test_control_groups_of_the_first_version_count_too(
     monkeypatch.setattr(memory, "_read_text", texts.get)
     assert memory.available_memory_bytes() == free_bytes
     assert memory.machine_bytes() == (whole_bytes or machine_bytes)
+
+
+NAMED = """
+from vdsr_app.core import memory
+open("/proc/self/comm", "wb").write(b"caf\\xc3")
+print(memory.peak_resident_bytes() > 0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system tells of a process in a file there")
+def test_a_process_may_be_called_anything() -> None:
+    done = subprocess.run([sys.executable, "-c", NAMED], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("True\n", "")

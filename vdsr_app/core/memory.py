@@ -86,7 +86,7 @@ _CONTROL_GROUPS = (
 
 def _read_text(path: str) -> str | None:
     try:
-        return Path(path).read_text()
+        return Path(path).read_text("utf-8", "replace")  # a process may be called anything
     except OSError:
         return None
 

@@ -10,8 +10,10 @@ from types import ModuleType
 
 import pytest
 
+from vdsr_app import __version__
 from vdsr_app.control import CancelToken, PauseGate
 from vdsr_app.core.batch.cluster import Cluster
+from vdsr_app.core.batch.worker import check_worker
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.pipeline import FileEvent, FileFailed, FileJob
 
@@ -61,3 +63,11 @@ def test_pictures_that_cannot_be_begun_are_told_by_the_calling_thread_and_counte
     assert all(isinstance(event, FileFailed) for event, _ in told)
     assert {thread for _, thread in told} == {threading.current_thread()}
     assert (report.done, report.failed) == (0, 3)
+
+
+def test_a_worker_with_another_file_of_that_name_has_another_folder(tmp_path: Path) -> None:
+    lease = tmp_path / "lease"
+    lease.write_bytes(b"0123\xff")
+    assert "another one" in check_worker(str(lease), "012345", __version__)
+    lease.write_bytes(b"012345")
+    assert check_worker(str(lease), "012345", __version__) == ""

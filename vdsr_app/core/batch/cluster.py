@@ -126,7 +126,7 @@ class Cluster:
     def _leased(self) -> Iterator[None]:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            file = self._lease.open("x")
+            file = self._lease.open("x", encoding="ascii")
         except OSError as error:
             raise save_error(self._folder, error) from error
         with file:

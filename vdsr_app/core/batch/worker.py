@@ -71,7 +71,7 @@ def check_worker(lease: str, key: str, version: str) -> str:
     if version != __version__:
         return f"it runs version {__version__} and not {version}."
     try:
-        seen = Path(lease).read_text()
+        seen = Path(lease).read_text("ascii", "replace")
         with tempfile.TemporaryFile(dir=Path(lease).parent):
             pass
     except OSError as error:
