@@ -32,6 +32,9 @@ class IdleClient:
     def nthreads(self) -> dict[str, int]:
         return {"worker": 1}
 
+    def scatter(self, data: list[object], **options: object) -> list[object]:
+        return data
+
     def close(self, **options: object) -> None:
         pass
 
@@ -63,6 +66,17 @@ def test_pictures_that_cannot_be_begun_are_told_by_the_calling_thread_and_counte
     assert all(isinstance(event, FileFailed) for event, _ in told)
     assert {thread for _, thread in told} == {threading.current_thread()}
     assert (report.done, report.failed) == (0, 3)
+
+
+@pytest.mark.usefixtures("short_paths")
+def test_a_name_that_cannot_be_is_told_before_a_worker_begins(
+    cluster: Cluster, tmp_path: Path, long_path: Path
+) -> None:
+    told: list[FileEvent] = []
+    job = FileJob(0, tmp_path / "a.png", long_path, UpscaleSettings(model="vdsr"))
+    report = cluster([job], told.append, CancelToken(), pause=PauseGate(), on_no_room=lambda *_: None)
+    assert ["too long" in event.error.what for event in told if isinstance(event, FileFailed)] == [True]
+    assert (report.done, report.failed) == (0, 1)
 
 
 def test_a_worker_with_another_file_of_that_name_has_another_folder(tmp_path: Path) -> None:
