@@ -129,6 +129,16 @@ def check_host() -> None:
         )
 
 
+def check_folder(root: Path) -> None:
+    """Refuse a checkout whose place would keep a finished environment from running."""
+    if sys.platform == "win32" and sys.version_info[:2] < (3, 13) and not str(root).isascii():
+        # pip names this folder in a .pth file, as UTF-8, which older versions read in the code page of Windows.
+        raise SetupError(
+            f"On Windows, Python {version()} cannot run VDSR Studio from a folder with letters such as ä, é or я "
+            f"in its path: {root}\nUse Python 3.13 or newer, or move the folder, for example to C:\\vdsr."
+        )
+
+
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[int]:
     """Let one start at a time work on the environment; others wait here. Freed by the system however this one ends.
@@ -169,6 +179,7 @@ def prepare(checkout: Checkout, extra: str) -> None:
     if checkout.is_ready(extra):
         return
     check_host()
+    check_folder(checkout.root)
     with exclusive(checkout.constraints) as lock:
         if checkout.is_ready(extra):
             return

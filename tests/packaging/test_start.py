@@ -38,6 +38,7 @@ class Folder:
         self.failing = False
         monkeypatch.setattr(start, "make_environment", self._make_environment)
         monkeypatch.setattr(start, "install", self._install)
+        monkeypatch.setattr(start, "check_folder", lambda root: None)  # those of tests have long names
         monkeypatch.setattr(start, "fit_to_processor", lambda files: self.steps.append("fit"))
         monkeypatch.setattr(start, "is_sound", lambda files: files.python.exists() and not files.was_moved())
 
@@ -224,6 +225,50 @@ def test_says_which_package_brings_the_missing_venv_module(start: ModuleType, mo
     monkeypatch.setattr(start.importlib.util, "find_spec", lambda name: None if name == "ensurepip" else object())
     with pytest.raises(start.SetupError, match=f"sudo apt install python{start.version()}-venv"):
         start.check_host()
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes this system look like Windows with some version of Python."""
+
+    def pretend(*version: int) -> None:
+        monkeypatch.setattr(sys, "version_info", (*version, 1, "final", 0))
+        monkeypatch.setattr(sys, "platform", "win32")
+
+    return pretend
+
+
+@pytest.mark.parametrize("name", ["Jörg", "Álvaro", "Юрий", "写真"])
+def test_on_windows_an_older_python_refuses_a_folder_that_it_will_not_find(
+    start: ModuleType, windows: Callable[..., None], name: str
+) -> None:
+    windows(3, 12)
+    with pytest.raises(start.SetupError, match=rf"(?s){name}.*Python 3\.13 or newer.*move"):
+        start.check_folder(Path("C:/Users", name, "vdsr"))
+    start.check_folder(Path("C:/Users/Anna/vdsr studio"))
+    windows(3, 13)
+    start.check_folder(Path("C:/Users", name, "vdsr"))
+
+
+@posix
+def test_other_systems_take_folders_of_any_name(start: ModuleType) -> None:
+    start.check_folder(Path("/home/jörg/写真", "x" * 100))
+
+
+def test_a_folder_is_refused_before_anything_is_written(
+    start: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(root: Path) -> None:
+        raise start.SetupError(f"not in {root}")
+
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(start, "ROOT", tmp_path)
+    monkeypatch.setattr(start, "check_folder", refuse)
+    monkeypatch.setattr(start, "lacks_qt_libraries", lambda files, environ: False)
+    assert start.main([]) == 1
+    assert capsys.readouterr().err == f"not in {tmp_path}\n"
+    assert not (tmp_path / ".venv").exists()
 
 
 def test_an_old_python_is_told_what_it_needs(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
