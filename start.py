@@ -26,6 +26,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this line is what an old Python 
 
 if sys.platform == "win32":
     import msvcrt
+    import winreg
 else:
     import fcntl
 
@@ -35,6 +36,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 NEWEST_TESTED = (3, 14)
 BIG_DOWNLOAD_MB = 10.0
+LONGEST_ROOT = 60  # characters: Windows allows 259, and below the root is a licence of torch whose path has nearly 200
 LOCK_OFFSET = 1 << 30  # beyond the end of the file: Windows locks bytes against reading
 DOWNLOAD = re.compile(r"\s*Downloading (?:\S*/)?([A-Za-z0-9_.]+)-(\d[^-\s]*)-\S+ \(([\d.]+) (MB|GB)\)")
 
@@ -137,6 +139,23 @@ def check_folder(root: Path) -> None:
             f"On Windows, Python {version()} cannot run VDSR Studio from a folder with letters such as ä, é or я "
             f"in its path: {root}\nUse Python 3.13 or newer, or move the folder, for example to C:\\vdsr."
         )
+    if len(str(root)) > LONGEST_ROOT and not allows_long_paths():
+        raise SetupError(
+            "The path of this folder is too long for Windows, as files of the packages would have more than 259 "
+            f"characters in theirs: {root}\nMove the folder to where its path has {LONGEST_ROOT} at most, for example "
+            "to C:\\vdsr, or turn on long paths in Windows (https://pip.pypa.io/warnings/enable-long-paths)."
+        )
+
+
+def allows_long_paths() -> bool:
+    """Whether this system opens files whose path has more than 259 characters; Windows does where it was told to."""
+    if sys.platform == "win32":
+        try:
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem") as key:
+                return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0] == 1)
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
@@ -311,7 +330,7 @@ def explain_failure(checkout: Checkout, output: str) -> str:
 def excerpt(output: str) -> str:
     """The lines of a tool's output that tell most: its first and last complaints, or else its end."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    complaints = list(dict.fromkeys(line for line in lines if line.upper().startswith(("WARNING:", "ERROR:"))))
+    complaints = list(dict.fromkeys(line for line in lines if line.upper().startswith(("WARNING:", "ERROR:", "HINT:"))))
     chosen = complaints[:2] + complaints[2:][-4:] if complaints else lines[-12:]
     return "\n".join(f"    {line[:300]}" for line in chosen)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import importlib.metadata
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -228,10 +230,19 @@ def test_says_which_package_brings_the_missing_venv_module(start: ModuleType, mo
 
 
 @pytest.fixture
-def windows(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes this system look like Windows with some version of Python."""
+def windows(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes this system look like Windows with some version of Python, and a registry with or without long paths."""
 
-    def pretend(*version: int) -> None:
+    def pretend(*version: int, long_paths: int | None = None) -> None:
+        def value(key: object, name: str) -> tuple[object, int]:
+            if long_paths is None:
+                raise FileNotFoundError(name)
+            return {"LongPathsEnabled": long_paths}[name], 4
+
+        registry = SimpleNamespace(
+            HKEY_LOCAL_MACHINE=0, OpenKey=lambda *names: contextlib.nullcontext(), QueryValueEx=value
+        )
+        monkeypatch.setattr(start, "winreg", registry, raising=False)
         monkeypatch.setattr(sys, "version_info", (*version, 1, "final", 0))
         monkeypatch.setattr(sys, "platform", "win32")
 
@@ -248,6 +259,25 @@ def test_on_windows_an_older_python_refuses_a_folder_that_it_will_not_find(
     start.check_folder(Path("C:/Users/Anna/vdsr studio"))
     windows(3, 13)
     start.check_folder(Path("C:/Users", name, "vdsr"))
+
+
+@pytest.mark.parametrize("long_paths", [None, 0, 1])
+def test_on_windows_a_folder_is_refused_below_which_paths_grow_too_long(
+    start: ModuleType, windows: Callable[..., None], long_paths: int | None
+) -> None:
+    windows(3, 13, long_paths=long_paths)
+    start.check_folder(Path(f"C:/{'x' * 57}"))
+    deep = Path(f"C:/{'x' * 58}")
+    if long_paths:
+        start.check_folder(deep)
+    else:
+        with pytest.raises(start.SetupError, match=f"(?s){'x' * 58}.*Move the folder.*60.*long paths"):
+            start.check_folder(deep)
+
+
+def test_every_file_of_the_largest_packages_fits_below_the_longest_folder(start: ModuleType) -> None:
+    names = [str(file) for name in ("torch", "PySide6-Essentials") for file in importlib.metadata.files(name) or ()]
+    assert max(map(len, names)) + start.LONGEST_ROOT + len("/.venv/Lib/site-packages/") < 260
 
 
 @posix
@@ -304,10 +334,12 @@ def test_tells_of_big_downloads_only(start: ModuleType, capsys: pytest.CaptureFi
 
 
 def test_a_failure_shows_what_pip_complained_of(start: ModuleType, tmp_path: Path) -> None:
-    output = "Collecting a\n  WARNING: no route to host\nnoise\nERROR: no matching distribution for a\nnoise\n"
+    output = "Collecting a\n  WARNING: no route to host\nnoise\nERROR: no matching distribution for a\n"
+    output += "HINT: long paths are off\nnoise\n"
     text = start.explain_failure(start.Checkout(tmp_path), output)
     assert "no route to host" in text
     assert "no matching distribution" in text
+    assert "long paths are off" in text
     assert "noise" not in text
     assert str(tmp_path / ".venv" / "setup.log") in text
 
