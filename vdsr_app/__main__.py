@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import difflib
+import faulthandler
+import io
 import logging
 import logging.handlers
 import multiprocessing
@@ -34,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0 all went well, 1 something failed, 2 wrong usage, 130 stopped by the person.
     """
     multiprocessing.freeze_support()
+    if paths.CHILD_VARIABLE in os.environ:
+        _speak_to_window()
     # Before numpy is imported. Its products here are small, and its threads would spin on for a while after each,
     # on the cores that the network works on: that alone cost a quarter of the speed.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -140,6 +144,15 @@ def _log_crash(kind: type[BaseException], error: BaseException, trace: Traceback
     if issubclass(kind, KeyboardInterrupt):
         return
     logger.critical("VDSR Studio met an error that it did not expect.", exc_info=(kind, error, trace))
+
+
+def _speak_to_window() -> None:
+    """Write UTF-8 whatever the system's letters are, and after a crash within a library where it happened."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if sys.stderr is not None:
+        faulthandler.enable()
 
 
 def _is_path(argument: str) -> bool:

@@ -6,6 +6,10 @@ import os
 import sys
 from pathlib import Path
 
+CHILD_VARIABLE = "VDSR_CHILD"
+"""Set in the environment of a process whose output the window reads. Python's own variables, which could ask for the
+same, mean nothing to a packed program."""
+
 
 def data_root() -> Path:
     """Folder that holds `models/` and `resources/`: the checkout, the wheel's `_data`, or the frozen bundle."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QProcessEnvironment
 
+from vdsr_app import paths
 from vdsr_app.core.atomic import save_error
 from vdsr_app.errors import TrainingError
 from vdsr_app.workers.messages import ErrorReport
@@ -19,8 +20,7 @@ from vdsr_trainer.run_files import OUTPUT_NAME
 logger = logging.getLogger(__name__)
 
 _TAIL_BYTES = 8192
-# With the second, a crash within a library leaves a trace of where it happened, for the report.
-_ENVIRONMENT = {"PYTHONIOENCODING": "utf-8", "PYTHONFAULTHANDLER": "1"}
+_ENVIRONMENT = {paths.CHILD_VARIABLE: "1"}
 if sys.platform == "win32":
     # No console window, and no Ctrl+C from the one that the window may have been started from.
     _WINDOWS_FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
