@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 
@@ -44,7 +46,9 @@ class Actions(QObject):
         self.open_reference = self._make(self.tr("Open reference…"), "image-check-outline", "Ctrl+Shift+R")
         self.close_reference = self._make(self.tr("Close reference"), "close", "")
         self.inspector = self._make(self.tr("Inspector"), "dock-right", "Ctrl+I", checkable=True)
-        self.full_screen = self._make(self.tr("Full screen"), "fullscreen", "F11", checkable=True)
+        # On macOS F11 shows the desktop. Not StandardKey.FullScreen, for that is another on each desktop of Linux.
+        full_screen = "Ctrl+Meta+F" if sys.platform == "darwin" else "F11"
+        self.full_screen = self._make(self.tr("Full screen"), "fullscreen", full_screen, checkable=True)
 
         self.run = self._make(self.tr("Upscale now"), "play-outline", "F5")
         self.cancel = self._make(self.tr("Cancel"), "stop-circle-outline", "Esc")

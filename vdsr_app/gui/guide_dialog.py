@@ -15,6 +15,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
 from vdsr_app.gui.sections import SECTION_GAP
+from vdsr_app.gui.texts import name_keys
 from vdsr_app.paths import resources_dir
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class GuideDialog(QDialog):
         self._text = text
         path = resources_dir() / "guide.md"
         try:
-            text.setMarkdown(path.read_text(encoding="utf-8"))
+            text.setMarkdown(name_keys(path.read_text(encoding="utf-8")))
             lay_out(text.document())
         except OSError as error:
             logger.error("The user guide cannot be read: %s", error)

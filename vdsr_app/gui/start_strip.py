@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLayout, QPushButton, QVBoxLayout, QWidget
 
 from vdsr_app.gui.icons import IconLabel, icon
@@ -41,7 +41,8 @@ class StartStrip(QWidget):
         words.addWidget(self._recent)
         button = QPushButton(self.tr("Open picture…"))
         button.setIcon(icon("folder-open-outline", "on_accent"))
-        button.setToolTip(self.tr("Choose a picture file (Ctrl+O)"))
+        keys = QKeySequence(QKeySequence.StandardKey.Open).toString(QKeySequence.SequenceFormat.NativeText)
+        button.setToolTip(self.tr("Choose a picture file ({keys})").format(keys=keys))
         set_role(button, "primary")
         button.clicked.connect(self.open_wanted)
         row = QHBoxLayout(self)

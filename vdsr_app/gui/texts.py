@@ -1,8 +1,9 @@
-"""Numbers, sizes and file names in words for people."""
+"""Numbers, sizes, file names and keys in words for people."""
 
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -18,6 +19,9 @@ _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
 _NOT_PRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 _LONG_WORD = re.compile(r"\S{24}(?=\S)")
 """More letters than fit into a line of a narrow pane."""
+_KEY = re.compile(r"Ctrl\+Shift\+|(?:Ctrl|Shift)\+|\b(?:Ctrl|Del|F11)\b")
+_MACOS_KEYS = {"Ctrl+Shift+": "⇧⌘", "Ctrl+": "⌘", "Shift+": "⇧", "Ctrl": "⌘", "Del": "⌫", "F11": "⌃⌘F"}
+"""What Qt listens to on macOS in place of Ctrl, in Apple's order; and the keys that the window has others for there."""
 _MINUTE_S = 60
 _HOUR_S = 3600
 
@@ -40,6 +44,11 @@ def breakable(text: str) -> str:
 def menu_text(text: str) -> str:
     """`text` for a menu, where a single `&` would mark a shortcut."""
     return printable(text).replace("&", "&&")
+
+
+def name_keys(text: str) -> str:
+    """`text`, in which keys are called as on Windows and Linux, with those of this system."""
+    return _KEY.sub(lambda key: _MACOS_KEYS[key[0]], text) if sys.platform == "darwin" else text
 
 
 def bytes_text(count: int) -> str:

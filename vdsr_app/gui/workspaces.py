@@ -6,6 +6,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
+from vdsr_app.gui.actions import tooltip
 from vdsr_app.gui.icons import LARGE_PX, icon
 from vdsr_app.gui.sections import GROUP_GAP
 from vdsr_app.gui.theme import set_role
@@ -57,7 +58,7 @@ class Workspaces(QWidget):
         action.setIconVisibleInMenu(False)  # where the check mark is
         action.setChecked(count == 1)
         action.setShortcut(f"Ctrl+{number}")
-        action.setToolTip(f"{title} (Ctrl+{number})")
+        action.setToolTip(tooltip(action))
         action.setData(page)
         action.triggered.connect(self._on_triggered)
         self._actions.addAction(action)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from PySide6.QtWidgets import (
 from vdsr_app.gui.icons import icon
 from vdsr_app.gui.parts import allow_button, page_head, plain, press_by_return, primary
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP
-from vdsr_app.gui.texts import printable
+from vdsr_app.gui.texts import name_keys, printable
 from vdsr_app.gui.theme import set_role, tokens_in_use
 from vdsr_app.gui.training.words import count, date_text, gain_text, percent, state_look
 from vdsr_trainer.runs import RunInfo, RunState
@@ -126,6 +127,8 @@ class RunsPanel(QWidget):
         self._onnx = self._action(self.tr("Export as ONNX…"), "export-variant", "", self._on_export_onnx)
         self._folder = self._action(self.tr("Show folder"), "folder-open-outline", "", self._on_folder)
         self._delete = self._action(self.tr("Delete…"), "delete-outline", "Del", self._on_delete)
+        if sys.platform == "darwin":  # MacBooks have no Del; the first is the one in the menu
+            self._delete.setShortcuts([QKeySequence("Backspace"), QKeySequence("Del")])
 
     def _action(self, text: str, icon_name: str, keys: str, slot: object) -> QAction:
         action = QAction(icon(icon_name), text, self.list)
@@ -179,9 +182,8 @@ class RunsPanel(QWidget):
         for action in (self._weights, self._onnx):
             action.setEnabled(usable)
             action.setToolTip("" if usable else why)
-        allow_button(
-            self._compare, len(runs) > 1, self.tr("Select several runs, with Ctrl or Shift"), self.tr("On one plot")
-        )
+        select_several = name_keys(self.tr("Select several runs, with Ctrl or Shift"))
+        allow_button(self._compare, len(runs) > 1, select_several, self.tr("On one plot"))
         allow_button(self._more, bool(runs), select_one, self.tr("Rename, duplicate, export, delete"))
         for action in (self._rename, self._duplicate, self._folder):
             action.setEnabled(one is not None)
