@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +16,12 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core import backend_gpu as module
 from vdsr_app.core.backend import FloatPlane, Pipelined, TorchBackend
 from vdsr_app.core.backend_choice import gpu_backend
-from vdsr_app.core.backend_gpu import LOOK_AHEAD, Event, GpuBackend
+from vdsr_app.core.backend_gpu import LOOK_AHEAD, Card, CudaCard, Event, GpuBackend
 from vdsr_app.core.device import Precision
 from vdsr_app.core.engine import Engine
 from vdsr_app.core.job import Target, UpscaleSettings
 from vdsr_app.core.picture import Picture
-from vdsr_app.core.tiling import Insets
+from vdsr_app.core.tiling import Insets, Tile
 from vdsr_app.core.upscale import upscale_picture
 from vdsr_app.errors import Cancelled, DeviceMemoryError
 
@@ -62,6 +63,9 @@ class Imitation:
         self.buffers += 1
         return torch.full((height, width), torch.nan)
 
+    def share(self, tensor: Tensor) -> None:
+        pass
+
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
         if not self.records:
             raise RuntimeError("this card records nothing")
@@ -78,7 +82,41 @@ class Imitation:
         self.told.append("wait for result")
 
 
-def backend(card: Imitation | None = None, precision: Precision = Precision.FP32, **kind: bool) -> GpuBackend:
+class CudaStream:
+    """What `CudaCard` asks of a stream of PyTorch's."""
+
+    def record_event(self) -> SimpleNamespace:
+        return SimpleNamespace(synchronize=lambda: None)
+
+    def wait_event(self, event: Event) -> None:
+        pass
+
+
+class NoCuda(CudaCard):
+    """A `CudaCard` on the processor, but for what only CUDA can do."""
+
+    def free_bytes(self) -> int:
+        return 10**9
+
+    def locked(self, height: int, width: int) -> Tensor:
+        return torch.zeros((height, width))
+
+    def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
+        return lambda: None, work()
+
+
+@pytest.fixture
+def marks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, CudaStream]]:
+    """Lets `NoCuda` be made; the tensors that PyTorch was told are used in a stream, and the stream."""
+    told: list[tuple[Tensor, CudaStream]] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: CudaStream())
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    monkeypatch.setattr(Tensor, "record_stream", lambda tensor, stream: told.append((tensor, stream)))
+    return told
+
+
+def backend(card: Card | None = None, precision: Precision = Precision.FP32, **kind: bool) -> GpuBackend:
     return GpuBackend(network(**kind) if kind else MODEL, CPU, precision, card or Imitation())
 
 
@@ -205,6 +243,43 @@ def test_a_cancel_is_heard_before_a_tile() -> None:
         backend().begin(plane(8, 8), Insets(0, 0, 0, 0), token)
 
 
+def cancelled_with_tiles_under_way(engine: Engine, side: int, tile_px: int) -> None:
+    """Begin a black picture, and drop its first tiles as soon as all that may be are under way."""
+    token, begun = CancelToken(), 0
+
+    def work(tile: Tile) -> Callable[[], object]:
+        nonlocal begun
+        begun += 1
+        if begun == LOOK_AHEAD:
+            token.cancel()
+        return engine.begin_residual(np.zeros((tile.padded.height, tile.padded.width), np.float32), tile)
+
+    with pytest.raises(Cancelled):
+        engine.run_tiles(side, side, work, tile_px=tile_px, token=token)  # type: ignore[arg-type]
+    assert begun == LOOK_AHEAD
+
+
+def test_memory_of_tiles_that_are_dropped_under_way_waits_for_all_streams(
+    marks: list[tuple[Tensor, CudaStream]],
+) -> None:
+    card = NoCuda(CPU)
+    engine = Engine(GpuBackend(MODEL, CPU, Precision.FP32, card))
+    cancelled_with_tiles_under_way(engine, 200, 64)
+    streams = {card.upload.stream, card.compute.stream, card.download.stream}
+    marked = {id(tensor): tensor for tensor, _ in marks}
+    assert len(marked) == 2 * LOOK_AHEAD  # what is sent there, and what comes of it
+    assert all({stream for tensor, stream in marks if id(tensor) == each} == streams for each in marked)
+
+
+def test_memory_of_a_recording_that_is_dropped_waits_for_all_streams(marks: list[tuple[Tensor, CudaStream]]) -> None:
+    engine = Engine(GpuBackend(MODEL, CPU, Precision.FP32, NoCuda(CPU)))
+    counts = []
+    for _ in range(4):
+        engine.upscale_luma(plane(30, 30))
+        counts.append(len({id(tensor) for tensor, _ in marks}))
+    assert counts == [2, 2, 3, 3]
+
+
 def test_memory_is_let_go() -> None:
     card = Imitation()
     made = backend(card)
@@ -286,3 +361,15 @@ def test_a_real_card(precision: Precision) -> None:
     assert rms < (1e-5 if precision is Precision.FP32 else 5e-2)
     assert engine._backend._recorded  # type: ignore[attr-defined]
     assert module.LOOK_AHEAD == 2
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_after_a_cancel_the_next_picture_is_right_on_a_real_card() -> None:
+    engine = Engine(GpuBackend(network(depth=20, width=64), torch.device("cuda"), Precision.FP32))
+    luma = plane(1600, 1600)
+    expected = engine.upscale_luma(luma, tile_px=800)
+    for _ in range(5):
+        engine._backend.release_memory()  # so that each try makes its buffers anew
+        cancelled_with_tiles_under_way(engine, 1600, 800)  # the card is at work for some milliseconds yet
+        np.testing.assert_allclose(engine.upscale_luma(luma, tile_px=800), expected, rtol=0, atol=1e-5)

@@ -79,6 +79,9 @@ class Card(Protocol):
     def locked(self, height: int, width: int) -> Tensor:
         """(height, width) float32 in memory of the processor that the card can reach by itself."""
 
+    def share(self, tensor: Tensor) -> None:
+        """Let all three streams use a tensor on the card: once it is dropped, others get its memory after they have."""
+
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
         """Record what `work` tells the card; it has run before, on the compute stream.
 
@@ -107,6 +110,11 @@ class CudaCard:
     def locked(self, height: int, width: int) -> Tensor:
         """See `Card`."""
         return torch.empty((height, width), dtype=torch.float32, pin_memory=True)
+
+    def share(self, tensor: Tensor) -> None:
+        """See `Card`. PyTorch itself waits only for the stream in which it was told to make the tensor."""
+        for each in (self.upload, self.compute, self.download):
+            tensor.record_stream(each.stream)
 
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
         """See `Card`. All graphs share one pool of memory, for they never run at the same time."""
@@ -152,6 +160,9 @@ class AppleCard:
     def locked(self, height: int, width: int) -> Tensor:
         """See `Card`."""
         return torch.empty((height, width), dtype=torch.float32)
+
+    def share(self, tensor: Tensor) -> None:
+        """See `Card`. In a single stream, all comes in its order."""
 
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
         """See `Card`."""
@@ -320,6 +331,7 @@ class GpuBackend(TorchBackend):
             self._records = False
             return None
         self._recorded[shape] = _Recorded(plane, *made)
+        self._card.share(plane)
         return self._recorded[shape]
 
     def _take(self, shape: _Shape) -> _Buffers:
@@ -328,12 +340,16 @@ class GpuBackend(TorchBackend):
             return free.pop()
         shrinks = [0 if padded else 2 * self._depth for padded in shape.padding]
         height, width = shape.height - shrinks[0], shape.width - shrinks[1]
-        return _Buffers(
+        made = _Buffers(
             self._card.locked(shape.height, shape.width),
             torch.empty((shape.height, shape.width), dtype=torch.float32, device=self._device),
             torch.empty((height, width), dtype=torch.float32, device=self._device),
             self._card.locked(height, width),
         )
+        # Whoever cancels drops tiles that are under way.
+        self._card.share(made.there)
+        self._card.share(made.detail)
+        return made
 
     def _suitable_tile(self) -> int:
         free = self._card.free_bytes()
