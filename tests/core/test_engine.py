@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core.backend import FloatPlane, TorchBackend
+from vdsr_app.core import engine as engine_module
+from vdsr_app.core.backend import Backend, FloatPlane, TorchBackend
+from vdsr_app.core.backend_choice import gpu_backend
 from vdsr_app.core.device import Precision
 from vdsr_app.core.engine import SMALLEST_TILE_PX, Engine
 from vdsr_app.core.network import VDSR, VDSRConfig
@@ -367,6 +369,31 @@ class TestReports:
         assert engine.has_given_way
         with pytest.raises(DeviceError, match="'cuda'"):
             Engine.create(MODEL, device="cuda")
+
+    @pytest.mark.parametrize(
+        "error", [torch.OutOfMemoryError("full"), torch.AcceleratorError("failed"), RuntimeError("no workspace")]
+    )
+    def test_a_gpu_that_fails_at_its_first_tile_is_passed_over_unless_it_was_asked_for(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        class Fails(TorchBackend):
+            def __init__(self, model: VDSR, device: torch.device, precision: Precision) -> None:
+                super().__init__(model, torch.device("cpu"), precision)
+
+            def _through(self, *_: object) -> torch.Tensor:
+                raise error
+
+        def choose(model: VDSR, device: torch.device, precision: str) -> Backend:
+            return gpu_backend(model, device, precision, Fails)
+
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+        monkeypatch.setattr(engine_module, "gpu_backend", choose)
+        engine = Engine.create(MODEL)
+        assert engine.kind == "cpu"
+        assert engine.has_given_way
+        with pytest.raises(DeviceError, match="'mps'") as caught:
+            Engine.create(MODEL, device="mps")
+        assert "'cpu'" in caught.value.hint
 
     def test_default_tiles_stay_below_the_allocators_mapping_threshold(self) -> None:
         for width in (16, 64, 128):

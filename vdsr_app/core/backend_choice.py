@@ -140,6 +140,7 @@ def gpu_backend(
 
     Raises:
         UsageError: the device does not offer the precision.
+        DeviceError: the card failed, or has no memory, as it computed that picture.
         RuntimeError: the card cannot be used.
     """
     chosen = choose_precision(device, precision)

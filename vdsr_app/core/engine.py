@@ -98,7 +98,7 @@ class Engine:
 
         try:
             return cls(gpu_backend(model, chosen, precision), on_cpu, positions)
-        except RuntimeError as error:  # a driver that does not answer, a GPU whose memory others hold
+        except (RuntimeError, DeviceError) as error:  # a driver that does not answer, a GPU whose memory others hold
             if device != "auto":
                 raise DeviceError(f"The device '{device}' cannot be used.", hint="Choose the device 'cpu'.") from error
             logger.warning("%s cannot be used, the CPU is", chosen, exc_info=True)
