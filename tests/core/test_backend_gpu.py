@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
@@ -55,16 +57,28 @@ class Imitation:
         self.upload, self.compute, self.download = (Line(name, self.told) for name in ("up", "layers", "down"))
         self.free, self.records = free, records
         self.recorded = self.replays = self.buffers = 0
+        self.fault: Exception | None = None
+        self.marks: list[object] = [object()]  # each is held by a tensor that lies on the card, but the first by none
 
     def free_bytes(self) -> int | None:
         return self.free
 
     def locked(self, height: int, width: int) -> Tensor:
         self.buffers += 1
-        return torch.full((height, width), torch.nan)
+        made = torch.full((height, width), torch.nan)
+        self.share(made)
+        return made
 
     def share(self, tensor: Tensor) -> None:
-        pass
+        tensor.mark = object()  # type: ignore[attr-defined]
+        self.marks.append(tensor.mark)  # type: ignore[attr-defined]
+
+    @property
+    def freed(self) -> int:
+        """Tensors that lay on the card and are gone. Weak references tell of those, too, that were brought back."""
+        gc.collect()
+        by_none, *held = [sys.getrefcount(mark) for mark in self.marks]
+        return held.count(by_none)
 
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
         if not self.records:
@@ -80,6 +94,11 @@ class Imitation:
 
     def synchronise(self, event: Event) -> None:
         self.told.append("wait for result")
+        if self.fault is not None:
+            raise self.fault
+
+    def lost(self) -> bool:
+        return self.fault is not None
 
 
 class CudaStream:
@@ -214,26 +233,84 @@ def test_memory_that_runs_short_makes_smaller_tiles_and_loses_none() -> None:
     assert notices == ["Memory was short: smaller tiles are used."]
 
 
-def test_a_card_that_fails_while_tiles_are_under_way_gives_way_to_the_processor() -> None:
-    class Broken(Imitation):
-        waits = 0
+class Failing(GpuBackend):
+    """On a card that is lost at the fifth tile, from when on all calls fail; the layers say it in their own way."""
 
-        def synchronise(self, event: Event) -> None:
-            self.waits += 1
-            if self.waits > 3:
-                raise torch.AcceleratorError("gone")
+    def __init__(self, card: Imitation, told_by_layers: Exception | None) -> None:
+        super().__init__(MODEL, CPU, Precision.FP32, card)
+        self.imitation, self.told_by_layers, self.tiles = card, told_by_layers, 0
 
-    class Fails(GpuBackend):
-        def release_memory(self) -> None:
-            pass
+    def _send(self, *tile: object) -> Event:
+        self.tiles += 1
+        if self.tiles >= 5:
+            self.imitation.fault = torch.AcceleratorError("gone")
+            if self.told_by_layers is not None:
+                raise self.told_by_layers
+        return super()._send(*tile)  # type: ignore[arg-type]
 
+
+def on_processor() -> TorchBackend:
+    return TorchBackend(MODEL, CPU, Precision.FP32)
+
+
+@pytest.mark.parametrize("told", [None, torch.AcceleratorError("gone"), RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")])
+@pytest.mark.parametrize("tile_px", [32, 64])
+def test_a_card_that_is_lost_while_tiles_are_under_way_gives_way_to_the_processor(
+    told: Exception | None, tile_px: int
+) -> None:
     notices: list[str] = []
-    engine = Engine(Fails(MODEL, CPU, Precision.FP32, Broken()), lambda: TorchBackend(MODEL, CPU, Precision.FP32))
+    engine = Engine(Failing(Imitation(), told), on_processor)
     luma = plane(150, 130)
-    out = engine.upscale_luma(luma, tile_px=32, on_notice=notices.append)
+    out = engine.upscale_luma(luma, tile_px=tile_px, on_notice=notices.append)
     np.testing.assert_allclose(out, whole(MODEL, luma), atol=1e-5)
     assert len(notices) == 1
     assert "the processor is used instead" in notices[0]
+
+
+@pytest.mark.parametrize("told", [None, RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")])
+def test_nothing_that_lies_on_a_lost_card_is_freed(told: Exception | None) -> None:
+    card = Imitation()
+    engine = Engine(Failing(card, told), on_processor)
+    engine.upscale_luma(plane(150, 130), tile_px=64, on_notice=lambda _: None)
+    del engine
+    assert card.lost()
+    assert card.freed == 0
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_what_lies_on_a_card_that_is_idle_is_freed_unless_it_is_lost(lost: bool) -> None:
+    card = Imitation()
+    engine = Engine(backend(card))
+    for _ in range(4):
+        engine.upscale_luma(plane(30, 30))
+    cancelled_with_tiles_under_way(engine, 200, 64)
+    dropped = card.freed
+    assert dropped == 4 * LOOK_AHEAD
+    card.fault = torch.AcceleratorError("gone") if lost else None
+    del engine
+    assert card.freed - dropped == (0 if lost else 4 + 1)  # the buffers, and what the recording reads
+
+
+def test_a_cancel_on_a_lost_card_frees_nothing() -> None:
+    card = Imitation()
+    engine = Engine(backend(card))
+    card.fault = torch.AcceleratorError("gone")
+    cancelled_with_tiles_under_way(engine, 200, 64)
+    assert card.freed == 0
+
+
+def test_cuda_tells_that_a_card_is_lost(
+    marks: list[tuple[Tensor, CudaStream]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = NoCuda(CPU)
+    assert not card.lost()
+
+    def fail(_: CudaStream) -> SimpleNamespace:
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(CudaStream, "record_event", fail)
+    assert card.lost()
+    monkeypatch.undo()
 
 
 def test_a_cancel_is_heard_before_a_tile() -> None:

@@ -72,7 +72,11 @@ class Backend(Protocol):
         """
 
     def release_memory(self) -> None:
-        """Give back what is cached but not in use; called after a `DeviceMemoryError`."""
+        """Give back what is cached but not in use; called after a `DeviceMemoryError`.
+
+        Raises:
+            DeviceError: the device failed, whatever was told before.
+        """
 
 
 @runtime_checkable
@@ -209,8 +213,9 @@ class TorchBackend:
         return detail - luma[rows, cols]
 
     def release_memory(self) -> None:
-        """Empty PyTorch's cache on the device."""
-        if self.kind == "cuda":
-            torch.cuda.empty_cache()
-        elif self.kind == "mps":
-            torch.mps.empty_cache()
+        """Empty PyTorch's cache on the device; see `Backend.release_memory`."""
+        with self._failures():
+            if self.kind == "cuda":
+                torch.cuda.empty_cache()
+            elif self.kind == "mps":
+                torch.mps.empty_cache()

@@ -10,6 +10,7 @@ with one that is imitated on the processor, `CudaCard` itself follows PyTorch's 
 
 from __future__ import annotations
 
+import ctypes
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -61,17 +62,19 @@ class Stream(Protocol):
 
 
 class Card(Protocol):
-    """What a graphics card can do besides arithmetic.
+    """What a graphics card can do besides arithmetic."""
 
-    Attributes:
-        upload: brings tiles to the card.
-        compute: runs the layers.
-        download: brings results back.
-    """
+    @property
+    def upload(self) -> Stream:
+        """Brings tiles to the card."""
 
-    upload: Stream
-    compute: Stream
-    download: Stream
+    @property
+    def compute(self) -> Stream:
+        """Runs the layers."""
+
+    @property
+    def download(self) -> Stream:
+        """Brings results back."""
 
     def free_bytes(self) -> int | None:
         """Memory that is free, None where the card does not tell."""
@@ -91,6 +94,9 @@ class Card(Protocol):
 
     def synchronise(self, event: Event) -> None:
         """Let the processor wait until a stream has come to a point."""
+
+    def lost(self) -> bool:
+        """Whether this process cannot use the card any more: its driver was reset, or work on it failed."""
 
 
 class CudaCard:
@@ -130,6 +136,14 @@ class CudaCard:
     def synchronise(self, event: Event) -> None:
         """See `Card`."""
         event.synchronize()
+
+    def lost(self) -> bool:
+        """See `Card`. After such a fault each call fails, so one tells that PyTorch makes itself as memory is freed."""
+        try:
+            self.download.record()
+        except RuntimeError:
+            return True
+        return False
 
 
 class _CudaStream:
@@ -172,6 +186,10 @@ class AppleCard:
         """See `Card`."""
         torch.mps.synchronize()
 
+    def lost(self) -> bool:
+        """See `Card`. PyTorch tells of no such fault here."""
+        return False
+
 
 class _OneStream:
     def use(self) -> AbstractContextManager[Any]:
@@ -185,7 +203,24 @@ class _OneStream:
 
 
 @dataclass(slots=True)
-class _Buffers:
+class _OnCard:
+    """What lies on a card, and goes by itself when nobody has it any more, but for a card that is lost.
+
+    To free memory that streams have used, PyTorch asks the card, and where it does, it can raise nothing: on a lost
+    card the process would end there and then, with every result that is not saved. Nobody else can use that memory
+    anyway. This is so however it comes to be dropped: by a cancel, for another model, or as the process ends.
+    """
+
+    card: Card
+
+    def __del__(self) -> None:
+        if self.card.lost():
+            # A reference that nobody gives back: what a module holds is freed after all when the process ends.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
+
+
+@dataclass(slots=True)
+class _Buffers(_OnCard):
     """Room for one tile under way, of one shape."""
 
     sent: Tensor  # page-locked
@@ -204,7 +239,7 @@ class _Shape:
 
 
 @dataclass(slots=True)
-class _Recorded:
+class _Recorded(_OnCard):
     """Layers that are replayed: what they read, what starts them, what they write."""
 
     plane: Tensor
@@ -231,7 +266,7 @@ class GpuBackend(TorchBackend):
             card: another than that of `device`, for tests.
         """
         super().__init__(model, device, precision)
-        self._card = card or (AppleCard() if device.type == "mps" else CudaCard(device))
+        self._card: Card = card or (AppleCard() if device.type == "mps" else CudaCard(device))
         self._free: dict[_Shape, list[_Buffers]] = {}
         self._recorded: dict[_Shape, _Recorded] = {}
         self._uses: Counter[_Shape] = Counter()
@@ -283,7 +318,8 @@ class GpuBackend(TorchBackend):
 
     def release_memory(self) -> None:
         """Let go of all recordings and buffers, once the card has done with them, and empty PyTorch's cache."""
-        self._card.synchronise(self._card.download.record())
+        with self._failures():
+            self._card.synchronise(self._card.download.record())
         self._free.clear()
         self._recorded.clear()
         self._uses.clear()
@@ -330,7 +366,7 @@ class GpuBackend(TorchBackend):
         if made is None:
             self._records = False
             return None
-        self._recorded[shape] = _Recorded(plane, *made)
+        self._recorded[shape] = _Recorded(self._card, plane, *made)
         self._card.share(plane)
         return self._recorded[shape]
 
@@ -341,6 +377,7 @@ class GpuBackend(TorchBackend):
         shrinks = [0 if padded else 2 * self._depth for padded in shape.padding]
         height, width = shape.height - shrinks[0], shape.width - shrinks[1]
         made = _Buffers(
+            self._card,
             self._card.locked(shape.height, shape.width),
             torch.empty((shape.height, shape.width), dtype=torch.float32, device=self._device),
             torch.empty((height, width), dtype=torch.float32, device=self._device),

@@ -283,7 +283,10 @@ class Engine:
             else:
                 continue
             # Only here, after the traceback and the arrays it holds are gone, is there memory to give back.
-            self._backend.release_memory()
+            try:
+                self._backend.release_memory()
+            except DeviceError as error:  # what looked like a shortage was the first sign of a card that is lost
+                notice = self._give_way(error, short=False)
             for unfinished in (tile, *(other for other, _ in under_way if other is not tile)):
                 queue.put_back(unfinished)
             under_way.clear()
@@ -298,6 +301,10 @@ class Engine:
     def _look_ahead(self) -> int:
         return self._backend.look_ahead if isinstance(self._backend, Pipelined) else 0
 
+    @property
+    def _place(self) -> str:
+        return "Memory" if self._backend.kind == "cpu" else "Graphics memory"
+
     def _tile_px(self, wished_px: int | None) -> int:
         side = wished_px if wished_px is not None else self._backend.tile_px
         return side if self._limit_px is None else min(side, self._limit_px)
@@ -310,12 +317,19 @@ class Engine:
         """
         short = isinstance(error, DeviceMemoryError | MemoryError)
         side = max(tile.core.width, tile.core.height)
-        place = "Memory" if self._backend.kind == "cpu" else "Graphics memory"
         if short and side > SMALLEST_TILE_PX:
             first, self.has_given_way = self._limit_px is None, True
             self._limit_px = max(SMALLEST_TILE_PX, side // 2)
             logger.warning("memory was short at %d px, now %d px", side, self._limit_px, exc_info=error)
-            return f"{place} was short: smaller tiles are used." if first else ""
+            return f"{self._place} was short: smaller tiles are used." if first else ""
+        return self._give_way(error, short)
+
+    def _give_way(self, error: DeviceError | MemoryError, short: bool) -> str:
+        """Move to the CPU after `error`; returns what to tell the person.
+
+        Raises:
+            DeviceError: there is no way on.
+        """
         if self._fallback is not None:
             logger.warning("%s gives way to the CPU", self._backend.describe(), exc_info=error)
             self._backend, self._fallback, self._limit_px = self._fallback(), None, None
@@ -325,7 +339,7 @@ class Engine:
         if not short:
             raise error
         raise DeviceMemoryError(
-            f"{place} ran out, even with the smallest tiles.",
+            f"{self._place} ran out, even with the smallest tiles.",
             hint="Close other programs or choose a smaller scale, then try again.",
         ) from error
 
