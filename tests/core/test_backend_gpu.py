@@ -369,6 +369,41 @@ def test_memory_is_let_go() -> None:
     assert card.recorded == 1
 
 
+def out_of_memory() -> torch.AcceleratorError:
+    """As CUDA tells it where PyTorch has asked it for page-locked memory, or to make a graph."""
+    error = torch.AcceleratorError("CUDA error: out of memory")
+    error.error_code = 2
+    return error
+
+
+def test_page_locked_memory_that_runs_short_makes_smaller_tiles() -> None:
+    class Short(Imitation):
+        def locked(self, height: int, width: int) -> Tensor:
+            if height > 60:
+                raise out_of_memory()
+            return super().locked(height, width)
+
+    notices: list[str] = []
+    luma = plane(150, 130)
+    engine = Engine(backend(Short()), on_processor)
+    out = engine.upscale_luma(luma, tile_px=128, on_notice=notices.append)
+    np.testing.assert_allclose(out, whole(MODEL, luma), atol=1e-5)
+    assert notices == ["Memory was short: smaller tiles are used."]
+
+
+@pytest.mark.parametrize("error", [out_of_memory(), torch.OutOfMemoryError("full")])
+def test_memory_that_runs_short_as_layers_are_recorded_is_no_reason_to_record_none(error: Exception) -> None:
+    class Short(Imitation):
+        def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
+            raise error
+
+    made = backend(Short())
+    for _ in range(2):
+        made.residual(plane(20, 20), Insets(0, 0, 0, 0))
+    with pytest.raises(DeviceMemoryError):
+        made.residual(plane(20, 20), Insets(0, 0, 0, 0))
+
+
 def test_a_shortage_is_told_as_one() -> None:
     class Short(Imitation):
         def locked(self, height: int, width: int) -> Tensor:

@@ -26,6 +26,8 @@ _CPU_TILE_PX = {Precision.FP32: 256, Precision.BF16: 320}
 _MIN_TILE_PX = 32
 _CPU_ACTIVATION_BYTES = 31 * 2**20
 """From 32 MB on, glibc maps fresh memory for each layer's activation, and page faults eat the time."""
+_CUDA_OUT_OF_MEMORY = 2
+"""cudaErrorMemoryAllocation, and hipErrorOutOfMemory on AMD's cards."""
 
 
 class Backend(Protocol):
@@ -87,6 +89,14 @@ class Pipelined(Protocol):
 
     def begin(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> Callable[[], FloatPlane]:
         """Begin a tile; what is returned waits for its result."""
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether PyTorch tells by `error` that memory ran out, and nothing else.
+
+    Page-locked memory and graphs are asked of CUDA itself, which tells it as it tells a fault, but by a code.
+    """
+    return isinstance(error, torch.OutOfMemoryError) or getattr(error, "error_code", None) == _CUDA_OUT_OF_MEMORY
 
 
 class TorchBackend:
@@ -166,6 +176,8 @@ class TorchBackend:
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise DeviceMemoryError("Memory ran out within a tile.") from error
         except torch.AcceleratorError as error:
+            if is_shortage(error):
+                raise DeviceMemoryError("Memory ran out within a tile.") from error
             raise DeviceError(f"{device_name(self._device)} failed.") from error
         except RuntimeError as error:
             # The allocators of the CPU and of Apple's GPU, and cuDNN for its workspace, report a shortage as a bare
