@@ -244,6 +244,7 @@ class TestMemory:
             (MemoryError, DeviceMemoryError),
             (RuntimeError, DeviceMemoryError),
             (torch.AcceleratorError, DeviceError),
+            (NotImplementedError, DeviceError),
         ],
     )
     def test_what_pytorch_raises_becomes_typed(

@@ -179,6 +179,11 @@ class TorchBackend:
             if is_shortage(error):
                 raise DeviceMemoryError("Memory ran out within a tile.") from error
             raise DeviceError(f"{device_name(self._device)} failed.") from error
+        except NotImplementedError as error:  # a RuntimeError of Python's, for an operator that the device lacks
+            raise DeviceError(
+                f"{device_name(self._device)} cannot compute the network in {self.precision}.",
+                hint="Choose another precision or device.",
+            ) from error
         except RuntimeError as error:
             # The allocators of the CPU and of Apple's GPU, and cuDNN for its workspace, report a shortage as a bare
             # RuntimeError. The shapes here leave little else to go wrong; what a smaller tile does not cure ends on
