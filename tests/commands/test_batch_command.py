@@ -54,6 +54,11 @@ def test_the_plan_is_printed_and_nothing_is_done(run, tiny, folder, tmp_path: Pa
     assert lines[-1]["summary"]["output_px"] == 80 * 56
 
 
+def test_one_picture_is_planned_as_one(run, tiny, photo: Path, tmp_path: Path) -> None:
+    _, said, _ = run("batch", photo, "-o", tmp_path / "out", "--model", tiny, "--dry-run")
+    assert "1 picture: 1 to do" in said
+
+
 @pytest.mark.parametrize(
     "name",
     [

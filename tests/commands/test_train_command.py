@@ -75,6 +75,14 @@ def test_people_read_the_gain_and_where_the_weights_are(run, pictures: Path, con
     assert "this run" in said
     assert str(tmp_path / "run" / "vdsr.safetensors") in said
     assert "waiting for pictures" in noted
+    assert "on 1 held-out picture (" in said
+
+
+def test_one_step_is_told_as_one(run, pictures: Path, config: Path, tmp_path: Path) -> None:
+    said = run("train", "--measure", "--config", config, "--device", "cpu", "--threads", 1, "--steps", 1)[1]
+    assert "1 step takes about" in said
+    _train(run, pictures, config, tmp_path / "run", "--steps", 1)
+    assert ", for 1 step." in (tmp_path / "run" / "vdsr.md").read_text()
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))

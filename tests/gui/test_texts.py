@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,14 @@ def test_bytes(count: int, expected: str) -> None:
 )
 def test_durations(seconds: float, expected: str) -> None:
     assert texts.duration_text(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(texts.pictures_text, ["1 picture", "2 pictures"]), (texts.steps_text, ["1 step", "2 steps"])],
+)
+def test_one_is_told_as_one(words: Callable[[int], str], expected: list[str]) -> None:
+    assert [words(count) for count in (1, 2)] == expected
 
 
 def test_sizes_and_scales() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 
 from vdsr_app import __version__
 from vdsr_app.core.atomic import write_atomically
+from vdsr_app.core.words import counted
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.config_file import to_toml
 from vdsr_trainer.events import Compared
@@ -90,30 +91,30 @@ def without_places(config: TrainConfig) -> TrainConfig:
 
 def _what_it_is(config: TrainConfig, facts: RunFacts) -> str:
     begun = f", starting from the model '{_plain(_last_name(config.start_from))}'" if config.start_from else ""
-    done = "" if facts.step >= config.steps else f" It was stopped before its end, {config.steps:,} steps."
-    learned = _count(facts.training, "picture")
+    done = "" if facts.step >= config.steps else f" It was stopped before its end, {counted(config.steps, 'step')}."
+    learned = counted(facts.training, "picture")
     return (
         "A VDSR network (Kim, Lee and Lee, CVPR 2016, arXiv 1511.04587) that enlarges pictures: bicubic first, then"
         f" the network adds detail. It was trained with VDSR Studio {__version__} on {learned}"
-        f"{begun}, for {facts.step:,} steps.{done}\n"
+        f"{begun}, for {counted(facts.step, 'step')}.{done}\n"
     )
 
 
 def _facts_table(config: TrainConfig, facts: RunFacts) -> str:
     scales = _series([f"x{scale:g}" for scale in config.scales])
     others = f", and any from x{config.scale_min:g} to x{config.scale_max:g}" if config.fixed_share < 1 else ""
-    network = f"{config.depth} layers of {config.width} channels, {facts.parameters:,} parameters"
+    network = f"{config.depth} layers of {counted(config.width, 'channel')}, {facts.parameters:,} parameters"
     rows = [
         ("file", f"`{WEIGHTS_NAME}`, float32 safetensors; the checksum of the tensors is in its header"),
         ("network", network + ("" if config.residual else ", without the skip connection")),
-        ("trained on", f"{_count(facts.training, 'picture')} of {_places(config.data)}"),
+        ("trained on", f"{counted(facts.training, 'picture')} of {_places(config.data)}"),
         ("chosen by", _judges(config, facts.held_out)),
         ("input", _input(config)),
         ("scale factors", scales + others),
         ("recipe", f"preset {facts.preset}" if facts.preset else "own settings"),
         (
             "steps",
-            f"{facts.step:,} of {_count(config.batch, 'patch', 'patches')}, {config.patch_px} x {config.patch_px} px",
+            f"{facts.step:,} of {counted(config.batch, 'patch', 'patches')}, {config.patch_px} x {config.patch_px} px",
         ),
         *_teacher(config),
         ("time", f"{_duration(facts.seconds)} on {_plain(facts.device)}, {config.precision}"),
@@ -133,7 +134,7 @@ def _teacher(config: TrainConfig) -> list[tuple[str, str]]:
             )
         ]
     if config.teacher_learns:
-        return [("teacher", f"a second network, which learned before, for {_count(config.teacher_steps, 'step')}")]
+        return [("teacher", f"a second network, which learned before, for {counted(config.teacher_steps, 'step')}")]
     return []
 
 
@@ -143,8 +144,8 @@ def _results(facts: RunFacts, compared: Compared | None) -> str:
         return text + "Nothing was measured.\n"
     columns = list(dict.fromkeys(key for row in compared.rows.values() for key in row))
     text += (
-        f"Luma PSNR in dB / SSIM, mean over {_count(compared.pictures, 'picture')} that the network never learned from;"
-        f" higher is better, and 0.1 dB is little.\n\n"
+        f"Luma PSNR in dB / SSIM, mean over {counted(compared.pictures, 'picture')} that the network never learned"
+        f" from; higher is better, and 0.1 dB is little.\n\n"
     )
     text += "| | " + " | ".join(map(_column, columns)) + " |\n|---|" + "---|" * len(columns) + "\n"
     for name, row in compared.rows.items():
@@ -201,7 +202,7 @@ def _is_degraded(config: TrainConfig) -> bool:
 def _judges(config: TrainConfig, held_out: int) -> str:
     some = f"{MOST_PICTURES} of " if held_out > MOST_PICTURES else ""
     where = f"of {_places([config.validation])}" if config.validation else "held out of these folders"
-    return f"{some}{_count(held_out, 'picture')} {where}"
+    return f"{some}{counted(held_out, 'picture')} {where}"
 
 
 def _places(folders: Sequence[str]) -> str:
@@ -230,15 +231,11 @@ def _series(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
-
-
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     if minutes < 1:
-        return _count(max(1, round(seconds)), "second")
+        return counted(max(1, round(seconds)), "second")
     if minutes < 60:
-        return _count(minutes, "minute")
+        return counted(minutes, "minute")
     hours, rest = divmod(minutes, 60)
-    return _count(hours, "hour") + (f" {_count(rest, 'minute')}" if rest else "")
+    return counted(hours, "hour") + (f" {counted(rest, 'minute')}" if rest else "")

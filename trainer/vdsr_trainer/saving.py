@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vdsr_app.core.atomic import is_out_of_room
 from vdsr_app.core.disk_space import free_bytes
+from vdsr_app.core.words import counted
 from vdsr_app.errors import SaveError, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Keeper, Progress
@@ -119,7 +120,8 @@ class Saver:
         reason = how.reason(progress.step)
         if progress.roll_backs >= how.most:
             raise TrainingError(
-                f"{reason} The run went back {progress.roll_backs} times already, each time with a lower rate.",
+                f"{reason} The run went back {counted(progress.roll_backs, 'time')} already, each time with a lower"
+                " rate.",
                 path=self._run,
                 hint="Start a new run with another recipe or other pictures.",
             )

@@ -41,6 +41,7 @@ from vdsr_app.core.batch.cluster import Cluster, check_address
 from vdsr_app.core.folders import require_there
 from vdsr_app.core.formats import READABLE_SUFFIXES
 from vdsr_app.core.naming import DEFAULT_TEMPLATE
+from vdsr_app.core.words import counted
 from vdsr_app.errors import Cancelled, UsageError
 
 SUMMARY = "enlarge folders of pictures, and go on after a stop"
@@ -213,7 +214,8 @@ def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Cons
     found, free, seconds = plan.totals, plan.free_bytes, plan.seconds
     console.record({"summary": {**asdict(found), "disk_free_bytes": free, "seconds": seconds}})
     console.result(
-        f"{found.files} pictures: {found.queued} to do, {found.skipped} to skip, {found.failed} that cannot be done"
+        f"{counted(found.files, 'picture')}: {found.queued} to do, {found.skipped} to skip,"
+        f" {found.failed} that cannot be done"
     )
     console.result(
         f"{found.output_px / 1e6:,.1f} megapixels; about {_size(found.disk_bytes)} on the disk"

@@ -22,6 +22,7 @@ from vdsr_app.core.model_choice import (
     ChoiceReason,
     ModelChoice,
 )
+from vdsr_app.core.words import counted
 from vdsr_app.errors import UsageError
 
 
@@ -121,4 +122,4 @@ def duration(seconds: float) -> str:
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 1.5 * length:
             return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+    return counted(round(seconds), "second")

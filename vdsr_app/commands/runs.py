@@ -18,6 +18,7 @@ from vdsr_app.console import Console
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.identity import same_file
 from vdsr_app.core.naming import refuse_overwriting_a_source
+from vdsr_app.core.words import counted
 from vdsr_app.errors import TrainingError, UsageError
 from vdsr_trainer.history import RunHistory, read_history, scale_order
 from vdsr_trainer.run_files import EVENTS_NAME, FOUND_IN_RUNS_ALONE, is_alive
@@ -152,7 +153,9 @@ def _delete(run: RunInfo, console: Console, *, ask: bool) -> bool:
     # Asked here too, so that nobody confirms what is refused then.
     if is_alive(run.folder):
         raise TrainingError("This run is running.", path=run.folder, hint="Stop it first, then delete it.")
-    if ask and not console.confirm(f"Delete '{run.title}', {run.step:,} steps, with all that is in {run.folder}?"):
+    if ask and not console.confirm(
+        f"Delete '{run.title}', {counted(run.step, 'step')}, with all that is in {run.folder}?"
+    ):
         console.note("Nothing was deleted.")
         return True
     delete_run(run.folder)

@@ -17,6 +17,7 @@ from vdsr_app.commands.common import duration, stop_on_signals
 from vdsr_app.console import Console, ProgressUpdate
 from vdsr_app.core.models import find_model, lasting_name
 from vdsr_app.core.weight_header import read_shape
+from vdsr_app.core.words import counted
 from vdsr_app.errors import UsageError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.config_file import apply_values, read_config
@@ -132,7 +133,8 @@ def _cost(event: Measured, config: TrainConfig) -> str:
         before += f", its answers {event.seconds_a_megapixel:.2g} s for each megapixel of pictures and shrunk copies"
     if event.steps:
         judging_s = judging_seconds(config, event, event.steps)
-        steps = f"{event.steps:,} steps take about {event.seconds_a_step * event.steps / 60:,.0f} min"
+        take = "takes" if event.steps == 1 else "take"
+        steps = f"{counted(event.steps, 'step')} {take} about {event.seconds_a_step * event.steps / 60:,.0f} min"
         steps += f", validations and the comparison at the end {judging_s / 60:,.0f} min{before}"
     else:
         steps = "how many steps its epochs have, the pictures decide"
@@ -206,8 +208,8 @@ class _Reporter:
                 self._show_preparing(event)
             case Started():
                 self._console.result(
-                    f"{event.pictures} pictures, {len(event.held_out)} held out, {event.parameters:,} parameters,"
-                    f" on {event.device}; step {event.step} of {event.steps}"
+                    f"{counted(event.pictures, 'picture')}, {len(event.held_out)} held out,"
+                    f" {event.parameters:,} parameters, on {event.device}; step {event.step} of {event.steps}"
                 )
                 # Where epochs count, the pictures have only now decided how many steps there are.
                 self._update(event.step, event.steps)
@@ -251,7 +253,7 @@ class _Reporter:
             self._console.note(f"{words}: {event.done} of {event.total}{left}")
 
     def _show_comparison(self, event: Compared) -> None:
-        self._console.result(f"on {event.pictures} held-out pictures (PSNR in dB / SSIM):")
+        self._console.result(f"on {counted(event.pictures, 'held-out picture')} (PSNR in dB / SSIM):")
         for name, row in event.rows.items():
             cells = "  ".join(f"x{key} {psnr_db:.2f} / {ssim:.4f}" for key, (psnr_db, ssim) in row.items())
             self._console.result(f"  {name:<10} {cells}")

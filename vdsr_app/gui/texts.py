@@ -73,6 +73,13 @@ def pictures_text(count: int) -> str:
     return translate("Texts", "{count} pictures").format(count=QLocale().toString(int(count)))
 
 
+def steps_text(count: int) -> str:
+    """A number of steps of a training run: "1 step", "12,000 steps"."""
+    if count == 1:
+        return translate("Texts", "1 step")
+    return translate("Texts", "{count} steps").format(count=QLocale().toString(int(count)))
+
+
 def duration_text(seconds: float) -> str:
     """A length of time in at most two units: "6 s", "2 min 5 s", "1 h 3 min"."""
     whole = max(0, round(seconds))

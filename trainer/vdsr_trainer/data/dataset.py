@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from vdsr_app.control import CancelToken, ProgressCallback
+from vdsr_app.core.words import counted
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.cache_size import cache_bytes
 from vdsr_trainer.data.degrade import Degradation, Luma8, degraded_patches
@@ -239,7 +240,7 @@ def _new_plan(
     for issue in left_out[:_NAMED_ISSUES]:
         notice(_sentence(issue))
     if len(left_out) > _NAMED_ISSUES:
-        notice(f"Left out: {len(left_out) - _NAMED_ISSUES} more pictures.")
+        notice(f"Left out: {counted(len(left_out) - _NAMED_ISSUES, 'more picture')}.")
     plan = Plan(report.training, report.held_out, cache_bytes(config))
     save_index(run, Index(report.records, plan, named_folders(config)))
     return plan

@@ -17,6 +17,7 @@ from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.models import find_model
 from vdsr_app.core.weight_header import read_shape
+from vdsr_app.core.words import counted
 from vdsr_app.errors import TrainingError, UsageError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.fingerprint import check_fingerprint
@@ -165,7 +166,7 @@ def moved(index: Index, config: TrainConfig) -> Index:
         return index
     if len(index.folders) != len(now):
         raise TrainingError(
-            f"The run began with {len(index.folders)} folders of pictures, and {len(now)} are named now.",
+            f"The run began with {counted(len(index.folders), 'folder')} of pictures; named now: {len(now)}.",
             path=now[0] if now else None,
             hint="Name as many folders, in the same order, or begin a new run.",
         )

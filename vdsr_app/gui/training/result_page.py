@@ -12,11 +12,11 @@ from vdsr_app.gui.file_manager import open_folder, show_in_folder
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.parts import Note, Page, allow_button, link, plain
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, indent_number, text_label
-from vdsr_app.gui.texts import number, pictures_text, printable
+from vdsr_app.gui.texts import number, pictures_text, printable, steps_text
 from vdsr_app.gui.training.exports import NetworkExports
 from vdsr_app.gui.training.verdict import BICUBIC, THIS_RUN, Verdict, judge
 from vdsr_app.gui.training.watch import RunWatch
-from vdsr_app.gui.training.words import count, scale_key_text
+from vdsr_app.gui.training.words import scale_key_text
 from vdsr_trainer.events import Compared
 from vdsr_trainer.run_files import CARD_NAME, WEIGHTS_NAME
 
@@ -152,10 +152,10 @@ class ResultPage(Page):
         self._table.setColumnStretch(0, 1)
         self._caption.setText(
             self.tr(
-                "PSNR in dB and SSIM on {pictures} that it has never seen, after {steps} steps; higher is better, and "
+                "PSNR in dB and SSIM on {pictures} that it has never seen, after {steps}; higher is better, and "
                 "0.1 dB is little. The curves are measured more often and on less of each picture, so they differ a "
                 "little."
-            ).format(pictures=pictures_text(compared.pictures), steps=count(compared.step))
+            ).format(pictures=pictures_text(compared.pictures), steps=steps_text(compared.step))
         )
 
     def _title_of(self, name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from vdsr_app.gui.status_line import Activity
+from vdsr_app.gui.texts import steps_text
 from vdsr_app.gui.training.words import count, percent, preparing, preparing_short, time_left
 from vdsr_app.workers.messages import ErrorReport
 from vdsr_app.workers.training import TrainingService
@@ -172,7 +173,7 @@ class RunWatch(QObject):
             case RunState.RUNNING:
                 return self.tr("Learning: step {step} of {steps}").format(**self._steps_words())
             case RunState.FINISHED:
-                return self.tr("Finished after {steps} steps").format(**self._steps_words())
+                return self.tr("Finished after {steps}").format(steps=steps_text(self.steps))
             case RunState.FAILED:
                 return self.tr("Ended by an error at step {step} of {steps}").format(**self._steps_words())
             case _:
