@@ -193,6 +193,13 @@ def test_a_preset_cannot_be_given_to_a_resumed_run(run, tmp_path: Path) -> None:
     assert "--start-from cannot change" in err
 
 
+def test_fewer_steps_than_a_run_has_done_are_wrong_usage(run, pictures: Path, config: Path, tmp_path: Path) -> None:
+    _train(run, pictures, config, tmp_path / "run", "--steps", 2)
+    status, said, noted = run("train", "--resume", tmp_path / "run", "--steps", 1)
+    assert (status, said) == (2, "")
+    assert "stands at step 2 already, beyond the 1 step" in noted
+
+
 def test_a_run_of_epochs_is_measured_by_the_step(run, config: Path) -> None:
     few = ("--preset", "paper", "--config", config, "--threads", 1, "--device", "cpu")
     status, said, _ = run("train", "--measure", *few)

@@ -21,7 +21,7 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import save_error
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weights import load_weights, save_weights
-from vdsr_app.errors import Cancelled, DeviceError, SaveError, TrainingError, VdsrError
+from vdsr_app.errors import Cancelled, DeviceError, SaveError, TrainingError, UsageError, VdsrError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Patches, TrainingData
@@ -207,6 +207,16 @@ def test_a_run_that_cannot_go_on_at_once_has_lost_nothing(small: TrainConfig, tm
     assert resume_config(run) == replace(small, steps=10)
     _run(replace(small, steps=12), run, resume=True)
     assert resume_config(run).steps == 12
+
+
+def test_a_run_is_not_ended_before_the_step_where_it_stands(small: TrainConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    _run(replace(small, steps=10), run)
+    there = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    with pytest.raises(UsageError, match=r"at step 10 already, beyond the 5 steps"):
+        _run(replace(small, steps=5), run, resume=True)
+    assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == there
+    assert _started(_run(resume_config(run), run, resume=True)).step == 10
 
 
 @pytest.mark.parametrize(

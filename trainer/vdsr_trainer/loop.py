@@ -34,7 +34,7 @@ from vdsr_trainer.events import (
 from vdsr_trainer.health import Diverged
 from vdsr_trainer.learner import Learner, keep_start
 from vdsr_trainer.meter import Meter
-from vdsr_trainer.new_run import forget_earlier_try, refuse_begun, require_needed
+from vdsr_trainer.new_run import forget_earlier_try, refuse_begun, refuse_passed, require_needed
 from vdsr_trainer.prefetch import Prefetcher, threads_for
 from vdsr_trainer.run_files import ANSWERS_NAME, CONFIG_NAME, CROPS_NAME, TEACHER_NAME, RunLock, has_state
 from vdsr_trainer.run_log import RunLog
@@ -82,6 +82,7 @@ def train(
         SaveError: the run folder cannot be written.
         DeviceError: the device is absent, failed, or has no memory for one patch.
         WeightsError: the model to start from, or the teacher, is missing or damaged.
+        UsageError: a run that goes on has passed the number of steps in all that `config` names.
         Cancelled: through `token` or the control file, before the first step.
     """
     if not resume:
@@ -97,6 +98,8 @@ def train(
         if not resume:
             refuse_begun(run)  # another process may have been quicker
             forget_earlier_try(run)
+        else:
+            refuse_passed(config, run)
         note_run(run, preset, anew=not resume)
         with RunLog(run) as log:
             outcome = _Run(config, run, on_event, token, log, resume=resume).go()

@@ -1,4 +1,4 @@
-"""What is looked at before a new run makes anything, and which folder it may have."""
+"""What is looked at before a run makes anything, and which folder a new one may have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 
 from vdsr_app.core.atomic import save_error
 from vdsr_app.core.device import choose_device
-from vdsr_app.errors import TrainingError
+from vdsr_app.core.words import counted
+from vdsr_app.errors import TrainingError, UsageError
+from vdsr_trainer.checkpoint import saved_step
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.preflight import require_places
 from vdsr_trainer.run_files import EVENTS_NAME, START_WEIGHTS_NAME, TEACHER_WEIGHTS_NAME, has_learned
@@ -22,6 +24,22 @@ def refuse_begun(run: Path) -> None:
     if has_learned(run) or _has_started(run / EVENTS_NAME):
         raise TrainingError(
             "This folder holds a run already.", path=run, hint="Use --resume, or choose another folder."
+        )
+
+
+def refuse_passed(config: TrainConfig, run: Path) -> None:
+    """Refuse a number of steps in all that a run which goes on has passed; where epochs count, there is none yet.
+
+    Raises:
+        UsageError: it is one.
+    """
+    step = saved_step(run)
+    if step > config.steps and not config.epochs:
+        raise UsageError(
+            f"The run stands at step {step:,} already, beyond the {counted(config.steps, 'step')} that it is to have"
+            " in all.",
+            path=run,
+            hint=f"Ask for more than {step:,} steps.",
         )
 
 
