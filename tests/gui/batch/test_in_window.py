@@ -370,6 +370,42 @@ def test_a_plan_that_fails_says_why_and_can_be_tried_again(
     assert not page.panel.again.isVisible()
 
 
+def test_a_batch_that_fails_as_it_begins_leaves_its_plan_and_says_why(
+    qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path
+) -> None:
+    planned(qtbot, page, folder)
+    plan, rows = page.panel.text, states(page)
+    other = Journal(tmp_path / "in upscaled")  # another window's batch
+    with qtbot.waitSignal(page.flow.failed, timeout=WAIT_MS):
+        page.panel.start.click()
+    assert "Another batch is writing" in page.banner.text
+    assert (page.phase, page.panel.text, states(page)) == (Phase.PLANNED, plan, rows)
+    assert page.panel.start.isEnabled()
+    other.close()
+    page.panel.start.click()
+    ended(qtbot, page)
+    assert ("a.png", State.DONE) in states(page)
+
+
+def test_a_batch_that_cannot_go_on_keeps_its_pictures_and_can_be_asked_again(
+    qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path
+) -> None:
+    planned(qtbot, page, folder)
+    page.panel.start.click()
+    ended(qtbot, page)
+    rows = states(page)
+    other = Journal(tmp_path / "in upscaled")
+    with qtbot.waitSignal(page.flow.failed, timeout=WAIT_MS):
+        page.panel.retry.click()
+    assert "Another batch is writing" in page.banner.text
+    assert states(page) == rows
+    assert page.panel.text == "It could not go on"
+    other.close()
+    page.panel.go_on.click()
+    ended(qtbot, page)
+    assert states(page) == rows
+
+
 def test_an_interrupted_batch_is_offered_at_the_next_start(
     qtbot: QtBot, store: SettingsStore, window: MainWindow, folder: Path, tmp_path: Path
 ) -> None:

@@ -42,7 +42,7 @@ class BatchFlow(QObject):
         outdated: what was told and offered was of the plan or batch before.
         folder_proposed: Path where results go if the person says nothing else, None where that is not known.
         planned: the `Plan`, BatchOptions that it was made with; the phase is PLANNED, or EMPTY where there is no
-            picture in it.
+            picture in it. Told once more where a batch failed before it had begun.
         plan_failed: ErrorReport.
         items_changed: tuple of Item, each once.
         room_awaited: (bytes needed, bytes free) of a full disk, None when it has room again.
@@ -50,7 +50,7 @@ class BatchFlow(QObject):
         paused_changed: whether it stands still at the person's wish.
         ended: BatchReport.
         stopped: it was cancelled, and can go on; whether all its pictures are known.
-        failed: ErrorReport; it could not run or go on.
+        failed: ErrorReport; it could not run or go on. The phase is PLANNED where it had not begun, else ENDED.
         interrupted_found: Unfinished, a batch that was interrupted in the folder of the last one.
     """
 
@@ -92,6 +92,7 @@ class BatchFlow(QObject):
         self._chosen_folder: Path | None = None
         self._phase = Phase.EMPTY
         self._options: BatchOptions | None = None
+        self._planned: tuple[Plan, BatchOptions | None] | None = None  # of all that was added
         self._is_written = False  # in the journal of its folder; till then an older batch may be there
         self._at_work: dict[int, Item] = {}
         self._replan = QTimer(self)
@@ -132,6 +133,7 @@ class BatchFlow(QObject):
         if self._phase is Phase.ENDED:
             self._inputs = []  # what was done may be wished again: with other settings, or with new pictures in it
         self._inputs = list(dict.fromkeys([*self._inputs, *paths]))
+        self._planned = None
         if running:
             return
         if self._chosen_folder is None:
@@ -240,6 +242,7 @@ class BatchFlow(QObject):
             return
         if not plan.items:
             self._inputs = []
+        self._planned = plan, self._options
         self._enter(Phase.PLANNED if plan.items else Phase.EMPTY)
         self.planned.emit(plan, self._options)
 
@@ -287,7 +290,11 @@ class BatchFlow(QObject):
 
     def _on_failed(self, report: ErrorReport) -> None:
         self._lay_down_work()
-        self._enter(Phase.ENDED)
+        if not self._is_written and self._planned is not None and self._planned[1] == self._options:
+            self._enter(Phase.PLANNED)
+            self.planned.emit(*self._planned)
+        else:
+            self._enter(Phase.ENDED)
         self.failed.emit(report)
 
     def _lay_down_work(self) -> None:

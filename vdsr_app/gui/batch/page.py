@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from vdsr_app.core.batch.estimate import Plan
 from vdsr_app.core.batch.events import BatchReport, Progress
-from vdsr_app.core.batch.items import State
+from vdsr_app.core.batch.items import Item, State
 from vdsr_app.core.batch.options import BatchOptions, Existing
 from vdsr_app.core.batch.unfinished import Unfinished
 from vdsr_app.core.job import UpscaleSettings
@@ -78,6 +78,7 @@ class BatchPage(QWidget):
         self._remembered = _choices_in(store.current)
         self._refusal: str | None = None
         self._holds_focus = False
+        self._waits_for_items = False  # of the batch that runs; till then the table shows what was there before
         self._progress: Progress | None = None
         self._show_remembered()
         self._on_phase_changed(self.phase)
@@ -195,7 +196,7 @@ class BatchPage(QWidget):
         flow.folder_proposed.connect(self.options.show_folder)
         flow.planned.connect(self._on_planned)
         flow.plan_failed.connect(self._on_plan_failed)
-        flow.items_changed.connect(self.table.update_items)
+        flow.items_changed.connect(self._on_items_changed)
         flow.room_awaited.connect(self.strip.show_waiting)
         flow.progressed.connect(self._on_progressed)
         flow.paused_changed.connect(self._on_paused_changed)
@@ -250,7 +251,7 @@ class BatchPage(QWidget):
         if phase is Phase.PLANNING:
             self.panel.say(self.tr("Looking at the pictures…"))
         if running:
-            self.table.show_items([], self.flow.output)
+            self._waits_for_items = True
             self._progress = None
             self.strip.begin()
             self._pass_focus_on()
@@ -292,6 +293,12 @@ class BatchPage(QWidget):
         self.panel.say(report.what)
         self._pass_focus_on()
         self.banner.show_report(report)
+
+    def _on_items_changed(self, items: Sequence[Item]) -> None:
+        if self._waits_for_items:
+            self._waits_for_items = False
+            self.table.show_items([], self.flow.output)
+        self.table.update_items(items)
 
     def _on_progressed(self, progress: Progress, name: str) -> None:
         self.table.show_progress(progress.number, 100 * progress.done_px // max(1, progress.total_px))
@@ -338,7 +345,10 @@ class BatchPage(QWidget):
         self.banner.show_message(BannerKind.NOTICE, self.tr("Stopped. What is finished is kept."))
 
     def _on_failed(self, report: ErrorReport) -> None:
-        self.panel.say(self.tr("It could not go on"))
+        if self.phase is Phase.ENDED:
+            self.panel.show_buttons(ended=True, go_on=True)
+            self.offer_changed.emit()
+            self.panel.say(self.tr("It could not go on"))
         self._pass_focus_on()
         self.banner.show_report(report)
 
