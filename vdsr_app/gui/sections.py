@@ -136,9 +136,21 @@ def plain_tooltip(text: str) -> str:
 
 
 def upright_line() -> QWidget:
-    """A thin separator between two panes."""
-    separator = QWidget()
+    """A thin separator between two panes side by side."""
+    separator = _separator()
     separator.setFixedWidth(1)
+    return separator
+
+
+def level_line() -> QWidget:
+    """A thin separator between two panes, one above the other."""
+    separator = _separator()
+    separator.setFixedHeight(1)
+    return separator
+
+
+def _separator() -> QWidget:
+    separator = QWidget()
     separator.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
     set_role(separator, "line")
     return separator

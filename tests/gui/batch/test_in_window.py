@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QSize, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton
@@ -404,6 +404,15 @@ def test_a_batch_that_cannot_go_on_keeps_its_pictures_and_can_be_asked_again(
     page.panel.go_on.click()
     ended(qtbot, page)
     assert states(page) == rows
+
+
+def test_in_the_smallest_window_a_plan_leaves_in_sight_what_is_done_with_results_that_are_there(
+    qtbot: QtBot, window: MainWindow, page: BatchPage, folder: Path
+) -> None:
+    planned(qtbot, page, folder)
+    window.resize(window.minimumSizeHint().expandedTo(QSize(780, 540)))
+    choice = page.options._existing
+    qtbot.waitUntil(lambda: choice.visibleRegion().boundingRect() == choice.rect())
 
 
 def test_an_interrupted_batch_is_offered_at_the_next_start(

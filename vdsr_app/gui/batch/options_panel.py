@@ -14,7 +14,7 @@ from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.models import AUTO_MODEL, DEFAULT_MODEL
 from vdsr_app.core.naming import DEFAULT_TEMPLATE, NameFacts, NameTemplate
 from vdsr_app.errors import UsageError
-from vdsr_app.gui.parts import Choice, link, plain
+from vdsr_app.gui.parts import Choice, link
 from vdsr_app.gui.sections import SECTION_GAP, ElidedLabel, Section, text_label
 from vdsr_app.gui.texts import printable
 
@@ -50,7 +50,7 @@ class OptionsPanel(QWidget):
         self._result = text_label(wrap=True)
         self._change = link(self.tr("Change in Upscale"))
         self._where = ElidedLabel()
-        self._choose = plain(self.tr("Choose folder…"), "folder-open-outline")
+        self._choose = link(self.tr("Choose folder…"))
         self._template = QLineEdit()
         self._template.setAccessibleName(self.tr("Names of the results"))
         self._template.setPlaceholderText(DEFAULT_TEMPLATE)
@@ -162,12 +162,11 @@ class OptionsPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SECTION_GAP)
         made, results = Section(), Section()
-        made.set_head(self.tr("Settings"))
+        # Low, and in this order: in the smallest window a plan leaves room for all but the names.
+        made.set_head(self.tr("Settings"), self._change)
         made.body.addWidget(self._result)
-        made.body.addWidget(self._change)
-        results.set_head(self.tr("Results"))
+        results.set_head(self.tr("Results"), self._choose)
         results.body.addWidget(self._where)
-        results.body.addWidget(self._choose)
         results.body.addWidget(self._recursive)
         names = Section()
         names.set_head(self.tr("Names"))
@@ -177,7 +176,7 @@ class OptionsPanel(QWidget):
         there.set_head(self.tr("Already there"))
         there.body.addWidget(self._existing)
         there.body.addWidget(self._about)
-        for section in (made, results, names, there):
+        for section in (made, results, there, names):
             column.addWidget(section)
 
     def _find_problem(self) -> str:

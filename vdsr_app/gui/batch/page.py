@@ -33,7 +33,7 @@ from vdsr_app.gui.file_manager import open_folder
 from vdsr_app.gui.inspector import WIDTH
 from vdsr_app.gui.notify import notify
 from vdsr_app.gui.save_name import ask_for_name, with_ending
-from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, upright_line
+from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, level_line, upright_line
 from vdsr_app.gui.settings import AppSettings, SettingsStore
 from vdsr_app.gui.texts import duration_text, file_name, pictures_text
 from vdsr_app.gui.theme import set_role
@@ -185,6 +185,7 @@ class BatchPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(choices, 1)
+        column.addWidget(level_line())
         column.addWidget(self.panel)
         return pane
 
