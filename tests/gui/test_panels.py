@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QAction, QGuiApplication, QHelpEvent, QImage
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QApplication,
     QCheckBox,
     QComboBox,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSlider,
     QStackedWidget,
     QToolButton,
@@ -596,6 +598,25 @@ def test_about_names_all_parts_and_the_guide_all_keys(qtbot: QtBot, theme: Theme
     guide = GuideDialog(parent)._text.toPlainText()
     for key in ("Ctrl+O", "Ctrl+Shift+S", "Space", "F11", "Ctrl+2", "vdsr batch"):
         assert texts.name_keys(key) in guide
+
+
+def test_the_packages_in_about_scroll_by_keys_where_they_do_not_all_fit(qtbot: QtBot, theme: ThemeManager) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    about = AboutDialog(parent)
+    about.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
+    about.resize(about.width(), 300)
+    about.show()
+    packages = about.findChild(QScrollArea)
+    bar = packages.verticalScrollBar()
+    packages.setFocus(Qt.FocusReason.TabFocusReason)
+    assert about.focusWidget() is packages
+    for key in (Qt.Key.Key_PageDown, Qt.Key.Key_Down):
+        before = bar.value()
+        QTest.keyClick(packages, key)
+        assert bar.value() > before
+    about.resize(about.width(), 2000)
+    qtbot.waitUntil(lambda: packages.focusPolicy() is Qt.FocusPolicy.NoFocus)
 
 
 def test_about_names_every_package_that_the_program_is_installed_with(checkout: Path) -> None:

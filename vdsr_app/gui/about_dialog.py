@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 from vdsr_app import __version__
 from vdsr_app.gui.libraries import LIBRARIES
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, text_label
-from vdsr_app.gui.theme import SEARCH_PREFIX
+from vdsr_app.gui.theme import SEARCH_PREFIX, set_role
 
 _ICON_PX = 64
 
@@ -70,8 +70,14 @@ class AboutDialog(QDialog):
                 grid.addWidget(text_label(words, role), row, place)
         grid.setColumnStretch(2, 1)
         scroll = QScrollArea()  # on a small screen
+        set_role(scroll, "reading")
+        scroll.setAccessibleName(self.tr("Made with"))
         scroll.setWidgetResizable(True)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.verticalScrollBar().rangeChanged.connect(
+            # Where all is in sight, there is nothing that keys could do.
+            lambda _, most: scroll.setFocusPolicy(Qt.FocusPolicy.StrongFocus if most else Qt.FocusPolicy.NoFocus)
+        )
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(parts)
         return scroll
