@@ -708,6 +708,22 @@ def test_a_depth_that_waits_for_its_format_is_kept_over_a_restart(
     assert export.options.bits == 16
 
 
+def test_the_measure_of_the_size_beside_a_factor_is_kept_over_a_restart(
+    make_window: MakeWindow, service: FakeService, store: SettingsStore
+) -> None:
+    def measure(window: MainWindow) -> QComboBox:
+        open_picture(window, service, Path("/a.png"))
+        boxes = window.page.inspector.scale.findChildren(QComboBox)
+        return next(box for box in boxes if box.accessibleName() == "Measure of the target size")
+
+    window = make_window()
+    measure(window).setCurrentIndex(measure(window).findText("Long side"))
+    assert store.current.target_kind is TargetKind.SCALE
+    assert measure(make_window()).currentText() == "Long side"
+    window._preferences.reset()
+    assert measure(window).currentText() == "Width"
+
+
 def test_a_size_out_of_reach_of_one_picture_is_still_remembered(
     make_window: MakeWindow, service: FakeService, store: SettingsStore
 ) -> None:

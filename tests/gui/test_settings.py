@@ -42,6 +42,12 @@ EVERYTHING = {
     "batch_recursive": False,
     "self_ensemble": True,
     "smooth": True,
+    "size_measure": TargetKind.HEIGHT,
+    "loss_log": False,
+    "gradient_log": False,
+    "crop_left": "original",
+    "runs_measure": "3",
+    "runs_by_time": True,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
-from vdsr_app.core.job import SaveOptions, Target
+from vdsr_app.core.job import SaveOptions, Target, TargetKind
 from vdsr_app.gui.compare.view import CompareMode
 from vdsr_app.gui.help_commands import HelpCommands, show_once
 from vdsr_app.gui.menus import Menus
@@ -39,6 +39,7 @@ class Preferences(QObject):
         page.view.mode_changed.connect(self._on_mode_changed)
         page.view.smooth_changed.connect(self._on_smooth_changed)
         page.inspector.scale.target_changed.connect(self._on_target_chosen)
+        page.inspector.scale.measure_chosen.connect(self._on_measure_chosen)
         page.inspector.export.options_changed.connect(self._on_options_changed)
         menus.recent_cleared.connect(self._on_recent_cleared)
         theme.changed.connect(self._apply_canvas_color)
@@ -72,7 +73,11 @@ class Preferences(QObject):
         self._store.update(model=setup.wished_model, self_ensemble=setup.self_ensemble, **kept)
 
     def _on_target_chosen(self, target: Target) -> None:
-        self._store.update(target_kind=target.kind, target_value=target.value)
+        measure = self._store.current.size_measure if target.kind is TargetKind.SCALE else target.kind
+        self._store.update(target_kind=target.kind, target_value=target.value, size_measure=measure)
+
+    def _on_measure_chosen(self, measure: TargetKind) -> None:
+        self._store.update(size_measure=measure)
 
     def _on_options_changed(self, options: SaveOptions) -> None:
         self._store.update(

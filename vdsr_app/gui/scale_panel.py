@@ -33,15 +33,18 @@ class ScalePanel(Section):
 
     Signals:
         target_changed: the `Target` the person chose, once they have paused for a moment.
+        measure_chosen: the TargetKind by which the person wants to see and set the size.
     """
 
     target_changed = Signal(object)
+    measure_chosen = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self._factor = _FactorBox()
         self.set_head(self.tr("Scale"), self._factor)
         self._target = Target()
+        self._measure = _KINDS[0]
         self._source: tuple[int, int] | None = None
         self._is_opening = False
         self._factor.setAccessibleName(self.tr("Scale factor as a number"))
@@ -71,7 +74,7 @@ class ScalePanel(Section):
         self._debounce.timeout.connect(self._on_paused)
         self._slider.moved.connect(self._on_factor_changed)
         self._factor.valueChanged.connect(self._on_factor_changed)
-        self._kind.currentIndexChanged.connect(self._show)
+        self._kind.currentIndexChanged.connect(self._on_kind_changed)
         self._value.valueChanged.connect(self._on_value_changed)
         self._show()
 
@@ -94,10 +97,16 @@ class ScalePanel(Section):
         self._source = source
         self._target = target if source is None else feasible(target, *source)
         if target.kind in _KINDS:
-            blocked = self._kind.blockSignals(True)
-            self._kind.setCurrentIndex(_KINDS.index(target.kind))
-            self._kind.blockSignals(blocked)
+            self._measure = target.kind
+        self._show_measure()
         self._show()
+
+    def show_measure(self, measure: TargetKind) -> None:
+        """Show the size of a factor by this measure; a size that is wished is shown by its own. Emits nothing."""
+        self._measure = measure
+        if self._target.kind is TargetKind.SCALE:
+            self._show_measure()
+            self._show()
 
     def show_opening(self, is_opening: bool) -> None:
         """Whether a picture is being read, so that there is nothing to do but to wait."""
@@ -116,6 +125,16 @@ class ScalePanel(Section):
 
     def _chosen_kind(self) -> TargetKind:
         return TargetKind(self._kind.currentData())  # Qt hands a StrEnum back as a plain str
+
+    def _show_measure(self) -> None:
+        blocked = self._kind.blockSignals(True)
+        self._kind.setCurrentIndex(_KINDS.index(self._measure))
+        self._kind.blockSignals(blocked)
+
+    def _on_kind_changed(self) -> None:
+        self._measure = self._chosen_kind()
+        self._show()
+        self.measure_chosen.emit(self._measure)
 
     def _on_factor_changed(self, scale: float) -> None:
         self._wish(Target(TargetKind.SCALE, scale))

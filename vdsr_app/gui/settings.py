@@ -31,6 +31,7 @@ _VERSION_KEY = "version"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _MODES = ("wipe", "side", "single")
 _TRAINING_ENDS = ("ask", "go on", "save")
+_CROP_LEFTS = ("bicubic", "original")
 _EXISTING = ("skip", "overwrite", "rename")
 
 
@@ -64,6 +65,7 @@ class AppSettings:
         self_ensemble: whether the network runs on all eight flips and rotations of a picture.
         target_kind: measure that decides the size of the result.
         target_value: factor, pixels or megapixels.
+        size_measure: measure of the size that is offered beside a factor.
         left: what the left half shows.
         right: what the right half shows.
         mode: "wipe", "side" or "single".
@@ -80,6 +82,11 @@ class AppSettings:
         batch_template: how results of a batch are named.
         batch_existing: what a batch does where a result is there already: "skip", "overwrite" or "rename".
         batch_recursive: whether folders below a dropped one belong to the batch.
+        loss_log: whether the loss of a training run is shown on a logarithmic axis.
+        gradient_log: the same for its gradient.
+        crop_left: what the left half of its held-out crop shows: "bicubic" or "original".
+        runs_measure: what runs are compared by: a scale factor, or "" for the mean gain over bicubic.
+        runs_by_time: whether they are compared against time instead of steps.
         training_end: what becomes of a training run when the window closes: "ask", "go on" or "save" (and stop).
     """
 
@@ -91,6 +98,7 @@ class AppSettings:
     self_ensemble: bool = False
     target_kind: TargetKind = TargetKind.SCALE
     target_value: float = 2.0
+    size_measure: TargetKind = TargetKind.WIDTH
     left: LayerKind = LayerKind.BICUBIC
     right: LayerKind = LayerKind.MODEL
     mode: str = "wipe"
@@ -107,6 +115,11 @@ class AppSettings:
     batch_template: str = DEFAULT_TEMPLATE
     batch_existing: str = "skip"
     batch_recursive: bool = True
+    loss_log: bool = True
+    gradient_log: bool = True
+    crop_left: str = "bicubic"
+    runs_measure: str = ""
+    runs_by_time: bool = False
     training_end: str = "ask"
 
     def __post_init__(self) -> None:
@@ -116,7 +129,9 @@ class AppSettings:
         _check(0 < self.target_value < 1e6, f"{self.target_value:g} is no size.")
         scale_kept = self.target_kind is not TargetKind.SCALE or MIN_SCALE <= self.target_value <= MAX_SCALE
         _check(scale_kept, f"{self.target_value:g} is no scale factor.")
+        _check(self.size_measure is not TargetKind.SCALE, "A factor is no measure of a size.")
         _check(self.mode in _MODES, f"{self.mode!r} is no way to compare.")
+        _check(self.crop_left in _CROP_LEFTS, f"{self.crop_left!r} is nothing beside a crop.")
         _check(self.training_end in _TRAINING_ENDS, f"{self.training_end!r} is no end of a training.")
         _check(self.batch_existing in _EXISTING, f"{self.batch_existing!r} is nothing to do with a result.")
         NameTemplate(self.batch_template)

@@ -76,6 +76,7 @@ class UpscalePage(QWidget):
 
     def show_settings(self, settings: AppSettings) -> None:
         """Show what is remembered of this page."""
+        self.inspector.scale.show_measure(settings.size_measure)
         self.inspector.export.show_options(settings.chosen_options)
         if settings.mode != self.view.mode.value:
             self.view.set_mode(CompareMode(settings.mode))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import QItemSelectionModel, QMimeData, QPoint, QPointF, Qt, QUrl
@@ -17,6 +18,7 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QLineEdit,
     QSlider,
+    QToolButton,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -593,6 +595,50 @@ def test_the_answer_is_remembered_and_can_be_changed_at_the_run(
     run = page.wizard.run
     assert run is not None
     assert run._ends.currentText() == "it goes on"  # type: ignore[attr-defined]
+
+
+def test_how_a_run_and_several_are_looked_at_is_kept_over_a_restart(
+    qtbot: QtBot, make_window: MakeTraining, pictures: Path
+) -> None:
+    def control(of: QWidget, kind: type[QWidget], name: str) -> Any:
+        return next(each for each in of.findChildren(kind) if each.accessibleName() == name)
+
+    def controls(page: TrainPage) -> tuple[Any, ...]:
+        listed(qtbot, page, 2)
+        page.runs.list.selectAll()
+        page.runs._compare.click()
+        qtbot.waitUntil(lambda: page.shown is page._compare, timeout=PATIENCE_MS)
+        return (
+            control(page.wizard, QToolButton, "Logarithmic axis: Loss"),
+            control(page.wizard, QToolButton, "Logarithmic axis: Gradient"),
+            control(page.wizard, QComboBox, "Left half of the crop shows"),
+            control(page._compare, QComboBox, "What is compared"),
+            control(page._compare, QComboBox, "Against steps or time"),
+        )
+
+    def state(page: TrainPage) -> tuple[object, ...]:
+        loss, gradient, left, measure, against = controls(page)
+        texts = (left.currentText(), measure.currentText(), against.currentText())
+        return loss.isChecked(), gradient.isChecked(), *texts
+
+    first = make_window()
+    first.workspaces.show_page(first.training.host)
+    page = first.training.page
+    finished(qtbot, page, pictures)
+    make_run("Another")
+    loss, _, left, measure, against = controls(page)
+    loss.click()
+    for box, text in ((left, "Original"), (measure, "PSNR at 3×"), (against, "Time")):  # noqa: RUF001
+        box.setCurrentIndex(box.findText(text))
+    chosen = state(page)
+    assert chosen == (False, True, "Original", "PSNR at 3×", "Time")  # noqa: RUF001
+    second = make_window()
+    second.workspaces.show_page(second.training.host)
+    listed(qtbot, second.training.page, 2)
+    second.training.page.runs.select(next(f for f in run_folders() if (f / "vdsr.safetensors").exists()))
+    second.training.page.runs._open.click()
+    second.training.page.wizard.go_to(Step.RUN)
+    assert state(second.training.page) == chosen
 
 
 def test_a_run_that_shall_stop_with_the_window_does_so_unasked(

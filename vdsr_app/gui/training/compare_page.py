@@ -43,7 +43,9 @@ class ComparePage(QWidget):
             ),
             1,
         )
+        self._store = store
         self._plot = RunsPlot()
+        self._plot.choice_changed.connect(self._on_choice_changed)
         self.save = SaveCurvesButton(store, self._plot.save_png, self._plot.save_csv)
         self.save.subject = self.tr("runs")
         head.addWidget(self.save, 0, Qt.AlignmentFlag.AlignTop)
@@ -57,4 +59,8 @@ class ComparePage(QWidget):
     def show_runs(self, runs: Sequence[tuple[str, RunHistory]]) -> None:
         """Show these histories under their titles."""
         self._plot.set_runs(runs)
+        self._plot.show_choice(self._store.current.runs_measure, by_time=self._store.current.runs_by_time)
         self.back.setFocus()
+
+    def _on_choice_changed(self, measure: str, by_time: bool) -> None:
+        self._store.update(runs_measure=measure, runs_by_time=by_time)

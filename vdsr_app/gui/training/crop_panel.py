@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
@@ -27,8 +27,6 @@ from vdsr_app.gui.training.plot_ticks import count_text
 from vdsr_trainer.history import RunHistory
 from vdsr_trainer.run_files import CROPS_NAME
 
-_BICUBIC, _ORIGINAL = f"{CROPS_NAME}/bicubic.png", f"{CROPS_NAME}/original.png"
-
 
 class CropPanel(QWidget):
     """Left of the wipe what to compare with, right the network at the step of the slider.
@@ -38,7 +36,12 @@ class CropPanel(QWidget):
     Attributes:
         view: the comparison.
         slider: one place a validation.
+
+    Signals:
+        left_chosen: what the person wants beside it, "bicubic" or "original".
     """
+
+    left_chosen = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -84,6 +87,14 @@ class CropPanel(QWidget):
         self._step, self._fit_next = None, True
         self.refresh()
 
+    def show_left(self, name: str) -> None:
+        """Show "bicubic" or "original" beside it; emits nothing."""
+        if name == self._left.currentData():
+            return
+        with QSignalBlocker(self._left):
+            self._left.setCurrentIndex(self._left.findData(name))
+        self._show()
+
     def refresh(self) -> None:
         """Look for new crops."""
         self._crops = () if self._history is None or self._files is None else tuple(self._history.crops)
@@ -99,8 +110,8 @@ class CropPanel(QWidget):
         return QSize(300, MIN_HEIGHT_PX + 120)
 
     def _build(self) -> None:
-        self._left.addItem(self.tr("Bicubic"), _BICUBIC)
-        self._left.addItem(self.tr("Original"), _ORIGINAL)
+        self._left.addItem(self.tr("Bicubic"), "bicubic")
+        self._left.addItem(self.tr("Original"), "original")
         self._left.setToolTip(self.tr("Left half shows"))
         self._side.setCheckable(True)
         self._side.setIcon(icon("view-split-vertical"))
@@ -115,7 +126,7 @@ class CropPanel(QWidget):
         self._stack.addWidget(self._nothing)
         self._stack.addWidget(self.view)
         self._lay_out()
-        self._left.currentIndexChanged.connect(self._show)
+        self._left.currentIndexChanged.connect(self._on_left_chosen)
         self._side.toggled.connect(self._on_side_toggled)
         self.view.mode_changed.connect(self._on_mode_changed)
         self.slider.valueChanged.connect(self._on_slider_moved)
@@ -169,7 +180,7 @@ class CropPanel(QWidget):
             step, file = self._crops[index]
             label = self.tr("Step {step}").format(step=count_text(step))
             right = self._layer(label, file, troubles)
-            left = self._layer(self._left.currentText(), self._left.currentData(), troubles)
+            left = self._layer(self._left.currentText(), f"{CROPS_NAME}/{self._left.currentData()}.png", troubles)
             self._nothing.setText("\n".join(troubles))
         elif self._history is None:
             self._nothing.setText(self.tr("No run is shown"))
@@ -207,6 +218,10 @@ class CropPanel(QWidget):
         if started is None:
             return self.tr("Step {step}").format(step=step)
         return self.tr("Step {step} of {steps}").format(step=step, steps=count_text(started.steps))
+
+    def _on_left_chosen(self) -> None:
+        self._show()
+        self.left_chosen.emit(self._left.currentData())
 
     def _on_slider_moved(self, index: int) -> None:
         self._step = None if index == len(self._crops) - 1 else self._crops[index][0]

@@ -58,8 +58,11 @@ class RunPage(QWidget):
         column.addLayout(self._build_body(), 1)
         watch.changed.connect(self.refresh)
         watch.state_changed.connect(self._on_state_changed)
-        store.changed.connect(self._show_end_choice)
-        self._show_end_choice()
+        store.changed.connect(self._show_remembered)
+        self._show_remembered()
+        self._plots.loss.log_changed.connect(lambda on: store.update(loss_log=on))
+        self._plots.gradient.log_changed.connect(lambda on: store.update(gradient_log=on))
+        self._crop.left_chosen.connect(lambda name: store.update(crop_left=name))
         self.refresh()
 
     def refresh(self) -> None:
@@ -96,6 +99,13 @@ class RunPage(QWidget):
         if sure:
             self._watch.discard()
         return sure
+
+    def _show_remembered(self) -> None:
+        settings = self._store.current
+        self._show_end_choice()
+        self._plots.loss.set_log(settings.loss_log)
+        self._plots.gradient.set_log(settings.gradient_log)
+        self._crop.show_left(settings.crop_left)
 
     def _build_head(self) -> QVBoxLayout:
         self._title = ElidedLabel()

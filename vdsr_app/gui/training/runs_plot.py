@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QSignalBlocker
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from vdsr_app.core.atomic import write_atomically
@@ -37,11 +37,17 @@ class RunsPlot(QWidget):
 
     Attributes:
         plot: the plot.
+
+    Signals:
+        choice_changed: what the person compares by: a scale factor or "", and whether against time.
     """
+
+    choice_changed = Signal(str, bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._runs: tuple[tuple[str, RunHistory], ...] = ()
+        self._wished = MEAN_GAIN
         self._measure = QComboBox()
         self._against = QComboBox()
         self._note = text_label(role="quiet", wrap=True)
@@ -56,15 +62,21 @@ class RunsPlot(QWidget):
             runs: title for people, and history.
         """
         self._runs = tuple(runs)
-        chosen = self._measure.currentData()
         with QSignalBlocker(self._measure):
             self._measure.clear()
             self._measure.addItem(self.tr("Gain over bicubic"), MEAN_GAIN)
             for scale in all_scales(self._runs):
                 words = self.tr("PSNR at {scale}").format(scale=scale_key_text(scale))
                 self._measure.addItem(words, scale)
-            self._measure.setCurrentIndex(max(0, self._measure.findData(chosen)))
+            self._measure.setCurrentIndex(max(0, self._measure.findData(self._wished)))
         self._show()
+
+    def show_choice(self, measure: str, *, by_time: bool) -> None:
+        """Compare by a scale factor, where the runs have it, or "" for the mean gain over bicubic; emits nothing."""
+        self._wished = measure
+        with QSignalBlocker(self._against):
+            self._against.setCurrentIndex(self._against.findData(by_time))
+        self.set_runs(self._runs)
 
     def save_png(self, path: Path) -> None:
         """Write the plot as a picture on a light ground.
@@ -102,12 +114,17 @@ class RunsPlot(QWidget):
         column.addLayout(bar)
         column.addWidget(self.plot, 1)
         column.addWidget(self._note)
-        self._measure.currentIndexChanged.connect(self._on_chosen)
+        self._measure.currentIndexChanged.connect(self._on_measure_chosen)
         self._against.currentIndexChanged.connect(self._on_chosen)
+
+    def _on_measure_chosen(self) -> None:
+        self._wished = self._measure.currentData()
+        self._on_chosen()
 
     def _on_chosen(self) -> None:
         self.plot.reset()
         self._show()
+        self.choice_changed.emit(self._wished, self._against.currentData())
 
     def _unit_s(self) -> float | None:
         return time_unit(self._runs) if self._against.currentData() else None
