@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSlider,
     QAbstractSpinBox,
+    QApplication,
     QCheckBox,
     QComboBox,
     QDialog,
@@ -119,10 +120,37 @@ def test_several_files_named_at_the_start_are_planned_as_a_batch(
     window = make_window(Path("/a.png"), Path("/b.png"))
     window.start()
     assert window.workspaces.current is window.batch.host
+    qtbot.waitUntil(lambda: len(window.batch.page.table.items) == 2, timeout=20_000)
+    assert len(service.preloads) == 1
+
+
+def test_beside_the_plan_of_a_batch_the_sample_waits_till_it_is_looked_at(
+    qtbot: QtBot, make_window: MakeWindow, service: FakeService, tmp_path: Path
+) -> None:
+    window = make_window(tmp_path)
+    window.start()
+    assert not service.jobs
+    window.workspaces.show_page(window.page)
+    qtbot.waitUntil(lambda: bool(service.jobs))
     job = service.jobs[service.find(OpenJob)]
     assert isinstance(job, OpenJob)
     assert job.path.name == "sample.png"
-    qtbot.waitUntil(lambda: len(window.batch.page.table.items) == 2, timeout=20_000)
+    service.open_with(make_picture(20, 10, path=job.path))
+    assert window.page.strip.isVisible()
+
+
+def test_a_picture_that_comes_before_the_sample_is_the_one_that_is_opened(
+    make_window: MakeWindow, service: FakeService, tmp_path: Path
+) -> None:
+    window = make_window(tmp_path)
+    window.start()
+    window.files.open(Path("/a.png"))
+    assert window.workspaces.current is window.page
+    QApplication.processEvents()
+    job = service.jobs[service.find(OpenJob)]
+    assert isinstance(job, OpenJob)
+    assert job.path == Path("/a.png")
+    assert len(service.jobs) == 1
 
 
 def test_where_the_named_file_cannot_be_opened_the_sample_is_shown_and_the_failure_told(

@@ -84,6 +84,7 @@ class MainWindow(QMainWindow):
         """
         super().__init__()
         self._paths = list(paths)
+        self._preloaded = False
         self._service = service
         self._store = store
         self._quit_now = False
@@ -113,8 +114,8 @@ class MainWindow(QMainWindow):
         self.page.view.setFocus()
         paths = self._paths
         if len(paths) > 1 or (paths and paths[0].is_dir()):
-            self._open_sample()
             self.batch.add(paths)
+            self.batch.page.flow.planned.connect(self._preload_once)
         elif paths:
             self.files.open(paths[0])
             self._fall_back()
@@ -193,21 +194,23 @@ class MainWindow(QMainWindow):
         return self.page.banner
 
     def _preload_once(self) -> None:
-        """Load the network behind the window, once the first picture is on the screen.
+        """Load the network behind the window, once the first picture or the first plan is on the screen.
 
         Not earlier: while the system loads torch's library, for half a second, it lets no other thread load one or
         touch its own variables for the first time. A reader that waits for it would hold up the interpreter, and with
         it the window.
         """
-        if self.session.opening is not None:
+        if self.session.opening is not None or self._preloaded:
             return
-        self.session.comparison.finished.disconnect(self._preload_once)
-        self.session.failed.disconnect(self._preload_once)
+        self._preloaded = True
         current = self._store.current
         self._service.preload(current.device, current.precision, self.session.setup.model)
 
     def _fall_back(self) -> None:
-        """Open the sample where what was named at the start is no picture, cannot be opened, or was given up."""
+        """Open the sample where what was named at the start is no picture, cannot be opened, or was given up.
+
+        Of what was named for a batch, only when the person comes to where single pictures are enlarged.
+        """
         if self._paths and self.session.picture is None and self.session.opening is None:
             self._open_sample()
 
@@ -298,6 +301,7 @@ class MainWindow(QMainWindow):
         self.batch.set_in_front(front is self.batch.host)
         self.training.set_in_front(front is self.training.host)
         if front is self.page:
+            QTimer.singleShot(0, self, self._fall_back)  # a picture may be about to be opened
             self.page.view.setFocus()
 
     def _on_model_made(self, info: ModelInfo) -> None:
