@@ -23,11 +23,24 @@ class CloseAnswer(Enum):
 
 def ask_about_saving(parent: QWidget, path: str) -> CloseAnswer:
     """Ask; `path` is the file that is not finished."""
-    box = _question(
+    return _ask_whether_to_wait(
         parent,
         translate("CloseDialog", "{name} is not saved yet.").format(name=file_name(path)),
         translate("CloseDialog", "Quitting now gives it up; an earlier file of that name stays as it is."),
     )
+
+
+def ask_about_renaming(parent: QWidget) -> CloseAnswer:
+    """Ask; the new name of a run is not on the disk yet."""
+    return _ask_whether_to_wait(
+        parent,
+        translate("CloseDialog", "The new name of a training run is not saved yet."),
+        translate("CloseDialog", "Quitting now gives it up; the run is called as before."),
+    )
+
+
+def _ask_whether_to_wait(parent: QWidget, text: str, more: str) -> CloseAnswer:
+    box = _question(parent, text, more)
     wait = box.addButton(translate("CloseDialog", "Save, then quit"), QMessageBox.ButtonRole.AcceptRole)
     leave = box.addButton(translate("CloseDialog", "Quit now"), QMessageBox.ButtonRole.DestructiveRole)
     stay = box.addButton(translate("CloseDialog", "Stay"), QMessageBox.ButtonRole.RejectRole)

@@ -141,9 +141,12 @@ class MainWindow(QMainWindow):
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Ask where a save would be lost; remember the window's place."""
+        """Ask where something would be lost; remember the window's place."""
         if not self._quit_now and not (
-            self._saves.may_close() and self.batch.may_close() and self.training.may_close()
+            self._saves.may_close()
+            and self.training.may_leave_names()
+            and self.batch.may_close()
+            and self.training.may_close()
         ):
             event.ignore()
             return
@@ -279,6 +282,7 @@ class MainWindow(QMainWindow):
         session.scores.changed.connect(self._show_scores)
         session.scores.opened.connect(self._show_scores)
         self._saves.all_saved.connect(self.close)
+        self.training.all_renamed.connect(self.close)
         self._monitor.changed.connect(self._on_activity_changed)
         session.failed.connect(self._fall_back)
         self._service.device_described.connect(self._on_device_described)

@@ -24,6 +24,7 @@ from vdsr_app.gui.texts import file_name
 
 if TYPE_CHECKING:
     from vdsr_app.gui.training.left_run import LeftRun
+    from vdsr_app.gui.training.rename_guard import RenameGuard
     from vdsr_app.gui.training.train_page import TrainPage
     from vdsr_app.gui.training.watch import RunWatch
     from vdsr_app.workers.training import TrainingService
@@ -41,10 +42,12 @@ class TrainingCommands(QObject):
     Signals:
         front_wanted: the workspace shall be shown.
         model_made: ModelInfo of a result that pictures shall be enlarged with.
+        all_renamed: the person wanted to quit after what is renamed, and nothing is left to rename.
     """
 
     front_wanted = Signal()
     model_made = Signal(object)
+    all_renamed = Signal()
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class TrainingCommands(QObject):
         self._service: TrainingService | None = None
         self._watch: RunWatch | None = None
         self._left: LeftRun | None = None
+        self._names: RenameGuard | None = None
         self._page: TrainPage | None = None
         self._in_front = False
         self.host = LateHost()
@@ -142,6 +146,10 @@ class TrainingCommands(QObject):
             return self.tr("Learn from the pictures in {name}").format(name=file_name(folders[0]))
         return self.tr("Learn from the pictures in {count} folders").format(count=len(folders))
 
+    def may_leave_names(self) -> bool:
+        """Ask where the new name of a run would be lost; whether the window may close as far as that goes."""
+        return self._names is None or self._names.may_close()
+
     def may_close(self) -> bool:
         """Ask what becomes of a run that trains, unless that is known; whether the window may close."""
         service, watch, left = self._service, self._watch, self._left
@@ -169,6 +177,7 @@ class TrainingCommands(QObject):
     def _needed(self) -> tuple[TrainingService, RunWatch, LeftRun]:
         if self._service is None or self._watch is None or self._left is None:
             from vdsr_app.gui.training.left_run import LeftRun
+            from vdsr_app.gui.training.rename_guard import RenameGuard
             from vdsr_app.gui.training.watch import RunWatch
 
             self._service = self._make_service()
@@ -176,6 +185,8 @@ class TrainingCommands(QObject):
             self._watch.changed.connect(self._refresh)
             self._left = LeftRun(self._service, self._watch, self)
             self._left.changed.connect(self._refresh)
+            self._names = RenameGuard(self._window, self._service.desk)
+            self._names.all_renamed.connect(self.all_renamed)
             self._service.installed.connect(self._on_installed)
         return self._service, self._watch, self._left
 

@@ -96,6 +96,11 @@ class TrainingDesk(QObject):
         work = partial(training_errands.rename, folder, title)
         self._errands.submit("rename", work, self.renamed.emit, self.failed.emit, leaves_file=True)
 
+    @property
+    def renaming(self) -> bool:
+        """Whether a title that was wished is not on the disk yet."""
+        return self._errands.count("rename") > 0
+
     def delete(self, folder: Path) -> None:
         """Delete a run with all it holds."""
         work = partial(training_errands.delete, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.training.step_list import Step
 from vdsr_app.gui.training.train_page import TrainPage
 from vdsr_app.gui.training.wizard import Wizard
+from vdsr_app.workers import training_errands
 from vdsr_app.workers.messages import OpenJob
 from vdsr_trainer.config_file import read_config
 from vdsr_trainer.presets import PRESETS
@@ -335,6 +337,38 @@ def test_a_run_that_cannot_be_renamed_or_duplicated_is_called_as_before_and_says
     page.runs._duplicate.trigger()
     qtbot.waitUntil(lambda: "config.toml" in page.banner.text)
     assert page.shown is page.runs
+
+
+@pytest.mark.parametrize("end", ["renamed", "failed"])
+def test_closing_waits_for_a_new_name_on_a_slow_disk(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    disk = threading.Event()
+    rename = training_errands.rename_run
+
+    def slowly(folder: Path, title: str) -> None:
+        assert disk.wait(PATIENCE_MS / 1000)
+        if end == "failed":
+            raise SaveError("It cannot be written.", path=folder)
+        rename(folder, title)
+
+    monkeypatch.setattr(training_errands, "rename_run", slowly)
+    folder = make_run("First")
+    listed(qtbot, page, 1)
+    page.runs.select(folder)
+    page.runs.list.currentItem().setText(0, "Slides")
+    asked = answer(monkeypatch, "Stay")
+    assert not window.close()
+    answer(monkeypatch, "Save, then quit")
+    assert not window.close()
+    assert asked == ["The new name of a training run is not saved yet."]
+    disk.set()
+    if end == "renamed":
+        qtbot.waitUntil(lambda: not window.isVisible())
+        assert describe_run(folder).title == "Slides"
+    else:
+        qtbot.waitUntil(lambda: "It cannot be written." in page.banner.text)
+        assert window.isVisible()
 
 
 def test_a_run_that_is_renamed_is_called_so_where_it_is_followed(qtbot: QtBot, page: TrainPage) -> None:
