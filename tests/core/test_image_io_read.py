@@ -697,18 +697,30 @@ def test_libvips_does_not_log_through_python() -> None:
     assert vips.load()._log_handler_id is None
 
 
+def _claiming(path: Path, width: int, height: int, pixels_bytes: int) -> Path:
+    """A PNG of one bit a pixel that claims a size, with so many bytes where its pixels ought to be."""
+    header = _png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+    return _written(path, b"\x89PNG\r\n\x1a\n" + header + _png_chunk(b"IDAT", bytes(pixels_bytes)))
+
+
 @pytest.mark.parametrize(("width", "height"), [(2**31 - 1, 1), (30_000, 20_000), (65_536, 65_536)])
 def test_a_header_that_claims_too_much(tmp_path: Path, width: int, height: int) -> None:
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + _png_chunk(b"IDAT", zlib.compress(bytes(99)))
     with pytest.raises(PictureError) as caught:
-        image_io.read(_written(tmp_path / "l.png", data + _png_chunk(b"IEND", b"")))
+        image_io.read(_claiming(tmp_path / "l.png", width, height, 600_000))
     if width < 1 << 30:  # beyond that libpng itself takes the header for damaged
         assert isinstance(caught.value, PictureTooLargeError)
         assert f"{width} x {height}" in str(caught.value)
         assert "250 megapixels" in str(caught.value)
         assert caught.value.hint
         assert caught.value.through_disk == (width == 30_000)  # a thousand megapixels go there
+
+
+@pytest.mark.parametrize("size", [(30_000, 20_000), (65_536, 65_536)])
+def test_a_header_that_lies_is_called_so_and_not_a_large_picture(tmp_path: Path, size: tuple[int, int]) -> None:
+    file = _claiming(tmp_path / "l.png", *size, 99)
+    for look in (image_io.probe, image_io.read):
+        with pytest.raises(UnreadablePictureError, match=r"claims .* the file is far too short"):
+            look(file)
 
 
 def test_a_header_that_its_file_cannot_fill_is_refused_before_memory_is_taken(tmp_path: Path) -> None:

@@ -64,12 +64,12 @@ class VipsPicture:
         self._exif = self._exif_block()
         self._xmp = self._tiff.xmp or self._blob("xmp-data") or self._raw_profile("xmp")
         self.header = self._make_header()
+        self._check_plausible()
 
     def decode(self, token: CancelToken | None, allocate: Allocator) -> RawPicture:
         """See `OpenedPicture.decode`."""
         raw = RawPicture(np.empty(0, np.uint8), self.header.has_alpha, exif=self._exif, xmp=self._xmp)
         raw.icc = self._blob("icc-profile-data")
-        self._check_plausible()
         plain = self._plain(raw)
         raw.samples = self._at_full_range(vips.to_array(plain, token, allocate if self.header.in_strips else in_memory))
         self._add_what_libvips_leaves_out(raw)
