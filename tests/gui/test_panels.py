@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -482,6 +484,36 @@ def test_facts_are_shown_literally(qtbot: QtBot) -> None:
     panel.show_picture(make_picture(3, 3))
     qtbot.waitUntil(lambda: "from the clipboard" in words(panel))
     assert not any("CMYK" in text for text in words(panel))
+
+
+def test_many_pictures_can_be_looked_at_one_after_another() -> None:
+    """In a process of its own: it would be lost with all other tests."""
+    code = """
+import numpy as np
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
+from vdsr_app.core.picture import Picture
+from vdsr_app.gui.picture_panel import PicturePanel
+
+app, left = QApplication([]), list(range(300))
+window, panel = QWidget(), PicturePanel()
+QVBoxLayout(window).addWidget(panel)
+window.show()
+
+def show_next():
+    alpha = np.zeros((5, 6), np.uint8) if left.pop() % 2 else None
+    panel.show_picture(Picture(np.zeros((5, 6, 3), np.uint8), alpha))
+    if not left:
+        app.quit()
+
+timer = QTimer()
+timer.timeout.connect(show_next)
+timer.start(0)
+app.exec()
+print("done")
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout.strip()) == (0, "done"), result.stderr
 
 
 def test_the_status_line_shows_only_what_there_is(qtbot: QtBot) -> None:

@@ -28,12 +28,14 @@ class PicturePanel(Section):
         if picture is None:
             return
         form = rows_layout()
+        # Before it has rows: those that a layout has before it lies in a widget are not safe in PySide, and to remove
+        # them ends in a crash, some dozens of pictures later.
+        self.body.insertLayout(0, form)
         for label, value in self._facts(picture, is_sample=is_sample):
             words = ElidedLabel(value)
             words.setAccessibleName(f"{label}: {value}")
             add_row(form, label, words)
         self._form = form
-        self.body.insertLayout(0, form)
         notes = [printable(note) for note in picture.source.notes]
         if picture.source.frames > 1:
             notes.append(
