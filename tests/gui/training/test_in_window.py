@@ -396,6 +396,18 @@ def test_the_return_that_ends_a_name_does_not_open_the_run(qtbot: QtBot, page: T
     assert page.shown is page.runs
 
 
+def test_to_rename_once_more_while_a_name_is_typed_changes_nothing(qtbot: QtBot, page: TrainPage) -> None:
+    make_run("a dull name")
+    listed(qtbot, page, 1)
+    runs = page.runs
+    runs._rename.trigger()
+    editor = runs.list.findChild(QLineEdit)
+    editor.setText("half a na")
+    runs._rename.trigger()  # Qt warns of a second field
+    assert runs.list.findChildren(QLineEdit) == [editor]
+    assert editor.text() == "half a na"
+
+
 def test_what_is_renamed_is_the_selected_run_though_the_list_has_grown(qtbot: QtBot, page: TrainPage) -> None:
     oldest = make_run("Oldest")
     make_run("Middle")

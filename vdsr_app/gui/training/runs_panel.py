@@ -233,7 +233,8 @@ class RunsPanel(QWidget):
 
     def _on_rename(self) -> None:
         items = self.list.selectedItems()
-        if len(items) == 1:
+        typing = self.list.state() == QAbstractItemView.State.EditingState
+        if len(items) == 1 and not typing:
             self.list.editItem(items[0], _NAME)
 
     def _on_duplicate(self) -> None:
