@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PySide6.QtGui import QColorSpace
-from PySide6.QtWidgets import QFormLayout
 
 from vdsr_app.core.picture import Picture
 from vdsr_app.gui.sections import ElidedLabel, Section, add_row, rows_layout, text_label
@@ -16,26 +15,25 @@ class PicturePanel(Section):
     def __init__(self) -> None:
         super().__init__()
         self.set_head(self.tr("Picture"))
-        self._form: QFormLayout | None = None
+        # In the panel before it has rows: those from before are not safe in PySide, and to remove them ends in a crash,
+        # some dozens of pictures later.
+        self._form = rows_layout()
+        self.body.addLayout(self._form)
         self._notes = text_label(role="caption", wrap=True)
         self._notes.hide()
         self.body.addWidget(self._notes)
 
     def show_picture(self, picture: Picture | None, *, is_sample: bool = False) -> None:
         """Show another picture's facts."""
-        self._drop_rows()
+        while self._form.rowCount():
+            self._form.removeRow(0)
         self.setVisible(picture is not None)
         if picture is None:
             return
-        form = rows_layout()
-        # Before it has rows: those that a layout has before it lies in a widget are not safe in PySide, and to remove
-        # them ends in a crash, some dozens of pictures later.
-        self.body.insertLayout(0, form)
         for label, value in self._facts(picture, is_sample=is_sample):
             words = ElidedLabel(value)
             words.setAccessibleName(f"{label}: {value}")
-            add_row(form, label, words)
-        self._form = form
+            add_row(self._form, label, words)
         notes = [printable(note) for note in picture.source.notes]
         if picture.source.frames > 1:
             notes.append(
@@ -67,15 +65,6 @@ class PicturePanel(Section):
         if picture.source.jpeg_quality is not None:
             return self.tr("{format}, quality about {quality}").format(format=name, quality=picture.source.jpeg_quality)
         return name
-
-    def _drop_rows(self) -> None:
-        if self._form is None:
-            return
-        while self._form.rowCount():
-            self._form.removeRow(0)
-        self.body.removeItem(self._form)
-        self._form.deleteLater()
-        self._form = None
 
 
 def profile_name(icc: bytes | None) -> str:
