@@ -219,6 +219,52 @@ def test_a_run_is_not_ended_before_the_step_where_it_stands(small: TrainConfig, 
     assert _started(_run(resume_config(run), run, resume=True)).step == 10
 
 
+_SHORT, _LOST = torch.OutOfMemoryError("CUDA out of memory"), torch.AcceleratorError("CUDA error: launch failure")
+_NO_ROOM_FOR_CUBLAS = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "words"),
+    [
+        *(("torch.nn.Module.to", _SHORT, "no memory left"), ("torch.nn.Module.to", _LOST, "failed")),
+        ("vdsr_trainer.loop.resident_batches", _SHORT, "no memory left"),
+        ("vdsr_trainer.loop.open_data", MemoryError("Unable to allocate 3 GiB"), "This computer has no memory left"),
+        ("vdsr_trainer.loop.ask_teacher", _LOST, "failed"),
+        ("vdsr_trainer.stepper.Optimiser.step", _NO_ROOM_FOR_CUBLAS, "no memory left"),
+        ("vdsr_trainer.validate.Judge.measure", RuntimeError("MPS backend out of memory"), "no memory left"),
+        ("vdsr_trainer.validate.Judge.measure", RuntimeError("CUDNN_STATUS_EXECUTION_FAILED"), "failed"),
+    ],
+)
+def test_a_device_that_fails_anywhere_in_a_run_is_told_in_words(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception, words: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(where, fail)
+    config = replace(small, teacher_steps=8 if "teacher" in where else 0, steps=2)
+    events: list[Event] = []
+    with pytest.raises(DeviceError, match=words):
+        train(config, tmp_path / "run", events.append, CancelToken())
+    assert isinstance(events[-1], Failed)
+    assert words in events[-1].message
+    assert "esume the run" in events[-1].message
+
+
+def test_an_error_of_the_program_is_no_failure_of_the_device(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(Judge, "measure", fail)
+    events: list[Event] = []
+    with pytest.raises(RuntimeError, match="mat1"):
+        train(replace(small, steps=2), tmp_path / "run", events.append, CancelToken())
+    assert isinstance(events[-1], Failed)
+    assert "unexpected" in events[-1].message
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

@@ -10,14 +10,16 @@ import numpy as np
 import torch
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.device import choose_device
 from vdsr_app.core.memory import resident_bytes
 from vdsr_app.core.network import VDSR
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.events import Measured
+from vdsr_trainer.failures import device_failures
 from vdsr_trainer.learner import Learner
 from vdsr_trainer.memory import device_bytes, forget_device_bytes
-from vdsr_trainer.stepper import StepResult, device_failures
+from vdsr_trainer.stepper import StepResult
 from vdsr_trainer.teacher.answers import Teacher
 from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
 from vdsr_trainer.teacher.patches import made_up
@@ -44,6 +46,11 @@ def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
         DeviceError: the device is absent, failed, or has no memory for one patch.
         Cancelled: through `token`.
     """
+    with device_failures(choose_device(config.device)):
+        return _measured(config, preset, token)
+
+
+def _measured(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
     learner = Learner(config)
     teacher, asking_s = _measure_teacher(config, token) if config.has_teacher else (_NO_TEACHER, 0.0)
     rng = np.random.default_rng(0)
@@ -101,10 +108,9 @@ def _measure_judging(learner: Learner, token: CancelToken) -> tuple[float, float
         judge.measure(model)
         return time.monotonic() - begun
 
-    with device_failures(learner.device):
-        seconds(learner.average.model)  # the first time what is kept is made
-        own = seconds(learner.average.model)
-        others = sum(seconds(model) for _, model in bundled_models(learner.device))
+    seconds(learner.average.model)  # the first time what is kept is made
+    own = seconds(learner.average.model)
+    others = sum(seconds(model) for _, model in bundled_models(learner.device))
     return own, others + (COMPARED_PX / JUDGED_PX) ** 2 * (own + others)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import is_out_of_room, remove_leftovers, save_error, write_atomically
+from vdsr_app.core.device import choose_device
 from vdsr_app.errors import Cancelled, TrainingError, VdsrError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Progress
@@ -31,6 +32,7 @@ from vdsr_trainer.events import (
     Resumed,
     Started,
 )
+from vdsr_trainer.failures import device_failures
 from vdsr_trainer.health import Diverged
 from vdsr_trainer.learner import Learner, keep_start
 from vdsr_trainer.meter import Meter
@@ -40,7 +42,7 @@ from vdsr_trainer.run_files import ANSWERS_NAME, CONFIG_NAME, CROPS_NAME, TEACHE
 from vdsr_trainer.run_log import RunLog
 from vdsr_trainer.runs import note_run
 from vdsr_trainer.saving import Saver, check_room
-from vdsr_trainer.stepper import NotFiniteError, device_failures
+from vdsr_trainer.stepper import NotFiniteError
 from vdsr_trainer.teacher.asking import ask_teacher
 from vdsr_trainer.teacher.kept_answers import forget_answers
 from vdsr_trainer.teacher.phase import take_over
@@ -123,7 +125,7 @@ def resume_config(run: Path) -> TrainConfig:
 class _Run:
     """State of one run while it runs."""
 
-    # Made by `_go`, in this order: where one cannot be made, that is told as any other failure of the run.
+    # Made by `_go` and `_train`, in this order: where one cannot be made, that is told as any other failure of the run.
     _controller: Controller
     _early: Early
     _learner: Learner
@@ -181,6 +183,10 @@ class _Run:
         self._early = Early(self._controller, self._token, self._tell)
         if not self._resume:
             self._write_config()
+        with device_failures(choose_device(self._config.device)):
+            return self._train()
+
+    def _train(self) -> Path | None:
         self._learner = Learner(self._config, self._notice, keep_start(self._config, self._folder))
         check_room(self._folder, self._learner)
         if has_state(self._folder):
@@ -265,7 +271,7 @@ class _Run:
 
     def _step_on(self, data: TrainingData) -> Wish:
         config, learner = self._config, self._learner
-        with self._prefetcher(data) as batches, device_failures(learner.device):
+        with self._prefetcher(data) as batches:
             # That is still reading pictures, and says nothing of how the steps wait.
             self._meter.add_pause(batches.wait_for_first())
             while self._progress.step < config.steps:

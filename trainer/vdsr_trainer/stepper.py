@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -14,9 +13,10 @@ from torch import Tensor
 
 from vdsr_app.core.device import Precision, choose_device, choose_precision, cpu_has_matrix_units, device_name
 from vdsr_app.core.network import ConvolutionChain
-from vdsr_app.errors import DeviceError, DeviceMemoryError
+from vdsr_app.errors import DeviceMemoryError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.cpu_network import CpuFeatures, CpuNetwork
+from vdsr_trainer.failures import device_failures
 from vdsr_trainer.layer_inputs import LayerInput, look_at
 from vdsr_trainer.optimise import MovingAverage, Network, Optimiser
 from vdsr_trainer.symmetry import Symmetry
@@ -220,24 +220,6 @@ class Stepper(ABC, Generic[Network, Batch]):
         if self.device.type == "cuda" and tensor.device.type == "cpu":
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
-
-
-@contextmanager
-def device_failures(device: torch.device) -> Iterator[None]:
-    """Within it a GPU that fails or has no memory left is told in words; it often says so late, when it is waited for.
-
-    Raises:
-        DeviceError: it failed.
-        DeviceMemoryError: it has no memory left.
-    """
-    try:
-        yield
-    except torch.AcceleratorError as error:
-        raise DeviceError(f"{device_name(device)} failed.", hint="Resume the run.") from error
-    except torch.OutOfMemoryError as error:
-        raise DeviceMemoryError(
-            f"{device_name(device)} has no memory left.", hint="Close other programs, then resume the run."
-        ) from error
 
 
 def _cpu_network_takes_bf16() -> bool:

@@ -112,6 +112,22 @@ def test_the_network_keeps_half_of_the_card(small: TrainConfig, opened: Opener, 
     assert card(data, small, 2 * data.bytes_held)
 
 
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
+)
+def test_pictures_for_which_a_card_has_no_room_after_all_stay_with_the_processor(
+    small: TrainConfig, opened: Opener, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1 << 40, 1 << 40))
+    monkeypatch.setattr("vdsr_trainer.data.resident.ResidentBatches", fail)
+    notices: list[str] = []
+    assert resident_batches(opened(small), small, torch.device("cuda"), notices.append) is None
+    assert ["do not fit" in text for text in notices] == [True]
+
+
 def test_other_devices_leave_it_to_the_processor(small: TrainConfig, opened: Opener) -> None:
     for name in ("cpu", "mps"):
         assert resident_batches(opened(small), small, torch.device(name)) is None

@@ -10,6 +10,7 @@ For random places and pictures that are only shrunk; blur, noise and JPEG stay w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ from vdsr_trainer.data.dataset import Patches, TrainingData, draw_of_step, drawn
 from vdsr_trainer.data.items import HARDNESS_PX, Held, Item
 from vdsr_trainer.data.lr_grid import CUBIC_REACH, cubic, lr_factors, lr_grid
 from vdsr_trainer.data.sampling import running_sums
+from vdsr_trainer.failures import is_shortage
+
+logger = logging.getLogger(__name__)
 
 _ROUNDING = 1.1
 """Sizes are rounded, so the true factor can be a little larger."""
@@ -69,13 +73,20 @@ def resident_batches(
         return None
     # What torch keeps for later counts as taken there, though it is as good as free.
     free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    if data.bytes_held > _LARGEST_SHARE * free:
-        notice(
-            f"The pictures ({data.bytes_held / 1e6:,.0f} MB) do not fit into the card's memory, so the processor cuts"
-            " the patches, and the card may wait for them."
-        )
-        return None
-    return ResidentBatches(data, config, device)
+    if data.bytes_held <= _LARGEST_SHARE * free:
+        try:
+            return ResidentBatches(data, config, device)
+        except (MemoryError, RuntimeError) as error:
+            if not is_shortage(error):
+                raise
+            logger.warning("The pictures did not fit into the card's memory.", exc_info=error)
+        # Only here, after the traceback and the tensors it holds are gone, is there memory to give back.
+        torch.cuda.empty_cache()
+    notice(
+        f"The pictures ({data.bytes_held / 1e6:,.0f} MB) do not fit into the card's memory, so the processor cuts"
+        " the patches, and the card may wait for them."
+    )
+    return None
 
 
 class ResidentBatches:

@@ -1,0 +1,81 @@
+"""What is told where a device fails, and what is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vdsr_app.control import CancelToken
+from vdsr_app.errors import DeviceError, DeviceMemoryError
+from vdsr_trainer.dry_run import measure
+from vdsr_trainer.failures import device_failures
+from vdsr_trainer.presets import preset
+
+
+def _told(error: Exception, device: str = "cuda") -> DeviceError:
+    """What comes out as an error of the device where this goes in."""
+    with pytest.raises(DeviceError) as caught, device_failures(torch.device(device)):
+        raise error
+    assert caught.value.__cause__ is error
+    return caught.value
+
+
+@pytest.fixture(autouse=True)
+def _named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA Example")
+
+
+@pytest.mark.parametrize(
+    ("error", "whose"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), "NVIDIA Example"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "NVIDIA Example"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "NVIDIA Example"),
+        (MemoryError("Unable to allocate 3 GiB"), "This computer"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "This computer"),
+    ],
+)
+def test_a_shortage_is_told_of_whom_it_is(error: Exception, whose: str) -> None:
+    told = _told(error)
+    assert isinstance(told, DeviceMemoryError)
+    assert told.what == f"{whose} has no memory left."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: unspecified launch failure"),
+        torch.AcceleratorError("CUDA error: an illegal memory access was encountered; allocate nothing"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    ],
+)
+def test_a_failure_is_no_shortage(error: Exception) -> None:
+    told = _told(error)
+    assert not isinstance(told, DeviceMemoryError)
+    assert told.what == "NVIDIA Example failed."
+
+
+def test_a_card_that_does_not_answer_fails_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: torch.device) -> str:
+        raise torch.AcceleratorError("CUDA error: unknown error")
+
+    monkeypatch.setattr(torch.cuda, "get_device_name", fail)
+    assert _told(torch.AcceleratorError("CUDA error: unknown error")).what == "The graphics card failed."
+
+
+def test_other_errors_pass() -> None:
+    error = RuntimeError("Expected all tensors to be on the same device, but found cuda:0 and cpu")
+    with pytest.raises(RuntimeError) as caught, device_failures(torch.device("cuda")):
+        raise error
+    assert caught.value is error
+
+
+def test_a_dry_run_tells_of_the_device_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(torch.nn.Module, "to", fail)
+    with pytest.raises(DeviceMemoryError):
+        measure(replace(preset("quick"), device="cpu", depth=4, width=8), "quick", CancelToken())
