@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vdsr_app.control import CancelToken
@@ -29,6 +30,13 @@ def draw_picture(seed: int, height: int = 72, width: int = 88) -> np.ndarray:
     disc = (x - rng.integers(width)) ** 2 + (y - rng.integers(height)) ** 2 < rng.integers(15, 35) ** 2
     gray = 40 + 150 * stripes - 60 * disc * stripes + 40 * disc
     return np.stack([gray, gray * 0.9, 255 - gray], axis=-1).clip(0, 255).astype(np.uint8)
+
+
+def accelerator_error(message: str, code: int) -> torch.AcceleratorError:
+    """As PyTorch raises it; one that is made here has no code of its own."""
+    error = torch.AcceleratorError(message)
+    error.error_code = code
+    return error
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.trainer.conftest import accelerator_error
 from vdsr_app.control import CancelToken
 from vdsr_app.errors import DeviceError, DeviceMemoryError
 from vdsr_trainer.dry_run import measure
@@ -33,6 +34,7 @@ def _named(monkeypatch: pytest.MonkeyPatch) -> None:
         (torch.OutOfMemoryError("CUDA out of memory."), "NVIDIA Example"),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "NVIDIA Example"),
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "NVIDIA Example"),
+        (accelerator_error("CUDA error: out of memory", 2), "NVIDIA Example"),
         (MemoryError("Unable to allocate 3 GiB"), "This computer"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "This computer"),
     ],
@@ -47,7 +49,7 @@ def test_a_shortage_is_told_of_whom_it_is(error: Exception, whose: str) -> None:
     "error",
     [
         torch.AcceleratorError("CUDA error: unspecified launch failure"),
-        torch.AcceleratorError("CUDA error: an illegal memory access was encountered; allocate nothing"),
+        accelerator_error("CUDA error: an illegal memory access was encountered", 700),
         RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
     ],
 )

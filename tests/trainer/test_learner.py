@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.trainer.conftest import accelerator_error
 from vdsr_app.errors import DeviceError, DeviceMemoryError
 from vdsr_trainer import learner as module
 from vdsr_trainer import stepper
@@ -130,7 +131,13 @@ class SmallDevice:
         monkeypatch.setattr(module, "forward_detail", forward)
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("cuda"), MemoryError(), RuntimeError("DefaultCPUAllocator")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(torch.OutOfMemoryError("cuda"), MemoryError(), RuntimeError("DefaultCPUAllocator")),
+        accelerator_error("CUDA error: out of memory", 2),
+    ],
+)
 def test_short_memory_halves_the_pieces_and_changes_nothing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     whole = _learn(CONFIG, 2)
     device = SmallDevice(monkeypatch, 2, error)

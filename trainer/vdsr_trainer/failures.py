@@ -13,6 +13,9 @@ from vdsr_app.errors import DeviceError, DeviceMemoryError
 _SHORTAGE = ("out of memory", "enough memory", "alloc", "buffer size")
 """Of a message that is about memory: of CUDA's libraries (CUBLAS_STATUS_ALLOC_FAILED), Apple's GPU, the processor."""
 
+_CUDA_OUT_OF_MEMORY = 2
+"""What CUDA calls a shortage, also one of page-locked memory; unlike its other errors, the card goes on after it."""
+
 _FAILURE = ("cuda error", "cuda driver", "cuda unknown error", "cudnn error", "cudnn_status", "cublas_status")
 """Of a message of CUDA and its libraries, which are bare RuntimeErrors where they are not AcceleratorErrors."""
 
@@ -41,7 +44,7 @@ def device_failures(device: torch.device) -> Iterator[None]:
 def is_shortage(error: Exception) -> bool:
     """Whether an error says that memory is short: not every allocator raises torch.OutOfMemoryError."""
     if isinstance(error, torch.AcceleratorError):
-        return False
+        return getattr(error, "error_code", None) == _CUDA_OUT_OF_MEMORY
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or _says(error, _SHORTAGE)
 
 

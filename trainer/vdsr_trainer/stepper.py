@@ -16,7 +16,7 @@ from vdsr_app.core.network import ConvolutionChain
 from vdsr_app.errors import DeviceMemoryError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.cpu_network import CpuFeatures, CpuNetwork
-from vdsr_trainer.failures import device_failures
+from vdsr_trainer.failures import device_failures, is_shortage
 from vdsr_trainer.layer_inputs import LayerInput, look_at
 from vdsr_trainer.optimise import MovingAverage, Network, Optimiser
 from vdsr_trainer.symmetry import Symmetry
@@ -180,9 +180,9 @@ class Stepper(ABC, Generic[Network, Batch]):
         while True:
             try:
                 return self._accumulate(patches)
-            except torch.AcceleratorError:
-                raise
             except (MemoryError, RuntimeError) as error:
+                if isinstance(error, torch.AcceleratorError) and not is_shortage(error):
+                    raise
                 # As in the upscaler's backend: not every allocator reports a shortage as torch.OutOfMemoryError.
                 if self._micro <= 1:
                     raise DeviceMemoryError(
