@@ -59,6 +59,13 @@ def test_a_failure_is_no_shortage(error: Exception) -> None:
     assert told.what == "NVIDIA Example failed."
 
 
+def test_what_a_card_cannot_compute_is_the_processors() -> None:
+    told = _told(NotImplementedError("The operator 'aten::x' is not currently implemented for the MPS device."), "mps")
+    assert not isinstance(told, DeviceMemoryError)
+    assert "lacks a step" in told.what
+    assert "'cpu'" in told.hint
+
+
 def test_a_card_that_does_not_answer_fails_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: torch.device) -> str:
         raise torch.AcceleratorError("CUDA error: unknown error")

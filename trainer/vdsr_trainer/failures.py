@@ -25,7 +25,7 @@ def device_failures(device: torch.device) -> Iterator[None]:
     """Within it a device that fails or has no memory left is told in words; a GPU often says so late, when waited for.
 
     Raises:
-        DeviceError: it failed.
+        DeviceError: it failed, or PyTorch cannot compute there what is asked.
         DeviceMemoryError: it has no memory left.
     """
     try:
@@ -38,6 +38,10 @@ def device_failures(device: torch.device) -> Iterator[None]:
             ) from error
         if isinstance(error, torch.AcceleratorError) or _says(error, _FAILURE):
             raise DeviceError(f"{_name(device)} failed.", hint="Resume the run.") from error
+        if isinstance(error, NotImplementedError) and device.type != "cpu":
+            raise DeviceError(
+                f"{_name(device)} lacks a step of the computation.", hint="Train on the processor (device 'cpu')."
+            ) from error
         raise
 
 
@@ -45,6 +49,8 @@ def is_shortage(error: Exception) -> bool:
     """Whether an error says that memory is short: not every allocator raises torch.OutOfMemoryError."""
     if isinstance(error, torch.AcceleratorError):
         return getattr(error, "error_code", None) == _CUDA_OUT_OF_MEMORY
+    if isinstance(error, NotImplementedError):
+        return False
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or _says(error, _SHORTAGE)
 
 

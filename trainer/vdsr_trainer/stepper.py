@@ -177,27 +177,35 @@ class Stepper(ABC, Generic[Network, Batch]):
 
     def _gradients(self, patches: Batch) -> Tensor:
         """As `_accumulate`, in smaller pieces where memory is short."""
+        wished = self._micro
         while True:
             try:
-                return self._accumulate(patches)
+                mean_square = self._accumulate(patches)
             except (MemoryError, RuntimeError) as error:
-                if isinstance(error, torch.AcceleratorError) and not is_shortage(error):
+                # As in the upscaler's backend: not every shortage is told as one, so other errors are tried smaller.
+                known = is_shortage(error)
+                if not known and isinstance(error, (torch.AcceleratorError, NotImplementedError)):
                     raise
-                # As in the upscaler's backend: not every allocator reports a shortage as torch.OutOfMemoryError.
                 if self._micro <= 1:
+                    if not known:
+                        raise
                     raise DeviceMemoryError(
                         "There is not enough memory to learn from one patch.",
                         hint="Close other programs, or choose smaller patches or a network of fewer layers.",
                     ) from error
                 logger.warning("A batch in pieces of %d did not fit.", self._micro, exc_info=error)
+            else:
+                if self._micro < wished:  # only now is it sure that it was for want of memory
+                    self._notice(
+                        f"Memory was short: each batch is now learned in pieces of {self._micro}."
+                        " The result stays the same."
+                    )
+                return mean_square
             # Only here, after the traceback and the tensors it holds are gone, is there memory to give back.
             self._clear()
             self._micro = max(1, min(self._micro, self._config.batch) // 2)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
-            self._notice(
-                f"Memory was short: each batch is now learned in pieces of {self._micro}. The result stays the same."
-            )
 
     def _clear(self) -> None:
         for parameter in self.model.parameters():
