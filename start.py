@@ -214,6 +214,8 @@ def prepare(checkout: Checkout, extra: str) -> None:
             checkout.stamp(done).write_text(checkout.stamp_text(), encoding="utf-8", errors="surrogateescape")
         if not extra:
             fit_to_processor(checkout)
+            if has_nvidia_driver() and not is_built_for_cuda(checkout):
+                say("  This PyTorch cannot use NVIDIA's graphics card; README.md says how to get the build that can.")
         say(f"Ready after {time.monotonic() - began:.0f} s.")
 
 
@@ -287,6 +289,19 @@ def fit_to_processor(checkout: Checkout) -> None:
         subprocess.run(
             command, cwd=checkout.root, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False
         )
+
+
+def has_nvidia_driver() -> bool:
+    """Whether there is NVIDIA's driver, and so a card, on Windows or Linux."""
+    if sys.platform == "win32":
+        return (Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "nvcuda.dll").exists()
+    return Path("/proc/driver/nvidia/version").exists()
+
+
+def is_built_for_cuda(checkout: Checkout) -> bool:
+    """Whether the PyTorch of the environment can use NVIDIA's graphics cards."""
+    places = ("Lib/site-packages", "lib/python*/site-packages")
+    return any(any(checkout.venv.glob(f"{place}/torch/lib/*c10_cuda.*")) for place in places)
 
 
 def pip_environment() -> dict[str, str]:

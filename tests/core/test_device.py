@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 
 import pytest
 import torch
@@ -61,6 +62,21 @@ def test_an_absent_device_is_named_with_a_way_out(wish: str) -> None:
     with pytest.raises(DeviceError) as caught:
         choose_device(wish)
     assert "auto" in caught.value.hint
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize(
+    ("built", "said", "hint"), [(False, "without CUDA", "README.md"), (True, "none found", "auto")]
+)
+def test_a_build_without_cuda_is_told_from_an_absent_card(
+    monkeypatch: pytest.MonkeyPatch, said: str, hint: str, *, built: bool
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", "12.8" if built else None)
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(DeviceError, match=said) as caught:
+        choose_device("cuda")
+    assert hint in caught.value.hint
 
 
 @pytest.mark.usefixtures("two_gpus")

@@ -107,6 +107,30 @@ def test_what_cannot_be_fitted_does_not_stop_a_start(start: ModuleType, tmp_path
     assert "vdsr_app" in checkout.log.read_text()
 
 
+@pytest.mark.parametrize("library", ["", "Lib/site-packages/torch/lib/c10_cuda.dll"])
+@pytest.mark.parametrize("driver", [True, False])
+def test_a_card_that_this_pytorch_cannot_use_is_told_of(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], library: str, *, driver: bool
+) -> None:
+    monkeypatch.setattr(folder.start, "has_nvidia_driver", lambda: driver)
+    if library:
+        (folder.files.venv / library).parent.mkdir(parents=True)
+        (folder.files.venv / library).touch()
+        monkeypatch.setattr(folder.start, "make_environment", lambda _: None)
+    folder.prepare()
+    assert ("graphics card" in capsys.readouterr().err) == (driver and not library)
+
+
+def test_the_library_that_tells_a_build_for_cuda_is_found_on_linux_too(start: ModuleType, tmp_path: Path) -> None:
+    checkout = start.Checkout(tmp_path)
+    libraries = checkout.venv / "lib" / "python3.13" / "site-packages" / "torch" / "lib"
+    libraries.mkdir(parents=True)
+    (libraries / "libc10.so").touch()
+    assert not start.is_built_for_cuda(checkout)
+    (libraries / "libc10_cuda.so").touch()
+    assert start.is_built_for_cuda(checkout)
+
+
 def test_a_failure_to_add_the_test_tools_leaves_the_application_ready(folder: Folder) -> None:
     folder.prepare()
     folder.failing = True

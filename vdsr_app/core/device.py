@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import sys
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 
 from vdsr_app.errors import DeviceError, UsageError
+from vdsr_app.paths import is_bundle
 
 
 class Precision(StrEnum):
@@ -52,10 +54,19 @@ def choose_device(wish: str = "auto") -> torch.device:
         raise UsageError(f"'{wish}' is no device.", hint="Choose auto, cpu, cuda, cuda:<index> or mps.")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     index = int(parts[1] or 0)
+    if not count and torch.version.cuda is None and torch.version.hip is None:
+        raise DeviceError("This PyTorch is built without CUDA.", hint=_how_to_get_cuda())
     if index >= count:
         found = f"{count} found" if count else "none found"
         raise DeviceError(f"There is no CUDA GPU {index} ({found}).", hint="Choose the device 'auto'.")
     return torch.device("cuda", index)
+
+
+def _how_to_get_cuda() -> str:
+    auto = "Choose the device 'auto'"
+    if sys.platform == "darwin" or is_bundle():
+        return f"{auto}."
+    return f"{auto}, or install the build with CUDA: README.md says how."
 
 
 def choose_precision(device: torch.device, wish: str = "auto") -> Precision:
