@@ -8,7 +8,14 @@ import sys
 import pytest
 import torch
 
-from vdsr_app.core.device import Precision, choose_device, choose_precision, device_name
+from vdsr_app.core.device import (
+    Precision,
+    available_devices,
+    choose_device,
+    choose_precision,
+    device_name,
+    passed_over,
+)
 from vdsr_app.core.job import PRECISIONS
 from vdsr_app.errors import DeviceError, UsageError
 
@@ -25,6 +32,8 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 6))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80"])
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
 
 
@@ -83,6 +92,59 @@ def test_a_build_without_cuda_is_told_from_an_absent_card(
 def test_a_gpu_beyond_the_last_is_absent() -> None:
     with pytest.raises(DeviceError, match=r"no CUDA GPU 2 \(2 found\)"):
         choose_device("cuda:2")
+
+
+@pytest.fixture
+def an_old_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card of the Pascal generation, for which newer builds of PyTorch hold no machine code."""
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA GeForce GTX 1080")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (6, 1))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80", "sm_90", "compute_120"])
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("an_old_card")
+def test_a_card_that_this_pytorch_does_not_know_is_passed_over_and_told_of() -> None:
+    assert choose_device() == CPU
+    assert "GTX 1080: the processor is used" in passed_over("auto")
+    assert passed_over("cpu") == ""
+    assert [each["name"] for each in available_devices()] == ["cpu"]
+    with pytest.raises(DeviceError, match="does not support the NVIDIA GeForce GTX 1080") as caught:
+        choose_device("cuda")
+    assert "'auto'" in caught.value.hint
+
+
+@pytest.mark.usefixtures("an_old_card")
+def test_auto_takes_the_first_card_that_this_pytorch_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: [(6, 1), (8, 9)][index])
+    assert choose_device() == torch.device("cuda", 1)
+    assert passed_over("auto") == ""
+
+
+@pytest.mark.usefixtures("an_old_card")
+@pytest.mark.parametrize(
+    ("capability", "architectures", "runs"),
+    [
+        ((8, 9), "sm_75 sm_80 sm_86", True),
+        ((8, 0), "sm_75 sm_86", False),
+        ((10, 0), "sm_80 sm_90", False),
+        ((12, 0), "sm_75 compute_90", True),
+        ((10, 0), "sm_90a sm_100f", True),
+        ((10, 3), "sm_100a compute_100a", False),
+        ((7, 0), "sm_75 compute_75", False),
+        ((6, 1), "", True),
+    ],
+)
+def test_a_card_runs_code_for_its_generation_and_what_is_made_for_it(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], architectures: str, *, runs: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", architectures.split)
+    assert choose_device().type == ("cuda" if runs else "cpu")
 
 
 @pytest.mark.parametrize(

@@ -396,6 +396,21 @@ class TestReports:
             Engine.create(MODEL, device="mps")
         assert "'cpu'" in caught.value.hint
 
+    def test_a_gpu_that_this_pytorch_does_not_know_is_told_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.version, "hip", None)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "GTX 1080")
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (6, 1))
+        monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80"])
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+        engine = Engine.create(MODEL)
+        notices: list[str] = []
+        for _ in range(2):
+            engine.upscale_luma(plane(20, 20), on_notice=notices.append)
+        assert engine.kind == "cpu"
+        assert ["GTX 1080" in text for text in notices] == [True]
+
     def test_default_tiles_stay_below_the_allocators_mapping_threshold(self) -> None:
         for width in (16, 64, 128):
             for precision in (Precision.FP32, Precision.BF16):

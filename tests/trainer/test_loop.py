@@ -251,6 +251,14 @@ def test_a_device_that_fails_anywhere_in_a_run_is_told_in_words(
     assert "esume the run" in events[-1].message
 
 
+def test_a_run_tells_of_a_card_that_is_passed_over(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vdsr_trainer.loop.passed_over", lambda wish: f"{wish}: the processor is used instead.")
+    events = _run(replace(small, steps=1), tmp_path / "run")
+    assert [event.message for event in events if isinstance(event, Noticed)] == ["cpu: the processor is used instead."]
+
+
 def test_an_error_of_the_program_is_no_failure_of_the_device(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

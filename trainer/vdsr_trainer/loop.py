@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.atomic import is_out_of_room, remove_leftovers, save_error, write_atomically
-from vdsr_app.core.device import choose_device
+from vdsr_app.core.device import choose_device, passed_over
 from vdsr_app.errors import Cancelled, TrainingError, VdsrError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Progress
@@ -184,6 +184,9 @@ class _Run:
         if not self._resume:
             self._write_config()
         with device_failures(choose_device(self._config.device)):
+            told = passed_over(self._config.device)
+            if told:
+                self._notice(told)
             return self._train()
 
     def _train(self) -> Path | None:

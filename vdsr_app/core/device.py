@@ -33,15 +33,16 @@ def choose_device(wish: str = "auto") -> torch.device:
 
     Args:
         wish: "cpu", "cuda", "cuda:<index>", "mps" ("mps:0", as PyTorch calls what lies on it, is the same), or "auto"
-            for the best there is: CUDA, else Apple's GPU, else the CPU.
+            for the best there is: CUDA on the first card that this PyTorch knows, else Apple's GPU, else the CPU.
 
     Raises:
         UsageError: `wish` is none of these.
-        DeviceError: this computer has no such device.
+        DeviceError: this computer has no such device, or this PyTorch does not know it.
     """
     if wish == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", 0)
+        known = _known_cards()
+        if known:
+            return torch.device("cuda", known[0])
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     if wish == "cpu":
         return torch.device("cpu")
@@ -52,14 +53,59 @@ def choose_device(wish: str = "auto") -> torch.device:
     parts = re.fullmatch(r"cuda(?::(\d{1,3}))?", wish)
     if parts is None:
         raise UsageError(f"'{wish}' is no device.", hint="Choose auto, cpu, cuda, cuda:<index> or mps.")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = _count_of_cards()
     index = int(parts[1] or 0)
     if not count and torch.version.cuda is None and torch.version.hip is None:
         raise DeviceError("This PyTorch is built without CUDA.", hint=_how_to_get_cuda())
     if index >= count:
         found = f"{count} found" if count else "none found"
         raise DeviceError(f"There is no CUDA GPU {index} ({found}).", hint="Choose the device 'auto'.")
-    return torch.device("cuda", index)
+    device = torch.device("cuda", index)
+    if not _is_known(index):
+        raise DeviceError(f"This PyTorch does not support the {device_name(device)}.", hint="Choose the device 'auto'.")
+    return device
+
+
+def passed_over(wish: str) -> str:
+    """What to tell who wished for "auto" where there are cards, and this PyTorch knows none of them; else nothing."""
+    if wish != "auto" or not _count_of_cards() or _known_cards():
+        return ""
+    name = device_name(torch.device("cuda", 0))
+    return f"This PyTorch does not support the {name}: the processor is used instead, which is slower."
+
+
+def _count_of_cards() -> int:
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _known_cards() -> list[int]:
+    return [index for index in range(_count_of_cards()) if _is_known(index)]
+
+
+def _is_known(index: int) -> bool:
+    """Whether this PyTorch holds machine code for a card, or what the card's driver makes that of."""
+    if torch.version.hip is not None:
+        return True  # its names are no capabilities
+    try:
+        capability = torch.cuda.get_device_capability(index)
+    except RuntimeError:
+        return True  # a driver that does not answer is told where the card is used
+    architectures = torch.cuda.get_arch_list()
+    return not architectures or any(_runs(capability, each) for each in architectures)
+
+
+def _runs(capability: tuple[int, int], architecture: str) -> bool:
+    """Whether a card runs code for "sm_86" or "compute_120": the first within its generation, the second ever after.
+
+    See "Application compatibility" in NVIDIA's CUDA C++ programming guide; an "a" behind it binds to that very card.
+    """
+    parts = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", architecture)
+    if parts is None:
+        return True
+    least = (int(parts[2]), int(parts[3]))
+    if parts[4] == "a":
+        return capability == least
+    return capability >= least and (parts[1] == "compute" or capability[0] == least[0])
 
 
 def _how_to_get_cuda() -> str:
@@ -139,8 +185,8 @@ def device_name(device: torch.device) -> str:
 
 
 def available_devices() -> list[dict[str, str]]:
-    """Devices of this computer, best first: "name" as `choose_device` takes it, "description" for people."""
-    names = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    """Devices that can be used here, best first: "name" as `choose_device` takes it, "description" for people."""
+    names = [f"cuda:{index}" for index in _known_cards()]
     if torch.backends.mps.is_available():
         names.append("mps")
     devices = [torch.device(name) for name in (*names, "cpu")]

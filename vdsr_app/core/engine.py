@@ -17,7 +17,7 @@ from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.backend import Backend, FloatPlane, Pipelined, TorchBackend
 from vdsr_app.core.backend_choice import choose_backend, gpu_backend
 from vdsr_app.core.cores import usable_cores
-from vdsr_app.core.device import Precision, choose_device
+from vdsr_app.core.device import Precision, choose_device, passed_over
 from vdsr_app.core.ensemble import POSITIONS, Position, averaged, positions_that_differ
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets, Rect, Tile, TileQueue
@@ -65,6 +65,7 @@ class Engine:
         self._find_positions = find_positions
         self._limit_px: int | None = None
         self.has_given_way = False
+        self._notice = ""  # to be told with the first picture
 
     @classmethod
     def create(cls, model: VDSR, *, device: str = "auto", precision: str = "auto", backend: str = "auto") -> Engine:
@@ -90,7 +91,9 @@ class Engine:
             def plain() -> Backend:
                 return TorchBackend(model, torch.device("cpu"), Precision.FP32)
 
-            return cls(found, plain if found.kind != "cpu" else None, positions)
+            engine = cls(found, plain if found.kind != "cpu" else None, positions)
+            engine._notice = passed_over(device)
+            return engine
 
         def on_cpu() -> Backend:
             same = "fp32" if precision == Precision.FP32 else "auto"
@@ -262,6 +265,9 @@ class Engine:
             DeviceError: the last device failed.
             Cancelled: through `token`.
         """
+        if self._notice and on_notice is not None:
+            on_notice(self._notice)
+            self._notice = ""
         queue = TileQueue(width, height, self._tile_px(tile_px), self.halo_px)
         under_way: deque[tuple[Tile, Callable[[], None]]] = deque()
         while queue or under_way:
