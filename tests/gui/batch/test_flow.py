@@ -88,6 +88,26 @@ def test_what_comes_as_a_batch_ends_is_planned_after_it(flow: BatchFlow, batch: 
     assert batch.asked[-1] == ("plan", Path("/in/late.png"))
 
 
+def test_what_comes_as_a_batch_is_stopped_is_planned_after_it(flow: BatchFlow, batch: Service) -> None:
+    run(flow, batch, Path("/in/a.png"))
+    batch.takes_more = False
+    flow.add([Path("/in/late.png")])
+    batch.stopped.emit(True)
+    assert flow.phase is Phase.PLANNING
+    assert batch.asked[-1] == ("plan", Path("/in/late.png"))
+
+
+def test_what_comes_as_a_batch_fails_is_planned_with_what_had_not_begun(flow: BatchFlow, batch: Service) -> None:
+    run(flow, batch, Path("/in/a.png"))
+    batch.takes_more = False
+    flow.add([Path("/in/late.png")])
+    told: list[Phase] = []
+    flow.failed.connect(lambda _: told.append(flow.phase))
+    batch.failed.emit(ErrorReport("It failed."))
+    assert told == [Phase.PLANNING]
+    assert batch.asked[-1] == ("plan", Path("/in/a.png"), Path("/in/late.png"))
+
+
 def test_what_is_added_twice_is_planned_as_one(flow: BatchFlow, batch: Service) -> None:
     first, second = Path("/in"), Path("/in/a.png")
     flow.add([first, first])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QMimeData, QPoint, QSize, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QSize, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton
@@ -480,6 +480,19 @@ def test_choices_change_the_plan_and_are_remembered(
     assert store.current.batch_existing == Existing.SKIP
     QTest.keyClicks(page.options._template, "{wrong}")
     assert "no field" in page.options._sample.text()
+
+
+def test_names_typed_just_before_the_start_are_those_of_the_batch_whose_end_stays(
+    qtbot: QtBot, page: BatchPage, store: SettingsStore, folder: Path
+) -> None:
+    planned(qtbot, page, folder)
+    QTest.keyClicks(page.options._template, "{number:02}-{name}")
+    page.begin()
+    assert store.current.batch_template == "{number:02}-{name}"
+    waiting = [timer for timer in page.findChildren(QTimer) if timer.isActive()]
+    assert not any(timer.parent() in (page.options, page.flow) for timer in waiting)
+    qtbot.waitUntil(lambda: page.phase is Phase.ENDED, timeout=WAIT_MS)
+    assert cell(page, 0, Column.RESULT) == "01-a.png"
 
 
 def test_beside_a_template_that_cannot_be_used_other_choices_are_remembered_and_nothing_starts(

@@ -222,12 +222,12 @@ class BatchFlow(QObject):
         self, options: BatchOptions, inputs: Sequence[Path], *, resume: bool = False, retry_failed: bool = False
     ) -> None:
         self.outdated.emit()
-        self._replan.stop()
         self._options = options
         self._is_written = resume or retry_failed
         self._store.update(batch_folder=str(options.output.absolute()))
         self._at_work.clear()
         self._enter(Phase.RUNNING)
+        self._replan.stop()  # what was still to be planned anew runs now, or is seen when this has ended
         self._service.start(inputs, options, resume=resume, retry_failed=retry_failed)
         self.paused_changed.emit(False)
 
@@ -280,13 +280,13 @@ class BatchFlow(QObject):
     def _on_ended(self, report: BatchReport) -> None:
         self._enter(Phase.ENDED)
         self.ended.emit(report)
-        late, self._late = self._late, []
-        self.add(late)
+        self._add_late()
 
     def _on_stopped(self, planned: bool) -> None:
         self._lay_down_work()
         self._enter(Phase.ENDED)
         self.stopped.emit(planned)
+        self._add_late()
 
     def _on_failed(self, report: ErrorReport) -> None:
         self._lay_down_work()
@@ -295,7 +295,13 @@ class BatchFlow(QObject):
             self.planned.emit(*self._planned)
         else:
             self._enter(Phase.ENDED)
+        self._add_late()  # which takes back what was told of before, so not of this
         self.failed.emit(report)
+
+    def _add_late(self) -> None:
+        """Plan what was added in the moment in which a batch came to its end, whichever that was."""
+        late, self._late = self._late, []
+        self.add(late)
 
     def _lay_down_work(self) -> None:
         """What was at work when the batch broke off waits again."""

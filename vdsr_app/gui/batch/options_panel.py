@@ -152,7 +152,10 @@ class OptionsPanel(QWidget):
         self._show()
 
     def set_locked(self, locked: bool) -> None:
-        """Let nothing be changed while a batch runs."""
+        """Let nothing be changed while a batch runs; what was typed just before it is part of it."""
+        if locked and self._pause.isActive():
+            self._pause.stop()
+            self.changed.emit()
         for widget, tip in self._tips.items():
             widget.setEnabled(not locked)
             widget.setToolTip(self.tr("This cannot be changed while a batch runs") if locked else tip)
