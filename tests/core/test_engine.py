@@ -392,6 +392,10 @@ class TestReports:
         engine = Engine.create(MODEL)
         assert engine.kind == "cpu"
         assert engine.has_given_way
+        notices: list[str] = []
+        for _ in range(2):
+            engine.upscale_luma(plane(20, 20), on_notice=notices.append)
+        assert ["cannot be used now" in text for text in notices] == [True]
         with pytest.raises(DeviceError, match="'mps'") as caught:
             Engine.create(MODEL, device="mps")
         assert "'cpu'" in caught.value.hint

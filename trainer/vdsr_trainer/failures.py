@@ -7,14 +7,12 @@ from contextlib import contextmanager
 
 import torch
 
+from vdsr_app.core.backend import is_told_shortage
 from vdsr_app.core.device import device_name
 from vdsr_app.errors import DeviceError, DeviceMemoryError
 
 _SHORTAGE = ("out of memory", "enough memory", "alloc", "buffer size")
 """Of a message that is about memory: of CUDA's libraries (CUBLAS_STATUS_ALLOC_FAILED), Apple's GPU, the processor."""
-
-_CUDA_OUT_OF_MEMORY = 2
-"""What CUDA calls a shortage, also one of page-locked memory; unlike its other errors, the card goes on after it."""
 
 _FAILURE = ("cuda error", "cuda driver", "cuda unknown error", "cudnn error", "cudnn_status", "cublas_status")
 """Of a message of CUDA and its libraries, which are bare RuntimeErrors where they are not AcceleratorErrors."""
@@ -46,12 +44,10 @@ def device_failures(device: torch.device) -> Iterator[None]:
 
 
 def is_shortage(error: Exception) -> bool:
-    """Whether an error says that memory is short: not every allocator raises torch.OutOfMemoryError."""
-    if isinstance(error, torch.AcceleratorError):
-        return getattr(error, "error_code", None) == _CUDA_OUT_OF_MEMORY
-    if isinstance(error, NotImplementedError):
-        return False
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or _says(error, _SHORTAGE)
+    """Whether an error says that memory is short, be it in words alone: not every allocator has an error of its own."""
+    if isinstance(error, MemoryError) or is_told_shortage(error):
+        return True
+    return not isinstance(error, (torch.AcceleratorError, NotImplementedError)) and _says(error, _SHORTAGE)
 
 
 def _is_of_the_computer(error: Exception) -> bool:

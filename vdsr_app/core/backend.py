@@ -91,7 +91,7 @@ class Pipelined(Protocol):
         """Begin a tile; what is returned waits for its result."""
 
 
-def is_shortage(error: BaseException) -> bool:
+def is_told_shortage(error: BaseException) -> bool:
     """Whether PyTorch tells by `error` that memory ran out, and nothing else.
 
     Page-locked memory and graphs are asked of CUDA itself, which tells it as it tells a fault, but by a code.
@@ -176,7 +176,7 @@ class TorchBackend:
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise DeviceMemoryError("Memory ran out within a tile.") from error
         except torch.AcceleratorError as error:
-            if is_shortage(error):
+            if is_told_shortage(error):
                 raise DeviceMemoryError("Memory ran out within a tile.") from error
             raise DeviceError(f"{device_name(self._device)} failed.") from error
         except NotImplementedError as error:  # a RuntimeError of Python's, for an operator that the device lacks

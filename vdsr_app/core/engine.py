@@ -107,6 +107,7 @@ class Engine:
             logger.warning("%s cannot be used, the CPU is", chosen, exc_info=True)
             engine = cls(on_cpu(), None, positions)
             engine.has_given_way = True
+            engine._notice = "The graphics card cannot be used now: the processor is used instead, which is slower."
             return engine
 
     @property
