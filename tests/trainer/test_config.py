@@ -165,6 +165,9 @@ def test_a_mistyped_key_gets_the_nearest_one(tmp_path: Path) -> None:
         ({"data": [1]}, "data.*texts"),
         ({"data": ""}, "no name"),
         ({"rate": 10**400}, "rate is too large"),
+        ({"scales": [10**400]}, "scales.*too large"),
+        ({"batch": 10**5000}, "batch is too large"),
+        ({"residual": 10**5000}, "residual.*too large"),
         ({"scale_min": 4.0, "scale_max": 2.0}, "scale_min"),
         ({"shrunk_copies": [1.5]}, "shrunk_copies"),
         ({"consistency": -1.0}, "consistency.*outside"),
@@ -181,6 +184,9 @@ def test_files_that_are_no_configuration(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_bytes(b"\xff\xfe = [")
     with pytest.raises(ConfigError, match="not valid TOML"):
         read_config(tmp_path / "bad.toml")
+    (tmp_path / "deep.toml").write_text("scales = " + "[" * 5000)
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        read_config(tmp_path / "deep.toml")
     with pytest.raises(ConfigError, match="no preset 'best'"):
         preset("best")
 

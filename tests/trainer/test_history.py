@@ -104,6 +104,14 @@ def test_null_numbers_become_nan() -> None:
     assert history.to_csv().splitlines()[1] == "10,,0.001,,0,,"
 
 
+def test_numbers_without_end_and_tables_that_are_none_are_no_crash(log: Path) -> None:
+    lines = [f'{{"event": "Noticed", "step": {10**400}, "message": "x"}}']
+    lines += ['{"event": "Referenced", "step": 0, "psnr_db": {"vdsr": 7, "photo": {"2": 31.0}}}']
+    log.write_text("\n".join([*lines, ""]), "utf-8")
+    history = read_history(log)
+    assert (history.notices, history.targets) == ([], {"photo": {"2": 31.0}})
+
+
 def test_the_end_is_known_until_the_run_goes_on() -> None:
     finished = Finished(30, "w", False)
     history = folded(started(), stepped(30), finished)

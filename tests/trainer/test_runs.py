@@ -220,7 +220,14 @@ def test_broken_folders_are_listed_with_a_reason(root: Path, folder: Path) -> No
     assert found["Log"].reason
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"title": 7, "created": "yesterday", "preset": []}', "\0"])
+DEEP = "[" * 100_000
+"""Nested more deeply than any parser goes."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "null", "{", '{"title": 7, "created": "yesterday", "preset": []}', "\0", pytest.param(DEEP, id="deep")],
+)
 def test_a_broken_run_json_costs_the_title_only(root: Path, folder: Path, text: str) -> None:
     (folder / "run.json").write_text(text, "utf-8")
     (run,) = runs.list_runs(root)
@@ -240,6 +247,11 @@ def test_a_broken_run_json_costs_the_title_only(root: Path, folder: Path, text: 
         '{"event": "Validated", "step": 60, "psnr_db": {"2": null}, "bicubic_psnr_db": {"2": "x"}}',
         '{"event": "Validated", "step": 60, "psnr_db": {}, "bicubic_psnr_db": {}, "crop": 7}',
         '{"event": "Failed", "step": 60, "message": ["no", "text"]}',
+        pytest.param('{"event": "Failed", "step": 60, "message": ' + DEEP, id="deep"),
+        pytest.param(
+            f'{{"event": "Validated", "step": 60, "psnr_db": {{"2": {10**400}}}, "bicubic_psnr_db": {{}}}}',
+            id="endless",
+        ),
     ],
 )
 def test_strange_lines_are_no_crash(root: Path, folder: Path, line: str) -> None:
@@ -372,7 +384,16 @@ def test_control_is_read_as_written(folder: Path, command: run_files.Command, en
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "7", '{"command": "explode", "when_window_ends": 3}', "\0", '{"command": []}']
+    "text",
+    [
+        "",
+        "[]",
+        "7",
+        '{"command": "explode", "when_window_ends": 3}',
+        "\0",
+        '{"command": []}',
+        pytest.param(DEEP, id="deep"),
+    ],
 )
 def test_a_broken_control_file_asks_for_nothing(folder: Path, text: str) -> None:
     (folder / "control.json").write_text(text, "utf-8")

@@ -32,6 +32,8 @@ def read_config(
         raise ConfigError(f"The configuration cannot be read: {error.strerror}.", path=path) from error
     except ValueError as error:  # also of bytes that are no text, and of numbers without end
         raise ConfigError(f"The configuration is not valid TOML: {error}.", path=path) from error
+    except RecursionError as error:
+        raise ConfigError("The configuration is nested too deeply.", path=path) from error
     return apply_values(base or TrainConfig(), values, path, like)
 
 
@@ -92,6 +94,10 @@ def to_toml(config: TrainConfig) -> str:
 
 
 def _typed(key: str, value: Any, example: Any, path: Path | None) -> Any:
+    if any(
+        isinstance(item, int) and item.bit_length() > 64 for item in (value if isinstance(value, list) else [value])
+    ):
+        raise ConfigError(f"{key} is too large a number.", path=path)  # for a float, and to be said
     if isinstance(example, tuple):
         if isinstance(value, str | int | float):
             value = [value]
@@ -102,10 +108,7 @@ def _typed(key: str, value: Any, example: Any, path: Path | None) -> Any:
     if not _is(type(example), value):
         wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[type(example)]
         raise ConfigError(f"{key} = {value!r} is not {wanted}.", path=path)
-    try:
-        return type(example)(value)
-    except OverflowError as error:
-        raise ConfigError(f"{key} is too large a number.", path=path) from error
+    return type(example)(value)
 
 
 def _is(kind: type, value: Any) -> bool:

@@ -268,14 +268,24 @@ def to_json(event: Event) -> str:
 def from_json(line: str) -> Event | None:
     """The event of one line, or None for a line or event that this version does not know."""
     try:
-        values = json.loads(line)
+        values = _DECODER.decode(line)
         kind = _EVENTS[values.pop("event")]
         if kind is Started:
             values["held_out"] = tuple(values["held_out"])
         event: Event = kind(**values)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return event
+
+
+def _whole(digits: str) -> int:
+    number = int(digits)
+    if number.bit_length() > 64:
+        raise ValueError("no event has so large a number")  # nor could it become a float
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole)
 
 
 def _finite(value: Any) -> Any:

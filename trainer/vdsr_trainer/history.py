@@ -93,6 +93,7 @@ class RunHistory:
                 self.targets = {
                     name: {scale: value for scale, value in row.items() if math.isfinite(_number(value))}
                     for name, row in event.psnr_db.items()
+                    if isinstance(row, dict)
                 }
             case RolledBack():
                 self._roll_back(event)

@@ -185,6 +185,6 @@ def read_control(run: Path) -> Control:
         # Windows refuses to open a file while it is replaced; not to get it would be to forget a pause.
         values = json.loads(outlast_sharing((run / CONTROL_NAME).read_bytes, _SHARING_WAITS_S))
         command, ends = values.get("command"), values.get("when_window_ends", "go on")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return Control()
     return Control(command if command in COMMANDS else "run", ends if ends in WHEN_WINDOW_ENDS else "go on")

@@ -240,7 +240,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
     """What run.json holds; a missing or damaged one only costs the title."""
     try:
         about = json.loads((folder / RUN_NAME).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return about if isinstance(about, dict) else {}
 
