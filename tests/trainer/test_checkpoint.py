@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from vdsr_app.errors import SaveError, TrainingError
@@ -131,6 +132,29 @@ def test_progress_of_an_earlier_version_is_understood() -> None:
     values = json.loads(Progress(7, health=GOOD).to_json())
     del values["judged_step"]
     assert Progress.from_json(json.dumps({**values, "best_psnr_db": 31.5})) == Progress(7, health=GOOD)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"progress": "0"},
+        {"progress": "[" * 100_000},
+        {"progress": json.dumps({**json.loads(Progress().to_json()), "step": "many"})},
+        {"progress": json.dumps({**json.loads(Progress().to_json()), "rate_share": 10**400})},
+        {"progress": json.dumps({**json.loads(Progress().to_json()), "health": {"below": [1]}})},
+        {"scalars": "[]"},
+    ],
+)
+def test_a_state_that_says_nonsense_is_passed_over(tmp_path: Path, learner: Learner, said: dict[str, str]) -> None:
+    for step in (1, 2):
+        checkpoint.write(tmp_path, checkpoint.take(learner, Progress(step)))
+    newest = tmp_path / NEWEST_NAME
+    with safetensors.safe_open(newest, framework="pt") as file:
+        metadata = file.metadata()
+    newest.write_bytes(safetensors.torch.save(safetensors.torch.load(newest.read_bytes()), {**metadata, **said}))
+    with Keeper(tmp_path):
+        assert "scalars" in said or checkpoint.saved_step(tmp_path) == 1
+    assert checkpoint.load(tmp_path, learner).step == 1
 
 
 def test_a_folder_that_is_gone_is_one_plain_error(tmp_path: Path, learner: Learner) -> None:

@@ -6,9 +6,9 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
@@ -26,6 +26,7 @@ from vdsr_trainer.stepper import NotFiniteError, Stepper
 logger = logging.getLogger(__name__)
 
 _KIND = "vdsr-checkpoint-2"
+_Values = TypeVar("_Values", "Progress", Health, Spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,15 @@ class Progress:
             TypeError: the same.
             KeyError: the same.
         """
-        values = json.loads(text)
+        try:
+            values = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+        if not isinstance(values, dict):
+            raise TypeError("it tells no progress")
         values.pop("best_psnr_db", None)  # in states of earlier versions
-        return cls(**{**values, "health": Health(**values["health"]), "spent": Spent(**values["spent"])})
+        health, spent = _checked(Health(**values["health"])), _checked(Spent(**values["spent"]))
+        return _checked(cls(**{**values, "health": health, "spent": spent}))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -257,6 +264,21 @@ def _progress_in(path: Path) -> Progress | None:
         return None
 
 
+def _checked(values: _Values) -> _Values:
+    """A part of `Progress`, where each field is of the kind that its default is of.
+
+    Raises:
+        TypeError: one is not, or too large a number.
+    """
+    usual = type(values)()
+    for each in fields(values):
+        value, kind = getattr(values, each.name), type(getattr(usual, each.name))
+        whole = type(value) is int
+        if not (type(value) is kind or (whole and kind is float)) or (whole and value.bit_length() > 64):
+            raise TypeError(f"its {each.name} makes no sense")
+    return values
+
+
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     payload = path.read_bytes()
     tensors = safetensors.torch.load(payload)
@@ -274,6 +296,8 @@ def _restore(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], learner
         return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
     scalars = json.loads(metadata["scalars"])
+    if not isinstance(scalars, dict):
+        raise TypeError("it tells no state of the optimiser")
     progress = Progress.from_json(metadata["progress"])
     learner.model.load_state_dict(under("model."), strict=True)
     learner.average.model.load_state_dict(under("average."), strict=True)
