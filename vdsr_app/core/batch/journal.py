@@ -75,7 +75,7 @@ class Journal(JournalView):
             ) from error
         try:
             connection = self._open()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             connection = self._open_after(error)
         super().__init__(folder, connection)
 
@@ -184,7 +184,7 @@ class Journal(JournalView):
             short = [(to_bytes(to_path(name), self._folder), row) for row, name in rows]
             connection.executemany(f"UPDATE OR REPLACE {table} SET {column} = ? WHERE rowid = ?", short)
 
-    def _open_after(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+    def _open_after(self, error: Exception) -> sqlite3.Connection:
         """Open a new journal where the one that is there is damaged; explain where that cannot help."""
         explained = journal_error(self._folder, error)
         if isinstance(explained, UsageError):
@@ -207,7 +207,7 @@ class Journal(JournalView):
         """All or nothing.
 
         Raises:
-            SaveError: the disk is full or failed.
+            SaveError: the disk is full or failed, or the file is damaged.
         """
         with self._lock:
             try:
@@ -221,6 +221,8 @@ class Journal(JournalView):
                     raise SaveError(
                         f"The journal cannot be written: {error}.", path=self._file, hint="Free some space."
                     ) from error
+                if isinstance(error, sqlite3.DatabaseError):
+                    raise journal_error(self._folder, error) from error
                 raise
 
 

@@ -66,14 +66,15 @@ class JournalView:
         rows = self._rows("SELECT value FROM facts WHERE name = 'options'")
         try:
             return options_from_json(self._folder, json.loads(rows[0][0])) if rows else None
-        except (KeyError, TypeError, ValueError, UsageError):
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError, UsageError):
             logger.warning("The options of the batch in %s cannot be read.", self._folder, exc_info=True)
             return None
 
     def inputs(self) -> list[Path]:
         """The files and folders of the batch."""
         rows = self._rows("SELECT value FROM facts WHERE name = 'inputs'")
-        return [to_path(bytes.fromhex(each), self._folder) for each in json.loads(rows[0][0])] if rows else []
+        with self._understanding():
+            return [to_path(bytes.fromhex(each), self._folder) for each in json.loads(rows[0][0])] if rows else []
 
     @property
     def unfinished(self) -> bool:
@@ -92,12 +93,15 @@ class JournalView:
             if not rows:
                 return
             last = rows[-1][0]
-            yield from (item_of(row, self._folder) for row in rows)
+            with self._understanding():
+                items = [item_of(row, self._folder) for row in rows]
+            yield from items
 
     def counts(self) -> dict[State, int]:
         """How many pictures are in each state."""
         rows = self._rows("SELECT state, COUNT(*) FROM items GROUP BY state")
-        found = {State(state): count for state, count in rows}
+        with self._understanding():
+            found = {State(state): count for state, count in rows}
         return {state: found.get(state, 0) for state in State}
 
     def made(self, output: Path) -> Made | None:
@@ -105,8 +109,9 @@ class JournalView:
         rows = self._rows_of("made", output)
         if not rows:
             return None
-        _, source, size, mtime_ns, digest, recipe, out_size, out_mtime_ns = rows[0]
-        place = to_path(source, self._folder)
+        with self._understanding():
+            _, source, size, mtime_ns, digest, recipe, out_size, out_mtime_ns = rows[0]
+            place = to_path(source, self._folder)
         return Made(place, Stamp(size, mtime_ns), digest, recipe, Stamp(out_size, out_mtime_ns))
 
     def was_interrupted_at(self, output: Path) -> bool:
@@ -125,8 +130,16 @@ class JournalView:
         with self._lock:
             try:
                 return self._connection.execute(question, values).fetchall()
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 raise journal_error(self._folder, error) from error
+
+    @contextlib.contextmanager
+    def _understanding(self) -> Iterator[None]:
+        """Values that nobody wrote so are damage, too: SQLite gives what it finds."""
+        try:
+            yield
+        except (TypeError, ValueError, RecursionError) as error:
+            raise journal_error(self._folder, error) from error
 
 
 @contextlib.contextmanager
@@ -149,7 +162,7 @@ def reading(folder: Path) -> Iterator[JournalView | None]:
 def _is_journal(folder: Path, connection: sqlite3.Connection) -> bool:
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if isinstance(error, sqlite3.OperationalError):
             raise journal_error(folder, error) from error
         version = None
@@ -158,13 +171,23 @@ def _is_journal(folder: Path, connection: sqlite3.Connection) -> bool:
     return version in FORMATS
 
 
-def journal_error(folder: Path, error: sqlite3.DatabaseError) -> VdsrError:
-    """Why the journal of `folder` cannot be read, in words for people."""
+def journal_error(folder: Path, error: Exception) -> VdsrError:
+    """Why the journal of `folder` cannot be read, in words for people.
+
+    Args:
+        folder: where it lies.
+        error: from SQLite, or of what was found in it.
+    """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite adds to it
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return UsageError(
             "Another batch is writing into this folder.",
             hint=f"Wait until it has ended, or choose another folder than {folder}.",
+        )
+    # Of what is damaged SQLite and Python tell pieces, which are no words for people.
+    if not isinstance(error, sqlite3.OperationalError) or not str(error).isprintable():
+        return SaveError(
+            "The journal of this folder is damaged.", path=folder / FILE_NAME, hint="Delete it, then start again."
         )
     return SaveError(
         f"The journal of this folder cannot be read: {error}.", path=folder / FILE_NAME, hint="Choose another folder."

@@ -1,0 +1,86 @@
+"""A journal whose file was damaged, by a disk or by hand."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vdsr_app.core.batch import unfinished
+from vdsr_app.core.batch.items import Item, SourceFacts, Stamp
+from vdsr_app.core.batch.journal import Journal
+from vdsr_app.core.batch.journal_view import FILE_NAME, JournalView, reading
+from vdsr_app.core.batch.options import BatchOptions
+from vdsr_app.core.job import TargetSize
+from vdsr_app.errors import SaveError
+
+FACTS = SourceFacts(Stamp(5, 5), 8, 8, 8, False, None)
+ITEM = Item(0, Path("/in/a.png"), Path("/out/a.png"), FACTS, TargetSize(16, 16, 2.0), "vdsr")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    journal = Journal(tmp_path)
+    journal.begin(BatchOptions(tmp_path))
+    journal.add_inputs([Path("/in")])
+    journal.add([ITEM])
+    journal.close()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("change", "ask"),
+    [
+        ("UPDATE items SET state = 'queuee'", JournalView.counts),
+        ("UPDATE items SET state = x'a0'", JournalView.counts),
+        ("UPDATE items SET output = 1.5", lambda view: list(view.items())),
+        ("UPDATE facts SET value = '[1]' WHERE name = 'inputs'", JournalView.inputs),
+        ("UPDATE facts SET value = '7' WHERE name = 'inputs'", JournalView.inputs),
+        ("UPDATE facts SET value = '' WHERE name = 'inputs'", JournalView.inputs),
+    ],
+)
+def test_nonsense_in_a_journal_is_one_plain_error(
+    folder: Path, change: str, ask: Callable[[JournalView], object]
+) -> None:
+    with contextlib.closing(sqlite3.connect(folder / FILE_NAME)) as connection:
+        connection.execute(change)
+        connection.commit()
+    with reading(folder) as view:
+        assert view is not None
+        with pytest.raises(SaveError, match=r"damaged.*Delete it"):
+            ask(view)
+
+
+def test_options_nested_without_end_are_none(folder: Path) -> None:
+    with contextlib.closing(sqlite3.connect(folder / FILE_NAME)) as connection:
+        connection.execute("UPDATE facts SET value = ? WHERE name = 'options'", ("[" * 100_000,))
+        connection.commit()
+    assert unfinished(folder) is None
+
+
+@pytest.mark.parametrize("byte", [b"\x01", b"\xc9"])
+def test_a_table_whose_name_is_damaged_is_told_in_words_and_put_aside(folder: Path, byte: bytes) -> None:
+    file = folder / FILE_NAME
+    file.write_bytes(file.read_bytes().replace(b"TABLE facts", b"TABLE " + byte + b"acts"))
+    with pytest.raises(SaveError, match="damaged") as caught:
+        unfinished(folder)
+    assert caught.value.words.isprintable()
+    Journal(folder).close()
+    assert unfinished(folder) is None
+    assert file.with_suffix(".bak").exists()
+
+
+def test_a_page_that_is_damaged_is_one_plain_error_on_writing(folder: Path) -> None:
+    file = folder / FILE_NAME
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'items'").fetchone()
+        (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    content = bytearray(file.read_bytes())
+    content[(page - 1) * page_bytes : page * page_bytes] = b"\xff" * page_bytes
+    file.write_bytes(content)
+    journal = Journal(folder)
+    with contextlib.closing(journal), pytest.raises(SaveError, match="damaged"):
+        journal.add([ITEM])
