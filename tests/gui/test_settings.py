@@ -156,6 +156,12 @@ def test_settings_from_the_future_are_read_as_far_as_they_are_known_and_kept() -
     assert b"new_thing" in path.with_name("settings.ini.bak").read_bytes()
 
 
+def test_a_version_without_end_is_one_of_the_future() -> None:
+    store = SettingsStore(write(f"[General]\nversion={'9' * 5000}\nquality=77\n"))
+    assert store.current.quality == 77
+    assert "settings.ini.bak" in store.problem
+
+
 def test_a_folder_in_the_place_of_the_file_leaves_the_defaults() -> None:
     settings_path().mkdir(parents=True)
     store = SettingsStore(settings_path())

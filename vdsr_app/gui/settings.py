@@ -255,7 +255,8 @@ class SettingsStore(QObject):
 
     def _load(self) -> AppSettings:
         version = str(self._backend.value(_VERSION_KEY, str(FORMAT_VERSION)))
-        if version.isdecimal() and int(version) > FORMAT_VERSION:
+        # Python takes no number of thousands of digits.
+        if version.isdecimal() and (len(version) > 9 or int(version) > FORMAT_VERSION):
             self._keep_aside(move=False)
         values = AppSettings()
         for field in fields(AppSettings):
