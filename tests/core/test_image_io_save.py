@@ -411,6 +411,15 @@ def test_a_profile_that_states_no_size_is_none(tmp_path: Path, size: int) -> Non
         assert any("colour profile" in note for note in report.notes)
 
 
+@every_format
+@pytest.mark.parametrize("tags", [101, 0xFFFFFFFF])
+def test_a_profile_with_a_damaged_table_is_left_out_and_told(tmp_path: Path, target: FileFormat, tags: int) -> None:
+    profile = SRGB[:128] + struct.pack(">I", tags) + SRGB[132:]
+    back, report = _save(Picture(_noise(3), icc=profile), tmp_path, target)
+    assert back.icc is None
+    assert any("profile is damaged and was left out" in note for note in report.notes)
+
+
 @pytest.mark.parametrize("what", ["a link", "no tags", "a tag beyond the end"])
 def test_a_profile_that_png_does_not_take_is_left_out_and_told(tmp_path: Path, what: str) -> None:
     profiles = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
@@ -44,6 +45,17 @@ def profile_space(profile: bytes) -> str | None:
     if profile[36:40] != b"acsp" or not 132 <= int.from_bytes(profile[:4], "big") <= len(profile):
         return None
     return profile[16:20].decode("ascii", "replace").strip()
+
+
+def can_be_opened(profile: bytes) -> bool:
+    """Whether LittleCMS takes a profile: libvips writes no other into a file, and does not tell."""
+    from PIL import ImageCms
+
+    try:
+        ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def in_stated_length(profile: bytes) -> bytes:

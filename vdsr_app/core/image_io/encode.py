@@ -12,7 +12,7 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core.formats import DEEP, WRITABLE_TITLES, is_lossless
 from vdsr_app.core.image_io import heif_items, jpeg_segments, png_chunks, tiff_file, vips, webp_chunks
 from vdsr_app.core.image_io.carried import CarriedMetadata
-from vdsr_app.core.image_io.color_profiles import in_stated_length, png_takes, profile_space
+from vdsr_app.core.image_io.color_profiles import can_be_opened, in_stated_length, png_takes, profile_space
 from vdsr_app.core.image_io.samples import flatten_on_white, round_to_12_bits, to_8_bits, to_16_bits
 from vdsr_app.core.job import FileFormat, SaveOptions
 from vdsr_app.core.picture import Picture, Pixels
@@ -133,7 +133,11 @@ def _fitting_profile(picture: Picture, notes: list[str]) -> bytes | None:
     if picture.icc is None:
         return None
     if profile_space(picture.icc) == ("GRAY" if picture.is_gray else "RGB"):
-        return in_stated_length(picture.icc)
+        icc = in_stated_length(picture.icc)
+        if can_be_opened(icc):
+            return icc
+        notes.append("The colour profile is damaged and was left out.")
+        return None
     notes.append("The colour profile does not fit the pixels and was left out.")
     return None
 
