@@ -8,14 +8,16 @@ import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
 
 from vdsr_app import paths
-from vdsr_app.core.models import AUTO_MODEL, find_model, install_model, installed_models, lasting_name
+from vdsr_app.core.models import AUTO_MODEL, describe_model, find_model, install_model, installed_models, lasting_name
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
+from vdsr_app.core.weight_header import read_shape
 from vdsr_app.core.weights import load_model, load_weights, save_weights
 from vdsr_app.errors import WeightsError
 
@@ -242,3 +244,28 @@ def test_the_header_says_format_and_checksum(file: Path) -> None:
     header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])["__metadata__"]
     assert header["format"] == "vdsr-1"
     assert len(header["sha256"]) == 64
+
+
+def _with_header(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """A weight file whose header is changed, and its payload not."""
+    content = path.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + length])
+    change(header)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
+    return path
+
+
+@pytest.mark.parametrize("shape", [["x", 1, 3, 3], [[], 1, 3, 3], [None, 1, 3, 3]])
+def test_a_shape_that_is_no_number_is_refused(file: Path, shape: list[object]) -> None:
+    _with_header(file, lambda header: header["layers.0.weight"].update(shape=shape))
+    with pytest.raises(WeightsError, match="no VDSR network"):
+        read_shape(file)
+
+
+def test_a_title_is_one_line_whoever_wrote_it(file: Path) -> None:
+    _with_header(file, lambda header: header["__metadata__"].update(title=" two\nlines \x1b[31mred\ud800 "))
+    assert describe_model(file).title == "two lines [31mred"
+    _with_header(file, lambda header: header["__metadata__"].update(title="\0"))
+    assert describe_model(file).title == "small"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vdsr_app.core.atomic import save_error, write_atomically
+from vdsr_app.core.words import one_line
 from vdsr_app.errors import ConfigError, SaveError, TrainingError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.config_file import read_config, to_toml
@@ -96,7 +97,7 @@ def list_runs(root: Path) -> tuple[RunInfo, ...]:
 def describe_run(folder: Path) -> RunInfo:
     """What can be told of one run without loading its weights; reads the end of a long log only."""
     about = _read_about(folder)
-    title = _one_line(_text(about, "title")) or folder.name
+    title = one_line(_text(about, "title")) or folder.name
     created = _created(folder, about)
     weights = folder / WEIGHTS_NAME
     try:
@@ -269,11 +270,7 @@ def _created(folder: Path, about: dict[str, Any]) -> datetime:
 
 def _clean_title(title: str) -> str:
     """`title` on one line, not empty."""
-    return _one_line(title) or "Run"
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return one_line(title) or "Run"
 
 
 def _folder_name(title: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from vdsr_app import paths
 from vdsr_app.core.atomic import atomic_file, save_error
 from vdsr_app.core.weight_header import FORMAT, HINT, check_kind, read_metadata
+from vdsr_app.core.words import one_line
 from vdsr_app.errors import WeightsError
 
 logger = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ def describe_model(path: Path, *, bundled: bool = False, sha256: str | None = No
     """
     metadata = read_metadata(path)
     check_kind(path, metadata, FORMAT)
-    title = metadata.get("title", "").strip() or path.stem
+    title = one_line(metadata.get("title", "")) or path.stem
     return ModelInfo(path.stem, path, title, bundled, sha256)
 
 

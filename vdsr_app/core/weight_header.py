@@ -88,9 +88,10 @@ def read_shape(path: Path) -> tuple[int, int]:
     header = read_header(path)
     first = header.get("layers.0.weight")
     depth = sum(name.endswith(".weight") for name in header)
-    if not isinstance(first, dict) or not isinstance(first.get("shape"), list) or len(first["shape"]) != 4:
+    shape = first.get("shape") if isinstance(first, dict) else None
+    if not isinstance(shape, list) or len(shape) != 4 or type(shape[0]) is not int:
         raise WeightsError("The file holds no VDSR network.", path=path, hint=HINT)
-    return depth, int(first["shape"][0])
+    return depth, shape[0]
 
 
 def _payload_bytes(header: dict[str, Any]) -> int:

@@ -1,6 +1,11 @@
-"""Numbers with their noun, for the terminal and for what is written in English: lists, logs and model cards."""
+"""Texts of one line, and numbers with their noun: for the terminal, lists, logs and model cards, which are English."""
 
 from __future__ import annotations
+
+
+def one_line(text: str) -> str:
+    """`text` on one line, without what cannot be printed: of a file, whoever wrote it."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def counted(number: int, one: str, many: str = "") -> str:
