@@ -307,6 +307,12 @@ def test_rename_keeps_all_but_the_title(root: Path, folder: Path) -> None:
     )
 
 
+def test_rename_takes_a_run_json_with_what_is_no_text(root: Path, folder: Path) -> None:
+    (folder / "run.json").write_text(r'{"title": "Old", "note": "\ud800"}', "utf-8")
+    runs.rename_run(folder, "Nové")
+    assert runs.list_runs(root)[0].title == "Nové"
+
+
 def test_duplicate_takes_the_configuration_and_nothing_else(root: Path, folder: Path) -> None:
     write_events(folder, started(), stepped(40))
     (folder / "checkpoint.safetensors").write_bytes(b"state")

@@ -247,7 +247,8 @@ def _read_about(folder: Path) -> dict[str, Any]:
 
 
 def _write_about(folder: Path, about: dict[str, Any]) -> None:
-    write_atomically(folder / RUN_NAME, json.dumps(about, ensure_ascii=False, indent=1).encode())
+    # What others wrote there need not be text that UTF-8 takes: that stays as JSON's escapes.
+    write_atomically(folder / RUN_NAME, json.dumps(about, indent=1).encode())
 
 
 def _text(about: dict[str, Any], key: str) -> str:
