@@ -373,6 +373,15 @@ def test_profile_for_gray_is_applied_where_only_rgb_can_be_stored(tmp_path: Path
     assert np.abs(back.pixels.astype(int) - 188).max() <= 2
 
 
+@pytest.mark.parametrize("target", [FileFormat.WEBP, FileFormat.AVIF])
+def test_profile_for_gray_that_cannot_be_applied_is_left_out_and_told(tmp_path: Path, target: FileFormat) -> None:
+    worn = GRAY_PROFILE[:20] + b"Luv " + GRAY_PROFILE[24:]  # connects to no space that there are profiles for
+    picture = Picture(np.full((8, 8, 1), 128, np.uint8), icc=worn)
+    back, report = _save(picture, tmp_path, target, quality=100)
+    assert any("profile for gray could not be applied and was left out" in note for note in report.notes)
+    assert np.abs(back.pixels.astype(int) - 128).max() <= 1
+
+
 def test_a_profile_that_does_not_fit_is_left_out(tmp_path: Path) -> None:
     back, report = _save(Picture(_noise(3), icc=GRAY_PROFILE), tmp_path, FileFormat.PNG)
     assert back.icc is None

@@ -148,8 +148,12 @@ def _gray_to_rgb(pixels: Pixels, icc: bytes | None, notes: list[str]) -> tuple[P
         return np.repeat(pixels, 3, axis=2), None
     image = _with_profile(vips.from_array(pixels), icc)
     depth = pixels.dtype.itemsize * 8
+    try:
+        converted = image.icc_transform("srgb", embedded=True, intent="relative", depth=depth)
+    except vips.load().Error:
+        notes.append("The profile for gray could not be applied and was left out.")
+        return np.repeat(pixels, 3, axis=2), None
     notes.append("The profile for gray was applied, as the format holds RGB only.")
-    converted = image.icc_transform("srgb", embedded=True, intent="relative", depth=depth)
     return vips.to_array(converted, None), None
 
 
