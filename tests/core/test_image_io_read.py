@@ -817,3 +817,21 @@ def test_unpremultiply() -> None:
 def test_turn_upright(orientation: int) -> None:
     np.testing.assert_array_equal(turn_upright(RGB16, orientation), _UPRIGHT[orientation](RGB16))
     np.testing.assert_array_equal(turn_upright(GRAY8[..., 0], orientation), _UPRIGHT[orientation](GRAY8[..., 0]))
+
+
+@pytest.mark.parametrize("what", ["a damaged table", "a table of another kind"])
+def test_cmyk_whose_own_profile_cannot_be_used_is_read_by_a_standard_one(tmp_path: Path, what: str) -> None:
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[16:20] = b"CMYK"
+    if what == "a damaged table":
+        profile[128:132] = b"\xff" * 4
+    else:
+        profile = profile.replace(b"wtpt", b"A2B1")
+    picture = Image.new("CMYK", (8, 8), (10, 200, 30, 40))
+    picture.save(tmp_path / "plain.jpg")
+    picture.save(tmp_path / "worn.jpg", icc_profile=bytes(profile))
+    plain, worn = image_io.read(tmp_path / "plain.jpg"), image_io.read(tmp_path / "worn.jpg")
+    assert np.array_equal(worn.pixels, plain.pixels)
+    assert worn.source.notes == (
+        "CMYK was converted to sRGB by a standard profile, for the picture's own cannot be used.",
+    )

@@ -9,7 +9,13 @@ import numpy as np
 from vdsr_app.control import CancelToken
 from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.image_io import jpeg_segments, png_chunks, vips
-from vdsr_app.core.image_io.color_profiles import HDR_TRANSFERS, profile_for_code, profile_for_png, profile_space
+from vdsr_app.core.image_io.color_profiles import (
+    HDR_TRANSFERS,
+    can_be_opened,
+    profile_for_code,
+    profile_for_png,
+    profile_space,
+)
 from vdsr_app.core.image_io.exif import ExifBlock, ExifError
 from vdsr_app.core.image_io.heif_items import primary_colour_code
 from vdsr_app.core.image_io.jpeg_quality import estimate_quality
@@ -43,6 +49,7 @@ _COLOUR_BANDS = {_CMYK: 4, "gray": 1, "RGB": 3, "Lab": 3}
 
 _CMYK_BY_PROFILE = "CMYK was converted to sRGB by the picture's own profile."
 _CMYK_BY_DEFAULT = "CMYK was converted to sRGB by a standard profile, for the picture has none of its own."
+_CMYK_BY_DEFAULT_INSTEAD = "CMYK was converted to sRGB by a standard profile, for the picture's own cannot be used."
 _LAB_CONVERTED = "Lab colours were converted to sRGB."
 _DEPTH_REDUCED = "32-bit samples were reduced to 16 bits."
 _EXTRA_DROPPED = "Extra channels, which are not transparency, were left out."
@@ -179,20 +186,29 @@ class VipsPicture:
                 hint="Get a fresh copy of the file.",
             )
 
+    def _cmyk_as_srgb(self, raw: RawPicture) -> Any:
+        """By the picture's own profile, or by a standard one where that cannot be used; notes which."""
+        settings = {"intent": "relative", "black_point_compensation": True, "depth": self.header.bits}
+        icc, raw.icc = raw.icc or b"", None
+        if profile_space(icc) == "CMYK":
+            try:
+                if not can_be_opened(icc):  # libvips would take a standard one, and not tell
+                    raise vips.load().Error("damaged profile")
+                converted = self._image.icc_transform("srgb", embedded=True, **settings)
+            except vips.load().Error:
+                raw.notes.append(_CMYK_BY_DEFAULT_INSTEAD)
+            else:
+                raw.notes.append(_CMYK_BY_PROFILE)
+                return converted
+        else:
+            raw.notes.append(_CMYK_BY_DEFAULT)
+        return self._image.icc_transform("srgb", input_profile="cmyk", **settings)
+
     def _plain(self, raw: RawPicture) -> Any:
         """The image as gray or RGB with or without alpha, in 8 or 16 bits; notes what was changed."""
         image, deep = self._image, self.header.bits == 16
         if self._kind == _CMYK:
-            raw.notes.append(_CMYK_BY_PROFILE if profile_space(raw.icc or b"") == "CMYK" else _CMYK_BY_DEFAULT)
-            image = image.icc_transform(
-                "srgb",
-                embedded=True,
-                input_profile="cmyk",
-                intent="relative",
-                black_point_compensation=True,
-                depth=16 if deep else 8,
-            )
-            raw.icc = None
+            image = self._cmyk_as_srgb(raw)
         elif self._kind == "Lab":
             raw.notes.append(_LAB_CONVERTED)
             image = image.colourspace("rgb16" if deep else "srgb")
