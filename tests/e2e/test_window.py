@@ -182,6 +182,7 @@ def test_closing_in_the_middle_of_a_run_ends_soon_and_leaves_nothing(start: Star
     assert again.wait("the window is back", lambda s: s["title"] != "")
 
 
+@pytest.mark.alone
 def test_the_window_does_not_stand_still_while_torch_is_imported_and_the_network_runs(
     start: Start, photo: Path, tmp_path: Path
 ) -> None:

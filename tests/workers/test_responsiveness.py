@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+pytestmark = pytest.mark.alone
+
 BAR_MS = 100
 TRIES = 3
 ROOT = Path(__file__).parents[2]
