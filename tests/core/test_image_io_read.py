@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pillow_heif
 import pytest
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io, scratch
@@ -531,6 +532,27 @@ def test_resolution(tmp_path: Path, name: str) -> None:
 def test_the_resolution_turns_with_the_picture(tmp_path: Path, orientation: int, expected: tuple[float, float]) -> None:
     file = _pillow(tmp_path / "fax.jpg", Image.fromarray(RGB8), dpi=(204, 98), exif=_exif(orientation))
     assert image_io.read(file).dpi == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["fax.jpg", "fax.png", "fax.webp"])
+@pytest.mark.parametrize(("orientation", "expected"), [(3, (204, 98)), (5, (98, 204)), (6, (98, 204))])
+def test_the_resolution_in_exif_and_xmp_turns_with_the_picture(
+    tmp_path: Path, name: str, orientation: int, expected: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A], exif[0x011B], exif[0x0128] = orientation, 204.0, 98.0, 2
+    stated = b'xmlns:t="http://ns.adobe.com/tiff/1.0/" t:XResolution="204/1" t:YResolution="98/1"'
+    xmp = _xmp(orientation).replace(b'rdf:about=""', b'rdf:about="" ' + stated)
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    file = _pillow(tmp_path / name, Image.fromarray(RGB8), exif=exif.tobytes(), xmp=xmp, pnginfo=text)
+    picture = image_io.read(file)
+    assert picture.dpi == expected
+    assert picture.exif is not None
+    assert ExifBlock(picture.exif).dpi == expected
+    assert picture.xmp is not None
+    assert b'XResolution="%d/1"' % expected[0] in picture.xmp
+    assert b'YResolution="%d/1"' % expected[1] in picture.xmp
 
 
 @pytest.mark.parametrize("quality", [1, 10, 35, 50, 75, 83, 92, 95, 98])

@@ -136,6 +136,18 @@ class ExifBlock:
         """Set the orientation tag, where there is one, to 1."""
         self._set_number(Section.IMAGE, ORIENTATION, 1)
 
+    def turn_resolution(self) -> None:
+        """Exchange the resolutions across and down, as where the picture is turned by a quarter."""
+        entries = self._reader.directory(self._reader.first).entries
+        if X_RESOLUTION not in entries or Y_RESOLUTION not in entries:
+            return
+        # Type, count and value, or the place of it; only the tags stay.
+        across, down = (
+            slice(entries[tag].position + 2, entries[tag].position + 12) for tag in (X_RESOLUTION, Y_RESOLUTION)
+        )
+        self._data[across], self._data[down] = self._data[down], self._data[across]
+        self._image = self._reader.directory(self._reader.first)
+
     def set_size(self, width: int, height: int) -> None:
         """Bring every tag that states the picture's size up to date; none is added."""
         for section, width_tag, height_tag in _SIZE_TAGS:

@@ -212,37 +212,41 @@ def _assemble(
         token.raise_if_cancelled()
     pixels = turn_upright(colours, header.orientation, allocate)
     alpha = None if alpha is None else turn_upright(alpha, header.orientation, allocate)
-    exif, exif_dpi = _upright_exif(raw)
-    xmp = _upright_xmp(raw)
+    turned = turns_sideways(header.orientation)
+    exif, dpi = _upright_exif(raw, turned=turned)
+    xmp = _upright_xmp(raw, turned=turned)
     icc = _fitting_profile(raw, header.channels)
     if path is not None and format_of_suffix(path) is not source_format:
         raw.notes.append(f"By its content the file is {TITLES[source_format]}, whatever its name says.")
     place = None if path is None else Path(fspath(path))
     source = SourceInfo(place, source_format.value, header.mode, header.frames, raw.jpeg_quality, tuple(raw.notes))
-    dpi = raw.dpi or exif_dpi
-    if dpi is not None and turns_sideways(header.orientation):
-        dpi = dpi[::-1]
+    if raw.dpi is not None:
+        dpi = raw.dpi[::-1] if turned else raw.dpi
     return Picture(pixels, alpha, icc, exif, xmp, dpi, source)
 
 
-def _upright_exif(raw: RawPicture) -> tuple[bytes | None, tuple[float, float] | None]:
+def _upright_exif(raw: RawPicture, *, turned: bool) -> tuple[bytes | None, tuple[float, float] | None]:
     if not raw.exif:
         return None, None
     try:
         block = ExifBlock(raw.exif)
         block.set_upright()
+        if turned:
+            block.turn_resolution()
         return block.to_bytes(), block.dpi
     except ExifError:
         raw.notes.append("Its EXIF data is damaged and was left out.")
         return None, None
 
 
-def _upright_xmp(raw: RawPicture) -> bytes | None:
+def _upright_xmp(raw: RawPicture, *, turned: bool) -> bytes | None:
     if not raw.xmp:
         return None
     try:
         packet = XmpPacket(raw.xmp)
         packet.set_upright()
+        if turned:
+            packet.turn_resolution()
         return packet.to_bytes()
     except XmpError as error:
         raw.notes.append(f"Its XMP data is {error} and was left out.")

@@ -18,6 +18,8 @@ _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _WIDTHS = frozenset({(TIFF, "ImageWidth"), (EXIF, "PixelXDimension")})
 _HEIGHTS = frozenset({(TIFF, "ImageLength"), (EXIF, "PixelYDimension")})
 
+_ACROSS, _DOWN = (TIFF, "XResolution"), (TIFF, "YResolution")
+
 _ORIENTATION = f"{TIFF} Orientation"
 """As the parser names it."""
 
@@ -73,6 +75,14 @@ class XmpPacket:
     def set_upright(self) -> None:
         """Set `tiff:Orientation`, where it is present, to 1."""
         self._set(frozenset({(TIFF, "Orientation")}), "1")
+
+    def turn_resolution(self) -> None:
+        """Exchange the resolutions across and down, as where the picture is turned by a quarter."""
+        across, down = next(self._find(_ACROSS.__eq__), None), next(self._find(_DOWN.__eq__), None)
+        if across is not None and down is not None:
+            first, second = _text(across), _text(down)
+            self._set(frozenset({_ACROSS}), second)
+            self._set(frozenset({_DOWN}), first)
 
     def set_size(self, width: int, height: int) -> None:
         """Bring every property that states the picture's size up to date; none is added."""
