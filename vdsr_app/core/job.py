@@ -62,8 +62,11 @@ class Target:
         scale = self._scale_for(width, height)
         # One part in a million forgives 1000/333-like factors at the ends of the range.
         if not MIN_SCALE * (1 - 1e-6) <= scale <= MAX_SCALE * (1 + 1e-6):
+            # A factor that is wished is wrong for every picture; one close to the range needs more digits to show it.
+            picture = "A picture" if self.kind is TargetKind.SCALE else f"A {width} x {height} picture"
+            digits = 7 if MIN_SCALE <= float(f"{scale:.3g}") <= MAX_SCALE else 3
             raise UsageError(
-                f"A {width} x {height} picture cannot be scaled by {scale:.3g}.",
+                f"{picture} cannot be scaled by {scale:.{digits}g}.",
                 hint=f"The scale factor must lie between {MIN_SCALE:g} and {MAX_SCALE:g}.",
             )
         out_width, out_height = _round_half_up(width * scale), _round_half_up(height * scale)
