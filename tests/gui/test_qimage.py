@@ -6,6 +6,7 @@ import gc
 
 import numpy as np
 import pytest
+from PySide6.QtCore import QPointF
 from PySide6.QtGui import QColor, QColorSpace, QImage
 
 from tests.gui.pixels import rgba_from_qimage
@@ -102,6 +103,22 @@ def test_a_colour_space_goes_along_as_a_profile() -> None:
 
     image.setColorSpace(QColorSpace(QColorSpace.NamedColorSpace.SRgb))
     assert picture_from_qimage(image).icc is None
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_profile_for_gray_is_applied_where_there_is_transparency(bits: int) -> None:
+    full = 2**bits - 1
+    pixels = np.linspace(0, full, 64).astype(np.uint8 if bits == 8 else np.uint16).reshape(4, 16, 1)
+    alpha = np.full((4, 16), full // 2, pixels.dtype)
+    profile = QColorSpace(QPointF(0.3127, 0.3290), QColorSpace.TransferFunction.Gamma, 1.0).iccProfile()
+    back = picture_from_qimage(qimage_from_picture(Picture(pixels=pixels, alpha=alpha, icc=bytes(profile.data()))))
+
+    linear = pixels / full
+    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    assert back.icc is None
+    assert back.bits == bits
+    assert np.abs(back.pixels / full - srgb).max() < 0.006
+    np.testing.assert_array_equal(back.alpha, alpha)
 
 
 @pytest.mark.qt_log_ignore("fromIccProfile")

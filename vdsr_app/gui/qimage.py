@@ -47,15 +47,19 @@ def wrap_rgba(
 def qimage_from_picture(picture: Picture) -> QImage:
     """A QImage of its own memory, in the depth, colour space and resolution of the picture.
 
-    Gray stays gray (Grayscale8, Grayscale16) unless there is transparency; colour becomes RGB888, RGBX64, RGBA8888 or
-    RGBA64. EXIF and XMP have no place in a QImage and are left behind.
+    Gray stays gray (Grayscale8, Grayscale16) unless there is transparency, where its profile is applied; colour becomes
+    RGB888, RGBX64, RGBA8888 or RGBA64. EXIF and XMP have no place in a QImage and are left behind.
 
     Raises:
         PictureTooLargeError: there is no memory for it.
     """
     deep = picture.bits == 16
+    color_space = QColorSpace() if picture.icc is None else QColorSpace.fromIccProfile(picture.icc)
     if picture.alpha is not None:
-        samples = _stacked(picture.pixels, picture.alpha)
+        pixels = picture.pixels
+        if picture.is_gray and color_space.isValid():
+            pixels, color_space = _gray_in_srgb(pixels, color_space), QColorSpace()
+        samples = _stacked(pixels, picture.alpha)
         image_format = _Format.Format_RGBA64 if deep else _Format.Format_RGBA8888
     elif picture.is_gray:
         samples = picture.pixels
@@ -66,10 +70,8 @@ def qimage_from_picture(picture: Picture) -> QImage:
     else:
         samples, image_format = picture.pixels, _Format.Format_RGB888
     image = _filled(samples, image_format)
-    if picture.icc is not None:
-        color_space = QColorSpace.fromIccProfile(picture.icc)
-        if color_space.isValid():
-            image.setColorSpace(color_space)
+    if color_space.isValid():
+        image.setColorSpace(color_space)
     if picture.dpi is not None:
         image.setDotsPerMeterX(round(picture.dpi[0] / _METRES_PER_INCH))
         image.setDotsPerMeterY(round(picture.dpi[1] / _METRES_PER_INCH))
@@ -130,6 +132,16 @@ def _filled(samples: Pixels, image_format: QImage.Format) -> QImage:
     rows = np.frombuffer(image.bits(), dtype=np.uint8).reshape(height, image.bytesPerLine())
     rows[:, :row_bytes] = np.ascontiguousarray(samples).view(np.uint8).reshape(height, row_bytes)
     return image
+
+
+def _gray_in_srgb(pixels: Pixels, color_space: QColorSpace) -> Pixels:
+    """(H, W, 1) -> (H, W, 3): its profile cannot stand beside the colours of a QImage with transparency."""
+    deep = pixels.dtype == np.uint16
+    gray = _filled(pixels, _Format.Format_Grayscale16 if deep else _Format.Format_Grayscale8)
+    gray.setColorSpace(color_space)
+    rgb_format, channels = (_Format.Format_RGBX64, 4) if deep else (_Format.Format_RGB888, 3)
+    shown = gray.convertedToColorSpace(QColorSpace(QColorSpace.NamedColorSpace.SRgb), rgb_format)
+    return _samples(shown, rgb_format, pixels.dtype, channels)[:, :, :3]
 
 
 def _stacked(pixels: Pixels, alpha: Pixels) -> Pixels:
