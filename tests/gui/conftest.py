@@ -90,6 +90,9 @@ def make_window(
 
 
 @pytest.fixture(autouse=True)
-def _empty_clipboard(qapp: QApplication) -> None:
+def _empty_clipboard(qapp: QApplication) -> Iterator[None]:
     QGuiApplication.clipboard().clear()
     QCoreApplication.processEvents()
+    yield
+    # Without a screen Qt deletes what lies there when Python is gone already, and the process ends in a crash.
+    QGuiApplication.clipboard().clear()
