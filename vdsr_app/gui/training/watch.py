@@ -102,6 +102,7 @@ class RunWatch(QObject):
     def start(self, folder: Path, steps: int | None = None) -> None:
         """Start the run in this folder, or let it go on, and follow it."""
         self._turn_to(folder)
+        self._starts = True
         # From the beginning of its log, so that nothing of it is told twice.
         self._service.detach()
         self._service.start(folder, steps)
@@ -193,6 +194,7 @@ class RunWatch(QObject):
         self.state: RunState | None = None
         self.report: ErrorReport | None = None
         self.asked: Command = "run"
+        self._starts = False  # started here, and not yet heard of: its end may be the first that is seen of it
 
     def _ask(self, command: Command) -> None:
         self.asked = command
@@ -220,13 +222,14 @@ class RunWatch(QObject):
     def _on_state(self, folder: Path, state: RunState) -> None:
         if folder != self.folder:
             return
-        was_alive = self.alive
+        was_followed = self.alive or self._starts
+        self._starts = False
         self.state = state
         if not self.alive or (state is RunState.PAUSED) == (self.asked == "pause"):
             self.asked = "run" if self.asked in ("pause", "run") or not self.alive else self.asked
         self.state_changed.emit(state)
         self.changed.emit()
-        if was_alive and state is RunState.FINISHED:
+        if was_followed and state is RunState.FINISHED:
             self.finished.emit()
 
     @Slot(object)

@@ -1,0 +1,71 @@
+"""What the pages are told of the run that they show, over a service that tells what the test says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QObject, Signal
+from pytestqt.qtbot import QtBot
+
+from vdsr_app.gui.training.watch import RunWatch
+from vdsr_trainer.presets import PRESETS
+from vdsr_trainer.runs import RunState, create_run
+
+
+class Desk(QObject):
+    renamed = Signal(object)
+
+
+class Service(QObject):
+    event_told = Signal(object, object)
+    state_changed = Signal(object, object)
+    crashed = Signal(object)
+    attached: Path | None = None
+    following = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = Desk()
+
+    def attach(self, folder: Path) -> None:
+        self.attached = folder
+
+    def detach(self) -> None:
+        self.attached = None
+
+    def start(self, folder: Path, steps: int | None) -> None:
+        self.attached = folder
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def watch(service: Service) -> RunWatch:
+    return RunWatch(service)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return create_run(tmp_path, "Birds", "robust", PRESETS["robust"])
+
+
+def test_a_run_whose_end_is_the_first_that_is_seen_of_it_has_finished(
+    qtbot: QtBot, service: Service, watch: RunWatch, run: Path
+) -> None:
+    """On a busy computer a short run is over before the window looks for it."""
+    watch.start(run)
+    with qtbot.waitSignal(watch.finished):
+        service.state_changed.emit(run, RunState.FINISHED)
+
+
+def test_a_run_that_had_finished_before_it_was_looked_at_does_not_finish_again(
+    qtbot: QtBot, service: Service, watch: RunWatch, run: Path
+) -> None:
+    watch.start(run)
+    watch.look_at(run)
+    with qtbot.assertNotEmitted(watch.finished):
+        service.state_changed.emit(run, RunState.FINISHED)
