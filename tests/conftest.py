@@ -35,6 +35,11 @@ def pytest_xdist_auto_num_workers() -> int:
     return usable_cores()
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes that are no word have no name of their own: colour profiles hold the second in which they were made."""
+    return argname if isinstance(val, bytes) and len(val) > 40 else None
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Let a test that is marked `alone` wait for those of the other processes, and these for it.
