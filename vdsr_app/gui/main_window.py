@@ -281,7 +281,7 @@ class MainWindow(QMainWindow):
         session.setup_changed.connect(self._show_scores)
         session.scores.changed.connect(self._show_scores)
         session.scores.opened.connect(self._show_scores)
-        self._saves.all_saved.connect(self.close)
+        self._saves.all_finished.connect(self.close)
         self.training.all_renamed.connect(self.close)
         self._monitor.changed.connect(self._on_activity_changed)
         session.failed.connect(self._fall_back)

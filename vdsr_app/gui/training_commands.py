@@ -186,7 +186,7 @@ class TrainingCommands(QObject):
             self._left = LeftRun(self._service, self._watch, self)
             self._left.changed.connect(self._refresh)
             self._names = RenameGuard(self._window, self._service.desk)
-            self._names.all_renamed.connect(self.all_renamed)
+            self._names.all_finished.connect(self.all_renamed)
             self._service.installed.connect(self._on_installed)
         return self._service, self._watch, self._left
 
