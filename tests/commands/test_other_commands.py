@@ -14,12 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import vdsr_app
 from vdsr_app import paths
 from vdsr_app.cli import COMMANDS
 from vdsr_app.commands import info
+from vdsr_app.core.models import find_model
+from vdsr_app.core.weights import load_model
 
 ROOT = Path(vdsr_app.__file__).parent.parent
 
@@ -49,6 +52,27 @@ def test_evaluate_agrees_with_the_definition(run, tiny, photo) -> None:
     assert json.loads(said)["scales"]["2"]["bicubic"]["psnr_db"] == pytest.approx(
         10 * math.log10(255**2 / error), abs=1e-3
     )
+
+
+def test_evaluate_measures_gray_in_its_own_range_as_the_upscaler_shows_it_to_the_network(run, tiny, tmp_path) -> None:
+    from vdsr_app.core.metrics import psnr_db
+    from vdsr_app.core.resize import resize
+
+    gray = np.random.default_rng(3).integers(0, 256, (7, 10)).repeat(4, axis=0).repeat(4, axis=1).astype(np.uint8)
+    small = resize(gray, 14, 20, dtype=np.float64)
+    up = resize(small, 28, 40, dtype=np.float64)
+    model = load_model(find_model(tiny)).model
+    luma = torch.from_numpy((16 + up * 219 / 255) / 255).to(torch.float32)[None, None]
+    with torch.inference_mode():
+        added = (model(luma) - luma)[0, 0].double().numpy() * 255 * 255 / 219
+    expected = np.clip(np.floor(up + added + 0.5), 0, 255)
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    _, said, _ = run("evaluate", "--data", tmp_path / "gray.png", "--scales", 2, "--model", tiny, "--json")
+    row = json.loads(said)["scales"]["2"]
+    assert row["model"]["psnr_db"] == pytest.approx(psnr_db(gray.astype(np.float64), expected, 2), abs=1e-2)
+    plain = np.clip(np.floor(up + 0.5), 0, 255)
+    assert row["bicubic"]["psnr_db"] == pytest.approx(psnr_db(gray.astype(np.float64), plain, 2), abs=1e-3)
+    assert abs(row["model"]["psnr_db"] - row["bicubic"]["psnr_db"]) > 0.1
 
 
 def test_evaluate_measures_a_picture_wherever_it_can_be_in_whatever_order(run, tiny, photo) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.core.ycbcr import rgb_to_ycbcr, ycbcr_to_rgb
 from vdsr_app.core import image_io
-from vdsr_app.core.color import RGB_PER_LUMA, network_luma, rgb_to_luma
+from vdsr_app.core.color import RGB_PER_LUMA, gray_to_luma, luma_to_gray, network_luma, rgb_to_luma
 from vdsr_app.core.metrics import psnr_db, ssim
 from vdsr_app.core.protocol import make_trial, protocol_luma, score
 from vdsr_app.errors import ShapeMismatchError, UsageError
@@ -66,11 +66,18 @@ def test_a_step_in_luma_is_the_same_step_in_each_of_rgb() -> None:
 
 
 @pytest.mark.parametrize("full_scale", [255.0, 65535.0])
-def test_network_luma_of_gray_is_the_gray_itself(full_scale: float) -> None:
-    gray = np.array([[[0.0], [full_scale]]], dtype=np.float32)
-    assert network_luma(gray, full_scale).tolist() == [[0.0, 1.0]]
-    white = np.full((1, 1, 3), full_scale, dtype=np.float32)
-    assert network_luma(white, full_scale)[0, 0] == pytest.approx(235 / 255, abs=1e-6)
+def test_network_luma_of_gray_is_that_of_its_copy_in_rgb(full_scale: float) -> None:
+    gray = np.linspace(0, full_scale, 256, dtype=np.float32).reshape(16, 16, 1)
+    luma = network_luma(gray, full_scale)
+    assert luma == pytest.approx(network_luma(np.repeat(gray, 3, axis=2), full_scale), abs=1e-6)
+    assert (luma.min(), luma.max()) == (pytest.approx(16 / 255, abs=1e-6), pytest.approx(235 / 255, abs=1e-6))
+
+
+def test_gray_goes_to_luma_and_back() -> None:
+    gray = np.arange(256)
+    luma = gray_to_luma(gray)
+    assert luma == pytest.approx(rgb_to_luma(np.stack([gray] * 3, axis=-1)), abs=1e-9)
+    assert luma_to_gray(luma) == pytest.approx(gray, abs=1e-9)
 
 
 def test_sixteen_bit_luma_equals_eight_bit() -> None:

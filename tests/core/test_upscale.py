@@ -119,13 +119,17 @@ class TestColours:
         assert result.pixels.dtype == dtype
 
     @pytest.mark.parametrize(("dtype", "full"), [(np.uint8, 255), (np.uint16, 65535)])
-    def test_gray_is_its_own_luma(self, dtype: type[np.uint8], full: int) -> None:
+    def test_gray_comes_out_as_its_copy_in_rgb(self, dtype: type[np.uint8], full: int) -> None:
         source = picture(23, 31, 1, dtype)
         result = upscale_picture(source, by(2.0), engine())
         bicubic = resize(source.pixels[..., 0], 46, 62, dtype=np.float64) / full
-        expected = np.clip(through_network(bicubic), 0, 1) * full
+        luma = (16 + 219 * bicubic) / 255
+        expected = np.clip(bicubic + (through_network(luma) - luma) * 255 / 219, 0, 1) * full
         assert result.pixels.shape == (46, 62, 1)
         assert np.abs(result.pixels[..., 0] - expected).max() <= 0.5 + full * 1e-6
+        copy = replace(source, pixels=np.repeat(source.pixels, 3, axis=2))
+        in_rgb = upscale_picture(copy, by(2.0), engine()).pixels.astype(int)
+        assert np.abs(in_rgb - result.pixels).max() <= 1
 
     @pytest.mark.parametrize("alpha", [False, True])
     def test_without_a_residual_it_is_the_interpolated_picture(self, alpha: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,8 +13,11 @@ import numpy.typing as npt
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core import image_io
-from vdsr_app.core.protocol import Score, Trial, make_trial, protocol_luma, score
+from vdsr_app.core.color import gray_to_luma, luma_to_gray
+from vdsr_app.core.protocol import Plane, Score, Trial, make_trial, protocol_luma, score
 from vdsr_app.errors import PictureError, UsageError, VdsrError
+
+_Estimate = Callable[[Plane], Plane]
 
 
 class LumaUpscaler(Protocol):
@@ -108,13 +111,14 @@ def evaluate(
     for number, path in enumerate(files):
         problem: VdsrError | None = None
         try:
-            luma = protocol_luma(image_io.read(path).pixels)
+            pixels = image_io.read(path).pixels
         except (PictureError, UsageError) as error:
             problem = error
         else:
+            luma, estimate = protocol_luma(pixels), _estimator(engine, pixels.shape[2] == 1, token, self_ensemble)
             for scale in scales:
                 try:
-                    rows[scale].append(_one(path.stem, make_trial(luma, scale), engine, token, self_ensemble))
+                    rows[scale].append(_one(path.stem, make_trial(luma, scale), estimate, token))
                 except (PictureError, UsageError) as error:
                     problem = problem or error
         if problem is not None:
@@ -129,15 +133,28 @@ def evaluate(
     )
 
 
-def _one(name: str, trial: Trial, engine: LumaUpscaler, token: CancelToken | None, self_ensemble: bool) -> PictureScore:
+def _estimator(engine: LumaUpscaler, is_gray: bool, token: CancelToken | None, self_ensemble: bool) -> _Estimate:
+    """What gives bicubic its detail, both as the protocol has them: (H, W) in [0, 255], not rounded.
+
+    The protocol has gray files in full range; the network sees them, as everywhere, as the luma of their copies in RGB.
+    """
+
+    def estimate(bicubic: Plane) -> Plane:
+        luma = gray_to_luma(bicubic) if is_gray else bicubic
+        seen = (luma / 255.0).astype(np.float32)
+        detailed = engine.upscale_luma(seen, token=token, self_ensemble=self_ensemble).astype(np.float64) * 255.0
+        return luma_to_gray(detailed) if is_gray else detailed
+
+    return estimate
+
+
+def _one(name: str, trial: Trial, estimate: _Estimate, token: CancelToken | None) -> PictureScore:
     if token is not None:
         token.raise_if_cancelled()
     before = score(trial, trial.bicubic)
     if math.isinf(before.psnr_db):
         raise UsageError("Bicubic gives all of it back, so there is nothing to compare.")
-    bicubic = (trial.bicubic / 255.0).astype(np.float32)
-    estimate = engine.upscale_luma(bicubic, token=token, self_ensemble=self_ensemble)
-    return PictureScore(name, before, score(trial, estimate.astype(np.float64) * 255.0))
+    return PictureScore(name, before, score(trial, estimate(trial.bicubic)))
 
 
 def _mean(scores: Sequence[Score]) -> Score:

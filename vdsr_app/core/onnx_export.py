@@ -61,8 +61,9 @@ class OnnxReport:
 def export_onnx(info: ModelInfo, path: Path, token: CancelToken | None = None) -> OnnxReport:
     """Write a model as ONNX and check it.
 
-    The file has one input "luma", (N, 1, H, W) float32, bicubic luma in [0, 1], and one output "detailed_luma" of the
-    same shape, not clipped. It runs in any program for ONNX, without this one.
+    The file has one input "luma", (N, 1, H, W) float32, bicubic luma from black at 16/255 to white at 235/255 (see
+    `core.color.network_luma`), and one output "detailed_luma" of the same shape, not clipped. It runs in any program
+    for ONNX, without this one.
 
     Args:
         info: the model, as `core.models.find_model` gives it.
@@ -120,7 +121,7 @@ def build(model: VDSR, metadata: Mapping[str, str]) -> onnx.ModelProto:
         ir_version=_IR_VERSION,
         producer_name="VDSR Studio",
         producer_version=__version__,
-        doc_string="VDSR (arXiv 1511.04587): bicubic luma in [0, 1] to luma with detail, not clipped.",
+        doc_string="VDSR (arXiv 1511.04587): bicubic BT.601 luma, 16/255 to 235/255, to luma with detail, not clipped.",
     )
     helper.set_model_props(proto, dict(metadata))
     return proto

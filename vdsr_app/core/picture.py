@@ -85,5 +85,5 @@ class Picture:
 
     @property
     def is_gray(self) -> bool:
-        """Whether there is one channel, which then is its own luma."""
+        """Whether there is one channel."""
         return int(self.pixels.shape[2]) == 1

@@ -31,7 +31,7 @@ class Trial:
 
     Attributes:
         reference: luma of the picture, whole numbers, (H, W) in [0, 255].
-        bicubic: the network's input of the same size, neither rounded nor clipped.
+        bicubic: of the same size, what the network gets; neither rounded nor clipped.
         border_px: what the metrics drop on each side.
     """
 

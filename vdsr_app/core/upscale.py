@@ -230,7 +230,7 @@ class _Stage:
         finish_residual = self._begin_residual(luma, tile)
         rows = slice(tile.insets.top, tile.insets.top + core.height)
         cols = slice(tile.insets.left, tile.insets.left + core.width)
-        factor = np.float32(self._source_scale * (RGB_PER_LUMA if colours.shape[2] == 3 else 1.0))
+        factor = np.float32(self._source_scale * RGB_PER_LUMA)
         rescale = float(np.iinfo(dtype).max) / self._source_scale
         plain, shown = colours[rows, cols], None if alpha is None else _quantised(alpha[rows, cols], dtype, rescale)
 

@@ -22,7 +22,7 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data import cache_size, dataset
 from vdsr_trainer.data.dataset import Patches, TrainingData, open_data
 from vdsr_trainer.data.degrade import Degradation, Source, degraded_patches
-from vdsr_trainer.data.pictures import read_luma
+from vdsr_trainer.data.pictures import digest, read_luma
 from vdsr_trainer.data.preflight import INDEX_NAME, Index, Plan, check_pictures, read_index, save_index, write_index
 from vdsr_trainer.presets import preset
 from vdsr_trainer.run_files import NEWEST_NAME
@@ -68,6 +68,12 @@ def gray_folder(folder: Path, lumas: list[np.ndarray]) -> str:
     for i, luma in enumerate(lumas):
         Image.fromarray(luma).save(folder / f"g{i:03}.png")
     return str(folder)
+
+
+def luma_folder(folder: Path, lumas: list[np.ndarray]) -> str:
+    """Pictures that have these lumas, from 16 to 235, to the level."""
+    assert all(luma.min() >= 16 and luma.max() <= 235 for luma in lumas)
+    return gray_folder(folder, [np.rint((luma - 16.0) * 255 / 219).astype(np.uint8) for luma in lumas])
 
 
 def noise(count: int, seed: int = 0) -> list[np.ndarray]:
@@ -128,7 +134,7 @@ def test_large_pictures_are_drawn_from_more_often(
     small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
 ) -> None:
     lumas = [np.full((height, 40), value, np.uint8) for height, value in ((30, 50), (270, 150))]
-    config = replace(small, data=(gray_folder(tmp_path / "two", lumas),), validation=judges, batch=400)
+    config = replace(small, data=(luma_folder(tmp_path / "two", lumas),), validation=judges, batch=400)
     targets = opened(replace(config, hard_candidates=1)).batch(0).target.mean(axis=(1, 2, 3)) * 255
     assert 0.85 < np.mean(np.abs(targets - 150) < 1) < 0.95
 
@@ -189,18 +195,19 @@ def data_folder(config: TrainConfig) -> Path:
 
 def numbered(count: int, rows: int, cols: int, side: int) -> list[np.ndarray]:
     """Pictures whose grid patches are plain, each of a value of its own, with a rest at right and bottom."""
-    values = np.arange(count * rows * cols).reshape(count, rows, cols)
-    assert values.max() < 240
+    values = 16 + np.arange(count * rows * cols).reshape(count, rows, cols)
+    assert values.max() < 235
     pictures = np.repeat(np.repeat(values, side, axis=1), side, axis=2).astype(np.uint8)
-    return [np.pad(picture, ((0, 5), (0, 7)), constant_values=255) for picture in pictures]
+    return [np.pad(picture, ((0, 5), (0, 7)), constant_values=235) for picture in pictures]
 
 
 def patches_seen(data: TrainingData, first: int, last: int) -> list[int]:
+    """Numbers of the patches that some steps show."""
     seen = []
     for step in range(first, last):
         target = data.batch(step).target
         assert np.ptp(target, axis=(1, 2, 3)).max() == 0, "a patch across the lines of the grid"
-        seen += np.rint(target[:, 0, 0, 0] * 255).astype(int).tolist()
+        seen += (np.rint(target[:, 0, 0, 0] * 255).astype(int) - 16).tolist()
     return seen
 
 
@@ -214,7 +221,7 @@ def test_an_epoch_of_the_grid_shows_every_patch_once_at_each_scale(
         return degraded_patches(sources, places, shape, done)
 
     monkeypatch.setattr(dataset, "degraded_patches", watched)
-    folder = gray_folder(tmp_path / "numbered", numbered(5, 3, 4, 24))
+    folder = luma_folder(tmp_path / "numbered", numbered(5, 3, 4, 24))
     config = replace(small, data=(folder,), validation=judges, sampling="grid", scales=(2.0, 3.0), fixed_share=1.0)
     data = opened(replace(config, batch=10))
     assert data.patches_per_epoch == 120
@@ -231,7 +238,7 @@ def test_an_epoch_of_the_grid_shows_every_patch_once_at_each_scale(
 def test_scales_of_the_grid_are_drawn_where_that_is_asked_for(
     small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
 ) -> None:
-    folder = gray_folder(tmp_path / "numbered", numbered(5, 3, 4, 24))
+    folder = luma_folder(tmp_path / "numbered", numbered(5, 3, 4, 24))
     config = replace(small, data=(folder,), validation=judges, sampling="grid", fixed_share=0.5, batch=10)
     data = opened(config)
     assert data.patches_per_epoch == 60
@@ -250,14 +257,14 @@ def many(tmp_path: Path, judges: str, small: TrainConfig) -> TrainConfig:
 
 
 def numbered_many(tmp_path: Path) -> str:
-    """240 patches in 48 pictures of 53 KB, most of which the grid leaves out."""
+    """215 patches in 43 pictures of 53 KB, most of which the grid leaves out."""
     lumas = []
-    for i in range(48):
-        luma = np.full((47, 1200), 255, np.uint8)
+    for i in range(43):
+        luma = np.full((47, 1200), 235, np.uint8)
         for j in range(5):
-            luma[:24, j * 24 : j * 24 + 24] = 5 * i + j
+            luma[:24, j * 24 : j * 24 + 24] = 16 + 5 * i + j
         lumas.append(luma)
-    return gray_folder(tmp_path / "numbered", lumas)
+    return luma_folder(tmp_path / "numbered", lumas)
 
 
 @pytest.mark.parametrize("sampling", ["random", "grid"])
@@ -282,11 +289,11 @@ def test_memory_is_bounded_and_batches_are_the_same_in_any_order(
 
 
 def test_every_picture_has_its_turn(many: TrainConfig, opened: Opener, tmp_path: Path) -> None:
-    lumas = [np.full((200, 300), 4 * i, np.uint8) for i in range(60)]
-    data = opened(replace(many, data=(gray_folder(tmp_path / "plain", lumas),)))
+    lumas = [np.full((200, 300), 16 + 3 * i, np.uint8) for i in range(60)]
+    data = opened(replace(many, data=(luma_folder(tmp_path / "plain", lumas),)))
     seen: Counter[int] = Counter()
     for step in range(0, 120, 2):  # 3.6 megapixels are a round of 360 patches, or 22 steps
-        batch = np.rint(data.batch(step).target.mean(axis=(1, 2, 3)) * 255 / 4).astype(int).tolist()
+        batch = np.rint((data.batch(step).target.mean(axis=(1, 2, 3)) * 255 - 16) / 3).astype(int).tolist()
         assert len(set(batch)) > 4, "some ten pictures are in memory"
         seen.update(batch)
         assert data.bytes_held <= 2**20
@@ -313,15 +320,16 @@ def test_neighbouring_steps_share_pictures(many: TrainConfig, opened: Opener, mo
 def test_the_grid_shows_every_patch_once_within_bounded_memory(
     small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
 ) -> None:
-    config = replace(small, data=(numbered_many(tmp_path),), validation=judges, cache_mb=1, sampling="grid", batch=24)
+    config = replace(small, data=(numbered_many(tmp_path),), validation=judges, cache_mb=1, sampling="grid", batch=25)
     data = opened(replace(config, patch_px=24))
     # The white rest of each picture is 45 patches more.
-    assert data.patches_per_epoch == 48 * 50
-    seen = [value for value in patches_seen(data, 0, 100) if value != 255]
-    assert sorted(seen) == list(range(240))
+    assert data.patches_per_epoch == 43 * 50
+    white = 235 - 16
+    seen = [number for number in patches_seen(data, 0, 86) if number != white]
+    assert sorted(seen) == list(range(215))
     assert data.bytes_held <= 2**20
-    again = [value for value in patches_seen(data, 100, 200) if value != 255]
-    assert sorted(again) == list(range(240))
+    again = [number for number in patches_seen(data, 86, 172) if number != white]
+    assert sorted(again) == list(range(215))
     assert again != seen
 
 
@@ -338,7 +346,9 @@ def test_a_picture_larger_than_the_memory_is_cut_and_degraded_whole(
 
     def compared(sources: list[Source], places: list, shape: tuple[int, int], done: list) -> np.ndarray:
         patches = degraded_patches(sources, places, shape, done)
-        whole = degraded_patches([Source(luma, 1900, 0, True)] * len(sources), places, shape, done)
+        whole = degraded_patches(
+            [Source(read_luma(Path(folder) / "g000.png"), 1900)] * len(sources), places, shape, done
+        )
         assert np.array_equal(patches, whole)
         rows.extend(top for top, _ in places)
         assert all(len(source.luma) < 1000 and source.luma.base is None for source in sources)
@@ -423,9 +433,12 @@ def test_unusable_folders(small: TrainConfig, opened: Opener, tmp_path: Path, wh
 
 
 def test_validation_takes_little_memory(small: TrainConfig, opened: Opener, tmp_path: Path) -> None:
-    large = np.zeros((901, 1000), np.uint8)
+    large = np.full((901, 1000), 16, np.uint8)
     large[290:610, 340:660] = np.arange(320)[:, None] % 200 + 30
-    data = opened(replace(small, validation=gray_folder(tmp_path / "judges", [large, *noise(70)])))
+    folder = luma_folder(tmp_path / "judges", [large])
+    for i, luma in enumerate(noise(70), start=1):
+        Image.fromarray(luma).save(Path(folder) / f"g{i:03}.png")
+    data = opened(replace(small, validation=folder))
     assert len(data.validation) == 16
     assert len(data.held_out) == 71
     shapes = {name: luma.shape for name, luma in data.validation.items()}
@@ -601,13 +614,45 @@ def test_a_lost_list_of_pictures_is_said_and_made_anew(small: TrainConfig, opene
     assert equal(before.batch(1), after.batch(1))
 
 
-def test_a_gray_file_keeps_its_range(small: TrainConfig, opened: Opener, tmp_path: Path, judges: str) -> None:
-    luma = np.zeros((100, 100), np.uint8)
-    luma[:, 50:] = 255
-    folder = gray_folder(tmp_path / "ink", [luma])
-    assert np.array_equal(read_luma(Path(folder) / "g000.png"), luma)
-    data = opened(replace(small, data=(folder,), validation=judges, jpeg_share=1.0, jpeg_quality_min=95, batch=32))
-    patches = data.batch(0)
-    plain = np.ptp(patches.target, axis=(1, 2, 3)) == 0
-    assert plain.any()
-    assert np.abs(patches.bicubic - patches.target)[plain].max() < 0.1
+def test_a_gray_file_is_learned_from_as_its_copy_in_rgb(
+    small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
+) -> None:
+    gray = np.random.default_rng(0).integers(0, 256, (100, 100), dtype=np.uint8)
+    gray[:, 50:] = 255
+    gray[:, 25:50] = 0
+    folders = [gray_folder(tmp_path / "gray", [gray]), gray_folder(tmp_path / "rgb", [np.stack([gray] * 3, axis=-1)])]
+    lumas = [read_luma(Path(folder) / "g000.png") for folder in folders]
+    assert np.array_equal(*lumas)
+    assert (lumas[0].min(), lumas[0].max()) == (16, 235)
+    config = replace(small, validation=judges, jpeg_share=0.5, jpeg_quality_min=95, batch=32)
+    batches = []
+    for folder in folders:
+        run = tmp_path / f"run of {Path(folder).name}"
+        run.mkdir()
+        batches.append(opened(replace(config, data=(folder,)), folder=run).batch(0))
+    assert equal(*batches)
+
+
+def test_a_run_that_learned_from_gray_in_its_full_range_is_told_why_it_cannot_go_on(
+    small: TrainConfig, opened: Opener, run: Path, tmp_path: Path
+) -> None:
+    grays = noise(3)
+    folder = gray_folder(tmp_path / "gray", grays)
+    config = replace(small, data=(folder,), shrunk_copies=())
+    report = check_pictures(config, lambda done, total: None, CancelToken())
+    of_earlier = [
+        replace(record, digest=digest(grays[int(record.file[1:4])])) if record.folder == folder else record
+        for record in report.records
+    ]
+    known = {record.path: record for record in of_earlier}
+    plan = Plan(*(tuple(known[one.path] for one in each) for each in (report.training, report.held_out)), 2**30)
+    save_index(run, Index(tuple(of_earlier), plan, (folder,)))
+    begun(run)
+    with pytest.raises(TrainingError, match="earlier version, which gave gray") as caught:
+        opened(config).batch(0)
+    assert "new run" in caught.value.hint
+    rng = np.random.default_rng(9)
+    for i in range(3):
+        Image.fromarray(rng.integers(0, 256, (80, 80), dtype=np.uint8)).save(Path(folder) / f"g{i:03}.png")
+    with pytest.raises(TrainingError, match="has changed"):
+        opened(config).batch(0)

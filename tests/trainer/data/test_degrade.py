@@ -16,22 +16,20 @@ from vdsr_trainer.data.degrade import (
     Source,
     degrade_whole,
     degraded_patches,
-    is_full_range,
     noise_plane,
     reach_px,
     through_jpeg,
 )
 
 
-def picture(height: int, width: int, *, full_range: bool = False, seed: int = 0) -> np.ndarray:
+def picture(height: int, width: int, *, seed: int = 0) -> np.ndarray:
     """Smooth shades with edges and some grain, so that JPEG and rounding have something to do."""
     rng = np.random.default_rng([seed, height, width])
     y, x = np.mgrid[0:height, 0:width]
     plane = (
         120 + 60 * np.sin(x / 7) * np.cos(y / 11) + 40 * ((x // 9 + y // 13) % 2) + rng.normal(0, 6, (height, width))
     )
-    low, high = (0, 255) if full_range else (16, 235)
-    return np.clip(np.rint(plane), low, high).astype(np.uint8)
+    return np.clip(np.rint(plane), 16, 235).astype(np.uint8)
 
 
 def blurred(plane: np.ndarray, sigma: float, axis: int) -> np.ndarray:
@@ -50,7 +48,7 @@ def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(Image.open(file))
 
 
-def wholly_degraded(luma: np.ndarray, done: Degradation, *, full_range: bool = False) -> np.ndarray:
+def wholly_degraded(luma: np.ndarray, done: Degradation) -> np.ndarray:
     """What the module promises, done plainly on the whole picture."""
     height, width = luma.shape
     small_h, small_w = (max(1, round(size / done.scale)) for size in luma.shape)
@@ -59,15 +57,13 @@ def wholly_degraded(luma: np.ndarray, done: Degradation, *, full_range: bool = F
         plane = blurred(blurred(plane, done.blur_sigma * height / small_h, 0), done.blur_sigma * width / small_w, 1)
     small = resize(plane, small_h, small_w, dtype=np.float64)
     if not done.clean:
-        pixels = small if full_range else (small - 16) * 255 / 219
+        pixels = (small - 16) * 255 / 219
         if done.noise_sigma:
             pixels = pixels + done.noise_sigma * noise_plane(done.noise_seed, 0, 0, small_h, small_w)
         pixels = np.floor(np.clip(pixels, 0, 255) + 0.5 + 1e-6).astype(np.uint8)
         if done.jpeg_quality:
             pixels = jpeg(pixels, done.jpeg_quality)
-        small = pixels.astype(np.float64)
-        if not full_range:
-            small = small * 219 / 255 + 16
+        small = pixels.astype(np.float64) * 219 / 255 + 16
     return resize(small, height, width, dtype=np.float64)
 
 
@@ -116,19 +112,18 @@ def test_rows_within_reach_are_enough(scale: float) -> None:
         assert np.array_equal(patch, degraded_patches([Source(luma, 1300)], [(top, 3)], (24, 24), [done]))
 
 
-@pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("done", [Degradation(2.0), Degradation(3.0, 0.6, 3.0, 40, 9)])
-def test_a_whole_picture_larger_than_a_tile(done: Degradation, full_range: bool) -> None:
-    luma = picture(301, 530, full_range=full_range)
-    assert is_full_range(luma) is full_range
-    assert degrade_whole(luma, done) == pytest.approx(wholly_degraded(luma, done, full_range=full_range), abs=1e-3)
+def test_a_whole_picture_larger_than_a_tile(done: Degradation) -> None:
+    luma = picture(301, 530)
+    assert degrade_whole(luma, done) == pytest.approx(wholly_degraded(luma, done), abs=1e-3)
 
 
-def test_black_of_a_gray_file_stays_black() -> None:
-    luma = np.zeros((40, 40), np.uint8)
-    luma[:, 20:] = 255
+def test_black_and_white_stay_what_they_are() -> None:
+    luma = np.full((40, 40), 16, np.uint8)
+    luma[:, 20:] = 235
     worn = degrade_whole(luma, Degradation(2.0, jpeg_quality=95))
-    assert worn[:, 2:10] == pytest.approx(0, abs=3)
+    assert worn[:, 2:10] == pytest.approx(16, abs=3)
+    assert worn[:, 30:38] == pytest.approx(235, abs=3)
 
 
 def test_each_degradation_does_harm_of_its_kind() -> None:
@@ -144,7 +139,7 @@ def test_each_degradation_does_harm_of_its_kind() -> None:
 
 def test_jpeg_is_pillows_jpeg() -> None:
     for quality in (1, 30, 75, 95, 100):
-        pixels = picture(37, 51, full_range=True, seed=quality)
+        pixels = picture(37, 51, seed=quality)
         assert np.array_equal(through_jpeg(pixels, quality), jpeg(pixels, quality))
 
 

@@ -23,15 +23,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vdsr_app.core.color import gray_to_luma, luma_to_gray
 from vdsr_trainer.data.taps import BLUR_SIGMAS, Taps, matmul, mirrored
 
 Luma8 = npt.NDArray[np.uint8]
-"""(H, W) uint8 luma: studio range of a colour picture, full range of a gray one."""
+"""(H, W) uint8 luma, in studio range: 16 to 235."""
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 
-_BLACK, _WHITE = 16, 235
-_FULL_PER_STUDIO = 255.0 / (_WHITE - _BLACK)
 _ROUNDING_MARGIN = 1e-6
 """Added before rounding down: values that lie half-way but for float64's error then all go up."""
 _BLOCK_PX = 8
@@ -74,18 +73,11 @@ class Source:
         luma: (rows, W) uint8.
         height: rows of the whole picture.
         first_row: row of the whole picture that `luma` begins with.
-        full_range: black is 0 and white 255, as in a gray file, rather than 16 and 235.
     """
 
     luma: Luma8
     height: int
     first_row: int = 0
-    full_range: bool = False
-
-
-def is_full_range(luma: Luma8) -> bool:
-    """Whether a picture's luma leaves [16, 235], which that of a colour picture never does."""
-    return bool(luma.min() < _BLACK or luma.max() > _WHITE)
 
 
 def reach_px(scale: float, blur_sigma: float) -> int:
@@ -109,19 +101,18 @@ def through_jpeg(pixels: Luma8, quality: int) -> Luma8:
     return np.asarray(jpeg8_decode(jpeg8_encode(np.ascontiguousarray(pixels), level=quality)))
 
 
-def degrade_whole(luma: Luma8, degradation: Degradation, *, full_range: bool | None = None) -> npt.NDArray[np.float32]:
+def degrade_whole(luma: Luma8, degradation: Degradation) -> npt.NDArray[np.float32]:
     """The whole of a picture, degraded and enlarged to its size again.
 
     Args:
         luma: (H, W) uint8.
         degradation: what to do.
-        full_range: as in `Source`; None looks at `luma`.
 
     Returns:
         (H, W) float32 on the scale of `luma`, neither rounded nor clipped.
     """
     height, width = luma.shape
-    source = Source(luma, height, 0, is_full_range(luma) if full_range is None else full_range)
+    source = Source(luma, height)
     out = np.empty((height, width), np.float32)
     for top in range(0, height, _TILE_PX):
         for left in range(0, width, _TILE_PX):
@@ -173,7 +164,7 @@ def _degrade(
         j = i + len(sources)
         lr = _product(axes.down[i], _hr(source, axes.hr_range(i), axes.hr_range(j)), axes.down[j])
         if not degradation.clean:
-            lr = _worn(lr, int(axes.lr_first[i]), int(axes.lr_first[j]), degradation, source.full_range)
+            lr = _worn(lr, int(axes.lr_first[i]), int(axes.lr_first[j]), degradation)
             lr = lr[np.ix_(axes.reads[i], axes.reads[j])]
         out[i] = _product(axes.up[i], lr, axes.up[j])
 
@@ -238,18 +229,18 @@ def _hr(source: Source, rows: tuple[int, int], cols: tuple[int, int]) -> _Floats
     return np.asarray(source.luma[np.ix_(held, mirrored(*cols, width))].astype(np.float64))
 
 
-def _worn(lr: _Floats, top: int, left: int, degradation: Degradation, full_range: bool) -> _Floats:
+def _worn(lr: _Floats, top: int, left: int, degradation: Degradation) -> _Floats:
     """Noise, 8 bits and JPEG for a region of the LR picture that begins at (top, left), as a gray file would have it.
 
     A file that the upscaler meets has its black at 0, so that is the range in which it is rounded and compressed.
     """
-    pixels = lr if full_range else (lr - _BLACK) * _FULL_PER_STUDIO
+    pixels = luma_to_gray(lr)
     if degradation.noise_sigma:
         pixels = pixels + degradation.noise_sigma * noise_plane(degradation.noise_seed, top, left, *lr.shape)
     rounded = np.floor(np.clip(pixels, 0.0, 255.0) + (0.5 + _ROUNDING_MARGIN)).astype(np.uint8)
     if degradation.jpeg_quality:
         rounded = through_jpeg(rounded, degradation.jpeg_quality)
-    return rounded.astype(np.float64) if full_range else rounded / _FULL_PER_STUDIO + _BLACK
+    return gray_to_luma(rounded)
 
 
 def noise_plane(seed: int, top: int, left: int, rows: int, cols: int) -> _Floats:

@@ -17,8 +17,8 @@ from PIL import Image
 from vdsr_app.control import CancelToken
 from vdsr_app.errors import PictureError, TrainingError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.data.degrade import Luma8, Source, is_full_range, reach_px
-from vdsr_trainer.data.pictures import digest, read_luma
+from vdsr_trainer.data.degrade import Luma8, Source, reach_px
+from vdsr_trainer.data.pictures import digest, is_of_full_range, read_luma
 from vdsr_trainer.data.report import PictureRecord
 from vdsr_trainer.data.split import copy_sizes
 
@@ -186,7 +186,6 @@ def load(
         Cancelled: by the token.
     """
     luma = read_recorded(item.record, token)
-    full_range = is_full_range(luma)
     held: list[Held] = []
     for number, band in enumerate(item.bands):
         whole = luma[: band.height, : band.width]  # the picture comes first, and may be cut
@@ -198,7 +197,7 @@ def load(
         rows = np.ascontiguousarray(whole) if band.whole else whole[band.held_first : band.held_last].copy()
         hardness = _hardness(rows) if needs_hardness(config) else None
         answers = teacher(rows) if teacher is not None and band.whole else {}
-        held.append(Held(band, Source(rows, band.height, band.held_first, full_range), hardness, answers))
+        held.append(Held(band, Source(rows, band.height, band.held_first), hardness, answers))
     return tuple(held)
 
 
@@ -223,6 +222,12 @@ def read_recorded(record: PictureRecord, token: CancelToken | None = None) -> Lu
             f"A picture of this run can no longer be read: {error.what}", path=record.path, hint=hint
         ) from error
     if digest(luma) != record.digest:
+        if is_of_full_range(record, token):
+            raise TrainingError(
+                "This run was begun by an earlier version, which gave gray pictures to the network otherwise.",
+                path=record.path,
+                hint="Begin a new run from the network that this one has reached.",
+            )
         raise TrainingError("A picture of this run has changed.", path=record.path, hint=hint)
     return luma
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core import image_io
+from vdsr_app.core.color import gray_to_luma
 from vdsr_app.core.cores import usable_cores
 from vdsr_app.core.folders import list_pictures
 from vdsr_app.core.protocol import protocol_luma
@@ -25,7 +26,7 @@ from vdsr_trainer.data.fingerprint import fingerprint
 from vdsr_trainer.data.report import PictureRecord
 
 Luma8 = npt.NDArray[np.uint8]
-"""(H, W) uint8 luma: studio range of a colour picture, full range of a gray one."""
+"""(H, W) uint8 luma, in studio range: 16 to 235."""
 
 Found = tuple[str, str]
 """Folder as the configuration names it, and the file's path below it with slashes."""
@@ -100,7 +101,10 @@ def require_folder(folder: Path) -> None:
 
 
 def read_luma(path: Path, token: CancelToken | None = None) -> Luma8:
-    """Luma of a picture file as the evaluation protocol has it, (H, W) uint8; transparency is not looked at.
+    """Luma of a picture file, (H, W) uint8; transparency is not looked at.
+
+    It is that of the evaluation protocol, but of a gray picture that of its copy in RGB, as the network sees it when it
+    enlarges one.
 
     Raises:
         PictureError: it cannot be read.
@@ -119,7 +123,8 @@ def _read_luma(path: Path, max_pixels: int, token: CancelToken | None) -> Luma8:
     luma = np.empty((height, width), np.uint8)
     rows = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, rows):  # in strips: the arithmetic is float64
-        luma[top : top + rows] = protocol_luma(pixels[top : top + rows])
+        strip = protocol_luma(pixels[top : top + rows])
+        luma[top : top + rows] = strip if pixels.shape[2] == 3 else np.floor(gray_to_luma(strip) + 0.5)
     return luma
 
 
@@ -128,6 +133,17 @@ def digest(luma: Luma8) -> str:
     state = hashlib.sha256(f"{luma.shape[0]}x{luma.shape[1]}:".encode())
     state.update(np.ascontiguousarray(luma).data)
     return state.hexdigest()
+
+
+def is_of_full_range(record: PictureRecord, token: CancelToken | None = None) -> bool:
+    """Whether a record is that of a gray picture, unchanged, by a version that learned from gray in its full range.
+
+    Raises:
+        PictureError: the file cannot be read.
+        Cancelled: by the token.
+    """
+    pixels = image_io.read(record.path, token=token).pixels
+    return pixels.shape[2] == 1 and digest(protocol_luma(pixels).astype(np.uint8)) == record.digest
 
 
 def record_picture(found: Found, token: CancelToken | None = None) -> PictureRecord:
