@@ -13,7 +13,8 @@ OUT = Path("/out")
 
 
 def names(*sources: str) -> list[str]:
-    planned = plan_outputs([Path("/in") / each for each in sources], OUT, "vdsr", Target(value=2.0), FileFormat.PNG)
+    paths = [Path("/in") / each for each in sources]
+    planned = plan_outputs(paths, OUT, ["vdsr"] * len(paths), Target(value=2.0), FileFormat.PNG)
     assert all(each.output.parent == OUT for each in planned)
     return [each.output.name for each in planned]
 
@@ -29,6 +30,12 @@ def names(*sources: str) -> list[str]:
 )
 def test_names_that_would_collide_are_told_apart(sources: list[str], expected: list[str]) -> None:
     assert names(*sources) == expected
+
+
+def test_pictures_of_two_models_are_told_apart_as_those_of_one_are() -> None:
+    paths, models = [Path("/in/a.png"), Path("/in/a.jpg"), Path("/in/b.jpg")], ["vdsr", "photo", "photo"]
+    planned = plan_outputs(paths, OUT, models, Target(value=2.0), FileFormat.PNG)
+    assert [each.output.name for each in planned] == ["a_png_vdsr_x2.png", "a_jpg_photo_x2.png", "b_photo_x2.png"]
 
 
 @pytest.mark.parametrize("letter", ["n", "\N{CJK UNIFIED IDEOGRAPH-6C34}", "\N{GRINNING FACE}"])

@@ -149,18 +149,12 @@ def _results_among(sources: Sequence[Path], given: set[Path], output: Path, mode
 
 def _plan_by_model(sources: Sequence[Path], folder: Path, settings: UpscaleSettings) -> list[PlannedOutput]:
     """Outputs in the order of `sources`, each named after the model that its picture gets."""
-    groups: dict[str, list[Path]] = {}
     has_photo = photo_installed() if settings.model == AUTO_MODEL else None
+    models = []
     for source in sources:
         quality = image_io.jpeg_quality_of(source) if settings.model == AUTO_MODEL else None
-        groups.setdefault(choose_model(settings.model, quality, has_photo=has_photo).name, []).append(source)
-    # Names of different models differ in their ending, so only those of one model can collide.
-    planned = {
-        each.source: each
-        for model, those in groups.items()
-        for each in plan_outputs(those, folder, model, settings.target, settings.save.format_or_default)
-    }
-    return [planned[source] for source in sources]
+        models.append(choose_model(settings.model, quality, has_photo=has_photo).name)
+    return plan_outputs(sources, folder, models, settings.target, settings.save.format_or_default)
 
 
 class _Work:

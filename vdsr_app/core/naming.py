@@ -205,17 +205,25 @@ def results_among(files: Sequence[Path], models: Collection[str]) -> dict[Path, 
 
 
 def plan_outputs(
-    sources: Sequence[Path], folder: Path, model: str, target: Target, file_format: FileFormat
+    sources: Sequence[Path], folder: Path, models: Sequence[str], target: Target, file_format: FileFormat
 ) -> list[PlannedOutput]:
     """A name in `folder` for each source; names that would collide also on other systems get the source's type.
 
-    "a.png" and "a.jpg" become "a_png_vdsr_x2.png" and "a_jpg_vdsr_x2.png"; what still collides is numbered.
+    "a.png" and "a.jpg" become "a_png_vdsr_x2.png" and "a_jpg_photo_x2.png", as in a batch; what still collides is
+    numbered.
+
+    Args:
+        sources: pictures whose results go into one folder.
+        folder: which.
+        models: the one of each source, by name or the path of a weight file.
+        target: wished size.
+        file_format: of all results.
     """
     keys = [collision_key(source.stem) for source in sources]
     alike, template, ending = Counter(keys), NameTemplate(DEFAULT_TEMPLATE), USUAL_SUFFIX[file_format]
     taken: set[str] = set()
     planned = []
-    for source, key in zip(sources, keys, strict=True):
+    for source, model, key in zip(sources, models, keys, strict=True):
         facts = NameFacts.of(source, model, target)
         if alike[key] > 1:
             facts = replace(facts, name=f"{facts.name}_{facts.type}")
