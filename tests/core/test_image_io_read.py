@@ -24,6 +24,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io, scratch
+from vdsr_app.core.compression import Compression
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.image_io import vips
 from vdsr_app.core.image_io.exif import ExifBlock
 from vdsr_app.core.image_io.heif_items import replace_exif
@@ -558,11 +560,11 @@ def test_the_resolution_in_exif_and_xmp_turns_with_the_picture(
 @pytest.mark.parametrize("quality", [1, 10, 35, 50, 75, 83, 92, 95, 98])
 def test_quality_of_jpeg_is_recognised(tmp_path: Path, quality: int) -> None:
     file = _pillow(tmp_path / "q.jpg", Image.fromarray(RGB8), quality=quality)
-    assert image_io.read(file).source.jpeg_quality == quality
+    assert image_io.read(file).source.compression == Compression(SourceFormat.JPEG, quality)
 
 
 def test_only_jpeg_has_a_quality(tmp_path: Path) -> None:
-    assert image_io.read(_pillow(tmp_path / "q.png", Image.fromarray(RGB8))).source.jpeg_quality is None
+    assert image_io.read(_pillow(tmp_path / "q.png", Image.fromarray(RGB8))).source.compression is None
 
 
 # Files, names, limits

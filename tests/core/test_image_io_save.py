@@ -18,6 +18,8 @@ from PIL import Image, ImageCms
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io
+from vdsr_app.core.compression import Compression
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.image_io import saving
 from vdsr_app.core.image_io.samples import flatten_on_white, round_to_12_bits
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions
@@ -197,7 +199,7 @@ def test_quality_really_applies(tmp_path: Path, target: FileFormat) -> None:
 @pytest.mark.parametrize("quality", [1, 40, 75, 92, 100])
 def test_quality_of_jpeg_is_the_familiar_one(tmp_path: Path, quality: int) -> None:
     back, _ = _save(Picture(_noise(3)), tmp_path, FileFormat.JPEG, quality=quality)
-    assert back.source.jpeg_quality == quality
+    assert back.source.compression == Compression(SourceFormat.JPEG, quality)
 
 
 @pytest.mark.parametrize(("quality", "sampling"), [(92, (1, 1)), (90, (1, 1)), (89, (2, 2))])

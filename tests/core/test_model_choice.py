@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from vdsr_app import paths
+from vdsr_app.core.compression import Compression
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.model_choice import (
     AUTO_MODEL,
     CLEAN_MODEL,
-    PHOTO_MAX_JPEG_QUALITY,
+    PHOTO_MAX_QUALITY,
     PHOTO_MODEL,
     ChoiceReason,
     ModelChoice,
@@ -26,6 +28,7 @@ from vdsr_app.core.model_choice import (
 from vdsr_app.core.models import install_model, installed_models
 
 Install = Callable[..., None]
+JPEG_50 = Compression(SourceFormat.JPEG, 50)
 
 
 @pytest.fixture
@@ -51,33 +54,40 @@ def weight_file(path: Path, title: str) -> Path:
 @pytest.mark.parametrize(
     ("quality", "name", "reason"),
     [
-        (None, CLEAN_MODEL, ChoiceReason.NO_JPEG),
-        (1, PHOTO_MODEL, ChoiceReason.JPEG),
-        (75, PHOTO_MODEL, ChoiceReason.JPEG),
-        (PHOTO_MAX_JPEG_QUALITY, PHOTO_MODEL, ChoiceReason.JPEG),
-        (PHOTO_MAX_JPEG_QUALITY + 1, CLEAN_MODEL, ChoiceReason.FINE_JPEG),
-        (100, CLEAN_MODEL, ChoiceReason.FINE_JPEG),
+        (1, PHOTO_MODEL, ChoiceReason.COMPRESSED),
+        (75, PHOTO_MODEL, ChoiceReason.COMPRESSED),
+        ("most", PHOTO_MODEL, ChoiceReason.COMPRESSED),
+        ("more", CLEAN_MODEL, ChoiceReason.FINE),
+        (100, CLEAN_MODEL, ChoiceReason.FINE),
     ],
 )
-def test_a_jpeg_whose_compression_shows_gets_the_photo_model(
-    install: Install, quality: int | None, name: str, reason: ChoiceReason
+@pytest.mark.parametrize("kind", [SourceFormat.JPEG, SourceFormat.WEBP])
+def test_a_picture_whose_compression_shows_gets_the_photo_model(
+    install: Install, kind: SourceFormat, quality: int | str, name: str, reason: ChoiceReason
 ) -> None:
     install("vdsr", "photo")
-    assert choose_model(AUTO_MODEL, quality) == ModelChoice(name, reason, quality)
+    named = {"most": PHOTO_MAX_QUALITY[kind], "more": PHOTO_MAX_QUALITY[kind] + 1}
+    compression = Compression(kind, quality if isinstance(quality, int) else named[quality])
+    assert choose_model(AUTO_MODEL, compression) == ModelChoice(name, reason, compression)
+
+
+def test_a_file_that_tells_of_no_compression_gets_the_clean_model(install: Install) -> None:
+    install("vdsr", "photo")
+    assert choose_model(AUTO_MODEL, None) == ModelChoice(CLEAN_MODEL, ChoiceReason.NO_SIGN)
 
 
 @pytest.mark.parametrize("wish", ["vdsr", "photo", "mine", "/models/auto.safetensors"])
-@pytest.mark.parametrize("quality", [None, 10, 99])
-def test_what_the_person_names_is_taken(wish: str, quality: int | None) -> None:
-    choice = choose_model(wish, quality)
+@pytest.mark.parametrize("compression", [None, JPEG_50, Compression(SourceFormat.JPEG, 99)])
+def test_what_the_person_names_is_taken(wish: str, compression: Compression | None) -> None:
+    choice = choose_model(wish, compression)
     assert (choice.name, choice.reason) == (wish, ChoiceReason.WISH)
 
 
 def test_without_the_photo_model_the_clean_one_is_taken_and_that_is_said(install: Install) -> None:
     install("vdsr")
-    assert choose_model(AUTO_MODEL, 50) == ModelChoice(CLEAN_MODEL, ChoiceReason.NO_PHOTO_MODEL, 50)
-    assert choose_model(AUTO_MODEL, 50, has_photo=True).name == PHOTO_MODEL
-    assert choose_model(AUTO_MODEL, None).reason is ChoiceReason.NO_JPEG
+    assert choose_model(AUTO_MODEL, JPEG_50) == ModelChoice(CLEAN_MODEL, ChoiceReason.NO_PHOTO_MODEL, JPEG_50)
+    assert choose_model(AUTO_MODEL, JPEG_50, has_photo=True).name == PHOTO_MODEL
+    assert choose_model(AUTO_MODEL, None).reason is ChoiceReason.NO_SIGN
 
 
 def test_a_network_of_the_persons_own_is_never_chosen_by_itself(install: Install) -> None:
@@ -85,7 +95,7 @@ def test_a_network_of_the_persons_own_is_never_chosen_by_itself(install: Install
     install("photo", own=True)
     assert [model.name for model in installed_models()] == ["vdsr", "photo"]
     assert not photo_installed()
-    assert choose_model(AUTO_MODEL, 50).name == CLEAN_MODEL
+    assert choose_model(AUTO_MODEL, JPEG_50).name == CLEAN_MODEL
 
 
 def test_no_model_can_take_the_name_auto(install: Install, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -30,6 +30,8 @@ from pytestqt.qtbot import QtBot
 
 from tests.gui.conftest import write_model
 from tests.gui.fakes import make_picture
+from vdsr_app.core.compression import Compression
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions
 from vdsr_app.core.model_choice import ChoiceReason, ModelChoice
 from vdsr_app.core.models import ModelInfo, install_model
@@ -320,23 +322,24 @@ def test_an_added_model_appears_and_is_copied(qtbot: QtBot, tmp_path: Path, pick
 
 
 @pytest.mark.parametrize(
-    ("reason", "quality", "said"),
+    ("reason", "compression", "said"),
     [
-        (ChoiceReason.JPEG, 60, "JPEG of about quality 60"),
-        (ChoiceReason.FINE_JPEG, 98, "JPEG of high quality, about 98"),
-        (ChoiceReason.NO_JPEG, None, "no JPEG compression"),
-        (ChoiceReason.NO_PHOTO_MODEL, 60, "not installed"),
+        (ChoiceReason.COMPRESSED, Compression(SourceFormat.JPEG, 60), "a JPEG of about quality 60"),
+        (ChoiceReason.COMPRESSED, Compression(SourceFormat.WEBP, 75), "a WebP of about quality 75"),
+        (ChoiceReason.FINE, Compression(SourceFormat.JPEG, 98), "JPEG of high quality, about 98"),
+        (ChoiceReason.NO_SIGN, None, "neither a JPEG nor a lossy WebP"),
+        (ChoiceReason.NO_PHOTO_MODEL, Compression(SourceFormat.JPEG, 60), "not installed"),
     ],
 )
 def test_the_panel_says_what_was_chosen_and_why(
-    qtbot: QtBot, picker: LayerPicker, reason: ChoiceReason, quality: int | None, said: str
+    qtbot: QtBot, picker: LayerPicker, reason: ChoiceReason, compression: Compression | None, said: str
 ) -> None:
     panel = ModelPanel(picker._models)
     qtbot.addWidget(panel)
-    panel.show_choice("auto", ModelChoice("vdsr", reason, quality))
+    panel.show_choice("auto", ModelChoice("vdsr", reason, compression))
     assert any(said in text for text in words(panel))
     assert panel.findChildren(QComboBox)[0].currentText() == "Automatic"
-    panel.show_choice("vdsr", ModelChoice("vdsr", ChoiceReason.WISH, quality))
+    panel.show_choice("vdsr", ModelChoice("vdsr", ChoiceReason.WISH, compression))
     assert "Comes with the program" in words(panel)
 
 
@@ -371,7 +374,7 @@ def test_a_long_title_pushes_nothing_out_of_sight(qtbot: QtBot, tmp_path: Path, 
     inspector.model.show_choice(info.name, None)
     inspector.export.show_result(f"Saves the result of {title}, 400 × 200 px", why_not="", primary=True)  # noqa: RUF001
     qtbot.waitUntil(lambda: inspector.widget().width() <= inspector.viewport().width())
-    inspector.model.show_choice("auto", ModelChoice(info.name, ChoiceReason.NO_JPEG, None))
+    inspector.model.show_choice("auto", ModelChoice(info.name, ChoiceReason.NO_SIGN, None))
     qtbot.waitUntil(lambda: inspector.widget().width() <= inspector.viewport().width())
     popup = inspector.model.findChild(QComboBox).view()
     assert popup.minimumWidth() > popup.fontMetrics().horizontalAdvance(title)
@@ -484,6 +487,27 @@ def test_facts_are_shown_literally(qtbot: QtBot) -> None:
     panel.show_picture(make_picture(3, 3))
     qtbot.waitUntil(lambda: "from the clipboard" in words(panel))
     assert not any("CMYK" in text for text in words(panel))
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            SourceInfo(Path("/x/a.webp"), "webp", compression=Compression(SourceFormat.WEBP, 75)),
+            "WebP, quality about 75",
+        ),
+        (
+            SourceInfo(Path("/x/a.jpg"), "jpeg", compression=Compression(SourceFormat.JPEG, 90)),
+            "JPEG, quality about 90",
+        ),
+        (SourceInfo(Path("/x/a.jxl"), "jxl"), "JPEG XL"),
+    ],
+)
+def test_the_format_is_called_as_people_call_it(qtbot: QtBot, source: SourceInfo, said: str) -> None:
+    panel = PicturePanel()
+    qtbot.addWidget(panel)
+    panel.show_picture(Picture(np.zeros((10, 20, 3), np.uint8), source=source))
+    qtbot.waitUntil(lambda: said in words(panel))
 
 
 def test_many_pictures_can_be_looked_at_one_after_another() -> None:

@@ -13,11 +13,12 @@ from pathlib import Path
 from types import FrameType
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.formats import TITLES
 from vdsr_app.core.job import PRECISIONS
 from vdsr_app.core.model_choice import (
     AUTO_MODEL,
     CLEAN_MODEL,
-    PHOTO_MAX_JPEG_QUALITY,
+    PHOTO_MAX_QUALITY,
     PHOTO_MODEL,
     ChoiceReason,
     ModelChoice,
@@ -35,8 +36,8 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, automatic: bool = F
     """
     which = "installed model or .safetensors file"
     if automatic:
-        which += f"; {AUTO_MODEL}: for each picture, {PHOTO_MODEL} where it is a JPEG of quality"
-        which += f" {PHOTO_MAX_JPEG_QUALITY} or less, else {CLEAN_MODEL}"
+        kinds = " or ".join(f"{TITLES[each]} of quality {most} or less" for each, most in PHOTO_MAX_QUALITY.items())
+        which += f"; {AUTO_MODEL}: for each picture, {PHOTO_MODEL} where it is a {kinds}, else {CLEAN_MODEL}"
     parser.add_argument(
         "--model",
         default=AUTO_MODEL if automatic else CLEAN_MODEL,
@@ -57,18 +58,16 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, automatic: bool = F
 
 def choice_note(choice: ModelChoice) -> str:
     """What to tell of an automatic choice: "photo model, since ..."; empty where nothing needs telling."""
-    quality = choice.jpeg_quality
+    if choice.compression is None or choice.reason in (ChoiceReason.WISH, ChoiceReason.NO_SIGN):
+        return ""
+    saved, quality = f"it was saved as {TITLES[choice.compression.format]} at", choice.compression.quality
     match choice.reason:
-        case ChoiceReason.WISH | ChoiceReason.NO_JPEG:
-            return ""
-        case ChoiceReason.JPEG:
-            return f"photo model, since it was saved as JPEG at about quality {quality}"
-        case ChoiceReason.FINE_JPEG:
-            return f"clean model, since it was saved as JPEG at a quality as high as about {quality}"
+        case ChoiceReason.COMPRESSED:
+            return f"photo model, since {saved} about quality {quality}"
+        case ChoiceReason.FINE:
+            return f"clean model, since {saved} a quality as high as about {quality}"
         case ChoiceReason.NO_PHOTO_MODEL:
-            return (
-                f"clean model, though it was saved as JPEG at about quality {quality}: the photo model is not installed"
-            )
+            return f"clean model, though {saved} about quality {quality}: the photo model is not installed"
 
 
 @contextmanager

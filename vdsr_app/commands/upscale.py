@@ -152,8 +152,8 @@ def _plan_by_model(sources: Sequence[Path], folder: Path, settings: UpscaleSetti
     has_photo = photo_installed() if settings.model == AUTO_MODEL else None
     models = []
     for source in sources:
-        quality = image_io.jpeg_quality_of(source) if settings.model == AUTO_MODEL else None
-        models.append(choose_model(settings.model, quality, has_photo=has_photo).name)
+        compression = image_io.compression_of(source) if settings.model == AUTO_MODEL else None
+        models.append(choose_model(settings.model, compression, has_photo=has_photo).name)
     return plan_outputs(sources, folder, models, settings.target, settings.save.format_or_default)
 
 

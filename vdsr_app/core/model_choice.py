@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
+from vdsr_app.core.compression import Compression
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.models import AUTO_MODEL, DEFAULT_MODEL, PHOTO_MODEL, ModelInfo, installed_models
 
 __all__ = [
     "AUTO_MODEL",
     "CLEAN_MODEL",
-    "PHOTO_MAX_JPEG_QUALITY",
+    "PHOTO_MAX_QUALITY",
     "PHOTO_MODEL",
     "ChoiceReason",
     "ModelChoice",
@@ -21,8 +24,8 @@ __all__ = [
 
 CLEAN_MODEL = DEFAULT_MODEL
 
-PHOTO_MAX_JPEG_QUALITY = 94
-"""Highest quality of a JPEG, on the scale of the Independent JPEG Group, that is given to the photo model."""
+PHOTO_MAX_QUALITY: Mapping[SourceFormat, int] = MappingProxyType({SourceFormat.JPEG: 94, SourceFormat.WEBP: 88})
+"""Highest quality, on the scale of `Compression`, up to which the photo model does better; docs/training-trials.md."""
 
 
 class ChoiceReason(StrEnum):
@@ -30,12 +33,12 @@ class ChoiceReason(StrEnum):
 
     WISH = "wish"
     """The person named it."""
-    JPEG = "jpeg"
-    """The picture is a JPEG whose compression shows."""
-    FINE_JPEG = "fine jpeg"
-    """The picture is a JPEG of so high a quality that the clean model does better."""
-    NO_JPEG = "no jpeg"
-    """The picture is no JPEG."""
+    COMPRESSED = "compressed"
+    """The picture is a JPEG or a WebP whose compression shows."""
+    FINE = "finely compressed"
+    """The picture is a JPEG or a WebP of so high a quality that the clean model does better."""
+    NO_SIGN = "no sign of compression"
+    """The picture is neither a JPEG nor a lossy WebP."""
     NO_PHOTO_MODEL = "no photo model"
     """The photo model would have suited, and is not installed."""
 
@@ -47,31 +50,31 @@ class ModelChoice:
     Attributes:
         name: name of an installed model or path of a weight file; never "auto".
         reason: why it was taken.
-        jpeg_quality: 1-100 as estimated from the picture's file, None where it is no JPEG.
+        compression: as estimated from the picture's file, None where that tells of none.
     """
 
     name: str
     reason: ChoiceReason
-    jpeg_quality: int | None = None
+    compression: Compression | None = None
 
 
-def choose_model(wish: str, jpeg_quality: int | None, *, has_photo: bool | None = None) -> ModelChoice:
+def choose_model(wish: str, compression: Compression | None, *, has_photo: bool | None = None) -> ModelChoice:
     """The model that a picture is enlarged with.
 
     Args:
         wish: "auto", or the name or path of the model that the person wants.
-        jpeg_quality: `SourceInfo.jpeg_quality` of the picture: 1-100, None where the file is no JPEG.
+        compression: `SourceInfo.compression` of the picture.
         has_photo: whether the photo model is installed; None looks it up.
     """
     if wish != AUTO_MODEL:
-        return ModelChoice(wish, ChoiceReason.WISH, jpeg_quality)
-    if jpeg_quality is None:
-        return ModelChoice(CLEAN_MODEL, ChoiceReason.NO_JPEG)
-    if jpeg_quality > PHOTO_MAX_JPEG_QUALITY:
-        return ModelChoice(CLEAN_MODEL, ChoiceReason.FINE_JPEG, jpeg_quality)
+        return ModelChoice(wish, ChoiceReason.WISH, compression)
+    if compression is None:
+        return ModelChoice(CLEAN_MODEL, ChoiceReason.NO_SIGN)
+    if compression.quality > PHOTO_MAX_QUALITY[compression.format]:
+        return ModelChoice(CLEAN_MODEL, ChoiceReason.FINE, compression)
     if photo_installed() if has_photo is None else has_photo:
-        return ModelChoice(PHOTO_MODEL, ChoiceReason.JPEG, jpeg_quality)
-    return ModelChoice(CLEAN_MODEL, ChoiceReason.NO_PHOTO_MODEL, jpeg_quality)
+        return ModelChoice(PHOTO_MODEL, ChoiceReason.COMPRESSED, compression)
+    return ModelChoice(CLEAN_MODEL, ChoiceReason.NO_PHOTO_MODEL, compression)
 
 
 def photo_installed(models: Collection[ModelInfo] | None = None) -> bool:

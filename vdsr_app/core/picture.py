@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vdsr_app.core.compression import Compression
 from vdsr_app.errors import ShapeMismatchError
 
 Pixels = npt.NDArray[Any]
@@ -24,7 +25,7 @@ class SourceInfo:
         format: lower-case name such as "jpeg", "png", "heic".
         mode: as stored, for people: "8-bit RGB", "16-bit gray", "palette", "CMYK".
         frames: pictures in the file; only the first is read.
-        jpeg_quality: 1-100 estimated from the quantisation tables, None where the file is no JPEG.
+        compression: of a JPEG or a lossy WebP, estimated from its quantisers, else None.
         notes: what was changed on reading ("CMYK was converted to sRGB"), one sentence each.
     """
 
@@ -32,7 +33,7 @@ class SourceInfo:
     format: str = "memory"
     mode: str = "8-bit RGB"
     frames: int = 1
-    jpeg_quality: int | None = None
+    compression: Compression | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from vdsr_app.core.compression import Compression
 from vdsr_app.core.model_choice import AUTO_MODEL, ModelChoice, choose_model, photo_installed
 from vdsr_app.core.models import DEFAULT_MODEL, ModelInfo, installed_models
 from vdsr_app.gui.texts import file_name, printable
@@ -43,9 +44,9 @@ class ModelList(QObject):
         logger.info("The model %s is not installed any more", name)
         return DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
 
-    def choose(self, wish: str, jpeg_quality: int | None) -> ModelChoice:
+    def choose(self, wish: str, compression: Compression | None) -> ModelChoice:
         """The model for a picture; see `choose_model`."""
-        return choose_model(wish, jpeg_quality, has_photo=self.has_photo)
+        return choose_model(wish, compression, has_photo=self.has_photo)
 
     @property
     def has_photo(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox
 
+from vdsr_app.core.formats import TITLES
 from vdsr_app.core.model_choice import AUTO_MODEL, CLEAN_MODEL, PHOTO_MODEL, ChoiceReason, ModelChoice
 from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.parts import Choice, widen_list
@@ -92,24 +93,29 @@ class ModelPanel(Section):
         clean = self._models.title(CLEAN_MODEL)
         if not self._models.has_photo:
             return self.tr("{model} for every picture: it is the only model of the program.").format(model=clean)
-        return self.tr("{photo} for a JPEG whose compression shows, {clean} for any other picture.").format(
+        return self.tr("{photo} for a JPEG or WebP whose compression shows, {clean} for others.").format(
             photo=self._models.title(PHOTO_MODEL), clean=clean
         )
 
     def _choice_text(self, made: ModelChoice) -> str:
+        compression = made.compression
         match made.reason:
-            case ChoiceReason.JPEG:
-                text = self.tr("{model}: the picture is a JPEG of about quality {quality}.")
-            case ChoiceReason.FINE_JPEG:
-                text = self.tr("{model}: the picture is a JPEG of high quality, about {quality}.")
+            case ChoiceReason.COMPRESSED:
+                text = self.tr("{model}: the picture is a {format} of about quality {quality}.")
+            case ChoiceReason.FINE:
+                text = self.tr("{model}: the picture is a {format} of high quality, about {quality}.")
             case ChoiceReason.NO_PHOTO_MODEL:
                 text = self.tr(
-                    "{model}: the picture is a JPEG of about quality {quality}, but the model for such pictures is "
+                    "{model}: the picture is a {format} of about quality {quality}, but the model for such pictures is "
                     "not installed."
                 )
-            case ChoiceReason.NO_JPEG | ChoiceReason.WISH:
-                text = self.tr("{model}: no JPEG compression.")
-        return text.format(model=self._models.title(made.name), quality=made.jpeg_quality)
+            case ChoiceReason.NO_SIGN | ChoiceReason.WISH:
+                text = self.tr("{model}: neither a JPEG nor a lossy WebP.")
+        return text.format(
+            model=self._models.title(made.name),
+            format="" if compression is None else TITLES[compression.format],
+            quality="" if compression is None else compression.quality,
+        )
 
     def _on_activated(self, index: int) -> None:
         self.model_chosen.emit(self._choice.itemData(index))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtGui import QColorSpace
 
+from vdsr_app.core.formats import TITLES, SourceFormat
 from vdsr_app.core.picture import Picture
 from vdsr_app.gui.sections import ElidedLabel, Section, add_row, rows_layout, text_label
 from vdsr_app.gui.texts import breakable, file_name, megapixels_text, printable, size_text
@@ -61,9 +62,11 @@ class PicturePanel(Section):
         return facts
 
     def _format_text(self, picture: Picture) -> str:
-        name = picture.source.format.upper()
-        if picture.source.jpeg_quality is not None:
-            return self.tr("{format}, quality about {quality}").format(format=name, quality=picture.source.jpeg_quality)
+        name = TITLES[SourceFormat(picture.source.format)]
+        if picture.source.compression is not None:
+            return self.tr("{format}, quality about {quality}").format(
+                format=name, quality=picture.source.compression.quality
+            )
         return name
 
 

@@ -316,7 +316,7 @@ class Session(QObject):
         self.result_changed.emit()
 
     def _choice(self, wish: str, picture: Picture | None) -> ModelChoice:
-        return self._models.choose(wish, None if picture is None else picture.source.jpeg_quality)
+        return self._models.choose(wish, None if picture is None else picture.source.compression)
 
     def _wanted(self) -> list[LayerSpec]:
         """Layers to make, the result first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from vdsr_app.core.batch.items import Item, SourceFacts, Stamp
 from vdsr_app.core.batch.journal import Journal
 from vdsr_app.core.batch.journal_view import FILE_NAME, JournalView, reading
 from vdsr_app.core.batch.options import BatchOptions
+from vdsr_app.core.compression import Compression
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.job import TargetSize
 from vdsr_app.errors import SaveError
 
@@ -37,6 +40,7 @@ def folder(tmp_path: Path) -> Path:
         ("UPDATE items SET state = 'queuee'", JournalView.counts),
         ("UPDATE items SET state = x'a0'", JournalView.counts),
         ("UPDATE items SET output = 1.5", lambda view: list(view.items())),
+        ("UPDATE items SET compression = 'webp much'", lambda view: list(view.items())),
         ("UPDATE facts SET value = '[1]' WHERE name = 'inputs'", JournalView.inputs),
         ("UPDATE facts SET value = '7' WHERE name = 'inputs'", JournalView.inputs),
         ("UPDATE facts SET value = '' WHERE name = 'inputs'", JournalView.inputs),
@@ -52,6 +56,38 @@ def test_nonsense_in_a_journal_is_one_plain_error(
         assert view is not None
         with pytest.raises(SaveError, match=r"damaged.*Delete it"):
             ask(view)
+
+
+def test_how_a_source_was_compressed_is_kept(tmp_path: Path) -> None:
+    kinds = [None, Compression(SourceFormat.JPEG, 75), Compression(SourceFormat.WEBP, 0)]
+    items = [replace(ITEM, number=i, facts=replace(FACTS, compression=each)) for i, each in enumerate(kinds)]
+    journal = Journal(tmp_path)
+    journal.begin(BatchOptions(tmp_path))
+    journal.add(items)
+    assert [item.facts.compression for item in journal.items()] == kinds
+    journal.close()
+
+
+def test_a_journal_of_earlier_versions_has_numbers_for_jpeg(folder: Path) -> None:
+    with contextlib.closing(sqlite3.connect(folder / FILE_NAME)) as connection:
+        connection.execute("ALTER TABLE items RENAME COLUMN compression TO jpeg_quality")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'jpeg_quality TEXT', 'jpeg_quality INTEGER')"
+            " WHERE name = 'items'"
+        )
+        connection.commit()
+    with contextlib.closing(sqlite3.connect(folder / FILE_NAME)) as connection:
+        connection.execute("UPDATE items SET jpeg_quality = 75")
+        connection.commit()
+        assert connection.execute("SELECT typeof(jpeg_quality) FROM items").fetchone() == ("integer",)
+    journal = Journal(folder)
+    (item,) = journal.items()
+    assert item.facts.compression == Compression(SourceFormat.JPEG, 75)
+    changed = replace(item, facts=replace(item.facts, compression=Compression(SourceFormat.WEBP, 60)))
+    journal.add([changed])
+    assert list(journal.items()) == [changed]
+    journal.close()
 
 
 def test_options_nested_without_end_are_none(folder: Path) -> None:

@@ -11,6 +11,8 @@ from vdsr_app.core.batch.items import Item, SourceFacts, Stamp, State
 from vdsr_app.core.batch.options import BatchOptions, Existing, settings_from_json, settings_to_json
 from vdsr_app.core.batch.plan import Planner, totals
 from vdsr_app.core.batch.scan import Found
+from vdsr_app.core.compression import Compression
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind, UpscaleSettings
 from vdsr_app.core.naming import NameFacts, NameTemplate
 from vdsr_app.errors import UsageError
@@ -72,8 +74,8 @@ def test_a_plain_picture() -> None:
 def test_the_model_is_chosen_by_the_file() -> None:
     options = BatchOptions(OUT, UpscaleSettings())
     photo, clean = (
-        plan("a.jpg", facts=SourceFacts(FACTS.stamp, 100, 80, jpeg_quality=quality), options=options)[0]
-        for quality in (60, None)
+        plan("a.jpg", facts=SourceFacts(FACTS.stamp, 100, 80, compression=compression), options=options)[0]
+        for compression in (Compression(SourceFormat.JPEG, 60), None)
     )
     assert (photo.output.name, clean.output.name) == ("a_photo_x2.png", "a_vdsr_x2.png")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from vdsr_app.core.compression import Compression
 from vdsr_app.core.job import TargetSize
 
 
@@ -47,7 +48,7 @@ class SourceFacts:
         height: rows; likewise.
         bits: 8 or 16.
         has_alpha: there is transparency.
-        jpeg_quality: 1 to 100, None where it is no JPEG.
+        compression: of a lossy file that tells of it, or None.
         error: why it cannot be enlarged, in words for people, or "".
     """
 
@@ -56,7 +57,7 @@ class SourceFacts:
     height: int = 0
     bits: int = 8
     has_alpha: bool = False
-    jpeg_quality: int | None = None
+    compression: Compression | None = None
     error: str = ""
 
 

@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS items (
     number INTEGER PRIMARY KEY, source BLOB NOT NULL, output BLOB NOT NULL,
     size INTEGER, mtime_ns INTEGER,
-    width INTEGER, height INTEGER, bits INTEGER, has_alpha INTEGER, jpeg_quality INTEGER,
+    width INTEGER, height INTEGER, bits INTEGER, has_alpha INTEGER, compression TEXT,
     out_width INTEGER, out_height INTEGER, scale REAL,
     model TEXT, state TEXT NOT NULL, note TEXT NOT NULL, disk_bytes INTEGER, seconds REAL
 );

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from vdsr_app.core.batch.items import Item, SourceFacts, Stamp, State
 from vdsr_app.core.batch.options import BatchOptions, Existing, settings_from_json, settings_to_json
+from vdsr_app.core.compression import Compression
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.job import TargetSize
 
 
@@ -27,7 +29,7 @@ def row_of(item: Item, folder: Path) -> tuple[object, ...]:
         facts.height,
         facts.bits,
         facts.has_alpha,
-        facts.jpeg_quality,
+        None if facts.compression is None else str(facts.compression),
         None if target is None else target.width,
         None if target is None else target.height,
         None if target is None else target.scale,
@@ -41,10 +43,10 @@ def row_of(item: Item, folder: Path) -> tuple[object, ...]:
 
 def item_of(row: tuple[object, ...], folder: Path) -> Item:
     """The item that `row_of` was given, where the journal lies in `folder` now."""
-    number, source, output, size, mtime_ns, width, height, bits, has_alpha, quality = row[:10]
+    number, source, output, size, mtime_ns, width, height, bits, has_alpha, compression = row[:10]
     out_width, out_height, scale, model, state, note, disk_bytes, seconds = row[10:]
     stamp = None if size is None else Stamp(size, mtime_ns)  # type: ignore[arg-type]
-    facts = SourceFacts(stamp, width, height, bits, bool(has_alpha), quality)  # type: ignore[arg-type]
+    facts = SourceFacts(stamp, width, height, bits, bool(has_alpha), _compression(compression))  # type: ignore[arg-type]
     target = None if out_width is None else TargetSize(out_width, out_height, scale)  # type: ignore[arg-type]
     return Item(
         number,  # type: ignore[arg-type]
@@ -58,6 +60,13 @@ def item_of(row: tuple[object, ...], folder: Path) -> Item:
         disk_bytes,  # type: ignore[arg-type]
         seconds,  # type: ignore[arg-type]
     )
+
+
+def _compression(stored: object) -> Compression | None:
+    """Journals of earlier versions have a number for JPEG."""
+    if stored is None:
+        return None
+    return Compression(SourceFormat.JPEG, stored) if isinstance(stored, int) else Compression.parse(str(stored))
 
 
 def options_to_json(options: BatchOptions) -> dict[str, object]:

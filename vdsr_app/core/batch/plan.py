@@ -98,7 +98,7 @@ class Planner:
         """Decide on one picture that was expected."""
         number, self._next = self._next, self._next + 1
         settings = self._options.settings
-        model = choose_model(settings.model, facts.jpeg_quality, has_photo=self._has_photo).name
+        model = choose_model(settings.model, facts.compression, has_photo=self._has_photo).name
         target, error = _target(self._options, facts)
         if (maker := self._makers.get(found.path)) is not None:
             note = f"It is the result of {maker.name}."
@@ -112,7 +112,7 @@ class Planner:
 
     def plan_again(self, item: Item, facts: SourceFacts) -> Item:
         """Decide anew on a picture whose source has changed; its name stays."""
-        model = choose_model(self._options.settings.model, facts.jpeg_quality, has_photo=self._has_photo).name
+        model = choose_model(self._options.settings.model, facts.compression, has_photo=self._has_photo).name
         target, error = _target(self._options, facts)
         item = replace(item, facts=facts, target=target, model=model, state=State.QUEUED, note=item.note)
         if facts.error or error:
@@ -197,8 +197,7 @@ def probe_source(path: Path) -> SourceFacts:
         return SourceFacts(stamp, error=error.words)
     except Exception as error:  # a header that surprises its reader must not end the plan of all others
         return SourceFacts(stamp, error=f"Its header cannot be read ({type(error).__name__}).")
-    quality = image_io.jpeg_quality_of(path)
-    return SourceFacts(stamp, info.width, info.height, info.bits, info.has_alpha, quality)
+    return SourceFacts(stamp, info.width, info.height, info.bits, info.has_alpha, image_io.compression_of(path))
 
 
 def totals(items: Iterable[Item], options: BatchOptions) -> Totals:

@@ -3,7 +3,7 @@
 Importing this package loads no decoder; each is loaded by the first picture that needs it.
 """
 
-from vdsr_app.core.image_io.jpeg_quality import jpeg_quality_of
+from vdsr_app.core.image_io.compression import compression_of
 from vdsr_app.core.image_io.limits import DEFAULT_MAX_PIXELS
 from vdsr_app.core.image_io.reading import PictureInfo, probe, read, read_bytes
 from vdsr_app.core.image_io.saving import SaveReport, save
@@ -12,7 +12,7 @@ __all__ = [
     "DEFAULT_MAX_PIXELS",
     "PictureInfo",
     "SaveReport",
-    "jpeg_quality_of",
+    "compression_of",
     "probe",
     "read",
     "read_bytes",

@@ -16,9 +16,9 @@ from vdsr_app.core.image_io.color_profiles import (
     profile_for_png,
     profile_space,
 )
+from vdsr_app.core.image_io.compression import of_jpeg, read_compression
 from vdsr_app.core.image_io.exif import ExifBlock, ExifError
 from vdsr_app.core.image_io.heif_items import primary_colour_code
-from vdsr_app.core.image_io.jpeg_quality import estimate_quality
 from vdsr_app.core.image_io.opened import FIRST_FRAME_NOTE, HDR_NOTE, Header, RawPicture, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.samples import scale_depth
@@ -238,7 +238,9 @@ class VipsPicture:
             case SourceFormat.JPEG:
                 jpeg = jpeg_segments.read_info(stream)
                 raw.dpi = jpeg.dpi
-                raw.jpeg_quality = None if jpeg.luma_table is None else estimate_quality(jpeg.luma_table)
+                raw.compression = of_jpeg(jpeg)
+            case SourceFormat.WEBP:
+                raw.compression = read_compression(stream, self._format)
             case SourceFormat.PNG:
                 png = png_chunks.read_info(stream)
                 raw.dpi = png.dpi

@@ -5,13 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from math import log
-from os import PathLike
-
-from vdsr_app.core.formats import SourceFormat
-from vdsr_app.core.image_io.jpeg_segments import read_info
-from vdsr_app.core.image_io.picture_file import PictureFile
-from vdsr_app.core.image_io.sniff import identify
-from vdsr_app.errors import PictureError
 
 # ITU-T T.81, table K.1, in zigzag order as files store it.
 _STANDARD_LUMA = (
@@ -29,24 +22,6 @@ _PHOTO_SPREAD = (
     7.6, 7.3, 6.7, 6.0, 6.3, 6.4, 6.2, 5.8, 5.1, 5.4, 5.4, 5.4, 4.7, 4.8,
     4.5, 4.3, 4.4, 4.0,
 )  # fmt: skip
-
-
-def jpeg_quality_of(path: str | PathLike[str]) -> int | None:
-    """The quality of a JPEG file, as `SourceInfo.jpeg_quality` will give it once the picture is read.
-
-    Only the segments before the pixels are read, so this costs next to nothing. The name of the file does not matter.
-
-    Returns:
-        1 to 100; None where it is no JPEG, or cannot be read: then whoever reads the picture will say why.
-    """
-    try:
-        with PictureFile(path) as file:
-            if identify(file.head).format is not SourceFormat.JPEG:
-                return None
-            table = read_info(file.stream).luma_table
-    except (PictureError, OSError):
-        return None
-    return None if table is None else estimate_quality(table)
 
 
 def estimate_quality(luma_table: Sequence[int]) -> int:

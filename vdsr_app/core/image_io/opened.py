@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.compression import Compression
 from vdsr_app.core.picture import Pixels
 from vdsr_app.core.scratch import Allocator
 
@@ -54,7 +55,7 @@ class RawPicture:
         exif: EXIF block, or None.
         xmp: XMP packet, or None.
         dpi: resolution outside of EXIF, or None.
-        jpeg_quality: 1 to 100, or None.
+        compression: of a lossy file that tells of it, or None.
         notes: what was changed, one sentence each.
     """
 
@@ -65,7 +66,7 @@ class RawPicture:
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
-    jpeg_quality: int | None = None
+    compression: Compression | None = None
     notes: list[str] = field(default_factory=list)
 
 

@@ -219,7 +219,7 @@ def _assemble(
     if path is not None and format_of_suffix(path) is not source_format:
         raw.notes.append(f"By its content the file is {TITLES[source_format]}, whatever its name says.")
     place = None if path is None else Path(fspath(path))
-    source = SourceInfo(place, source_format.value, header.mode, header.frames, raw.jpeg_quality, tuple(raw.notes))
+    source = SourceInfo(place, source_format.value, header.mode, header.frames, raw.compression, tuple(raw.notes))
     if raw.dpi is not None:
         dpi = raw.dpi[::-1] if turned else raw.dpi
     return Picture(pixels, alpha, icc, exif, xmp, dpi, source)

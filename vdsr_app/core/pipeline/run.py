@@ -243,7 +243,7 @@ class _Run:
         assert picture is not None
         assert target is not None
         begun = time.perf_counter()
-        item.choice = choose_model(job.settings.model, picture.source.jpeg_quality, has_photo=self._has_photo)
+        item.choice = choose_model(job.settings.model, picture.source.compression, has_photo=self._has_photo)
         engine = self._engines.get(item.choice.name)
         loaded = time.perf_counter()
         self._add(loading_seconds=loaded - begun)

@@ -1,0 +1,128 @@
+"""The quality of a lossy WebP: what every layout of the file tells before and after it is read."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vdsr_app.core import image_io
+from vdsr_app.core.compression import Compression
+from vdsr_app.core.formats import SourceFormat
+from vdsr_app.core.image_io.compression import compression_of
+from vdsr_app.core.image_io.webp_quality import quality_of_step
+from vdsr_app.core.job import FileFormat, SaveOptions
+from vdsr_app.core.picture import Picture
+
+
+def photograph(side: int = 160, channels: int = 3) -> np.ndarray[Any, Any]:
+    """Edges, even areas and fine texture, so that the encoder makes segments of several quantisers."""
+    y, x = np.mgrid[0:side, 0:side] / side
+    shapes = 120 + 70 * np.sin(7 * x + 3 * y) + 50 * ((x - 0.5) ** 2 + (y - 0.4) ** 2 < 0.08)
+    texture = np.random.default_rng(0).normal(0, 20, (side, side)) * (x > 0.5)
+    plane = np.clip(shapes + texture, 0, 255).astype(np.uint8)
+    return np.stack([plane, plane[::-1], plane.T, 255 - plane][:channels], axis=-1)
+
+
+def webp(channels: int = 3, **options: Any) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(photograph(channels=channels)).save(out, "webp", **options)
+    return out.getvalue()
+
+
+def told(path: Path, data: bytes) -> int | None:
+    """What the file tells before it is read, which must be what it tells afterwards."""
+    path.write_bytes(data)
+    before = compression_of(path)
+    assert image_io.read(path).source.compression == before
+    assert before is None or before.format is SourceFormat.WEBP
+    return None if before is None else before.quality
+
+
+@pytest.mark.parametrize("quality", [0, 5, 20, 40, 60, 75, 80, 88, 89, 95, 100])
+@pytest.mark.parametrize("method", [0, 4, 6])
+def test_it_is_the_setting_of_the_encoder(tmp_path: Path, quality: int, method: int) -> None:
+    found = told(tmp_path / "no name that helps", webp(quality=quality, method=method))
+    assert found == pytest.approx(quality, abs=1)
+
+
+def test_beside_transparency_and_metadata(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[270] = "x" * 501  # of odd length, so that a byte is filled in
+    data = webp(4, quality=70, exif=exif, icc_profile=b"profile" * 99)
+    assert data[12:16] == b"VP8X"
+    assert told(tmp_path / "a.webp", data) == pytest.approx(70, abs=1)
+
+
+def test_the_first_picture_of_an_animation_counts(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    first, second = (Image.fromarray(photograph()[::step]) for step in (1, -1))
+    first.save(out, "webp", save_all=True, append_images=[second], quality=55)
+    assert b"ANMF" in out.getvalue()
+    assert told(tmp_path / "a.webp", out.getvalue()) == pytest.approx(55, abs=1)
+
+
+def test_what_is_lossless_has_none(tmp_path: Path) -> None:
+    assert told(tmp_path / "a.webp", webp(lossless=True)) is None
+    assert told(tmp_path / "b.webp", webp(4, lossless=True)) is None
+
+
+def test_what_the_program_saves(tmp_path: Path) -> None:
+    path = tmp_path / "a.webp"
+    for quality, expected in ((60, 60), (100, None)):
+        image_io.save(Picture(photograph()), path, SaveOptions(FileFormat.WEBP, quality))
+        compression = compression_of(path)
+        assert (None if compression is None else compression.quality) == (expected and pytest.approx(expected, abs=1))
+
+
+def test_cut_anywhere_it_gives_its_quality_or_none(tmp_path: Path) -> None:
+    data, path = webp(quality=75), tmp_path / "cut.webp"
+    answers = []
+    for length in range(0, 120):
+        path.write_bytes(data[:length])
+        answers.append(compression_of(path))
+    whole = answers[-1]
+    assert whole is not None
+    assert set(answers) == {None, whole}
+    assert answers == sorted(answers, key=lambda answer: answer is not None)
+
+
+def test_bytes_of_any_value_are_survived(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(1), tmp_path / "bad.webp"
+    data = webp(4, quality=75)
+    for _ in range(300):
+        bad = bytearray(data)
+        for place in rng.integers(8, 200, 8):
+            bad[place] = rng.integers(256)
+        path.write_bytes(bad)
+        found = compression_of(path)
+        assert found is None or 0 <= found.quality <= 100
+
+
+def test_a_long_damaged_file_is_not_searched_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "long.webp"
+    empty = b"JUNK" + struct.pack("<I", 0)
+    frame = b"".join(webp(quality=75).partition(b"VP8 ")[1:])
+    for count, finds in ((900, True), (100_000, False)):
+        body = b"WEBP" + empty * count + frame
+        path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+        assert (compression_of(path) is not None) is finds
+
+
+def test_a_coarser_step_is_never_called_better() -> None:
+    qualities = [quality_of_step(step) for step in np.linspace(1, 300, 600)]
+    assert qualities == sorted(qualities, reverse=True)
+    assert (qualities[0], qualities[-1]) == (100, 0)
+
+
+def test_as_text_and_back() -> None:
+    for compression in (Compression(SourceFormat.WEBP, 75), Compression(SourceFormat.JPEG, 100)):
+        assert Compression.parse(str(compression)) == compression
+    for text in ("", "webp", "webp x", "vp8 75"):
+        with pytest.raises(ValueError, match=r"."):
+            Compression.parse(text)
