@@ -61,7 +61,7 @@ def weight_file(path: Path, title: str) -> Path:
         (100, CLEAN_MODEL, ChoiceReason.FINE),
     ],
 )
-@pytest.mark.parametrize("kind", [SourceFormat.JPEG, SourceFormat.WEBP])
+@pytest.mark.parametrize("kind", [SourceFormat.JPEG, SourceFormat.WEBP, SourceFormat.AVIF])
 def test_a_picture_whose_compression_shows_gets_the_photo_model(
     install: Install, kind: SourceFormat, quality: int | str, name: str, reason: ChoiceReason
 ) -> None:

@@ -324,10 +324,10 @@ def test_an_added_model_appears_and_is_copied(qtbot: QtBot, tmp_path: Path, pick
 @pytest.mark.parametrize(
     ("reason", "compression", "said"),
     [
-        (ChoiceReason.COMPRESSED, Compression(SourceFormat.JPEG, 60), "a JPEG of about quality 60"),
-        (ChoiceReason.COMPRESSED, Compression(SourceFormat.WEBP, 75), "a WebP of about quality 75"),
+        (ChoiceReason.COMPRESSED, Compression(SourceFormat.JPEG, 60), "is JPEG of about quality 60"),
+        (ChoiceReason.COMPRESSED, Compression(SourceFormat.WEBP, 75), "is WebP of about quality 75"),
         (ChoiceReason.FINE, Compression(SourceFormat.JPEG, 98), "JPEG of high quality, about 98"),
-        (ChoiceReason.NO_SIGN, None, "neither a JPEG nor a lossy WebP"),
+        (ChoiceReason.NO_SIGN, None, "neither JPEG nor lossy"),
         (ChoiceReason.NO_PHOTO_MODEL, Compression(SourceFormat.JPEG, 60), "not installed"),
     ],
 )

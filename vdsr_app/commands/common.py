@@ -36,8 +36,10 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, automatic: bool = F
     """
     which = "installed model or .safetensors file"
     if automatic:
-        kinds = " or ".join(f"{TITLES[each]} of quality {most} or less" for each, most in PHOTO_MAX_QUALITY.items())
-        which += f"; {AUTO_MODEL}: for each picture, {PHOTO_MODEL} where it is a {kinds}, else {CLEAN_MODEL}"
+        kinds = ", ".join(f"{TITLES[each]} up to {most}" for each, most in PHOTO_MAX_QUALITY.items())
+        which += (
+            f"; {AUTO_MODEL}: for each picture, {PHOTO_MODEL} where its quality is low ({kinds}), else {CLEAN_MODEL}"
+        )
     parser.add_argument(
         "--model",
         default=AUTO_MODEL if automatic else CLEAN_MODEL,

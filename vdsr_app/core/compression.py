@@ -13,8 +13,8 @@ class Compression:
     """What a file tells of the setting at which it was saved.
 
     Attributes:
-        format: JPEG or WebP.
-        quality: for JPEG 1 to 100 on the scale of the Independent JPEG Group, for WebP 0 to 100 on that of libwebp.
+        format: JPEG, WebP or AVIF.
+        quality: 0 to 100, for JPEG on the scale of the Independent JPEG Group, else on that of libwebp or libavif.
     """
 
     format: SourceFormat

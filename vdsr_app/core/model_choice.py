@@ -24,7 +24,9 @@ __all__ = [
 
 CLEAN_MODEL = DEFAULT_MODEL
 
-PHOTO_MAX_QUALITY: Mapping[SourceFormat, int] = MappingProxyType({SourceFormat.JPEG: 94, SourceFormat.WEBP: 88})
+PHOTO_MAX_QUALITY: Mapping[SourceFormat, int] = MappingProxyType(
+    {SourceFormat.JPEG: 94, SourceFormat.WEBP: 88, SourceFormat.AVIF: 79}
+)
 """Highest quality, on the scale of `Compression`, up to which the photo model does better; docs/training-trials.md."""
 
 
@@ -34,11 +36,11 @@ class ChoiceReason(StrEnum):
     WISH = "wish"
     """The person named it."""
     COMPRESSED = "compressed"
-    """The picture is a JPEG or a WebP whose compression shows."""
+    """The picture is a JPEG, WebP or AVIF whose compression shows."""
     FINE = "finely compressed"
-    """The picture is a JPEG or a WebP of so high a quality that the clean model does better."""
+    """The picture is a JPEG, WebP or AVIF of so high a quality that the clean model does better."""
     NO_SIGN = "no sign of compression"
-    """The picture is neither a JPEG nor a lossy WebP."""
+    """The picture is of another format, or lossless."""
     NO_PHOTO_MODEL = "no photo model"
     """The photo model would have suited, and is not installed."""
 

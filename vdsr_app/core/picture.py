@@ -25,7 +25,7 @@ class SourceInfo:
         format: lower-case name such as "jpeg", "png", "heic".
         mode: as stored, for people: "8-bit RGB", "16-bit gray", "palette", "CMYK".
         frames: pictures in the file; only the first is read.
-        compression: of a JPEG or a lossy WebP, estimated from its quantisers, else None.
+        compression: of a JPEG, a lossy WebP or AVIF, estimated from its quantisers, else None.
         notes: what was changed on reading ("CMYK was converted to sRGB"), one sentence each.
     """
 

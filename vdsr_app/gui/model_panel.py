@@ -93,7 +93,7 @@ class ModelPanel(Section):
         clean = self._models.title(CLEAN_MODEL)
         if not self._models.has_photo:
             return self.tr("{model} for every picture: it is the only model of the program.").format(model=clean)
-        return self.tr("{photo} for a JPEG or WebP whose compression shows, {clean} for others.").format(
+        return self.tr("{photo} for a JPEG, WebP or AVIF whose compression shows, {clean} for others.").format(
             photo=self._models.title(PHOTO_MODEL), clean=clean
         )
 
@@ -101,16 +101,16 @@ class ModelPanel(Section):
         compression = made.compression
         match made.reason:
             case ChoiceReason.COMPRESSED:
-                text = self.tr("{model}: the picture is a {format} of about quality {quality}.")
+                text = self.tr("{model}: the picture is {format} of about quality {quality}.")
             case ChoiceReason.FINE:
-                text = self.tr("{model}: the picture is a {format} of high quality, about {quality}.")
+                text = self.tr("{model}: the picture is {format} of high quality, about {quality}.")
             case ChoiceReason.NO_PHOTO_MODEL:
                 text = self.tr(
-                    "{model}: the picture is a {format} of about quality {quality}, but the model for such pictures is "
+                    "{model}: the picture is {format} of about quality {quality}, but the model for such pictures is "
                     "not installed."
                 )
             case ChoiceReason.NO_SIGN | ChoiceReason.WISH:
-                text = self.tr("{model}: neither a JPEG nor a lossy WebP.")
+                text = self.tr("{model}: neither JPEG nor lossy WebP or AVIF.")
         return text.format(
             model=self._models.title(made.name),
             format="" if compression is None else TITLES[compression.format],

@@ -16,7 +16,6 @@ from vdsr_app.core.image_io.color_profiles import (
     profile_for_png,
     profile_space,
 )
-from vdsr_app.core.image_io.compression import of_jpeg, read_compression
 from vdsr_app.core.image_io.exif import ExifBlock, ExifError
 from vdsr_app.core.image_io.heif_items import primary_colour_code
 from vdsr_app.core.image_io.opened import FIRST_FRAME_NOTE, HDR_NOTE, Header, RawPicture, mode_text
@@ -236,11 +235,7 @@ class VipsPicture:
         stream, channels = self._file.stream, self.header.channels
         match self._format:
             case SourceFormat.JPEG:
-                jpeg = jpeg_segments.read_info(stream)
-                raw.dpi = jpeg.dpi
-                raw.compression = of_jpeg(jpeg)
-            case SourceFormat.WEBP:
-                raw.compression = read_compression(stream, self._format)
+                raw.dpi = jpeg_segments.read_info(stream).dpi
             case SourceFormat.PNG:
                 png = png_chunks.read_info(stream)
                 raw.dpi = png.dpi

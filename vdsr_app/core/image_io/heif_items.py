@@ -1,12 +1,12 @@
-"""The table of contents of AVIF and HEIC files: the colour of the main picture, and exchanging its EXIF block.
+"""The table of contents of AVIF and HEIC files: colour and data of the main picture, and exchanging its EXIF block.
 
-Source: ISO/IEC 23008-12 (HEIF) and 14496-12, boxes meta, pitm, iinf, iloc, iprp.
+Source: ISO/IEC 23008-12 (HEIF) and 14496-12, boxes meta, pitm, iinf, iloc, iprp, iref, idat.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -37,6 +37,30 @@ def primary_colour_code(stream: BinaryIO) -> ColourCode | None:
         return _colour_code_in(meta.body(stream))
     except (struct.error, IndexError, KeyError):
         return None
+
+
+def primary_data(stream: BinaryIO, most_bytes: int) -> bytes:
+    """The beginning of the coded data of a file's main picture, or of the first of the parts that it is made of.
+
+    Empty where there are none, or where the tables are damaged.
+    """
+    meta = next((box for box in boxes(stream) if box.kind == b"meta"), None)
+    if meta is None:
+        return b""
+    body = meta.body(stream)
+    try:
+        parts = {box.kind: box for box in boxes_in(body, _FULL_BOX)}
+        item = _first_part(body, parts.get(b"iref"), _primary_item(body, parts))
+        stored_within, offset, size = _place(body, parts[b"iloc"].start, item)
+        if stored_within:
+            idat = parts[b"idat"]
+            return body[idat.start + offset : min(idat.end, idat.start + offset + min(size, most_bytes))]
+    except (struct.error, IndexError, KeyError):
+        return b""
+    if offset > stream.seek(0, 2):  # also what no file could have
+        return b""
+    stream.seek(offset)
+    return stream.read(min(size, most_bytes))
 
 
 def replace_exif(data: bytes, exif: bytes) -> list[bytes | memoryview]:
@@ -71,8 +95,7 @@ def _parts(data: bytes, meta: Box) -> dict[bytes, Box]:
 
 def _colour_code_in(meta: bytes) -> ColourCode | None:
     parts = {box.kind: box for box in boxes_in(meta, _FULL_BOX)}
-    primary = parts[b"pitm"].start
-    item = struct.unpack_from(">I" if meta[primary] else ">H", meta, primary + _FULL_BOX)[0]
+    item = _primary_item(meta, parts)
     properties = {box.kind: box for box in boxes_in(meta, parts[b"iprp"].start, parts[b"iprp"].end)}
     listed = list(boxes_in(meta, properties[b"ipco"].start, properties[b"ipco"].end))
     for index in _property_numbers(meta, properties[b"ipma"].start, item):
@@ -80,6 +103,56 @@ def _colour_code_in(meta: bytes) -> ColourCode | None:
         if box is not None and box.kind == b"colr" and meta[box.start : box.start + 4] == b"nclx":
             return ColourCode(*struct.unpack_from(">HH", meta, box.start + 4))
     return None
+
+
+def _primary_item(meta: bytes, parts: Mapping[bytes, Box]) -> int:
+    primary = parts[b"pitm"].start
+    return int(struct.unpack_from(">I" if meta[primary] else ">H", meta, primary + _FULL_BOX)[0])
+
+
+def _first_part(meta: bytes, iref: Box | None, item: int) -> int:
+    """The first picture that a grid is made of, by its reference dimg; `item` itself where it is no grid."""
+    if iref is None:
+        return item
+    code = ">I" if meta[iref.start] else ">H"
+    width = struct.calcsize(code)
+    for reference in boxes_in(meta, iref.start + _FULL_BOX, iref.end):
+        if reference.kind == b"dimg" and struct.unpack_from(code, meta, reference.start)[0] == item:
+            return int(struct.unpack_from(code, meta, reference.start + width + 2)[0])
+    return item
+
+
+def _place(data: bytes, at: int, wanted: int) -> tuple[bool, int, int]:
+    """Whether an item lies in the idat box rather than in the file, its offset there, and its size, by an iloc box.
+
+    Of an item in several extents it is the place of the first.
+    """
+    version, sizes = data[at], struct.unpack_from(">H", data, at + _FULL_BOX)[0]
+    offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
+    wide = version == 2
+    count = struct.unpack_from(">I" if wide else ">H", data, at + 6)[0]
+    at += 10 if wide else 8
+
+    def number(width: int) -> int:
+        nonlocal at
+        at += width
+        if at > len(data):
+            raise IndexError
+        return int.from_bytes(data[at - width : at], "big")
+
+    for _ in range(count):
+        item = number(4 if wide else 2)
+        method = number(2) & 15 if version else 0
+        number(2)  # data_reference_index
+        base, extents = number(base_size), number(2)
+        first: tuple[int, int] | None = None
+        for _ in range(extents):
+            number(index_size if version else 0)
+            extent = base + number(offset_size), number(length_size)
+            first = first or extent
+        if item == wanted and first is not None and method < 2:
+            return method == 1, first[0], first[1] or len(data)
+    raise KeyError(wanted)
 
 
 def _property_numbers(data: bytes, at: int, wanted: int) -> list[int]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core.compression import Compression
 from vdsr_app.core.picture import Pixels
 from vdsr_app.core.scratch import Allocator
 
@@ -55,7 +54,6 @@ class RawPicture:
         exif: EXIF block, or None.
         xmp: XMP packet, or None.
         dpi: resolution outside of EXIF, or None.
-        compression: of a lossy file that tells of it, or None.
         notes: what was changed, one sentence each.
     """
 
@@ -66,7 +64,6 @@ class RawPicture:
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
-    compression: Compression | None = None
     notes: list[str] = field(default_factory=list)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.formats import TITLES, SourceFormat, format_of_suffix
 from vdsr_app.core.image_io.color_profiles import profile_space
+from vdsr_app.core.image_io.compression import read_compression
 from vdsr_app.core.image_io.decode_avif_sequence import AvifSequence, is_sequence
 from vdsr_app.core.image_io.decode_bmp import BmpPicture
 from vdsr_app.core.image_io.decode_heic import HeicPicture
@@ -149,10 +150,14 @@ def _read(file: PictureFile, max_pixels: int | None, token: CancelToken | None, 
     # TIFF is a wide field: there it may as well be a compression that nobody reads.
     failure = _UNREADABLE if source_format is SourceFormat.TIFF else _DAMAGED
     with _decode_boundary(path, failure.format(TITLES[source_format])):
+        compression = read_compression(file.stream, source_format)
         opened = _open(file, source_format)
         if opened.header != header:
             raise UnreadablePictureError("The file was changed while it was read.", path=path, hint="Try again.")
-        return _assemble(opened.decode(token, allocate), header, source_format, path, token, allocate)
+        raw = opened.decode(token, allocate)
+        place = None if path is None else Path(fspath(path))
+        source = SourceInfo(place, source_format.value, header.mode, header.frames, compression)
+        return _assemble(raw, header, source, token, allocate)
 
 
 def _header(file: PictureFile, source_format: SourceFormat) -> Header:
@@ -196,14 +201,9 @@ def _upright_size(header: Header) -> tuple[int, int]:
 
 
 def _assemble(
-    raw: RawPicture,
-    header: Header,
-    source_format: SourceFormat,
-    path: str | PathLike[str] | None,
-    token: CancelToken | None,
-    allocate: Allocator,
+    raw: RawPicture, header: Header, source: SourceInfo, token: CancelToken | None, allocate: Allocator
 ) -> Picture:
-    """Put orientation, transparency and metadata right."""
+    """Put orientation, transparency and metadata right; what that tells is added to `source`."""
     colours = raw.samples[..., : header.channels]
     alpha = raw.samples[..., header.channels] if raw.has_alpha else None
     if raw.premultiplied and alpha is not None:
@@ -216,13 +216,11 @@ def _assemble(
     exif, dpi = _upright_exif(raw, turned=turned)
     xmp = _upright_xmp(raw, turned=turned)
     icc = _fitting_profile(raw, header.channels)
-    if path is not None and format_of_suffix(path) is not source_format:
-        raw.notes.append(f"By its content the file is {TITLES[source_format]}, whatever its name says.")
-    place = None if path is None else Path(fspath(path))
-    source = SourceInfo(place, source_format.value, header.mode, header.frames, raw.compression, tuple(raw.notes))
+    if source.path is not None and format_of_suffix(source.path) != source.format:
+        raw.notes.append(f"By its content the file is {TITLES[SourceFormat(source.format)]}, whatever its name says.")
     if raw.dpi is not None:
         dpi = raw.dpi[::-1] if turned else raw.dpi
-    return Picture(pixels, alpha, icc, exif, xmp, dpi, source)
+    return Picture(pixels, alpha, icc, exif, xmp, dpi, replace(source, notes=tuple(raw.notes)))
 
 
 def _upright_exif(raw: RawPicture, *, turned: bool) -> tuple[bytes | None, tuple[float, float] | None]:

@@ -1,0 +1,172 @@
+"""The quality of an AVIF: what its headers tell before and after it is read, however it was coded."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vdsr_app.core import image_io
+from vdsr_app.core.compression import Compression
+from vdsr_app.core.formats import SourceFormat
+from vdsr_app.core.image_io.av1_header import base_q_idx
+from vdsr_app.core.image_io.compression import avif_quality, compression_of
+from vdsr_app.core.job import FileFormat, SaveOptions
+from vdsr_app.core.picture import Picture
+from vdsr_app.errors import PictureError
+
+
+def photograph(width: int = 96, height: int = 80, channels: int = 3) -> np.ndarray[Any, Any]:
+    """Edges, even areas and fine texture."""
+    y, x = np.mgrid[0:height, 0:width] / 96
+    shapes = 120 + 70 * np.sin(7 * x + 3 * y) + 50 * ((x - 0.5) ** 2 + (y - 0.4) ** 2 < 0.08)
+    texture = np.random.default_rng(0).normal(0, 6, (height, width))
+    plane = np.clip(shapes + texture, 0, 255).astype(np.uint8)
+    return np.stack([plane, plane[::-1], plane[:, ::-1], 255 - plane][:channels], axis=-1)
+
+
+def avif(pixels: np.ndarray[Any, Any], **options: Any) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "avif", **{"speed": 9, **options})
+    return out.getvalue()
+
+
+def told(path: Path, data: bytes) -> int | None:
+    """What the file tells before it is read, which must be what it tells afterwards."""
+    path.write_bytes(data)
+    before = compression_of(path)
+    assert image_io.read(path).source.compression == before
+    assert before is None or before.format is SourceFormat.AVIF
+    return None if before is None else before.quality
+
+
+@pytest.mark.parametrize("quality", [0, 10, 30, 50, 60, 75, 80, 90, 95])
+def test_it_is_the_setting_of_the_encoder(tmp_path: Path, quality: int) -> None:
+    assert told(tmp_path / "no name that helps", avif(photograph(), quality=quality)) == pytest.approx(quality, abs=2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"subsampling": "4:0:0"},
+        {"subsampling": "4:4:4", "range": "limited"},
+        {"tile_rows": 1, "tile_cols": 1},
+        {"tile_rows": 2, "tile_cols": 0},
+        {"advanced": {"sb-size": "64"}},
+        {"advanced": {"sb-size": "128"}},
+        {"advanced": {"tune-content": "screen"}},
+    ],
+    ids=str,
+)
+def test_however_it_was_coded(tmp_path: Path, options: dict[str, Any]) -> None:
+    pixels = photograph(300, 280)
+    assert told(tmp_path / "a.avif", avif(pixels, quality=60, **options)) == pytest.approx(60, abs=2)
+
+
+@pytest.mark.parametrize(("width", "height"), [(4200, 70), (70, 4200), (16, 16), (17, 129), (2400, 1100)])
+def test_of_any_size(tmp_path: Path, width: int, height: int) -> None:
+    assert told(tmp_path / "a.avif", avif(photograph(width, height), quality=60)) == pytest.approx(60, abs=2)
+
+
+def test_beside_transparency_and_metadata(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[270] = "x" * 501
+    data = avif(photograph(channels=4), quality=50, exif=exif, icc_profile=b"profile" * 99, xmp=b"<x/>")
+    assert told(tmp_path / "a.avif", data) == pytest.approx(50, abs=2)
+
+
+@pytest.mark.parametrize("content", ["default", "screen"])
+def test_the_first_picture_of_an_animation_counts(tmp_path: Path, content: str) -> None:
+    out = io.BytesIO()
+    first, second = (Image.fromarray(photograph()[::step]) for step in (1, -1))
+    first.save(
+        out,
+        "avif",
+        save_all=True,
+        append_images=[second],
+        quality=60,
+        speed=9,
+        advanced={"tune-content": content},
+    )
+    assert b"avis" in out.getvalue()[:64]
+    quality = told(tmp_path / "a.avif", out.getvalue())
+    assert quality is not None
+    assert 40 < quality <= 75, "of moving pictures the encoder spends more on the first"
+
+
+def test_what_the_program_saves(tmp_path: Path) -> None:
+    path = tmp_path / "a.avif"
+    for dtype, quality, expected in ((np.uint8, 60, 60), (np.uint16, 60, 60), (np.uint8, 100, None)):
+        pixels = photograph().astype(dtype) * (257 if dtype is np.uint16 else 1)
+        image_io.save(Picture(pixels), path, SaveOptions(FileFormat.AVIF, quality))
+        assert told(path, path.read_bytes()) == (expected and pytest.approx(expected, abs=2))
+
+
+def test_cut_anywhere_it_gives_its_quality_or_none(tmp_path: Path) -> None:
+    data, path = avif(photograph(), quality=60), tmp_path / "cut.avif"
+    answers = []
+    for length in range(0, len(data), 3):
+        path.write_bytes(data[:length])
+        answers.append(compression_of(path))
+    assert set(answers) == {None, answers[-1]}
+    assert answers[-1] is not None
+    assert answers == sorted(answers, key=lambda answer: answer is not None)
+
+
+def test_bytes_of_any_value_are_survived(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(1), tmp_path / "bad.avif"
+    data = avif(photograph(), quality=60)
+    header = data.index(b"mdat") + 40
+    for _ in range(400):
+        bad = bytearray(data)
+        for place in rng.integers(4, header, 6):
+            bad[place] = rng.integers(256)
+        path.write_bytes(bad)
+        found = compression_of(path)
+        assert found is None or 0 <= found.quality <= 100
+
+
+def test_obus_of_any_bytes_are_survived() -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(3000):
+        sequence, frame = rng.integers(0, 256, (2, 24), dtype=np.uint8)
+        data = b"".join(bytes([kind << 3 | 2, 24]) + part.tobytes() for kind, part in ((1, sequence), (6, frame)))
+        found = base_q_idx(data)
+        assert found is None or 0 <= found <= 255
+
+
+def test_tables_that_claim_more_than_there_is_are_not_believed(tmp_path: Path) -> None:
+    data = bytearray(avif(photograph(), quality=60))
+    place = data.index(b"iloc") + 4 + 4
+    for claim in (b"\xff\xff\xff\xff", b"\x00\x00\xff\xff", b"\x44\x40\xff\xff"):
+        data[place : place + 4] = claim
+        (tmp_path / "a.avif").write_bytes(data)
+        compression_of(tmp_path / "a.avif")
+    data[place - 4 : place] = struct.pack(">I", 2 << 24)
+    (tmp_path / "a.avif").write_bytes(data)
+    assert compression_of(tmp_path / "a.avif") is None
+
+
+def test_a_coarser_step_is_never_called_better() -> None:
+    qualities = [avif_quality(index) for index in range(256)]
+    assert qualities == sorted(qualities, reverse=True)
+    assert (qualities[0], qualities[-1]) == (100, 0)
+
+
+def test_files_of_other_programs(shared_dir: Path) -> None:
+    """Grids, gain maps, 10 and 12 bits: each says before reading what it says after, and nearly all say something."""
+    told: list[Compression | None] = []
+    for path in sorted((shared_dir / "corpus").rglob("*.avif")):
+        try:
+            after = image_io.read(path).source.compression
+        except (PictureError, MemoryError):
+            continue
+        assert compression_of(path) == after, path
+        told.append(after)
+    assert len(told) > 20
+    assert sum(each is not None for each in told) > len(told) / 2
