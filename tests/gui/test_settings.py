@@ -46,6 +46,7 @@ EVERYTHING = {
     "loss_log": False,
     "gradient_log": False,
     "crop_left": "original",
+    "crop_side": True,
     "runs_measure": "3",
     "runs_by_time": True,
 }

@@ -124,6 +124,15 @@ def test_the_crop_shows_where_bicubic_does_worst(tmp_path: Path, silent: VDSR) -
     assert 0 < np.abs(bicubic - original).mean() < 60
 
 
+def test_the_crop_is_as_bright_as_the_picture(tmp_path: Path) -> None:
+    luma = np.full((160, 160), 16, np.uint8)
+    luma[:, 80:] = 235
+    CropWriter(tmp_path, Judge.prepare({"page": luma}, CONFIG), CONFIG).write_fixed()
+    original, bicubic = (_pixels(tmp_path / "crops" / f"{name}.png") for name in ("original", "bicubic"))
+    assert np.array_equal(original[:, [0, -1]], np.tile([0, 255], (len(original), 1)))
+    assert np.abs(bicubic[:, [0, -1]] - [0, 255]).max() <= 1
+
+
 @pytest.mark.parametrize(("steps", "most"), [(1000, 10), (100_000, 201)])
 def test_crops_are_few_however_long_the_run(
     tmp_path: Path, lumas: dict[str, np.ndarray], silent: VDSR, steps: int, most: int

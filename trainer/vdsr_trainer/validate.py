@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from vdsr_app.core.atomic import write_atomically
+from vdsr_app.core.color import luma_to_gray
 from vdsr_app.core.models import installed_models
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.protocol import Plane, Trial, score
@@ -145,7 +146,8 @@ class CropWriter:
         return f"{CROPS_NAME}/{name}.png"
 
     def _save(self, name: str, plane: Plane) -> None:
-        pixels = np.clip(np.floor(plane[self._rows, self._cols] + 0.5), 0, 255).astype(np.uint8)
+        gray = luma_to_gray(plane[self._rows, self._cols])  # as luma, black and white would be shades of gray
+        pixels = np.clip(np.floor(gray + 0.5), 0, 255).astype(np.uint8)
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "png")
         write_atomically(self._folder / f"{name}.png", file.getvalue())

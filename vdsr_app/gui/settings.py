@@ -85,6 +85,7 @@ class AppSettings:
         loss_log: whether the loss of a training run is shown on a logarithmic axis.
         gradient_log: the same for its gradient.
         crop_left: what the left half of its held-out crop shows: "bicubic" or "original".
+        crop_side: whether its halves are shown side by side instead of under a wipe.
         runs_measure: what runs are compared by: a scale factor, or "" for the mean gain over bicubic.
         runs_by_time: whether they are compared against time instead of steps.
         training_end: what becomes of a training run when the window closes: "ask", "go on" or "save" (and stop).
@@ -118,6 +119,7 @@ class AppSettings:
     loss_log: bool = True
     gradient_log: bool = True
     crop_left: str = "bicubic"
+    crop_side: bool = False
     runs_measure: str = ""
     runs_by_time: bool = False
     training_end: str = "ask"

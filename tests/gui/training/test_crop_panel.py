@@ -204,11 +204,19 @@ def test_it_zooms_to_a_whole_multiple_that_nearly_fits(qtbot: QtBot, panel: Crop
 
 def test_side_by_side(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
     panel.set_run(tmp_path, history)
+    said: list[bool] = []
+    panel.side_chosen.connect(said.append)
     button = panel.findChild(QToolButton)
     button.click()
     assert panel.view.mode is CompareMode.SIDE
     panel.view.set_mode(CompareMode.WIPE)
     assert not button.isChecked()
+    assert said == [True, False]
+    panel.show_side(True)
+    assert panel.view.mode is CompareMode.SIDE
+    assert button.isChecked()
+    panel.show_side(True)
+    assert said == [True, False], "what is shown was no choice"
 
 
 def test_every_control_has_a_name(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:

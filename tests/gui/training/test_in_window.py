@@ -657,27 +657,29 @@ def test_how_a_run_and_several_are_looked_at_is_kept_over_a_restart(
         return (
             control(page.wizard, QToolButton, "Logarithmic axis: Loss"),
             control(page.wizard, QToolButton, "Logarithmic axis: Gradient"),
+            control(page.wizard, QToolButton, "Crops side by side"),
             control(page.wizard, QComboBox, "Left half of the crop shows"),
             control(page._compare, QComboBox, "What is compared"),
             control(page._compare, QComboBox, "Against steps or time"),
         )
 
     def state(page: TrainPage) -> tuple[object, ...]:
-        loss, gradient, left, measure, against = controls(page)
+        loss, gradient, side, left, measure, against = controls(page)
         texts = (left.currentText(), measure.currentText(), against.currentText())
-        return loss.isChecked(), gradient.isChecked(), *texts
+        return loss.isChecked(), gradient.isChecked(), side.isChecked(), *texts
 
     first = make_window()
     first.workspaces.show_page(first.training.host)
     page = first.training.page
     finished(qtbot, page, pictures)
     make_run("Another")
-    loss, _, left, measure, against = controls(page)
+    loss, _, side, left, measure, against = controls(page)
     loss.click()
+    side.click()
     for box, text in ((left, "Original"), (measure, "PSNR at 3×"), (against, "Time")):  # noqa: RUF001
         box.setCurrentIndex(box.findText(text))
     chosen = state(page)
-    assert chosen == (False, True, "Original", "PSNR at 3×", "Time")  # noqa: RUF001
+    assert chosen == (False, True, True, "Original", "PSNR at 3×", "Time")  # noqa: RUF001
     second = make_window()
     second.workspaces.show_page(second.training.host)
     listed(qtbot, second.training.page, 2)

@@ -39,9 +39,11 @@ class CropPanel(QWidget):
 
     Signals:
         left_chosen: what the person wants beside it, "bicubic" or "original".
+        side_chosen: whether the person wants both side by side.
     """
 
     left_chosen = Signal(str)
+    side_chosen = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -94,6 +96,12 @@ class CropPanel(QWidget):
         with QSignalBlocker(self._left):
             self._left.setCurrentIndex(self._left.findData(name))
         self._show()
+
+    def show_side(self, side: bool) -> None:
+        """Show both side by side, or under a wipe; emits nothing."""
+        if side != self._side.isChecked():
+            with QSignalBlocker(self):
+                self._side.setChecked(side)
 
     def refresh(self) -> None:
         """Look for new crops."""
@@ -234,7 +242,11 @@ class CropPanel(QWidget):
     def _on_side_toggled(self, side: bool) -> None:
         self.view.set_mode(CompareMode.SIDE if side else CompareMode.WIPE)
         self.view.fill()
+        self.side_chosen.emit(side)
 
     def _on_mode_changed(self, mode: CompareMode) -> None:
-        with QSignalBlocker(self._side):
-            self._side.setChecked(mode is CompareMode.SIDE)
+        side = mode is CompareMode.SIDE
+        if side != self._side.isChecked():
+            with QSignalBlocker(self._side):
+                self._side.setChecked(side)
+            self.side_chosen.emit(side)

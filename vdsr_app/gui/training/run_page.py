@@ -63,6 +63,7 @@ class RunPage(QWidget):
         self._plots.loss.log_changed.connect(lambda on: store.update(loss_log=on))
         self._plots.gradient.log_changed.connect(lambda on: store.update(gradient_log=on))
         self._crop.left_chosen.connect(lambda name: store.update(crop_left=name))
+        self._crop.side_chosen.connect(lambda on: store.update(crop_side=on))
         self.refresh()
 
     def refresh(self) -> None:
@@ -106,6 +107,7 @@ class RunPage(QWidget):
         self._plots.loss.set_log(settings.loss_log)
         self._plots.gradient.set_log(settings.gradient_log)
         self._crop.show_left(settings.crop_left)
+        self._crop.show_side(settings.crop_side)
 
     def _build_head(self) -> QVBoxLayout:
         self._title = ElidedLabel()
