@@ -23,7 +23,8 @@ def base_q_idx(data: bytes) -> int | None:
         data: OBUs from the first on; they may be cut off behind the frame's header.
 
     Returns:
-        None where the first frame is no key frame, or the data are damaged or of a kind that pictures are not.
+        None where the first frame is no key frame that is shown, or the data are damaged or of a kind that pictures
+        are not.
     """
     try:
         sequence: _Sequence | None = None
@@ -117,15 +118,10 @@ def _skip_operating_points(bits: _Bits) -> None:
 
 
 def _frame_quantiser(bits: _Bits, sequence: _Sequence) -> int | None:
-    """`base_q_idx` of uncompressed_header(); None where it is no key frame."""
-    reduced, is_shown = sequence.reduced_still_picture_header, True
-    if not reduced:
-        if bits.flag() or bits.number(2) != _KEY_FRAME:  # show_existing_frame, frame_type
-            return None
-        is_shown = bits.flag()
-        if not is_shown:
-            bits.number(1)  # showable_frame
-            bits.number(1)  # error_resilient_mode; of a key frame that is shown it is known to be on
+    """`base_q_idx` of uncompressed_header(); None where it is no key frame, or not to be shown."""
+    reduced = sequence.reduced_still_picture_header
+    if not reduced and (bits.flag() or bits.number(2) != _KEY_FRAME or not bits.flag()):
+        return None  # show_existing_frame, frame_type, show_frame
     keeps_statistics = bits.flag()  # disable_cdf_update
     has_screen_content = bool(sequence.seq_force_screen_content_tools)
     if sequence.seq_force_screen_content_tools == _SELECT:
@@ -137,8 +133,6 @@ def _frame_quantiser(bits: _Bits, sequence: _Sequence) -> int | None:
         bits.number(sequence.frame_id_bits)
         is_smaller = bits.flag()  # frame_size_override_flag
         bits.number(sequence.order_hint_bits)
-        if not is_shown:
-            raise _UnknownError
     width, height = sequence.max_frame_width, sequence.max_frame_height
     if is_smaller:
         width, height = bits.number(sequence.frame_width_bits) + 1, bits.number(sequence.frame_height_bits) + 1
