@@ -25,7 +25,7 @@ __all__ = [
 CLEAN_MODEL = DEFAULT_MODEL
 
 PHOTO_MAX_QUALITY: Mapping[SourceFormat, int] = MappingProxyType(
-    {SourceFormat.JPEG: 94, SourceFormat.WEBP: 88, SourceFormat.AVIF: 79}
+    {SourceFormat.JPEG: 94, SourceFormat.WEBP: 87, SourceFormat.AVIF: 77}
 )
 """Highest quality, on the scale of `Compression`, up to which the photo model does better; docs/training-trials.md."""
 
