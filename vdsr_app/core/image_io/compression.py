@@ -56,5 +56,5 @@ def read_compression(stream: BinaryIO, source_format: SourceFormat | None) -> Co
 
 
 def avif_quality(base_q_idx: int) -> int:
-    """The setting at which libavif and libheif, with libaom 3.14 and 3.15, quantise by that index; measured."""
+    """The setting, 0 to 100, at which libavif and libheif with libaom 3.14 and 3.15 use that index; measured."""
     return round(float(np.interp(base_q_idx, _AVIF_INDICES, _AVIF_QUALITIES)))
