@@ -11,23 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.core.compressed import photograph, quality_told
 from vdsr_app.core import image_io
 from vdsr_app.core.compression import Compression
 from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.image_io.av1_header import base_q_idx
-from vdsr_app.core.image_io.compression import avif_quality, compression_of
+from vdsr_app.core.image_io.avif_quality import quality_of_index
+from vdsr_app.core.image_io.compression import compression_of
 from vdsr_app.core.job import FileFormat, SaveOptions
 from vdsr_app.core.picture import Picture
 from vdsr_app.errors import PictureError
-
-
-def photograph(width: int = 96, height: int = 80, channels: int = 3) -> np.ndarray[Any, Any]:
-    """Edges, even areas and fine texture."""
-    y, x = np.mgrid[0:height, 0:width] / 96
-    shapes = 120 + 70 * np.sin(7 * x + 3 * y) + 50 * ((x - 0.5) ** 2 + (y - 0.4) ** 2 < 0.08)
-    texture = np.random.default_rng(0).normal(0, 6, (height, width))
-    plane = np.clip(shapes + texture, 0, 255).astype(np.uint8)
-    return np.stack([plane, plane[::-1], plane[:, ::-1], 255 - plane][:channels], axis=-1)
 
 
 def avif(pixels: np.ndarray[Any, Any], **options: Any) -> bytes:
@@ -37,12 +30,7 @@ def avif(pixels: np.ndarray[Any, Any], **options: Any) -> bytes:
 
 
 def told(path: Path, data: bytes) -> int | None:
-    """What the file tells before it is read, which must be what it tells afterwards."""
-    path.write_bytes(data)
-    before = compression_of(path)
-    assert image_io.read(path).source.compression == before
-    assert before is None or before.format is SourceFormat.AVIF
-    return None if before is None else before.quality
+    return quality_told(path, data, SourceFormat.AVIF)
 
 
 @pytest.mark.parametrize("quality", [0, 10, 30, 50, 60, 75, 80, 90, 95])
@@ -153,7 +141,7 @@ def test_tables_that_claim_more_than_there_is_are_not_believed(tmp_path: Path) -
 
 
 def test_a_coarser_step_is_never_called_better() -> None:
-    qualities = [avif_quality(index) for index in range(256)]
+    qualities = [quality_of_index(index) for index in range(256)]
     assert qualities == sorted(qualities, reverse=True)
     assert (qualities[0], qualities[-1]) == (100, 0)
 

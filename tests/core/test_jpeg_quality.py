@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.core.compressed import photograph, quality_told
 from vdsr_app.core import image_io
 from vdsr_app.core.compression import Compression
 from vdsr_app.core.formats import SourceFormat
@@ -43,17 +44,9 @@ def quality(compression: Compression | None) -> int | None:
     return None if compression is None else compression.quality
 
 
-def photograph(side: int = 96) -> np.ndarray[Any, Any]:
-    """Edges, even areas and fine texture, (side, side) uint8."""
-    y, x = np.mgrid[0:side, 0:side] / side
-    shapes = 120 + 70 * np.sin(7 * x + 3 * y) + 50 * ((x - 0.5) ** 2 + (y - 0.4) ** 2 < 0.08)
-    texture = np.random.default_rng(0).normal(0, 4, (side, side))
-    return np.clip(shapes + texture, 0, 255).astype(np.uint8)
-
-
 def jpeg(mode: str = "RGB", **options: Any) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(photograph()).convert("RGB").convert(mode).save(out, "jpeg", **options)
+    Image.fromarray(photograph(channels=1)[..., 0]).convert("RGB").convert(mode).save(out, "jpeg", **options)
     return out.getvalue()
 
 
@@ -82,13 +75,12 @@ def test_every_kind_of_jpeg_tells_before_reading_what_it_tells_after(
     tmp_path: Path, mode: str, progressive: bool, quality: int
 ) -> None:
     path = tmp_path / "no name that helps"
-    path.write_bytes(jpeg(mode, quality=quality, progressive=progressive))
-    assert jpeg_quality_of(path) == quality
-    assert image_io.read(path).source.compression == Compression(SourceFormat.JPEG, quality)
+    data = jpeg(mode, quality=quality, progressive=progressive)
+    assert quality_told(path, data, SourceFormat.JPEG) == quality
 
 
 def test_the_first_picture_of_an_mpo_counts(tmp_path: Path) -> None:
-    first, second = (Image.fromarray(photograph()).convert("RGB") for _ in range(2))
+    first, second = (Image.fromarray(photograph(channels=1)[..., 0]).convert("RGB") for _ in range(2))
     first.save(tmp_path / "a.mpo", "mpo", save_all=True, append_images=[second], quality=82)
     assert jpeg_quality_of(tmp_path / "a.mpo") == 82
     assert quality(image_io.read(tmp_path / "a.mpo").source.compression) == 82
@@ -119,7 +111,7 @@ def wide(body: bytes) -> bytes:
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp", "gif"])
 def test_other_formats_have_no_quality(tmp_path: Path, suffix: str) -> None:
-    Image.fromarray(photograph()).save(tmp_path / f"a.{suffix}")
+    Image.fromarray(photograph(channels=1)[..., 0]).save(tmp_path / f"a.{suffix}")
     os.rename(tmp_path / f"a.{suffix}", tmp_path / "a.jpg")
     assert jpeg_quality_of(tmp_path / "a.jpg") is None
 

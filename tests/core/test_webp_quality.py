@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.core.compressed import photograph, quality_told
 from vdsr_app.core import image_io
 from vdsr_app.core.compression import Compression
 from vdsr_app.core.formats import SourceFormat
@@ -20,28 +21,19 @@ from vdsr_app.core.job import FileFormat, SaveOptions
 from vdsr_app.core.picture import Picture
 
 
-def photograph(side: int = 160, channels: int = 3) -> np.ndarray[Any, Any]:
-    """Edges, even areas and fine texture, so that the encoder makes segments of several quantisers."""
-    y, x = np.mgrid[0:side, 0:side] / side
-    shapes = 120 + 70 * np.sin(7 * x + 3 * y) + 50 * ((x - 0.5) ** 2 + (y - 0.4) ** 2 < 0.08)
-    texture = np.random.default_rng(0).normal(0, 20, (side, side)) * (x > 0.5)
-    plane = np.clip(shapes + texture, 0, 255).astype(np.uint8)
-    return np.stack([plane, plane[::-1], plane.T, 255 - plane][:channels], axis=-1)
+def busy(channels: int = 3) -> np.ndarray[Any, Any]:
+    """Calm in one half, so that the encoder makes segments of several quantisers."""
+    return photograph(160, 160, channels, grain=20, calm=0.5)
 
 
 def webp(channels: int = 3, **options: Any) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(photograph(channels=channels)).save(out, "webp", **options)
+    Image.fromarray(busy(channels)).save(out, "webp", **options)
     return out.getvalue()
 
 
 def told(path: Path, data: bytes) -> int | None:
-    """What the file tells before it is read, which must be what it tells afterwards."""
-    path.write_bytes(data)
-    before = compression_of(path)
-    assert image_io.read(path).source.compression == before
-    assert before is None or before.format is SourceFormat.WEBP
-    return None if before is None else before.quality
+    return quality_told(path, data, SourceFormat.WEBP)
 
 
 @pytest.mark.parametrize("quality", [0, 5, 20, 40, 60, 75, 80, 88, 89, 95, 100])
@@ -61,7 +53,7 @@ def test_beside_transparency_and_metadata(tmp_path: Path) -> None:
 
 def test_the_first_picture_of_an_animation_counts(tmp_path: Path) -> None:
     out = io.BytesIO()
-    first, second = (Image.fromarray(photograph()[::step]) for step in (1, -1))
+    first, second = (Image.fromarray(busy()[::step]) for step in (1, -1))
     first.save(out, "webp", save_all=True, append_images=[second], quality=55)
     assert b"ANMF" in out.getvalue()
     assert told(tmp_path / "a.webp", out.getvalue()) == pytest.approx(55, abs=1)
@@ -75,7 +67,7 @@ def test_what_is_lossless_has_none(tmp_path: Path) -> None:
 def test_what_the_program_saves(tmp_path: Path) -> None:
     path = tmp_path / "a.webp"
     for quality, expected in ((60, 60), (100, None)):
-        image_io.save(Picture(photograph()), path, SaveOptions(FileFormat.WEBP, quality))
+        image_io.save(Picture(busy()), path, SaveOptions(FileFormat.WEBP, quality))
         compression = compression_of(path)
         assert (None if compression is None else compression.quality) == (expected and pytest.approx(expected, abs=1))
 

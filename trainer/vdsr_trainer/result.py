@@ -12,6 +12,7 @@ import numpy as np
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.engine import Engine
+from vdsr_app.core.evaluate import Estimate, estimator
 from vdsr_app.core.models import installed_models
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.protocol import Plane, Score, Trial, score
@@ -27,7 +28,6 @@ THIS_RUN = "this run"
 BICUBIC = "bicubic"
 
 _Rows = dict[str, dict[str, list[float]]]
-_Estimate = Callable[[Plane], Plane]
 
 
 def compare(
@@ -87,7 +87,9 @@ def compare(
 
     for name in (BICUBIC, *networks):
         try:
-            estimate = _bicubic if name == BICUBIC else _network(networks[name], device, token)
+            estimate = (
+                _bicubic if name == BICUBIC else estimator(Engine.create(networks[name], device=device), token=token)
+            )
             row = _row(planes, config, estimate, measured)
         except VdsrError as error:
             _say(notice, error)
@@ -118,7 +120,7 @@ def _say(notice: Callable[[str], None] | None, error: VdsrError) -> None:
 
 
 def _row(
-    planes: list[Plane], config: TrainConfig, estimate: _Estimate, measured: Callable[[], None]
+    planes: list[Plane], config: TrainConfig, estimate: Estimate, measured: Callable[[], None]
 ) -> dict[str, list[float]]:
     """One line of the table; `measured` is called after each measurement, and may stop it by raising."""
     row = {}
@@ -130,15 +132,6 @@ def _row(
         if scores:
             row[key] = _mean(scores)
     return row
-
-
-def _network(model: VDSR, device: str, token: CancelToken | None) -> _Estimate:
-    engine = Engine.create(model, device=device)
-
-    def estimate(bicubic: Plane) -> Plane:
-        return engine.upscale_luma((bicubic / 255.0).astype(np.float32), token=token).astype(np.float64) * 255.0
-
-    return estimate
 
 
 def _bicubic(bicubic: Plane) -> Plane:

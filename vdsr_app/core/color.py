@@ -22,9 +22,6 @@ LUMA_OFFSET = 16.0 / 255.0
 RGB_PER_LUMA = 255.0 / 219.0
 """What one unit of Y adds to each of R, G and B where Cb and Cr stay. Source: inverse of BT.601's matrix."""
 
-LUMA_PER_GRAY = 219.0 / 255.0
-"""What one unit of a gray picture adds to Y: gray is RGB whose three values are equal."""
-
 
 def rgb_to_luma(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Luma of (..., 3) RGB in [0, 255]: float64 in [16, 235], not rounded."""
@@ -33,12 +30,12 @@ def rgb_to_luma(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 def gray_to_luma(gray: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Luma of gray in [0, 255], any shape, as `rgb_to_luma` has it for R = G = B: float64 in [16, 235], not rounded."""
-    return np.asarray(np.asarray(gray, dtype=np.float64) * LUMA_PER_GRAY + 16.0)
+    return np.asarray(np.asarray(gray, dtype=np.float64) / RGB_PER_LUMA + 16.0)
 
 
 def luma_to_gray(luma: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """The inverse of `gray_to_luma`; float64, neither rounded nor clipped."""
-    return np.asarray((np.asarray(luma, dtype=np.float64) - 16.0) / LUMA_PER_GRAY)
+    return np.asarray((np.asarray(luma, dtype=np.float64) - 16.0) * RGB_PER_LUMA)
 
 
 def network_luma(pixels: FloatArray, full_scale: float) -> npt.NDArray[np.float32]:
@@ -51,10 +48,8 @@ def network_luma(pixels: FloatArray, full_scale: float) -> npt.NDArray[np.float3
     Returns:
         (H, W) float32 in studio range, on the scale where 1 is full scale.
     """
-    if pixels.shape[2] == 1:
-        # Not in full range, as the papers' protocol would have it: the network has learned from pictures in colour, and
-        # a gray picture shall come out as its copy in RGB does.
-        gray = pixels[..., 0].astype(np.float32, copy=False)
-        return np.asarray(gray * np.float32(LUMA_PER_GRAY / full_scale) + np.float32(LUMA_OFFSET), dtype=np.float32)
-    weights = np.array(LUMA_WEIGHTS, dtype=np.float32) / np.float32(full_scale)
+    # Gray not in full range, as the papers' protocol would have it: the network has learned from pictures in colour,
+    # and a gray picture shall come out as its copy in RGB does.
+    shares = LUMA_WEIGHTS if pixels.shape[2] == 3 else (sum(LUMA_WEIGHTS),)
+    weights = np.array(shares, dtype=np.float32) / np.float32(full_scale)
     return np.asarray(pixels.astype(np.float32, copy=False) @ weights + np.float32(LUMA_OFFSET), dtype=np.float32)

@@ -17,7 +17,8 @@ from vdsr_app.core.color import gray_to_luma, luma_to_gray
 from vdsr_app.core.protocol import Plane, Score, Trial, make_trial, protocol_luma, score
 from vdsr_app.errors import PictureError, UsageError, VdsrError
 
-_Estimate = Callable[[Plane], Plane]
+Estimate = Callable[[Plane], Plane]
+"""What gives bicubic luma its detail: (H, W) in [0, 255] to the same, not rounded."""
 
 
 class LumaUpscaler(Protocol):
@@ -111,11 +112,12 @@ def evaluate(
     for number, path in enumerate(files):
         problem: VdsrError | None = None
         try:
-            pixels = image_io.read(path).pixels
+            picture = image_io.read(path)
         except (PictureError, UsageError) as error:
             problem = error
         else:
-            luma, estimate = protocol_luma(pixels), _estimator(engine, pixels.shape[2] == 1, token, self_ensemble)
+            luma = protocol_luma(picture.pixels)
+            estimate = estimator(engine, is_gray=picture.is_gray, token=token, self_ensemble=self_ensemble)
             for scale in scales:
                 try:
                     rows[scale].append(_one(path.stem, make_trial(luma, scale), estimate, token))
@@ -133,10 +135,17 @@ def evaluate(
     )
 
 
-def _estimator(engine: LumaUpscaler, is_gray: bool, token: CancelToken | None, self_ensemble: bool) -> _Estimate:
-    """What gives bicubic its detail, both as the protocol has them: (H, W) in [0, 255], not rounded.
+def estimator(
+    engine: LumaUpscaler, *, is_gray: bool = False, token: CancelToken | None = None, self_ensemble: bool = False
+) -> Estimate:
+    """What takes pictures as the protocol has them through an engine.
 
-    The protocol has gray files in full range; the network sees them, as everywhere, as the luma of their copies in RGB.
+    Args:
+        engine: upscales luma planes.
+        is_gray: the protocol has the picture in full range, as a gray file; the network sees it, as everywhere, as the
+            luma of its copy in RGB.
+        token: tested within the engine.
+        self_ensemble: as in `evaluate`.
     """
 
     def estimate(bicubic: Plane) -> Plane:
@@ -148,7 +157,7 @@ def _estimator(engine: LumaUpscaler, is_gray: bool, token: CancelToken | None, s
     return estimate
 
 
-def _one(name: str, trial: Trial, estimate: _Estimate, token: CancelToken | None) -> PictureScore:
+def _one(name: str, trial: Trial, estimate: Estimate, token: CancelToken | None) -> PictureScore:
     if token is not None:
         token.raise_if_cancelled()
     before = score(trial, trial.bicubic)

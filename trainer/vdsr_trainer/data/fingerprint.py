@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Luma8 = npt.NDArray[np.uint8]
+from vdsr_trainer.data.degrade import Luma8
+
 _Floats = npt.NDArray[np.float32]
 
 RESEMBLES = 0.75

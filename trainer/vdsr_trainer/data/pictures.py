@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core import image_io
@@ -22,11 +21,9 @@ from vdsr_app.core.folders import list_pictures
 from vdsr_app.core.protocol import protocol_luma
 from vdsr_app.errors import PictureError, PictureTooLargeError, TrainingError
 from vdsr_trainer.config import TrainConfig
+from vdsr_trainer.data.degrade import Luma8
 from vdsr_trainer.data.fingerprint import fingerprint
 from vdsr_trainer.data.report import PictureRecord
-
-Luma8 = npt.NDArray[np.uint8]
-"""(H, W) uint8 luma, in studio range: 16 to 235."""
 
 Found = tuple[str, str]
 """Folder as the configuration names it, and the file's path below it with slashes."""
@@ -118,13 +115,13 @@ def read_luma(path: Path, token: CancelToken | None = None) -> Luma8:
 
 
 def _read_luma(path: Path, max_pixels: int, token: CancelToken | None) -> Luma8:
-    pixels = image_io.read(path, max_pixels=max_pixels, token=token).pixels
-    height, width = pixels.shape[:2]
+    picture = image_io.read(path, max_pixels=max_pixels, token=token)
+    height, width = picture.height, picture.width
     luma = np.empty((height, width), np.uint8)
     rows = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, rows):  # in strips: the arithmetic is float64
-        strip = protocol_luma(pixels[top : top + rows])
-        luma[top : top + rows] = strip if pixels.shape[2] == 3 else np.floor(gray_to_luma(strip) + 0.5)
+        strip = protocol_luma(picture.pixels[top : top + rows])
+        luma[top : top + rows] = np.floor(gray_to_luma(strip) + 0.5) if picture.is_gray else strip
     return luma
 
 
@@ -142,8 +139,8 @@ def is_of_full_range(record: PictureRecord, token: CancelToken | None = None) ->
         PictureError: the file cannot be read.
         Cancelled: by the token.
     """
-    pixels = image_io.read(record.path, token=token).pixels
-    return pixels.shape[2] == 1 and digest(protocol_luma(pixels).astype(np.uint8)) == record.digest
+    picture = image_io.read(record.path, token=token)
+    return picture.is_gray and digest(protocol_luma(picture.pixels).astype(np.uint8)) == record.digest
 
 
 def record_picture(found: Found, token: CancelToken | None = None) -> PictureRecord:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from math import log
+from typing import BinaryIO
+
+from vdsr_app.core.image_io.jpeg_segments import read_info
 
 # ITU-T T.81, table K.1, in zigzag order as files store it.
 _STANDARD_LUMA = (
@@ -22,6 +25,12 @@ _PHOTO_SPREAD = (
     7.6, 7.3, 6.7, 6.0, 6.3, 6.4, 6.2, 5.8, 5.1, 5.4, 5.4, 5.4, 4.7, 4.8,
     4.5, 4.3, 4.4, 4.0,
 )  # fmt: skip
+
+
+def read_quality(stream: BinaryIO) -> int | None:
+    """Quality of a JPEG file; None where it has no table."""
+    table = read_info(stream).luma_table
+    return None if table is None else estimate_quality(table)
 
 
 def estimate_quality(luma_table: Sequence[int]) -> int:
