@@ -140,6 +140,17 @@ def test_tables_that_claim_more_than_there_is_are_not_believed(tmp_path: Path) -
     assert compression_of(tmp_path / "a.avif") is None
 
 
+def test_tables_of_pieces_without_size_are_not_gone_through(tmp_path: Path) -> None:
+    def box(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I4s", len(body) + 8, kind) + body
+
+    entry = struct.pack(">IHHH", 7, 0, 0, 65_535)  # pieces whose place and size take no bytes
+    iloc = box(b"iloc", struct.pack(">IHI", 2 << 24, 0, 2**32 - 1) + entry * 200_000)
+    meta = box(b"meta", bytes(4) + box(b"pitm", struct.pack(">IH", 0, 1)) + iloc)
+    (tmp_path / "a.avif").write_bytes(box(b"ftyp", b"avif" + bytes(4) + b"mif1") + meta)
+    assert compression_of(tmp_path / "a.avif") is None
+
+
 def test_a_coarser_step_is_never_called_better() -> None:
     qualities = [quality_of_index(index) for index in range(256)]
     assert qualities == sorted(qualities, reverse=True)

@@ -13,6 +13,8 @@ from typing import BinaryIO
 from vdsr_app.core.image_io.boxes import Box, boxes, boxes_in
 
 _FULL_BOX = 4  # bytes of version and flags
+_MOST_ITEMS = 65_535
+"""Where an item is looked for: more than any picture has, few enough for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,8 @@ class ColourCode:
 
 def primary_colour_code(stream: BinaryIO) -> ColourCode | None:
     """The colour code of a file's main picture, or None where it has none or a profile instead."""
-    meta = next((box for box in boxes(stream) if box.kind == b"meta"), None)
-    if meta is None:
-        return None
     try:
-        return _colour_code_in(meta.body(stream))
+        return _colour_code_in(_meta(stream))
     except (struct.error, IndexError, KeyError):
         return None
 
@@ -44,17 +43,14 @@ def primary_data(stream: BinaryIO, most_bytes: int) -> bytes:
 
     Empty where there are none, or where the tables are damaged.
     """
-    meta = next((box for box in boxes(stream) if box.kind == b"meta"), None)
-    if meta is None:
-        return b""
-    body = meta.body(stream)
+    meta = _meta(stream)
     try:
-        parts = {box.kind: box for box in boxes_in(body, _FULL_BOX)}
-        item = _first_part(body, parts.get(b"iref"), _primary_item(body, parts))
-        stored_within, offset, size = _place(body, parts[b"iloc"].start, item)
+        parts = {box.kind: box for box in boxes_in(meta, _FULL_BOX)}
+        item = _first_part(meta, parts.get(b"iref"), _primary_item(meta, parts))
+        stored_within, offset, size = _place(meta, parts[b"iloc"], item)
         if stored_within:
             idat = parts[b"idat"]
-            return body[idat.start + offset : min(idat.end, idat.start + offset + min(size, most_bytes))]
+            return meta[idat.start + offset : min(idat.end, idat.start + offset + min(size, most_bytes))]
     except (struct.error, IndexError, KeyError):
         return b""
     if offset > stream.seek(0, 2):  # also what no file could have
@@ -93,6 +89,12 @@ def _parts(data: bytes, meta: Box) -> dict[bytes, Box]:
     return {box.kind: box for box in boxes_in(data, meta.start + _FULL_BOX, meta.end)}
 
 
+def _meta(stream: BinaryIO) -> bytes:
+    """The table of contents; empty where there is none."""
+    meta = next((box for box in boxes(stream) if box.kind == b"meta"), None)
+    return b"" if meta is None else meta.body(stream)
+
+
 def _colour_code_in(meta: bytes) -> ColourCode | None:
     parts = {box.kind: box for box in boxes_in(meta, _FULL_BOX)}
     item = _primary_item(meta, parts)
@@ -122,36 +124,14 @@ def _first_part(meta: bytes, iref: Box | None, item: int) -> int:
     return item
 
 
-def _place(data: bytes, at: int, wanted: int) -> tuple[bool, int, int]:
-    """Whether an item lies in the idat box rather than in the file, its offset there, and its size, by an iloc box.
+def _place(data: bytes, iloc: Box, wanted: int) -> tuple[bool, int, int]:
+    """Whether an item lies in the idat box rather than in the file, its offset there, and its size.
 
     Of an item in several extents it is the place of the first.
     """
-    version, sizes = data[at], struct.unpack_from(">H", data, at + _FULL_BOX)[0]
-    offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
-    wide = version == 2
-    count = struct.unpack_from(">I" if wide else ">H", data, at + 6)[0]
-    at += 10 if wide else 8
-
-    def number(width: int) -> int:
-        nonlocal at
-        at += width
-        if at > len(data):
-            raise IndexError
-        return int.from_bytes(data[at - width : at], "big")
-
-    for _ in range(count):
-        item = number(4 if wide else 2)
-        method = number(2) & 15 if version else 0
-        number(2)  # data_reference_index
-        base, extents = number(base_size), number(2)
-        first: tuple[int, int] | None = None
-        for _ in range(extents):
-            number(index_size if version else 0)
-            extent = base + number(offset_size), number(length_size)
-            first = first or extent
-        if item == wanted and first is not None and method < 2:
-            return method == 1, first[0], first[1] or len(data)
+    for entry in _entries(data, iloc):
+        if entry.item == wanted and entry.extents and entry.method < 2:
+            return entry.method == 1, entry.offset, entry.size or len(data)
     raise KeyError(wanted)
 
 
@@ -188,16 +168,54 @@ def _location(data: bytes, iloc: Box, wanted: int) -> int | None:
     """Offset of an item's base offset in the layout that libheif writes: version 0, 4-byte numbers, one extent."""
     if data[iloc.start] != 0 or data[iloc.start + 4 : iloc.start + 6] != b"\x44\x40":
         return None
-    at = iloc.start + 8
-    for item, extents in _items(data, at, struct.unpack_from(">H", data, iloc.start + 6)[0]):
-        if item == wanted:
-            return at + 4 if extents == 1 else None
-        at += 10 + 8 * extents
-    return None
+    return next((entry.at + 4 for entry in _entries(data, iloc) if entry.item == wanted and entry.extents == 1), None)
 
 
-def _items(data: bytes, at: int, count: int) -> Iterator[tuple[int, int]]:
-    for _ in range(count):
-        item, extents = struct.unpack_from(">H6xH", data, at)
-        yield item, extents
-        at += 10 + 8 * extents
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Where an item lies, by an iloc box.
+
+    Attributes:
+        at: offset of the entry.
+        item: its number.
+        method: 0 in the file, 1 in the idat box, 2 in another item.
+        extents: pieces that it is stored in.
+        offset: of the first piece.
+        size: of the first piece; 0 for all that there is.
+    """
+
+    at: int
+    item: int
+    method: int
+    extents: int
+    offset: int
+    size: int
+
+
+def _entries(data: bytes, iloc: Box) -> Iterator[_Entry]:
+    """The entries of an iloc box; raises IndexError where it ends before them."""
+    version, at = data[iloc.start], iloc.start + _FULL_BOX
+
+    def number(width: int) -> int:
+        nonlocal at
+        at += width
+        if at > len(data):
+            raise IndexError
+        return int.from_bytes(data[at - width : at], "big")
+
+    sizes = number(2)
+    offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
+    index_size = index_size if version else 0
+    for _ in range(min(number(4 if version == 2 else 2), _MOST_ITEMS)):
+        first = at
+        item = number(4 if version == 2 else 2)
+        method = number(2) & 15 if version else 0
+        number(2)  # data_reference_index
+        base, extents = number(base_size), number(2)
+        after = at + extents * (index_size + offset_size + length_size)
+        offset = size = 0
+        if extents:
+            number(index_size)
+            offset, size = base + number(offset_size), number(length_size)
+        at = after  # not piece by piece: of those that take no room a damaged file can claim billions
+        yield _Entry(first, item, method, extents, offset, size)
