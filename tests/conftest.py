@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from hypothesis import settings
 
 from vdsr_app.core.cores import usable_cores
@@ -19,9 +17,7 @@ from vdsr_app.core.cores import usable_cores
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 # Kernels are compiled, and ways of computing measured, once for all tests instead of once for each home folder.
-for variable in ("VDSR_CACHE", "VDSR_TESTS_TURNS"):
-    if variable not in os.environ:
-        os.environ[variable] = tempfile.mkdtemp(prefix=f"{variable.lower()}-")
+os.environ.setdefault("VDSR_CACHE", tempfile.mkdtemp(prefix="vdsr-tests-cache-"))
 
 # The speed of the machine decides no test. In CI, the examples are the same each time.
 settings.register_profile("vdsr", deadline=None, derandomize="CI" in os.environ, print_blob=True)
@@ -38,23 +34,6 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes that are no word have no name of their own: colour profiles hold the second in which they were made."""
     return argname if isinstance(val, bytes) and len(val) > 40 else None
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let a test that is marked `alone` wait for those of the other processes, and these for it.
-
-    Each process holds a lock of its own during a test. Before that it takes its turn, so that whoever waits for all
-    the others is not passed by them again and again.
-    """
-    turns, processes = Path(os.environ["VDSR_TESTS_TURNS"]), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    own = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-    names = [f"gw{number}" for number in range(processes)] if item.get_closest_marker("alone") else [own]
-    with ExitStack() as held:
-        with FileLock(turns / "turn.lock"):
-            for name in names:
-                held.enter_context(FileLock(turns / f"{name}.lock"))
-        return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -93,6 +93,14 @@ def program_command() -> list[str]:
     return [sys.executable, "-P", "-m", "vdsr_app"]
 
 
+def own_command() -> list[str]:
+    """Command that starts this very program as a child process; a subcommand follows it.
+
+    In the frozen bundle the window is a program file of its own, and numba keeps machine code for each file apart.
+    """
+    return [sys.executable] if is_bundle() else program_command()
+
+
 def how_to_add(package: str) -> str:
     """What to tell who lacks a package that only some need: the command for the interpreter that runs."""
     if is_bundle():

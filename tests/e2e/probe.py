@@ -17,7 +17,7 @@ from typing import Any
 from PySide6.QtCore import QPoint, QTimer
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QWidget
 
-from tests.workers.window_gauge import Gauge
+from tests.workers.window_gauge import Counts, Gauge
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.theme import tokens_in_use
 
@@ -33,7 +33,7 @@ def place(widget: QWidget) -> list[int]:
     return [corner.x(), corner.y(), widget.width(), widget.height()]
 
 
-def state_of(window: MainWindow, gauge: Gauge) -> dict[str, Any]:
+def state_of(window: MainWindow, counts: Counts, gauge: Gauge) -> dict[str, Any]:
     """What the window shows, and where."""
     page, session = window.page, window.session
     view, panels = page.view, page.inspector
@@ -66,6 +66,9 @@ def state_of(window: MainWindow, gauge: Gauge) -> dict[str, Any]:
         "training": training_state(window),
         "batch": batch_state(window),
         "worst_ms": gauge.worst["charged_ms"],
+        "imported_by_window": counts.imported_by_window,
+        "looked_through": counts.looked_through,
+        "compiled": counts.compiled,
         "tick": next(_ticks),
         "first_paint_s": _first_paint_s[0] if _first_paint_s else None,
         "places": {
@@ -115,12 +118,12 @@ def controls_of(page: QWidget) -> dict[str, list[int]]:
 
 def watch(window: MainWindow) -> None:
     """Write the state again and again; the file is whole at any moment."""
-    gauge = Gauge()
+    counts, gauge = Counts(), Gauge()
     timer = QTimer(window)
 
     def write() -> None:
         temporary = STATE_FILE.with_suffix(".part")
-        temporary.write_text(json.dumps(state_of(window, gauge)))
+        temporary.write_text(json.dumps(state_of(window, counts, gauge)))
         os.replace(temporary, STATE_FILE)
 
     timer.timeout.connect(write)

@@ -44,6 +44,7 @@ class FakeService(QObject):
     failed = Signal(int, object)
     cancelled = Signal(int)
     device_described = Signal(str)
+    fitting_changed = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()

@@ -470,6 +470,10 @@ def test_progress_is_told_with_a_number_and_the_time_left(window: MainWindow, se
     open_picture(window, service, Path("/a.png"))
     service.finish_layer(LayerKind.BICUBIC)
     assert window.status._activity.text() == "VDSR · 0.08 Mpx · starting"
+    service.fitting_changed.emit(True)
+    assert window.status._activity.text() == "VDSR · 0.08 Mpx · fitting the network to this processor, only once"
+    service.fitting_changed.emit(False)
+    assert window.status._activity.text() == "VDSR · 0.08 Mpx · starting"
     service.tell_progress(LayerKind.MODEL, 43, 100, 6.2)
     assert window.status._activity.text() == "VDSR · 0.08 Mpx · 43 % · 6 s left"
     window.session.save(SaveRequest(Path("/out.png"), SaveOptions()))

@@ -6,12 +6,18 @@ import gc
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import Any, ClassVar
+from unittest.mock import Mock
 
 import pytest
+import torch
 
 from vdsr_app.control import CancelToken
-from vdsr_app.errors import Cancelled
+from vdsr_app.core.device import cpu_name
+from vdsr_app.errors import Cancelled, DeviceError
 from vdsr_app.workers import preload
 
 ROOT = Path(__file__).parents[2]
@@ -116,3 +122,94 @@ def test_torch_computes_after_being_loaded_this_way():
     )
     child = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert child.returncode == 0, child.stderr
+
+
+@pytest.fixture
+def child(monkeypatch, tmp_path):
+    """Lets a small Python program stand for the one that makes kernels; a list of its starts, and what it does."""
+
+    class Child:
+        program = "import os, pathlib; pathlib.Path(os.environ['VDSR_CACHE'], 'here').touch()"
+        known: frozenset[str] = frozenset()
+        said: ClassVar[list[bool]] = []
+
+    monkeypatch.setenv("VDSR_CACHE", str(tmp_path))
+    monkeypatch.setattr(preload.paths, "own_command", lambda: [sys.executable, "-c", Child.program])
+    monkeypatch.setattr("vdsr_app.core.winograd.made.is_made", lambda processor: processor in Child.known)
+    Child.said = []
+    return Child
+
+
+def test_kernels_are_made_by_a_process_of_its_own(child, tmp_path):
+    preload._make_kernels(None, child.said.append)
+    assert (tmp_path / "here").exists()
+    assert child.said == [True, False]
+
+
+def test_kernels_that_are_there_are_left_alone(child, tmp_path):
+    child.known = frozenset([cpu_name()])
+    preload._make_kernels(None, child.said.append)
+    assert not (tmp_path / "here").exists()
+    assert child.said == []
+
+
+def test_of_two_threads_one_makes_them(child, monkeypatch, tmp_path):
+    child.program = "import os, pathlib, uuid; pathlib.Path(os.environ['VDSR_CACHE'], str(uuid.uuid4())).touch()"
+    monkeypatch.setattr("vdsr_app.core.winograd.made.is_made", lambda processor: any(tmp_path.iterdir()))
+    threads = [threading.Thread(target=preload._make_kernels, args=(None, child.said.append)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(list(tmp_path.iterdir())) == 1
+    assert child.said.count(True) == 1
+    assert child.said[-1] is False
+
+
+@pytest.mark.parametrize("program", ["import sys; sys.exit(3)", "import os; os.abort()"])
+def test_where_they_cannot_be_made_the_window_goes_on_and_the_log_tells(child, caplog, program):
+    child.program = program
+    preload._make_kernels(None, child.said.append)
+    assert "ended with status" in caplog.text
+    assert child.said == [True, False]
+
+
+def test_so_where_no_process_can_be_started(child, monkeypatch, caplog, tmp_path):
+    monkeypatch.setattr(preload.paths, "own_command", lambda: [str(tmp_path / "absent")])
+    preload._make_kernels(None, child.said.append)
+    assert "No process could be started" in caplog.text
+    assert child.said == [True, False]
+
+
+def test_a_cancel_ends_that_process(child, monkeypatch, tmp_path):
+    child.program = "import os, pathlib, time; pathlib.Path(os.environ['VDSR_CACHE'], 'here').touch(); time.sleep(600)"
+    token, started, start = CancelToken(), [], subprocess.Popen
+
+    def noted_start(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(start(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(preload.subprocess, "Popen", noted_start)
+
+    def cancel_when_it_runs() -> None:
+        while not any(tmp_path.iterdir()):
+            time.sleep(0.01)
+        token.cancel()
+
+    helper = threading.Thread(target=cancel_when_it_runs)
+    helper.start()
+    with pytest.raises(Cancelled):
+        preload._make_kernels(token, child.said.append)
+    helper.join()
+    (process,) = started
+    assert process.returncode not in (None, 0)
+    assert child.said == [True, False]
+
+
+def test_a_graphics_card_needs_no_kernels(child, monkeypatch, tmp_path):
+    for device in (torch.device("cuda"), DeviceError("There is none.")):
+        choose = Mock(side_effect=[device])
+        monkeypatch.setattr("vdsr_app.core.device.choose_device", choose)
+        preload.load_network("cuda")
+        choose.assert_called_once_with("cuda")
+    assert not any(tmp_path.iterdir())

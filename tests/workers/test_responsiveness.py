@@ -1,8 +1,8 @@
-"""The window never stands still for 100 ms: not while torch is imported, not while the network runs.
+"""What would make the window stand still does not happen: not while torch is imported, not while the network runs.
 
-Each scenario runs in a child process of its own, see `window_gauge.py`. What the machine does beside is taken out of
-the measurement as far as the system tells it, and a scenario may be tried three times, so that a busy machine fails no
-test. The last tests break the promise on purpose and see the gauge notice.
+Each scenario runs in a child process of its own, see `window_gauge.py`. What is counted decides, as it is the same on
+every machine; how long the window really stands still, scripts/standstill measures. The last tests break the promise
+on purpose and see the gauge notice.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-pytestmark = pytest.mark.alone
+MOST_LOOKED_THROUGH = 20_000
+"""Objects in one collection; ten thousand take a millisecond or two, and what torch and numba import is 170,000."""
 
-BAR_MS = 100
-TRIES = 3
+HUNG_MS = 1000
+"""A window that hangs on any machine. The promise is 100 ms, which scripts/standstill looks at."""
+
+HELD_MS = 100
 ROOT = Path(__file__).parents[2]
 
 
@@ -41,50 +44,56 @@ def model_file(tmp_path_factory) -> Path:
     return path
 
 
-def measure(scenario: str, model_file: Path) -> dict[str, Any]:
-    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(ROOT)}
+def measure(scenario: str, model_file: Path, **variables: str) -> dict[str, Any]:
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(ROOT), **variables}
     child = subprocess.run(
         [sys.executable, Path(__file__).with_name("window_gauge.py"), scenario, model_file],
         env=environment,
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=280,
     )
     assert child.returncode == 0, child.stderr
     report: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])
     return report
 
 
-def best_of(scenario: str, model_file: Path) -> dict[str, Any]:
-    """The first report under the bar, else the best."""
-    reports = []
-    for _ in range(TRIES):
-        reports.append(measure(scenario, model_file))
-        if reports[-1]["charged_ms"] < BAR_MS:
-            break
-    return min(reports, key=lambda report: float(report["charged_ms"]))
+SCENARIOS = [
+    ("preload", "fp32", True),
+    ("upscale", "320 x 240", True),
+    ("interpolate", "4000 x 3000", False),
+    ("paste", "4000 x 3000", False),
+    ("copy", "4000 x 3000", False),
+]
 
 
-@pytest.mark.parametrize(
-    ("scenario", "outcome", "torch"),
-    [
-        ("preload", "fp32", True),
-        ("upscale", "320 x 240", True),
-        ("interpolate", "4000 x 3000", False),
-        ("paste", "4000 x 3000", False),
-        ("copy", "4000 x 3000", False),
-    ],
-)
-def test_the_window_keeps_ticking(scenario, outcome, torch, model_file):
-    report = best_of(scenario, model_file)
+@pytest.mark.parametrize(("scenario", "outcome", "torch"), SCENARIOS)
+def test_nothing_keeps_the_window_from_running(scenario, outcome, torch, model_file):
+    report = measure(scenario, model_file)
     assert outcome in report["outcome"]
     assert report["torch"] is torch  # what is shown first does not wait for it
     assert report["closed"]
     assert report["ticks"] > 10
-    assert report["charged_ms"] < BAR_MS, report
+    assert report["imported_by_window"] == []
+    assert report["looked_through"] <= MOST_LOOKED_THROUGH
+    assert report["charged_ms"] < HUNG_MS, report
 
 
-@pytest.mark.parametrize("scenario", ["import_in_the_window", "hold_the_lock"])
-def test_the_gauge_notices_a_window_that_stands_still(scenario, model_file):
-    assert measure(scenario, model_file)["charged_ms"] > BAR_MS
+def test_nor_do_kernels_that_are_compiled_for_the_first_time(model_file, tmp_path):
+    report = measure("upscale", model_file, VDSR_CACHE=str(tmp_path))
+    assert report["outcome"] == "320 x 240"
+    assert report["compiled"] == 0  # here; another process did it
+    assert list(tmp_path.rglob("*.nbc"))
+    assert report["looked_through"] <= MOST_LOOKED_THROUGH
+    assert report["charged_ms"] < HUNG_MS, report
+
+
+def test_what_the_window_imports_itself_is_noticed(model_file):
+    report = measure("import_in_the_window", model_file)
+    assert report["imported_by_window"] == ["torch"]
+    assert report["looked_through"] > MOST_LOOKED_THROUGH
+
+
+def test_a_lock_that_is_held_is_noticed(model_file):
+    assert measure("hold_the_lock", model_file)["charged_ms"] > HELD_MS

@@ -1,4 +1,7 @@
-"""Child process of test_responsiveness: how long the window's thread is kept from running while a scenario runs.
+"""Child process of test_responsiveness and of scripts/standstill: what keeps the window's thread from running.
+
+What can be counted is counted while a scenario runs: packages that the window's thread itself imports, objects that one
+collection of cycles looks through (the interpreter stands meanwhile), kernels that this process compiles.
 
 A 10 ms timer in the main thread notes the longest time between two of its ticks. From each gap is taken what is not
 ours: the time that the main thread and the lanes' threads were ready to run but the machine ran something else (Linux
@@ -11,13 +14,17 @@ Usage: window_gauge.py SCENARIO MODEL_FILE. Prints one JSON object.
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
+from importlib.abc import MetaPathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -34,7 +41,10 @@ from vdsr_app.workers.upscale import UpscaleService
 
 TICK_MS = 10
 LANES = ("pictures", "network")
+HEAVY = ("torch", "numba", "llvmlite")
 HELD_MS = 300
+PATIENCE_MS = 240_000
+"""How long a scenario may take before it is given up; far more than it takes."""
 
 
 class Gauge(QObject):
@@ -63,6 +73,31 @@ class Gauge(QObject):
             at_ms = (self._last_s - self._start_s) * 1000
             self.worst = {"charged_ms": charged_ms, "gap_ms": gap_ms, "at_ms": at_ms}
         self._last_s, self._last_waited_s = now_s, now_waited_s
+
+
+class Counts(MetaPathFinder):
+    """What was imported where, and the most objects that one full collection looked through."""
+
+    def __init__(self) -> None:
+        self.imported_by_window: list[str] = []
+        self.looked_through = 0
+        sys.meta_path.insert(0, self)
+        gc.callbacks.append(self._on_collection)
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
+        if name in HEAVY and threading.current_thread() is threading.main_thread():
+            self.imported_by_window.append(name)
+
+    def _on_collection(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start" and info["generation"] == 2:
+            self.looked_through = max(self.looked_through, len(gc.get_objects()))
+
+    @property
+    def compiled(self) -> int:
+        """Kernels for which this process found no machine code."""
+        modules = [sys.modules.get(f"vdsr_app.core.winograd.{name}") for name in ("ends", "kernels")]
+        made = [each.stats for module in modules if module for each in vars(module).values() if hasattr(each, "stats")]
+        return sum(sum(stats.cache_misses.values()) for stats in made)
 
 
 def watched_tasks() -> list[Path]:
@@ -168,15 +203,17 @@ def main() -> None:
     scenario, model = sys.argv[1:]
     app = QApplication([])
     scenarios = Scenarios(model)
-    gauge = Gauge()
+    counts, gauge = Counts(), Gauge()
     QTimer.singleShot(10 * TICK_MS, getattr(scenarios, scenario))
-    QTimer.singleShot(60_000, app.quit)
+    QTimer.singleShot(PATIENCE_MS, app.quit)
     began_s = time.perf_counter()
     app.exec()
     seconds = time.perf_counter() - began_s
     report = {**gauge.worst, "ticks": gauge.ticks, "seconds": seconds, "outcome": scenarios.outcome}
     report["closed"] = scenarios.close()
     report["torch"] = "torch" in sys.modules
+    report["imported_by_window"] = counts.imported_by_window
+    report["looked_through"], report["compiled"] = counts.looked_through, counts.compiled
     sys.stdout.write(json.dumps(report) + "\n")
 
 

@@ -75,7 +75,7 @@ class ActivityMonitor(QObject):
         parts = [self._models.label(spec)]
         if size is not None:
             parts.append(megapixels_text(size.width * size.height))
-        parts.append(self.tr("starting") if progress is None else progress_text(progress))
+        parts.append(self._waiting_text() if progress is None else progress_text(progress))
         pending = self._session.exporter.pending
         if pending is not None:
             parts.append(self.tr("then saves {name}").format(name=file_name(pending.path)))
@@ -86,6 +86,11 @@ class ActivityMonitor(QObject):
             self.tr("Cancel upscaling {name}").format(name=name),
             self.tr("Upscaling {name}").format(name=name),
         )
+
+    def _waiting_text(self) -> str:
+        if self._session.comparison.fitting:
+            return self.tr("fitting the network to this processor, only once")
+        return self.tr("starting")
 
     def _picture_name(self) -> str:
         picture = self._session.picture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -49,6 +50,7 @@ def run(paths: Sequence[Path] = ()) -> int:
     signals.received.connect(window.close_unasked)
     window.first_painted.connect(window.start)
     window.show()
+    gc.freeze()  # all of it stays to the end; each full collection would look through it, and all threads wait
     status = app.exec()
     signals.close()
     faults.close()

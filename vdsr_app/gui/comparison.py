@@ -93,6 +93,7 @@ class Comparison(QObject):
     ) -> None:
         super().__init__(parent)
         self._service = service
+        self._fitting = False
         self._visible_region = visible_region
         self._picture: Picture | None = None
         self._settings = UpscaleSettings()
@@ -107,6 +108,7 @@ class Comparison(QObject):
         self._stopped: set[LayerSpec] = set()
         # Of all results that anyone still shows, those of former sizes too, which go when the new ones come.
         self._pyramids: WeakSet[MipPyramid] = WeakSet()
+        service.fitting_changed.connect(self._on_fitting_changed)
         service.tile_finished.connect(self._on_tile_finished)
         service.progress.connect(self._on_progress)
         service.notice.connect(self._on_notice)
@@ -118,6 +120,11 @@ class Comparison(QObject):
     def running(self) -> bool:
         """Whether a layer is being made."""
         return bool(self._jobs)
+
+    @property
+    def fitting(self) -> bool:
+        """Whether the network is being fitted to this processor, for which its layers wait."""
+        return self._fitting
 
     @property
     def stopped(self) -> bool:
@@ -326,6 +333,10 @@ class Comparison(QObject):
         self._unfinished.keep(kept)
         self._results = {spec: result for spec, result in self._results.items() if spec in kept}
         self._stopped &= kept
+
+    def _on_fitting_changed(self, fitting: bool) -> None:
+        self._fitting = fitting
+        self.changed.emit()
 
     def _on_tile_finished(self, job: int, block: TileBlock) -> None:
         spec = self._jobs.get(job)

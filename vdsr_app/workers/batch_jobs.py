@@ -20,7 +20,7 @@ from vdsr_app.core.batch import (
     unfinished,
     write_report,
 )
-from vdsr_app.workers.preload import load_torch
+from vdsr_app.workers.preload import load_network
 from vdsr_app.workers.runner import JobContext
 
 
@@ -74,7 +74,7 @@ def run(
     context: JobContext,
 ) -> BatchReport:
     """Run a batch to its end."""
-    load_torch(context.token)
+    load_network(wish.options.settings.device, context.token)
     batch = Batch(wish.options, tell, context.token, pause=pause, probe=_remembering(facts))
     if wish.inputs:
         batch.add(wish.inputs)

@@ -15,7 +15,7 @@ from vdsr_app.core.picture import Picture, Pixels
 from vdsr_app.core.protocol import Score
 from vdsr_app.core.tiling import Rect as TileRect
 from vdsr_app.workers.messages import Rect
-from vdsr_app.workers.preload import load_torch
+from vdsr_app.workers.preload import load_network
 
 if TYPE_CHECKING:
     from vdsr_app.core.image_io import SaveReport
@@ -111,7 +111,9 @@ class CoreAccess(Protocol):
 class LazyCore:
     """The real core. Each part is imported by the first job that needs it, in that job's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_fitting: Callable[[bool], None] = lambda fitting: None) -> None:
+        """Nothing is loaded yet; `on_fitting` is as in `preload.load_network`."""
+        self._on_fitting = on_fitting
         self._engine_key: tuple[object, ...] | None = None
         self._engine: Any = None
         self._made_s = 0.0
@@ -155,7 +157,7 @@ class LazyCore:
             UsageError: no such device or precision.
             Cancelled: `token` was cancelled.
         """
-        load_torch(token)
+        load_network(device, token, self._on_fitting)
         from vdsr_app.core.engine import Engine as TorchEngine
         from vdsr_app.core.weights import load_model
 

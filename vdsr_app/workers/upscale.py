@@ -46,6 +46,8 @@ class UpscaleService(QObject):
         failed: job id, ErrorReport.
         cancelled: job id. Exactly one of these three comes for each job, and nothing of that job after it.
         device_described: what the network runs on, when that is known and when it changes.
+        fitting_changed: whether the network is being fitted to this processor, which happens once and holds it up for
+            some 20 seconds.
     """
 
     started = Signal(int)
@@ -56,6 +58,7 @@ class UpscaleService(QObject):
     failed = Signal(int, object)
     cancelled = Signal(int)
     device_described = Signal(str)
+    fitting_changed = Signal(bool)
 
     def __init__(self, parent: QObject | None = None, core: CoreAccess | None = None) -> None:
         """Start both threads; torch is not loaded yet.
@@ -65,7 +68,7 @@ class UpscaleService(QObject):
             core: what the jobs call; the real core unless a test gives another.
         """
         super().__init__(parent)
-        self._core: CoreAccess = core if core is not None else LazyCore()
+        self._core: CoreAccess = core if core is not None else LazyCore(self.fitting_changed.emit)
         self._ids = count(1)
         self._warm_ups: set[int] = set()
         self._device = ""

@@ -14,6 +14,7 @@ from vdsr_app.core.cores import usable_cores
 from vdsr_app.core.device import cpu_name
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets
+from vdsr_app.core.winograd import made
 from vdsr_app.core.winograd.ends import first_filter, gather, last_filter, spread
 from vdsr_app.core.winograd.kernels import Floats, Halves, convolve, fits, plane_shape, scratch, transformed_filters
 from vdsr_app.core.winograd.transforms import BLOCK
@@ -58,6 +59,7 @@ class WinogradBackend:
         self._memory = [np.zeros(0, np.float32), np.zeros(0, np.float32)]
         # Compiles the kernels, or loads them: the first tile shall not wait for that.
         self.residual(np.zeros((BLOCK, BLOCK), np.float32), Insets(0, 0, 0, 0))
+        made.note_made(cpu_name())
 
     @staticmethod
     def suits(model: VDSR) -> bool:

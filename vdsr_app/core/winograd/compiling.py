@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -13,14 +11,7 @@ from numba import njit
 from numba.extending import overload
 
 from vdsr_app import paths
-
-
-def _fingerprint() -> str:
-    """Of the sources of this package: numba looks at the module of a function alone, and not at what that imports."""
-    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
+from vdsr_app.core.winograd import made
 
 
 def _choose_folder() -> None:
@@ -29,7 +20,7 @@ def _choose_folder() -> None:
     In the frozen bundle there are no sources; there numba goes by the program file, in a folder of its own choice.
     """
     if not paths.is_bundle() and not numba.config.CACHE_DIR:
-        numba.config.CACHE_DIR = str(paths.kernels_dir() / _fingerprint())
+        numba.config.CACHE_DIR = str(made.folder())
 
 
 _choose_folder()
