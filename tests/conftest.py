@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from vdsr_app.core.cores import usable_cores
+from vdsr_app.core.winograd import made
 
 # Before torch or Qt are imported. Child processes inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -34,6 +35,12 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes that are no word have no name of their own: colour profiles hold the second in which they were made."""
     return argname if isinstance(val, bytes) and len(val) > 40 else None
+
+
+@pytest.fixture(autouse=True)
+def _kernels_are_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits for a process that compiles kernels, but those that are about it."""
+    monkeypatch.setattr(made, "is_made", lambda processor: True)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import pytest
 
 from vdsr_app import paths
 from vdsr_app.core.winograd import made
+from vdsr_app.core.winograd.made import is_made
 
 
 @pytest.fixture(autouse=True)
@@ -17,14 +18,14 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_known_for_each_processor_by_itself(tmp_path: Path) -> None:
-    assert not made.is_made("Ours")
+    assert not is_made("Ours")
     made.note_made("Ours")
     made.note_made("Ours")
-    assert made.is_made("Ours")
-    assert not made.is_made("Our")
+    assert is_made("Ours")
+    assert not is_made("Our")
     made.note_made("Theirs")
-    assert made.is_made("Ours")
-    assert made.is_made("Theirs")
+    assert is_made("Ours")
+    assert is_made("Theirs")
     (file,) = (tmp_path / "cache").rglob("processors.txt")
     assert file.read_text("utf-8") == "Ours\nTheirs\n"
     assert file.parent == made.folder()
@@ -34,15 +35,15 @@ def test_it_is_known_for_each_processor_by_itself(tmp_path: Path) -> None:
 def test_a_list_that_is_damaged_is_none(content: bytes) -> None:
     made.note_made("Ours")
     (made.folder() / "processors.txt").write_bytes(content)
-    assert not made.is_made("Ours")
+    assert not is_made("Ours")
     made.note_made("Ours")
-    assert made.is_made("Ours")
+    assert is_made("Ours")
 
 
 def test_where_nothing_can_be_kept_it_is_made_each_time(tmp_path: Path) -> None:
     (tmp_path / "cache").write_bytes(b"a file")
     made.note_made("Ours")
-    assert not made.is_made("Ours")
+    assert not is_made("Ours")
 
 
 def test_another_version_has_another_folder(monkeypatch: pytest.MonkeyPatch) -> None:
