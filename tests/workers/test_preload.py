@@ -206,10 +206,18 @@ def test_a_cancel_ends_that_process(child, monkeypatch, tmp_path):
     assert child.said == [True, False]
 
 
-def test_a_graphics_card_needs_no_kernels(child, monkeypatch, tmp_path):
+def test_a_graphics_card_needs_no_kernels(child, frozen, monkeypatch, tmp_path):
+    monkeypatch.delitem(sys.modules, preload._KERNELS, raising=False)
     for device in (torch.device("cuda"), DeviceError("There is none.")):
         choose = Mock(side_effect=[device])
         monkeypatch.setattr("vdsr_app.core.device.choose_device", choose)
         preload.load_network("cuda")
         choose.assert_called_once_with("cuda")
+    assert preload._KERNELS not in sys.modules
+    assert not any(tmp_path.iterdir())
+
+
+def test_once_loaded_they_are_not_made_again_where_nothing_can_be_kept(child, frozen, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, preload._KERNELS, Mock())
+    preload.load_network("cpu")
     assert not any(tmp_path.iterdir())

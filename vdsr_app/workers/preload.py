@@ -81,13 +81,12 @@ def load_network(
     if "vdsr_app.core.engine" not in sys.modules:
         with gentle_import():
             importlib.import_module("vdsr_app.core.engine")
-    if not _is_cpu(device):
+    if _KERNELS in sys.modules or not _is_cpu(device):
         return
     _make_kernels(token, on_fitting)
-    if _KERNELS not in sys.modules:
-        _raise_if_cancelled(token)
-        with gentle_import():
-            importlib.import_module(_KERNELS)
+    _raise_if_cancelled(token)
+    with gentle_import():
+        importlib.import_module(_KERNELS)
 
 
 def _raise_if_cancelled(token: CancelToken | None) -> None:
