@@ -96,7 +96,7 @@ def program_command() -> list[str]:
 def own_command() -> list[str]:
     """Command that starts this very program as a child process; a subcommand follows it.
 
-    In the frozen bundle the window is a program file of its own, and numba keeps machine code for each file apart.
+    In the frozen bundle the window is a program file of its own, and numba takes no machine code made by another.
     """
     return [sys.executable] if is_bundle() else program_command()
 

@@ -128,7 +128,7 @@ def test_another_version_measures_anew(monkeypatch: pytest.MonkeyPatch, model: V
     race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.2})
     measured(model, race.found, race.clock)
     calls = len(race.calls)
-    monkeypatch.setattr(measurements, "_version", lambda package: "9.9")
+    monkeypatch.setattr(measurements, "package_version", lambda package: "9.9")
     measured(model, race.found, race.clock)
     assert len(race.calls) > calls
 

@@ -139,7 +139,8 @@ class App:
         raise AssertionError(f"It never came that {what}: {state}\n{self.errors()}")
 
     def wait_until_finished(self) -> dict[str, Any]:
-        return self.wait("the result is finished", lambda s: s["finished"] and not s["running"])
+        """Wait for the result; the first one of all waits for the kernels' machine code as well."""
+        return self.wait("the result is finished", lambda s: s["finished"] and not s["running"], 4 * PATIENCE_S)
 
     def point(self, name: str, across: float = 0.5, down: float = 0.5) -> tuple[float, float]:
         """A place in a widget, in parts of its width and height."""

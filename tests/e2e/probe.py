@@ -69,6 +69,7 @@ def state_of(window: MainWindow, counts: Counts, gauge: Gauge) -> dict[str, Any]
         "imported_by_window": counts.imported_by_window,
         "looked_through": counts.looked_through,
         "compiled": counts.compiled,
+        "loaded": counts.loaded,
         "tick": next(_ticks),
         "first_paint_s": _first_paint_s[0] if _first_paint_s else None,
         "places": {

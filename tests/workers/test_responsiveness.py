@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 MOST_LOOKED_THROUGH = 20_000
 """Objects in one collection; ten thousand take a millisecond or two, and what torch and numba import is 170,000."""
 
-HUNG_MS = 1000
+HUNG_MS = 1000 if sys.platform == "linux" else 10_000  # elsewhere all that other programs take is counted
 """A window that hangs on any machine. The promise is 100 ms, which scripts/standstill looks at."""
 
 HELD_MS = 100
@@ -84,7 +84,7 @@ def test_nor_do_kernels_that_are_compiled_for_the_first_time(model_file, tmp_pat
     report = measure("upscale", model_file, VDSR_CACHE=str(tmp_path))
     assert report["outcome"] == "320 x 240"
     assert report["compiled"] == 0  # here; another process did it
-    assert list(tmp_path.rglob("*.nbc"))
+    assert report["loaded"] > 0
     assert report["looked_through"] <= MOST_LOOKED_THROUGH
     assert report["charged_ms"] < HUNG_MS, report
 

@@ -27,11 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--measure", action="store_true", help="find the fastest way to compute first, as the first picture would"
     )
+    parser.add_argument(
+        "--kernels", action="store_true", help="make the machine code for this processor first, as the window would"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
     """Print the facts."""
+    if arguments.kernels:
+        _make_kernels()
     if arguments.measure:
         _measure()
     facts = collect()
@@ -51,6 +56,12 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     for name, folder in facts["folders"].items():
         console.result(f"{name.capitalize():<10} {folder}")
     return True
+
+
+def _make_kernels() -> None:
+    from vdsr_app.core.winograd.backend import WinogradBackend
+
+    WinogradBackend.make_kernels()
 
 
 def _measure() -> None:

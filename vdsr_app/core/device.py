@@ -196,6 +196,12 @@ def available_devices() -> list[dict[str, str]]:
     ]
 
 
+def cpu_identity() -> str:
+    """What machine code that is made here counts for: name and abilities of the processor, in one line."""
+    able = sorted(name for name, has in _cpu_capabilities().items() if has is True)
+    return " ".join([cpu_name(), *able])
+
+
 def cpu_name() -> str:
     """Name of the processor for people."""
     sources: tuple[Callable[[], object], ...] = (

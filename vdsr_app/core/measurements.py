@@ -34,7 +34,7 @@ class Measurement:
 
 def key_of(processor: str, cores: int, depth: int, width: int, ways: Iterable[str]) -> str:
     """What a measurement counts for: this program on this machine, a network of this shape, and these ways."""
-    versions = [f"{name} {_version(name)}" for name in ("torch", "numba", "openvino", "vdsr-studio")]
+    versions = [f"{name} {package_version(name)}" for name in ("torch", "numba", "openvino", "vdsr-studio")]
     return " | ".join([str(_FORMAT), processor, f"{cores} cores", *versions, _shape(depth, width), ", ".join(ways)])
 
 
@@ -69,16 +69,17 @@ def last_mpx_per_s(depth: int, width: int) -> float | None:
     return None
 
 
-def _shape(depth: int, width: int) -> str:
-    return f"{depth} x {width}"
-
-
 @cache
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """Version of an installed package, "none" where it is not installed or does not tell."""
     try:
         return version(package)
     except PackageNotFoundError:
         return "none"
+
+
+def _shape(depth: int, width: int) -> str:
+    return f"{depth} x {width}"
 
 
 def _is_whole(entry: Any) -> bool:

@@ -11,7 +11,7 @@ from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.session import Session
 from vdsr_app.gui.status_line import Activity
 from vdsr_app.gui.texts import file_name, megapixels_text, number, progress_text
-from vdsr_app.workers.messages import JobProgress, LayerSpec
+from vdsr_app.workers.messages import JobProgress, LayerKind, LayerSpec
 
 
 class ActivityMonitor(QObject):
@@ -75,7 +75,7 @@ class ActivityMonitor(QObject):
         parts = [self._models.label(spec)]
         if size is not None:
             parts.append(megapixels_text(size.width * size.height))
-        parts.append(self._waiting_text() if progress is None else progress_text(progress))
+        parts.append(self._waiting_text(spec) if progress is None else progress_text(progress))
         pending = self._session.exporter.pending
         if pending is not None:
             parts.append(self.tr("then saves {name}").format(name=file_name(pending.path)))
@@ -87,8 +87,8 @@ class ActivityMonitor(QObject):
             self.tr("Upscaling {name}").format(name=name),
         )
 
-    def _waiting_text(self) -> str:
-        if self._session.comparison.fitting:
+    def _waiting_text(self, spec: LayerSpec) -> str:
+        if spec.kind is LayerKind.MODEL and self._session.comparison.fitting:
             return self.tr("fitting the network to this processor, only once")
         return self.tr("starting")
 

@@ -50,7 +50,7 @@ def run(paths: Sequence[Path] = ()) -> int:
     signals.received.connect(window.close_unasked)
     window.first_painted.connect(window.start)
     window.show()
-    gc.freeze()  # all of it stays to the end; each full collection would look through it, and all threads wait
+    gc.freeze()  # nearly all of it stays to the end; full collections would look through it while all threads wait
     status = app.exec()
     signals.close()
     faults.close()

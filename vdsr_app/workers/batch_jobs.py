@@ -74,7 +74,8 @@ def run(
     context: JobContext,
 ) -> BatchReport:
     """Run a batch to its end."""
-    load_network(wish.options.settings.device, context.token)
+    settings = wish.options.settings
+    load_network(settings.device, settings.precision, context.token)
     batch = Batch(wish.options, tell, context.token, pause=pause, probe=_remembering(facts))
     if wish.inputs:
         batch.add(wish.inputs)

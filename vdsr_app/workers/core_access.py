@@ -157,7 +157,7 @@ class LazyCore:
             UsageError: no such device or precision.
             Cancelled: `token` was cancelled.
         """
-        load_network(device, token, self._on_fitting)
+        load_network(device, precision, token, self._on_fitting)
         from vdsr_app.core.engine import Engine as TorchEngine
         from vdsr_app.core.weights import load_model
 

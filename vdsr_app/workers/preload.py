@@ -4,8 +4,8 @@ Two things in a plain `import torch` keep every other Python thread waiting: the
 interpreter lock (GIL) held while it relocates libraries of hundreds of megabytes (a quarter of a second and more), and
 full garbage collections over the hundred thousand objects that the import makes (a tenth of a second each). So the
 libraries are loaded first by a foreign call, which lets go of the GIL, and collections wait until the import is over.
-Numba's import makes as many objects, and what it does to compile our kernels, once on a machine, makes many more for a
-quarter of a minute: that is left to a process of its own.
+Numba's import makes as many objects, and compiling our kernels, once on a machine, makes many more for a quarter of a
+minute: that is left to a process of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from vdsr_app import paths
 from vdsr_app.control import POLL_S, CancelToken
@@ -31,6 +32,9 @@ from vdsr_app.errors import VdsrError
 logger = logging.getLogger(__name__)
 
 _KERNELS = "vdsr_app.core.winograd.backend"
+_LONGEST_S = 300.0
+"""After that the process for the kernels is given up; it takes a twentieth of this on an ordinary computer."""
+_TAIL_BYTES = 4096
 _making = threading.Lock()
 
 if sys.platform == "win32":
@@ -64,14 +68,18 @@ def load_torch(token: CancelToken | None = None) -> None:
 
 
 def load_network(
-    device: str, token: CancelToken | None = None, on_fitting: Callable[[bool], None] = lambda fitting: None
+    device: str,
+    precision: str,
+    token: CancelToken | None = None,
+    on_fitting: Callable[[bool], None] = lambda fitting: None,
 ) -> None:
     """Import all that makes an engine, torch first; where it is for a CPU, with the kernels' machine code at hand.
 
     Args:
         device: as in `core.device.choose_device`; that there is none such is left to be told by who makes the engine.
+        precision: as in `core.device.choose_precision`; the kernels are for fp32, and so for "auto".
         token: ends it between the parts.
-        on_fitting: called with True before machine code is made, some 20 seconds once on a machine, with False after.
+        on_fitting: called with True before the kernels are made or waited for, some 20 seconds, and with False after.
 
     Raises:
         Cancelled: through `token`.
@@ -83,7 +91,8 @@ def load_network(
             importlib.import_module("vdsr_app.core.engine")
     if _KERNELS in sys.modules or not _is_cpu(device):
         return
-    _make_kernels(token, on_fitting)
+    if precision in ("auto", "fp32"):
+        _make_kernels(token, on_fitting)
     _raise_if_cancelled(token)
     with gentle_import():
         importlib.import_module(_KERNELS)
@@ -108,69 +117,100 @@ def _make_kernels(token: CancelToken | None, on_fitting: Callable[[bool], None])
 
     Where it does not succeed, this process makes the code as it needs it: the window jerks meanwhile.
     """
-    from vdsr_app.core.device import cpu_name
+    from vdsr_app.core.device import cpu_identity
     from vdsr_app.core.winograd import made
 
-    if made.is_made(cpu_name()):
+    processor = cpu_identity()
+    if made.is_made(processor) or not made.can_be_kept():
         return
-    while not _making.acquire(timeout=POLL_S):  # the window's lane and a batch may both be here
-        _raise_if_cancelled(token)
+    on_fitting(True)
     try:
-        if not made.is_made(cpu_name()):
-            on_fitting(True)
-            _run_child(token)
+        while not _making.acquire(timeout=POLL_S):  # the window's lane and a batch may both be here
+            _raise_if_cancelled(token)
+        try:
+            if not made.is_made(processor):
+                _run_child(token)
+                if not made.is_made(processor):
+                    logger.warning("The machine code of the kernels was not made by a process of its own.")
+        finally:
+            _making.release()
     finally:
         on_fitting(False)
-        _making.release()
 
 
 def _run_child(token: CancelToken | None) -> None:
-    """Run the command that makes the kernels, to its end or until the token is cancelled."""
-    logger.info("The machine code of the kernels is made, for the first time here.")
+    """Run the command that makes the kernels, to its end, for a time, or until the token is cancelled."""
     started_s = time.monotonic()
-    command = [*paths.own_command(), "info", "--measure"]
-    try:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,  # what went wrong is in the log, which both write
-            creationflags=_WINDOWS_FLAGS,
-        )
-    except OSError as error:
-        logger.warning("No process could be started for the kernels.", exc_info=error)
-        return
-    with child:
+    with TemporaryFile() as said:
         try:
-            while child.poll() is None:
-                _raise_if_cancelled(token)
-                time.sleep(POLL_S)
-        finally:
-            if child.returncode is None:
-                child.kill()  # what it has made and kept is whole
-    if child.returncode == 0:
-        logger.info("The machine code of the kernels was made in %.1f s.", time.monotonic() - started_s)
-    else:
-        logger.warning("The process for the kernels ended with status %d.", child.returncode)
+            child = subprocess.Popen(
+                [*paths.own_command(), "info", "--kernels"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                creationflags=_WINDOWS_FLAGS,
+            )
+        except OSError as error:
+            logger.warning("No process could be started for the kernels.", exc_info=error)
+            return
+        with child:
+            try:
+                while child.poll() is None and time.monotonic() - started_s < _LONGEST_S:
+                    _raise_if_cancelled(token)
+                    time.sleep(POLL_S)
+            finally:
+                if child.returncode is None:
+                    child.kill()  # what it has made and kept is whole
+        spent_s = time.monotonic() - started_s
+        logger.info("The process for the kernels ended with status %d after %.1f s.", child.returncode, spent_s)
+        if child.returncode != 0:
+            said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            logger.warning("The process for the kernels said:\n%s", said.read().decode("utf-8", "replace"))
+
+
+class _Gentle:
+    """What the first of several threads that import found, for the last of them to restore."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._found = (0.0, False)
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._found = sys.getswitchinterval(), gc.isenabled()
+                gc.disable()
+                sys.setswitchinterval(min(self._found[0], _SWITCH_INTERVAL_S))
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside:
+                return
+            interval_s, collecting = self._found
+            sys.setswitchinterval(interval_s)
+            gc.freeze()
+            if collecting:
+                gc.enable()
+
+
+_gentle = _Gentle()
 
 
 @contextmanager
 def gentle_import() -> Iterator[None]:
-    """Let other threads run often while this one imports much.
+    """Let other threads run often while this one, or several, import much.
 
     Cycle collection is off meanwhile; afterwards all that exists is left out of later collections, which would look
     through every module again, each time for a tenth of a second and often in the window's thread.
     """
-    interval_s, collecting = sys.getswitchinterval(), gc.isenabled()
-    gc.disable()
-    sys.setswitchinterval(min(interval_s, _SWITCH_INTERVAL_S))
+    _gentle.enter()
     try:
         yield
     finally:
-        sys.setswitchinterval(interval_s)
-        gc.freeze()
-        if collecting:
-            gc.enable()
+        _gentle.leave()
 
 
 def _library_folder() -> Path | None:

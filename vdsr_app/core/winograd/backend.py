@@ -11,8 +11,8 @@ import numpy as np
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.cores import usable_cores
-from vdsr_app.core.device import cpu_name
-from vdsr_app.core.network import VDSR
+from vdsr_app.core.device import cpu_identity, cpu_name
+from vdsr_app.core.network import VDSR, VDSRConfig
 from vdsr_app.core.tiling import Insets
 from vdsr_app.core.winograd import made
 from vdsr_app.core.winograd.ends import first_filter, gather, last_filter, spread
@@ -59,7 +59,13 @@ class WinogradBackend:
         self._memory = [np.zeros(0, np.float32), np.zeros(0, np.float32)]
         # Compiles the kernels, or loads them: the first tile shall not wait for that.
         self.residual(np.zeros((BLOCK, BLOCK), np.float32), Insets(0, 0, 0, 0))
-        made.note_made(cpu_name())
+        if self._inner is not None:
+            made.note_made(cpu_identity())
+
+    @classmethod
+    def make_kernels(cls) -> None:
+        """Have all machine code made that a tile of any network needs, or see that it is there."""
+        cls(VDSR(VDSRConfig(depth=3)))
 
     @staticmethod
     def suits(model: VDSR) -> bool:

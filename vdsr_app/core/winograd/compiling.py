@@ -10,20 +10,11 @@ import numba
 from numba import njit
 from numba.extending import overload
 
-from vdsr_app import paths
 from vdsr_app.core.winograd import made
 
-
-def _choose_folder() -> None:
-    """Tell numba to keep the code in the person's own folder, unless the environment names another.
-
-    In the frozen bundle there are no sources; there numba goes by the program file, in a folder of its own choice.
-    """
-    if not paths.is_bundle() and not numba.config.CACHE_DIR:
-        numba.config.CACHE_DIR = str(made.folder())
-
-
-_choose_folder()
+# The person's own folder, unless the environment names another.
+if not numba.config.CACHE_DIR:
+    numba.config.CACHE_DIR = str(made.folder())
 
 
 def processor_has(feature: str) -> bool:

@@ -1,53 +1,80 @@
-"""Where the kernels' machine code is kept, and whether that for this processor is there already. No numba."""
+"""Where the kernels' machine code is kept, and whether that for this processor is there already. No numba, no torch."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import sys
-from importlib.metadata import version
+from functools import cache
 from pathlib import Path
 
 from vdsr_app import paths
-from vdsr_app.core.atomic import write_atomically
+from vdsr_app.core.atomic import require_writable, write_atomically
+from vdsr_app.core.measurements import package_version
 from vdsr_app.errors import SaveError
 
 logger = logging.getLogger(__name__)
 
+_LARGEST = "kernels.convolve-*.nbi"
+"""As numba calls the index of the code of `kernels.convolve`, which all but the shallowest networks need."""
+
 
 def folder() -> Path:
-    """Folder for the code of these kernels; another for any other version of them, of numba, or of the packed program.
-
-    Numba looks at the module of a function alone and not at what that imports, so the name has all sources of this
-    package in it. In the frozen bundle there are none; there numba goes by the program file.
-    """
-    digest = hashlib.blake2b(version("numba").encode(), digest_size=8)
-    if paths.is_bundle():
-        program = Path(sys.executable)
-        state = program.stat()
-        digest.update(f"{program} {state.st_mtime_ns} {state.st_size}".encode())
-    else:
-        for source in sorted(Path(__file__).parent.glob("*.py")):
-            digest.update(source.read_bytes())
-    return paths.kernels_dir() / digest.hexdigest()
+    """Folder for the code of these kernels; another for any other version of them, of numba, or of the program."""
+    return paths.kernels_dir() / _fingerprint()
 
 
 def is_made(processor: str) -> bool:
-    """Whether all that a tile needs was compiled before for a processor of this name."""
-    return processor in _processors()
+    """Whether all that a tile needs was compiled before for a processor of this identity, and the code is still there.
+
+    Args:
+        processor: as `core.device.cpu_identity` gives it.
+    """
+    code = Path(os.environ.get("NUMBA_CACHE_DIR") or folder())
+    return processor in _processors() and any(code.glob(f"*/{_LARGEST}"))
 
 
 def note_made(processor: str) -> None:
-    """Remember that it is; where nothing can be written, the code is not kept either."""
+    """Remember that it was; where that cannot be written, it is not remembered."""
     known = _processors()
     if processor in known:
         return
-    file = _list()
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, "\n".join([*known, processor, ""]).encode())
+        folder().mkdir(parents=True, exist_ok=True)
+        write_atomically(_list(), "\n".join([*known, processor, ""]).encode())
     except (OSError, SaveError) as error:
         logger.info("It could not be kept that the kernels are made.", exc_info=error)
+
+
+def can_be_kept() -> bool:
+    """Whether code that is made now will be found by the next program that looks for it."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        require_writable(folder())
+    except (OSError, SaveError) as error:
+        logger.info("The machine code of the kernels cannot be kept.", exc_info=error)
+        return False
+    return True
+
+
+@cache
+def _fingerprint() -> str:
+    """Of all that numba tells apart, and the sources: it looks at the module of a function, and not at its imports.
+
+    Once for a process: it goes on with what it has loaded when the program is updated meanwhile.
+    """
+    here = Path(__file__).parent
+    digest = hashlib.blake2b(f"{here} {sys.implementation.cache_tag}".encode(), digest_size=8)
+    digest.update(package_version("numba").encode())
+    digest.update(str(sorted((name, value) for name, value in os.environ.items() if name[:6] == "NUMBA_")).encode())
+    if paths.is_bundle():  # there numba goes by the program file, of which a bundle has two
+        program = Path(sys.executable)
+        state = program.stat()
+        digest.update(f"{program} {state.st_mtime_ns} {state.st_size}".encode())
+    for source in sorted(here.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
 
 
 def _processors() -> list[str]:
