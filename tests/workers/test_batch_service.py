@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from vdsr_app.control import PauseGate
+from vdsr_app.control import CancelToken, PauseGate
 from vdsr_app.core.batch import Batch, BatchEvent, BatchOptions, BatchReport, Item, SourceFacts
 from vdsr_app.core.batch.events import Planned, Progress
 from vdsr_app.workers import batch as module
-from vdsr_app.workers import thumbnails
+from vdsr_app.workers import batch_jobs, thumbnails
 from vdsr_app.workers.batch import BatchService
 from vdsr_app.workers.batch_jobs import Handle, Wish
 from vdsr_app.workers.runner import JobContext
@@ -138,6 +138,23 @@ def test_a_batch_that_was_stopped_tells_nothing_any_more(qtbot: QtBot, runs: Run
     with qtbot.waitSignal(service.ended, timeout=WAIT_MS):
         runs.ends.release()
     assert log[2:] == [(second,)]
+
+
+def test_that_the_network_is_fitted_is_told_to_the_window(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load_network(device: str, precision: str, token: CancelToken, on_fitting: Callable[[bool], None]) -> None:
+        on_fitting(True)
+        on_fitting(False)
+
+    monkeypatch.setattr(batch_jobs, "load_network", load_network)
+    service = BatchService()
+    told: list[bool] = []
+    service.fitting_changed.connect(told.append)
+    with qtbot.waitSignal(service.ended, timeout=WAIT_MS):
+        service.start([], BatchOptions(tmp_path))
+    assert told == [True, False]
+    assert service.close(WAIT_MS)
 
 
 def item(name: str) -> Item:

@@ -41,6 +41,7 @@ class BatchService(QObject):
         report_failed: ErrorReport; no table was written.
         thumbnail_made: Path, (h, w, 4) uint8 RGBA.
         thumbnail_dropped: Path of a picture whose thumbnail was given up; it may be asked for again.
+        fitting_changed: whether the batch waits for the network to be fitted to this processor, which happens once.
     """
 
     planned = Signal(object)
@@ -54,6 +55,7 @@ class BatchService(QObject):
     report_failed = Signal(object)
     thumbnail_made = Signal(object, object)
     thumbnail_dropped = Signal(object)
+    fitting_changed = Signal(bool)
     _arrived = Signal()
 
     def __init__(self, parent: QObject | None = None, run: batch_jobs.Run = batch_jobs.run) -> None:
@@ -114,7 +116,7 @@ class BatchService(QObject):
         self._pause = PauseGate()
         self._handle = batch_jobs.Handle()
         self._awake.begin()
-        wish = batch_jobs.Wish(tuple(inputs), options, resume, retry_failed)
+        wish = batch_jobs.Wish(tuple(inputs), options, resume, retry_failed, self.fitting_changed.emit)
         work = partial(self._run, wish, self._handle, self._pause, self._facts, partial(self._take, self._handle))
         self._work.submit("run", work, self._on_ended, self._on_failed, self._on_stopped)
 

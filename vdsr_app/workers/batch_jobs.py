@@ -26,12 +26,13 @@ from vdsr_app.workers.runner import JobContext
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a batch is asked to do; see `BatchService.start`."""
+    """What a batch is asked to do; see `BatchService.start`, and `preload.load_network` for `on_fitting`."""
 
     inputs: tuple[Path, ...]
     options: BatchOptions
     resume: bool
     retry_failed: bool
+    on_fitting: Callable[[bool], None]
 
 
 class Handle:
@@ -75,7 +76,7 @@ def run(
 ) -> BatchReport:
     """Run a batch to its end."""
     settings = wish.options.settings
-    load_network(settings.device, settings.precision, context.token)
+    load_network(settings.device, settings.precision, context.token, wish.on_fitting)
     batch = Batch(wish.options, tell, context.token, pause=pause, probe=_remembering(facts))
     if wish.inputs:
         batch.add(wish.inputs)

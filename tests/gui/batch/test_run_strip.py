@@ -58,3 +58,18 @@ def test_while_it_is_paused_no_time_is_left_to_wait_for(strip: RunStrip) -> None
     assert "left" not in strip._words.text()
     strip.show_paused(False)
     assert strip._words.text().startswith("10 % · 59 s left")
+
+
+def test_the_first_picture_waits_for_the_network_and_that_is_told(strip: RunStrip) -> None:
+    strip.begin()
+    strip.show_fitting(True)
+    assert strip._name.text() == "Fitting the network to this processor, only once"
+    strip.show_fitting(False)
+    assert strip._name.text() == "Starting…"
+    strip.show_progress(progress(), "a.png")
+    strip.show_fitting(True)  # for another batch or for the window: this one has its engine
+    assert strip._name.text() == "a.png"
+    strip.begin()
+    strip.show_ending()
+    strip.show_fitting(False)
+    assert strip._name.text() == "Stopping…"

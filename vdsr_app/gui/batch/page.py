@@ -205,6 +205,7 @@ class BatchPage(QWidget):
         flow.stopped.connect(self._on_stopped)
         flow.failed.connect(self._on_failed)
         flow.interrupted_found.connect(self._on_interrupted_found)
+        service.fitting_changed.connect(self.strip.show_fitting)
         service.reported.connect(self._on_reported)
         service.report_failed.connect(self.banner.show_report)
         service.thumbnail_made.connect(self.table.show_thumbnail)

@@ -76,6 +76,12 @@ class RunStrip(QWidget):
         self.show_paused(False)
         self.show_waiting(None)
 
+    def show_fitting(self, fitting: bool) -> None:
+        """Say that the first picture waits for the network to be fitted to this processor."""
+        if self._progress is None and self.can_cancel:
+            words = self.tr("Fitting the network to this processor, only once") if fitting else self.tr("Starting…")
+            self._name.setText(words)
+
     def show_progress(self, progress: Progress, name: str) -> None:
         """Show how far it is; `name` is that of the picture at work."""
         if name:
