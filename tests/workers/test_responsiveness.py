@@ -25,7 +25,9 @@ MOST_LOOKED_THROUGH = 20_000
 HUNG_MS = 1000 if sys.platform == "linux" else 10_000  # elsewhere all that other programs take is counted
 """A window that hangs on any machine. The promise is 100 ms, which scripts/standstill looks at."""
 
-HELD_MS = 100
+NOTICED_MS = 100
+"""What the gauge must see at least of a window that stands still for three times as long, or longer."""
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -93,7 +95,8 @@ def test_what_the_window_imports_itself_is_noticed(model_file):
     report = measure("import_in_the_window", model_file)
     assert report["imported_by_window"] == ["torch"]
     assert report["looked_through"] > MOST_LOOKED_THROUGH
+    assert report["charged_ms"] > NOTICED_MS
 
 
 def test_a_lock_that_is_held_is_noticed(model_file):
-    assert measure("hold_the_lock", model_file)["charged_ms"] > HELD_MS
+    assert measure("hold_the_lock", model_file)["charged_ms"] > NOTICED_MS

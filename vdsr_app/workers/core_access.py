@@ -15,7 +15,7 @@ from vdsr_app.core.picture import Picture, Pixels
 from vdsr_app.core.protocol import Score
 from vdsr_app.core.tiling import Rect as TileRect
 from vdsr_app.workers.messages import Rect
-from vdsr_app.workers.preload import gentle_import, load_network
+from vdsr_app.workers.preload import load_network
 
 if TYPE_CHECKING:
     from vdsr_app.core.image_io import SaveReport
@@ -169,8 +169,7 @@ class LazyCore:
         tired = self._engine_key == key and self._engine.has_given_way and started_s - self._made_s > _SECOND_CHANCE_S
         if key != self._engine_key or tired:
             self._engine, self._engine_key = None, None  # a GPU need not hold two
-            with gentle_import():  # numba loads machine code by much Python, beside which the window gets few turns
-                self._engine = TorchEngine.create(load_model(info).model, device=device, precision=precision)
+            self._engine = TorchEngine.create(load_model(info).model, device=device, precision=precision)
             self._engine_key, self._made_s = key, time.monotonic()
             logger.info(
                 "'%s' runs on %s, ready in %.2f s.", model, self._engine.describe(), time.monotonic() - started_s

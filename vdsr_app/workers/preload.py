@@ -91,11 +91,14 @@ def load_network(
             importlib.import_module("vdsr_app.core.engine")
     if _KERNELS in sys.modules or not _is_cpu(device):
         return
-    if precision in ("auto", "fp32"):
+    wanted = precision in ("auto", "fp32")
+    if wanted:
         _make_kernels(token, on_fitting)
     _raise_if_cancelled(token)
     with gentle_import():
-        importlib.import_module(_KERNELS)
+        kernels = importlib.import_module(_KERNELS)
+        if wanted:
+            kernels.WinogradBackend.make_kernels()  # found on disk, and loaded by much Python
 
 
 def _raise_if_cancelled(token: CancelToken | None) -> None:
