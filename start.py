@@ -283,7 +283,7 @@ def fit_to_processor(checkout: Checkout) -> None:
 
     Where that fails, it is done with the first picture, and told there.
     """
-    say("  fitting the network to this processor")
+    say("  tuning the network for this processor")
     command = [str(checkout.python), "-P", "-m", "vdsr_app", "info", "--measure"]
     with contextlib.suppress(OSError), checkout.log.open("ab") as log:
         subprocess.run(
@@ -335,7 +335,7 @@ def report(line: str) -> None:
 
 def explain_failure(checkout: Checkout, output: str) -> str:
     """What failed and what to do, with what pip complained of."""
-    hint = "Check the network connection and the free disk space, then start again: it goes on where it stopped."
+    hint = "Check the network connection and the free disk space, then start again: it continues where it stopped."
     if sys.version_info[:2] > NEWEST_TESTED:
         newest = "{}.{}".format(*NEWEST_TESTED)
         hint = f"The pinned packages are known to work with Python 3.11 to {newest}, this is {version()}. {hint}"
@@ -386,7 +386,7 @@ def main(arguments: list[str]) -> int:
         say(f"The set-up failed: {error}\nCheck that {checkout.root} can be written and has room, then start again.")
         return 1
     except KeyboardInterrupt:
-        say("\nStopped. The next start goes on from here.")
+        say("\nStopped. The next start continues from here.")
         return 130
     # -P: a picture folder that holds a file such as random.py must not be taken for Python's own.
     if testing:

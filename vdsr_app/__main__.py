@@ -143,7 +143,7 @@ class _HomelessFormatter(logging.Formatter):
 def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         return
-    logger.critical("VDSR Studio met an error that it did not expect.", exc_info=(kind, error, trace))
+    logger.critical("VDSR Studio ran into an unexpected error.", exc_info=(kind, error, trace))
 
 
 def _speak_to_window() -> None:

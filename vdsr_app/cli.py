@@ -94,14 +94,14 @@ def main(argv: Sequence[str]) -> int:
         console.error(error)
         return EXIT_FAILED
     except (Cancelled, KeyboardInterrupt):
-        console.note("Stopped. What was finished before is kept.")
+        console.note("Stopped. What was already finished is kept.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has gone; there is nobody to tell.
         sys.stderr.close()
         return EXIT_FAILED
     except OSError as error:
-        logger.info("vdsr %s met an error that it did not expect.", arguments.command, exc_info=True)
+        logger.info("vdsr %s ran into an unexpected error.", arguments.command, exc_info=True)
         told = VdsrError(
             f"Something could not be read or written: {error.strerror or error}.", hint="The log has the details."
         )

@@ -47,7 +47,7 @@ def test_the_plan_is_printed_and_nothing_is_done(run, tiny, folder, tmp_path: Pa
     status, said, _ = run("batch", folder, "-o", tmp_path / "out", "--model", tiny, "--recursive", "--dry-run")
     assert status == 1  # one picture cannot be done
     assert f"{Path('sub') / 'b_tiny_x2.png'}" in said
-    assert "3 pictures: 2 to do, 0 to skip, 1 that cannot be done" in said
+    assert "3 pictures: 2 to do, 0 to skip, 1 cannot be done" in said
     assert not (tmp_path / "out").exists()
     lines = json_lines(run("batch", folder, "-o", tmp_path / "out", "--model", tiny, "--dry-run", "--json")[1])
     assert [line.get("state") for line in lines] == ["queued", "failed", None]
@@ -126,7 +126,7 @@ def test_the_plan_of_going_on_is_what_is_left_of_the_batch(run, tiny, folder, ph
     before = sorted(out.rglob("*"))
     status, said, _ = run("batch", "--resume", "--dry-run", "-o", out)
     assert status == 1
-    assert "4 pictures: 2 to do, 1 to skip, 1 that cannot be done" in said
+    assert "4 pictures: 2 to do, 1 to skip, 1 cannot be done" in said
     shutil.copy(photo, folder / "bad.png")
     status, said, _ = run("batch", "--retry-failed", "--dry-run", "-o", out, "--json")
     assert status == 0
@@ -170,14 +170,14 @@ def test_a_batch_gives_the_pixels_of_the_core(run, tiny, photo, tmp_path: Path) 
     [
         (["-o", "out"], "nothing to enlarge"),
         (["nowhere", "-o", "out"], "no such file or folder"),
-        (["--resume", "-o", "out"], "no batch to go on with"),
+        (["--resume", "-o", "out"], "no batch to resume"),
         ([".", "-o", "out", "--template", "{nam}"], "no field"),
         ([".", "-o", "out", "--model", "nothing"], "no model 'nothing'"),
         ([".", "-o", "out", "--model", "nothing", "--dry-run"], "no model 'nothing'"),
         ([".", "-o", "out", "--report", "nowhere/r.csv"], "no such folder for the report"),
         ([".", "-o", "out", "--report", "."], "this is a folder"),
         ([".", "-o", "out", "--report", "r.csv", "--dry-run"], "nothing to report on"),
-        ([".", "-o", "out", "--cluster", "scheduler"], "no address of a scheduler"),
+        ([".", "-o", "out", "--cluster", "scheduler"], "is not the address of a scheduler"),
         ([".", "-o", "out", "--scale", "9"], "between 1 and 8"),
     ],
 )
@@ -229,7 +229,7 @@ def test_what_a_batch_that_goes_on_would_not_follow_is_refused(
     shutil.copy(folder / "a.png", folder / "bad.png")
     status, said, noted = run("batch", resume, "-o", out, option)
     assert (status, said) == (2, "")
-    assert f"{option.partition('=')[0]} cannot change" in noted
+    assert f"{option.partition('=')[0]} cannot be changed" in noted
     assert not (out / "bad_tiny_x2.png").exists()
 
 
@@ -307,14 +307,14 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(run, tiny, phot
 
 def test_the_end_is_told_before_a_report_that_fails(run, tiny, photo, tmp_path: Path, monkeypatch) -> None:
     def full(folder: Path, path: Path) -> None:
-        raise SaveError("There is no room left on the disk.", path=path)
+        raise SaveError("There is no space left on the disk.", path=path)
 
     monkeypatch.setattr("vdsr_app.commands.batch.write_report", full)
     table = tmp_path / "r.csv"
     status, said, noted = run("batch", photo, "-o", tmp_path / "out", "--model", tiny, "--report", table)
     assert status == 1
     assert "1 done, 0 skipped, 0 failed" in said
-    assert "no room left" in noted
+    assert "no space left" in noted
 
 
 def test_no_report_is_written_of_a_batch_that_was_not_begun(run, tiny, folder, tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_help_says_what_holds_for_this_command(run) -> None:
     assert "the ending of -o" in said["upscale"]
     assert "NAME_MODEL_6000long" in said["upscale"]
     assert "the ending of -o" not in said["batch"]
-    assert "the network (as the preset has)" in said["train"]
+    assert "the network (as in the preset)" in said["train"]
 
 
 def test_the_command_line_needs_no_qt_and_help_no_torch() -> None:

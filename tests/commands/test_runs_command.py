@@ -147,7 +147,7 @@ def test_a_folder_of_something_else_is_no_run(run, tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()
     (project / "config.toml").write_text("", "utf-8")
-    for name, words in ((project, "holds no training run"), ("nobody", "There is no run 'nobody'")):
+    for name, words in ((project, "contains no training run"), ("nobody", "There is no run 'nobody'")):
         status, _, wrong = run("runs", "delete", name, "--yes")
         assert status == 2
         assert words in wrong
@@ -219,7 +219,7 @@ def test_compare_says_what_cannot_be_compared(run, birds: Path) -> None:
     assert status == 0
     assert len(said.splitlines()) == 4
     assert "different pictures" in noted
-    assert "New: It was not validated yet." in noted
+    assert "New: It has not been validated yet." in noted
     (birds / "config.toml").unlink()
     assert run("runs", "compare", "My birds", "Others")[0] == 1
 

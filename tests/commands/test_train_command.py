@@ -281,7 +281,7 @@ def test_a_bad_configuration_is_named(run, pictures: Path, config: Path, tmp_pat
     ("make", "said"),
     [
         (lambda folder: None, "no such folder"),
-        (lambda folder: folder.mkdir(), "holds no pictures"),
+        (lambda folder: folder.mkdir(), "contains no pictures"),
         (lambda folder: (folder.mkdir(), (folder / "a.png").write_bytes(b"no picture")), "(1 unreadable)"),
     ],
 )

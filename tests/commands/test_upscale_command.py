@@ -144,7 +144,7 @@ def test_a_folder_without_pictures_is_told(run, tiny, photo, tmp_path: Path) -> 
     (tmp_path / "empty").mkdir()
     status, _, complaint = run("upscale", photo.parent, tmp_path / "empty", "-o", tmp_path / "out", "--model", tiny)
     assert status == 2
-    assert "The folder holds no picture." in complaint
+    assert "The folder contains no pictures." in complaint
 
 
 def test_what_is_given_twice_is_enlarged_once(run, tiny, photo, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_an_exception_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(errno.ENOSPC, "no room"), (errno.EROFS, "read-only"), (errno.EACCES, "does not allow"), (errno.EIO, "written")],
+    [(errno.ENOSPC, "no space"), (errno.EROFS, "read-only"), (errno.EACCES, "does not allow"), (errno.EIO, "written")],
 )
 def test_system_errors_are_told_in_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str
@@ -223,7 +223,7 @@ def test_missing_folder(tmp_path: Path) -> None:
 
 def test_a_folder_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "a.bin").mkdir()
-    with pytest.raises(SaveError, match="folder of that name"):
+    with pytest.raises(SaveError, match="folder with that name"):
         write_atomically(tmp_path / "a.bin", b"")
     assert _names(tmp_path) == ["a.bin"]
 

@@ -593,7 +593,7 @@ def test_a_wrong_ending_does_not_matter_and_is_said(tmp_path: Path) -> None:
     file = _pillow(tmp_path / "a.png", Image.fromarray(RGB8)).rename(tmp_path / "a.jpg")
     picture = image_io.read(file)
     assert picture.source.format == "png"
-    assert any("the file is PNG" in note for note in picture.source.notes)
+    assert any("is actually PNG" in note for note in picture.source.notes)
 
 
 def test_content_without_a_file_is_read_likewise(tmp_path: Path) -> None:
@@ -857,5 +857,5 @@ def test_cmyk_whose_own_profile_cannot_be_used_is_read_by_a_standard_one(tmp_pat
     plain, worn = image_io.read(tmp_path / "plain.jpg"), image_io.read(tmp_path / "worn.jpg")
     assert np.array_equal(worn.pixels, plain.pixels)
     assert worn.source.notes == (
-        "CMYK was converted to sRGB by a standard profile, for the picture's own cannot be used.",
+        "CMYK was converted to sRGB by a standard profile, because the picture's own cannot be used.",
     )

@@ -47,7 +47,7 @@ def test_a_photo_at_8_is_refused_where_16_gb_are_free_and_told_with_what_to_do(m
     have(monkeypatch, 16e9)
     with pytest.raises(PictureTooLargeError) as refused:
         check_memory_to_compare(picture(), PHOTO, layers=2, painted=1)
-    assert refused.value.what == "To compare 32000 x 24000 pixels needs about 16.9 GB of memory; 16.0 GB is free."
+    assert refused.value.what == "Comparing 32000 x 24000 pixels needs about 16.9 GB of memory; 16.0 GB is free."
     assert refused.value.path == "/x/photo.jpg"
     assert "smaller size" in refused.value.hint
     assert "batch" in refused.value.hint

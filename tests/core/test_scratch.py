@@ -61,7 +61,7 @@ def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypa
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
-    with pytest.raises(SaveError, match="no room left") as failure:
+    with pytest.raises(SaveError, match="no space left") as failure:
         scratch.on_disk(tmp_path)((10, 10), np.uint8)
     assert is_out_of_room(failure.value)
 

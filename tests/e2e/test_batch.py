@@ -94,7 +94,7 @@ def test_a_window_that_was_killed_offers_to_go_on(start: Start, screen: Screen, 
     app = start()
     app.wait_until_finished()
     screen.key("ctrl+2")
-    press(screen, app, "Go on")
+    press(screen, app, "Resume")
     state = app.wait("it has ended", phase("ended"))
     assert list(state["batch"]["pictures"].values()).count("done") == 4
     results = tmp_path / "scans upscaled"

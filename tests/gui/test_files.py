@@ -202,7 +202,7 @@ def test_an_existing_file_is_asked_about_once(
     touch(tmp_path / "a.v2.png")
     answers = Answers(monkeypatch, [str(tmp_path / typed)], "Replace")
     assert ask_where(parent, tmp_path / "x.png", OPTIONS, None) is not None
-    assert answers.questions == ["a.v2.png exists already."]
+    assert answers.questions == ["a.v2.png already exists."]
 
 
 def test_giving_up_saves_nothing(parent: QWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_what_only_memory_cannot_hold_is_offered_to_the_batch(
     window.files.open(large)
     service.fail_with(OpenJob, ErrorReport("It is large.", str(large), "Make it smaller.", through_disk=True))
     banner = window.page.banner
-    assert banner.text == "large.png: It is large. The batch can make it, as that goes through the disk."
+    assert banner.text == "large.png: It is large. The batch can make it, because it works through the disk."
     (offer,) = (b for b in banner.findChildren(QPushButton) if b.text() == "Add to the batch")
     offer.click()
     assert window.workspaces.current is window.batch.host

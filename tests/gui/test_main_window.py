@@ -106,7 +106,7 @@ def test_a_file_named_at_the_start_is_opened(make_window: MakeWindow, service: F
     window.start()
     assert not window.page.strip.isVisible()
     assert window.page.view.accessibleDescription() == "Opening a.png … Esc cancels."
-    assert "Its size can be set when the picture is open" in label_texts(window.page.inspector)
+    assert "Its size can be set once the picture is open" in label_texts(window.page.inspector)
     assert window.commands.save.toolTip().endswith(": a.png is being opened")
     service.open_with(make_picture(20, 10, path=Path("/a.png")))
     assert window.page.view.accessibleDescription().startswith("Left: ")
@@ -270,7 +270,7 @@ def test_what_cannot_be_used_says_why(window: MainWindow, service: FakeService) 
     service.finish_layer(LayerKind.BICUBIC)
     service.finish_layer(LayerKind.MODEL)
     assert grip.isEnabled()
-    assert grip.toolTip() == "Pull the result from here into another program or a folder"
+    assert grip.toolTip() == "Drag the result from here into another program or a folder"
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_elsewhere_the_line_names_the_picture_that_runs_and_no_key_that_would_no
     assert service.waiting() == []
     assert line.text() == ""
     qtbot.keyClick(window, Qt.Key.Key_1, Qt.KeyboardModifier.ControlModifier)
-    assert line.text() == "Stopped. F5 goes on."
+    assert line.text() == "Stopped. Press F5 to continue."
 
 
 def test_scores_are_told_where_the_picture_is(window: MainWindow, service: FakeService) -> None:
@@ -443,7 +443,7 @@ def test_the_tab_key_reaches_every_control_in_reading_order(
             break
         visited.append(focused)
     names = [w.accessibleName() or getattr(w, "text", str)() for w in visited]
-    wanted = ["Scale factor as a number", "Scale factor", "Measure of the target size", "Target size", "Model"]
+    wanted = ["Scale factor as a number", "Scale factor", "Dimension of the target size", "Target size", "Model"]
     wanted += ["Format", "Depth", "Metadata", "Save as…", "Copy"]
     assert [name for name in names if name in wanted] == wanted
     assert "Left half shows" in names
@@ -471,7 +471,7 @@ def test_progress_is_told_with_a_number_and_the_time_left(window: MainWindow, se
     service.finish_layer(LayerKind.BICUBIC)
     assert window.status._activity.text() == "VDSR · 0.08 Mpx · starting"
     service.fitting_changed.emit(True)
-    assert window.status._activity.text() == "VDSR · 0.08 Mpx · fitting the network to this processor, only once"
+    assert window.status._activity.text() == "VDSR · 0.08 Mpx · tuning the network for this processor (first run only)"
     service.fitting_changed.emit(False)
     assert window.status._activity.text() == "VDSR · 0.08 Mpx · starting"
     service.tell_progress(LayerKind.MODEL, 43, 100, 6.2)
@@ -479,7 +479,7 @@ def test_progress_is_told_with_a_number_and_the_time_left(window: MainWindow, se
     window.session.save(SaveRequest(Path("/out.png"), SaveOptions()))
     assert window.status._activity.text().endswith("then saves out.png")
     window.commands.cancel.trigger()
-    assert window.status._activity.text() == "Stopped. F5 goes on."
+    assert window.status._activity.text() == "Stopped. Press F5 to continue."
     assert "out.png was not saved" in window.page.banner.text
     window.commands.run.trigger()
     service.finish_layer(LayerKind.MODEL)
@@ -602,7 +602,7 @@ def test_what_keeps_layers_from_being_made_is_told_until_they_are_made(
         short.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: 0)
         for scale in (8.0, 7.0):
             window.session.set_target(Target(TargetKind.SCALE, scale))
-            assert window.page.banner.text.startswith(f"a.png: To compare {200 * scale:.0f} x")
+            assert window.page.banner.text.startswith(f"a.png: Comparing {200 * scale:.0f} x")
             assert "\n" not in window.page.banner.text
     window.session.set_target(Target(TargetKind.SCALE, 3.0))
     assert window.page.banner.text == ""
@@ -630,8 +630,8 @@ def test_a_size_that_memory_cannot_hold_is_told_above_the_picture(
 ) -> None:
     monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: 1000)
     open_picture(window, service, Path("/a.png"))
-    assert window.page.banner.text.startswith("a.png: To compare 400 x 200 pixels needs about")
-    assert window.status._activity.text() == "Stopped. F5 goes on."
+    assert window.page.banner.text.startswith("a.png: Comparing 400 x 200 pixels needs about")
+    assert window.status._activity.text() == "Stopped. Press F5 to continue."
     assert service.waiting() == []
 
 
@@ -746,7 +746,7 @@ def test_the_measure_of_the_size_beside_a_factor_is_kept_over_a_restart(
     def measure(window: MainWindow) -> QComboBox:
         open_picture(window, service, Path("/a.png"))
         boxes = window.page.inspector.scale.findChildren(QComboBox)
-        return next(box for box in boxes if box.accessibleName() == "Measure of the target size")
+        return next(box for box in boxes if box.accessibleName() == "Dimension of the target size")
 
     window = make_window()
     measure(window).setCurrentIndex(measure(window).findText("Long side"))

@@ -327,7 +327,7 @@ def test_an_added_model_appears_and_is_copied(qtbot: QtBot, tmp_path: Path, pick
         (ChoiceReason.COMPRESSED, Compression(SourceFormat.JPEG, 60), "is JPEG of about quality 60"),
         (ChoiceReason.COMPRESSED, Compression(SourceFormat.WEBP, 75), "is WebP of about quality 75"),
         (ChoiceReason.FINE, Compression(SourceFormat.JPEG, 98), "JPEG of high quality, about 98"),
-        (ChoiceReason.NO_SIGN, None, "neither JPEG nor lossy"),
+        (ChoiceReason.NO_SIGN, None, "neither a JPEG nor a lossy"),
         (ChoiceReason.NO_PHOTO_MODEL, Compression(SourceFormat.JPEG, 60), "not installed"),
     ],
 )
@@ -480,7 +480,7 @@ def test_facts_are_shown_literally(qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: len(words(panel)) > 10)
     shown = words(panel)
     assert "20 × 10 px · 0.00 Mpx" in shown  # noqa: RUF001
-    for text in ("<b>bo.tif", "CMYK", "EXIF", "300 dpi", "none, sRGB is meant"):
+    for text in ("<b>bo.tif", "CMYK", "EXIF", "300 dpi", "none (sRGB assumed)"):
         assert text in shown, shown
     assert any("CMYK was <i>converted</i>." in text and "first of 3" in text for text in shown)
     assert all(label.textFormat() == Qt.TextFormat.PlainText for label in panel.findChildren(QLabel))

@@ -681,7 +681,7 @@ def test_a_size_that_memory_cannot_hold_leaves_the_former_result_to_go_back_to_a
     for scale in (8.0, 7.0):
         with qtbot.waitSignal(session.failed):
             session.set_target(Target(TargetKind.SCALE, scale))
-        assert labels(session) == ("Bicubic (from before)", "VDSR (from before)")
+        assert labels(session) == ("Bicubic (previous)", "VDSR (previous)")
         assert session.right_half.pyramid is shown
         assert session.result is None
     session.scores.open(Path("/pictures/truth.png"))
@@ -767,7 +767,7 @@ def test_what_is_shown_of_a_former_size_is_said_to_be_so_when_the_next_is_cancel
     finished(session, service)
     session.set_target(Target(TargetKind.SCALE, 3.0))
     session.cancel()
-    assert labels(session) == ("Bicubic (from before)", "VDSR (from before)")
+    assert labels(session) == ("Bicubic (previous)", "VDSR (previous)")
     session.run()
     service.finish_layer(LayerKind.BICUBIC)
     assert labels(session) == ("Bicubic", "VDSR (working)")

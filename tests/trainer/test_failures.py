@@ -42,7 +42,7 @@ def _named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_shortage_is_told_of_whom_it_is(error: Exception, whose: str) -> None:
     told = _told(error)
     assert isinstance(told, DeviceMemoryError)
-    assert told.what == f"{whose} has no memory left."
+    assert told.what == f"{whose} is out of memory."
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_failure_is_no_shortage(error: Exception) -> None:
 def test_what_a_card_cannot_compute_is_the_processors() -> None:
     told = _told(NotImplementedError("The operator 'aten::x' is not currently implemented for the MPS device."), "mps")
     assert not isinstance(told, DeviceMemoryError)
-    assert "lacks a step" in told.what
+    assert "does not support a step" in told.what
     assert "'cpu'" in told.hint
 
 

@@ -226,12 +226,12 @@ _NO_ROOM_FOR_CUBLAS = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when 
 @pytest.mark.parametrize(
     ("where", "error", "words"),
     [
-        *(("torch.nn.Module.to", _SHORT, "no memory left"), ("torch.nn.Module.to", _LOST, "failed")),
-        ("vdsr_trainer.loop.resident_batches", _SHORT, "no memory left"),
-        ("vdsr_trainer.loop.open_data", MemoryError("Unable to allocate 3 GiB"), "This computer has no memory left"),
+        *(("torch.nn.Module.to", _SHORT, "out of memory"), ("torch.nn.Module.to", _LOST, "failed")),
+        ("vdsr_trainer.loop.resident_batches", _SHORT, "out of memory"),
+        ("vdsr_trainer.loop.open_data", MemoryError("Unable to allocate 3 GiB"), "This computer is out of memory"),
         ("vdsr_trainer.loop.ask_teacher", _LOST, "failed"),
-        ("vdsr_trainer.stepper.Optimiser.step", _NO_ROOM_FOR_CUBLAS, "no memory left"),
-        ("vdsr_trainer.validate.Judge.measure", RuntimeError("MPS backend out of memory"), "no memory left"),
+        ("vdsr_trainer.stepper.Optimiser.step", _NO_ROOM_FOR_CUBLAS, "out of memory"),
+        ("vdsr_trainer.validate.Judge.measure", RuntimeError("MPS backend out of memory"), "out of memory"),
         ("vdsr_trainer.validate.Judge.measure", RuntimeError("CUDNN_STATUS_EXECUTION_FAILED"), "failed"),
     ],
 )
@@ -766,7 +766,7 @@ def test_a_disk_that_is_full_for_a_while_costs_no_step(
     events = _run(small, tmp_path / "run")
     assert [event.step for event in events if isinstance(event, CheckpointSaved)] == [15, 20, 30]
     notices = [event.message for event in events if isinstance(event, Noticed)]
-    assert len([text for text in notices if "no room" in text and "goes on" in text]) == 1
+    assert len([text for text in notices if "no space" in text and "continues" in text]) == 1
     assert isinstance(events[-1], Finished)
 
 
@@ -778,10 +778,10 @@ def test_a_disk_that_is_full_at_the_end_is_one_plain_failure(
 
     monkeypatch.setattr(checkpoint, "write", write)
     events: list[Event] = []
-    with pytest.raises(SaveError, match="no room"):
+    with pytest.raises(SaveError, match="no space"):
         train(replace(small, checkpoint_every=100), tmp_path / "run", events.append, CancelToken())
     assert isinstance(events[-1], Failed)
-    assert "no room" in events[-1].message
+    assert "no space" in events[-1].message
     assert "resume the run" in events[-1].message
 
 

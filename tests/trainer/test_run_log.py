@@ -56,8 +56,8 @@ def test_half_a_line_of_a_killed_process_costs_that_line_only(tmp_path: Path) ->
 def test_the_last_words_are_written_where_the_disk_is_full(tmp_path: Path, room: int) -> None:
     with RunLog(tmp_path) as log:
         log._file = FullDisk(log._file, tmp_path, room)  # type: ignore[assignment]
-        log.write(Failed(7, "There is no room left on the disk."))
-    assert EventTail(tmp_path / EVENTS_NAME).read_new() == [Failed(7, "There is no room left on the disk.")]
+        log.write(Failed(7, "There is no space left on the disk."))
+    assert EventTail(tmp_path / EVENTS_NAME).read_new() == [Failed(7, "There is no space left on the disk.")]
 
 
 def test_without_any_room_the_event_is_lost_and_the_run_goes_on(tmp_path: Path) -> None:

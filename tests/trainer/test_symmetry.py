@@ -180,7 +180,7 @@ def test_a_resumed_run_is_tied_if_its_own_weights_are(tmp_path: Path) -> None:
 def test_channels_that_do_not_divide_are_refused() -> None:
     assert set(GROUPS) | {"none"} == set(SYMMETRIES)
     replace(CONFIG, symmetry="p4", width=12)
-    with pytest.raises(ConfigError, match="width = 12 is no multiple of 8"):
+    with pytest.raises(ConfigError, match="width = 12 is not a multiple of 8"):
         replace(CONFIG, symmetry="p4m", width=12)
     with pytest.raises(ConfigError, match="symmetry = 'p6' is not offered"):
         replace(CONFIG, symmetry="p6")

@@ -87,7 +87,7 @@ def train(folder: Path) -> int:
                 log.close()
                 shutil.rmtree(folder)
             elif str(stop) == "fail":
-                tell(Failed(step, "There is no room left on the disk."))
+                tell(Failed(step, "There is no space left on the disk."))
             else:
                 tell(Finished(step, str(folder / "vdsr.safetensors"), str(stop) == "complete"))
     return 0

@@ -135,7 +135,7 @@ def test_a_folder_that_is_gone_and_a_full_disk_make_no_run(
     monkeypatch.setattr(training_errands, "_NEEDED_BYTES", 1 << 60)
     with qtbot.waitSignal(desk.create_failed) as told:
         desk.create(NewRun(tmp_path / "runs", "Birds", "", TrainConfig(data=(str(tmp_path),))))
-    assert "not enough room" in told.args[0].what
+    assert "not enough space" in told.args[0].what
     assert not (tmp_path / "runs").exists()
 
 

@@ -475,12 +475,12 @@ def test_a_wish_that_cannot_be_passed_on_is_told(watch, folder: Path, monkeypatc
     def full(run, command, ends):
         from vdsr_app.errors import SaveError
 
-        raise SaveError("There is no room left on the disk.", path=run)
+        raise SaveError("There is no space left on the disk.", path=run)
 
     with monkeypatch.context() as patch:
         patch.setattr(training_follow, "write_control", full)
         one.service.pause()
-    assert [report.what for report in one.failures] == ["There is no room left on the disk."]
+    assert [report.what for report in one.failures] == ["There is no space left on the disk."]
     one.service.stop()
     one.wait_state(RunState.STOPPED)
 

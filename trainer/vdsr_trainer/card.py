@@ -158,13 +158,13 @@ def _results(facts: RunFacts, compared: Compared | None) -> str:
 
 def _use(config: TrainConfig) -> str:
     limits = (
-        "It learned from pictures with the faults of photographs, and takes JPEG blocks and noise back a little."
+        "It learned from pictures with the faults of photographs, and removes some of the JPEG blocks and noise."
         if _is_degraded(config)
         else "It learned from clean pictures: what JPEG compression and noise left is kept, and may be sharpened."
     )
     return (
         "## Use\n\n"
-        "In VDSR Studio, add the file to the list of models, or say\n\n"
+        "In VDSR Studio, add the file to the list of models, or run\n\n"
         f"    vdsr upscale photo.jpg --scale 2 --model {WEIGHTS_NAME}\n\n"
         f"    vdsr export {WEIGHTS_NAME} --onnx vdsr.onnx\n\n"
         f"{limits} It invents no texture, and is best on pictures like those it learned from.\n"

@@ -164,7 +164,7 @@ class TrainConfig:
                 raise ConfigError(f"{name} = '{getattr(self, name)}' is not offered.", hint=_choose(choices))
         if self.width % (elements := SYMMETRIES[self.symmetry]):
             raise ConfigError(
-                f"width = {self.width} is no multiple of {elements}, which the symmetry '{self.symmetry}' needs.",
+                f"width = {self.width} is not a multiple of {elements}, which the symmetry '{self.symmetry}' needs.",
                 hint=f"Choose a multiple of {elements}, or no symmetry.",
             )
         if "" in self.data:

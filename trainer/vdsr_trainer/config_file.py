@@ -104,9 +104,9 @@ def _typed(key: str, value: Any, example: Any, path: Path | None) -> Any:
         kind = str if key in ("data", "exclude") else float
         if isinstance(value, list | tuple) and all(_is(kind, item) for item in value):
             return tuple(kind(item) for item in value)
-        raise ConfigError(f"{key} needs a list of {'texts' if kind is str else 'numbers'}.", path=path)
+        raise ConfigError(f"{key} needs a list of {'strings' if kind is str else 'numbers'}.", path=path)
     if not _is(type(example), value):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[type(example)]
+        wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}[type(example)]
         raise ConfigError(f"{key} = {value!r} is not {wanted}.", path=path)
     return type(example)(value)
 
@@ -127,7 +127,7 @@ def _toml_value(value: Any) -> str:
             value.encode()
         except UnicodeEncodeError as error:
             raise ConfigError(
-                f"The name {value!r} has bytes that are no UTF-8 text.",
+                f"The name {value!r} contains bytes that are not UTF-8.",
                 hint="Rename that file or folder, then try again.",
             ) from error
         return f'"{"".join(_toml_character(character) for character in value)}"'

@@ -24,7 +24,7 @@ def device_failures(device: torch.device) -> Iterator[None]:
 
     Raises:
         DeviceError: it failed, or PyTorch cannot compute there what is asked.
-        DeviceMemoryError: it has no memory left.
+        DeviceMemoryError: it is out of memory.
     """
     try:
         yield
@@ -32,13 +32,14 @@ def device_failures(device: torch.device) -> Iterator[None]:
         if is_shortage(error):
             whose = "This computer" if _is_of_the_computer(error) else _name(device)
             raise DeviceMemoryError(
-                f"{whose} has no memory left.", hint="Close other programs, then resume the run."
+                f"{whose} is out of memory.", hint="Close other programs, then resume the run."
             ) from error
         if isinstance(error, torch.AcceleratorError) or _says(error, _FAILURE):
             raise DeviceError(f"{_name(device)} failed.", hint="Resume the run.") from error
         if isinstance(error, NotImplementedError) and device.type != "cpu":
             raise DeviceError(
-                f"{_name(device)} lacks a step of the computation.", hint="Train on the processor (device 'cpu')."
+                f"{_name(device)} does not support a step of the computation.",
+                hint="Train on the processor (device 'cpu').",
             ) from error
         raise
 

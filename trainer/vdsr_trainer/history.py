@@ -134,7 +134,7 @@ class RunHistory:
         self._forget_after(event.step)
         self.started, self.preparing, self.finished, self.failed = event, None, None, None
         if again and event.step:
-            self.marks.append((event.step, "The run went on."))
+            self.marks.append((event.step, "The run continued."))
 
     def _roll_back(self, event: RolledBack) -> None:
         self._forget_after(event.to_step)

@@ -118,7 +118,9 @@ def resume_config(run: Path) -> TrainConfig:
         ConfigError: its configuration cannot be read, or is none of this program.
     """
     if not (run / CONFIG_NAME).is_file():
-        raise TrainingError("This folder holds no training run.", path=run, hint="Choose the folder given with --out.")
+        raise TrainingError(
+            "This folder contains no training run.", path=run, hint="Choose the folder given with --out."
+        )
     return read_config(run / CONFIG_NAME)
 
 

@@ -23,7 +23,7 @@ def refuse_begun(run: Path) -> None:
     """
     if has_learned(run) or _has_started(run / EVENTS_NAME):
         raise TrainingError(
-            "This folder holds a run already.", path=run, hint="Use --resume, or choose another folder."
+            "This folder already contains a run.", path=run, hint="Use --resume, or choose another folder."
         )
 
 

@@ -96,7 +96,7 @@ class Saver:
         except SaveError as error:
             if strict or not is_out_of_room(error):
                 raise
-            words = f"{error} The run goes on; its state is saved at the next checkpoint for which there is room."
+            words = f"{error} The run continues; its state is saved at the next checkpoint that fits."
             self._tell(Noticed(step, words))
             return
         if path is not None:
@@ -135,7 +135,7 @@ class Saver:
             referenced=progress.referenced,
         )
         place = f"to step {going_on.step:,}" if going_on.step else "to the beginning"
-        words = f"{reason} The run went back {place} and goes on with {share:.2g} times the learning rate."
+        words = f"{reason} The run went back {place} and continues with {share:.2g} times the learning rate."
         self._tell(RolledBack(progress.step, going_on.step, words, share))
         # At once: a run that is killed now must not go on with the rate that was too high.
         self.save(going_on, wait=True)

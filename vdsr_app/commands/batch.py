@@ -44,7 +44,7 @@ from vdsr_app.core.naming import DEFAULT_TEMPLATE
 from vdsr_app.core.words import counted
 from vdsr_app.errors import Cancelled, UsageError
 
-SUMMARY = "enlarge folders of pictures, and go on after a stop"
+SUMMARY = "enlarge folders of pictures, and resume after a stop"
 
 _MAY_CHANGE = {
     *("inputs", "output", "resume", "retry_failed", "dry_run", "cluster", "report", "json"),
@@ -57,29 +57,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vdsr batch`."""
     parser.register("action", None, _Given)
     parser.add_argument("inputs", nargs="*", type=Path, metavar="FOLDER", help="folders, or picture files")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help="folder of the results")
-    parser.add_argument("--recursive", action="store_true", help="folders below the given ones too")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help="folder for the results")
+    parser.add_argument("--recursive", action="store_true", help="include subfolders")
     parser.add_argument(
         "--template",
         default=DEFAULT_TEMPLATE,
         metavar="T",
-        help="names of the results, of {name} {model} {target} {scale} {width} {height} {number} {folder} {type}"
+        help="names of the results, from {name} {model} {target} {scale} {width} {height} {number} {folder} {type}"
         " (%(default)s)",
     )
     parser.add_argument(
         "--existing",
         choices=[str(each) for each in Existing],
         default=str(Existing.SKIP),
-        help="where a result is there already: skip it unless source or settings have changed, overwrite whatever it"
-        " is, or rename the new one (%(default)s)",
+        help="if a result already exists: skip it unless source or settings have changed, overwrite whatever it is,"
+        " or rename the new one (%(default)s)",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the batch that OUT holds, as it was begun;"
-        " of what decides its results nothing can change then, but device and precision",
+        help="resume the batch in OUT with the settings it was started with; only device and precision may differ",
     )
-    parser.add_argument("--retry-failed", action="store_true", help="the same, and try again what failed")
+    parser.add_argument("--retry-failed", action="store_true", help="the same, and retry what failed")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
     parser.add_argument(
         "--cluster",
@@ -95,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_settings_arguments(parser, usual_format="png")
     parser.add_argument(
-        "--json", action="store_true", help="print one JSON object a picture and line, and a summary last"
+        "--json", action="store_true", help="print one JSON object per picture and line, and a summary last"
     )
 
 
@@ -142,7 +141,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
             _tell_end(report, options, console)
         except Cancelled:
             stack.close()
-            console.note(f"Go on with: vdsr batch --resume -o {quoted(options.output)}")
+            console.note(f"Continue with: vdsr batch --resume -o {quoted(options.output)}")
             raise
         finally:
             stack.close()
@@ -193,12 +192,12 @@ def _options_before(arguments: argparse.Namespace) -> BatchOptions:
     given = _given(arguments)
     for name in sorted(given - _MAY_CHANGE):
         raise UsageError(
-            f"--{name.replace('_', '-')} cannot change in a batch that goes on.",
+            f"--{name.replace('_', '-')} cannot be changed when a batch is resumed.",
             hint="Leave it out, or start the batch without --resume and --retry-failed.",
         )
     before = unfinished(arguments.output)
     if before is None:
-        raise UsageError("There is no batch to go on with.", path=arguments.output, hint="Start one without --resume.")
+        raise UsageError("There is no batch to resume.", path=arguments.output, hint="Start one without --resume.")
     now = {name: getattr(arguments, name) for name in ("device", "precision") if name in given}
     return replace(before.options, settings=replace(before.options.settings, **now))
 
@@ -215,7 +214,7 @@ def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Cons
     console.record({"summary": {**asdict(found), "disk_free_bytes": free, "seconds": seconds}})
     console.result(
         f"{counted(found.files, 'picture')}: {found.queued} to do, {found.skipped} to skip,"
-        f" {found.failed} that cannot be done"
+        f" {found.failed} cannot be done"
     )
     console.result(
         f"{found.output_px / 1e6:,.1f} megapixels; about {_size(found.disk_bytes)} on the disk"
@@ -224,7 +223,7 @@ def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Cons
         + ("" if seconds is None else f", about {duration(seconds)} on this machine")
     )
     if plan.lacks_room:
-        console.note("The disk is too small: the batch would wait for room when it is full.")
+        console.note("The disk is too small: the batch would wait for space when it is full.")
     return found.failed == 0
 
 
@@ -255,10 +254,10 @@ class _Teller:
             case WaitsForRoom():
                 self._console.note(
                     f"The disk of {event.folder} is full: {_size(event.needed_bytes)} are needed,"
-                    f" {_size(event.free_bytes)} are free. Waiting for room."
+                    f" {_size(event.free_bytes)} are free. Waiting for space."
                 )
             case FoundRoom():
-                self._console.note("There is room again; going on.")
+                self._console.note("There is space again; continuing.")
 
     def _show(self, progress: Progress) -> None:
         if progress.batch_px != self._total_px or self._update is None:
@@ -304,7 +303,7 @@ def _tell_end(report: BatchReport, options: BatchOptions, console: Console) -> N
         f" the network was busy {report.busy_share:.0%} of the time"
     )
     if report.failed:
-        console.note(f"Try again what failed with: vdsr batch --retry-failed -o {quoted(options.output)}")
+        console.note(f"Retry what failed with: vdsr batch --retry-failed -o {quoted(options.output)}")
 
 
 def _size(count: int) -> str:

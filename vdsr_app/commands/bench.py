@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     if (arguments.runs is not None and arguments.runs < 1) or not all(
         0.01 <= size <= _MOST_MPX for size in arguments.sizes
     ):
-        raise UsageError(f"Give sizes of 0.01 to {_MOST_MPX:g} megapixels, and one run at least.")
+        raise UsageError(f"Give sizes of 0.01 to {_MOST_MPX:g} megapixels, and at least one run.")
     find_model(arguments.model)
     from vdsr_app.core.bench import race, work
     from vdsr_app.core.device import choose_device

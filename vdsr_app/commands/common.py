@@ -106,7 +106,7 @@ def require_place_of_table(file: Path, header: bytes) -> None:
     # Nothing is lost with an empty file: scripts make one to have a name of their own.
     if begins not in (header, b""):
         raise UsageError(
-            "There is a file of this name that is no such table, and it is kept.",
+            "A file of this name exists that is not such a table; it is kept.",
             path=file,
             hint="Choose another name.",
         )

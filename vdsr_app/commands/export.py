@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--existing",
         choices=("refuse", "overwrite"),
         default="refuse",
-        help="what to do where the file is there already (%(default)s)",
+        help="what to do if the file already exists (%(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per file")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
@@ -69,7 +69,7 @@ def _check(arguments: argparse.Namespace) -> None:
             raise UsageError(f"The name does not end in {suffix}.", path=path, hint=f"Add {suffix} to it.")
         if path is not None and arguments.existing == "refuse" and os.path.lexists(path):
             raise UsageError(
-                "There is a file of this name already.",
+                "A file of this name already exists.",
                 path=path,
                 hint="Choose another name, or give --existing overwrite to replace it.",
             )

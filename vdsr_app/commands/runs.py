@@ -95,7 +95,7 @@ def _find(root: Path, name: str) -> RunInfo:
     fitting = [run for run in known if name in (run.folder.name, run.title)]
     if len(fitting) > 1:
         folders = ", ".join(f"'{run.folder.name}'" for run in fitting)
-        raise UsageError(f"More than one run fits '{name}'.", hint=f"Give the path of its folder: {folders}.")
+        raise UsageError(f"More than one run matches '{name}'.", hint=f"Give the path of its folder: {folders}.")
     if fitting:
         return fitting[0]
     folder = Path(name).absolute()
@@ -105,7 +105,9 @@ def _find(root: Path, name: str) -> RunInfo:
     if any(os.path.exists(folder / file) for file in FOUND_IN_RUNS_ALONE):
         return describe_run(folder)
     if os.path.isdir(folder):
-        raise UsageError("This folder holds no training run.", path=folder, hint="`vdsr runs` lists those there are.")
+        raise UsageError(
+            "This folder contains no training run.", path=folder, hint="`vdsr runs` lists those there are."
+        )
     raise UsageError(f"There is no run '{name}'.", hint=f"`vdsr runs` lists those below {root}.")
 
 
@@ -177,14 +179,14 @@ def _compare(runs: Sequence[RunInfo], console: Console) -> bool:
         console.note("These runs were validated on different pictures, so their numbers cannot be compared well.")
     for run in runs:
         if not _gains(run):
-            console.note(f"{run.title}: {run.reason or 'It was not validated yet.'}")
+            console.note(f"{run.title}: {run.reason or 'It has not been validated yet.'}")
     return all(run.state is not RunState.DAMAGED for run in runs)
 
 
 def _csv(run: RunInfo, output: Path | None, console: Console) -> bool:
     log = run.folder / EVENTS_NAME
     if console.json and output is None:
-        raise UsageError("A CSV table is no JSON.", hint="Give -o FILE, or leave --json out.")
+        raise UsageError("A CSV table is not JSON.", hint="Give -o FILE, or leave --json out.")
     try:
         text = read_history(log).to_csv()
     except OSError as error:

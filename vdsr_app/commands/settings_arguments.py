@@ -27,11 +27,11 @@ def add_settings_arguments(parser: argparse.ArgumentParser, *, usual_format: str
         "--format", choices=[str(each) for each in FileFormat], help=f"file format; else {usual_format}"
     )
     parser.add_argument("--quality", type=int, default=92, metavar="Q", help="1-100 for jpeg, webp, avif (%(default)s)")
-    parser.add_argument("--bits", type=int, choices=(8, 16), help="bits a sample; else as the source has")
+    parser.add_argument("--bits", type=int, choices=(8, 16), help="bits per sample; else those of the source")
     parser.add_argument(
         "--metadata", choices=[str(each) for each in Metadata], default="keep", help="what to carry over (%(default)s)"
     )
-    parser.add_argument("--tile", type=int, metavar="PX", help="side of a tile; chosen by itself if not given")
+    parser.add_argument("--tile", type=int, metavar="PX", help="side of a tile; chosen automatically if not given")
 
 
 def settings_of(arguments: argparse.Namespace) -> UpscaleSettings:
@@ -48,7 +48,7 @@ def settings_of(arguments: argparse.Namespace) -> UpscaleSettings:
     if target.kind is TargetKind.SCALE:
         target.size_for(1000, 1000)
     elif target.value <= 0:
-        raise UsageError(f"{target.value:g} is no usable size.", hint="Give a number above 0.")
+        raise UsageError(f"{target.value:g} is not a usable size.", hint="Give a number above 0.")
     if arguments.tile is not None and arguments.tile < 1:
         raise UsageError(f"A tile of {arguments.tile} px is not possible.", hint="Give a number above 0.")
     save = SaveOptions(

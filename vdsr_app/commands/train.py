@@ -49,12 +49,12 @@ another busy program on two cores, a step took 2.2 s instead of 0.9, against 0.4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `vdsr train`."""
     parser.add_argument("--preset", choices=tuple(PRESETS), help=f"recipe to start from ({DEFAULT_PRESET})")
-    parser.add_argument("--data", nargs="+", metavar="FOLDER", help="folders of training pictures, searched deeply")
+    parser.add_argument("--data", nargs="+", metavar="FOLDER", help="folders of training pictures, subfolders included")
     parser.add_argument(
         "--validation", metavar="FOLDER", help="pictures to choose by; else some of --data are held out"
     )
     parser.add_argument("--out", type=Path, metavar="RUN", help="new folder for the run")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="resume the run in this folder")
     parser.add_argument(
         "--config",
         type=Path,
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="TOML with settings over those of the preset, as in a run's config.toml; docs/training.md has its keys",
     )
     parser.add_argument("--steps", type=int, metavar="N", help="optimiser steps in all")
-    parser.add_argument("--depth", type=int, metavar="N", help="convolutions of the network (as the preset has)")
+    parser.add_argument("--depth", type=int, metavar="N", help="convolutions of the network (as in the preset)")
     parser.add_argument(
         "--start-from", metavar="MODEL", help="refine an installed model or .safetensors file, at lower rates"
     )
@@ -70,9 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint-every", type=int, metavar="N", help="steps between checkpoints")
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda, mps (auto)")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads; 0 leaves the choice to torch")
-    parser.add_argument("--measure", action="store_true", help="tell time and memory by a dry run; trains nothing")
+    parser.add_argument("--measure", action="store_true", help="estimate time and memory by a dry run; trains nothing")
     parser.add_argument("--presets", nargs="+", choices=tuple(PRESETS), metavar="P", help="presets to --measure")
-    parser.add_argument("--json", action="store_true", help="print one JSON object an event")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per event")
 
 
 _OVERRIDES = ("steps", "depth", "seed", "checkpoint_every", "device", "threads", "validation")
@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
 
 def _measure(arguments: argparse.Namespace, console: Console) -> bool:
     if arguments.resume is not None or arguments.out is not None:
-        raise UsageError("--measure trains nothing.", hint="Leave --resume and --out away.")
+        raise UsageError("--measure trains nothing.", hint="Leave out --resume and --out.")
     if arguments.presets and (arguments.config is not None or _given(arguments)):
         raise UsageError("--presets measures the presets as they are.", hint="Use --preset with other settings.")
     if arguments.presets:
@@ -266,7 +266,7 @@ class _Reporter:
             done = f"at step {event.step}, which is saved" if event.step else "before its first step"
             self._console.result(f"Run stopped {done}; go on with --resume.")
             return
-        state = "finished" if event.complete else "stopped and saved; go on with --resume"
+        state = "finished" if event.complete else "stopped and saved; continue with --resume"
         self._console.result(f"Run {state} at step {event.step}: {event.weights}")
         self._console.note(
             f"{event.data_wait_share:.1%} of the time went into waiting for pictures, {event.saving_share:.1%} into"

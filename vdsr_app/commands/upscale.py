@@ -64,9 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--existing",
         choices=("overwrite", "skip"),
         default="overwrite",
-        help="what to do where the result is there already (%(default)s)",
+        help="what to do if the result already exists (%(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a picture and line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per picture and line")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
@@ -121,7 +121,7 @@ def _pictures_in(folder: Path, output: Path) -> list[Path]:
     found = [each.path for each in Scanner(output, recursive=False).scan([folder])]
     if not found:
         hint = "Choose another one; links that lead out of a folder are not followed."
-        raise UsageError("The folder holds no picture.", path=folder, hint=hint)
+        raise UsageError("The folder contains no pictures.", path=folder, hint=hint)
     return found
 
 
@@ -181,7 +181,7 @@ class _Work:
         if results:
             first, maker = next(iter(results.items()))
             count = "A picture is" if len(results) == 1 else f"{len(results)} pictures are"
-            self._console.note(f"{count} left out, named as the result of another: {first.name}, of {maker.name}.")
+            self._console.note(f"{count} left out, named like the result of another: {first.name}, of {maker.name}.")
 
     def all(self, planned: Sequence[PlannedOutput]) -> None:
         """Enlarge all pictures; `outcomes` then has one for each, True unless it failed.

@@ -35,15 +35,15 @@ _cleaned: set[str] = set()
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REASONS = {
-    errno.ENOSPC: ("There is no room left on the disk.", "Free some space or choose another folder."),
+    errno.ENOSPC: ("There is no space left on the disk.", "Free some space or choose another folder."),
     errno.EDQUOT: ("Your disk quota is used up.", "Free some space or choose another folder."),
     errno.EACCES: ("The folder does not allow writing.", "Choose another folder."),
     errno.EPERM: ("The folder does not allow writing.", "Choose another folder."),
     errno.EROFS: ("The disk is read-only.", "Choose another folder."),
     errno.ENOENT: ("The folder does not exist.", "Make the folder first, or choose another."),
     errno.ENOTDIR: ("The folder does not exist.", "Make the folder first, or choose another."),
-    errno.EISDIR: ("A folder of that name is in the way.", "Choose another name."),
-    errno.EEXIST: ("A device or pipe of that name is in the way.", "Choose another name."),
+    errno.EISDIR: ("A folder with that name is in the way.", "Choose another name."),
+    errno.EEXIST: ("A device or pipe with that name is in the way.", "Choose another name."),
     errno.ENAMETOOLONG: ("The file name is too long.", "Choose a shorter name."),
     errno.EFBIG: ("The file would be larger than the disk allows.", "Choose another folder or a smaller scale."),
 }

@@ -113,7 +113,7 @@ def choose_backend(
     """
     choose_precision(torch.device("cpu"), precision)  # refuses wrong words
     if backend != "auto" and backend not in BACKENDS:
-        raise UsageError(f"'{backend}' is no way of computing.", hint=f"Choose auto, {', '.join(BACKENDS)}.")
+        raise UsageError(f"'{backend}' is not a way of computing.", hint=f"Choose auto, {', '.join(BACKENDS)}.")
     wanted = backend == "openvino" or (backend == "auto" and not _beside_qt())
     found = candidates(model, precision, accelerators=accelerators, openvino=wanted)
     if backend != "auto":

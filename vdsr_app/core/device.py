@@ -52,7 +52,7 @@ def choose_device(wish: str = "auto") -> torch.device:
         return torch.device("mps")
     parts = re.fullmatch(r"cuda(?::(\d{1,3}))?", wish)
     if parts is None:
-        raise UsageError(f"'{wish}' is no device.", hint="Choose auto, cpu, cuda, cuda:<index> or mps.")
+        raise UsageError(f"'{wish}' is not a device.", hint="Choose auto, cpu, cuda, cuda:<index> or mps.")
     count = _count_of_cards()
     index = int(parts[1] or 0)
     if not count and torch.version.cuda is None and torch.version.hip is None:
@@ -130,7 +130,7 @@ def choose_precision(device: torch.device, wish: str = "auto") -> Precision:
     """
     if wish != "auto":
         if wish not in tuple(Precision):
-            raise UsageError(f"'{wish}' is no precision.", hint="Choose auto, fp32, bf16 or fp16.")
+            raise UsageError(f"'{wish}' is not a precision.", hint="Choose auto, fp32, bf16 or fp16.")
         if wish == Precision.FP16 and device.type == "cpu":
             raise UsageError("fp16 is not offered on the CPU.", hint="Choose auto, fp32 or bf16.")
         return Precision(wish)

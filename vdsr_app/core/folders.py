@@ -49,7 +49,7 @@ def picture_files(place: Path) -> list[Path]:
     except (OSError, ValueError) as error:
         raise _unreadable(place, error) from error
     if not files:
-        raise UsageError("The folder holds no picture.", path=place, hint="Choose a folder with pictures.")
+        raise UsageError("The folder contains no pictures.", path=place, hint="Choose a folder with pictures.")
     return files
 
 
@@ -71,6 +71,6 @@ def _unreadable(place: Path, error: OSError | ValueError) -> UnreadablePictureEr
         return UnreadablePictureError("There is no such file or folder.", path=place, hint="Check the name.")
     if isinstance(error, PermissionError):
         return UnreadablePictureError(
-            "You may not look at this file or folder.", path=place, hint="Ask for permission to read it."
+            "You do not have permission to read this file or folder.", path=place, hint="Ask for permission to read it."
         )
     return UnreadablePictureError(f"It cannot be read: {error.strerror}.", path=place, hint="Check the name.")

@@ -140,7 +140,7 @@ class SaveOptions:
         if not 1 <= self.quality <= 100:
             raise UsageError(f"Quality {self.quality} is outside 1-100.")
         if self.bits not in (None, 8, 16):
-            raise UsageError(f"{self.bits} bits a sample are not offered; choose 8 or 16.")
+            raise UsageError(f"{self.bits} bits per sample are not offered; choose 8 or 16.")
 
     @property
     def format_or_default(self) -> FileFormat:

@@ -57,7 +57,7 @@ def use(key: str, measurement: Measurement) -> None:
         with atomic_file(file) as stream:
             stream.write(content.encode())
     except (OSError, VdsrError) as error:
-        logger.warning("The measurements could not be kept.", exc_info=error)
+        logger.warning("The measurements could not be saved.", exc_info=error)
 
 
 def last_mpx_per_s(depth: int, width: int) -> float | None:
@@ -95,6 +95,6 @@ def _read() -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        logger.warning("The measurements could not be read; they are made anew.", exc_info=error)
+        logger.warning("The measurements could not be read; they are made again.", exc_info=error)
         return {}
     return content if isinstance(content, dict) else {}

@@ -71,7 +71,7 @@ def compare_pictures(
 def _check_sizes(reference: Picture, estimate: Picture, border_px: int) -> tuple[int, int]:
     if reference.pixels.shape[:2] != estimate.pixels.shape[:2]:
         raise ShapeMismatchError(
-            f"The reference has {reference.width} x {reference.height} pixels, "
+            f"The reference is {reference.width} x {reference.height} pixels, "
             f"the result {estimate.width} x {estimate.height}.",
             hint="Choose a reference of the result's size, or the size of the reference as the target.",
         )

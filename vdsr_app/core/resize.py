@@ -90,7 +90,7 @@ def axis_table(size_in: int, size_out: int, kernel: str = "bicubic", antialias: 
     Source: MathWorks' documentation of imresize; the mapping u = x / s + (1 - 1 / s) / 2 for 1-based x.
     """
     if kernel not in _KERNELS:
-        raise UsageError(f"'{kernel}' is no kernel.", hint=f"Choose one of {', '.join(KERNELS)}.")
+        raise UsageError(f"'{kernel}' is not a kernel.", hint=f"Choose one of {', '.join(KERNELS)}.")
     if size_in < 1 or size_out < 1:
         raise UsageError(f"Cannot resize {size_in} samples to {size_out}.")
     function, width = _KERNELS[kernel]

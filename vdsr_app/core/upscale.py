@@ -182,7 +182,7 @@ def upscale_picture(
     result = replace(picture, pixels=planes.pixels, alpha=planes.alpha)
     if _is_flat(result) and not _is_flat(picture):
         raise NonFiniteOutputError(
-            "The result is one flat colour, though the picture is not; it was thrown away.",
+            "The result is one flat colour, though the picture is not; it was discarded.",
             hint="Choose another model, or the precision fp32.",
         )
     return result

@@ -46,7 +46,7 @@ def read_header(path: Path) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise _stranger(path)
     if _payload_bytes(header) != size - 8 - length:
-        raise WeightsError("The weight file is damaged or cut short.", path=path, hint=HINT)
+        raise WeightsError("The weight file is damaged or truncated.", path=path, hint=HINT)
     return header
 
 

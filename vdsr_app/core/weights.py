@@ -160,7 +160,7 @@ def read_tensors(path: Path, format_name: str) -> tuple[dict[str, Tensor], dict[
     except OSError as error:
         raise WeightsError(f"The file cannot be read: {error.strerror}.", path=path, hint=HINT) from error
     except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
-        raise WeightsError("The weight file is damaged or cut short.", path=path, hint=HINT) from error
+        raise WeightsError("The weight file is damaged or truncated.", path=path, hint=HINT) from error
     return tensors, metadata
 
 

@@ -63,7 +63,7 @@ class ActivityMonitor(QObject):
         if session.picture is None or size is None:
             return ""
         if session.comparison.state(session.result_spec) is LayerState.STOPPED:
-            return self.tr("Stopped. F5 goes on.")
+            return self.tr("Stopped. Press F5 to continue.")
         if result is None:
             return ""
         area = megapixels_text(size.width * size.height)
@@ -89,7 +89,7 @@ class ActivityMonitor(QObject):
 
     def _waiting_text(self, spec: LayerSpec) -> str:
         if spec.kind is LayerKind.MODEL and self._session.comparison.fitting:
-            return self.tr("fitting the network to this processor, only once")
+            return self.tr("tuning the network for this processor (first run only)")
         return self.tr("starting")
 
     def _picture_name(self) -> str:

@@ -36,7 +36,7 @@ class CanvasBar(QWidget):
         self._zoom = text_label(role="quiet")
         self._zoom.setMinimumWidth(_ZOOM_TEXT_WIDTH)
         self._zoom.setAlignment(Qt.AlignmentFlag.AlignTrailing | Qt.AlignmentFlag.AlignVCenter)
-        self._zoom.setToolTip(self.tr("Pixels of the result to pixels of the screen"))
+        self._zoom.setToolTip(self.tr("Screen pixels per result pixel"))
         modes = (actions.wipe, actions.side, actions.single)
         self._fixed_zooms = QWidget()
         self._fixed_zooms.setLayout(_buttons((actions.zoom_100, actions.zoom_200, actions.zoom_400), "zoom"))

@@ -26,7 +26,7 @@ def ask_about_saving(parent: QWidget, path: str) -> CloseAnswer:
     return _ask_whether_to_wait(
         parent,
         translate("CloseDialog", "{name} is not saved yet.").format(name=file_name(path)),
-        translate("CloseDialog", "Quitting now gives it up; an earlier file of that name stays as it is."),
+        translate("CloseDialog", "Quitting now cancels this; an existing file of that name is kept."),
     )
 
 
@@ -35,7 +35,7 @@ def ask_about_renaming(parent: QWidget) -> CloseAnswer:
     return _ask_whether_to_wait(
         parent,
         translate("CloseDialog", "The new name of a training run is not saved yet."),
-        translate("CloseDialog", "Quitting now gives it up; the run is called as before."),
+        translate("CloseDialog", "Quitting now discards it; the run keeps its old name."),
     )
 
 
@@ -71,12 +71,12 @@ def ask_about_training(parent: QWidget, title: str) -> tuple[TrainingAnswer, boo
     box = _question(
         parent,
         translate("CloseDialog", "“{name}” is still training.").format(name=printable(title)),
-        translate("CloseDialog", "It can go on without the window; start the program again to see how far it is."),
+        translate("CloseDialog", "It can continue without the window; start the program again to see its progress."),
     )
     remember = QCheckBox(translate("CloseDialog", "Always do this"))
-    remember.setToolTip(translate("CloseDialog", "Below the curves of a run this can be changed again"))
+    remember.setToolTip(translate("CloseDialog", "You can change this again below the curves of a run"))
     box.setCheckBox(remember)
-    go_on = box.addButton(translate("CloseDialog", "Let it go on"), QMessageBox.ButtonRole.AcceptRole)
+    go_on = box.addButton(translate("CloseDialog", "Keep training"), QMessageBox.ButtonRole.AcceptRole)
     save = box.addButton(translate("CloseDialog", "Save and stop"), QMessageBox.ButtonRole.DestructiveRole)
     stay = box.addButton(translate("CloseDialog", "Stay"), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(go_on)
@@ -95,7 +95,7 @@ def ask_about_batch(parent: QWidget, paused: bool) -> bool:
     box = _question(
         parent,
         translate("CloseDialog", "A batch is paused.") if paused else translate("CloseDialog", "A batch is running."),
-        translate("CloseDialog", "What is finished is kept, and it can go on when the program is started again."),
+        translate("CloseDialog", "Finished results are kept, and it can be resumed when you start the program again."),
     )
     leave = box.addButton(translate("CloseDialog", "Stop and quit"), QMessageBox.ButtonRole.AcceptRole)
     stay = box.addButton(translate("CloseDialog", "Stay"), QMessageBox.ButtonRole.RejectRole)

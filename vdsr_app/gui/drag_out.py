@@ -95,7 +95,7 @@ class DragOut(QObject):
             self._folder = None
 
     def _no_folder(self, details: str) -> ErrorReport:
-        what = self.tr("The result cannot be dragged out, for no temporary folder can be made in {folder}.")
+        what = self.tr("The result cannot be dragged out, because no temporary folder can be created in {folder}.")
         hint = self.tr("Save the result instead.")
         return ErrorReport(what.format(folder=QDir.tempPath()), hint=hint, details=details)
 

@@ -69,7 +69,7 @@ def plan_batch(paths: Sequence[Path]) -> DropPlan:
     """What adding these to the batch would do; of files only those that have a picture's name are added."""
     wanted = tuple(path for path in paths if path.is_dir() or path.suffix.lower() in READABLE_SUFFIXES)
     if not wanted:
-        return DropPlan(DropKind.REFUSED, translate("Drops", "There is no picture in it"))
+        return DropPlan(DropKind.REFUSED, translate("Drops", "It contains no pictures"))
     words = translate("Drops", "Add {count} to the batch").format(count=len(wanted))
     if len(wanted) == 1:
         words = translate("Drops", "Add {name} to the batch").format(name=file_name(wanted[0]))

@@ -94,7 +94,7 @@ class FileCommands(QObject):
 
     def choose_reference(self) -> None:
         """Ask for a picture file to measure against."""
-        path = self._ask_for_picture(self.tr("Open a reference: the picture as it ought to look"))
+        path = self._ask_for_picture(self.tr("Open a reference: the picture as it should look"))
         if path is not None:
             self._session.scores.open(path)
 
@@ -153,7 +153,7 @@ class FileCommands(QObject):
         if request is None:
             return
         if self._what_is_made() != named:  # the dialog let time pass
-            text = self.tr("{name} was not saved: picture, size or model changed while it was named.")
+            text = self.tr("{name} was not saved: the picture, size or model changed while you chose a name.")
             self._banner.show_message(BannerKind.NOTICE, text.format(name=file_name(request.path)))
             return
         if picture.source.path is None or is_sample:
@@ -192,7 +192,7 @@ class FileCommands(QObject):
         self.front_wanted.emit()
         take = take_from(data)
         if take is None:
-            text = self.tr("The picture cannot be read in the form it was given. Save it as a file and open that.")
+            text = self.tr("The picture cannot be read in this form. Save it as a file and open that.")
             self._banner.show_message(BannerKind.NOTICE, text, topic=_OPENING)
         else:
             self._session.paste(take, self.tr("pasted picture"))
@@ -217,7 +217,7 @@ class FileCommands(QObject):
 
     def _on_not_opened(self, report: ErrorReport) -> None:
         if report.through_disk:
-            hint = self.tr("The batch can make it, as that goes through the disk.")
+            hint = self.tr("The batch can make it, because it works through the disk.")
             report = replace(report, hint=hint)
         self._banner.show_report(report, _OPENING, self._by_batch(report))
 
@@ -264,5 +264,5 @@ class FileCommands(QObject):
         )
 
     def _on_not_saved(self, path: Path) -> None:
-        text = self.tr("{name} was not saved: it was given up before it was finished.")
+        text = self.tr("{name} was not saved: it was cancelled before it was finished.")
         self._banner.show_message(BannerKind.NOTICE, text.format(name=file_name(path)))

@@ -53,7 +53,7 @@ def _from_before(half: Half, label: str, state: LayerState) -> Half:
     The layer is called so as soon as bicubic lies in its place, too: one word for all the while it is not finished.
     """
     if state is LayerState.STOPPED:
-        return replace(half, label=translate("Halves", "{layer} (from before)").format(layer=half.name))
+        return replace(half, label=translate("Halves", "{layer} (previous)").format(layer=half.name))
     return replace(half, label=_working(label))
 
 

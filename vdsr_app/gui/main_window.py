@@ -130,7 +130,7 @@ class MainWindow(QMainWindow):
         """Tell a fault of the program itself."""
         report = ErrorReport(
             self.tr("Something unexpected went wrong."),
-            hint=self.tr("Go on, or save and start again. Please report it with the details."),
+            hint=self.tr("You can continue, or save and restart. Please report it with the details."),
             details="".join(traceback.format_exception(error)),
         )
         self._banner.show_report(report)

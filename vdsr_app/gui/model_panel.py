@@ -82,7 +82,7 @@ class ModelPanel(Section):
         if chosen == AUTO_MODEL:
             text = self._automatic_text() if self._made is None else self._choice_text(self._made)
         elif model is None:
-            text = self.tr("None is installed. Drop a .safetensors file on the window.")
+            text = self.tr("No model is installed. Drop a .safetensors file on the window.")
         elif model.bundled:
             text = self.tr("Comes with the program")
         else:
@@ -92,7 +92,9 @@ class ModelPanel(Section):
     def _automatic_text(self) -> str:
         clean = self._models.title(CLEAN_MODEL)
         if not self._models.has_photo:
-            return self.tr("{model} for every picture: it is the only model of the program.").format(model=clean)
+            return self.tr("{model} for every picture: it is the only model that comes with the program.").format(
+                model=clean
+            )
         return self.tr("{photo} for a JPEG, WebP or AVIF whose compression shows, {clean} for others.").format(
             photo=self._models.title(PHOTO_MODEL), clean=clean
         )
@@ -110,7 +112,7 @@ class ModelPanel(Section):
                     "not installed."
                 )
             case ChoiceReason.NO_SIGN | ChoiceReason.WISH:
-                text = self.tr("{model}: neither JPEG nor lossy WebP or AVIF.")
+                text = self.tr("{model}: the picture is neither a JPEG nor a lossy WebP or AVIF.")
         return text.format(
             model=self._models.title(made.name),
             format="" if compression is None else TITLES[compression.format],

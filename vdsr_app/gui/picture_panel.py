@@ -51,7 +51,7 @@ class PicturePanel(Section):
         if source.path is not None:
             facts.append((self.tr("Format"), self._format_text(picture)))
         facts.append((self.tr("Depth"), printable(source.mode)))
-        facts.append((self.tr("Profile"), profile_name(picture.icc) or self.tr("none, sRGB is meant")))
+        facts.append((self.tr("Profile"), profile_name(picture.icc) or self.tr("none (sRGB assumed)")))
         if picture.alpha is not None:
             facts.append((self.tr("Alpha"), self.tr("yes")))
         kept = [words for words, data in (("EXIF", picture.exif), ("XMP", picture.xmp)) if data]

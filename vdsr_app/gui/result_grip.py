@@ -28,7 +28,7 @@ class ResultGrip(QPushButton):
 
     def allow(self, why_not: str) -> None:
         """Let the result be pulled, or say why there is none."""
-        tip = self.tr("Pull the result from here into another program or a folder")
+        tip = self.tr("Drag the result from here into another program or a folder")
         self.setEnabled(not why_not)
         self.setToolTip(plain_tooltip(f"{tip}: {why_not}" if why_not else tip))
 

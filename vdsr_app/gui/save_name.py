@@ -76,7 +76,7 @@ def _may_write(parent: QWidget, path: Path, source: Path | None) -> bool:
     if path.exists():
         return _confirm(
             parent,
-            translate("SaveDialog", "{name} exists already.").format(name=file_name(path)),
+            translate("SaveDialog", "{name} already exists.").format(name=file_name(path)),
             translate("SaveDialog", "Saving under this name replaces it."),
             translate("SaveDialog", "Replace"),
         )

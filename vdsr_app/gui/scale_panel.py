@@ -50,8 +50,8 @@ class ScalePanel(Section):
         self._factor.setAccessibleName(self.tr("Scale factor as a number"))
         self._factor.setToolTip(self.tr("Scale factor, 1.0 to 8.0"))
         self._slider = ScaleSlider()
-        self._kind = Choice(self.tr("Measure of the target size"))
-        self._kind.setToolTip(self.tr("Which measure of the result to set"))
+        self._kind = Choice(self.tr("Dimension of the target size"))
+        self._kind.setToolTip(self.tr("Which dimension of the result to set"))
         for kind, words in zip(_KINDS, self._kind_words(), strict=True):
             self._kind.addItem(words, kind)
         self._value = _NumberBox()
@@ -155,7 +155,7 @@ class ScalePanel(Section):
         for widget in (self._factor, self._slider, self._kind, self._value):
             widget.setEnabled(self._source is not None)
         if self._source is None:
-            waits = self.tr("Its size can be set when the picture is open")
+            waits = self.tr("Its size can be set once the picture is open")
             self._facts.setText(waits if self._is_opening else self.tr("Open a picture to set its size"))
             self._show_factor(self._target.value if self._target.kind is TargetKind.SCALE else MIN_SCALE)
             return

@@ -259,7 +259,7 @@ class Session(QObject):
         self._show(setup)
 
     def swap(self) -> None:
-        """Exchange the halves; the result stays what it is."""
+        """Swap the halves; the result stays what it is."""
         self._show(replace(self._setup, left=self._setup.right, right=self._setup.left))
 
     def run(self, *, again: bool = False) -> None:

@@ -125,8 +125,8 @@ class AppSettings:
     training_end: str = "ask"
 
     def __post_init__(self) -> None:
-        _check(_DEVICE.fullmatch(self.device) is not None, f"{self.device!r} is no device.")
-        _check(self.precision in PRECISIONS, f"{self.precision!r} is no precision.")
+        _check(_DEVICE.fullmatch(self.device) is not None, f"{self.device!r} is not a device.")
+        _check(self.precision in PRECISIONS, f"{self.precision!r} is not a precision.")
         _check(self.model != "", "The model has no name.")
         _check(0 < self.target_value < 1e6, f"{self.target_value:g} is no size.")
         scale_kept = self.target_kind is not TargetKind.SCALE or MIN_SCALE <= self.target_value <= MAX_SCALE
@@ -235,7 +235,7 @@ class SettingsStore(QObject):
             damaged = self._path.exists() and not _looks_like_ini(self._path)
         except OSError as error:
             logger.warning("The settings file %s cannot be used: %s", self._path, error)
-            self.problem = self.tr("The settings cannot be read or kept: {path}").format(path=self._path)
+            self.problem = self.tr("The settings cannot be read or saved: {path}").format(path=self._path)
             return QSettings(str(self._path), QSettings.Format.IniFormat)
         backend = None if damaged else QSettings(str(self._path), QSettings.Format.IniFormat)
         if backend is None or backend.status() == QSettings.Status.FormatError:

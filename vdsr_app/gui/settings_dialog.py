@@ -37,7 +37,9 @@ class SettingsDialog(QDialog):
         self._add(processing, "device", self.tr("Device"), self._devices(device))
         self._add(processing, "precision", self.tr("Precision"), self._precisions())
         reset = QPushButton(self.tr("Reset to defaults"))
-        reset.setToolTip(self.tr("All settings but recent files and folders; your models and pictures are not touched"))
+        reset.setToolTip(
+            self.tr("Resets everything except recent files and folders; your models and pictures are not touched")
+        )
         reset.setAutoDefault(False)
         reset.clicked.connect(self.reset_wanted)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
@@ -69,7 +71,7 @@ class SettingsDialog(QDialog):
 
     def _canvases(self) -> list[tuple[str, str]]:
         return [
-            (self.tr("Gray, as the theme"), CanvasColor.THEME),
+            (self.tr("Gray, like the theme"), CanvasColor.THEME),
             (self.tr("Black"), CanvasColor.BLACK),
             (self.tr("Mid-gray"), CanvasColor.GRAY),
             (self.tr("White"), CanvasColor.WHITE),

@@ -196,7 +196,7 @@ class TrainingCommands(QObject):
         paused = self._is_paused
         ending = alive and watch is not None and watch.asked in ("stop", "discard")
         a.train_pause.setText(self.tr("Continue training") if paused else self.tr("Pause training"))
-        why = self.tr("it is ending already") if ending else self.tr("nothing is training")
+        why = self.tr("it is already stopping") if ending else self.tr("nothing is training")
         allow(a.train_pause, alive and not ending, why)
         allow(a.train_stop, alive and not ending, why)
         activity = None if watch is None or self._in_front else watch.activity()
@@ -239,7 +239,7 @@ class TrainingCommands(QObject):
         """Show the run that trains, where another one is looked at; False where it has ended meanwhile."""
         if self._left is None or not self._left.trains_alone or self._left.turn_back():
             return True
-        self.page.tell(self.tr("It is not training any longer."), False)
+        self.page.tell(self.tr("It is no longer training."), False)
         self._refresh()
         return False
 
@@ -250,7 +250,7 @@ class TrainingCommands(QObject):
 
     def _on_use_wanted(self, weights: Path) -> None:
         service, _, _ = self._needed()
-        self.page.banner.show_message(BannerKind.NOTICE, self.tr("Taking it into the list of models…"))
+        self.page.banner.show_message(BannerKind.NOTICE, self.tr("Adding it to the list of models…"))
         service.install(weights)
 
     def _on_installed(self, info: ModelInfo) -> None:

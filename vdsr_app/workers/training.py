@@ -299,7 +299,9 @@ class TrainingService(QObject):
             return False
         if not held:
             report = ErrorReport(
-                "Another window decides already what becomes of this run.", str(folder), "Close the other window first."
+                "Another window is already deciding what happens to this run.",
+                str(folder),
+                "Close the other window first.",
             )
             self.job_failed.emit(report)
             return False

@@ -64,7 +64,7 @@ def read_histories(runs: tuple[tuple[str, Path], ...], context: JobContext) -> t
             raise TrainingError(
                 f"The log of the run cannot be read: {error.strerror or error}.",
                 path=folder,
-                hint="Check that the folder is there and may be read.",
+                hint="Check that the folder exists and can be read.",
             ) from error
     return tuple(found)
 
@@ -127,9 +127,9 @@ def _check_room(root: Path) -> None:
     free = free_bytes(root)
     if free is not None and free < _NEEDED_BYTES:
         raise TrainingError(
-            f"There is not enough room on the disk: {_NEEDED_BYTES // 10**6} MB are needed, {free // 10**6} are free.",
+            f"There is not enough space on the disk: {_NEEDED_BYTES // 10**6} MB are needed, {free // 10**6} are free.",
             path=root,
-            hint="Make room, then start again.",
+            hint="Free some space, then start again.",
         )
 
 

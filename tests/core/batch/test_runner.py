@@ -561,7 +561,7 @@ def test_a_disk_that_fills_while_a_large_picture_is_read_is_waited_for(
     def full_at_first(folder: Path) -> scratch.Allocator:
         if not failed:
             failed.append(1)
-            raise SaveError("There is no room left on the disk.") from OSError(errno.ENOSPC, "full")
+            raise SaveError("There is no space left on the disk.") from OSError(errno.ENOSPC, "full")
         return real(folder)
 
     monkeypatch.setattr(scratch, "WHOLE_BYTES", 0)
@@ -586,7 +586,7 @@ def test_a_disk_that_fills_while_a_result_is_written_costs_no_second_computation
     def save(*arguments: object, **named: object) -> object:
         if len(failed) < 2:
             failed.append(1)
-            raise SaveError("There is no room left on the disk.") from OSError(errno.ENOSPC, "full")
+            raise SaveError("There is no space left on the disk.") from OSError(errno.ENOSPC, "full")
         return real(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(image_io, "save", save)

@@ -133,7 +133,7 @@ def test_a_full_disk_fails_that_picture_alone(tmp_path: Path, monkeypatch: pytes
 
     def full(_folder: Path) -> scratch.Allocator:
         def empty(*_: object) -> np.ndarray:
-            raise SaveError("There is no room left on the disk.", path=tmp_path)
+            raise SaveError("There is no space left on the disk.", path=tmp_path)
 
         return empty
 
@@ -159,7 +159,7 @@ def test_a_stage_that_finds_no_room_waits_and_holds_nothing_that_it_has_begun(
         def empty(*what: Any) -> np.ndarray:
             made.append(what)
             if len(made) == at + 1:
-                raise SaveError("There is no room left on the disk.") from OSError(errno.ENOSPC, "full")
+                raise SaveError("There is no space left on the disk.") from OSError(errno.ENOSPC, "full")
             return real(folder)(*what)
 
         return empty
@@ -207,7 +207,7 @@ def test_a_disk_that_fills_while_a_result_is_encoded_is_waited_for(
 
     run_files([job], Engines(), on_event, CancelToken(), on_no_room=on_no_room)
     assert isinstance(events[-1], FileDone)
-    assert waits == [(Stage.WRITE, "There is no room left on the disk.")]
+    assert waits == [(Stage.WRITE, "There is no space left on the disk.")]
     assert image_io.probe(job.output).width == 166
 
 

@@ -118,7 +118,7 @@ def test_while_it_runs_choices_say_why_they_cannot_be_changed(
     choices = (page.options._change, page.options._recursive, page.options._template, page.options._existing)
     tips = [widget.toolTip() for widget in choices]
     at_first_picture(qtbot, page, network, folder)
-    assert all(not widget.isEnabled() and "while a batch runs" in widget.toolTip() for widget in choices)
+    assert all(not widget.isEnabled() and "while a batch is running" in widget.toolTip() for widget in choices)
     network.engine.gate = threading.Semaphore(10**6)
     ended(qtbot, page)
     assert [widget.toolTip() for widget in choices] == tips
@@ -159,7 +159,7 @@ def test_a_folder_is_planned_run_and_reported(
     assert cell(page, 0, Column.SIZE) == "16 × 12 → 32 × 24"  # noqa: RUF001
     assert cell(page, 2, Column.RESULT) == str(Path("sub") / "b_vdsr_x2.png")
     assert "2 pictures to do" in page.panel.text
-    assert "1 that cannot be done" in page.panel.text
+    assert "1 cannot be done" in page.panel.text
     qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
     assert page.phase is Phase.RUNNING
     ended(qtbot, page)
@@ -280,7 +280,7 @@ def test_a_cancelled_batch_goes_on_where_it_was_also_after_another_message(
     qtbot: QtBot, page: BatchPage, network: Network, folder: Path, tmp_path: Path
 ) -> None:
     cancelled(qtbot, page, network, folder)
-    assert "What is finished is kept" in page.banner.text
+    assert "Finished results are kept" in page.banner.text
     page._service.write_report(page.flow.output, tmp_path / "report.csv")
     qtbot.waitUntil(lambda: page.banner.text == "Saved report.csv.", timeout=WAIT_MS)
     qtbot.mouseClick(page.panel.go_on, Qt.MouseButton.LeftButton)
@@ -291,7 +291,7 @@ def test_a_cancelled_batch_goes_on_where_it_was_also_after_another_message(
 
 
 @pytest.mark.parametrize(
-    ("known", "words"), [(True, "Stopped with 2 pictures left"), (False, "Stopped before all pictures were looked at")]
+    ("known", "words"), [(True, "Stopped with 2 pictures left"), (False, "Stopped before all pictures were checked")]
 )
 def test_a_cancelled_batch_says_what_is_left_where_that_is_known_and_nothing_more(
     qtbot: QtBot,
@@ -361,7 +361,7 @@ def test_a_plan_that_fails_says_why_and_can_be_tried_again(
     assert "Another batch is writing" in page.banner.text
     assert "Another batch is writing" in page.panel.text
     assert not page.panel.start.isEnabled()
-    assert page.panel.start.toolTip() == "The pictures could not be looked at"
+    assert page.panel.start.toolTip() == "The pictures could not be checked"
     other.close()
     qtbot.mouseClick(page.panel.again, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
@@ -399,7 +399,7 @@ def test_a_batch_that_cannot_go_on_keeps_its_pictures_and_can_be_asked_again(
         page.panel.retry.click()
     assert "Another batch is writing" in page.banner.text
     assert states(page) == rows
-    assert page.panel.text == "It could not go on"
+    assert page.panel.text == "The batch could not continue"
     other.close()
     page.panel.go_on.click()
     ended(qtbot, page)
@@ -439,11 +439,11 @@ def test_the_example_has_all_that_a_name_can_tell(qtbot: QtBot) -> None:
     qtbot.addWidget(panel)
     template = "{name}_{model}_{target}_{scale}_{width}x{height}_{number}_{folder}_{type}"
     panel.show_choices(template, Existing.SKIP, recursive=True)
-    assert panel._sample.text() == "For example photo_vdsr_x2_2_2000x1600_1_photos_jpg.png"
+    assert panel._sample.text() == "For example: photo_vdsr_x2_2_2000x1600_1_photos_jpg.png"
     source, out = Path("/in/birds/a.TIF"), Path("/out")
     item = Item(2, source, out / "a_vdsr_x2.png", SourceFacts(None, 10, 20), None, "vdsr")
     panel.show_example(item, BatchOptions(out))
-    assert panel._sample.text() == "For example a_vdsr_x2_2_20x40_3_birds_tif.png"
+    assert panel._sample.text() == "For example: a_vdsr_x2_2_20x40_3_birds_tif.png"
 
 
 def test_the_example_is_a_name_that_the_batch_gives(
@@ -456,12 +456,12 @@ def test_the_example_is_a_name_that_the_batch_gives(
     picture(folder / "a.jpg", 2)
     planned(qtbot, page, folder)
     assert [cell(page, row, Column.RESULT) for row in (1, 2)] == ["a_jpg_photo_x2.png", "a_png_vdsr_x2.png"]
-    assert page.options._sample.text() == "For example a_jpg_photo_x2.png"
+    assert page.options._sample.text() == "For example: a_jpg_photo_x2.png"
     QTest.keyClicks(page.options._template, "{model}-{name}")
-    assert page.options._sample.text() == "For example photo-a.png"
-    qtbot.waitUntil(lambda: page.options._sample.text() == "For example photo-a_jpg.png", timeout=WAIT_MS)
+    assert page.options._sample.text() == "For example: photo-a.png"
+    qtbot.waitUntil(lambda: page.options._sample.text() == "For example: photo-a_jpg.png", timeout=WAIT_MS)
     window.session.set_model("mine")
-    assert page.options._sample.text() == "For example mine-a.png"
+    assert page.options._sample.text() == "For example: mine-a.png"
 
 
 def test_choices_change_the_plan_and_are_remembered(
@@ -469,7 +469,7 @@ def test_choices_change_the_plan_and_are_remembered(
 ) -> None:
     planned(qtbot, page, folder)
     QTest.keyClicks(page.options._template, "{number:02}-{name}")
-    assert page.options._sample.text() == "For example 01-a.png"
+    assert page.options._sample.text() == "For example: 01-a.png"
     qtbot.waitUntil(lambda: cell(page, 0, Column.RESULT) == "01-a.png", timeout=WAIT_MS)
     qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
     qtbot.mouseClick(page.options._recursive, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
@@ -656,7 +656,7 @@ def test_the_keyboard_stays_with_the_batch_from_its_plan_to_its_end(
     page.strip._cancel.setFocus()
     QTest.keyClick(page.strip._cancel, Qt.Key.Key_Space)
     ended(qtbot, page)
-    assert focused(page) == "Go on"
+    assert focused(page) == "Resume"
     page.list.clear.setFocus()
     QTest.keyClick(page.list.clear, Qt.Key.Key_Space)
     assert focused(page) == "Add folder…"

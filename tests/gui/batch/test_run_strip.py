@@ -63,7 +63,7 @@ def test_while_it_is_paused_no_time_is_left_to_wait_for(strip: RunStrip) -> None
 def test_the_first_picture_waits_for_the_network_and_that_is_told(strip: RunStrip) -> None:
     strip.begin()
     strip.show_fitting(True)
-    assert strip._name.text() == "Fitting the network to this processor, only once"
+    assert strip._name.text() == "Tuning the network for this processor (first run only)"
     strip.show_fitting(False)
     assert strip._name.text() == "Starting…"
     strip.show_progress(progress(), "a.png")

@@ -134,7 +134,7 @@ def end(
         shutil.rmtree(folder)
         return
     if why == "fail":
-        tell(Failed(step, f"{folder}: There is no room left on the disk. Make room, then resume the run."))
+        tell(Failed(step, f"{folder}: There is no space left on the disk. Make room, then resume the run."))
         return
     shutil.copyfile(WEIGHTS, folder / "vdsr.safetensors")
     (folder / "vdsr.md").write_text("# A card\n\nA VDSR network, made by a stand-in.\n")

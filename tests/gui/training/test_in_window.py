@@ -179,7 +179,7 @@ def test_the_menu_stops_nothing_else_where_what_trained_has_ended_meanwhile(
     window.commands.train_stop.trigger()
     assert page.wizard._watch.folder == other
     assert read_control(other).command == "run"
-    assert page.banner.text == "It is not training any longer."
+    assert page.banner.text == "It is no longer training."
     assert not window.commands.train_stop.isEnabled()
     assert page.wizard.foot.primary.isEnabled()
 
@@ -452,7 +452,7 @@ def test_beside_a_run_that_trains_no_other_can_be_started(qtbot: QtBot, page: Tr
     wizard.foot.primary.click()
     assert wizard.step is Step.RECIPE
     assert wizard.foot.primary.toolTip() == "“birds robust” is training. Stop it first."
-    assert wizard.recipe.card("quick").cost == "not measured while a run trains"
+    assert wizard.recipe.card("quick").cost == "not measured while a run is training"
 
 
 def test_another_run_can_be_looked_at_while_one_trains(
@@ -534,7 +534,7 @@ def test_nothing_is_replaced_unasked_by_a_name_that_gets_its_ending(
         names = iter([str(tmp_path / "kept"), ""])
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, names=names, **__: (next(names), ""))
         save()
-        assert asked.pop() == f"{name} exists already."
+        assert asked.pop() == f"{name} already exists."
         assert (tmp_path / name).read_bytes() == b"mine"
     assert not page.banner.text.startswith("Export")
 
@@ -542,7 +542,7 @@ def test_nothing_is_replaced_unasked_by_a_name_that_gets_its_ending(
 # Closing and finding again
 
 
-@pytest.mark.parametrize(("button", "closes", "ends"), [("Stay", False, False), ("Let it go on", True, False),
+@pytest.mark.parametrize(("button", "closes", "ends"), [("Stay", False, False), ("Keep training", True, False),
                                                         ("Save and stop", True, True)])  # fmt: skip
 def test_closing_asks_what_becomes_of_the_run(
     qtbot: QtBot,
@@ -631,7 +631,7 @@ def test_the_answer_is_remembered_and_can_be_changed_at_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     running(qtbot, page, pictures)
-    answer(monkeypatch, "Let it go on", tick=True)
+    answer(monkeypatch, "Keep training", tick=True)
     assert window.close()
     assert store.current.training_end == "go on"
     asked = answer(monkeypatch, "Stay")
@@ -640,7 +640,7 @@ def test_the_answer_is_remembered_and_can_be_changed_at_the_run(
     assert asked == []
     run = page.wizard.run
     assert run is not None
-    assert run._ends.currentText() == "it goes on"  # type: ignore[attr-defined]
+    assert run._ends.currentText() == "keep training"  # type: ignore[attr-defined]
 
 
 def test_how_a_run_and_several_are_looked_at_is_kept_over_a_restart(
@@ -709,7 +709,7 @@ def test_a_run_that_goes_on_is_found_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = running(qtbot, page, pictures)
-    answer(monkeypatch, "Let it go on")
+    answer(monkeypatch, "Keep training")
     window.close()
     window.training.close(PATIENCE_MS)
     again = make_window()

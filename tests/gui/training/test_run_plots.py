@@ -127,7 +127,7 @@ def test_divergence_is_marked_in_all_plots_and_told_in_words(qtbot: QtBot, plots
     for plot in plots.plots:
         assert [(mark.x, mark.caution) for mark in plot.content.marks] == [(500, True), (510, False)]
     assert plots.marks.isVisible()
-    assert plots.marks.lines == ("Step 510: The run went on.", "Step 500: Went back: The loss was no number.")
+    assert plots.marks.lines == ("Step 510: The run continued.", "Step 500: Went back: The loss was no number.")
     assert set(plots.marks.lines) <= set(labels(plots))
     assert plots.loss.content.series[1].x.tolist()[-1] == 510
 

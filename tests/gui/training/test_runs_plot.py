@@ -80,7 +80,7 @@ def test_psnr_at_one_scale(plot: RunsPlot) -> None:
     choose(plot, "What is compared", "PSNR at 4×")  # noqa: RUF001
     assert [s.label for s in plot.plot.content.series] == ["A"]
     assert plot.plot.spec.title == "PSNR at 4×"  # noqa: RUF001
-    assert any("Without values: B." in label.text() for label in plot.findChildren(QLabel))
+    assert any("No values: B." in label.text() for label in plot.findChildren(QLabel))
     plot.set_runs([("A", make_history(750)), ("B", make_history(500, scales=("2",)))])
     assert box(plot, "What is compared").currentText() == "PSNR at 4×"  # noqa: RUF001
     assert plot.plot.content.x_end == 750
@@ -94,7 +94,7 @@ def test_against_time(plot: RunsPlot) -> None:
     choose(plot, "Against steps or time", "Time")
     assert [float(s.x[-1]) for s in plot.plot.content.series] == pytest.approx([10.0, 100.0])
     assert plot.plot.spec.x_title == "Time (min)"
-    assert any("Of unknown time: Unknown." in label.text() for label in plot.findChildren(QLabel))
+    assert any("Time unknown: Unknown." in label.text() for label in plot.findChildren(QLabel))
     assert [s.ink for s in plot.plot.content.series] == ["run 0", "run 1"]
 
 

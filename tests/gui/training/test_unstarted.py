@@ -130,9 +130,9 @@ def test_starting_over_begins_with_nothing_and_not_unasked(
     assert link.isVisible()
     asked = answer(monkeypatch, "Cancel")
     link.click()
-    assert asked == ["Give up the training that is not started yet?"]
+    assert asked == ["Discard the training that has not been started?"]
     assert (wizard.draft.config.data, wizard.draft.config.depth) == ((str(pictures),), 7)
-    answer(monkeypatch, "Give it up")
+    answer(monkeypatch, "Discard")
     link.click()
     assert wizard.draft.is_empty
     assert wizard.draft.config.data == TrainConfig().data
@@ -150,10 +150,10 @@ def test_nothing_is_taken_over_from_a_run_in_its_place_unasked(
     page.runs.select(folder)
     asked = answer(monkeypatch, "Cancel")
     page.runs._duplicate.trigger()
-    qtbot.waitUntil(lambda: asked == ["Give up the training that is not started yet?"])
+    qtbot.waitUntil(lambda: asked == ["Discard the training that has not been started?"])
     assert page.shown is page.runs
     assert wizard.draft.config.data == (str(pictures),)
-    answer(monkeypatch, "Give it up")
+    answer(monkeypatch, "Discard")
     page.runs._duplicate.trigger()
     qtbot.waitUntil(lambda: page.shown is wizard)
     assert wizard.draft.config.data == ()

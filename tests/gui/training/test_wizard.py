@@ -132,7 +132,7 @@ def test_folders_can_be_added_and_removed_and_their_pictures_are_counted(
     remove = next(b for b in page.findChildren(QToolButton) if "Remove cats" in b.accessibleName())
     remove.click()
     qtbot.waitUntil(lambda: wizard.pictures.found == 14)
-    assert "that is few" in wizard.pictures._total.text
+    assert "that is not many" in wizard.pictures._total.text
 
 
 def test_a_folder_without_pictures_and_one_that_is_gone_are_told_at_once(
@@ -142,9 +142,9 @@ def test_a_folder_without_pictures_and_one_that_is_gone_are_told_at_once(
     page.new_training([str(tmp_path / "empty"), str(tmp_path / "gone")])
     pictures = page.wizard.pictures
     qtbot.waitUntil(lambda: pictures.found == 0)
-    assert "There is no picture" in pictures._total.text
+    assert "There are no pictures" in pictures._total.text
     assert not page.wizard.foot.primary.isEnabled()
-    assert page.wizard.foot.primary.toolTip() == "There is no picture in these folders"
+    assert page.wizard.foot.primary.toolTip() == "There are no pictures in these folders"
     assert not page.wizard.steps.button(Step.CHECK).isEnabled()
 
 
@@ -207,7 +207,7 @@ def test_a_value_that_is_not_possible_is_told_at_its_field_and_nothing_starts(
     qtbot: QtBot, page: TrainPage, pictures: Path
 ) -> None:
     wizard = to_recipe(qtbot, page, pictures)
-    for text, message in (("999", "Layers = 999 is outside 2 to 64."), ("many", "A whole number belongs here.")):
+    for text, message in (("999", "Layers = 999 is outside 2 to 64."), ("many", "Enter a whole number.")):
         write(wizard, "depth", text)
         assert wizard.recipe.details.faults == [message]
         assert not wizard.foot.primary.isEnabled()
@@ -227,7 +227,7 @@ def test_a_setting_that_does_not_count_says_why(qtbot: QtBot, page: TrainPage, p
     for method, used in (("muon", True), ("sgd", False)):
         wizard.draft.set_value(optimizer=method)
         assert rate.isEnabled() == used
-        assert ("does not look at it" in rate.toolTip()) != used
+        assert ("does not use it" in rate.toolTip()) != used
     length = named(wizard.recipe, "How long it learns")
     wizard.draft.set_value(sampling="grid", epochs=3)
     assert not length.isEnabled()
@@ -349,7 +349,7 @@ def test_discard_asks_and_deletes(
     wait_for(qtbot, wizard, RunState.RUNNING)
     asked = answer(monkeypatch, "Cancel")
     press(wizard, "Discard…")
-    assert asked == ["“birds robust” is ended and deleted."]
+    assert asked == ["“birds robust” will be stopped and deleted."]
     assert read_control(run_folders()[0]).command == "run"
     answer(monkeypatch, "Discard")
     press(wizard, "Discard…")
@@ -358,7 +358,7 @@ def test_discard_asks_and_deletes(
     assert run_folders() == []
 
 
-@pytest.mark.parametrize(("how", "words"), [("fail", "no room left on the disk"), ("crash", "ended unexpectedly")])
+@pytest.mark.parametrize(("how", "words"), [("fail", "no space left on the disk"), ("crash", "ended unexpectedly")])
 def test_a_run_that_ends_badly_says_why_and_can_go_on(
     qtbot: QtBot, page: TrainPage, pictures: Path, how: str, words: str
 ) -> None:

@@ -284,7 +284,7 @@ def test_a_disk_that_is_full_for_a_while_costs_none_of_its_steps(
     told = _Told()
     train(taught, tmp_path / "run", told, told.token)
     assert tries[0] == TEACHER_NAME
-    assert len([notice for notice in _notices(told) if "there is room" in notice]) == 1
+    assert len([notice for notice in _notices(told) if "checkpoint that fits" in notice]) == 1
     assert isinstance(told.events[-1], Finished)
     assert told.events[-1].complete
 

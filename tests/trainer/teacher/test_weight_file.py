@@ -111,7 +111,7 @@ def _of_vdsr(path: Path) -> None:
     ("spoil", "says"),
     [
         (_flip, "checksum"),
-        (_cut, "damaged or cut short"),
+        (_cut, "damaged or truncated"),
         (_change(_without_a_layer), "is missing"),
         (_change(_not_finite), "not finite"),
         (_change(_in_half), "float16, not float32"),

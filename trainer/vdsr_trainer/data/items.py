@@ -224,7 +224,7 @@ def read_recorded(record: PictureRecord, token: CancelToken | None = None) -> Lu
     if digest(luma) != record.digest:
         if is_of_full_range(record, token):
             raise TrainingError(
-                "This run was begun by an earlier version, which gave gray pictures to the network otherwise.",
+                "This run was begun by an earlier version, which gave gray pictures to the network in another way.",
                 path=record.path,
                 hint="Begin a new run from the network that this one has reached.",
             )

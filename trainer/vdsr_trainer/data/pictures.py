@@ -74,11 +74,11 @@ def _files(folder: str) -> list[str]:
         raise TrainingError(
             f"The folder of pictures cannot be listed: {error.strerror or error}.",
             path=root,
-            hint="Check that it is still there and may be read.",
+            hint="Check that it still exists and can be read.",
         ) from error
     if not files:
         raise TrainingError(
-            "The folder holds no pictures.", path=root, hint="Choose a folder with pictures, or take this one out."
+            "The folder contains no pictures.", path=root, hint="Choose a folder with pictures, or take this one out."
         )
     return files
 

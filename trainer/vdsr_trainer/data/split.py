@@ -113,7 +113,7 @@ def _usable(
             issues.append(PictureIssue(IssueKind.UNREADABLE, record, record.reason, held_out=held_out))
         elif min(record.height, record.width) < smallest_px:
             reason = (
-                f"It has {record.width} x {record.height} px; to be {'validated' if held_out else 'trained'} on,"
+                f"It is {record.width} x {record.height} px; to be {'validated' if held_out else 'trained'} on,"
                 f" {smallest_px} px are needed on each side."
             )
             issues.append(PictureIssue(IssueKind.TOO_SMALL, record, reason, held_out=held_out))

@@ -89,7 +89,7 @@ class KeptAnswers:
             raise save_error(self._folder, error) from error
         free = free_bytes(self._folder)
         if free is not None and free < size + _LEFT_FREE_BYTES:
-            raise SaveError("There is little room left on the disk.", path=self._folder)
+            raise SaveError("There is little space left on the disk.", path=self._folder)
 
 
 def forget_answers(run: Path) -> None:

@@ -79,7 +79,7 @@ def learned_teacher(
         except SaveError as error:
             if not is_out_of_room(error):
                 raise
-            notice(f"{error} The teacher learns on; its state is saved at the next checkpoint for which there is room.")
+            notice(f"{error} The teacher keeps learning; its state is saved at the next checkpoint that fits.")
         else:
             saved = progress.step
 

@@ -153,7 +153,7 @@ class Cluster:
             )
         for worker, complaint in found.items():
             if complaint:
-                raise DeviceError(f"The worker {worker} cannot be used: {complaint}", hint="Mend it or stop it.")
+                raise DeviceError(f"The worker {worker} cannot be used: {complaint}", hint="Fix it or stop it.")
 
 
 class _Run:
@@ -272,7 +272,7 @@ class _Run:
             except queue.Empty:
                 pass
             if self._client.status not in ("running", "connecting"):
-                raise DeviceError("The cluster cannot be reached any more.", hint="Start the batch with --resume.")
+                raise DeviceError("The cluster can no longer be reached.", hint="Start the batch with --resume.")
             with self._lock:
                 if self._all_handed_out and not self._running and self._ended.empty():
                     return None
@@ -288,12 +288,8 @@ class _Run:
             error = future.exception() if future.status == "error" else None
             logger.warning("%s failed at the cluster: %s", job.source, error)
             if future.status in ("lost", "cancelled"):
-                raise DeviceError("The cluster cannot be reached any more.", hint="Start the batch with --resume.")
-            what = (
-                "Its worker ended again and again."
-                if "Killed" in type(error).__name__
-                else f"Its worker failed: {error}."
-            )
+                raise DeviceError("The cluster can no longer be reached.", hint="Start the batch with --resume.")
+            what = "Its worker kept failing." if "Killed" in type(error).__name__ else f"Its worker failed: {error}."
             return FileFailed(job, VdsrError(what, path=job.source, hint="Try it by itself on one machine."))
         outcome: Outcome = future.result()
         if outcome.error is None:
@@ -344,4 +340,4 @@ def check_address(address: str) -> None:
     """
     scheme, separator, place = address.partition("://")
     if not separator or scheme not in ("tcp", "tls", "ucx", "ws", "wss") or ":" not in place:
-        raise UsageError(f"'{address}' is no address of a scheduler.", hint="It looks like tcp://scheduler:8786.")
+        raise UsageError(f"'{address}' is not the address of a scheduler.", hint="It looks like tcp://scheduler:8786.")

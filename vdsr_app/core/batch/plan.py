@@ -140,7 +140,7 @@ class Planner:
         facts = NameFacts.of(source, model, self._options.settings.target, target, number + 1)
         folder, note = self._options.output / found.folder, ""
         if self._stems[_stem_key(found)] > 1:
-            note = "Others here have the same name but for their type, so the type is added."
+            note = "Others here differ only in their type, so the type is added to the name."
             facts = replace(facts, name=f"{facts.name}_{facts.type}")
         output, copy = folder / self._template.fill(facts, self._ending), 1
         while self._is_taken(output, source):
@@ -165,17 +165,17 @@ class Planner:
         """Skip or refuse what would harm a file that is there."""
         maker = self._taken.get(_key(item.source))
         if maker is not None and maker != item.source:
-            return replace(item, state=State.SKIPPED, note=f"It has the name of the result of {maker.name}.")
+            return replace(item, state=State.SKIPPED, note=f"It is named like the result of {maker.name}.")
         if not self._outputs.exists(item.output):
             return item
         current = self._outputs.is_current(item.output, item)
         match self._options.existing, current:
             case Existing.SKIP, True:
-                return replace(item, state=State.SKIPPED, note="It is done already.")
+                return replace(item, state=State.SKIPPED, note="It is already done.")
             case Existing.SKIP, False:
-                return replace(item, note="The source or the settings have changed, so it is made anew.")
+                return replace(item, note="The source or the settings have changed, so it is made again.")
             case Existing.SKIP, None:
-                note = f"There is a file {item.output.name} already, which was not made by this."
+                note = f"A file {item.output.name} already exists, and was not made by this program."
                 return replace(item, state=State.SKIPPED, note=note)
             case _, None if _key(item.output) in self._sources or self._outputs.is_source(item.output):
                 note = "The result would replace a source. Choose another folder or another template."
@@ -234,7 +234,7 @@ def _target(options: BatchOptions, facts: SourceFacts) -> tuple[TargetSize | Non
     if max(target.width, target.height) > limit:
         name = WRITABLE_TITLES[options.file_format]
         return target, (
-            f"{name} holds at most {limit:,} pixels a side, but the result has {target.width:,} x {target.height:,}. "
+            f"{name} allows at most {limit:,} pixels per side, but the result is {target.width:,} x {target.height:,}. "
             "Choose PNG or TIFF, or a smaller scale."
         )
     return target, ""

@@ -30,7 +30,7 @@ class JxlPicture:
         self._stored: JxlHeader = parse_header(_codestream_start(file.stream))
         stored = self._stored
         if stored.is_float or stored.bits > 16 or BLACK in stored.extra_types:
-            kind = "floating-point samples" if stored.is_float else "CMYK colours or more than 16 bits a sample"
+            kind = "floating-point samples" if stored.is_float else "CMYK colours or more than 16 bits per sample"
             raise UnsupportedFormatError(
                 f"This JPEG XL picture holds {kind}, which cannot be read.",
                 path=file.path,

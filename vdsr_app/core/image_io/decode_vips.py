@@ -47,8 +47,8 @@ _CMYK = "cmyk"
 _COLOUR_BANDS = {_CMYK: 4, "gray": 1, "RGB": 3, "Lab": 3}
 
 _CMYK_BY_PROFILE = "CMYK was converted to sRGB by the picture's own profile."
-_CMYK_BY_DEFAULT = "CMYK was converted to sRGB by a standard profile, for the picture has none of its own."
-_CMYK_BY_DEFAULT_INSTEAD = "CMYK was converted to sRGB by a standard profile, for the picture's own cannot be used."
+_CMYK_BY_DEFAULT = "CMYK was converted to sRGB by a standard profile, because the picture has none of its own."
+_CMYK_BY_DEFAULT_INSTEAD = "CMYK was converted to sRGB by a standard profile, because the picture's own cannot be used."
 _LAB_CONVERTED = "Lab colours were converted to sRGB."
 _DEPTH_REDUCED = "32-bit samples were reduced to 16 bits."
 _EXTRA_DROPPED = "Extra channels, which are not transparency, were left out."

@@ -108,14 +108,14 @@ def _prepare(picture: Picture, target: FileFormat, options: SaveOptions, allocat
     bits = options.bits or picture.bits
     if bits == 16 and target not in DEEP and target is not FileFormat.AVIF:
         bits = 8
-        notes.append(f"{WRITABLE_TITLES[target]} holds 8 bits a sample, so 16 bits were rounded to 8.")
+        notes.append(f"{WRITABLE_TITLES[target]} stores 8 bits per sample, so 16 bits were rounded to 8.")
     change = to_16_bits if bits == 16 else to_8_bits
     if picture.bits != bits:
         pixels, alpha = change(pixels, allocate), None if alpha is None else change(alpha, allocate)
     if target is FileFormat.JPEG and alpha is not None:
         if int(alpha.min()) < np.iinfo(alpha.dtype).max:
             pixels = flatten_on_white(pixels, alpha, allocate)
-            notes.append("JPEG holds no transparency, so the picture was laid on white.")
+            notes.append("JPEG has no transparency, so the picture was placed on white.")
         alpha = None
     icc = _fitting_profile(picture, notes)
     if icc is not None and target is FileFormat.PNG and not png_takes(icc):
@@ -125,7 +125,7 @@ def _prepare(picture: Picture, target: FileFormat, options: SaveOptions, allocat
         pixels, icc = _gray_to_rgb(pixels, icc, notes)
     if bits == 16 and target is FileFormat.AVIF:
         pixels, alpha = round_to_12_bits(pixels), None if alpha is None else round_to_12_bits(alpha)
-        notes.append("AVIF holds at most 12 bits a sample, so 16 bits were rounded to 12.")
+        notes.append("AVIF stores at most 12 bits per sample, so 16 bits were rounded to 12.")
     return _Prepared(pixels, alpha, icc, notes)
 
 
@@ -153,7 +153,7 @@ def _gray_to_rgb(pixels: Pixels, icc: bytes | None, notes: list[str]) -> tuple[P
     except vips.load().Error:
         notes.append("The profile for gray could not be applied and was left out.")
         return np.repeat(pixels, 3, axis=2), None
-    notes.append("The profile for gray was applied, as the format holds RGB only.")
+    notes.append("The profile for gray was applied, because the format supports RGB only.")
     return vips.to_array(converted, None), None
 
 

@@ -28,7 +28,7 @@ _MEMORY_SHARE = 0.9
 _SCREEN_BYTES_A_PIXEL = 16 / 3
 """What a layer takes for the screen besides its samples: four bytes, and a third more for its smaller versions."""
 
-_BY_BATCH = "Choose a smaller size, or let the batch make it, which goes through the disk."
+_BY_BATCH = "Choose a smaller size, or let the batch do it, which works through the disk."
 
 _READ_COPIES: Mapping[SourceFormat, int] = MappingProxyType(
     {SourceFormat.AVIF: 6, SourceFormat.HEIC: 6, SourceFormat.JXL: 6, SourceFormat.WEBP: 4}
@@ -78,7 +78,7 @@ def check_size(
     would_go_through_disk = in_strips and not through_disk and pixels <= MAX_PIXELS_THROUGH_DISK
     if pixels > max_pixels:
         raise PictureTooLargeError(
-            f"The picture has {size}; the limit is {max_pixels / 1e6:,.0f} megapixels.",
+            f"The picture is {size}; the limit is {max_pixels / 1e6:,.0f} megapixels.",
             path=path,
             hint="Make it smaller or cut it into parts first.",
             through_disk=would_go_through_disk,
@@ -89,7 +89,7 @@ def check_size(
     available = available_memory_bytes()
     if available is not None and needed > available * _MEMORY_SHARE:
         raise PictureTooLargeError(
-            f"The picture has {size} and needs {needed / 1e9:.1f} GB of memory; {available / 1e9:.1f} GB is free.",
+            f"The picture is {size} and needs {needed / 1e9:.1f} GB of memory; {available / 1e9:.1f} GB is free.",
             path=path,
             hint="Close other programs, or make the picture smaller first.",
             through_disk=would_go_through_disk,
@@ -124,7 +124,7 @@ def check_memory_to_compare(
     if needed > available * _MEMORY_SHARE:
         by_batch = picture.source.path is not None  # what was pasted is no file that a batch could take
         raise PictureTooLargeError(
-            f"To compare {size.width} x {size.height} pixels needs about {needed / 1e9:.1f} GB of memory; "
+            f"Comparing {size.width} x {size.height} pixels needs about {needed / 1e9:.1f} GB of memory; "
             f"{available / 1e9:.1f} GB is free.",
             path=picture.source.path,
             hint=_BY_BATCH if by_batch else "Choose a smaller size.",

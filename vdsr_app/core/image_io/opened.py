@@ -99,4 +99,4 @@ def kind_of(channels: int) -> str:
 
 HDR_NOTE = "This is an HDR picture ({}); its values are kept as they are and may look flat on an ordinary screen."
 FIRST_FRAME_NOTE = "Only the first of its {} frames was read."
-LOST_PROFILE_NOTE = "Its colour profile could not be read; the colours are taken for sRGB."
+LOST_PROFILE_NOTE = "Its colour profile could not be read; the colours are treated as sRGB."

@@ -21,11 +21,17 @@ _CHUNK_BYTES = 8 << 20
 _REASONS = {
     errno.ENOENT: ("There is no such file.", "Check the name and the folder."),
     errno.ENOTDIR: ("There is no such file.", "Check the name and the folder."),
-    errno.EACCES: ("You may not read this file.", "Ask for permission to read it, or copy it to your own folder."),
-    errno.EPERM: ("You may not read this file.", "Ask for permission to read it, or copy it to your own folder."),
+    errno.EACCES: (
+        "You do not have permission to read this file.",
+        "Ask for permission to read it, or copy it to your own folder.",
+    ),
+    errno.EPERM: (
+        "You do not have permission to read this file.",
+        "Ask for permission to read it, or copy it to your own folder.",
+    ),
     errno.ELOOP: ("This link leads in a circle.", "Choose the picture itself."),
     errno.ENAMETOOLONG: ("The file name is too long for this system.", "Shorten the name."),
-    errno.EIO: ("The disk could not deliver the file.", "Check the disk or the network, then try again."),
+    errno.EIO: ("The disk could not read the file.", "Check the disk or the network, then try again."),
 }
 
 
@@ -111,7 +117,7 @@ class PictureFile:
         available = available_memory_bytes()
         if available is not None and self.size > available // 2:
             raise PictureTooLargeError(
-                f"The file has {self.size / 1e9:.1f} GB, but only {available / 1e9:.1f} GB of memory is free.",
+                f"The file is {self.size / 1e9:.1f} GB, but only {available / 1e9:.1f} GB of memory is free.",
                 path=self.path,
                 hint="Close other programs, or make the picture smaller first.",
             )
@@ -152,6 +158,6 @@ def _require_regular(status: os.stat_result, path: str | PathLike[str]) -> None:
 
 def _unreadable(path: str | PathLike[str] | None, exc: OSError | ValueError) -> UnreadablePictureError:
     if not isinstance(exc, OSError):
-        return UnreadablePictureError("This cannot be a file name.", path=path, hint="Check the name.")
+        return UnreadablePictureError("This is not a valid file name.", path=path, hint="Check the name.")
     what, hint = _REASONS.get(exc.errno or 0, (f"The file cannot be read: {exc.strerror}.", "Check the disk."))
     return UnreadablePictureError(what, path=path, hint=hint)

@@ -32,7 +32,7 @@ from vdsr_app.errors import Cancelled, UnreadablePictureError, VdsrError
 logger = logging.getLogger(__name__)
 
 _UNREADABLE = "This {} picture is damaged, or of a kind that cannot be read."
-_DAMAGED = "This {} picture is damaged or cut off."
+_DAMAGED = "This {} picture is damaged or truncated."
 _PROFILE_CHANNELS = {"RGB": 3, "GRAY": 1}
 
 
@@ -192,7 +192,7 @@ def _decode_boundary(path: str | PathLike[str] | None, failure: str) -> Iterator
         # Decoders raise a dozen kinds of exception for damaged files, and a new release may add one.
         logger.info("Decoding %s failed", path, exc_info=True)
         raise UnreadablePictureError(
-            failure, path=path, hint="Get a fresh copy, or save it anew with another program."
+            failure, path=path, hint="Get a fresh copy, or save it again with another program."
         ) from exc
 
 
@@ -217,7 +217,7 @@ def _assemble(
     xmp = _upright_xmp(raw, turned=turned)
     icc = _fitting_profile(raw, header.channels)
     if source.path is not None and format_of_suffix(source.path) != source.format:
-        raw.notes.append(f"By its content the file is {TITLES[SourceFormat(source.format)]}, whatever its name says.")
+        raw.notes.append(f"The file is actually {TITLES[SourceFormat(source.format)]}, whatever its name says.")
     if raw.dpi is not None:
         dpi = raw.dpi[::-1] if turned else raw.dpi
     return Picture(pixels, alpha, icc, exif, xmp, dpi, replace(source, notes=tuple(raw.notes)))

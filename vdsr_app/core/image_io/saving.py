@@ -36,7 +36,7 @@ class SaveReport:
         path: the file.
         format: its format.
         size_bytes: its size.
-        notes: what the format made necessary ("JPEG holds no transparency…"), one sentence each.
+        notes: what the format made necessary ("JPEG has no transparency…"), one sentence each.
     """
 
     path: Path
@@ -76,7 +76,7 @@ def save(
     file = Path(fspath(path))
     target = options.format or format_for_path(file)
     if "\0" in str(file):
-        raise SaveError("This cannot be a file name.", path=path, hint="Choose another name.")
+        raise SaveError("This is not a valid file name.", path=path, hint="Choose another name.")
     _check_fits(picture, target, file)
     through_disk = allocate is not in_memory and target in STREAMED
     if not through_disk:
@@ -127,8 +127,8 @@ def _check_fits(picture: Picture, target: FileFormat, path: Path) -> None:
     limit = MAX_SIDE_PX[target]
     if max(picture.width, picture.height) > limit:
         raise SaveError(
-            f"{WRITABLE_TITLES[target]} holds at most {limit:,} pixels a side, "
-            f"but the picture has {picture.width:,} x {picture.height:,}.",
+            f"{WRITABLE_TITLES[target]} allows at most {limit:,} pixels per side, "
+            f"but the picture is {picture.width:,} x {picture.height:,}.",
             path=path,
             hint="Choose PNG or TIFF, or a smaller scale.",
         )
@@ -140,11 +140,11 @@ def _verify(temporary: Path, picture: Picture, target: FileFormat, path: Path) -
         found = probe(temporary)
     except PictureError as exc:
         raise SaveError(
-            "The written file could not be read back, so it was thrown away.", path=path, hint="Check the disk."
+            "The written file could not be read back, so it was discarded.", path=path, hint="Check the disk."
         ) from exc
     if (found.format, found.width, found.height) != (target.value, picture.width, picture.height):
         raise SaveError(
-            f"The written file came out as {found.width} x {found.height} {found.format}, so it was thrown away.",
+            f"The written file came out as {found.width} x {found.height} {found.format}, so it was discarded.",
             path=path,
             hint="Choose another format.",
         )

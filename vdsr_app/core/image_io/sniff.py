@@ -147,10 +147,10 @@ def expect_readable(head: bytes, path: str | PathLike[str] | None) -> SourceForm
         what = f"This is {found.description}, not a picture that can be opened."
         if promised is not None:
             what = f'The name ends in "{suffix}", but this is {found.description}.'
-        raise UnsupportedFormatError(what, path=path, hint=f"Readable are {READABLE_TITLES}.")
+        raise UnsupportedFormatError(what, path=path, hint=f"Supported formats: {READABLE_TITLES}.")
     if suffix in _BY_NAME_ONLY:
         what = f"By its name this is {_BY_NAME_ONLY[suffix]}, which cannot be opened."
-        raise UnsupportedFormatError(what, path=path, hint=f"Readable are {READABLE_TITLES}.")
+        raise UnsupportedFormatError(what, path=path, hint=f"Supported formats: {READABLE_TITLES}.")
     if promised is not None:
         raise UnreadablePictureError(
             f'The name ends in "{suffix}", but this is no {TITLES[promised]} picture, or it is damaged from its start.',
@@ -158,7 +158,7 @@ def expect_readable(head: bytes, path: str | PathLike[str] | None) -> SourceForm
             hint="Get a fresh copy of the file.",
         )
     raise UnreadablePictureError(
-        "This is not a picture that is known here.", path=path, hint=f"Readable are {READABLE_TITLES}."
+        "This is not a picture of a known format.", path=path, hint=f"Supported formats: {READABLE_TITLES}."
     )
 
 

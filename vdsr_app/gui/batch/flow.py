@@ -116,7 +116,7 @@ class BatchFlow(QObject):
 
     @property
     def output(self) -> Path:
-        """Folder of the results of the last plan or batch, whatever is chosen meanwhile."""
+        """Results folder of the last plan or batch, whatever is chosen meanwhile."""
         return Path() if self._options is None else self._options.output
 
     # Before a batch

@@ -60,16 +60,16 @@ class OptionsPanel(QWidget):
             )
         )
         self._sample = text_label(role="caption", wrap=True)
-        self._existing = Choice(self.tr("Where a result is there already"))
+        self._existing = Choice(self.tr("If a result already exists"))
         for words, value in (
-            (self.tr("Skip what is done"), Existing.SKIP),
+            (self.tr("Skip if up to date"), Existing.SKIP),
             (self.tr("Overwrite"), Existing.OVERWRITE),
             (self.tr("Keep both"), Existing.RENAME),
         ):
             self._existing.addItem(words, value)
         self._about = text_label(role="caption", wrap=True)
         self._recursive = QCheckBox(self.tr("With subfolders"))
-        self._recursive.setToolTip(self.tr("The results lie in the same subfolders as their pictures"))
+        self._recursive.setToolTip(self.tr("Results go into the same subfolders as their pictures"))
         choices = (self._choose, self._template, self._existing, self._recursive, self._change)
         self._tips: dict[QWidget, str] = {widget: widget.toolTip() for widget in choices}
         self._pause = QTimer(self)
@@ -158,7 +158,7 @@ class OptionsPanel(QWidget):
             self.changed.emit()
         for widget, tip in self._tips.items():
             widget.setEnabled(not locked)
-            widget.setToolTip(self.tr("This cannot be changed while a batch runs") if locked else tip)
+            widget.setToolTip(self.tr("This cannot be changed while a batch is running") if locked else tip)
 
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)
@@ -176,7 +176,7 @@ class OptionsPanel(QWidget):
         names.body.addWidget(self._template)
         names.body.addWidget(self._sample)
         there = Section()
-        there.set_head(self.tr("Already there"))
+        there.set_head(self.tr("If it exists"))
         there.body.addWidget(self._existing)
         there.body.addWidget(self._about)
         for section in (made, results, there, names):
@@ -192,12 +192,12 @@ class OptionsPanel(QWidget):
     def _show(self) -> None:
         self._where.setText(self.tr("No folder yet") if self._folder is None else printable(str(self._folder)))
         before, self._problem = self._problem, self._find_problem()
-        self._sample.setText(self._problem or self.tr("For example {name}").format(name=self._sample_name()))
+        self._sample.setText(self._problem or self.tr("For example: {name}").format(name=self._sample_name()))
         self._about.setText(
             {
-                Existing.SKIP: self.tr("Made anew only where the picture or the settings have changed."),
-                Existing.OVERWRITE: self.tr("Replaced, whatever the file is. Sources never are."),
-                Existing.RENAME: self.tr("The new result gets a number."),
+                Existing.SKIP: self.tr("Made again only if the picture or the settings have changed."),
+                Existing.OVERWRITE: self.tr("Any file of that name is replaced, but never a source picture."),
+                Existing.RENAME: self.tr("The new result gets a number in its name."),
             }[self.existing]
         )
         if self._problem != before:

@@ -170,7 +170,7 @@ class BatchPage(QWidget):
         choices.setWidgetResizable(True)
         choices.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         choices.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        choices.setAccessibleName(self.tr("Choices of the batch"))
+        choices.setAccessibleName(self.tr("Batch settings"))
         inside = QVBoxLayout(content)
         inside.setContentsMargins(PANE_GAP - 4, PANE_GAP - 4, PANE_GAP - 4, GROUP_GAP)
         inside.addWidget(self.options)
@@ -242,16 +242,16 @@ class BatchPage(QWidget):
         self.list.allow_clear(phase not in (Phase.EMPTY, Phase.RUNNING))
         reason = {
             Phase.EMPTY: self.tr("Add pictures first"),
-            Phase.PLANNING: self.tr("The pictures are still being looked at"),
-            Phase.UNPLANNED: self.tr("The pictures could not be looked at"),
-            Phase.RUNNING: self.tr("It is running"),
-            Phase.ENDED: self.tr("It has ended"),
+            Phase.PLANNING: self.tr("The pictures are still being checked"),
+            Phase.UNPLANNED: self.tr("The pictures could not be checked"),
+            Phase.RUNNING: self.tr("The batch is running"),
+            Phase.ENDED: self.tr("The batch has finished"),
         }.get(phase)
         self._refuse_start(reason)
         if phase is Phase.EMPTY:
             self.panel.say(self.tr("Nothing to do yet"))
         if phase is Phase.PLANNING:
-            self.panel.say(self.tr("Looking at the pictures…"))
+            self.panel.say(self.tr("Checking the pictures…"))
         if running:
             self._waits_for_items = True
             self._progress = None
@@ -266,7 +266,7 @@ class BatchPage(QWidget):
         self._holds_focus |= self.list.adding_has_focus
         if not plan.items:
             self._pass_focus_on()
-            self.banner.show_message(BannerKind.NOTICE, self.tr("There is no picture in it."))
+            self.banner.show_message(BannerKind.NOTICE, self.tr("It contains no pictures."))
             return
         named = [item for item in plan.items if item.has_output and item.facts.width]
         if named:
@@ -275,7 +275,7 @@ class BatchPage(QWidget):
         self.panel.show_plan(plan)
         if plan.lacks_room:
             self.banner.show_message(
-                BannerKind.NOTICE, self.tr("The disk is too small for all of it: the batch will wait for room.")
+                BannerKind.NOTICE, self.tr("The disk is too small for everything: the batch will wait for space.")
             )
         self._refuse_start(None if plan.totals.queued else self.tr("There is nothing to do"))
         self._pass_focus_on()
@@ -342,15 +342,15 @@ class BatchPage(QWidget):
         self.panel.say(
             self.tr("Stopped with {pictures} left").format(pictures=pictures_text(left))
             if planned
-            else self.tr("Stopped before all pictures were looked at")
+            else self.tr("Stopped before all pictures were checked")
         )
-        self.banner.show_message(BannerKind.NOTICE, self.tr("Stopped. What is finished is kept."))
+        self.banner.show_message(BannerKind.NOTICE, self.tr("Stopped. Finished results are kept."))
 
     def _on_failed(self, report: ErrorReport) -> None:
         if self.phase is Phase.ENDED:
             self.panel.show_buttons(ended=True, go_on=True)
             self.offer_changed.emit()
-            self.panel.say(self.tr("It could not go on"))
+            self.panel.say(self.tr("The batch could not continue"))
         self._pass_focus_on()
         self.banner.show_report(report)
 
@@ -359,7 +359,7 @@ class BatchPage(QWidget):
         text = text.format(folder=file_name(found.options.output), pictures=pictures_text(found.left))
         # As it was begun, whatever is chosen meanwhile.
         go_on = partial(self.flow.go_on, found.options)
-        self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Go on"), go_on))
+        self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Resume"), go_on))
 
     # What the person wants
 
@@ -391,7 +391,7 @@ class BatchPage(QWidget):
         self.flow.plan_soon()
 
     def _on_folder_wanted(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, self.tr("Folder of the results"))
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Results folder"))
         if chosen:
             self.choose_folder(Path(chosen))
 

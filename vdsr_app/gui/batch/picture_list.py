@@ -67,7 +67,7 @@ class PictureList(QWidget):
 
     def allow_clear(self, allowed: bool) -> None:
         """Whether the list can be emptied now."""
-        allow_button(self.clear, allowed, self.tr("There is nothing to clear now"))
+        allow_button(self.clear, allowed, self.tr("There is nothing to clear"))
 
     def set_drop_hint(self, words: str | None) -> None:
         """Say what a drop would do, also over the table; None is the invitation."""

@@ -37,7 +37,7 @@ class PlanPanel(Section):
         self._totals = text_label(wrap=True)
         self.start = primary(self.tr("Start"), "play-outline")
         self.again = plain(self.tr("Try again"), "refresh")
-        self.go_on = plain(self.tr("Go on"), "play-outline")
+        self.go_on = plain(self.tr("Resume"), "play-outline")
         self.retry = plain(self.tr("Retry failed"), "refresh")
         self.folder = plain(self.tr("Open folder"), "folder-open-outline")
         self.report = plain(self.tr("Save report…"), "content-save-outline")
@@ -102,11 +102,11 @@ class PlanPanel(Section):
         if found.skipped:
             lines.append(self.tr("{count} to skip").format(count=found.skipped))
         if found.failed:
-            lines.append(self.tr("{count} that cannot be done").format(count=found.failed))
+            lines.append(self.tr("{count} cannot be done").format(count=found.failed))
         lines.append(self.tr("{size} in all").format(size=megapixels_text(found.output_px)))
         room = self.tr("About {size} on the disk").format(size=bytes_text(found.disk_bytes))
         if plan.free_bytes is not None:
-            room = self.tr("{room}, {free} are free").format(room=room, free=bytes_text(plan.free_bytes))
+            room = self.tr("{room}, {free} free").format(room=room, free=bytes_text(plan.free_bytes))
         lines.append(room)
         lines.append(self.tr("Up to {size} of memory").format(size=bytes_text(found.memory_bytes)))
         if plan.seconds is not None:

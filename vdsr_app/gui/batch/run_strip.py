@@ -79,7 +79,9 @@ class RunStrip(QWidget):
     def show_fitting(self, fitting: bool) -> None:
         """Say that the first picture waits for the network to be fitted to this processor."""
         if self._progress is None and self.can_cancel:
-            words = self.tr("Fitting the network to this processor, only once") if fitting else self.tr("Starting…")
+            words = (
+                self.tr("Tuning the network for this processor (first run only)") if fitting else self.tr("Starting…")
+            )
             self._name.setText(words)
 
     def show_progress(self, progress: Progress, name: str) -> None:
@@ -103,9 +105,9 @@ class RunStrip(QWidget):
         self._waits.setVisible(room is not None)
         if room is not None:
             self._waits.setText(
-                self.tr(
-                    "The disk is full: {needed} are needed, {free} are free. It goes on when there is room."
-                ).format(needed=bytes_text(room[0]), free=bytes_text(room[1]))
+                self.tr("The disk is full: {needed} needed, {free} free. It continues when there is space.").format(
+                    needed=bytes_text(room[0]), free=bytes_text(room[1])
+                )
             )
 
     def show_ending(self) -> None:

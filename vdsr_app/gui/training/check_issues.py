@@ -73,7 +73,7 @@ class IssueGroup(QWidget):
             more = self.tr("and {count} more").format(count=len(issues) - SHOWN_AT_MOST)
             fold.body.addWidget(text_label(more, "quiet"))
         if kind.may_be_kept:
-            keep = QCheckBox(self.tr("Learn from them all the same"))
+            keep = QCheckBox(self.tr("Learn from them anyway"))
             keep.setToolTip(self.tr("Duplicates and look-alikes of held-out pictures are trained on too"))
             keep.setChecked(kept)
             keep.toggled.connect(self.keep_chosen)
@@ -108,7 +108,7 @@ class IssueGroup(QWidget):
         other = issue.other
         # In a pair with a held-out picture, the person may rather spare the one that is trained on.
         may_swap = issue.kind is IssueKind.NEAR_DUPLICATE
-        first = self.tr("Learned from too") if self._kept else self.tr("Left out")
+        first = self.tr("Also learned from") if self._kept else self.tr("Left out")
         roles = (first, self.tr("Held out to judge by") if may_swap else self.tr("Stays"))
         for record, role in ((issue.picture, roles[0]), (other, roles[1])):
             if record is not None:

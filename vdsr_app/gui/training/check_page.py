@@ -146,7 +146,7 @@ class CheckPage(Page):
             self._clear_issues()
         for group in self._groups:
             group.setEnabled(not self._running)
-            group.setToolTip(self.tr("The pictures are being checked anew") if self._running else "")
+            group.setToolTip(self.tr("The pictures are being checked again") if self._running else "")
         self.changed.emit()
 
     def _summary_text(self, report: PreflightReport) -> str:

@@ -39,7 +39,7 @@ class ComparePage(QWidget):
         head = QHBoxLayout()
         head.addLayout(
             page_head(
-                self.tr("Runs side by side"), self.tr("How good each was on its held-out pictures after so many steps.")
+                self.tr("Runs side by side"), self.tr("How well each did on its held-out pictures, step by step.")
             ),
             1,
         )

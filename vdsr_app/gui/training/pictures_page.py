@@ -35,7 +35,7 @@ class PicturesPage(Page):
 
     def __init__(self, draft: Draft, desk: TrainingDesk) -> None:
         super().__init__(
-            self.tr("Which pictures shall it learn from?"),
+            self.tr("Which pictures should it learn from?"),
             self.tr(
                 "Choose folders with pictures like those you want to enlarge, as sharp and as large as you have them. "
                 "Folders inside are searched too. Nothing leaves this computer."
@@ -57,11 +57,11 @@ class PicturesPage(Page):
         beside.addWidget(self._or_drop)
         beside.addStretch(1)
         self.start_over = link(
-            self.tr("Start over"), self.tr("Give up these pictures and the recipe, and begin with nothing")
+            self.tr("Start over"), self.tr("Discard these pictures and the recipe, and start from scratch")
         )
         beside.addWidget(self.start_over)
         self._total = Note()
-        self._fold = Fold(self.tr("Judge by pictures of your own choice"))
+        self._fold = Fold(self.tr("Choose the pictures to judge by"))
         self._build_validation()
         self.body.addWidget(self._zone)
         self.body.addLayout(self._rows)
@@ -89,7 +89,7 @@ class PicturesPage(Page):
         if not self._draft.config.data:
             return self.tr("Choose a folder first")
         if self.found == 0:
-            return self.tr("There is no picture in these folders")
+            return self.tr("There are no pictures in these folders")
         return ""
 
     def choose_folder(self) -> None:
@@ -191,7 +191,7 @@ class PicturesPage(Page):
         if number is None:
             words = self.tr("counting…")
         elif missing:
-            words = self.tr("this folder is gone")
+            words = self.tr("this folder is missing")
         else:
             words = pictures_text(number)
         line.addWidget(text_label(words, "quiet"))
@@ -211,13 +211,13 @@ class PicturesPage(Page):
             self._total.say("")
         elif found == 0:
             self._total.say(
-                self.tr("There is no picture in these folders. Add a folder that holds some."),
+                self.tr("There are no pictures in these folders. Add a folder that has some."),
                 "alert-circle-outline",
                 "bad",
             )
         elif found < FEW:
             self._total.say(
-                self.tr("{pictures}: that is few. From a hundred on it learns well.").format(
+                self.tr("{pictures}: that is not many. A hundred or more work well.").format(
                     pictures=pictures_text(found)
                 ),
                 "information-outline",

@@ -56,7 +56,7 @@ class RecipeDetails(QWidget):
         for title, specs in field_groups().items():
             column.addWidget(text_label(title, "head"))
             column.addLayout(self._grid(specs))
-        self._reset = link(self.tr("Back to the preset"), self.tr("Give up all changes of the details"))
+        self._reset = link(self.tr("Back to the preset"), self.tr("Undo all changes to the details"))
         self._reset.clicked.connect(self._on_reset)
         column.addWidget(self._reset, 0, Qt.AlignmentFlag.AlignLeading)
         draft.recipe_changed.connect(self.refresh)
@@ -151,7 +151,7 @@ class _Field(QWidget):
         used = counts(self._spec, self._draft.config)
         self.setEnabled(used)
         for widget in self._explained:
-            widget.setToolTip(self._spec.tip if used else self.tr("The chosen method does not look at it"))
+            widget.setToolTip(self._spec.tip if used else self.tr("The chosen method does not use it"))
         text = to_text(self._spec, self._draft.config)
         if isinstance(self.control, Choice):
             self.control.setCurrentIndex(self.control.findData(text))
@@ -244,7 +244,7 @@ class _Duration(QWidget):
         measured, cost = self._draft.measured_now(), self._draft.cost(self._draft.preset)
         epochs = self._draft.config.epochs
         self._slider.setEnabled(measured is not None and not epochs)
-        tip = self.tr("Longer is better, less and less so")
+        tip = self.tr("Longer is better, with diminishing returns")
         why_not = self.tr("“Passes” decides how long it learns") if epochs else self.tr("It is not measured yet")
         self._slider.setToolTip(tip if self._slider.isEnabled() else why_not)
         if cost is None:

@@ -111,12 +111,10 @@ def from_text(spec: FieldSpec, text: str) -> object:
                 return text
     except ValueError:
         words = {
-            FieldKind.WHOLE: translate("RecipeFields", "A whole number belongs here."),
-            FieldKind.SCALES: translate(
-                "RecipeFields", "Numbers with commas between them belong here, such as 2, 3, 4."
-            ),
+            FieldKind.WHOLE: translate("RecipeFields", "Enter a whole number."),
+            FieldKind.SCALES: translate("RecipeFields", "Enter numbers separated by commas, such as 2, 3, 4."),
         }
-        raise ValueError(words.get(spec.kind, translate("RecipeFields", "A number belongs here."))) from None
+        raise ValueError(words.get(spec.kind, translate("RecipeFields", "Enter a number."))) from None
 
 
 def counts(spec: FieldSpec, config: TrainConfig) -> bool:
@@ -152,7 +150,7 @@ def _practice() -> tuple[FieldSpec, ...]:
         FieldSpec(
             "scales",
             translate("RecipeFields", "Scale factors"),
-            translate("RecipeFields", "Enlargements it learns most of and is judged by."),
+            translate("RecipeFields", "Enlargements it practises most and is judged by."),
             FieldKind.SCALES,
         ),
         FieldSpec(
@@ -182,7 +180,7 @@ def _practice() -> tuple[FieldSpec, ...]:
         FieldSpec(
             "blur_sigma_max",
             translate("RecipeFields", "Strongest blur"),
-            translate("RecipeFields", "How far the blur reaches at most."),
+            translate("RecipeFields", "How far the blur reaches at its strongest."),
             number,
             translate("RecipeFields", "px"),
         ),
@@ -196,7 +194,7 @@ def _practice() -> tuple[FieldSpec, ...]:
         FieldSpec(
             "noise_sigma_max",
             translate("RecipeFields", "Strongest noise"),
-            translate("RecipeFields", "How strong the noise is at most, of 255."),
+            translate("RecipeFields", "How strong the noise is at its strongest, out of 255."),
             number,
         ),
     )
@@ -206,25 +204,25 @@ def _network() -> tuple[FieldSpec, ...]:
     symmetries = {
         "none": translate("RecipeFields", "None (published)"),
         "p4": translate("RecipeFields", "Quarter turns"),
-        "p4m": translate("RecipeFields", "Turns and mirrorings"),
+        "p4m": translate("RecipeFields", "Rotations and mirroring"),
     }
     return (
         FieldSpec(
             "depth",
             translate("RecipeFields", "Layers"),
-            translate("RecipeFields", "More layers see further and take longer; 20 is what VDSR has."),
+            translate("RecipeFields", "More layers see further and take longer; VDSR has 20."),
         ),
         FieldSpec(
             "width",
             translate("RecipeFields", "Channels"),
-            translate("RecipeFields", "How much each layer can hold; 64 is what VDSR has."),
+            translate("RecipeFields", "How much each layer can hold; VDSR has 64."),
         ),
         FieldSpec(
             "symmetry",
             translate("RecipeFields", "Symmetry"),
             translate(
                 "RecipeFields",
-                "What a patch teaches holds for its turns, too; learns faster. Channels then come in fours, or eights.",
+                "What a patch teaches also holds for its rotations; learns faster. Channels come in fours or eights.",
             ),
             FieldKind.CHOICE,
             choices=symmetries,
@@ -238,7 +236,7 @@ def _network() -> tuple[FieldSpec, ...]:
         FieldSpec(
             "batch",
             translate("RecipeFields", "Patches a step"),
-            translate("RecipeFields", "Squares looked at for each correction; more is calmer, slower."),
+            translate("RecipeFields", "Squares used for each correction; more is steadier, but slower."),
         ),
     )
 
@@ -279,7 +277,7 @@ def _learning() -> tuple[FieldSpec, ...]:
         FieldSpec(
             "consistency",
             translate("RecipeFields", "Against the input"),
-            translate("RecipeFields", "How many times more a mistake counts that the small picture already rules out."),
+            translate("RecipeFields", "How much more a mistake counts that the small picture already rules out."),
             FieldKind.NUMBER,
         ),
         FieldSpec(
@@ -335,7 +333,7 @@ def _learning() -> tuple[FieldSpec, ...]:
         FieldSpec(
             "seed",
             translate("RecipeFields", "Seed"),
-            translate("RecipeFields", "Decides all that is random: the same seed gives the same network."),
+            translate("RecipeFields", "Determines everything random: the same seed gives the same network."),
         ),
     )
 
@@ -363,7 +361,7 @@ def _computer() -> tuple[FieldSpec, ...]:
         FieldSpec(
             "precision",
             translate("RecipeFields", "Precision"),
-            translate("RecipeFields", "In which numbers it is done."),
+            translate("RecipeFields", "The number format it computes in."),
             FieldKind.CHOICE,
             choices=precisions,
         ),
@@ -381,7 +379,7 @@ def _computer() -> tuple[FieldSpec, ...]:
         FieldSpec(
             "checkpoint_every",
             translate("RecipeFields", "Saved every"),
-            translate("RecipeFields", "Steps that a power cut may cost at most."),
+            translate("RecipeFields", "The most steps that a power cut can cost."),
             unit=translate("RecipeFields", "steps"),
         ),
     )

@@ -34,9 +34,9 @@ class RecipePage(Page):
 
     def __init__(self, draft: Draft, service: TrainingService, models: ModelList) -> None:
         super().__init__(
-            self.tr("How shall it learn?"),
+            self.tr("How should it learn?"),
             self.tr(
-                "Choose one. Times are measured on this computer; you can stop at any time and keep what is there."
+                "Choose one. Times are measured on this computer; you can stop at any time and keep what was learned."
             ),
         )
         self._draft = draft
@@ -52,7 +52,7 @@ class RecipePage(Page):
         self._name.setMaxLength(80)
         self._name.textEdited.connect(draft.set_title)
         self._start = Choice(self.tr("Start from"))
-        self._start.setToolTip(self.tr("A network that has learned already gets to a usable result much sooner"))
+        self._start.setToolTip(self.tr("A network that has already learned gets to a usable result much sooner"))
         self._start.activated.connect(self._on_start_chosen)
         self._start_note = text_label(role="caption", wrap=True)
         rows = rows_layout()
@@ -87,7 +87,7 @@ class RecipePage(Page):
     def why_not(self) -> str:
         """Why the run cannot be started, or ""."""
         if self._has_faults:
-            return self.tr("A value of the details is not possible")
+            return self.tr("A value in the details is not valid")
         if missing := self._draft.missing_model:
             return self.tr("“{name}” is not installed. Choose another start.").format(name=printable(missing))
         return self.tr("“{name}” is training. Stop it first.").format(name=self._busy) if self._busy else ""
@@ -128,7 +128,7 @@ class RecipePage(Page):
         self._busy = busy
         if busy:
             self.leave()
-        self._why_unmeasured = self.tr("not measured while a run trains") if busy else ""
+        self._why_unmeasured = self.tr("not measured while a run is training") if busy else ""
         missing = self._draft.to_measure()
         if missing and not busy and not self._asked:
             self._asked = set(missing)
@@ -176,7 +176,7 @@ class RecipePage(Page):
             ),
             "photo": (
                 self.tr("Photo"),
-                self.tr("For pictures from phones and the web: takes JPEG blocks and noise back too."),
+                self.tr("For pictures from phones and the web: also removes JPEG blocks and noise."),
                 False,
             ),
             "paper": (
@@ -223,13 +223,13 @@ class RecipePage(Page):
         for start in self._draft.other_starts:
             words = "{name}" if is_file_name(start) else self.tr("{name} (not installed)")
             self._start.addItem(words.format(name=file_name(start)), start)
-        self._start.addItem(self.tr("Nothing: learn everything anew"), "")
+        self._start.addItem(self.tr("Nothing: learn everything from scratch"), "")
         self._start.setCurrentIndex(self._start.findData(config.start_from))
-        why = self.tr("It has learned from other pictures already and gets used to yours: a good result much sooner.")
+        why = self.tr("It has already learned from other pictures and adapts to yours: a good result much sooner.")
         if not config.start_from:
             why = self.tr("Takes several times as long to become good.") if self._start.count() > 1 else ""
         if self._draft.missing_model:
-            why = self.tr("This network is not installed any more. Choose another start.")
+            why = self.tr("This network is no longer installed. Choose another start.")
         self._start_note.setText(why)
 
     def _on_fold_toggled(self, opened: bool) -> None:

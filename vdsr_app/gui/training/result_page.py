@@ -38,7 +38,7 @@ class ResultPage(Page):
     longer_wanted = Signal(int)
 
     def __init__(self, watch: RunWatch, models: ModelList, exports: NetworkExports) -> None:
-        super().__init__(self.tr("What came of it"))
+        super().__init__(self.tr("How well it did"))
         self._watch = watch
         self._models = models
         self._exports = exports
@@ -74,12 +74,12 @@ class ResultPage(Page):
         if self._watch.folder is None:
             return self.tr("There is no run yet")
         if self._watch.alive:
-            return self.tr("The run is not over")
+            return self.tr("The run has not finished")
         return "" if self.weights is not None else self.tr("The run has no result yet")
 
     def allow_longer(self, why_not: str) -> None:
         """Allow the run to go on, or say why it cannot."""
-        allow_button(self._more, not why_not, why_not, self.tr("Go on where it ended"))
+        allow_button(self._more, not why_not, why_not, self.tr("Continue where it ended"))
 
     def refresh(self) -> None:
         """Show what is known of the result."""
@@ -91,7 +91,7 @@ class ResultPage(Page):
             self._compared = watch.history.compared
             self._show_table()
         self._card.setEnabled(self._card_path() is not None)
-        self._card.setToolTip("" if self._card_path() else self.tr("The run has written no card yet"))
+        self._card.setToolTip("" if self._card_path() else self.tr("The run has no model card yet"))
 
     def showEvent(self, event: object) -> None:
         """Show what came while the page was hidden."""
@@ -110,9 +110,9 @@ class ResultPage(Page):
         self._export.setMenu(menu)
         self._card = plain(self.tr("Model card"), "card-text-outline")
         self._card.clicked.connect(self._on_card)
-        self._more = plain(self.tr("Train longer…"), "plus-circle-outline", self.tr("Go on where it ended"))
+        self._more = plain(self.tr("Train longer…"), "plus-circle-outline", self.tr("Continue where it ended"))
         self._more.clicked.connect(self._on_more)
-        folder = link(self.tr("Show folder"), self.tr("Open the folder of the run"))
+        folder = link(self.tr("Show folder"), self.tr("Open the run's folder"))
         folder.clicked.connect(self._on_folder)
         row = QHBoxLayout()
         row.setSpacing(GROUP_GAP)
@@ -194,7 +194,7 @@ class ResultPage(Page):
 
 
 class _Longer(QWidget):
-    """How many steps more."""
+    """How many more steps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -204,12 +204,12 @@ class _Longer(QWidget):
         self.steps.setAccessibleName(self.tr("More steps"))
         self.steps.setFixedWidth(120)
         indent_number(self.steps)
-        self.go = plain(self.tr("Go on"), "play-outline")
+        self.go = plain(self.tr("Continue"), "play-outline")
         row = QHBoxLayout()
         row.setSpacing(GROUP_GAP)
         row.addWidget(text_label(self.tr("Learn for"), "quiet"))
         row.addWidget(self.steps)
-        row.addWidget(text_label(self.tr("steps more"), "quiet"))
+        row.addWidget(text_label(self.tr("more steps"), "quiet"))
         row.addWidget(self.go)
         row.addStretch(1)
         column = QVBoxLayout(self)

@@ -20,7 +20,7 @@ translate = QCoreApplication.translate
 Targets = Mapping[str, Mapping[str, float]]
 """Name of a model -> scale factor as text -> PSNR in dB."""
 
-WENT_ON = "The run went on."
+WENT_ON = "The run continued."
 """The history's sentence at the step at which a stopped run was resumed."""
 
 _FLOOR_DB = 2.0
@@ -30,7 +30,7 @@ _FLOOR_DB = 2.0
 def marks_of(history: RunHistory) -> tuple[Mark, ...]:
     """What happened to a run, in words: it went back after diverging, or went on after a stop."""
     return tuple(
-        Mark(float(step), translate("TrainingMarks", "The run went on."), False)
+        Mark(float(step), translate("TrainingMarks", "The run continued."), False)
         if sentence == WENT_ON
         else Mark(float(step), translate("TrainingMarks", "Went back: {reason}").format(reason=sentence), True)
         for step, sentence in history.marks

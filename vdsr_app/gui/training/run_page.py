@@ -93,7 +93,7 @@ class RunPage(QWidget):
         sure = ask(
             self,
             self.tr("Discard this run?"),
-            self.tr("“{name}” is ended and deleted.").format(name=self._watch.title),
+            self.tr("“{name}” will be stopped and deleted.").format(name=self._watch.title),
             self.tr("What it has learned is lost: its weights, curves and checkpoints. Your pictures are not touched."),
             self.tr("Discard"),
         )
@@ -188,8 +188,8 @@ class RunPage(QWidget):
         self._ends = Choice(self.tr("When the window closes"))
         for words, value in (
             (self.tr("ask me"), "ask"),
-            (self.tr("it goes on"), "go on"),
-            (self.tr("it saves and stops"), "save"),
+            (self.tr("keep training"), "go on"),
+            (self.tr("save and stop"), "save"),
         ):
             self._ends.addItem(words, value)
         self._ends.activated.connect(self._on_end_chosen)

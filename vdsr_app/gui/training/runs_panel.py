@@ -70,7 +70,7 @@ class RunsPanel(QWidget):
         self.new_button.clicked.connect(self.new_wanted)
         press_by_return(self.new_button)
         head = QHBoxLayout()
-        head.addLayout(page_head(self.tr("Your trainings")), 1)
+        head.addLayout(page_head(self.tr("Your training runs")), 1)
         head.addWidget(self.new_button, 0, Qt.AlignmentFlag.AlignTop)
         self.list = _RunList()
         self._make_actions()
@@ -172,10 +172,10 @@ class RunsPanel(QWidget):
         allow_button(self._open, one is not None, select_one, self.tr("Show its curves (Enter)"))
         resumable = one is not None and one.state in (RunState.STOPPED, RunState.FAILED)
         busy = any(run.state in _ALIVE for run in self._all())
-        why = self.tr("Only a run that was stopped can go on") if one is not None else select_one
+        why = self.tr("Only a stopped run can be resumed") if one is not None else select_one
         if resumable and busy:
             resumable, why = False, self.tr("Another run is training; stop it first")
-        allow_button(self._resume, resumable, why, self.tr("Go on where it ended"))
+        allow_button(self._resume, resumable, why, self.tr("Continue where it ended"))
         usable = one is not None and one.weights is not None and one.state not in _ALIVE
         why = self.tr("This run has no result yet") if one is not None else select_one
         allow_button(self._use, usable, why, self.tr("Enlarge pictures with it"))
@@ -183,7 +183,7 @@ class RunsPanel(QWidget):
             action.setEnabled(usable)
             action.setToolTip("" if usable else why)
         select_several = name_keys(self.tr("Select several runs, with Ctrl or Shift"))
-        allow_button(self._compare, len(runs) > 1, select_several, self.tr("On one plot"))
+        allow_button(self._compare, len(runs) > 1, select_several, self.tr("Show them in one plot"))
         allow_button(self._more, bool(runs), select_one, self.tr("Rename, duplicate, export, delete"))
         for action in (self._rename, self._duplicate, self._folder):
             action.setEnabled(one is not None)
@@ -265,9 +265,9 @@ class _RunList(QTreeWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setAccessibleName(self.tr("Trainings"))
+        self.setAccessibleName(self.tr("Training runs"))
         self.setHeaderLabels(
-            [self.tr("Name"), self.tr("State"), self.tr("Progress"), self.tr("Begun"), self.tr("Gain over bicubic")]
+            [self.tr("Name"), self.tr("State"), self.tr("Progress"), self.tr("Started"), self.tr("Gain over bicubic")]
         )
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)

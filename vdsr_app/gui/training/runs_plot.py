@@ -181,10 +181,10 @@ class RunsPlot(QWidget):
         empty = [title for title, history in self._runs if not set(wanted) & set(history.psnr_db)]
         parts = []
         if empty:
-            parts.append(self.tr("Without values: {titles}.").format(titles=", ".join(empty)))
+            parts.append(self.tr("No values: {titles}.").format(titles=", ".join(empty)))
         unknown = [title for title in unknown if title not in empty]
         if unknown:
-            parts.append(self.tr("Of unknown time: {titles}.").format(titles=", ".join(unknown)))
+            parts.append(self.tr("Time unknown: {titles}.").format(titles=", ".join(unknown)))
         return " ".join(parts)
 
 

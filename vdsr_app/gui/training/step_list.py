@@ -70,7 +70,7 @@ class StepList(QWidget):
             self._buttons[step] = button
             column.addWidget(button)
         column.addStretch(1)
-        self.home = link(self.tr("All trainings"), self.tr("Back to the list; a run that trains goes on"))
+        self.home = link(self.tr("All training runs"), self.tr("Back to the list; a run keeps training"))
         self.home.setIcon(icon("arrow-left", "accent"))
         self.home.setIconSize(ICON_SIZE)
         self.home.clicked.connect(self.home_wanted)

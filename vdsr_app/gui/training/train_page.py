@@ -95,7 +95,9 @@ class TrainPage(QWidget):
         else:
             self.wizard.begin(folders)
         if begun and not folders:
-            words = self.tr("This training is not started yet. “Start over”, below its pictures, begins with nothing.")
+            words = self.tr(
+                "This training has not been started. “Start over”, below its pictures, starts from scratch."
+            )
             self.tell(words, False)
 
     def show_home(self) -> None:
@@ -229,7 +231,7 @@ class TrainPage(QWidget):
             return
         self.wizard.begin(like=config, preset=run.preset)
         self._show(self.wizard)
-        self.tell(self.tr("The settings of “{name}” are taken over.").format(name=run.title), False)
+        self.tell(self.tr("Using the settings of “{name}”.").format(name=run.title), False)
 
     def _on_delete(self, runs: list[RunInfo]) -> None:
         names = ", ".join(f"“{run.title}”" for run in runs[:3]) + (" …" if len(runs) > 3 else "")
@@ -238,8 +240,7 @@ class TrainPage(QWidget):
             self.tr("Delete?"),
             self.tr("Delete {names}?").format(names=names),
             self.tr(
-                "Weights, curves and checkpoints are lost. Pictures, and networks that are in use already or were "
-                "exported, stay as they are."
+                "Weights, curves and checkpoints are lost. Pictures, and networks already in use or exported, are kept."
             ),
             self.tr("Delete"),
         )

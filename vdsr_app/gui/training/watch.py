@@ -176,7 +176,7 @@ class RunWatch(QObject):
             case RunState.FINISHED:
                 return self.tr("Finished after {steps}").format(steps=steps_text(self.steps))
             case RunState.FAILED:
-                return self.tr("Ended by an error at step {step} of {steps}").format(**self._steps_words())
+                return self.tr("Failed at step {step} of {steps}").format(**self._steps_words())
             case _:
                 return self.tr("Stopped at step {step} of {steps}").format(**self._steps_words())
 

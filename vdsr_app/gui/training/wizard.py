@@ -127,10 +127,10 @@ class Wizard(QWidget):
         """Ask whether what is put together may be lost, where it is anything."""
         return self.draft.is_empty or ask(
             self,
-            self.tr("Give up?"),
-            self.tr("Give up the training that is not started yet?"),
-            self.tr("The choice of its pictures and its recipe are lost; the pictures themselves are not touched."),
-            self.tr("Give it up"),
+            self.tr("Discard?"),
+            self.tr("Discard the training that has not been started?"),
+            self.tr("Its choice of pictures and its recipe are lost; the pictures themselves are not touched."),
+            self.tr("Discard"),
         )
 
     def show_run(self, *, result: bool = False) -> None:
@@ -269,7 +269,7 @@ class Wizard(QWidget):
             case Step.CHECK:
                 foot.show_buttons(back=True, primary=("next", self.tr("Next"), self.check.why_not))
             case Step.RECIPE:
-                why = self.tr("It is being started") if self._creating is not None else self.recipe.why_not
+                why = self.tr("It is starting") if self._creating is not None else self.recipe.why_not
                 foot.show_buttons(back=True, primary=("start", self.tr("Start training"), why))
             case Step.RUN:
                 self._show_run_foot()
@@ -279,7 +279,7 @@ class Wizard(QWidget):
     def _show_run_foot(self) -> None:
         watch, foot = self._watch, self.foot
         asked = watch.asked in ("stop", "discard")
-        wait = self.tr("It is ending already") if asked else ""
+        wait = self.tr("It is already stopping") if asked else ""
         if watch.alive:
             paused = watch.state is RunState.PAUSED
             pause = ("pause", self.tr("Continue") if paused else self.tr("Pause"), wait)
@@ -289,7 +289,7 @@ class Wizard(QWidget):
                 beside=True,
             )
         elif watch.state is None:
-            foot.show_buttons(primary=("stop", self.tr("Stop and save"), self.tr("It is being started")))
+            foot.show_buttons(primary=("stop", self.tr("Stop and save"), self.tr("It is starting")))
         elif self.result.weights is None or watch.state is RunState.FAILED or watch.report is not None:
             others = [] if self.result.weights is None else [("result", self.tr("See the result"), "")]
             foot.show_buttons(primary=("resume", self.tr("Resume"), self._why_no_resume), others=others)
