@@ -176,7 +176,7 @@ class OptionsPanel(QWidget):
         names.body.addWidget(self._template)
         names.body.addWidget(self._sample)
         there = Section()
-        there.set_head(self.tr("If it exists"))
+        there.set_head(self.tr("Existing results"))
         there.body.addWidget(self._existing)
         there.body.addWidget(self._about)
         for section in (made, results, there, names):
