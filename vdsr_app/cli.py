@@ -38,7 +38,7 @@ examples:
   vdsr photo.jpg                               open the window with this picture
   vdsr upscale photo.jpg --scale 3 -o big.png  three times as wide and high
   vdsr upscale scans/ --long-side 6000 -o out/ every picture of a folder, 6000 px long
-  vdsr batch scans/ --recursive -o out/        folders by the thousand; goes on after a stop
+  vdsr batch scans/ --recursive -o out/        folders by the thousand; resumes after a stop
   vdsr evaluate --data set5 --scales 2 3 4     PSNR and SSIM against bicubic (set5 is not bundled)
   vdsr train --data my-photos --out runs/mine  teach the network your own kind of picture
   vdsr runs                                    your training runs, and how each does

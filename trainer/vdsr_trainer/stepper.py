@@ -129,7 +129,7 @@ class Stepper(ABC, Generic[Network, Batch]):
             self._symmetry = symmetry
         else:
             self._notice(
-                "The weights to go on from were learned without the symmetry of this recipe, so it goes on without."
+                "The starting weights were learned without the symmetry of this recipe, so it continues without."
             )
 
     def set_config(self, config: TrainConfig) -> None:

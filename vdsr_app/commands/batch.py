@@ -83,8 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster",
         metavar="ADDRESS",
-        help="do the pictures on a Dask cluster that sees the same folders: tcp://HOST:8786; docs/scale.md tells how to"
-        " start one",
+        help="use a Dask cluster that sees the same folders: tcp://HOST:8786; docs/scale.md says how to start one",
     )
     parser.add_argument(
         "--report",
@@ -152,7 +151,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
 
 def _options(arguments: argparse.Namespace) -> BatchOptions:
     if not arguments.inputs:
-        raise UsageError("There is nothing to enlarge.", hint="Give a folder, or --resume to go on with a batch.")
+        raise UsageError("There is nothing to enlarge.", hint="Give a folder, or resume a batch with --resume.")
     if os.path.isfile(arguments.output):
         raise UsageError("The results need a folder.", path=arguments.output, hint="Give -o FOLDER.")
     for each in arguments.inputs:

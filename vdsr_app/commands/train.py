@@ -245,7 +245,7 @@ class _Reporter:
         if tenth > self._prepared:
             self._prepared = tenth
             words = {
-                "pictures": "Pictures looked at",
+                "pictures": "Pictures checked",
                 "teacher": "Steps that the teacher learned",
                 "answers": "Pictures that the teacher was asked about",
             }[event.what]
@@ -264,7 +264,7 @@ class _Reporter:
             return
         if not event.weights:
             done = f"at step {event.step}, which is saved" if event.step else "before its first step"
-            self._console.result(f"Run stopped {done}; go on with --resume.")
+            self._console.result(f"Run stopped {done}; continue with --resume.")
             return
         state = "finished" if event.complete else "stopped and saved; continue with --resume"
         self._console.result(f"Run {state} at step {event.step}: {event.weights}")

@@ -246,7 +246,7 @@ class _Work:
 
     def _skipped(self, job: FileJob) -> bool:
         self._record(job.source, job.output, "skipped")
-        self._console.result(f"{job.source.name}: skipped, {job.output} is there already")
+        self._console.result(f"{job.source.name}: skipped, {job.output} already exists")
         return True
 
     def _failed(self, job: FileJob, error: VdsrError) -> bool:

@@ -81,7 +81,7 @@ class Target:
 
     def _scale_for(self, width: int, height: int) -> float:
         if not math.isfinite(self.value) or self.value <= 0:
-            raise UsageError(f"{self.value:g} is no usable {self.kind.value.replace('_', ' ')}.")
+            raise UsageError(f"{self.value:g} is not a usable {self.kind.value.replace('_', ' ')}.")
         match self.kind:
             case TargetKind.SCALE:
                 return self.value

@@ -114,7 +114,7 @@ def crash_report(run: Path) -> ErrorReport:
     return ErrorReport(
         "The training ended unexpectedly.",
         str(run),
-        "Resume it: it goes on from its last checkpoint. If it happens again, copy the details and report them.",
+        "Resume it: it continues from its last checkpoint. If it happens again, copy the details and report them.",
         said or "The training process printed nothing. It may have been ended by the system or by hand.",
     )
 
