@@ -87,7 +87,7 @@ class ExportPanel(Section):
 
     def show_source_bits(self, bits: int) -> None:
         """Say what the depth of the open picture is."""
-        self._depth.setItemText(0, self.tr("Same as the picture ({bits} bit)").format(bits=bits))
+        self._depth.setItemText(0, self.tr("Original ({bits} bit)").format(bits=bits))
 
     def show_result(self, text: str, *, why_not: str, primary: bool) -> None:
         """Say what would be saved.
@@ -104,7 +104,7 @@ class ExportPanel(Section):
     def _fill(self) -> None:
         for file_format, title in WRITABLE_TITLES.items():
             self._format.addItem(title, file_format)
-        self._depth.addItem(self.tr("Same as the picture"), None)
+        self._depth.addItem(self.tr("Original"), None)
         self._depth.addItem(self.tr("8 bit"), 8)
         self._depth.addItem(self.tr("16 bit"), 16)
         self._metadata.addItem(self.tr("Keep all"), Metadata.KEEP)
