@@ -29,6 +29,9 @@ from vdsr_trainer.run_tail import parse
 _MAX_READ_BYTES = 1 << 18
 """Read at once, about a thousand events: so much is dealt with in some milliseconds, and the window stays alive."""
 
+CONTINUED = "The run continued."
+"""The mark at the step at which a stopped run was resumed; any other tells why a run rolled back."""
+
 
 class RunHistory:
     """A fold of events; steps rise from one entry of a list to the next, whatever the run went back to.
@@ -134,7 +137,7 @@ class RunHistory:
         self._forget_after(event.step)
         self.started, self.preparing, self.finished, self.failed = event, None, None, None
         if again and event.step:
-            self.marks.append((event.step, "The run continued."))
+            self.marks.append((event.step, CONTINUED))
 
     def _roll_back(self, event: RolledBack) -> None:
         self._forget_after(event.to_step)

@@ -175,9 +175,9 @@ class BatchCommands(QObject):
         no_batch = self.tr("no batch is running")
         allow(a.batch_pause, can_pause, no_batch)
         for action, reason in (
-            (a.batch_retry, self.tr("no finished batch has failed pictures")),
-            (a.batch_report, self.tr("no batch has finished")),
-            (a.batch_folder, self.tr("no batch has finished")),
+            (a.batch_retry, self.tr("no batch has ended with failed pictures")),
+            (a.batch_report, self.tr("no batch has ended")),
+            (a.batch_folder, self.tr("no batch has ended")),
             (a.batch_clear, self.tr("there is nothing to clear")),
         ):
             button = self._button_of(action)

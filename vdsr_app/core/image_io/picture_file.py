@@ -18,17 +18,15 @@ from vdsr_app.errors import PictureTooLargeError, UnreadablePictureError
 
 _CHUNK_BYTES = 8 << 20
 
+_FORBIDDEN = (
+    "You do not have permission to read this file.",
+    "Ask for permission to read it, or copy it to your own folder.",
+)
 _REASONS = {
     errno.ENOENT: ("There is no such file.", "Check the name and the folder."),
     errno.ENOTDIR: ("There is no such file.", "Check the name and the folder."),
-    errno.EACCES: (
-        "You do not have permission to read this file.",
-        "Ask for permission to read it, or copy it to your own folder.",
-    ),
-    errno.EPERM: (
-        "You do not have permission to read this file.",
-        "Ask for permission to read it, or copy it to your own folder.",
-    ),
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
     errno.ELOOP: ("This link leads in a circle.", "Choose the picture itself."),
     errno.ENAMETOOLONG: ("The file name is too long for this system.", "Shorten the name."),
     errno.EIO: ("The disk could not read the file.", "Check the disk or the network, then try again."),

@@ -245,7 +245,7 @@ class BatchPage(QWidget):
             Phase.PLANNING: self.tr("The pictures are still being checked"),
             Phase.UNPLANNED: self.tr("The pictures could not be checked"),
             Phase.RUNNING: self.tr("The batch is running"),
-            Phase.ENDED: self.tr("The batch has finished"),
+            Phase.ENDED: self.tr("The batch has ended"),
         }.get(phase)
         self._refuse_start(reason)
         if phase is Phase.EMPTY:

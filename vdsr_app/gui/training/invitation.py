@@ -54,7 +54,9 @@ class Invitation(QWidget):
         for icon_name, sentence in (
             (
                 "timer-outline",
-                self.tr("It takes minutes to a night; you see how long before it starts, and can stop at any time."),
+                self.tr(
+                    "It takes from minutes to a night; you see how long before it starts, and can stop at any time."
+                ),
             ),
             ("chart-line", self.tr("It is judged by pictures it has never seen, so you can trust the curves.")),
             ("lock-outline", self.tr("Nothing leaves this computer, and your pictures are only read.")),

@@ -13,15 +13,12 @@ from vdsr_app.gui.training.plot_theme import is_fixed, scale_ink
 from vdsr_app.gui.training.run_curves import RunCurves
 from vdsr_app.gui.training.words import scale_key_text
 from vdsr_trainer.events import TEACHER
-from vdsr_trainer.history import RunHistory
+from vdsr_trainer.history import CONTINUED, RunHistory
 
 translate = QCoreApplication.translate
 
 Targets = Mapping[str, Mapping[str, float]]
 """Name of a model -> scale factor as text -> PSNR in dB."""
-
-WENT_ON = "The run continued."
-"""The history's sentence at the step at which a stopped run was resumed."""
 
 _FLOOR_DB = 2.0
 """So far below the lowest line to compare with values still stretch the PSNR axis."""
@@ -31,7 +28,7 @@ def marks_of(history: RunHistory) -> tuple[Mark, ...]:
     """What happened to a run, in words: it went back after diverging, or went on after a stop."""
     return tuple(
         Mark(float(step), translate("TrainingMarks", "The run continued."), False)
-        if sentence == WENT_ON
+        if sentence == CONTINUED
         else Mark(float(step), translate("TrainingMarks", "Went back: {reason}").format(reason=sentence), True)
         for step, sentence in history.marks
     )
