@@ -63,6 +63,8 @@ class TrainConfig:
             learned from as it is.
         teacher_from: a teacher that has learned: `teacher.safetensors` of an earlier run's folder, made for the same
             whole `scales` from 2 to 4. Then it does not matter what `teacher_steps` and `teacher_width` say.
+        teacher_between: a teacher teaches at all other `scales` below its largest, too: by an answer for a larger one,
+            made smaller.
         teacher_width: channels between the teacher's 20 layers, a multiple of 4 and not the number of its outputs.
         loss: "mse" (mean squared error); "rms" (root of a patch's mean squared error, mean over patches), by which a
             patch that is hard to guess has less of a say; or "charbonnier" (sqrt(error^2 + 1e-6), near the mean
@@ -132,6 +134,7 @@ class TrainConfig:
     epochs: int = 0
     teacher_steps: int = 0
     teacher_from: str = ""
+    teacher_between: bool = False
     teacher_width: int = 64
     loss: str = "mse"
     consistency: float = 0.0
@@ -206,8 +209,17 @@ class TrainConfig:
 
     @property
     def taught_scales(self) -> tuple[int, ...]:
-        """Scale factors at which there can be a teacher: the whole ones of `scales` from 2 to 4, small ones first."""
+        """Scale factors that a teacher is made for: the whole ones of `scales` from 2 to 4, small ones first."""
         return tuple(sorted({int(scale) for scale in self.scales if scale in (2.0, 3.0, 4.0)}))
+
+    @property
+    def answered_scales(self) -> tuple[float, ...]:
+        """Scale factors at which a teacher says what patches are to become, small ones first; none without one."""
+        if not self.has_teacher:
+            return ()
+        if not self.teacher_between:
+            return tuple(map(float, self.taught_scales))
+        return tuple(sorted({scale for scale in self.scales if 1.0 < scale <= self.taught_scales[-1]}))
 
     @property
     def size_multiple(self) -> int:

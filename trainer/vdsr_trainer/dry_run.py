@@ -84,7 +84,7 @@ def _measure_teacher(config: TrainConfig, token: CancelToken) -> tuple[_Cost, fl
     if config.teacher_learns:
         patches = made_up(rng, config.taught_scales)
         cost = _measure_steps(lambda step: learner.step(patches, step, 0.0), learner.device, token)
-    luma, ask = rng.integers(0, 256, (_ASKED_PX, _ASKED_PX), np.uint8), Teacher(learner)
+    luma, ask = rng.integers(0, 256, (_ASKED_PX, _ASKED_PX), np.uint8), Teacher(learner, config.answered_scales)
     begun = 0.0
     for _ in range(2):  # the first time it makes what it keeps
         token.raise_if_cancelled()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,9 +78,9 @@ class Judge:
         """The event of a validation after `step` steps."""
         return Validated(step, self.measure(model), self.bicubic_psnr_db, crop)
 
-    def measure_teacher(self, teacher: Teacher, scales: Sequence[int]) -> dict[str, float]:
+    def measure_teacher(self, teacher: Teacher) -> dict[str, float]:
         """Mean PSNR of a teacher by key, at those of its scale factors that are judged at."""
-        keys = {f"{scale:g}": scale for scale in scales}
+        keys = {f"{scale:g}": scale for scale in teacher.scales}
         return {
             key: _mean(
                 [_psnr(t, teacher.guess(t.reference.astype(np.uint8), keys[key]).astype(np.float64)) for t in those]

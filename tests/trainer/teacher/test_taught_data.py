@@ -12,11 +12,14 @@ import torch
 from PIL import Image
 
 from tests.trainer.conftest import Opener, draw_picture
+from tests.trainer.teacher.conftest import small_teacher
 from vdsr_app.control import CancelToken
 from vdsr_app.errors import ConfigError
 from vdsr_trainer.config import TrainConfig
-from vdsr_trainer.data.dataset import TrainingData, draw_of_step, drawn_scales
+from vdsr_trainer.data.dataset import Patches, TrainingData, draw_of_step, drawn_scales
 from vdsr_trainer.data.resident import ResidentBatches, resident_batches
+from vdsr_trainer.events import TEACHER, Event, Referenced
+from vdsr_trainer.loop import train
 
 
 def _say(luma: np.ndarray) -> Mapping[float, np.ndarray]:
@@ -100,6 +103,35 @@ def test_sizes_are_multiples_of_its_scale_factors(taught: TrainConfig, opened: O
     for item, group in whole.everything():
         there = lumas[item.record.file][0]
         np.testing.assert_array_equal(there, group[0].source.luma[: there.shape[0], : there.shape[1]])
+
+
+def test_between_its_scale_factors_it_is_asked_only_where_the_run_wants_that(taught: TrainConfig) -> None:
+    config = replace(taught, scales=(4.5, 1.0, 1.5, 3.5, 3.0, 2.0))
+    assert config.answered_scales == (2.0, 3.0)
+    assert replace(config, teacher_between=True).answered_scales == (1.5, 2.0, 3.0)
+    assert replace(config, teacher_between=True, teacher_steps=0).answered_scales == ()
+
+
+@pytest.mark.usefixtures("tiny_bundled")
+def test_a_run_is_taught_between_its_scale_factors(
+    taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)
+    events: list[Event] = []
+    config = replace(taught, scales=(1.5, 2.0), teacher_between=True, fixed_share=1.0)
+    seen: list[Mapping[float, np.ndarray]] = []
+    real = TrainingData.batch
+
+    def batch(self: TrainingData, step: int) -> Patches:
+        seen.extend(held.answers for _, group in self.everything() for held in group)
+        return real(self, step)
+
+    monkeypatch.setattr(TrainingData, "batch", batch)
+    train(config, tmp_path / "run", events.append, CancelToken())
+    assert seen
+    assert all(list(answers) == [1.5, 2.0] for answers in seen)
+    (row,) = [event.psnr_db[TEACHER] for event in events if isinstance(event, Referenced) and TEACHER in event.psnr_db]
+    assert list(row) == ["1.5", "2"]
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,23 @@ def test_its_answers_have_nearly_the_lr_picture_that_it_was_asked_about(taught: 
         assert off(luma + answer.astype(np.float64)) < 0.3 * off(raw)
 
 
+@pytest.mark.parametrize("scale", [1.25, 1.5, 2.5, 3.5])
+def test_between_its_scale_factors_it_knows_more_than_bicubic(taught: TrainConfig, scale: float) -> None:
+    learner = TeacherLearner(small_teacher(taught))
+    _shake(learner)
+    luma = smooth(12, 96, 120)
+    teacher = Teacher(learner, (2.0, scale))
+    answers = teacher(luma)
+    assert list(answers) == [2.0, scale]
+    low = lr_picture(luma, scale)[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX].astype(np.float64)
+    assert low.shape == (round(96 / scale), round(120 / scale))
+    said = (luma + answers[scale].astype(np.float64)) / 255
+    seen = np.square(resize(said, *low.shape, dtype=np.float64) - low).mean()
+    bicubic = resize(low, *luma.shape, dtype=np.float64)
+    assert np.square(said - bicubic).mean() > 1e-5, "it says nothing of its own"
+    assert seen < 0.3 * np.square(resize(bicubic, *low.shape, dtype=np.float64) - low).mean()
+
+
 def test_in_pieces_it_gives_what_it_gives_at_once(taught: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     learner = TeacherLearner(small_teacher(taught))
     _shake(learner)

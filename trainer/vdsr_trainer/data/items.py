@@ -66,7 +66,7 @@ class Band:
         """Memory that it takes."""
         rows = self.held_last - self.held_first
         blocks = (-(-rows // HARDNESS_PX) + 1) * (-(-self.width // HARDNESS_PX) + 1)
-        answers = len(config.taught_scales) if config.has_teacher and self.whole else 0
+        answers = len(config.answered_scales) if self.whole else 0
         return rows * self.width * (1 + 2 * answers) + (8 * blocks if needs_hardness(config) else 0)
 
 

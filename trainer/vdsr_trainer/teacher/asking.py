@@ -52,7 +52,7 @@ def ask_teacher(
             "The pictures do not fit into memory together with what the teacher says of them, so it is asked each"
             " time one is read, which takes long, and not about one that is too large. A larger cache_mb helps."
         )
-    teacher = Teacher(learned_teacher(config, run, data, told=on_learned, notice=notice))
+    teacher = Teacher(learned_teacher(config, run, data, told=on_learned, notice=notice), config.answered_scales)
     psnr_db = {} if network is None else _measured(teacher, network, judge, config, notice)
     # What does not fit into memory might fill the disk.
     asked = KeptAnswers(teacher, run) if data.holds_all_whole else teacher
@@ -64,7 +64,7 @@ def _measured(
     teacher: Teacher, network: VDSR, judge: Judge, config: TrainConfig, notice: Callable[[str], None]
 ) -> dict[str, float]:
     """Its PSNR on the held-out pictures; it is told of one that has nothing to teach."""
-    psnr_db = judge.measure_teacher(teacher, config.taught_scales)
+    psnr_db = judge.measure_teacher(teacher)
     if not psnr_db:
         return psnr_db
     rows = (psnr_db, judge.measure(network), judge.bicubic_psnr_db)

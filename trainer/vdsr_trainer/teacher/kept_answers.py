@@ -64,7 +64,7 @@ class KeptAnswers:
             logger.warning("A teacher's answer is asked for again, for its file cannot be read: %s: %s", path, error)
             return None
         whole = all(array.shape == shape and array.dtype == np.float16 for array in arrays.values())
-        if not whole or arrays.keys() != {str(scale) for scale in self._teacher.scales}:
+        if not whole or arrays.keys() != {f"{scale:g}" for scale in self._teacher.scales}:
             logger.warning("A teacher's answer is asked for again, for its file holds something else: %s", path)
             return None
         return {float(scale): array for scale, array in arrays.items()}

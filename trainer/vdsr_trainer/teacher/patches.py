@@ -75,10 +75,10 @@ def made_up(rng: np.random.Generator, scales: Sequence[int]) -> TeacherPatches:
     return TeacherPatches(rng.random((BATCH, 1, side, side), np.float32), high)
 
 
-def lr_picture(luma: Luma8, scale: int) -> Floats:
-    """The whole LR picture of one whose sizes are multiples of `scale`, with `MARGIN_PX` around; 1 is full scale."""
-    height, width = luma.shape
-    low = resize(luma.astype(np.float64), height // scale, width // scale, dtype=np.float64)
+def lr_picture(luma: Luma8, scale: float) -> Floats:
+    """The whole LR picture, with `MARGIN_PX` around; 1 is full scale. Sizes are rounded as `degrade` rounds them."""
+    height, width = (max(1, round(size / scale)) for size in luma.shape)
+    low = resize(luma.astype(np.float64), height, width, dtype=np.float64)
     return np.pad(np.asarray(low / 255.0, np.float32), MARGIN_PX, mode="symmetric")
 
 
