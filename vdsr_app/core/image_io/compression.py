@@ -1,4 +1,4 @@
-"""What a file tells of its lossy compression, without decoding it."""
+"""The lossy compression of a file, read without decoding it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _READERS: Mapping[SourceFormat, Callable[[BinaryIO], int | None]] = MappingProxy
 
 
 def compression_of(path: str | PathLike[str]) -> Compression | None:
-    """How a JPEG, WebP or AVIF was compressed, as `SourceInfo.compression` will give it once the picture is read.
+    """How a JPEG, WebP or AVIF was compressed: the same as `SourceInfo.compression` after reading the picture.
 
-    Only what stands before the pixels is read, so this costs next to nothing. The name of the file does not matter.
+    Only the headers before the pixels are read, so this costs next to nothing. The file name does not matter.
 
     Returns:
-        None where the file is of another kind or lossless, or cannot be read: then whoever reads it will say why.
+        None if the file is of another format, lossless, or unreadable; in the last case reading it reports why.
     """
     try:
         with PictureFile(path) as file:
@@ -39,7 +39,7 @@ def compression_of(path: str | PathLike[str]) -> Compression | None:
 
 
 def read_compression(stream: BinaryIO, source_format: SourceFormat | None) -> Compression | None:
-    """Likewise for a stream, whose place it moves, of a format; None for one that does not tell.
+    """Like `compression_of`, for a stream of a known format, whose position it moves; None if the format has no reader.
 
     Raises:
         OSError: the stream cannot be read.

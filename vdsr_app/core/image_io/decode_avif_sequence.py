@@ -1,4 +1,4 @@
-"""Animated AVIF, by libavif through Pillow; libvips reads only still pictures."""
+"""Animated AVIF, decoded by libavif through Pillow; libvips reads only still pictures."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _BRAND = b"avis"
 
 
 def is_sequence(head: bytes) -> bool:
-    """Whether an AVIF file begins as an animated one."""
+    """Whether an AVIF file declares itself animated."""
     return head[8:12] == _BRAND
 
 
 class AvifSequence:
-    """An animated AVIF, always read with 8 bits.
+    """An animated AVIF, always read at 8 bits.
 
-    Not by imagecodecs, which would give all bits: asked for one frame it writes outside its memory (version 2026.3.6).
+    imagecodecs would keep the full depth, but when asked for one frame it writes out of bounds (version 2026.3.6).
     """
 
     def __init__(self, file: PictureFile) -> None:
@@ -49,7 +49,7 @@ class AvifSequence:
         return raw
 
     def _orientation(self) -> int:
-        """How the container says the picture is turned; Pillow hands that over as the EXIF orientation."""
+        """The container's rotation and mirroring, which Pillow reports as the EXIF orientation."""
         try:
             return ExifBlock(self._image.info.get("exif", b"")).orientation
         except ExifError:

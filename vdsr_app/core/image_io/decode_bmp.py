@@ -1,4 +1,4 @@
-"""BMP, by Pillow."""
+"""BMP, decoded by Pillow."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class BmpPicture:
     """A BMP file."""
 
     def __init__(self, file: PictureFile) -> None:
-        # The plugin itself instead of Image.open: that would try other formats, and its guard against huge sizes is a
-        # process-wide setting; `check_size` does that work here.
+        # The plugin itself, not Image.open: that would try other formats, and its guard against huge sizes is a
+        # process-wide setting; `check_size` takes its place here.
         from PIL import BmpImagePlugin
 
         self._image: BmpImagePlugin.BmpImageFile = BmpImagePlugin.BmpImageFile(file.stream)

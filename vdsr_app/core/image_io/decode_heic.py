@@ -1,4 +1,4 @@
-"""HEIC, by libheif through pillow-heif."""
+"""HEIC, decoded by libheif through pillow-heif."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vdsr_app.core.scratch import Allocator
 
 
 class HeicPicture:
-    """The main picture of a HEIC file. libheif turns it upright; the EXIF orientation only repeats how."""
+    """The main picture of a HEIC file; libheif turns it upright, and the EXIF orientation only repeats the rotation."""
 
     def __init__(self, file: PictureFile) -> None:
         import pillow_heif

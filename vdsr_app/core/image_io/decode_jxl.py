@@ -1,4 +1,4 @@
-"""JPEG XL, by libjxl through imagecodecs; its metadata by hand, for imagecodecs gives pixels only."""
+"""JPEG XL, decoded by libjxl through imagecodecs; metadata is parsed here, as imagecodecs returns only pixels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HEADER_BYTES = 4096
 
 
 class JxlPicture:
-    """A JPEG XL file, bare codestream or container. libjxl applies the orientation of its header."""
+    """A JPEG XL file, bare codestream or container; libjxl applies the orientation in its header."""
 
     def __init__(self, file: PictureFile) -> None:
         self._file = file
@@ -69,7 +69,7 @@ class JxlPicture:
     def _add_colour(self, raw: RawPicture) -> None:
         colour, channels = self._stored.colour, self.header.channels
         if colour.has_icc:
-            # Pictures in the codec's own colour space are decoded to sRGB, others to the profile that is out of reach.
+            # XYB pictures are decoded to sRGB, others to their own profile, which is inaccessible here.
             if not self._stored.is_xyb:
                 raw.notes.append(LOST_PROFILE_NOTE)
         elif colour.code is not None:
@@ -89,7 +89,7 @@ class JxlPicture:
 
 
 def _codestream_start(stream: BinaryIO) -> bytes:
-    """The first bytes of the codestream, wherever in the container it is."""
+    """The first bytes of the codestream, wherever it is in the container."""
     head = stream.read(_HEADER_BYTES)
     if head.startswith(b"\xff\x0a"):
         return head
@@ -105,7 +105,7 @@ def _codestream_start(stream: BinaryIO) -> bytes:
 
 
 def _metadata_boxes(stream: BinaryIO) -> list[tuple[bytes, bytes]]:
-    """Exif and XMP boxes, unpacked where they are compressed."""
+    """The Exif and XMP boxes, decompressed where necessary."""
     if stream.read(2) == b"\xff\x0a":
         return []
     found = []
@@ -125,7 +125,7 @@ def _unpack(packed: bytes) -> bytes | None:
     import imagecodecs
 
     try:
-        # The bound keeps a few hostile bytes from filling the memory.
+        # The limit keeps a few hostile bytes from filling memory.
         return bytes(imagecodecs.brotli_decode(packed, out=MAX_BODY_BYTES))
     except imagecodecs.BrotliError:
         logger.info("A compressed metadata box could not be unpacked.", exc_info=True)

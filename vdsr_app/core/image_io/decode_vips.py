@@ -1,4 +1,4 @@
-"""JPEG, PNG, WebP, TIFF, AVIF and GIF, by libvips."""
+"""JPEG, PNG, WebP, TIFF, AVIF and GIF, decoded by libvips."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _LOADERS = {
     SourceFormat.AVIF: "heifload",
     SourceFormat.GIF: "gifload",
 }
-"""Loaders are named, never guessed: libvips must not try anything else on a file."""
+"""Loaders are named, never guessed: libvips must not try any other on a file."""
 _IN_STRIPS = frozenset({SourceFormat.JPEG, SourceFormat.PNG, SourceFormat.TIFF})
 _MAX_BLOCK_BYTES = 128 << 20
-"""Strips of TIFF up to which a picture counts as read in strips; the largest one is held beside the rows."""
+"""A TIFF with strips up to this size counts as read in strips; the largest is held in memory beside the rows."""
 _UNLIMITED_SINCE = (8, 17)
 _GRAY = frozenset({"b-w", "grey16"})
 _RGB = frozenset({"srgb", "rgb16", "rgb"})
@@ -55,7 +55,7 @@ _EXTRA_DROPPED = "Extra channels, which are not transparency, were left out."
 
 
 class VipsPicture:
-    """A picture that libvips reads, opened by the loader of its format."""
+    """A picture read by libvips, opened with the loader of its format."""
 
     def __init__(self, file: PictureFile, source_format: SourceFormat) -> None:
         self._file = file
@@ -131,7 +131,7 @@ class VipsPicture:
             mode_text(stored, kind, has_alpha=has_alpha),
             self._frames(),
             self._orientation(),
-            # Passes over the whole picture, one after the other, leave libvips no choice but to hold it all.
+            # A file stored as several passes over the whole picture forces libvips to hold all of it.
             self._format in _IN_STRIPS
             and not self._field("interlaced")
             and not self._field("jpeg-multiscan")
@@ -144,7 +144,7 @@ class VipsPicture:
         return int(self._field("n-pages") or 1)
 
     def _orientation(self) -> int:
-        """What is still to be applied: nothing for AVIF, which libheif turns upright by its own properties."""
+        """The EXIF orientation still to apply: none for AVIF, which libheif turns upright by its properties, or GIF."""
         if self._format in (SourceFormat.AVIF, SourceFormat.GIF):
             return 1
         if self._format is SourceFormat.TIFF:
@@ -155,7 +155,7 @@ class VipsPicture:
                 return block.orientation
         except ExifError:
             pass
-        # As Adobe's programs do, XMP is asked where EXIF says nothing.
+        # Like Adobe's programs, fall back on XMP where EXIF says nothing.
         return (orientation_of(self._xmp) if self._xmp is not None else None) or 1
 
     def _exif_block(self) -> bytes | None:
@@ -164,7 +164,7 @@ class VipsPicture:
         return self._blob("exif-data") or self._raw_profile("exif")
 
     def _raw_profile(self, name: str) -> bytes | None:
-        """A metadata block that ImageMagick wrote into a PNG's text, in hexadecimal digits."""
+        """A metadata block that ImageMagick wrote into a PNG's text chunks as hexadecimal digits."""
         for field in self._image.get_fields():
             if field.startswith("png-comment-") and field.endswith(f"-Raw profile type {name}"):
                 lines = str(self._image.get(field)).strip().splitlines()
@@ -186,12 +186,12 @@ class VipsPicture:
             )
 
     def _cmyk_as_srgb(self, raw: RawPicture) -> Any:
-        """By the picture's own profile, or by a standard one where that cannot be used; notes which."""
+        """Convert CMYK with the picture's own profile, or a standard one if that is unusable; notes which."""
         settings = {"intent": "relative", "black_point_compensation": True, "depth": self.header.bits}
         icc, raw.icc = raw.icc or b"", None
         if profile_space(icc) == "CMYK":
             try:
-                if not can_be_opened(icc):  # libvips would take a standard one, and not tell
+                if not can_be_opened(icc):  # libvips would silently use a standard one
                     raise vips.load().Error("damaged profile")
                 converted = self._image.icc_transform("srgb", embedded=True, **settings)
             except vips.load().Error:
@@ -204,7 +204,7 @@ class VipsPicture:
         return self._image.icc_transform("srgb", input_profile="cmyk", **settings)
 
     def _plain(self, raw: RawPicture) -> Any:
-        """The image as gray or RGB with or without alpha, in 8 or 16 bits; notes what was changed."""
+        """The image as gray or RGB, with or without alpha, at 8 or 16 bits; notes what was changed."""
         image, deep = self._image, self.header.bits == 16
         if self._kind == _CMYK:
             image = self._cmyk_as_srgb(raw)
@@ -225,7 +225,7 @@ class VipsPicture:
         return image
 
     def _at_full_range(self, samples: Pixels) -> Pixels:
-        """AVIF of 10 and 12 bits comes in the upper bits of 16, its white short of full."""
+        """Stretch 10- and 12-bit AVIF to full range: libvips puts it in the upper bits of 16, leaving white too low."""
         stored = self._field("bits-per-sample")
         if self._format is not SourceFormat.AVIF or stored not in range(9, 16):
             return samples
@@ -253,14 +253,14 @@ class VipsPicture:
 
 
 def _open(file: PictureFile, source_format: SourceFormat) -> tuple[Any, Any]:
-    """The image, its header read and its pixels waiting, and what must live as long as they are asked for."""
+    """Open an image lazily; the second value returned must outlive every access to its pixels."""
     pyvips = vips.load()
     name = _LOADERS[source_format]
-    # "error" refuses what is cut off or contradicts itself, and forgives stray bytes that every viewer forgives.
+    # "error" rejects truncated and inconsistent files but tolerates stray bytes that every viewer tolerates.
     options: dict[str, object] = {"access": "sequential", "fail_on": "error"}
     if source_format is SourceFormat.TIFF and pyvips.at_least_libvips(*_UNLIMITED_SINCE):
-        # Else a strip of 50 MiB fails, and many programs write but one a picture. What libtiff allocates is bounded by
-        # the file's length, tiles are by libvips, and `TiffInfo.block_bytes` tells of strips beforehand.
+        # Otherwise a strip of 50 MiB fails, and many programs write a picture as one strip. libtiff's allocations are
+        # bounded by the file length, tiles by libvips, and `TiffInfo.block_bytes` reports strip sizes beforehand.
         options["unlimited"] = True
     if file.data is not None:
         return pyvips.Operation.call(f"{name}_buffer", file.data, **options), None
@@ -273,7 +273,7 @@ def _open(file: PictureFile, source_format: SourceFormat) -> tuple[Any, Any]:
             return b""
 
     def on_seek(offset: int, whence: int) -> int:
-        # Damaged files send libvips to places that do not exist; an exception could not leave a callback.
+        # Damaged files make libvips seek to impossible offsets; an exception cannot leave a callback.
         try:
             return stream.seek(offset, whence)
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Which pictures are too large to open, to compare or to write, told before any work is done."""
+"""Refusing pictures too large to open, compare or write, before any work is done."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from vdsr_app.errors import PictureTooLargeError, SaveError, UnreadablePictureEr
 DEFAULT_MAX_PIXELS = 250_000_000
 """Pixels that `read` accepts unless told otherwise.
 
-Above the 200 megapixels of today's largest phone sensors and the 151 of medium-format backs; below what header lies and
-decompression bombs usually claim. In 8-bit RGB it is 750 MB.
+More than the 200 megapixels of today's largest phone sensors and the 151 of medium-format backs; less than forged
+headers and decompression bombs usually claim. In 8-bit RGB it is 750 MB.
 """
 
 MAX_PIXELS_THROUGH_DISK = 1_000_000_000
-"""Pixels that `read` accepts where the samples go to the disk."""
+"""Pixels that `read` accepts when the samples go to disk."""
 
 _MEMORY_SHARE = 0.9
-"""Part of the free memory that one picture may take while it is read, compared or written."""
+"""Share of the free memory that one picture may take while it is read, compared or written."""
 
 _SCREEN_BYTES_A_PIXEL = 16 / 3
-"""What a layer takes for the screen besides its samples: four bytes, and a third more for its smaller versions."""
+"""What displaying a layer takes besides its samples: four bytes, plus a third for its reduced levels."""
 
 _BY_BATCH = "Choose a smaller size, or let the batch do it, which works through the disk."
 
 _READ_COPIES: Mapping[SourceFormat, int] = MappingProxyType(
     {SourceFormat.AVIF: 6, SourceFormat.HEIC: 6, SourceFormat.JXL: 6, SourceFormat.WEBP: 4}
 )
-"""Memory for reading, in sizes of the decoded samples, measured; 2 for all others."""
+"""Memory for reading as a multiple of the decoded samples, measured; 2 for all other formats."""
 
 _WRITE_COPIES: Mapping[FileFormat, int] = MappingProxyType(
     {FileFormat.PNG: 1, FileFormat.TIFF: 1, FileFormat.JPEG: 4, FileFormat.WEBP: 2, FileFormat.AVIF: 12}
 )
 _WEBP_LOSSLESS_COPIES = 11
-"""Memory for writing, in sizes of the samples and besides them, measured."""
+"""Memory for writing as a multiple of the samples and in addition to them, measured."""
 
 
 def check_size(
@@ -54,22 +54,22 @@ def check_size(
     in_strips: bool = False,
     through_disk: bool = False,
 ) -> None:
-    """Refuse a picture whose header claims more than the limit or than memory can hold.
+    """Refuse a picture whose header claims more pixels than the limit or than memory can hold.
 
     Args:
         width: columns.
         height: rows.
-        bytes_a_pixel: of the decoded picture, transparency included.
+        bytes_a_pixel: bytes per pixel of the decoded picture, transparency included.
         path: for the message.
-        source_format: decides how much memory its decoder takes.
+        source_format: determines how much memory the decoder takes.
         max_pixels: most pixels to accept.
         file_bytes: size of the file, which is held in memory as well.
-        in_strips: its decoder holds but a few rows, so that its samples may go to the disk.
+        in_strips: the decoder holds only a few rows, so the samples can go to disk.
         through_disk: neither samples nor file will be held in memory.
 
     Raises:
-        UnreadablePictureError: there is no pixel at all.
-        PictureTooLargeError: there are too many.
+        UnreadablePictureError: a side is less than 1.
+        PictureTooLargeError: the picture exceeds `max_pixels` or the free memory.
     """
     if width < 1 or height < 1:
         raise UnreadablePictureError(f"The picture claims to be {width} x {height} pixels.", path=path)
@@ -99,20 +99,20 @@ def check_size(
 def check_memory_to_compare(
     picture: Picture, size: TargetSize, *, layers: int, painted: int, read: int = 0, held_bytes: int = 0
 ) -> None:
-    """Refuse to hold more layers of a picture side by side than memory can.
+    """Refuse to compare more layers of a picture than memory can hold at once.
 
-    To be asked before any is made: the system grants arrays of any size, and ends the process while they are filled.
+    Call it before making any: the system grants arrays of any size, then kills the process while they are being filled.
 
     Args:
         picture: the source; its layers have its channels and its depth.
         size: of each layer.
         layers: how many there will be.
-        painted: how many of them are shown tile by tile while they are made, in a copy of their own.
-        read: how many of them show a picture that is in memory anyway, and need but what the screen takes.
-        held_bytes: what earlier layers take, and these use or give back.
+        painted: how many of them are shown tile by tile while being computed, each in a copy of its own.
+        read: how many of them show a picture that is in memory anyway, and need memory only for display.
+        held_bytes: memory held by earlier layers, which the new ones reuse or free.
 
     Raises:
-        PictureTooLargeError: memory is short.
+        PictureTooLargeError: there is not enough memory.
     """
     samples = picture.pixels.shape[2] + (picture.alpha is not None)
     made_bytes = (layers - read) * samples * picture.pixels.itemsize
@@ -122,7 +122,7 @@ def check_memory_to_compare(
         return
     available += held_bytes
     if needed > available * _MEMORY_SHARE:
-        by_batch = picture.source.path is not None  # what was pasted is no file that a batch could take
+        by_batch = picture.source.path is not None  # a pasted picture has no file for a batch to read
         raise PictureTooLargeError(
             f"Comparing {size.width} x {size.height} pixels needs about {needed / 1e9:.1f} GB of memory; "
             f"{available / 1e9:.1f} GB is free.",
@@ -133,7 +133,7 @@ def check_memory_to_compare(
 
 
 def check_memory_to_write(sample_bytes: int, target: FileFormat, quality: int, path: str | PathLike[str]) -> None:
-    """Refuse to encode what would take more memory than is free.
+    """Refuse to encode a picture that would take more memory than is free.
 
     Args:
         sample_bytes: size of the picture's samples.
@@ -142,7 +142,7 @@ def check_memory_to_write(sample_bytes: int, target: FileFormat, quality: int, p
         path: for the message.
 
     Raises:
-        SaveError: memory is short.
+        SaveError: there is not enough memory.
     """
     lossless_webp = target is FileFormat.WEBP and is_lossless(target, quality)
     needed = sample_bytes * (_WEBP_LOSSLESS_COPIES if lossless_webp else _WRITE_COPIES[target])
@@ -157,7 +157,7 @@ def check_memory_to_write(sample_bytes: int, target: FileFormat, quality: int, p
 
 
 def out_of_memory(path: str | PathLike[str] | None) -> PictureTooLargeError:
-    """The error for an allocation that failed although the estimate had let it pass."""
+    """The error for an allocation that failed although the estimate had allowed it."""
     return PictureTooLargeError(
         "There is not enough memory for this picture.",
         path=path,

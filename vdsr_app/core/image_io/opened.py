@@ -1,4 +1,4 @@
-"""What every decoder hands over: a header at once, the samples on demand."""
+"""What every decoder provides: a header at once, the samples on demand."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Header:
     """A picture before it is decoded.
 
     Attributes:
-        width: columns as the decoder will give them.
-        height: rows as the decoder will give them.
-        channels: 1 gray or 3 RGB, after conversion.
-        has_alpha: transparency comes with it.
-        bits: 8 or 16, as the decoder will give them.
-        mode: as stored, for people: "1-bit gray", "8-bit palette".
+        width: columns as the decoder will return them.
+        height: rows as the decoder will return them.
+        channels: 1 for gray or 3 for RGB, after conversion.
+        has_alpha: there is transparency.
+        bits: 8 or 16, as the decoder will return them.
+        mode: storage format, for display: "1-bit gray", "8-bit palette".
         frames: pictures in the file.
         orientation: EXIF orientation that the decoder does *not* apply, 1 to 8.
-        in_strips: the decoder goes through the file once from top to bottom and holds but a few rows.
+        in_strips: the decoder reads the file once from top to bottom and holds only a few rows.
     """
 
     width: int
@@ -38,23 +38,23 @@ class Header:
 
     @property
     def bytes_a_pixel(self) -> int:
-        """Of the decoded samples."""
+        """Bytes per pixel of the decoded samples."""
         return (self.channels + int(self.has_alpha)) * self.bits // 8
 
 
 @dataclass(slots=True)
 class RawPicture:
-    """A decoded picture before orientation and metadata are put right.
+    """A decoded picture, before its orientation is applied and its metadata corrected.
 
     Attributes:
         samples: (H, W, channels + alpha) uint8 or uint16 at full range.
         has_alpha: the last channel is transparency.
-        premultiplied: the colours are stored multiplied by it.
+        premultiplied: the colours are stored multiplied by alpha.
         icc: ICC profile of the samples, or None.
         exif: EXIF block, or None.
         xmp: XMP packet, or None.
-        dpi: resolution outside of EXIF, or None.
-        notes: what was changed, one sentence each.
+        dpi: resolution stated outside EXIF, or None.
+        notes: what was changed, one sentence per change.
     """
 
     samples: Pixels
@@ -78,8 +78,8 @@ class OpenedPicture(Protocol):
         """Decode the first frame.
 
         Args:
-            token: tested where the decoder allows it.
-            allocate: where the samples go, if the header says that they come in strips; else it is not used.
+            token: checked where the decoder allows it.
+            allocate: where the samples go if the header says that they come in strips; otherwise unused.
 
         Raises:
             Cancelled: by the token.
@@ -88,12 +88,12 @@ class OpenedPicture(Protocol):
 
 
 def mode_text(bits: int, kind: str, *, has_alpha: bool = False) -> str:
-    """How a picture is stored, for people: "8-bit RGB with transparency"."""
+    """How a picture is stored, for display: "8-bit RGB with transparency"."""
     return f"{bits}-bit {kind}" + (" with transparency" if has_alpha else "")
 
 
 def kind_of(channels: int) -> str:
-    """The colours that so many channels hold."""
+    """The kind of colour that a number of channels holds."""
     return "gray" if channels == 1 else "RGB"
 
 

@@ -1,4 +1,4 @@
-"""A picture's content: of a regular file, opened without blocking, by any name the system allows; or of memory."""
+"""The content of a picture: a regular file under any name the system allows, opened without blocking, or bytes."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class PictureFile:
     """A regular file, open for reading.
 
     Attributes:
-        path: its name; None where the content is in memory.
-        size: bytes, when it was opened.
+        path: its name; None if the content came from memory.
+        size: bytes at the time it was opened.
     """
 
     path: str | PathLike[str] | None
@@ -47,11 +47,11 @@ class PictureFile:
         """Open `path`.
 
         Raises:
-            UnreadablePictureError: there is no such file, it is no regular file, or it may not be read.
+            UnreadablePictureError: the file does not exist, is not a regular file, or may not be read.
         """
         self.path = path
         try:
-            # Looking first keeps devices from being opened at all; looking again rules out that it was exchanged.
+            # The first check keeps devices from being opened at all; the second rules out that the file was swapped.
             _require_regular(os.stat(path), path)
             flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
             descriptor = os.open(path, flags)
@@ -77,7 +77,7 @@ class PictureFile:
 
     @property
     def head(self) -> bytes:
-        """The first bytes, for telling the format."""
+        """The first bytes, for identifying the format."""
         try:
             self._file.seek(0)
             return self._file.read(HEAD_BYTES)
@@ -86,7 +86,7 @@ class PictureFile:
 
     @property
     def data(self) -> bytes | None:
-        """The whole content after `load`, else None."""
+        """The whole content after `load`, otherwise None."""
         return self._data
 
     @property
@@ -100,13 +100,13 @@ class PictureFile:
     def load(self, token: CancelToken | None = None) -> bytes:
         """Read the whole file into memory.
 
-        A copy, not a mapping: a file that is cut short while it is mapped ends the process.
+        This is a copy, not a mapping: truncating a file while it is mapped kills the process.
 
         Args:
-            token: tested between chunks of a few megabytes.
+            token: checked between chunks of 8 MiB.
 
         Raises:
-            UnreadablePictureError: the disk failed.
+            UnreadablePictureError: the file cannot be read.
             PictureTooLargeError: the file does not fit into memory.
             Cancelled: by the token.
         """
@@ -135,7 +135,7 @@ class PictureFile:
 
 
 class PictureBytes(PictureFile):
-    """The content of a picture file without the file, as from a clipboard."""
+    """The content of a picture file without the file, for instance from the clipboard."""
 
     def __init__(self, content: bytes) -> None:
         self.path = None

@@ -1,4 +1,4 @@
-"""Taking the samples out of a Pillow image."""
+"""Extracting the samples of a Pillow image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STRIP_PX = 1 << 21
 def samples_of(image: Image.Image) -> Pixels:
     """Samples of an 8-bit image, as (H, W, C).
 
-    Row by row group, for Pillow hands out whole pictures under the interpreter lock and the window would stand still.
+    Copied in groups of rows: Pillow exports a whole picture while holding the GIL, which would freeze the window.
     """
     width, height = image.size
     out = np.empty((height, width, len(image.getbands())), np.uint8)

@@ -41,11 +41,11 @@ class PictureInfo:
     """What the header of a picture file says.
 
     Attributes:
-        format: lower-case name such as "jpeg", "heic"; by content, not by name.
+        format: lower-case name such as "jpeg" or "heic", by content, not by file name.
         width: columns of the upright picture.
         height: rows of the upright picture.
-        mode: as stored, for people: "8-bit RGB", "1-bit gray", "8-bit CMYK".
-        bits: 8 or 16, as `read` will give the samples.
+        mode: storage format, for display: "8-bit RGB", "1-bit gray", "8-bit CMYK".
+        bits: 8 or 16, as `read` will return the samples.
         has_alpha: there is transparency.
         frames: pictures in the file, of which `read` takes the first.
     """
@@ -65,11 +65,11 @@ class PictureInfo:
 
 
 def probe(path: str | PathLike[str]) -> PictureInfo:
-    """Read the header of a picture file, quickly and whatever its size.
+    """Read the header of a picture file; this is quick whatever the size of the picture.
 
     Raises:
-        UnreadablePictureError: the file is missing, damaged, or no picture.
-        UnsupportedFormatError: it is of a format or kind that is not read.
+        UnreadablePictureError: the file is missing, damaged, or not a picture.
+        UnsupportedFormatError: its format or kind is not supported.
     """
     with PictureFile(path) as file:
         source_format = expect_readable(file.head, path)
@@ -89,22 +89,22 @@ def read(
 ) -> Picture:
     """Read the first picture of a file: upright, 8 or 16 bits, gray or RGB, with straight alpha.
 
-    The format is told by the content. Transparency is kept as stored, also where it is fully opaque. Orientation is
-    applied and its tags are set to 1. What had to be changed is said in `Picture.source.notes`.
+    The format is identified by content. An alpha channel is kept even if it is fully opaque. The orientation is applied
+    and its tags are set to 1. `Picture.source.notes` lists what had to be changed.
 
     Args:
         path: the file.
-        max_pixels: most pixels to accept; None for `DEFAULT_MAX_PIXELS`, or `MAX_PIXELS_THROUGH_DISK` where the picture
-            goes there. What memory cannot hold is refused as well.
-        token: tested while the file is read and decoded, though the decoders of WebP, AVIF, HEIC and JPEG XL take
-            a picture in one go.
-        allocate: where the samples go. Outside of memory, JPEG, PNG and TIFF are read in strips, unless they are stored
-            in several passes; other formats and those are decoded in memory first.
+        max_pixels: most pixels to accept; None for `DEFAULT_MAX_PIXELS`, or `MAX_PIXELS_THROUGH_DISK` if the picture
+            goes to disk. A picture that memory cannot hold is refused as well.
+        token: checked while the file is read and decoded, though WebP, AVIF, HEIC and JPEG XL are each decoded in one
+            go.
+        allocate: where the samples go. If that is not in memory, JPEG, PNG and TIFF are read in strips, unless stored
+            in several passes or, for TIFF, in huge strips; all others are decoded in memory first.
 
     Raises:
         SaveError: `allocate` is on a disk that is full.
-        UnreadablePictureError: the file is missing, damaged, or no picture.
-        UnsupportedFormatError: it is of a format or kind that is not read.
+        UnreadablePictureError: the file is missing, damaged, or not a picture.
+        UnsupportedFormatError: its format or kind is not supported.
         PictureTooLargeError: its header claims more than is accepted; nothing was decoded.
         Cancelled: by the token.
     """
@@ -113,14 +113,14 @@ def read(
 
 
 def read_bytes(content: bytes) -> Picture:
-    """Read the first picture of a file's content, as `read` does; the picture has no path.
+    """Read the first picture from the content of a file, as `read` does; the result has no path.
 
     Args:
-        content: a file of any format that `read` takes.
+        content: a file in any format that `read` accepts.
 
     Raises:
-        UnreadablePictureError: it is damaged, or no picture.
-        UnsupportedFormatError: it is of a format or kind that is not read.
+        UnreadablePictureError: it is damaged, or not a picture.
+        UnsupportedFormatError: its format or kind is not supported.
         PictureTooLargeError: its header claims more than is accepted; nothing was decoded.
     """
     with PictureBytes(content) as file:
@@ -147,7 +147,7 @@ def _read(file: PictureFile, max_pixels: int | None, token: CancelToken | None, 
     )
     if not through_disk:
         file.load(token)
-    # TIFF is a wide field: there it may as well be a compression that nobody reads.
+    # TIFF is a broad format: the cause may as well be an unsupported compression.
     failure = _UNREADABLE if source_format is SourceFormat.TIFF else _DAMAGED
     with _decode_boundary(path, failure.format(TITLES[source_format])):
         compression = read_compression(file.stream, source_format)
@@ -181,7 +181,7 @@ def _open(file: PictureFile, source_format: SourceFormat) -> OpenedPicture:
 
 @contextmanager
 def _decode_boundary(path: str | PathLike[str] | None, failure: str) -> Iterator[None]:
-    """Whatever a decoder raises becomes one clear error."""
+    """Turn whatever a decoder raises into one clear error."""
     try:
         yield
     except (VdsrError, Cancelled):
@@ -189,7 +189,7 @@ def _decode_boundary(path: str | PathLike[str] | None, failure: str) -> Iterator
     except MemoryError as exc:
         raise out_of_memory(path) from exc
     except Exception as exc:
-        # Decoders raise a dozen kinds of exception for damaged files, and a new release may add one.
+        # Decoders raise a dozen types of exception for damaged files, and a new release may add another.
         logger.info("Decoding %s failed", path, exc_info=True)
         raise UnreadablePictureError(
             failure, path=path, hint="Get a fresh copy, or save it again with another program."
@@ -203,7 +203,7 @@ def _upright_size(header: Header) -> tuple[int, int]:
 def _assemble(
     raw: RawPicture, header: Header, source: SourceInfo, token: CancelToken | None, allocate: Allocator
 ) -> Picture:
-    """Put orientation, transparency and metadata right; what that tells is added to `source`."""
+    """Apply orientation, unpremultiply and correct the metadata; notes on what was changed are added to `source`."""
     colours = raw.samples[..., : header.channels]
     alpha = raw.samples[..., header.channels] if raw.has_alpha else None
     if raw.premultiplied and alpha is not None:

@@ -1,4 +1,4 @@
-"""Arithmetic on samples: depth, orientation, transparency. In strips, which keeps memory and other threads free."""
+"""Arithmetic on samples: depth, orientation, transparency; in strips, which saves memory and lets other threads run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vdsr_app.core.scratch import Allocator, in_memory
 from vdsr_app.core.tiling import plan_tiles
 
 _STRIP_SAMPLES = 1 << 21
-"""Samples worked on at a time."""
+"""Samples processed at a time."""
 _TURN_PX = 512
 
 
@@ -20,13 +20,13 @@ def scale_depth(samples: Pixels, from_max: int, bits: int, allocate: Allocator =
     """Stretch samples of 0…`from_max` to the full range of 8 or 16 bits, rounded to nearest.
 
     Args:
-        samples: any shape, uint8 or uint16; values above `from_max` count as `from_max`.
+        samples: any shape, uint8 or uint16; values above `from_max` are clipped to it.
         from_max: value of full intensity, such as 1023.
         bits: 8 for uint8 or 16 for uint16.
         allocate: where the result goes.
 
     Returns:
-        The same shape; the array itself where nothing has to be done.
+        An array of the same shape; `samples` itself if nothing has to be done.
     """
     target: np.dtype[Any] = np.dtype(np.uint16 if bits == 16 else np.uint8)
     full = (1 << bits) - 1
@@ -38,24 +38,24 @@ def scale_depth(samples: Pixels, from_max: int, bits: int, allocate: Allocator =
 
 
 def to_8_bits(samples: Pixels, allocate: Allocator = in_memory) -> Pixels:
-    """Full-range uint16 to uint8, rounded to nearest; uint8 stays as it is."""
+    """Convert full-range uint16 to uint8, rounded to nearest; uint8 is returned as it is."""
     return scale_depth(samples, int(np.iinfo(samples.dtype).max), 8, allocate)
 
 
 def to_16_bits(samples: Pixels, allocate: Allocator = in_memory) -> Pixels:
-    """Full-range uint8 to uint16, exactly times 257; uint16 stays as it is."""
+    """Convert full-range uint8 to uint16, exactly times 257; uint16 is returned as it is."""
     return scale_depth(samples, int(np.iinfo(samples.dtype).max), 16, allocate)
 
 
 def round_to_12_bits(samples: Pixels) -> Pixels:
-    """Full-range uint16 to 12 bits, rounded to nearest and stored in the upper bits, as libvips takes them for AVIF."""
+    """Round full-range uint16 to nearest at 12 bits, stored in the upper bits as libvips expects them for AVIF."""
     levels = np.arange(65_536, dtype=np.int64)
     table = (((levels * 4095 + 32_767) // 65_535) << 4).astype(np.uint16)
     return _by_strips(samples, np.dtype(np.uint16), lambda strip: table[strip])
 
 
 def turns_sideways(orientation: int) -> bool:
-    """Whether rows and columns change places where an EXIF orientation is applied."""
+    """Whether applying an EXIF orientation swaps rows and columns."""
     return orientation >= 5
 
 
@@ -68,7 +68,7 @@ def turn_upright(samples: Pixels, orientation: int, allocate: Allocator = in_mem
         allocate: where the result goes.
 
     Returns:
-        A C-contiguous array; the array itself where it is that already and the orientation is 1.
+        A C-contiguous array; `samples` itself if it already is and the orientation is 1.
     """
     if turns_sideways(orientation):
         samples = samples.swapaxes(0, 1)
@@ -86,7 +86,7 @@ def turn_upright(samples: Pixels, orientation: int, allocate: Allocator = in_mem
 
 
 def unpremultiply(pixels: Pixels, alpha: Pixels, allocate: Allocator = in_memory) -> Pixels:
-    """Divide colours that were stored multiplied by `alpha`; where nothing shows they become 0.
+    """Undo the multiplication of colours by `alpha`; fully transparent pixels become 0.
 
     Args:
         pixels: (H, W, C).
@@ -104,7 +104,7 @@ def unpremultiply(pixels: Pixels, alpha: Pixels, allocate: Allocator = in_memory
 
 
 def flatten_on_white(pixels: Pixels, alpha: Pixels, allocate: Allocator = in_memory) -> Pixels:
-    """Lay a transparent picture on white.
+    """Composite a transparent picture onto white.
 
     Args:
         pixels: (H, W, C).
@@ -114,7 +114,7 @@ def flatten_on_white(pixels: Pixels, alpha: Pixels, allocate: Allocator = in_mem
     full = int(np.iinfo(pixels.dtype).max)
     out = allocate(pixels.shape, pixels.dtype)
     for rows in _strips(pixels):
-        # Never above the square of full scale plus half of it, which 32 bits just hold.
+        # At most full scale squared plus half of full scale, which just fits into 32 bits.
         weight = alpha[rows].astype(np.uint32)[..., None]
         out[rows] = (pixels[rows] * weight + full * (full - weight) + full // 2) // full
     return out

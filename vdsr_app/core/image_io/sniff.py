@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes and whatever its name says."""
+"""Identifying a file by its first bytes, whatever its name says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vdsr_app.core.formats import READABLE_TITLES, TITLES, SourceFormat, format_
 from vdsr_app.errors import UnreadablePictureError, UnsupportedFormatError
 
 HEAD_BYTES = 4096
-"""How much of a file `identify` wants to see."""
+"""How much of a file `identify` needs."""
 
 _READABLE = (
     (0, b"\xff\xd8\xff", SourceFormat.JPEG),
@@ -20,7 +20,7 @@ _READABLE = (
     (0, b"BM", SourceFormat.BMP),
     (0, b"\xff\x0a", SourceFormat.JXL),
     (0, b"\0\0\0\x0cJXL \r\n\x87\n", SourceFormat.JXL),
-    (8, b"CR\x02\0", None),  # Canon CR2 is a TIFF too: it must not reach the line below
+    (8, b"CR\x02\0", None),  # Canon CR2 is a TIFF as well: it must not reach the next line
     (0, b"II*\0", SourceFormat.TIFF),
     (0, b"MM\0*", SourceFormat.TIFF),
     (0, b"II+\0", SourceFormat.TIFF),
@@ -82,7 +82,7 @@ _BY_NAME_ONLY = {
     ".sgi": "a Silicon Graphics (SGI) picture",
     ".grb": "a GRIB weather file",
 }
-"""Formats without a signature: named where nothing else is known."""
+"""Formats without a signature, named by suffix if the content is not recognised."""
 
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -91,11 +91,11 @@ _HEIF_CONTAINER_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf"})
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """What the bytes are.
+    """What a file was identified as.
 
     Attributes:
         format: the readable format, or None.
-        description: for people, with its article: "a PDF document"; empty where nothing is known.
+        description: text for display, with its article: "a PDF document"; empty if nothing is known.
     """
 
     format: SourceFormat | None
@@ -103,7 +103,7 @@ class Identified:
 
 
 def identify(head: bytes) -> Identified:
-    """Tell what a file is from its first `HEAD_BYTES` bytes."""
+    """Identify a file by its first `HEAD_BYTES` bytes."""
     for offset, magic, readable in _READABLE:
         if head.startswith(magic, offset):
             if readable is None:
@@ -118,7 +118,7 @@ def identify(head: bytes) -> Identified:
             return Identified(None, description)
     if head[:2] in _PORTABLE_ANYMAP and head[2:3].isspace():
         return Identified(None, "a portable anymap (PNM) picture")
-    # With no pictures inside these are the first bytes of a Targa file.
+    # With a picture count of 0, these are the first bytes of a Targa file.
     if head[:4] in (b"\0\0\x01\0", b"\0\0\x02\0") and head[4:6] != b"\0\0":
         return Identified(None, "a Windows icon (ICO) or cursor (CUR)")
     return Identified(None, _describe_text(head))
@@ -129,11 +129,11 @@ def expect_readable(head: bytes, path: str | PathLike[str] | None) -> SourceForm
 
     Args:
         head: its first `HEAD_BYTES` bytes.
-        path: its name, or None where it has none.
+        path: its name, or None if it has none.
 
     Raises:
-        UnreadablePictureError: the file is empty or nothing that is known.
-        UnsupportedFormatError: it is something else.
+        UnreadablePictureError: the file is empty or not recognised.
+        UnsupportedFormatError: it is recognised, by content or by suffix, as something that cannot be read.
     """
     if not head:
         raise UnreadablePictureError("The file is empty.", path=path)
@@ -175,7 +175,7 @@ def _identify_riff(head: bytes) -> Identified:
 
 
 def _identify_iso_media(head: bytes) -> Identified:
-    """Tell AVIF, HEIC, camera raw and video apart by the brands of the file type box (ISO 14496-12)."""
+    """Distinguish AVIF, HEIC, camera raw and video by the brands in the file type box (ISO 14496-12)."""
     size = min(int.from_bytes(head[:4], "big"), len(head))
     major = head[8:12]
     compatible = {head[at : at + 4] for at in range(16, size - 3, 4)}
@@ -193,7 +193,7 @@ def _identify_iso_media(head: bytes) -> Identified:
 
 
 def _describe_text(head: bytes) -> str:
-    """Name HTML, SVG, XML and plain text; an empty string for anything that is no text."""
+    """Name HTML, SVG, XML or plain text; an empty string for anything else."""
     if b"\0" in head:
         return ""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
@@ -204,7 +204,7 @@ def _describe_text(head: bytes) -> str:
     if text.startswith(b"<?xml"):
         return "an XML document"
     try:
-        # The head may end inside a character, so errors in its last three bytes do not count.
+        # The head may end within a character, so its last three bytes are not checked.
         head[: max(len(head) - 3, 1)].decode("utf-8")
     except UnicodeDecodeError:
         return ""

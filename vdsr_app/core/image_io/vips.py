@@ -1,4 +1,4 @@
-"""libvips, loaded on first use and set up for one-shot work on untrusted files."""
+"""libvips, loaded on first use and configured for one-off operations on untrusted files."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _DTYPES: dict[str, type[np.uint8 | np.uint16]] = {"uchar": np.uint8, "ushort": n
 
 
 def load() -> Any:
-    """The pyvips module, imported and configured once, whatever the number of threads that ask.
+    """The pyvips module, imported and configured once, however many threads ask for it.
 
-    Its operation cache is off, since it would hold on to whole pictures; loaders that libvips itself calls unfit for
-    untrusted files are blocked. Its warnings are dropped: every failure comes as an exception too, and a handler
-    written in Python would run, garbage collection included, in the midst of libvips' own code. That was seen to
+    Its operation cache is off, since it would keep whole pictures alive; loaders that libvips marks as unfit for
+    untrusted files are blocked. Its warnings are dropped: every failure raises an exception as well, and a handler
+    written in Python would run, garbage collection included, in the middle of libvips' own code, which was seen to
     abort the process.
     """
     with _loading:
@@ -35,7 +35,7 @@ def load() -> Any:
 
 @cache
 def _load_once() -> Any:
-    os.environ.setdefault("VIPS_WARNING", "1")  # read once, while the library starts
+    os.environ.setdefault("VIPS_WARNING", "1")  # read once, at library start
     import pyvips
 
     pyvips._remove_log_handler()
@@ -48,7 +48,7 @@ def _load_once() -> Any:
 
 
 def from_array(samples: Pixels) -> Any:
-    """A libvips image over `samples`, without copying.
+    """A libvips image that wraps `samples` without copying.
 
     Args:
         samples: (H, W, C) uint8 or uint16, C-contiguous, C 1 to 4; it must not change while the image is in use.
@@ -62,11 +62,11 @@ def from_array(samples: Pixels) -> Any:
 
 
 def ycbcr_to_rgb(image: Any, shares: tuple[float, float, float]) -> Any:
-    """Full-range 8-bit Y, Cb, Cr to R, G, B.
+    """Convert full-range 8-bit Y, Cb, Cr to R, G, B.
 
     Args:
-        image: three bands uchar.
-        shares: of red, green and blue in luma; together 1.
+        image: at least three bands of uchar, of which the first three are used.
+        shares: luma coefficients of red, green and blue, which sum to 1.
 
     Source: TIFF 6.0, section 21, with the default ReferenceBlackWhite.
     """
@@ -82,16 +82,16 @@ def ycbcr_to_rgb(image: Any, shares: tuple[float, float, float]) -> Any:
 
 
 def to_array(image: Any, token: CancelToken | None, allocate: Allocator = in_memory) -> Pixels:
-    """Run an image's pipeline and take its samples, as (H, W, C) uint8 or uint16.
+    """Run an image's pipeline and return its samples, as (H, W, C) uint8 or uint16.
 
     Args:
-        image: of bands of 8 or 16 bits.
-        token: stops it.
-        allocate: where the samples go; outside of memory they come strip by strip.
+        image: with 8- or 16-bit bands.
+        token: cancels the pipeline.
+        allocate: where the samples go; if that is not in memory, they are fetched strip by strip.
 
     Raises:
         Cancelled: by the token.
-        Exception: a `pyvips.Error` where the file is damaged.
+        Exception: a `pyvips.Error` if the file is damaged.
     """
     dtype = _DTYPES[str(image.format)]
     if allocate is in_memory:
@@ -112,10 +112,10 @@ def to_array(image: Any, token: CancelToken | None, allocate: Allocator = in_mem
 
 @contextmanager
 def target_on(file: IO[bytes]) -> Iterator[Any]:
-    """A target for libvips to save to, which writes into an open file, past its buffer.
+    """A libvips target that writes to an open file, bypassing the file object's buffer.
 
     Raises:
-        OSError: the system refused to write. libvips itself would tell that something did, but not what.
+        OSError: the system refused to write; libvips itself would report a failure but not its cause.
     """
     target, descriptor = load().TargetCustom(), file.fileno()
     refused: list[OSError] = []
@@ -124,7 +124,7 @@ def target_on(file: IO[bytes]) -> Iterator[Any]:
         def call(*arguments: object) -> object:
             try:
                 return action(descriptor, *arguments)
-            except OSError as error:  # it could not leave a callback
+            except OSError as error:  # an exception cannot leave a callback
                 refused.append(error)
                 return failed
 
@@ -143,7 +143,7 @@ def target_on(file: IO[bytes]) -> Iterator[Any]:
 
 @contextmanager
 def cancelling(image: Any, token: CancelToken | None) -> Iterator[None]:
-    """Stop libvips soon after the token is cancelled, wherever it is in the pipeline of `image`."""
+    """Stop libvips soon after the token is cancelled, at any point in the pipeline of `image`."""
     if token is None:
         yield
         return
