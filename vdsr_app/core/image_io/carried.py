@@ -1,4 +1,4 @@
-"""What of a picture's metadata goes into a result: brought up to date, without what is private, fit for the format."""
+"""The metadata that a result takes from its picture: updated, without private data if asked, fitted to the format."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _RESOLUTION_BY_EXIF = frozenset({FileFormat.WEBP, FileFormat.AVIF})
 
 @dataclass(slots=True)
 class CarriedMetadata:
-    """Blocks ready to be written.
+    """Metadata blocks ready to be written.
 
     Attributes:
         exif: EXIF block, or None.
         xmp: XMP packet, or None.
-        notes: what had to be left out, one sentence each.
+        notes: what had to be left out, one sentence per item.
     """
 
     exif: ExifBlock | None = None
@@ -34,9 +34,9 @@ class CarriedMetadata:
 
 
 def carry(picture: Picture, wanted: Metadata, target: FileFormat) -> CarriedMetadata:
-    """Metadata of `picture` for a file of its size: sizes stated anew, upright, without the source's thumbnail.
+    """Prepare the metadata of `picture` for a file of its size: sizes updated, upright, without the source's thumbnail.
 
-    Where the format has no other place for the resolution, it is stated in EXIF, whatever is wanted of that.
+    If the format has no other place for the resolution, it is written as EXIF, whatever `wanted` says.
     """
     carried = CarriedMetadata()
     if wanted is not Metadata.NONE:
@@ -71,7 +71,7 @@ def _edited_exif(picture: Picture, *, private: bool) -> ExifBlock:
     block.drop_thumbnail()
     if private:
         return block.without_private()
-    # Read once more: in a malformed block values may overlap, and an edit of one have hurt the tables.
+    # Parse again: in a malformed block values may overlap, so editing one may have damaged the tables.
     return ExifBlock(block.to_bytes())
 
 

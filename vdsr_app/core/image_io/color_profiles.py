@@ -1,4 +1,4 @@
-"""ICC profiles: whether one fits the pixels, and making one from other statements about colour."""
+"""ICC profiles: checking that one fits the pixels, and building one from other colour information."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _PRIMARIES: Mapping[int, Chromaticities] = MappingProxyType(
 """Chromaticities by code point. Source: ITU-T H.273, table 2."""
 
 _SRGB_LIKE_TRANSFERS = frozenset({1, 2, 6, 13, 14, 15})
-"""sRGB, and the video curves that players and browsers show as sRGB."""
+"""sRGB, and the video curves that players and browsers display as sRGB."""
 
 _POWER_TRANSFERS: Mapping[int, float] = MappingProxyType({4: 2.2, 5: 2.8, 8: 1.0, 17: 2.6})
 HDR_TRANSFERS: Mapping[int, str] = MappingProxyType({16: "PQ", 18: "HLG"})
-"""Transfer curves that reach beyond what an ordinary screen shows."""
+"""Transfer curves that exceed the range of an ordinary screen."""
 
 
 def profile_space(profile: bytes) -> str | None:
-    """Colour space of an ICC profile: "RGB", "GRAY", "CMYK"…; None where it is no profile at all.
+    """Colour space of an ICC profile: "RGB", "GRAY", "CMYK"…; None if it is not a profile at all.
 
     Source: ICC.1:2022, table 17: size at byte 0, colour space at 16, signature "acsp" at 36.
     """
@@ -48,7 +48,7 @@ def profile_space(profile: bytes) -> str | None:
 
 
 def can_be_opened(profile: bytes) -> bool:
-    """Whether LittleCMS takes a profile: libvips writes no other into a file, and does not tell."""
+    """Whether LittleCMS accepts a profile; libvips silently leaves any other out of the files it writes."""
     from PIL import ImageCms
 
     try:
@@ -59,20 +59,20 @@ def can_be_opened(profile: bytes) -> bool:
 
 
 def in_stated_length(profile: bytes) -> bytes:
-    """A profile without what lies behind it in its file, padded to whole words, as ICC.1 wants it and PNG demands."""
+    """A profile without trailing bytes, padded to a multiple of four bytes as ICC.1 specifies and PNG requires."""
     size = int.from_bytes(profile[:4], "big")
     padded = -(-size // 4) * 4
     if padded == size:
         return profile[:size]
-    # Another length makes the checksum in bytes 84 to 99 wrong; zeros say that there is none.
+    # A new length invalidates the checksum in bytes 84 to 99; zeros mean that there is none.
     return b"".join((padded.to_bytes(4, "big"), profile[4:84], bytes(16), profile[100:size], bytes(padded - size)))
 
 
 def png_takes(profile: bytes) -> bool:
-    """Whether writers and readers of PNG accept a profile in its stated length: they look at its head and its table.
+    """Whether PNG readers and writers accept a profile cut to its stated length: they check its header and tag table.
 
     Source: libpng's checks of iCCP; ICC.1:2022, 7.2 and 7.3: class at byte 12, connection space at 20, intent at 64,
-    number of tags at 128, then signature, place and size of each.
+    number of tags at 128, then signature, offset and size of each.
     """
     count = int.from_bytes(profile[128:132], "big")
     if not 0 < count <= (len(profile) - 132) // 12 or int.from_bytes(profile[64:68], "big") > 0xFFFE:
@@ -84,7 +84,7 @@ def png_takes(profile: bytes) -> bool:
 
 
 def profile_for_code(code: ColourCode, channels: int) -> bytes | None:
-    """An ICC profile for a colour code; None where sRGB serves or the code has no ordinary profile."""
+    """An ICC profile for a colour code; None if sRGB will do or no ordinary profile can express the code."""
     primaries = _PRIMARIES.get(code.primaries)
     if code.transfer in _SRGB_LIKE_TRANSFERS:
         if primaries is None or code.primaries in (1, 5, 6, 7) or channels == 1:
@@ -95,13 +95,13 @@ def profile_for_code(code: ColourCode, channels: int) -> bytes | None:
 
 
 def profile_for_png(info: PngInfo, channels: int) -> bytes | None:
-    """An ICC profile for a PNG that states its colour by cICP, or gAMA and cHRM; None where sRGB serves."""
+    """An ICC profile for a PNG that states its colour by cICP, or gAMA and cHRM; None if sRGB will do."""
     if info.cicp is not None:
         return profile_for_code(ColourCode(info.cicp[0], info.cicp[1]), channels)
     if info.is_srgb or (info.gamma is None and info.chromaticities is None):
         return None
     gamma = None
-    # 0.45455 stands for "like sRGB" and is shown so.
+    # 0.45455 means "like sRGB" and is displayed as such.
     if info.gamma is not None and 0.05 <= info.gamma <= 20 and abs(info.gamma - 0.45455) > 0.005:
         gamma = 1 / info.gamma
     primaries = info.chromaticities
@@ -113,7 +113,7 @@ def profile_for_png(info: PngInfo, channels: int) -> bytes | None:
 
 
 def profile_for_chromaticities(primaries: Chromaticities, gamma: float | None, channels: int) -> bytes | None:
-    """An ICC profile from chromaticities and an exponent; None for `gamma` means the curve of sRGB."""
+    """An ICC profile from chromaticities and an exponent; `gamma` None means the sRGB curve."""
     return _make_profile(channels, primaries, gamma) if _is_sane(primaries) else None
 
 
@@ -141,7 +141,7 @@ def _make_profile(channels: int, primaries: Chromaticities, gamma: float | None)
 
 
 def _srgb_curve() -> npt.NDArray[np.uint16]:
-    """The sRGB curve at 1024 places (IEC 61966-2-1)."""
+    """The sRGB curve sampled at 1024 points (IEC 61966-2-1)."""
     encoded = np.linspace(0.0, 1.0, 1024)
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     curve: npt.NDArray[np.uint16] = np.rint(linear * 65535).astype(np.uint16)

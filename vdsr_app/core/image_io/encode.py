@@ -1,4 +1,4 @@
-"""Turning a picture into the bytes of a file, by libvips."""
+"""Encoding a picture as the bytes of a file, with libvips."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from vdsr_app.core.picture import Picture, Pixels
 from vdsr_app.core.scratch import Allocator, in_memory, mapped_file
 
 Encoded = bytes | mmap
-"""A whole file, in memory or mapped from the disk."""
+"""A whole file, in memory or memory-mapped."""
 
 Pieces = list[bytes | memoryview]
 """Parts of a file, to be written one after the other."""
 
 _GRAY_FORMATS = frozenset({FileFormat.PNG, FileFormat.TIFF, FileFormat.JPEG})
 _FULL_CHROMA_QUALITY = 90
-"""From this quality on JPEG and AVIF keep colour at full resolution (4:4:4)."""
+"""At this quality and above, JPEG and AVIF keep chroma at full resolution (4:4:4)."""
 
-# Settings below are the knees of size over time, measured on enlarged photographs of 1 to 16 megapixels. "Up" suits
-# enlarged pictures: within 5 % of the adaptive choice, in a third of its time.
+# The settings below are the knees of the curves of size over time, measured on enlarged photographs of 1 to 16
+# megapixels. "Up" suits enlarged pictures: within 5 % of the size of adaptive filtering, in a third of its time.
 _PNG = {"compression": 6, "filter": "up"}
 _TIFF = {"compression": "deflate", "predictor": "horizontal", "resunit": "inch"}
 _WEBP_LOSSY = {"effort": 2}
@@ -40,13 +40,13 @@ _BIGTIFF_FROM_BYTES = 3 << 30
 _MAX_OPTIMISED_PX = 60_000_000
 _MILLIMETRES_AN_INCH = 25.4
 
-# The smallest EXIF block that there is: it makes libheif reserve a place, into which the real one is put.
+# The smallest possible EXIF block: it makes libheif create an EXIF item, which `replace_exif` points at the real block.
 _PLACEHOLDER_EXIF = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x01\0\0\0\0\0\0\0"
 
 
 @dataclass(slots=True)
 class _Prepared:
-    """Samples as the format takes them."""
+    """Samples in a form that the format accepts."""
 
     pixels: Pixels
     alpha: Pixels | None
@@ -63,20 +63,20 @@ def encode(
     allocate: Allocator = in_memory,
     through: IO[bytes] | None = None,
 ) -> tuple[Pieces, list[str]]:
-    """The bytes of a file of format `target`.
+    """Encode a picture as a file of format `target`.
 
     Args:
         picture: what to write.
         target: file format.
-        options: quality and depth; its format is not looked at.
-        carried: metadata to put in.
-        token: tested while libvips runs, though not within the AVIF encoder.
+        options: quality and depth; its format is ignored.
+        carried: metadata to embed.
+        token: checked while libvips runs, though not within the AVIF encoder.
         allocate: where converted samples go.
-        through: an empty file of the caller's own that a `STREAMED` format is encoded into and mapped from; None does
-            it in memory.
+        through: an empty file owned by the caller, into which a `STREAMED` format is encoded and from which it is
+            mapped; None encodes in memory.
 
     Returns:
-        The file in pieces, and sentences on what the format made necessary.
+        The file in pieces, and notes on changes that the format required.
     """
     prepared = _prepare(picture, target, options, allocate)
     image = _image(prepared, picture.dpi)
@@ -102,7 +102,7 @@ def encode(
 
 
 def _prepare(picture: Picture, target: FileFormat, options: SaveOptions, allocate: Allocator) -> _Prepared:
-    """Depth, transparency and colour space as the format can hold them."""
+    """Convert depth, transparency and colour space to what the format can hold."""
     notes: list[str] = []
     pixels, alpha = picture.pixels, picture.alpha
     bits = options.bits or picture.bits
@@ -143,7 +143,7 @@ def _fitting_profile(picture: Picture, notes: list[str]) -> bytes | None:
 
 
 def _gray_to_rgb(pixels: Pixels, icc: bytes | None, notes: list[str]) -> tuple[Pixels, bytes | None]:
-    """Gray as RGB for formats without gray; a gray profile cannot stand there, so it is applied."""
+    """Convert gray to RGB for formats without gray; a gray profile does not fit RGB, so it is applied."""
     if icc is None:
         return np.repeat(pixels, 3, axis=2), None
     image = _with_profile(vips.from_array(pixels), icc)
@@ -174,7 +174,7 @@ def _with_profile(image: Any, icc: bytes) -> Any:
 
 
 def _saved(image: Any, name: str, through: IO[bytes] | None, **settings: object) -> Encoded:
-    """What the saver `name` of libvips makes of `image`."""
+    """Encode `image` with the libvips saver `name`."""
     if through is None:
         return bytes(getattr(image, f"{name}_buffer")(**settings))
     with vips.target_on(through) as target:
@@ -184,7 +184,7 @@ def _saved(image: Any, name: str, through: IO[bytes] | None, **settings: object)
 
 def _encode_jpeg(image: Any, quality: int, through: IO[bytes] | None) -> Encoded:
     chroma = "off" if quality >= _FULL_CHROMA_QUALITY else "on"
-    # Tables made for the picture save some percent; for that all its coefficients are held at once.
+    # Optimised Huffman tables save a few percent, but all coefficients must be held at once to make them.
     optimised = image.width * image.height <= _MAX_OPTIMISED_PX
     return _saved(image, "jpegsave", through, Q=quality, subsample_mode=chroma, optimize_coding=optimised, keep="icc")
 

@@ -1,8 +1,8 @@
 """Editing an EXIF block in place.
 
-Makers' notes hold offsets that count from the start of the block and that nobody but the maker knows, so nothing in the
-block may move. Every edit here overwrites bytes where they are; removed values are zeroed, not cut out. A block without
-what is private has no maker's note either, and is written anew.
+Maker notes contain offsets relative to the start of the block, in formats known only to the maker, so nothing in the
+block may move. Every edit here overwrites bytes in place; removed values are zeroed, not cut out. A block stripped of
+private data has no maker note either, so it is rewritten from scratch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vdsr_app.core.image_io.tiff_directory import (
 )
 
 PREFIX = b"Exif\0\0"
-"""Stands before the block in JPEG, and in some other files by mistake."""
+"""Precedes the block in JPEG, and by mistake in some other files."""
 
 ORIENTATION = 0x0112
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
@@ -54,7 +54,7 @@ _KEPT_TAGS = (
     (Section.INTEROP, KEPT_INTEROP_TAGS),
 )
 _MAX_KEPT_BYTES = 1 << 16
-"""Longer values describe no picture; and where values overlap, a small block would become a large one."""
+"""Longer values do not describe a picture, and copying overlapping ones could make a small block large."""
 
 
 class ExifError(ValueError):
@@ -62,7 +62,7 @@ class ExifError(ValueError):
 
 
 class ExifBlock:
-    """One EXIF block and edits of it that leave everything else where it was."""
+    """An EXIF block, with edits that leave everything else in place."""
 
     def __init__(self, data: bytes) -> None:
         self._data = bytearray(data.removeprefix(PREFIX))
@@ -84,12 +84,12 @@ class ExifBlock:
         return cls(header + serialise(values, len(header)))
 
     def to_bytes(self) -> bytes:
-        """The block as a TIFF stream, without the prefix that JPEG wants."""
+        """The block as a TIFF stream, without the prefix that JPEG requires."""
         return bytes(self._data)
 
     def section(self, section: Section) -> Directory | None:
-        """The directory of that name, or None where it is absent or damaged."""
-        # Read anew each time: an edit may have moved entries.
+        """The directory of that name, or None if it is absent or damaged."""
+        # Read again each time: an edit may have moved entries.
         try:
             image = self._reader.directory(self._reader.first)
             match section:
@@ -107,12 +107,12 @@ class ExifBlock:
 
     @property
     def reader(self) -> DirectoryReader:
-        """Reads values of this block."""
+        """The reader for the values of this block."""
         return self._reader
 
     @property
     def orientation(self) -> int:
-        """The orientation tag, 1 to 8; 1 where it is absent or nonsense. See also `has_orientation`."""
+        """The orientation tag, 1 to 8; 1 if it is absent or invalid. See also `has_orientation`."""
         stored = self._reader.integer(self._image.entries.get(ORIENTATION))
         return stored if stored is not None and 1 <= stored <= 8 else 1
 
@@ -123,7 +123,7 @@ class ExifBlock:
 
     @property
     def dpi(self) -> tuple[float, float] | None:
-        """Resolution in pixels an inch, or None."""
+        """Resolution in pixels per inch, or None."""
         entries = self._image.entries
         unit = self._reader.integer(entries.get(RESOLUTION_UNIT))
         return dpi_from(
@@ -133,15 +133,15 @@ class ExifBlock:
         )
 
     def set_upright(self) -> None:
-        """Set the orientation tag, where there is one, to 1."""
+        """Set the orientation tag to 1 if there is one."""
         self._set_number(Section.IMAGE, ORIENTATION, 1)
 
     def turn_resolution(self) -> None:
-        """Exchange the resolutions across and down, as where the picture is turned by a quarter."""
+        """Swap the horizontal and vertical resolutions, as for a picture rotated by 90 degrees."""
         entries = self._reader.directory(self._reader.first).entries
         if X_RESOLUTION not in entries or Y_RESOLUTION not in entries:
             return
-        # Type, count and value, or the place of it; only the tags stay.
+        # Swap type, count and value or its offset; only the tags stay.
         across, down = (
             slice(entries[tag].position + 2, entries[tag].position + 12) for tag in (X_RESOLUTION, Y_RESOLUTION)
         )
@@ -149,19 +149,19 @@ class ExifBlock:
         self._image = self._reader.directory(self._reader.first)
 
     def set_size(self, width: int, height: int) -> None:
-        """Bring every tag that states the picture's size up to date; none is added."""
+        """Update every tag that states the picture's size; none is added."""
         for section, width_tag, height_tag in _SIZE_TAGS:
             self._set_number(section, width_tag, width)
             self._set_number(section, height_tag, height)
 
     def state_resolution(self, dpi: tuple[float, float]) -> None:
-        """State a resolution, whether or not one was: the first directory moves behind all else, its values do not."""
+        """Set or add the resolution: the first directory moves to the end of the block, its values stay in place."""
         image, order = self._reader.directory(self._reader.first), self._reader.order
         table = {tag: bytes(self._data[entry.position : entry.position + 12]) for tag, entry in image.entries.items()}
         at = len(self._data) + len(self._data) % 2
         count = len(table.keys() | {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT})
         if count > 0xFFFF:
-            return  # no directory holds more
+            return  # more than a directory can hold
         values_at = at + 2 + 12 * count + 4
         table[X_RESOLUTION] = struct.pack(f"{order}HHII", X_RESOLUTION, 5, 1, values_at)
         table[Y_RESOLUTION] = struct.pack(f"{order}HHII", Y_RESOLUTION, 5, 1, values_at + 8)
@@ -191,9 +191,9 @@ class ExifBlock:
                 del self._data[start:]
 
     def without_private(self) -> ExifBlock:
-        """A block of its own with what `private.py` lists: no place, serial number, name, maker's note or thumbnail.
+        """A new block with only what `private.py` lists: no location, serial number, name, maker note or thumbnail.
 
-        It is written anew, so that nothing stays behind that no field points to.
+        It is rewritten from scratch, so no unreferenced bytes are left behind.
         """
         image, exif, interop = (Branch(self._kept(section, tags)) for section, tags in _KEPT_TAGS)
         if interop.values:
@@ -201,7 +201,7 @@ class ExifBlock:
         if exif.values or exif.children:
             image.children.append((EXIF_POINTER, exif))
         if not (image.values or image.children):
-            image.values.append(Value(ORIENTATION, 3, 1, b"\1\0"))  # a table without fields is none
+            image.values.append(Value(ORIENTATION, 3, 1, b"\1\0"))  # an empty directory is invalid
         header = bytes(self._data[:4]) + struct.pack(f"{self._reader.order}I", 8)
         return ExifBlock(header + store(image, len(header), self._reader.order, big=False))
 
@@ -226,7 +226,7 @@ class ExifBlock:
         entry = None if directory is None else directory.entries.get(tag)
         if entry is None:
             return
-        # A value of one SHORT or LONG lies inside the entry, so it can be made a LONG where it must.
+        # A single SHORT or LONG is stored inside the entry, so it can become a LONG where necessary.
         kind = 3 if entry.kind == 3 and number <= 0xFFFF else 4
         packed = struct.pack(f"{self._reader.order}{'H' if kind == 3 else 'I'}", number).ljust(4, b"\0")
         self._data[entry.position + 2 : entry.position + 12] = struct.pack(f"{self._reader.order}HI", kind, 1) + packed
@@ -237,7 +237,7 @@ class ExifBlock:
             self._data[start:end] = bytes(end - start)
 
     def _end_of_content(self) -> int:
-        """Offset behind the last byte that a directory or one of its values needs."""
+        """Offset just past the last byte used by a directory or one of its values."""
         end = 8
         for section in Section:
             directory = self.section(section)
@@ -248,17 +248,17 @@ class ExifBlock:
 
 
 def _ratio(value: float) -> tuple[int, int]:
-    """Numerator and denominator of hundredths."""
+    """Numerator and denominator of the value, rounded to hundredths."""
     return Fraction(round(value * 100), 100).as_integer_ratio()
 
 
 def dpi_from(horizontal: float | None, vertical: float | None, unit: int) -> tuple[float, float] | None:
-    """Pixels an inch from the resolution fields of TIFF and EXIF.
+    """Pixels per inch from the resolution fields of TIFF and EXIF.
 
     Args:
         horizontal: XResolution, or None.
-        vertical: YResolution, or None; then the same as `horizontal`.
-        unit: ResolutionUnit: 2 inch, 3 centimetre, anything else none.
+        vertical: YResolution; if None or 0, `horizontal` is used.
+        unit: ResolutionUnit: 2 for inch, 3 for centimetre, anything else for none.
     """
     factor = {2: 1.0, 3: 2.54}.get(unit)
     if factor is None or horizontal is None:
@@ -267,7 +267,7 @@ def dpi_from(horizontal: float | None, vertical: float | None, unit: int) -> tup
 
 
 def plausible_dpi(horizontal: float, vertical: float) -> tuple[float, float] | None:
-    """The pair rounded to hundredths, or None where it is no resolution at all."""
+    """The pair rounded to hundredths, or None if it is not a plausible resolution."""
     if not (0.01 <= horizontal <= 1e6 and 0.01 <= vertical <= 1e6):
         return None
     return round(horizontal, 2), round(vertical, 2)

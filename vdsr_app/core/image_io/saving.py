@@ -36,7 +36,7 @@ class SaveReport:
         path: the file.
         format: its format.
         size_bytes: its size.
-        notes: what the format made necessary ("JPEG has no transparency…"), one sentence each.
+        notes: changes that the format required ("JPEG has no transparency…"), one sentence per change.
     """
 
     path: Path
@@ -54,24 +54,24 @@ def save(
     allocate: Allocator = in_memory,
     before_naming: Callable[[Path], None] | None = None,
 ) -> SaveReport:
-    """Write `picture` to `path`; a file that is there already is replaced at once when everything has gone well.
+    """Write `picture` to `path`, atomically replacing an existing file once everything has succeeded.
 
-    Profile and resolution always go along, EXIF and XMP as `options.metadata` says, with sizes brought up to date and
-    without the source's thumbnail. JPEG gets transparency laid on white and, like WebP, 8 bits; AVIF gets 12 bits of
-    16. Quality 100 is lossless in WebP and AVIF, and quality does not matter for PNG and TIFF.
+    The profile and the resolution are always written, EXIF and XMP as `options.metadata` says, with updated sizes and
+    without the source's thumbnail. JPEG has transparency composited onto white and, like WebP, stores 8 bits; AVIF
+    stores 12 bits of 16. Quality 100 is lossless in WebP and AVIF; PNG and TIFF ignore the quality.
 
     Args:
         picture: what to write.
-        path: the file; a symbolic link of that name is itself replaced. That it is not the source, the caller sees to.
+        path: the file; a symbolic link of that name is itself replaced. The caller ensures that it is not the source.
         options: how to write.
-        token: tested between the steps and while libvips runs, though not within the AVIF encoder.
-        allocate: where converted samples go. Outside of memory, PNG, TIFF and JPEG are encoded through a file without a
-            name in the folder of `path`; the bytes are the same.
-        before_naming: called with the hidden file when it is whole and takes its name next.
+        token: checked between the steps and while libvips runs, though not within the AVIF encoder.
+        allocate: where converted samples go. If that is not in memory, PNG, TIFF and JPEG are encoded through an
+            unnamed file in the folder of `path`; the bytes are the same.
+        before_naming: called with the hidden file when it is complete, just before it takes its final name.
 
     Raises:
-        SaveError: the format cannot hold the picture, or the file could not be written; an earlier file is untouched.
-        Cancelled: by the token; likewise.
+        SaveError: the format cannot hold the picture, or the file could not be written; an existing file is untouched.
+        Cancelled: by the token; an existing file is untouched.
     """
     file = Path(fspath(path))
     target = options.format or format_for_path(file)
@@ -83,7 +83,7 @@ def save(
         sample_bytes = picture.pixels.nbytes + (0 if picture.alpha is None else picture.alpha.nbytes)
         check_memory_to_write(sample_bytes, target, options.quality, file)
     carried = carry(picture, options.metadata, target)
-    # The hidden file comes first, so that a folder that allows no writing is found out before the work.
+    # Create the hidden file first, so that a folder without write permission is noticed before the work.
     with (
         _encode_boundary(file, target),
         atomic_file(
@@ -105,7 +105,7 @@ def save(
 
 @contextmanager
 def _encode_boundary(path: Path, target: FileFormat) -> Iterator[None]:
-    """The other side of the decode boundary: encoders are as inventive in their exceptions."""
+    """Turn whatever an encoder raises into one clear error, as `_decode_boundary` does for decoders."""
     try:
         yield
     except (VdsrError, Cancelled):
@@ -135,7 +135,7 @@ def _check_fits(picture: Picture, target: FileFormat, path: Path) -> None:
 
 
 def _verify(temporary: Path, picture: Picture, target: FileFormat, path: Path) -> None:
-    """Look at the finished file before it gets its name."""
+    """Check the finished file before it gets its name."""
     try:
         found = probe(temporary)
     except PictureError as exc:

@@ -1,4 +1,4 @@
-"""Editing an XMP packet: sizes, orientation, and what would be stale or private in a result (ISO 16684-1)."""
+"""Editing an XMP packet: sizes, orientation, and removal of stale or private properties (ISO 16684-1)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ORIENTATION = f"{TIFF} Orientation"
 _STALE = frozenset({(_XMP, "Thumbnails"), ("http://ns.adobe.com/xmp/note/", "HasExtendedXMP")})
 _STALE_NAMESPACES = frozenset(
     {
-        # These describe a gain map or a video that hung on the source file and is not part of the result.
+        # These describe a gain map or a video attached to the source file and not part of the result.
         "http://ns.adobe.com/hdr-gain-map/1.0/",
         "http://ns.google.com/photos/1.0/container/",
         "http://ns.apple.com/HDRGainMap/1.0/",
@@ -36,19 +36,19 @@ _STALE_PREFIXES = (("http://ns.google.com/photos/1.0/camera/", ("MotionPhoto", "
 
 MAX_PACKET_BYTES = 16 << 20
 MAX_PARTS = 150_000
-"""Elements, attributes and the like that are edited: each takes half a kilobyte and 15 microseconds. Packets of a
-megabyte and more are not rare, for Photoshop lists all that a picture was ever pasted from."""
+"""Elements, attributes and the like in a packet that can be edited: each takes half a kilobyte and 15 microseconds.
+Packets of a megabyte and more are not rare, because Photoshop lists all that was ever pasted into a picture."""
 _MAX_SCANNED_PARTS = 1_000_000
 
 _Name = tuple[str, str]
 
 
 class XmpError(ValueError):
-    """The packet cannot be used; `str` of it says why, to be read after "it is"."""
+    """The packet cannot be used; its `str` says why and completes the phrase "it is …"."""
 
 
 def orientation_of(packet: bytes) -> int | None:
-    """`tiff:Orientation`, 1 to 8, also of a packet of more parts than `XmpPacket` takes; None of a damaged one."""
+    """`tiff:Orientation`, 1 to 8, even if a packet has too many parts for `XmpPacket`; None if absent or unusable."""
     try:
         return _Scan(_text_of(packet), _MAX_SCANNED_PARTS).orientation
     except XmpError:
@@ -56,7 +56,7 @@ def orientation_of(packet: bytes) -> int | None:
 
 
 class XmpPacket:
-    """One packet and edits of it; everything that is not edited stays."""
+    """A packet that can be edited; everything that is not edited is kept."""
 
     def __init__(self, packet: bytes) -> None:
         self._original = packet
@@ -64,7 +64,7 @@ class XmpPacket:
         self._document = _parse(packet)
 
     def to_bytes(self) -> bytes:
-        """The packet in UTF-8; the very bytes that came in where nothing was changed."""
+        """The packet in UTF-8, or the original bytes if nothing was changed."""
         if not self._changed:
             return self._original
         try:
@@ -73,11 +73,11 @@ class XmpPacket:
             raise XmpError("damaged") from exc
 
     def set_upright(self) -> None:
-        """Set `tiff:Orientation`, where it is present, to 1."""
+        """Set `tiff:Orientation` to 1 if it is present."""
         self._set(frozenset({(TIFF, "Orientation")}), "1")
 
     def turn_resolution(self) -> None:
-        """Exchange the resolutions across and down, as where the picture is turned by a quarter."""
+        """Swap the horizontal and vertical resolutions, as for a picture rotated by 90 degrees."""
         across, down = next(self._find(_ACROSS.__eq__), None), next(self._find(_DOWN.__eq__), None)
         if across is not None and down is not None:
             first, second = _text(across), _text(down)
@@ -85,25 +85,25 @@ class XmpPacket:
             self._set(frozenset({_DOWN}), first)
 
     def set_size(self, width: int, height: int) -> None:
-        """Bring every property that states the picture's size up to date; none is added."""
+        """Update every property that states the picture's size; none is added."""
         self._set(_WIDTHS, str(width))
         self._set(_HEIGHTS, str(height))
 
     def drop_stale(self) -> None:
-        """Remove thumbnails and whatever points to parts of the source file that are not carried over."""
+        """Remove thumbnails and anything that refers to parts of the source file that are not carried over."""
         self._remove(_is_stale)
 
     def drop_private(self) -> None:
-        """Remove all but what `private.py` lists: so place, serial numbers, names of people and editing histories.
+        """Remove all but what `private.py` lists, and thus location, serial numbers, people's names, editing history.
 
         Raises:
-            XmpError: it is no XMP at all, so that nothing is known of it.
+            XmpError: the packet is not XMP at all, so nothing is known about its content.
         """
         root = self._document.documentElement
         if root is None or not is_kept_in_xmp(*_name(root)):
             raise XmpError("no XMP")
         self._remove(lambda name: not is_kept_in_xmp(*name))
-        self._set(frozenset({(_RDF, "about")}), "")  # may hold the number of one exemplar
+        self._set(frozenset({(_RDF, "about")}), "")  # may identify one particular copy
         self._remove_comments()
 
     def _set(self, names: frozenset[_Name], text: str) -> None:
@@ -141,12 +141,12 @@ class XmpPacket:
             waiting += [node for node in parent.childNodes if isinstance(node, Element)]
 
     def _find(self, wanted: Callable[[_Name], bool]) -> Iterator[Attr | Element]:
-        """Properties, which may stand as attributes or as elements, by namespace and name."""
-        # A stack, not recursion: the packet decides how deep it is.
+        """Find properties, stored as attributes or as elements, by namespace and name."""
+        # A stack, not recursion: the packet determines the depth.
         waiting: list[Element] = [self._document.documentElement] if self._document.documentElement else []
         while waiting:
             element = waiting.pop()
-            # All at once: to ask for one by its number makes a list of all.
+            # All at once: asking for one by index builds a list of all.
             for attribute in list(element.attributes.values()) if element.hasAttributes() else ():
                 if isinstance(attribute, Attr) and wanted(_name(attribute)):
                     yield attribute
@@ -159,18 +159,18 @@ class XmpPacket:
 
 
 def _remove_children(parent: Any, gone: Set[Node]) -> None:
-    """All at once: to remove one moves all behind it. The links from child to child are not looked at any more."""
+    """Remove children all at once, since removing one shifts all that follow; sibling links, now unused, go stale."""
     parent.childNodes[:] = [child for child in parent.childNodes if child not in gone]
 
 
 class _Scan:
-    """One look at a packet that keeps nothing of it.
+    """A single pass over a packet that builds no tree.
 
     Attributes:
-        orientation: what `orientation_of` gives.
+        orientation: what `orientation_of` returns.
 
     Raises:
-        XmpError: it is no XML, or has more than `most` parts.
+        XmpError: the packet is not XML, declares a document type, or has more than `most` parts.
     """
 
     def __init__(self, text: str, most: int) -> None:
@@ -214,7 +214,7 @@ class _Scan:
             raise XmpError("too large")
 
     def _refuse(self, *_: object) -> None:
-        # Entities could blow a few bytes up to gigabytes, and XMP never uses them.
+        # Entities could expand a few bytes to gigabytes, and XMP never uses them.
         raise XmpError("damaged")
 
 
@@ -238,7 +238,7 @@ def _text_of(packet: bytes) -> str:
 
 def _decode(packet: bytes) -> str:
     text = packet.decode("utf-16" if packet[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    # Spaces behind the end are padding and belong there; zeros are a frequent mistake.
+    # Trailing spaces are legitimate padding; trailing zeros are a common mistake.
     return text.strip().rstrip("\0").rstrip()
 
 
