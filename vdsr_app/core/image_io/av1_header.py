@@ -11,20 +11,20 @@ from dataclasses import dataclass
 _SEQUENCE_HEADER, _FRAME_HEADER, _FRAME = 1, 3, 6
 _KEY_FRAME = 0
 _SELECT = 2
-"""SELECT_SCREEN_CONTENT_TOOLS and SELECT_INTEGER_MV: the frame says itself."""
+"""SELECT_SCREEN_CONTENT_TOOLS and SELECT_INTEGER_MV: set per frame."""
 _MAX_TILE_WIDTH, _MAX_TILE_AREA = 4096, 4096 * 2304
 _MAX_TILES = 64  # MAX_TILE_COLS and MAX_TILE_ROWS
 
 
 def base_q_idx(data: bytes) -> int | None:
-    """The quantiser index of the first frame, 0 for lossless to 255.
+    """The quantiser index of the first frame, from 0 for lossless to 255.
 
     Args:
-        data: OBUs from the first on; they may be cut off behind the frame's header.
+        data: OBUs from the first on; they may be cut off after the frame header.
 
     Returns:
-        None where the first frame is no key frame that is shown, or the data are damaged or of a kind that pictures
-        are not.
+        None if the first frame is not a shown key frame, or if the data are damaged or use a feature that no still
+        picture has.
     """
     try:
         sequence: _Sequence | None = None
@@ -39,12 +39,12 @@ def base_q_idx(data: bytes) -> int | None:
 
 
 class _UnknownError(Exception):
-    """Something that no still picture has."""
+    """The stream uses a feature that no still picture has."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sequence:
-    """What a frame's header depends on; names as in the specification."""
+    """The fields that a frame header depends on; names as in the specification."""
 
     reduced_still_picture_header: bool
     frame_width_bits: int
@@ -60,7 +60,7 @@ class _Sequence:
 
     @classmethod
     def read(cls, bits: _Bits) -> _Sequence:
-        """Sequence header OBU, up to what matters."""
+        """Read a sequence header OBU, up to the last field needed."""
         bits.number(3 + 1)  # seq_profile, still_picture
         reduced = bits.flag()
         if reduced:
@@ -118,7 +118,7 @@ def _skip_operating_points(bits: _Bits) -> None:
 
 
 def _frame_quantiser(bits: _Bits, sequence: _Sequence) -> int | None:
-    """`base_q_idx` of uncompressed_header(); None where it is no key frame, or not to be shown."""
+    """`base_q_idx` of uncompressed_header(); None if the frame is not a key frame or not shown."""
     reduced = sequence.reduced_still_picture_header
     if not reduced and (bits.flag() or bits.number(2) != _KEY_FRAME or not bits.flag()):
         return None  # show_existing_frame, frame_type, show_frame
@@ -187,7 +187,7 @@ def _tile_log2(size: int, target: int) -> int:
 
 
 def _obus(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and content of each OBU; the last may be cut off."""
+    """Type and payload of each OBU; the last may be truncated."""
     at = 0
     while at < len(data):
         head = data[at]
@@ -213,17 +213,17 @@ def _leb128(data: bytes, at: int) -> tuple[int, int]:
 
 
 class _Bits:
-    """Bits of a byte string, the highest of each byte first."""
+    """Bit reader over a byte string, most significant bit first."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
 
     def number(self, bits: int) -> int:
-        """f(n), an unsigned number of so many bits.
+        """f(n), an unsigned number of `bits` bits.
 
         Raises:
-            EOFError: the data end before.
+            EOFError: the data end early.
         """
         last = self._at + bits
         if last > 8 * len(self._data):
@@ -237,14 +237,14 @@ class _Bits:
         return bool(self.number(1))
 
     def below(self, count: int) -> int:
-        """ns(n), a number less than `count` of nearly equal length."""
+        """ns(n), a number below `count` in a code whose lengths differ by at most one bit."""
         width = count.bit_length()
         short = (1 << width) - count
         value = self.number(width - 1)
         return value if value < short else 2 * value - short + self.number(1)
 
     def increments(self, least: int, most: int) -> int:
-        """A number from `least` on, raised by each bit that is set, up to `most`."""
+        """A number starting at `least` and incremented by each set bit, up to `most`."""
         value = least
         while value < most and self.flag():
             value += 1

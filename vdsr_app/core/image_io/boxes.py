@@ -12,12 +12,12 @@ MAX_BODY_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where a box lies.
+    """The location of a box.
 
     Attributes:
-        kind: its four characters.
+        kind: four-character type.
         start: offset of its content.
-        end: offset behind it.
+        end: offset just past it.
     """
 
     kind: bytes
@@ -25,7 +25,7 @@ class Box:
     end: int
 
     def body(self, stream: BinaryIO) -> bytes:
-        """Its content; empty where it is too large for metadata."""
+        """The content; empty if it is too large to be metadata."""
         if self.end - self.start > MAX_BODY_BYTES:
             return b""
         stream.seek(self.start)
@@ -33,7 +33,7 @@ class Box:
 
 
 def boxes(stream: BinaryIO) -> Iterator[Box]:
-    """The outermost boxes of a file, up to the first that is malformed."""
+    """The top-level boxes of a file, up to and including the first malformed one, which is taken to reach the end."""
     end = stream.seek(0, 2)
     at = 0
     while at + 8 <= end:
@@ -44,7 +44,7 @@ def boxes(stream: BinaryIO) -> Iterator[Box]:
             size, start = int.from_bytes(head[8:], "big"), at + 16
         stop = end if size == 0 else at + size
         if stop < start or stop > end:
-            # A box that is cut off is still worth its beginning, but nothing can follow it.
+            # The beginning of a truncated box is still useful, but nothing can follow it.
             stop = end
             size = 0
         yield Box(head[4:8], start, stop)
@@ -54,7 +54,7 @@ def boxes(stream: BinaryIO) -> Iterator[Box]:
 
 
 def boxes_in(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
-    """The boxes of a part of a byte string, up to the first that is malformed."""
+    """The boxes within part of a byte string, up to but not including the first malformed one."""
     at, stop = start, len(data) if end is None else end
     while at + 8 <= stop:
         size = int.from_bytes(data[at : at + 4], "big")

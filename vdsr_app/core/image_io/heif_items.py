@@ -1,4 +1,4 @@
-"""The table of contents of AVIF and HEIC files: colour and data of the main picture, and exchanging its EXIF block.
+"""The item tables of AVIF and HEIC files: colour and coded data of the main picture, and replacing its EXIF block.
 
 Source: ISO/IEC 23008-12 (HEIF) and 14496-12, boxes meta, pitm, iinf, iloc, iprp, iref, idat.
 """
@@ -14,7 +14,7 @@ from vdsr_app.core.image_io.boxes import Box, boxes, boxes_in
 
 _FULL_BOX = 4  # bytes of version and flags
 _MOST_ITEMS = 65_535
-"""Where an item is looked for: more than any picture has, few enough for a moment."""
+"""Limit on the entries searched for an item: more than any picture has, yet quickly searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class ColourCode:
     """Colour by code points instead of a profile (ITU-T H.273).
 
     Attributes:
-        primaries: 1 sRGB, 9 BT.2020, 12 Display P3, 2 not stated.
-        transfer: 13 sRGB, 16 PQ, 18 HLG, 2 not stated.
+        primaries: 1 sRGB, 9 BT.2020, 12 Display P3, 2 unspecified.
+        transfer: 13 sRGB, 16 PQ, 18 HLG, 2 unspecified.
     """
 
     primaries: int
@@ -31,7 +31,7 @@ class ColourCode:
 
 
 def primary_colour_code(stream: BinaryIO) -> ColourCode | None:
-    """The colour code of a file's main picture, or None where it has none or a profile instead."""
+    """The colour code of a file's main picture, or None if it has none or a profile instead."""
     try:
         return _colour_code_in(_meta(stream))
     except (struct.error, IndexError, KeyError):
@@ -39,9 +39,9 @@ def primary_colour_code(stream: BinaryIO) -> ColourCode | None:
 
 
 def primary_data(stream: BinaryIO, most_bytes: int) -> bytes:
-    """The beginning of the coded data of a file's main picture, or of the first of the parts that it is made of.
+    """The beginning of the coded data of a file's main picture, or of the first picture that it is composed of.
 
-    Empty where there are none, or where the tables are damaged.
+    Empty if there is none or the tables are damaged.
     """
     meta = _meta(stream)
     try:
@@ -53,21 +53,22 @@ def primary_data(stream: BinaryIO, most_bytes: int) -> bytes:
             return meta[idat.start + offset : min(idat.end, idat.start + offset + min(size, most_bytes))]
     except (struct.error, IndexError, KeyError):
         return b""
-    if offset > stream.seek(0, 2):  # also what no file could have
+    if offset > stream.seek(0, 2):  # includes offsets too large for any file
         return b""
     stream.seek(offset)
     return stream.read(min(size, most_bytes))
 
 
 def replace_exif(data: bytes, exif: bytes) -> list[bytes | memoryview]:
-    """Exchange the EXIF block of an encoded AVIF for another one, which is put behind everything else.
+    """Replace the EXIF block of an encoded AVIF with another one, appended at the end of the file.
 
     Args:
-        data: a whole AVIF file that has an EXIF item already.
+        data: a whole AVIF file that already has an EXIF item.
         exif: the new block, a TIFF stream.
 
     Returns:
-        Pieces of the new file, to be written one after the other; the old ones where there is no EXIF item.
+        Pieces of the new file, to be written one after the other; the old file if its EXIF item is missing or not laid
+        out as libheif does it.
     """
     view = memoryview(data)
     meta = next((box for box in boxes_in(data) if box.kind == b"meta"), None)
@@ -78,8 +79,8 @@ def replace_exif(data: bytes, exif: bytes) -> list[bytes | memoryview]:
     place = None if item is None else _location(data, parts[b"iloc"], item)
     if place is None:
         return [view]
-    payload = bytes(4) + exif  # the first four bytes: how far behind them the TIFF header is
-    # The item's base offset is set to the payload and its extent to all of it.
+    payload = bytes(4) + exif  # the first four bytes: distance from their end to the TIFF header
+    # The item's base offset is set to the payload, its only extent to the whole of it.
     changed = struct.pack(">IHII", len(data) + 8, 1, 0, len(payload))
     box = struct.pack(">I", len(payload) + 8) + b"mdat" + payload
     return [view[:place], changed, view[place + len(changed) :], box]
@@ -90,7 +91,7 @@ def _parts(data: bytes, meta: Box) -> dict[bytes, Box]:
 
 
 def _meta(stream: BinaryIO) -> bytes:
-    """The table of contents; empty where there is none."""
+    """The content of the meta box; empty if there is none."""
     meta = next((box for box in boxes(stream) if box.kind == b"meta"), None)
     return b"" if meta is None else meta.body(stream)
 
@@ -113,7 +114,7 @@ def _primary_item(meta: bytes, parts: Mapping[bytes, Box]) -> int:
 
 
 def _first_part(meta: bytes, iref: Box | None, item: int) -> int:
-    """The first picture that a grid is made of, by its reference dimg; `item` itself where it is no grid."""
+    """The first tile of a grid, by its dimg reference; `item` itself if it is not a grid."""
     if iref is None:
         return item
     code = ">I" if meta[iref.start] else ">H"
@@ -125,9 +126,9 @@ def _first_part(meta: bytes, iref: Box | None, item: int) -> int:
 
 
 def _place(data: bytes, iloc: Box, wanted: int) -> tuple[bool, int, int]:
-    """Whether an item lies in the idat box rather than in the file, its offset there, and its size.
+    """Whether an item is in the idat box rather than in the file, its offset there, and its size.
 
-    Of an item in several extents it is the place of the first.
+    For an item in several extents, these describe the first.
     """
     for entry in _entries(data, iloc):
         if entry.item == wanted and entry.extents and entry.method < 2:
@@ -136,7 +137,7 @@ def _place(data: bytes, iloc: Box, wanted: int) -> tuple[bool, int, int]:
 
 
 def _property_numbers(data: bytes, at: int, wanted: int) -> list[int]:
-    """Numbers, from 1, of the properties that the item `wanted` has by an ipma box."""
+    """Numbers, from 1, of the properties that an ipma box associates with the item `wanted`."""
     long_ids, wide = data[at] >= 1, bool(data[at + 3] & 1)
     count = struct.unpack_from(">I", data, at + 4)[0]
     at += 8
@@ -173,15 +174,15 @@ def _location(data: bytes, iloc: Box, wanted: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """Where an item lies, by an iloc box.
+    """The location of an item according to an iloc box.
 
     Attributes:
-        at: offset of the entry.
-        item: its number.
+        at: offset of the entry itself.
+        item: number of the item.
         method: 0 in the file, 1 in the idat box, 2 in another item.
-        extents: pieces that it is stored in.
-        offset: of the first piece.
-        size: of the first piece; 0 for all that there is.
+        extents: number of extents that it is stored in.
+        offset: of the first extent.
+        size: of the first extent; 0 for everything up to the end.
     """
 
     at: int
@@ -193,7 +194,7 @@ class _Entry:
 
 
 def _entries(data: bytes, iloc: Box) -> Iterator[_Entry]:
-    """The entries of an iloc box; raises IndexError where it ends before them."""
+    """The entries of an iloc box; raises IndexError if the data end before they do."""
     version, at = data[iloc.start], iloc.start + _FULL_BOX
 
     def number(width: int) -> int:
@@ -217,5 +218,5 @@ def _entries(data: bytes, iloc: Box) -> Iterator[_Entry]:
         if extents:
             number(index_size)
             offset, size = base + number(offset_size), number(length_size)
-        at = after  # not piece by piece: of those that take no room a damaged file can claim billions
+        at = after  # not extent by extent: a damaged file can claim billions of zero-size ones
         yield _Entry(first, item, method, extents, offset, size)

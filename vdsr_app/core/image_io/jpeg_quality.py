@@ -1,4 +1,4 @@
-"""The quality setting at which a JPEG was saved, from its quantisation table."""
+"""The quality setting at which a JPEG was saved, estimated from its quantisation table."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _PHOTO_SPREAD = (
 
 
 def read_quality(stream: BinaryIO) -> int | None:
-    """Quality of a JPEG file; None where it has no table."""
+    """Estimate the quality of a JPEG file; None if it has no luma table."""
     table = read_info(stream).luma_table
     return None if table is None else estimate_quality(table)
 
 
 def estimate_quality(luma_table: Sequence[int]) -> int:
-    """Quality on the scale of the Independent JPEG Group that would do a photograph as much harm as this table.
+    """Quality, on the Independent JPEG Group's scale, whose error on a photograph is closest to that of this table.
 
-    Exact for files of libjpeg and its kin. Other programs and cameras have tables of another shape; Photoshop's spare
-    the fine detail that hardly any photograph has and are coarse where it matters, so that the nearest table in
-    numbers would be far too good.
+    Exact for files from libjpeg and its derivatives. Other programs and cameras use tables of another shape;
+    Photoshop's preserve fine detail that hardly any photograph has and are coarse where it matters, so the numerically
+    nearest table would give far too high a quality.
 
     Args:
         luma_table: the 64 steps of quantisation table 0 in zigzag order.
@@ -55,9 +55,9 @@ def estimate_quality(luma_table: Sequence[int]) -> int:
 
 
 def _expected_error(luma_table: Sequence[int]) -> float:
-    """Mean squared error a coefficient, summed over all 64.
+    """Expected mean squared error per coefficient, summed over all 64.
 
-    Rounding to a step costs a twelfth of its square, but never more than the coefficient had.
+    Rounding to a step costs a twelfth of its square, but never more than the power of the coefficient.
     """
     total = 0.0
     for step, spread in zip(luma_table, _PHOTO_SPREAD, strict=True):

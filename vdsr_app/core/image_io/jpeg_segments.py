@@ -1,4 +1,4 @@
-"""What libvips leaves out of JPEG files: density and quantisation; and adding metadata segments (ITU-T T.81, JFIF)."""
+"""JPEG data that libvips leaves out (density, quantisation), and adding metadata segments (ITU-T T.81, JFIF)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MAX_XMP_BYTES = 65_533 - len(_XMP_PREFIX)
 _APP0, _APP1, _DQT, _SOS, _EOI = 0xE0, 0xE1, 0xDB, 0xDA, 0xD9
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 _MAX_STRAY_BYTES = 1 << 16
-"""Bytes outside of segments after which a file is taken for damaged, so that a large one is not searched to its end."""
+"""Bytes outside segments after which a file counts as damaged, so that a large one is not searched to its end."""
 
 
 @dataclass(slots=True)
 class JpegInfo:
-    """Segments before the pixels.
+    """The segments before the pixels.
 
     Attributes:
         dpi: from the JFIF header, or None.
@@ -37,7 +37,7 @@ class JpegInfo:
 
 
 def read_info(stream: BinaryIO) -> JpegInfo:
-    """Read the segments up to the pixels; what is malformed is skipped."""
+    """Read the segments before the pixels, skipping malformed ones."""
     info = JpegInfo()
     for marker, body in _segments(stream):
         if marker == _APP0 and body.startswith(b"JFIF\0") and len(body) >= 12:
@@ -53,11 +53,11 @@ def read_info(stream: BinaryIO) -> JpegInfo:
 def add_segments(
     data: bytes | mmap, *, dpi: tuple[float, float] | None, exif: bytes | None, xmp: bytes | None
 ) -> list[bytes | memoryview]:
-    """Put density and metadata into an encoded JPEG.
+    """Add density and metadata to an encoded JPEG.
 
     Args:
         data: a whole JPEG file; a JFIF header at its start is replaced.
-        dpi: pixels an inch, or None for no statement.
+        dpi: pixels per inch, or None to state none.
         exif: TIFF stream of at most `MAX_EXIF_BYTES`, or None.
         xmp: packet of at most `MAX_XMP_BYTES`, or None.
 
@@ -81,11 +81,11 @@ def add_segments(
 
 
 def _segments(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Markers and bodies up to the first scan."""
+    """Markers and bodies of APP0 and DQT segments up to the first scan."""
     stream.seek(2)
     stray = 0
     while (byte := stream.read(1)) and stray < _MAX_STRAY_BYTES:
-        # Stray bytes between segments and fill bytes before a marker both occur, and decoders skip both.
+        # Both stray bytes between segments and fill bytes before a marker occur, and decoders skip them.
         if byte != b"\xff":
             stray += 1
             continue

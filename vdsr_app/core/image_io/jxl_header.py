@@ -16,18 +16,18 @@ _CUSTOM = 2
 
 
 class JxlHeaderError(ValueError):
-    """The header is cut off or no such header."""
+    """The header is truncated or not that of a JPEG XL codestream."""
 
 
 @dataclass(frozen=True, slots=True)
 class JxlColour:
-    """What the header says about colour.
+    """The colour description in the header.
 
     Attributes:
-        is_gray: one channel.
-        has_icc: an ICC profile is packed into the codestream, where it cannot be got at.
-        code: the colour by code points, or None where it is stated by numbers.
-        chromaticities: custom primaries and white, or None.
+        is_gray: there is one colour channel.
+        has_icc: an ICC profile is packed into the codestream, where it is inaccessible.
+        code: the colour by code points, or None if it is given by a profile or by numbers.
+        chromaticities: custom primaries and white point, or None.
         gamma: decoding exponent, or None.
     """
 
@@ -40,19 +40,19 @@ class JxlColour:
 
 @dataclass(frozen=True, slots=True)
 class JxlHeader:
-    """What the header says.
+    """The fields of the header.
 
     Attributes:
         width: columns as stored, before `orientation`.
         height: rows as stored.
         orientation: as in EXIF; decoders apply it.
-        bits: bits a sample.
+        bits: bits per sample.
         is_float: samples are floating point.
         animated: there may be several frames.
         has_alpha: there is an alpha channel.
-        premultiplied: colours are stored multiplied by it.
+        premultiplied: colours are stored multiplied by alpha.
         extra_types: types of all extra channels.
-        is_xyb: stored in the codec's own colour space, so that the decoder chooses the output's.
+        is_xyb: stored in XYB, the codec's own colour space, so that the decoder chooses that of the output.
         colour: the colour space.
     """
 
@@ -70,7 +70,7 @@ class JxlHeader:
 
 
 class _Bits:
-    """Numbers of any width from a byte string, least significant bit first."""
+    """Bit reader over a byte string, least significant bit first."""
 
     def __init__(self, data: bytes) -> None:
         self._number = int.from_bytes(data, "little")
@@ -88,7 +88,7 @@ class _Bits:
         return bool(self.take(1))
 
     def choice(self, *options: tuple[int, int]) -> int:
-        """One of four (base, width) forms, chosen by two bits: base plus a number of that width."""
+        """A number in one of four (base, width) forms, chosen by two bits: base plus `width` bits."""
         base, width = options[self.take(2)]
         return base + self.take(width)
 
@@ -97,10 +97,10 @@ class _Bits:
 
 
 def parse_header(codestream: bytes) -> JxlHeader:
-    """Read the header of a codestream, of which the first few hundred bytes do.
+    """Read the header of a codestream, for which the first few hundred bytes are enough.
 
     Raises:
-        JxlHeaderError: it is cut off or none.
+        JxlHeaderError: it is truncated or not a JPEG XL codestream.
     """
     if codestream[:2] != b"\xff\x0a":
         raise JxlHeaderError("no JPEG XL codestream")
@@ -157,7 +157,7 @@ def _skip_preview_size(bits: _Bits) -> None:
 
 
 def _skip_animation(bits: _Bits) -> None:
-    bits.choice((100, 0), (1000, 0), (1, 10), (1, 30))  # ticks a second, numerator
+    bits.choice((100, 0), (1000, 0), (1, 10), (1, 30))  # ticks per second, numerator
     bits.choice((1, 0), (1001, 0), (1, 8), (1, 10))  # and denominator
     bits.choice((0, 0), (0, 3), (0, 16), (0, 32))  # loops
     bits.flag()  # time codes
@@ -179,13 +179,13 @@ def _extra_channel(bits: _Bits) -> tuple[int, bool]:
     _bit_depth(bits)
     bits.choice((0, 0), (3, 0), (4, 0), (1, 3))  # subsampling
     for _ in range(bits.choice((0, 0), (0, 4), (16, 5), (48, 10))):
-        bits.take(8)  # a character of its name
+        bits.take(8)  # a byte of its name
     if kind == ALPHA:
         associated = bits.flag()
     elif kind == 2:
         bits.take(64)  # spot colour
     elif kind == 5:
-        bits.choice((1, 0), (0, 2), (3, 4), (19, 8))  # place in a colour filter array
+        bits.choice((1, 0), (0, 2), (3, 4), (19, 8))  # position in a colour filter array
     return kind, associated
 
 
@@ -221,7 +221,7 @@ def _colour(bits: _Bits) -> JxlColour:
 
 
 def _point(bits: _Bits) -> tuple[float, float]:
-    """A chromaticity in millionths, zigzag-signed."""
+    """A chromaticity, stored as zigzag-encoded millionths."""
     forms = ((0, 19), (524_288, 19), (1_048_576, 20), (2_097_152, 21))
     x, y = (bits.choice(*forms) for _ in range(2))
     return _signed(x) / 1e6, _signed(y) / 1e6

@@ -1,4 +1,4 @@
-"""What libvips leaves out of PNG files: resolution, gamma, frame count; and adding metadata chunks (ISO/IEC 15948)."""
+"""PNG data that libvips leaves out (resolution, gamma, frame count), and adding metadata chunks (ISO/IEC 15948)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _METRES_AN_INCH = 0.0254
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 
 MAX_DEFLATE_RATIO = 1032
-"""No deflate stream unpacks to more times its size (zlib technical notes)."""
+"""No deflate stream expands by more than this factor (zlib technical notes)."""
 
 _SAMPLES_A_PIXEL = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
@@ -27,15 +27,15 @@ Chromaticities = tuple[float, float, float, float, float, float, float, float]
 
 @dataclass(slots=True)
 class PngInfo:
-    """Chunks before the pixels.
+    """The chunks before the pixels.
 
     Attributes:
-        row_bytes: bytes of one unfiltered row.
+        row_bytes: bytes of one row without its filter byte.
         height: rows.
         dpi: from pHYs, or None.
-        frames: of an animated PNG, else 1.
+        frames: of an animated PNG, otherwise 1.
         is_srgb: there is an sRGB chunk.
-        gamma: file gamma from gAMA, about 0.45 for usual pictures, or None.
+        gamma: file gamma from gAMA, usually about 0.45, or None.
         chromaticities: from cHRM, or None.
         cicp: colour primaries, transfer, matrix and range from cICP, or None.
     """
@@ -50,12 +50,12 @@ class PngInfo:
     cicp: tuple[int, int, int, int] | None = None
 
     def claims_more_than(self, file_bytes: int) -> bool:
-        """Whether the pixels could not be in a file of that many bytes, however well it is compressed."""
+        """Whether a file of that many bytes is too short for the pixels, however well it is compressed."""
         return self.row_bytes * self.height > file_bytes * MAX_DEFLATE_RATIO
 
 
 def read_info(stream: BinaryIO) -> PngInfo:
-    """Read the chunks up to the pixels; what is malformed is skipped."""
+    """Read the chunks before the pixels, skipping malformed ones."""
     info = PngInfo()
     for kind, body in _small_chunks(stream):
         match kind, len(body):
@@ -83,11 +83,11 @@ def read_info(stream: BinaryIO) -> PngInfo:
 def add_chunks(
     data: bytes | mmap, *, dpi: tuple[float, float] | None, exif: bytes | None, xmp: bytes | None
 ) -> list[bytes | memoryview]:
-    """Put resolution and metadata into an encoded PNG.
+    """Add resolution and metadata to an encoded PNG.
 
     Args:
         data: a whole PNG file.
-        dpi: pixels an inch, or None for no statement.
+        dpi: pixels per inch, or None to state none.
         exif: TIFF stream, or None.
         xmp: packet, or None.
 
@@ -104,7 +104,7 @@ def add_chunks(
     if xmp is not None:
         extra.append(_chunk(b"iTXt", _XMP_KEYWORD + b"\0\0\0\0\0" + xmp))
     pieces: list[bytes | memoryview] = []
-    at = _SIGNATURE_BYTES + 25  # behind IHDR
+    at = _SIGNATURE_BYTES + 25  # just past IHDR
     pieces.append(view[:at])
     pieces.extend(extra)
     while at + 12 <= len(data):
@@ -112,7 +112,7 @@ def add_chunks(
         kind = bytes(view[at + 4 : at + 8])
         if kind == b"IDAT":
             break
-        if kind != b"pHYs":  # libvips always states a resolution, also where there is none
+        if kind != b"pHYs":  # libvips always states a resolution, even if there is none
             pieces.append(view[at : at + size])
         at += size
     pieces.append(view[at:])
@@ -120,7 +120,7 @@ def add_chunks(
 
 
 def _small_chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Chunks before the pixels; of large ones the body is skipped."""
+    """The chunks before the pixels, except large ones and those with a wrong checksum."""
     stream.seek(_SIGNATURE_BYTES)
     while len(head := stream.read(8)) == 8:
         size, kind = int.from_bytes(head[:4], "big"), head[4:]

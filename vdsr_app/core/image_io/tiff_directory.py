@@ -1,4 +1,4 @@
-"""Image file directories, the key-value tables of TIFF files and of EXIF blocks (TIFF 6.0, BigTIFF, EXIF 3.0)."""
+"""Image file directories, the key-value tables of TIFF files and EXIF blocks (TIFF 6.0, BigTIFF, EXIF 3.0)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ByteOrder = Literal["<", ">"]
 UNIT_BYTES: Mapping[int, int] = MappingProxyType(
     {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 )
-"""Bytes that change place together when the byte order does, for each field type."""
+"""Size of the units whose bytes are reversed when the byte order changes, by field type."""
 
 _UNITS_A_VALUE = {5: 2, 10: 2}
 _INTEGER_CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
@@ -23,11 +23,11 @@ MAX_VALUE_BYTES = 16 << 20
 """Longer values are not metadata; they are left alone."""
 
 ReadAt = Callable[[int, int], bytes]
-"""`read_at(offset, size)` gives up to `size` bytes; fewer where the file ends."""
+"""`read_at(offset, size)` returns `size` bytes, or fewer at the end of the file."""
 
 
 class DirectoryError(ValueError):
-    """The tables do not hold together."""
+    """The directories are invalid or cannot be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Entry:
     """One field of a directory.
 
     Attributes:
-        tag: what it is.
+        tag: what the field means.
         kind: its TIFF field type.
         count: number of values.
         position: offset of the entry itself.
-        value_at: offset of its value, inside the entry where it fits there.
+        value_at: offset of its value, which is inside the entry if it fits there.
         size: bytes of the value.
     """
 
@@ -53,12 +53,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """One table.
+    """One directory.
 
     Attributes:
         offset: where it begins.
-        entries: its fields by tag; of a repeated tag the first.
-        next_at: where the offset of the following directory is stored.
+        entries: its fields by tag; of a repeated tag, the first.
+        next_at: where the offset of the next directory is stored.
         next_offset: that offset, 0 for none.
     """
 
@@ -69,10 +69,10 @@ class Directory:
 
 
 class DirectoryReader:
-    """Reads directories of one file or block; keeps nothing but its header.
+    """Reads the directories of one file or block; keeps only its header.
 
     Attributes:
-        order: byte order as `struct` names it.
+        order: byte order, in the notation of `struct`.
         big: whether it is BigTIFF, with 64-bit offsets.
         first: offset of the first directory.
     """
@@ -90,10 +90,10 @@ class DirectoryReader:
         self.first: int = struct.unpack_from(f"{self.order}{'Q' if self.big else 'I'}", head, 8 if self.big else 4)[0]
 
     def directory(self, offset: int) -> Directory:
-        """Read the table at `offset`.
+        """Read the directory at `offset`.
 
         Raises:
-            DirectoryError: it does not lie inside the file.
+            DirectoryError: its fields are not all inside the file, or there are not 1 to 65,535 of them.
         """
         count_size, entry_size, offset_size = (8, 20, 8) if self.big else (2, 12, 4)
         head = self._read_at(offset, count_size)
@@ -124,14 +124,14 @@ class DirectoryReader:
         return Entry(tag, kind, count, position, inline_at if size <= inline_size else pointer, size)
 
     def raw(self, entry: Entry) -> bytes | None:
-        """The bytes of a value as stored, or None where they are missing or unreasonably many."""
+        """The bytes of a value as stored, or None if its type is unknown, or they are missing or unreasonably many."""
         if entry.kind not in UNIT_BYTES or entry.size > MAX_VALUE_BYTES:
             return None
         value = self._read_at(entry.value_at, entry.size)
         return value if len(value) == entry.size else None
 
     def integers(self, entry: Entry | None) -> tuple[int, ...]:
-        """The values of an integer field; empty for a missing or other field."""
+        """The values of an integer field; empty if the field is missing, of another type or too long."""
         if entry is None or entry.kind not in _INTEGER_CODES or entry.count > 4096:
             return ()
         raw = self.raw(entry)
@@ -142,7 +142,7 @@ class DirectoryReader:
         return next(iter(self.integers(entry)), None)
 
     def fractions(self, entry: Entry | None) -> tuple[float, ...]:
-        """The values of a rational field; empty for a missing or other field, or where one divides by zero."""
+        """The values of a rational field; empty as for `integers`, and if a denominator is zero."""
         if entry is None or entry.kind not in _RATIONAL_CODES or entry.count > 4096:
             return ()
         raw = self.raw(entry)
@@ -159,7 +159,7 @@ class DirectoryReader:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One field freed from its place, its value in little-endian order."""
+    """One field detached from its file, with its value in little-endian order."""
 
     tag: int
     kind: int
@@ -168,7 +168,7 @@ class Value:
 
 
 def integer_value(tag: int, number: int) -> Value:
-    """A field that holds one number of 32 bits, or of 64 where it must; only BigTIFF knows the latter."""
+    """A field with one 32-bit number, or a 64-bit one if necessary, which only BigTIFF supports."""
     return (
         Value(tag, 4, 1, struct.pack("<I", number))
         if number < 1 << 32
@@ -178,18 +178,18 @@ def integer_value(tag: int, number: int) -> Value:
 
 @dataclass(slots=True)
 class Allowance:
-    """Bytes of values that may still be copied out of one file: where they overlap, a small one would become large."""
+    """Bytes of values that may still be copied out of one file; overlapping values could make a small file large."""
 
     left: int
 
     @classmethod
     def of(cls, size: int) -> Allowance:
-        """As much as a file or block of that size can hold."""
+        """The allowance for a file or block of that size, at most `MAX_VALUE_BYTES`."""
         return cls(min(size, MAX_VALUE_BYTES))
 
 
 def detach(reader: DirectoryReader, entries: Iterable[Entry], allowance: Allowance | None = None) -> list[Value]:
-    """Copy fields out of a file, but those whose value is missing, of an unknown type or beyond what is allowed."""
+    """Copy fields out of a file, except those whose value is missing, of an unknown type or beyond the allowance."""
     values = []
     for entry in entries:
         if allowance is not None and entry.size > allowance.left:
@@ -204,7 +204,7 @@ def detach(reader: DirectoryReader, entries: Iterable[Entry], allowance: Allowan
 
 
 def reverse_units(data: bytes, unit: int) -> bytes:
-    """Turn every run of `unit` bytes around: the change between the two byte orders."""
+    """Reverse every group of `unit` bytes, which converts between the two byte orders."""
     if unit == 1:
         return data
     swapped = bytearray(len(data))
@@ -216,10 +216,10 @@ def reverse_units(data: bytes, unit: int) -> bytes:
 def serialise(
     values: Iterable[Value], at: int, order: ByteOrder = "<", *, big: bool = False, following: int = 0
 ) -> bytes:
-    """One directory with its values behind it, as it must be stored at offset `at`.
+    """Serialise one directory, followed by its values, for storage at offset `at`.
 
     Args:
-        values: the fields, in any order; they are sorted, as TIFF wants it.
+        values: the fields, in any order; they are sorted, as TIFF requires.
         at: offset that the first byte will have; even.
         order: byte order.
         big: BigTIFF.
@@ -248,14 +248,14 @@ def serialise(
 
 @dataclass(slots=True)
 class Branch:
-    """A directory and those that its pointers lead to, each with the tag of its pointer."""
+    """A directory and those that it points to, each with the tag of its pointer."""
 
     values: list[Value]
     children: list[tuple[int, Branch]] = field(default_factory=list)
 
 
 def store(branch: Branch, at: int, order: ByteOrder, *, big: bool) -> bytes:
-    """The bytes of a branch that is to stand at the even offset `at`, its own directory first.
+    """Serialise a branch for storage at the even offset `at`, its own directory first.
 
     Raises:
         DirectoryError: an offset is too large for classic TIFF.
@@ -278,15 +278,15 @@ def _pack_offset(code: str, offset: int) -> bytes:
 
 
 def reader_of_bytes(data: bytes | bytearray | mmap) -> DirectoryReader:
-    """A reader of a block in memory, or mapped."""
+    """A reader for a block in memory or memory-mapped."""
     return DirectoryReader(lambda offset, size: bytes(data[offset : offset + size]))
 
 
 def reader_of_stream(stream: BinaryIO) -> DirectoryReader:
-    """A reader of an open file."""
+    """A reader for an open file."""
 
     def read_at(offset: int, size: int) -> bytes:
-        # A wild offset would not fit the system's file position.
+        # A wild offset would overflow the system's file position.
         if offset > 1 << 62 or size > MAX_VALUE_BYTES:
             return b""
         stream.seek(offset)

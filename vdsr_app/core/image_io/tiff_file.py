@@ -1,4 +1,4 @@
-"""What libvips leaves out of TIFF files: EXIF in both directions, the meaning of extra channels, camera raw."""
+"""TIFF data that libvips leaves out: reading and writing EXIF, the meaning of extra channels, camera raw."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _DESCRIPTIVE_TAGS = frozenset(
         0xC62F,  # CameraSerialNumber
     }
 )
-"""Fields of the first directory that describe the picture and not how its pixels are stored."""
+"""Fields of the first directory that describe the picture, not how its pixels are stored."""
 
 _RESOLUTION_TAGS = frozenset({X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT})
 
@@ -75,16 +75,16 @@ class TiffInfo:
     """Fields of the first directory.
 
     Attributes:
-        orientation: 1 to 8, or None where the field is absent.
+        orientation: 1 to 8, or None if the field is absent or invalid.
         dpi: resolution, or None.
-        has_alpha: the first extra channel is transparency; not so where it is stated to be unspecified data.
-        extra_channels: samples a pixel beyond the colours.
+        has_alpha: the first extra channel is transparency, which it is unless declared as unspecified data.
+        extra_channels: samples per pixel beyond the colours.
         is_palette: colours come from a table.
-        ycbcr: shares of red, green and blue in luma where the decoder gives Y, Cb, Cr instead of RGB, else None.
+        ycbcr: luma coefficients of red, green and blue if the decoder returns Y, Cb, Cr instead of RGB, else None.
         is_camera_raw: the pixels are a preview; the picture itself is raw sensor data.
         xmp: XMP packet, or None.
-        block_bytes: most bytes of strips or tiles that libtiff must hold to decode a row, of those that libvips does
-            not bound itself.
+        block_bytes: bytes of the largest strip or tile that libtiff must hold to decode a row, apart from those that
+            libvips bounds itself.
     """
 
     orientation: int | None = None
@@ -99,7 +99,7 @@ class TiffInfo:
 
 
 def read_info(stream: BinaryIO) -> TiffInfo:
-    """Read the first directory; empty information where it is damaged."""
+    """Read the first directory; the default `TiffInfo` if it is damaged."""
     try:
         reader = reader_of_stream(stream)
         entries = reader.directory(reader.first).entries
@@ -135,7 +135,7 @@ def _block_bytes(stream: BinaryIO, reader: DirectoryReader, entries: Mapping[int
     tiled, planes = _TILE_BYTES in entries, reader.integer(entries.get(_PLANES)) == 2
     counts = entries.get(_TILE_BYTES if tiled else _STRIP_BYTES)
     if compression == _UNCOMPRESSED and counts is not None and counts.count == 1 and not (tiled or planes):
-        return 0  # libtiff takes such a strip apart into rows
+        return 0  # libtiff splits such a strip into rows
     stored = stream.seek(0, os.SEEK_END)
     raw = None if counts is None or counts.kind not in _COUNT_DTYPES else reader.raw(counts)
     if counts is not None and raw:
@@ -150,7 +150,7 @@ def _block_bytes(stream: BinaryIO, reader: DirectoryReader, entries: Mapping[int
 
 
 def _plain_ycbcr(reader: DirectoryReader, entries: Mapping[int, Entry]) -> tuple[float, float, float] | None:
-    """The luma shares of YCbCr that is neither JPEG nor subsampled: those two alone libvips leaves as they are."""
+    """The luma coefficients of YCbCr that is neither JPEG nor subsampled, the only kind libvips does not convert."""
     subsampling = reader.integers(entries.get(_YCBCR_SUBSAMPLING)) or (2, 2)
     if reader.integer(entries.get(_COMPRESSION)) in _JPEG_COMPRESSIONS or subsampling != (1, 1):
         return None
@@ -159,7 +159,7 @@ def _plain_ycbcr(reader: DirectoryReader, entries: Mapping[int, Entry]) -> tuple
 
 
 def extract_exif(stream: BinaryIO) -> bytes | None:
-    """An EXIF block with what a TIFF file says about itself, or None where it says nothing."""
+    """An EXIF block made of the descriptive, EXIF and GPS fields of a TIFF file; None if it has none or is damaged."""
     try:
         reader = reader_of_stream(stream)
         allowance = Allowance.of(stream.seek(0, os.SEEK_END))
@@ -184,22 +184,22 @@ def extract_exif(stream: BinaryIO) -> bytes | None:
 def add_metadata(
     data: bytes | mmap, *, exif: ExifBlock | None, xmp: bytes | None, has_resolution: bool
 ) -> list[bytes | memoryview]:
-    """Put metadata into an encoded TIFF.
+    """Add metadata to an encoded TIFF.
 
-    The first directory is written anew at the end of the file, with what describes the picture added to it, and behind
-    it the EXIF and GPS directories.
+    The first directory is rewritten at the end of the file with the descriptive fields added, followed by the EXIF and
+    GPS directories.
 
     Args:
         data: a whole TIFF file with one picture, classic or BigTIFF.
-        exif: what to add; its resolution and orientation are left out, as the file states its own.
-        xmp: packet to add.
-        has_resolution: whether the resolution that the file states means anything; else it is removed.
+        exif: what to add, or None; its resolution and orientation are left out, as the file states its own.
+        xmp: packet to add, or None.
+        has_resolution: whether the resolution in the file is meaningful; otherwise it is removed.
 
     Returns:
         Pieces of the new file, to be written one after the other.
 
     Raises:
-        DirectoryError: the block is damaged, or the file too long.
+        DirectoryError: the file is damaged, or too long for its offsets.
     """
     target = reader_of_bytes(data)
     own = _values(target, target.directory(target.first))

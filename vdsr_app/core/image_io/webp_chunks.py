@@ -10,7 +10,7 @@ _ALPHA, _EXIF, _XMP = 0x10, 0x08, 0x04
 def add_chunks(
     data: bytes, *, width: int, height: int, has_alpha: bool, exif: bytes | None, xmp: bytes | None
 ) -> list[bytes | memoryview]:
-    """Put metadata behind the pixels, and the extended header that announces it before them.
+    """Add metadata after the pixels, and the extended header that announces it before them.
 
     Args:
         data: a whole WebP file, in the simple or the extended layout.

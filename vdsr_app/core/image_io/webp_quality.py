@@ -1,4 +1,4 @@
-"""The quality setting at which a lossy WebP was saved, from the header of its first frame (RFC 9649, RFC 6386)."""
+"""The quality setting at which a lossy WebP was saved, estimated from its first frame's header (RFC 9649, RFC 6386)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 _HEADER_BYTES = 10
 _READ_BYTES = 256
-"""Quantisers stand within the first hundred bytes of a frame, whatever comes before them."""
+"""The quantisers are within the first hundred bytes of a frame, whatever precedes them."""
 _MOST_CHUNKS = 1000
-"""Chunks without a picture after which a file is taken for damaged, so that a long one is not searched to its end."""
+"""Chunks without a picture after which a file counts as damaged, so that a long one is not searched to its end."""
 _ANIMATION_FRAME_BYTES = 16
 
-# RFC 6386, section 14.1: step of the coefficients of luma for each index of the quantiser.
+# RFC 6386, section 14.1: quantisation step of the luma AC coefficients for each quantiser index.
 _STEPS = (
     *range(4, 59),
     *range(60, 117, 2),
@@ -28,10 +28,10 @@ _EVEN = 128
 
 
 def read_quality(stream: BinaryIO) -> int | None:
-    """Quality of a WebP file on the scale of libwebp, 0 to 100, within one for its own files.
+    """Estimate the quality of a WebP file on libwebp's scale, 0 to 100, to within one for files from libwebp.
 
     Returns:
-        None where the file is lossless or damaged.
+        None if the file is lossless or damaged.
     """
     frame = _first_frame(stream)
     if frame is None:
@@ -43,7 +43,7 @@ def read_quality(stream: BinaryIO) -> int | None:
 
 
 def quality_of_step(step: float) -> int:
-    """The setting at which libwebp quantises luma by `step`, 0 to 100.
+    """The setting, 0 to 100, at which libwebp quantises luma with `step`.
 
     Source: `QualityToCompression` and `SetupQuantIndices` of libwebp (quant_enc.c), inverted.
     """
@@ -55,14 +55,14 @@ def quality_of_step(step: float) -> int:
 
 
 def _first_frame(stream: BinaryIO) -> bytes | None:
-    """The beginning of the first lossy frame; None where the first is lossless, or there is none."""
+    """The beginning of the first frame; None if it is lossless or damaged, or there is none."""
     stream.seek(12)
     for _ in range(_MOST_CHUNKS):
         head = stream.read(8)
         if len(head) < 8:
             return None
         name, size = struct.unpack("<4sI", head)
-        if name == b"ANMF":  # its picture lies in chunks of its own
+        if name == b"ANMF":  # the frame's picture follows in chunks of its own
             stream.seek(_ANIMATION_FRAME_BYTES, 1)
             continue
         if name == b"VP8 ":
@@ -76,7 +76,7 @@ def _first_frame(stream: BinaryIO) -> bytes | None:
 
 
 def _mean_step(bits: _Bits) -> float:
-    """Root of the mean square of the steps by which luma is quantised, over the segments of a frame.
+    """Root mean square of the luma quantisation steps over the segments of a frame, weighted by their shares.
 
     Source: RFC 6386, section 19.2, up to `y_ac_qi`.
     """
@@ -105,13 +105,13 @@ def _mean_step(bits: _Bits) -> float:
 
 
 def _shares(tree: Sequence[int]) -> list[float]:
-    """Which share of a picture each segment has, by the probabilities that code the segments."""
+    """The share of the picture in each segment, by the probabilities that code the segment map."""
     first, low, high = (probability / 256 for probability in tree)
     return [first * low, first * (1 - low), (1 - first) * high, (1 - first) * (1 - high)]
 
 
 class _Bits:
-    """Bits of even probability out of VP8's arithmetic code.
+    """Decoder for bits of even probability in VP8's arithmetic code.
 
     Source: RFC 6386, section 7.3.
     """
@@ -124,10 +124,10 @@ class _Bits:
         self._shifted = 0
 
     def number(self, bits: int) -> int:
-        """An unsigned number of so many bits, the highest first.
+        """An unsigned number of `bits` bits, most significant first.
 
         Raises:
-            EOFError: the data end before.
+            EOFError: the data end early.
         """
         value = 0
         for _ in range(bits):
@@ -135,7 +135,7 @@ class _Bits:
         return value
 
     def optional_signed(self, bits: int) -> int:
-        """A number of so many bits and its sign, or 0 where there is none."""
+        """A number of `bits` bits followed by its sign, or 0 if there is none."""
         if not self.number(1):
             return 0
         size = self.number(bits)
