@@ -75,7 +75,7 @@ class OpenedPicture(Protocol):
         """What is known without decoding."""
 
     def decode(self, token: CancelToken | None, allocate: Allocator) -> RawPicture:
-        """Decode the first frame.
+        """Decode the first frame, or the main picture of a HEIC file.
 
         Args:
             token: checked where the decoder allows it.
