@@ -1,8 +1,8 @@
-"""Folders by the thousand: found, planned, done one after the other, and written down so that nothing is lost.
+"""Batch processing of folders of any size, recorded step by step so that nothing is lost.
 
-`options` says what is asked for, `scan` finds the pictures, `plan` decides on each before any is read, `survey` joins
-these two, `estimate` tells what that comes to, `journal` keeps what was done, `runner` does it on `core.pipeline`, and
-`report` tells of it.
+`options` defines a batch, `scan` finds the pictures, `plan` decides on each before any is read, `survey` combines the
+two, `estimate` sums up the plan, `journal` records what was done, `runner` does the work with `core.pipeline`, and
+`report` writes the outcome.
 """
 
 from vdsr_app.core.batch.estimate import Plan, plan_of

@@ -1,10 +1,10 @@
-"""The pictures of a batch on many machines, by a Dask cluster that somebody runs. Nothing else here uses a network.
+"""Processes a batch's pictures on an existing Dask cluster. Nothing else in this package opens network connections.
 
-Paths travel, pixels do not: all machines see the same folders, which is tested at the start. A model travels once to
-each machine, as the content of its file under its hash. A worker writes each result beside its place, under a hidden
-name; only this process, which keeps the journal, gives it its own. So a worker that was taken for lost, and yet comes
-to an end, writes nothing twice. A file in the output folder, the *lease*, says that this process still waits: workers
-look at it several times a picture and stop when it is gone.
+Paths are sent, pixels are not: all machines must see the same folders, which is checked for the output folder at the
+start. A model is sent to each machine once, as the content of its file together with its hash. A worker writes each
+result next to its final path under a hidden name; only this process, which keeps the journal, renames it. So a worker
+presumed lost that finishes after all cannot publish a result twice. A file in the output folder, the *lease*, shows
+that this process is still waiting: workers check it once a second and stop when it is gone.
 """
 
 from __future__ import annotations
@@ -57,26 +57,26 @@ logger = logging.getLogger(__name__)
 
 _CONNECT_S = 8.0
 _AHEAD = 2
-"""Pictures that wait at the cluster for each one that is worked on, so that no worker waits for this process."""
+"""Pictures handed to the cluster per worker thread: one in progress and one queued, so that no worker runs idle."""
 
 
 @dataclass(slots=True)
 class _Running:
-    """A picture that the cluster has."""
+    """A picture handed to the cluster."""
 
     job: FileJob
     staged: Path
 
 
 class Cluster:
-    """A `DoFiles` that hands the pictures to a Dask scheduler."""
+    """A `DoFiles` that hands pictures to a Dask scheduler."""
 
     def __init__(self, address: str, folder: Path) -> None:
-        """Nothing is connected yet.
+        """Store the address; connect to nothing yet.
 
         Args:
-            address: of the scheduler: "tcp://scheduler:8786".
-            folder: of the results, which all machines must see.
+            address: of the scheduler, such as "tcp://scheduler:8786".
+            folder: of the results; all machines must see it.
 
         Raises:
             DeviceError: Dask is not installed.
@@ -130,7 +130,7 @@ class Cluster:
         except OSError as error:
             raise save_error(self._folder, error) from error
         with file:
-            hold(file)  # no leftover of a process that has ended
+            hold(file)  # marks it as in use, not a leftover of an ended process
             file.write(self._key)
             file.flush()
             try:
@@ -139,10 +139,10 @@ class Cluster:
                 self._lease.unlink(missing_ok=True)
 
     def _check(self, client: Client) -> None:
-        """Refuse a cluster whose workers run another version or do not see the folder."""
+        """Reject a cluster whose workers run another version or do not see the folder."""
         try:
             found: dict[str, str] = client.run(check_worker, str(self._lease), self._key, __version__)
-        except Exception as error:  # whatever a worker raises that does not know this program
+        except Exception as error:  # whatever a worker without this program raises
             raise DeviceError(
                 f"The workers of {self._address} cannot run this program ({type(error).__name__}: {error}).",
                 hint=f"Install VDSR Studio {__version__} on each of them.",
@@ -157,7 +157,7 @@ class Cluster:
 
 
 class _Run:
-    """One run: a thread hands out pictures, the calling thread takes the results in."""
+    """One run: a thread hands out pictures, the calling thread collects the results."""
 
     def __init__(
         self,
@@ -209,7 +209,7 @@ class _Run:
         return PipelineReport(done, failed, wall, network / threads)
 
     def _hand_out(self) -> None:
-        """The thread that asks for pictures, which may mean to wait for one."""
+        """Body of the thread that fetches pictures, which may block."""
         try:
             while True:
                 self._pause.wait(self._token)
@@ -222,7 +222,7 @@ class _Run:
                 if job is None:
                     break
                 self._submit(job)
-        except BaseException as error:  # told by the calling thread; a cancel is told there anyway
+        except BaseException as error:  # re-raised by the calling thread, which raises a cancel anyway
             if not self._token.cancelled:
                 self._crash = error
                 self._token.cancel()
@@ -235,7 +235,7 @@ class _Run:
             require_name(job.output)
         except (VdsrError, OSError) as error:
             told = error if isinstance(error, VdsrError) else save_error(job.output.parent, error)
-            self._ended.put(FileFailed(job, told))  # told, as all is, by the calling thread
+            self._ended.put(FileFailed(job, told))  # reported, like everything, by the calling thread
             return
         name = f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
         staged = job.output.parent / name
@@ -244,14 +244,14 @@ class _Run:
         self._folders.add(staged.parent)
         there = replace(job, output=staged, settings=replace(job.settings, save=save, device="auto"))
         task = Task(there, str(self._lease))
-        # Its key is new each time: Dask must not take an earlier result for this one.
+        # A fresh key each time: Dask must not reuse an earlier result.
         future = self._client.submit(enlarge, task, weights, key=f"vdsr-{name}", pure=False)
         with self._lock:
             self._running[future] = _Running(job, staged)
         future.add_done_callback(self._ended.put)
 
     def _weights_of(self, model: str) -> Any:
-        """The content of a weight file at the cluster, sent when it is first asked for."""
+        """The content of a weight file on the cluster, sent on first use."""
         if model not in self._weights:
             content = find_model(model).path.read_bytes()
             digest = hashlib.sha256(content).hexdigest()
@@ -259,11 +259,11 @@ class _Run:
         return self._weights[model]
 
     def _next_ended(self) -> Future | FileFailed | None:
-        """The next picture that has ended, or could not be begun; None when none is left.
+        """The next picture that has ended or could not be started; None when none is left.
 
         Raises:
             Cancelled: through the token.
-            DeviceError: the scheduler has gone.
+            DeviceError: the connection to the scheduler is lost.
         """
         while True:
             self._token.raise_if_cancelled()
@@ -278,7 +278,7 @@ class _Run:
                     return None
 
     def _take_in(self, future: Future) -> FileDone | FileFailed | None:
-        """Give a result its name; None where the picture has to be done again."""
+        """Rename a result into place; None if the picture has to be done again."""
         with self._lock:
             running = self._running.pop(future, None)
         if running is None:
@@ -304,21 +304,21 @@ class _Run:
             return replace(outcome.done, job=job)
         if outcome.no_room:
             full = outcome.error if isinstance(outcome.error, SaveError) else SaveError(outcome.error.what)
-            self._on_no_room(job, Stage.READ, full)  # the worker has let go of it: it is begun anew
+            self._on_no_room(job, Stage.READ, full)  # the worker has given it up, so it starts over
             self._submit(job)
             return None
         outcome.error.path = str(job.source) if outcome.error.path == str(running.staged) else outcome.error.path
         return FileFailed(job, outcome.error)
 
     def _give_up(self) -> None:
-        """Take back what the cluster still has, and what a worker left that was killed while it wrote.
+        """Cancel what the cluster still has, and remove what workers killed while writing left behind.
 
-        Workers that still live stop when they see that the lease is gone.
+        Workers still alive stop when they see that the lease is gone.
         """
         with self._lock:
             left, self._running = dict(self._running), {}
         if left:
-            with contextlib.suppress(Exception):  # a cluster that has gone cannot be told
+            with contextlib.suppress(Exception):  # the cluster may be out of reach
                 self._client.cancel(list(left), force=True)
         for running in left.values():
             running.staged.unlink(missing_ok=True)
@@ -328,15 +328,15 @@ class _Run:
     def _threads(self) -> int:
         try:
             return sum(self._client.nthreads().values())
-        except Exception:  # while the connection is lost; `_next_ended` tells of that
+        except Exception:  # the connection is lost; `_next_ended` reports it
             return 1
 
 
 def check_address(address: str) -> None:
-    """Refuse what is no address of a scheduler.
+    """Reject a string that is not a scheduler address.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not one.
     """
     scheme, separator, place = address.partition("://")
     if not separator or scheme not in ("tcp", "tls", "ucx", "ws", "wss") or ":" not in place:

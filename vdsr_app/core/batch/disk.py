@@ -1,4 +1,4 @@
-"""A disk that is full is waited for, and said so once."""
+"""Waiting for space on a full disk, reported once per wait."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from vdsr_app.core.disk_space import free_bytes
 logger = logging.getLogger(__name__)
 
 _SPARE_BYTES = 32 << 20
-"""Room that is left on a disk: other programs live on it too."""
+"""Space to leave free on a disk, for other programs."""
 
 _LOOK_AGAIN_S = 1.0
-"""How often a full disk is looked at."""
+"""Interval at which a full disk is checked."""
 
 _TRY_AGAIN_S = 5.0
-"""How long a result that found no room is kept before it is written once more."""
+"""Delay before work that ran out of disk space is tried again."""
 
 
 class DiskWatch:
-    """Waits for room; may be used from several threads."""
+    """Waits for disk space; safe to use from several threads."""
 
     def __init__(self, tell: Callable[[WaitsForRoom | FoundRoom], None], token: CancelToken) -> None:
-        """Nothing is waited for yet.
+        """Create an idle watch.
 
         Args:
-            tell: called when a waiting begins, and when it is over.
-            token: ends it.
+            tell: called when a wait begins and when it is over.
+            token: cancels a wait.
         """
         self._tell = tell
         self._token = token
@@ -40,17 +40,17 @@ class DiskWatch:
         self._waits = False
 
     def is_full(self, folder: Path) -> bool:
-        """Whether there is no room to speak of; False too where the system does not tell."""
+        """Whether the disk has hardly any free space; also False if the system does not report it."""
         free = free_bytes(folder)
         return free is not None and free < _SPARE_BYTES
 
     def has_room(self, folder: Path, needed_bytes: int) -> bool:
-        """Whether a disk has so much room and some to spare; True too where the system does not tell."""
+        """Whether `needed_bytes` and a reserve are free; also True if the system does not report free space."""
         free = free_bytes(folder)
         return free is None or free >= needed_bytes + _SPARE_BYTES
 
     def wait_for_room(self, folder: Path, needed_bytes: int) -> None:
-        """Return when a disk has so much room and some to spare; at once where the system does not tell.
+        """Return once `needed_bytes` and a reserve are free; at once if the system does not report free space.
 
         Raises:
             Cancelled: through the token.
@@ -64,9 +64,9 @@ class DiskWatch:
             self.found_room()
 
     def wait_to_try_again(self, folder: Path, needed_bytes: int, reason: str) -> None:
-        """Return when what found no room may be tried again; whoever tries calls `found_room` if it went well.
+        """Return when work that ran out of space may be tried again; the caller calls `found_room` on success.
 
-        How much is free says little here: the half-written file is gone again, and a quota is not told at all.
+        Free space alone says little here: the half-written file is gone again, and quotas are not reported at all.
 
         Raises:
             Cancelled: through the token.
@@ -74,11 +74,11 @@ class DiskWatch:
         self._begin(folder, needed_bytes, free_bytes(folder) or 0, reason)
         self._rest(_TRY_AGAIN_S)
         while (free := free_bytes(folder)) is not None and free < needed_bytes + _SPARE_BYTES:
-            self._begin(folder, needed_bytes, free, reason)  # room was found for another meanwhile
+            self._begin(folder, needed_bytes, free, reason)  # another thread may have ended the wait meanwhile
             self._rest(_LOOK_AGAIN_S)
 
     def found_room(self) -> None:
-        """Something was written, or can be: what waiting there was is over."""
+        """End the wait, if there is one: something was or can be written."""
         with self._lock:
             waited, self._waits = self._waits, False
         if waited:
@@ -92,7 +92,7 @@ class DiskWatch:
             self._tell(WaitsForRoom(folder, needed_bytes + _SPARE_BYTES, free))
 
     def _rest(self, seconds: float) -> None:
-        """Do nothing for so long, but hear a cancel."""
+        """Sleep, but respond to a cancel."""
         waiting, until = threading.Event(), time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._token.raise_if_cancelled()

@@ -1,4 +1,4 @@
-"""Where pictures are done: here, or wherever else something does them as `core.pipeline.run_files` does."""
+"""Where pictures are processed: in this process, or anywhere else with the interface of `core.pipeline.run_files`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vdsr_app.core.pipeline import FileEvent, FileJob, NoRoomCallback, PipelineR
 
 
 class DoFiles(Protocol):
-    """Does pictures as `core.pipeline.run_files` does, wherever that is."""
+    """Processes pictures as `core.pipeline.run_files` does, wherever that is."""
 
     def __call__(
         self,
@@ -26,7 +26,7 @@ class DoFiles(Protocol):
 
 
 def run_locally(engines: Engines) -> DoFiles:
-    """Pictures are done in this process."""
+    """Return a `DoFiles` that works in this process."""
 
     def do_files(
         jobs: Iterable[FileJob],

@@ -1,4 +1,4 @@
-"""What a batch would come to, and how long it would take, as far as that is known before it begins; no torch."""
+"""What a batch would produce and how long it would take, as far as is known before it begins. No torch."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Plan:
     """What a batch would do.
 
     Attributes:
-        items: each picture.
-        totals: what they come to.
-        free_bytes: room on the disk of the results, None where the system does not tell.
-        seconds: how long it will take, None where this machine's speed is not known yet.
+        items: the planned pictures.
+        totals: their totals.
+        free_bytes: free space on the disk of the results, None if the system does not report it.
+        seconds: estimated duration, None if this machine's speed is not known yet.
     """
 
     items: tuple[Item, ...]
@@ -33,12 +33,12 @@ class Plan:
 
     @property
     def lacks_room(self) -> bool:
-        """Whether the disk is too small for all of it, as far as the system tells."""
+        """Whether the disk has too little space for everything, as far as the system reports it."""
         return self.free_bytes is not None and self.totals.disk_bytes > self.free_bytes
 
 
 def plan_of(items: Iterable[Item], options: BatchOptions) -> Plan:
-    """What planned pictures come to on this machine and its disk as they are now."""
+    """Sum up planned pictures, with this machine's speed and free disk space as they are now."""
     items = tuple(items)
     found = totals(items, options)
     rate = known_mpx_per_s(options.settings.model)
@@ -47,12 +47,12 @@ def plan_of(items: Iterable[Item], options: BatchOptions) -> Plan:
 
 
 def known_mpx_per_s(model: str) -> float | None:
-    """Millions of output pixels a second, as `core.backend_choice` once measured; None where it did not yet.
+    """Millions of output pixels per second, as last measured by `core.backend_choice`; None if not measured yet.
 
     The measurement is of one tile, so whole pictures are a little faster. Graphics cards are not measured.
 
     Args:
-        model: as in `UpscaleSettings`; those that "auto" chooses from have one shape.
+        model: as in `UpscaleSettings`; the models that "auto" chooses from share one shape.
     """
     try:
         depth, width = read_shape(find_model(DEFAULT_MODEL if model == AUTO_MODEL else model).path)

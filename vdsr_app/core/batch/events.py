@@ -1,4 +1,4 @@
-"""What a batch tells while it runs."""
+"""What a batch reports while it runs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from vdsr_app.core.batch.items import Item
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Some pictures have been planned, or planned anew.
+    """Pictures have been planned, or planned again.
 
     Attributes:
-        items: they, in order.
+        items: the pictures, in order.
     """
 
     items: tuple[Item, ...]
@@ -21,10 +21,10 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A picture is in another state.
+    """A picture has changed state.
 
     Attributes:
-        item: as it is now.
+        item: the picture as it is now.
     """
 
     item: Item
@@ -45,18 +45,18 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the batch is.
+    """Progress of the batch.
 
     Attributes:
         number: of the picture in the network.
-        done_px: of its result, those of an intermediate stage included.
-        total_px: likewise.
+        done_px: pixels of its result done so far, including those of intermediate stages.
+        total_px: likewise, in total.
         files_done: pictures with an outcome.
-        files: pictures in all, as far as they are planned.
-        batch_done_px: pixels of results, of those that are done or begun.
-        batch_px: likewise in all.
-        elapsed_s: since the start, without pauses.
-        left_s: seconds that the rest will take at the pace of late, None where that is not known yet.
+        files: pictures in total, as far as planned.
+        batch_done_px: pixels done of all results, finished and started.
+        batch_px: likewise, in total.
+        elapsed_s: time since the start, without pauses.
+        left_s: estimated time left at the recent pace, None if not known yet.
     """
 
     number: int
@@ -72,12 +72,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class WaitsForRoom:
-    """The disk is full; the batch goes on by itself when there is room.
+    """The disk is full; the batch continues by itself when there is space.
 
     Attributes:
-        folder: on that disk.
-        needed_bytes: what the next result takes, roughly.
-        free_bytes: what there is.
+        folder: a folder on that disk.
+        needed_bytes: free space needed to continue, roughly.
+        free_bytes: free space now.
     """
 
     folder: Path
@@ -87,7 +87,7 @@ class WaitsForRoom:
 
 @dataclass(frozen=True, slots=True)
 class FoundRoom:
-    """There is room again."""
+    """There is disk space again."""
 
 
 BatchEvent = Planned | Changed | Noticed | Progress | WaitsForRoom | FoundRoom
@@ -100,9 +100,9 @@ class BatchReport:
     Attributes:
         done: pictures with a new result.
         skipped: pictures that needed none.
-        failed: pictures without.
-        seconds: that it took, without pauses.
-        busy_share: share of the time, 0 to 1, that the network worked.
+        failed: pictures that could not be done.
+        seconds: duration without pauses.
+        busy_share: fraction of the time, 0 to 1, that the network was busy.
     """
 
     done: int

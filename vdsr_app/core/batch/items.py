@@ -1,4 +1,4 @@
-"""The pictures of a batch, as they are planned and as they end."""
+"""The pictures of a batch, from plan to outcome."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vdsr_app.core.job import TargetSize
 
 
 class State(StrEnum):
-    """How far one picture is. Exactly one of the last three is its outcome."""
+    """State of one picture. The last three are outcomes, of which each picture gets exactly one."""
 
     QUEUED = "queued"
     WORKING = "working"
@@ -21,17 +21,17 @@ class State(StrEnum):
 
     @property
     def is_outcome(self) -> bool:
-        """Whether nothing more happens to it, unless the person asks for it."""
+        """Whether the state is final unless the user asks for another try."""
         return self in (State.DONE, State.SKIPPED, State.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """The state of a file, by which a change is noticed.
+    """State of a file, used to detect changes.
 
     Attributes:
-        size: bytes.
-        mtime_ns: time of the last change, nanoseconds since 1970.
+        size: in bytes.
+        mtime_ns: time of the last modification, in nanoseconds since 1970.
     """
 
     size: int
@@ -40,16 +40,16 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What is known of a source without decoding it.
+    """What is known about a source without decoding it.
 
     Attributes:
-        stamp: its state, or None where it is not there.
-        width: columns; 0 where its header cannot be read.
+        stamp: state of the file, or None if it does not exist.
+        width: columns; 0 if the header cannot be read.
         height: rows; likewise.
         bits: 8 or 16.
-        has_alpha: there is transparency.
-        compression: of a lossy file that tells of it, or None.
-        error: why it cannot be enlarged, in words for people, or "".
+        has_alpha: whether there is transparency.
+        compression: of a lossy file that states it, or None.
+        error: why it cannot be enlarged, in words for the user, or "".
     """
 
     stamp: Stamp | None
@@ -68,14 +68,14 @@ class Item:
     Attributes:
         number: from 0, in the order of the batch.
         source: the file.
-        output: the result; the source itself where that is left out as the result of another.
-        facts: what was known of the source when it was planned.
-        target: size of the result, or None where the source cannot be read.
-        model: name of the model that will be used, or path of a weight file.
-        state: how far it is.
-        note: what a person should know: why it is skipped or has failed, or why its name is not the plain one.
-        disk_bytes: room that the result will take, roughly.
-        seconds: work on it, when it is done.
+        output: path of the result; the source itself if it is skipped for being the result of another picture.
+        facts: what was known about the source when it was planned.
+        target: size of the result, or None if the source cannot be read or the size is not possible.
+        model: name of the model to use, or path of a weight file.
+        state: its current state.
+        note: what the user should know: why it was skipped or failed, or why its name is not the plain one.
+        disk_bytes: estimated size of the result on disk.
+        seconds: time spent on it, once it is done.
     """
 
     number: int
@@ -91,28 +91,28 @@ class Item:
 
     @property
     def output_px(self) -> int:
-        """Pixels of the result, 0 where they are not known."""
+        """Pixels of the result, 0 if not known."""
         return 0 if self.target is None else self.target.width * self.target.height
 
     @property
     def has_output(self) -> bool:
-        """Whether `output` is a file of its own: False where the picture is left out as the result of another."""
+        """Whether `output` is a file of its own; False if the picture is skipped for being the result of another."""
         return self.state is not State.SKIPPED or self.output != self.source
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a plan comes to.
+    """Totals of a plan.
 
     Attributes:
-        files: pictures in all.
+        files: pictures in total.
         queued: pictures to do.
-        skipped: pictures that need nothing.
+        skipped: pictures that need nothing done.
         failed: pictures that cannot be done.
         output_px: pixels of the results to make.
-        disk_bytes: room that is needed, roughly: for the results, and for what the largest takes beside its own while
-            it is worked on.
-        memory_bytes: most that one of them takes while it is worked on, roughly.
+        disk_bytes: estimated disk space needed: for all results, plus the most temporary space that any one picture
+            takes.
+        memory_bytes: estimated peak memory of the most demanding picture.
     """
 
     files: int = 0

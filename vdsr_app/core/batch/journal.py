@@ -1,9 +1,9 @@
-"""What a batch has done and has still to do, on the disk: a kill at any moment loses nothing but the picture at work.
+"""On-disk record of what a batch has done and still has to do: a kill at any moment loses only the picture in progress.
 
-One SQLite file lies hidden in the output folder. Table `items` is the batch at work, or the last one. From batch to
-batch, table `made` remembers of which source, in which state, and with which settings each result was made, and table
-`begun` which file was about to get a name: so a result that got it in the moment of a kill is known from a file that
-somebody else put there. The file is locked while a batch runs, so two of them never write into one folder.
+One SQLite file, hidden in the output folder. Table `items` holds the current batch, or the last one. Two tables persist
+from batch to batch: `made` records which source, in which state, and which settings each result was made from; `begun`
+records files about to be renamed into place, so that a result renamed just before a kill can be told apart from a file
+that somebody else put there. The file is locked while a batch runs, so two batches never write into one folder.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ CREATE TABLE IF NOT EXISTS begun (output BLOB PRIMARY KEY, size INTEGER, mtime_n
 
 
 class Journal(JournalView):
-    """The journal of one output folder, open and locked. May be used from any thread."""
+    """The journal of one output folder, open and locked. Safe to use from any thread."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the journal in `folder`, which is made where it is not there.
+        """Open the journal in `folder`, creating the folder if needed.
 
         Raises:
-            SaveError: the folder cannot be made or written.
-            UsageError: another batch writes into this folder.
+            SaveError: the folder cannot be created or written.
+            UsageError: another batch is writing into this folder.
         """
         self._folder = folder.absolute()
         self._file = folder / FILE_NAME
@@ -80,16 +80,16 @@ class Journal(JournalView):
         super().__init__(folder, connection)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Release the folder."""
         with self._lock:
-            # While the file is locked its rollback journal stays; it goes with the lock, at the next access.
+            # In exclusive locking mode SQLite keeps its rollback journal; it goes with the lock, at the next access.
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA locking_mode = NORMAL")
                 self._connection.execute("SELECT 1 FROM facts").fetchone()
             self._connection.close()
 
     def begin(self, options: BatchOptions) -> None:
-        """Start a batch: what was left of an earlier one is forgotten, but not what was made."""
+        """Start a batch: discard what is left of an earlier one, but keep the record of results."""
         with self._writing() as connection:
             connection.execute("DELETE FROM items")
             connection.execute("DELETE FROM facts")
@@ -97,19 +97,19 @@ class Journal(JournalView):
             connection.executemany("INSERT INTO facts VALUES (?, ?)", [("options", value), ("unfinished", "yes")])
 
     def add_inputs(self, inputs: Sequence[Path]) -> None:
-        """Write down files and folders that are to be planned."""
+        """Record files and folders to be planned."""
         known = [*self.inputs(), *inputs]
         value = json.dumps([to_bytes(path, self._folder).hex() for path in known])
         with self._writing() as connection:
             connection.execute("INSERT OR REPLACE INTO facts VALUES ('inputs', ?)", (value,))
 
     def end(self) -> None:
-        """Write down that all pictures of the batch have been planned and have their outcome."""
+        """Record that all pictures of the batch are planned and have an outcome."""
         with self._writing() as connection:
             connection.execute("DELETE FROM facts WHERE name = 'unfinished'")
 
     def add(self, items: Iterable[Item]) -> None:
-        """Write down planned pictures."""
+        """Record planned pictures."""
         with self._writing() as connection:
             connection.executemany(
                 f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})",
@@ -117,11 +117,11 @@ class Journal(JournalView):
             )
 
     def begin_work(self, item: Item) -> None:
-        """Write down that a picture is at work."""
+        """Record that work on a picture begins."""
         self.add([item])
 
     def begin_naming(self, item: Item, finished: Path) -> None:
-        """Write down that a picture's result is whole and gets its name next; a new name does not change its stamp."""
+        """Record that a picture's result is complete and about to be renamed into place, which keeps its stamp."""
         stamp = stamp_of(finished)
         if stamp is None:
             return
@@ -132,7 +132,7 @@ class Journal(JournalView):
             )
 
     def settle(self, item: Item, made: Made | None = None) -> None:
-        """Write down a picture's outcome, and of a finished one how it came about, all or nothing."""
+        """Record a picture's outcome and, for a finished one, how it was made, in one transaction."""
         with self._writing() as connection:
             connection.execute(
                 f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * 18)})", row_of(item, self._folder)
@@ -156,7 +156,7 @@ class Journal(JournalView):
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._file, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
         try:
-            # A write-ahead log needs shared memory, which network drives lack; this works on all.
+            # A write-ahead log needs shared memory, which network drives lack; this works everywhere.
             for setting in ("locking_mode = EXCLUSIVE", "journal_mode = DELETE", "synchronous = NORMAL"):
                 connection.execute(f"PRAGMA {setting}")
             connection.execute("BEGIN EXCLUSIVE")
@@ -177,7 +177,7 @@ class Journal(JournalView):
         return connection
 
     def _shorten_paths(self, connection: sqlite3.Connection) -> None:
-        """Bring paths of an earlier format into today's, where the folder still lies where they say."""
+        """Convert the absolute paths of earlier formats to relative ones, if the folder has not been moved since."""
         columns = {"items": ("source", "output"), "made": ("source", "output"), "begun": ("output",)}
         for table, column in ((table, column) for table, names in columns.items() for column in names):
             rows = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
@@ -185,7 +185,7 @@ class Journal(JournalView):
             connection.executemany(f"UPDATE OR REPLACE {table} SET {column} = ? WHERE rowid = ?", short)
 
     def _open_after(self, error: Exception) -> sqlite3.Connection:
-        """Open a new journal where the one that is there is damaged; explain where that cannot help."""
+        """Replace a damaged journal with a new one; raise an explanation if that cannot help."""
         explained = journal_error(self._folder, error)
         if isinstance(explained, UsageError):
             raise explained from error
@@ -204,7 +204,7 @@ class Journal(JournalView):
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing.
+        """A transaction, rolled back on any exception.
 
         Raises:
             SaveError: the disk is full or failed, or the file is damaged.
@@ -227,11 +227,11 @@ class Journal(JournalView):
 
 
 def recipe_of(settings: UpscaleSettings, model_digest: str) -> str:
-    """One text for all that decides a result beside its source; equal texts, equal results.
+    """Digest of everything but the source that determines a result: equal digests, equal results.
 
     Args:
-        settings: as they are for this picture. Tiles do not matter, as they leave no trace, nor does what the file
-            format does not look at.
+        settings: for this picture. The tile size is ignored, as it leaves no trace in the result, and so are options
+            that the file format does not use.
         model_digest: of the model's weight file.
     """
     save = replace(settings.save, format=settings.save.format_or_default)
@@ -245,7 +245,7 @@ def digest_of(path: Path) -> bytes:
     """Short digest of a file's content.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()

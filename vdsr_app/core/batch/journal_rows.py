@@ -1,6 +1,6 @@
 """Items and options as the journal stores them.
 
-What lies in the folder of the journal is stored as it lies there, so that the folder may be moved.
+Paths below the journal's folder are stored relative to it, so that the folder can be moved.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vdsr_app.core.job import TargetSize
 
 
 def row_of(item: Item, folder: Path) -> tuple[object, ...]:
-    """Values of the columns of table `items`, in order, for the journal of `folder`."""
+    """Column values for table `items`, in order, for the journal of `folder`."""
     facts, target = item.facts, item.target
     stamp = facts.stamp
     return (
@@ -42,7 +42,7 @@ def row_of(item: Item, folder: Path) -> tuple[object, ...]:
 
 
 def item_of(row: tuple[object, ...], folder: Path) -> Item:
-    """The item that `row_of` was given, where the journal lies in `folder` now."""
+    """Inverse of `row_of`; `folder` is where the journal is now."""
     number, source, output, size, mtime_ns, width, height, bits, has_alpha, compression = row[:10]
     out_width, out_height, scale, model, state, note, disk_bytes, seconds = row[10:]
     stamp = None if size is None else Stamp(size, mtime_ns)  # type: ignore[arg-type]
@@ -63,14 +63,14 @@ def item_of(row: tuple[object, ...], folder: Path) -> Item:
 
 
 def _compression(stored: object) -> Compression | None:
-    """Journals of earlier versions have a number for JPEG."""
+    """Parse a stored compression; journals of earlier versions have a plain number for JPEG."""
     if stored is None:
         return None
     return Compression(SourceFormat.JPEG, stored) if isinstance(stored, int) else Compression.parse(str(stored))
 
 
 def options_to_json(options: BatchOptions) -> dict[str, object]:
-    """Plain values; the folder is where the journal lies."""
+    """Options as plain values, without the output folder, which is the journal's own."""
     return {
         "settings": settings_to_json(options.settings),
         "recursive": options.recursive,
@@ -80,10 +80,10 @@ def options_to_json(options: BatchOptions) -> dict[str, object]:
 
 
 def options_from_json(folder: Path, content: dict[str, object]) -> BatchOptions:
-    """The options that `options_to_json` was given.
+    """Inverse of `options_to_json`.
 
     Raises:
-        KeyError, TypeError, ValueError, UsageError: it is no such content.
+        KeyError, TypeError, ValueError, UsageError: `content` is not of that form.
     """
     return BatchOptions(
         folder,
@@ -95,10 +95,10 @@ def options_from_json(folder: Path, content: dict[str, object]) -> BatchOptions:
 
 
 def to_bytes(path: Path, folder: Path | None = None) -> bytes:
-    """A path as the system has it, which need not be text; relative where it lies below `folder`."""
+    """A path in the system's encoding, which need not be valid text; relative if it lies below `folder`."""
     return os.fsencode(path.relative_to(folder) if folder is not None and path.is_relative_to(folder) else path)
 
 
 def to_path(name: bytes, folder: Path = Path()) -> Path:
-    """Likewise back."""
+    """Inverse of `to_bytes`."""
     return folder / os.fsdecode(name)

@@ -1,4 +1,4 @@
-"""The journal of an output folder as it may be read without holding it: a batch may begin there at any moment."""
+"""Read access to the journal of an output folder without holding it: a batch may begin there at any moment."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ logger = logging.getLogger(__name__)
 FILE_NAME = ".vdsr-batch.sqlite3"
 FORMAT = 3
 FORMATS = (1, 2, FORMAT)
-"""Those that are understood. In the first `begun` told what stood there before; until the third paths were in full."""
+"""Supported formats. In format 1, `begun` described the file that was there before; before 3, paths were absolute."""
 
 LOCK_WAIT_S = 1.0
-"""How long to wait for who reads, which holds the file for the moment of a question; a batch holds it to its end."""
+"""How long to wait for a reader, which locks the file only during a query; a batch locks it until its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """How a result came about.
+    """How a result was made.
 
     Attributes:
-        source: file that it was made of.
+        source: file that it was made from.
         stamp: state of the source.
         digest: of the source's content.
         recipe: see `journal.recipe_of`.
@@ -49,20 +49,20 @@ class Made:
 
 
 class JournalView:
-    """Answers from an open journal. May be used from any thread.
+    """Queries on an open journal. Safe to use from any thread.
 
-    What it is asked raises a `UsageError` where a batch has begun to write into the folder meanwhile, and a `SaveError`
-    where the file cannot be read.
+    Every query raises a `UsageError` if a batch has begun to write into the folder meanwhile, and a `SaveError` if the
+    file cannot be read.
     """
 
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
-        """Take an open connection to the journal of `folder`; who made it closes it."""
+        """Wrap an open connection to the journal of `folder`; the caller closes it."""
         self._folder = folder.absolute()
         self._lock = threading.Lock()
         self._connection = connection
 
     def options(self) -> BatchOptions | None:
-        """The options of the batch in the journal; None where there is none, or of another version."""
+        """The options of the batch in the journal; None if there is none or another version wrote them."""
         rows = self._rows("SELECT value FROM facts WHERE name = 'options'")
         try:
             return options_from_json(self._folder, json.loads(rows[0][0])) if rows else None
@@ -71,18 +71,18 @@ class JournalView:
             return None
 
     def inputs(self) -> list[Path]:
-        """The files and folders of the batch."""
+        """The input files and folders of the batch."""
         rows = self._rows("SELECT value FROM facts WHERE name = 'inputs'")
         with self._understanding():
             return [to_path(bytes.fromhex(each), self._folder) for each in json.loads(rows[0][0])] if rows else []
 
     @property
     def unfinished(self) -> bool:
-        """Whether a batch was begun and did not come to its end."""
+        """Whether a batch was started and did not run to its end."""
         return bool(self._rows("SELECT 1 FROM facts WHERE name = 'unfinished'"))
 
     def items(self, *states: State) -> Iterator[Item]:
-        """The pictures of the batch, in order; those in one of `states`, or all."""
+        """The pictures of the batch, in order: those in one of `states`, or all."""
         wanted = states or tuple(State)
         marks, last = ", ".join("?" * len(wanted)), -1
         while True:
@@ -98,14 +98,14 @@ class JournalView:
             yield from items
 
     def counts(self) -> dict[State, int]:
-        """How many pictures are in each state."""
+        """Number of pictures in each state."""
         rows = self._rows("SELECT state, COUNT(*) FROM items GROUP BY state")
         with self._understanding():
             found = {State(state): count for state, count in rows}
         return {state: found.get(state, 0) for state in State}
 
     def made(self, output: Path) -> Made | None:
-        """How a result came about, where this program made it in a batch."""
+        """How a result was made; None if it was not made by a batch in this folder."""
         rows = self._rows_of("made", output)
         if not rows:
             return None
@@ -115,14 +115,14 @@ class JournalView:
         return Made(place, Stamp(size, mtime_ns), digest, recipe, Stamp(out_size, out_mtime_ns))
 
     def was_interrupted_at(self, output: Path) -> bool:
-        """Whether what stands there now is a result that got its name by work whose end was not written down."""
+        """Whether the file there now is a result that was renamed into place but never recorded as finished."""
         if self._rows("PRAGMA user_version") == [(1,)]:
             return False
         rows = self._rows_of("begun", output)
         return bool(rows) and stamp_of(output) == Stamp(*rows[0][1:])
 
     def _rows_of(self, table: str, output: Path) -> list[tuple[Any, ...]]:
-        """What a table has of a result; of an earlier format, by its full path."""
+        """Rows of a table for a result, which earlier formats store under its absolute path."""
         names = (to_bytes(output, self._folder), to_bytes(output))
         return self._rows(f"SELECT * FROM {table} WHERE output IN (?, ?) ORDER BY length(output)", names)
 
@@ -135,7 +135,7 @@ class JournalView:
 
     @contextlib.contextmanager
     def _understanding(self) -> Iterator[None]:
-        """Values that nobody wrote so are damage, too: SQLite gives what it finds."""
+        """Treat malformed values as damage too: SQLite returns whatever it finds."""
         try:
             yield
         except (TypeError, ValueError, RecursionError) as error:
@@ -144,10 +144,10 @@ class JournalView:
 
 @contextlib.contextmanager
 def reading(folder: Path) -> Iterator[JournalView | None]:
-    """The journal of a folder, None where there is none that can be understood; nothing is changed.
+    """Open the journal of a folder for reading only; yields None if there is none of a supported format.
 
     Raises:
-        UsageError: a batch writes into this folder.
+        UsageError: a batch is writing into this folder.
         SaveError: the file cannot be read.
     """
     file = folder / FILE_NAME
@@ -155,7 +155,7 @@ def reading(folder: Path) -> Iterator[JournalView | None]:
         yield None
         return
     with contextlib.closing(sqlite3.connect(file, timeout=LOCK_WAIT_S, check_same_thread=False)) as connection:
-        connection.isolation_level = None  # each question by itself, so that the file is free between them
+        connection.isolation_level = None  # autocommit, so that the file is free between queries
         yield JournalView(folder, connection) if _is_journal(folder, connection) else None
 
 
@@ -172,19 +172,19 @@ def _is_journal(folder: Path, connection: sqlite3.Connection) -> bool:
 
 
 def journal_error(folder: Path, error: Exception) -> VdsrError:
-    """Why the journal of `folder` cannot be read, in words for people.
+    """Why the journal of `folder` cannot be read, as an error for the user.
 
     Args:
-        folder: where it lies.
-        error: from SQLite, or of what was found in it.
+        folder: of the journal.
+        error: from SQLite, or from parsing a stored value.
     """
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what SQLite adds to it
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # primary result code, without the extended bits
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return UsageError(
             "Another batch is writing into this folder.",
             hint=f"Wait until it has ended, or choose another folder than {folder}.",
         )
-    # Of what is damaged SQLite and Python tell pieces, which are no words for people.
+    # For a damaged file, messages of SQLite and Python quote fragments of it, which mean nothing to the user.
     if not isinstance(error, sqlite3.OperationalError) or not str(error).isprintable():
         return SaveError(
             "The journal of this folder is damaged.", path=folder / FILE_NAME, hint="Delete it, then start again."
@@ -195,7 +195,7 @@ def journal_error(folder: Path, error: Exception) -> VdsrError:
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """State of a file, None where it is not there."""
+    """State of a file, None if it does not exist."""
     try:
         status = path.stat()
     except (OSError, ValueError):

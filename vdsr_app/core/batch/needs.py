@@ -1,4 +1,4 @@
-"""What a picture takes of disk and memory, roughly, told by its header alone."""
+"""Estimates of the disk space and memory that a picture takes, from its header alone."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _BYTES_A_SAMPLE = {
     FileFormat.WEBP: 0.15,
     FileFormat.AVIF: 0.15,
 }
-"""Size of results in sizes of their samples, rather too much than too little; lossless ones of noise reach 1."""
+"""File size relative to the raw samples, rather over- than underestimated; lossless files of noise reach 1."""
 
 _WORKING_COPIES = 6
-"""Memory while a picture in memory is worked on, in sizes of its result: beside it, what encoders take."""
+"""Peak memory of an in-memory picture relative to its source and result, including what encoders take."""
 
 
 def disk_bytes(options: BatchOptions, facts: SourceFacts, output_px: int) -> int:
-    """Room that a result takes, roughly."""
+    """Estimated file size of a result."""
     save, target = options.settings.save, options.file_format
     share = _BYTES_A_SAMPLE[target]
     if target in LOSSY and is_lossless(target, save.quality):
@@ -32,10 +32,10 @@ def disk_bytes(options: BatchOptions, facts: SourceFacts, output_px: int) -> int
 
 
 def scratch_bytes(options: BatchOptions, item: Item) -> int:
-    """Room on the disk that a picture takes beside its result while it is worked on, at most and roughly.
+    """Estimated peak disk space that a picture takes besides its result while it is processed.
 
-    0 where it is worked on in memory; else arrays of source, stages and result lie beside the result, and what the
-    encoder makes (see `core.scratch`). All of it is gone when the picture is done.
+    0 if it is processed in memory; otherwise arrays of source, stages and result are stored next to the result, as is
+    what the encoder makes (see `core.scratch`). All of it is gone when the picture is done.
     """
     facts, target = item.facts, item.target
     if target is None:
@@ -50,12 +50,12 @@ def scratch_bytes(options: BatchOptions, item: Item) -> int:
     )
     bits = options.settings.save.bits or facts.bits
     converted = 0 if bits == facts.bits else _sample_bytes(facts, item.output_px, bits)
-    read = 2 * source  # as it is stored, and upright
+    read = 2 * source  # as stored in the file, and upright
     return max(read, source + between + result, result + converted + item.disk_bytes)
 
 
 def memory_bytes(options: BatchOptions, facts: SourceFacts, output_px: int) -> int:
-    """Most memory that a picture takes while it is worked on, roughly, beside that of the program."""
+    """Estimated peak memory that a picture takes while it is processed, besides that of the program itself."""
     result = _sample_bytes(facts, output_px, facts.bits)
     source = _sample_bytes(facts, facts.width * facts.height, facts.bits)
     streamed = options.file_format in STREAMED

@@ -1,4 +1,4 @@
-"""What a batch is asked to do."""
+"""Options of a batch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from vdsr_app.core.naming import DEFAULT_TEMPLATE
 
 
 class Existing(StrEnum):
-    """What to do where there is a file of the result's name already."""
+    """What to do if there already is a file of the result's name."""
 
     SKIP = "skip"
-    """Leave it, unless this program made it from the same source in another state, or with other settings."""
+    """Leave it, unless this program made it from the same source in another state or with other settings."""
     OVERWRITE = "overwrite"
     """Replace it, whatever it is."""
     RENAME = "rename"
@@ -25,14 +25,14 @@ class Existing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
-    """How a batch is done.
+    """How a batch is processed.
 
     Attributes:
-        output: folder of the results; subfolders of the inputs are mirrored in it.
+        output: folder for the results; subfolders of the inputs are mirrored in it.
         settings: how each picture is enlarged and saved; see `SaveOptions.format_or_default`.
-        recursive: folders below the given ones count too.
-        template: names of results, without ending; see `core.naming.NameTemplate`.
-        existing: what to do where a result is there already.
+        recursive: whether folders below the given ones are included.
+        template: for the names of results, without suffix; see `core.naming.NameTemplate`.
+        existing: what to do if a result already exists.
     """
 
     output: Path
@@ -48,15 +48,15 @@ class BatchOptions:
 
 
 def settings_to_json(settings: UpscaleSettings) -> dict[str, Any]:
-    """Plain values that `settings_from_json` understands."""
+    """Settings as plain values for `settings_from_json`."""
     return asdict(settings)
 
 
 def settings_from_json(content: Mapping[str, Any]) -> UpscaleSettings:
-    """The settings that `settings_to_json` was given.
+    """Inverse of `settings_to_json`.
 
     Raises:
-        KeyError, ValueError, TypeError: it is no such content.
+        KeyError, ValueError, TypeError: `content` is not of that form.
     """
     target, save = content["target"], content["save"]
     options = SaveOptions(

@@ -1,4 +1,4 @@
-"""What stands where results are to go, by the disk and the journal."""
+"""What exists at the paths of results, according to disk and journal."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class KnownOutputs:
     """The `Outputs` of a real batch.
 
     Attributes:
-        scanner: knows the sources.
+        scanner: has found the sources; None until set.
     """
 
     def __init__(self, settings: UpscaleSettings, journal: JournalView | None = None) -> None:
-        """Look at no file yet.
+        """Store the settings; access no file yet.
 
         Args:
             settings: of the batch.
-            journal: of its output folder; without one nothing there counts as made by this program.
+            journal: of its output folder; without one, nothing there counts as made by this program.
         """
         self._settings = settings
         self._journal = journal
@@ -50,12 +50,12 @@ class KnownOutputs:
         return made.source if made is not None and made.source != path else None
 
     def is_of_another(self, path: Path, source: Path) -> bool:
-        """See `plan.Outputs`; where sources lie is not enough, for folders are moved: their content is read."""
+        """See `plan.Outputs`. Paths of sources are not enough, as folders get moved: contents are compared too."""
         made = self._result_at(path)
         return made is not None and not self._is_same_picture(made, source)
 
     def is_current(self, path: Path, item: Item) -> bool | None:
-        """See `plan.Outputs`; the source's content is read where its time or its place alone has changed."""
+        """See `plan.Outputs`. The source's content is read if only its time or path has changed."""
         if self._journal is None:
             return None
         if self._journal.was_interrupted_at(path):
@@ -81,23 +81,23 @@ class KnownOutputs:
         return recipe_of(replace(self._settings, model=""), self._digests[item.model])
 
     def _result_at(self, path: Path) -> Made | None:
-        """How the file there came about, if it is a result that nobody has changed since."""
+        """How the file there was made, if it is a result that has not been changed since."""
         made = None if self._journal is None else self._journal.made(path)
         return made if made is not None and made.result == stamp_of(path) else None
 
     def _is_same_picture(self, made: Made, source: Path) -> bool:
-        """Whether a result was made of `source`, in whatever state, or of a copy of it that lay elsewhere."""
+        """Whether a result was made from `source`, in whatever state, or from a copy of it elsewhere."""
         if made.source == source:
             return True
         try:
             if os.path.exists(made.source) and same_file(made.source, source):
                 return True
             return source.stat().st_size == made.stamp.size and self._digest(source) == made.digest
-        except OSError:  # that it cannot be read is told where it is planned
+        except OSError:  # planning reports that it cannot be read
             return True
 
     def _digest(self, source: Path) -> bytes:
-        """Digest of a source, read once for all that is asked of one state of it in a row."""
+        """Digest of a source, cached for consecutive calls on the same file in the same state."""
         stamp, last = stamp_of(source), self._last_read
         if last is None or last[:2] != (source, stamp):
             last = self._last_read = source, stamp, digest_of(source)

@@ -1,4 +1,4 @@
-"""How long the rest will take: from what was done lately, weighted by pixels."""
+"""Remaining time, estimated from the recent pace in pixels."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections import deque
 from collections.abc import Callable
 
 WINDOW_S = 120.0
-"""Only this much of the past counts: other programs come and go, and pictures differ."""
+"""Only this much of the past counts: load from other programs comes and goes, and pictures differ."""
 
 _LEAST_S = 1.0
 
 
 class Pace:
-    """Pixels a second of late, and the time that has been worked; pauses are left out."""
+    """Recent pixels per second and time worked, excluding pauses."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Time runs from here.
+        """Start the clock.
 
         Args:
-            clock: seconds.
+            clock: returns seconds.
         """
         self._clock = clock
         self._begun = clock()
@@ -29,23 +29,23 @@ class Pace:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the start without pauses."""
+        """Seconds since the start, excluding pauses."""
         now = self._clock() if self._stopped_at is None else self._stopped_at
         return now - self._begun - self._stood
 
     def stop(self) -> None:
-        """A pause begins."""
+        """Begin a pause."""
         if self._stopped_at is None:
             self._stopped_at = self._clock()
 
     def go_on(self) -> None:
-        """A pause ends."""
+        """End a pause."""
         if self._stopped_at is not None:
             self._stood += self._clock() - self._stopped_at
             self._stopped_at = None
 
     def reached(self, pixels: int) -> None:
-        """So many pixels are done by now."""
+        """Record how many pixels in total are done by now."""
         now = self.elapsed_s
         if now - self._marks[-1][0] >= _LEAST_S:
             self._marks.append((now, pixels))
@@ -53,7 +53,7 @@ class Pace:
             self._marks.popleft()
 
     def left_s(self, done_px: int, all_px: int) -> float | None:
-        """Seconds until all pixels are done, None where there is nothing to judge by yet."""
+        """Seconds until all pixels are done, None if there is too little to judge by yet."""
         since, before = self._marks[0]
         spent, made = self.elapsed_s - since, done_px - before
         if spent < _LEAST_S or made <= 0:

@@ -1,7 +1,7 @@
-"""What a batch will do with each picture, decided before any is read: name, size, model, room, or why not.
+"""What a batch will do with each picture, decided before any is read: name, size, model and disk space, or why not.
 
-`Planner` decides; it looks at no file. What it must know of them comes from `probe_source` and from an `Outputs`, which
-`core.batch.outputs` answers from the disk and the journal.
+`Planner` decides without accessing files. What it must know about them comes from `probe_source` and from an `Outputs`,
+which `core.batch.outputs` implements from disk and journal.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ from vdsr_app.errors import VdsrError
 
 
 class Outputs(Protocol):
-    """What stands where results are to go."""
+    """What exists at the paths of results."""
 
     def exists(self, path: Path) -> bool:
-        """Whether there is anything of that name."""
+        """Whether anything of that name exists."""
 
     def is_current(self, path: Path, item: Item) -> bool | None:
         """Whether the file there was made from this source, as it is now, with these settings.
 
-        False where this program made it from another state of the source or with other settings, or has not finished
-        it; None where it was made by something else, of another picture, or changed since.
+        False if this program made it from another state of the source or with other settings, or has not finished it;
+        None if it was made by another program or from another picture, or has been changed since.
         """
 
     def is_of_another(self, path: Path, source: Path) -> bool:
-        """Whether the file there is a result, unchanged since, of another picture than `source`."""
+        """Whether the file there is a result, unchanged since, of a picture other than `source`."""
 
     def is_source(self, path: Path) -> bool:
-        """Whether the file there is one of the sources, by whatever name."""
+        """Whether the file there is one of the sources, under whatever name."""
 
     def maker_of(self, path: Path) -> Path | None:
-        """The other file that this one was made of, if it is a result that nobody has changed since; else None."""
+        """The other file that this one was made from, if it is a result that has not been changed since; else None."""
 
 
 class Planner:
-    """Plans the pictures of one batch, also those that are added later."""
+    """Plans the pictures of one batch, including those added later."""
 
     def __init__(self, options: BatchOptions, outputs: Outputs) -> None:
-        """Nothing is planned yet.
+        """Create a planner with nothing planned yet.
 
         Raises:
-            UsageError: the template cannot be used, or the wished size is none.
+            UsageError: the template cannot be used.
         """
         self._options = options
         self._outputs = outputs
@@ -68,20 +68,20 @@ class Planner:
         self._next = 0
 
     def go_on_from(self, items: Iterable[Item]) -> None:
-        """Take in what was planned before: names that are taken, and numbers."""
+        """Take over what was planned before: taken names, and numbers."""
         for item in items:
             self._next = max(self._next, item.number + 1)
-            if item.output == item.source:  # a result of another
+            if item.output == item.source:  # skipped for being the result of another picture
                 continue
             self._note(Found(item.source, _below(item.output.parent, self._options.output)))
             self._taken[_key(item.output)] = item.source
 
     def expect(self, found: Sequence[Found]) -> list[Found]:
-        """Take in the names of pictures that will be planned, so that those that would collide are told apart.
+        """Register pictures to be planned, so that names that would collide are told apart.
 
         Returns:
-            They, in the order in which they are to be planned: results that an earlier batch made of others among them
-            are last, so that each batch gives the others the same names and numbers.
+            The pictures in planning order: results that an earlier batch made from one of the sources come last, so
+            that every batch gives the others the same names and numbers.
         """
         sources, results = [], []
         for each in found:
@@ -95,7 +95,7 @@ class Planner:
         return sources + results
 
     def plan(self, found: Found, facts: SourceFacts) -> Item:
-        """Decide on one picture that was expected."""
+        """Decide on one picture that was passed to `expect`."""
         number, self._next = self._next, self._next + 1
         settings = self._options.settings
         model = choose_model(settings.model, facts.compression, has_photo=self._has_photo).name
@@ -111,7 +111,7 @@ class Planner:
         return self._beside_what_is_there(item)
 
     def plan_again(self, item: Item, facts: SourceFacts) -> Item:
-        """Decide anew on a picture whose source has changed; its name stays."""
+        """Decide again on a picture whose source has changed; only `check_again` may change its name."""
         model = choose_model(self._options.settings.model, facts.compression, has_photo=self._has_photo).name
         target, error = _target(self._options, facts)
         item = replace(item, facts=facts, target=target, model=model, state=State.QUEUED, note=item.note)
@@ -121,10 +121,10 @@ class Planner:
         return self.check_again(item)
 
     def check_again(self, item: Item) -> Item:
-        """Decide anew on what is in the way of a picture's result, since time has passed."""
+        """Check again whether anything is in the way of a picture's result, as time has passed."""
         if self._options.existing is Existing.RENAME and self._outputs.exists(item.output):
             if self._outputs.is_current(item.output, item) is False:
-                return item  # begun by this very batch before it was killed
+                return item  # started by this same batch before it was killed
             found = Found(item.source, _below(item.output.parent, self._options.output))
             output, note = self._output(found, item.number, item.model, item.target)
             return replace(item, output=output, note=note)
@@ -135,7 +135,7 @@ class Planner:
         self._sources.add(_key(found.path))
 
     def _output(self, found: Found, number: int, model: str, target: TargetSize | None) -> tuple[Path, str]:
-        """A name that no other picture of the batch has, and why it is not the plain one."""
+        """A path that no other picture of the batch has, and why its name is not the plain one, or ""."""
         source = found.path
         facts = NameFacts.of(source, model, self._options.settings.target, target, number + 1)
         folder, note = self._options.output / found.folder, ""
@@ -154,7 +154,7 @@ class Planner:
         if _key(output) in self._taken:
             return True
         match self._options.existing:
-            case Existing.SKIP:  # what an earlier batch made of a picture of the same name is as good as this one
+            case Existing.SKIP:  # an earlier batch's result from another picture of the same name has equal rights
                 return self._outputs.is_of_another(output, source)
             case Existing.RENAME:
                 return self._outputs.exists(output)
@@ -162,7 +162,7 @@ class Planner:
                 return False
 
     def _beside_what_is_there(self, item: Item) -> Item:
-        """Skip or refuse what would harm a file that is there."""
+        """Skip or fail a picture whose result would harm an existing file."""
         maker = self._taken.get(_key(item.source))
         if maker is not None and maker != item.source:
             return replace(item, state=State.SKIPPED, note=f"It is named like the result of {maker.name}.")
@@ -185,7 +185,7 @@ class Planner:
 
 
 def probe_source(path: Path) -> SourceFacts:
-    """What is known of a file without decoding it; never raises, and never waits for a pipe."""
+    """What is known about a file without decoding it; never raises, and never blocks on a pipe."""
     try:
         status = path.stat()
         stamp = Stamp(status.st_size, status.st_mtime_ns)
@@ -195,13 +195,13 @@ def probe_source(path: Path) -> SourceFacts:
         info = image_io.probe(path)
     except VdsrError as error:
         return SourceFacts(stamp, error=error.words)
-    except Exception as error:  # a header that surprises its reader must not end the plan of all others
+    except Exception as error:  # one header that its reader trips over must not abort the plan of all others
         return SourceFacts(stamp, error=f"Its header cannot be read ({type(error).__name__}).")
     return SourceFacts(stamp, info.width, info.height, info.bits, info.has_alpha, image_io.compression_of(path))
 
 
 def totals(items: Iterable[Item], options: BatchOptions) -> Totals:
-    """What some planned pictures come to."""
+    """Totals of planned pictures."""
     states: Counter[State] = Counter()
     pixels = room = scratch = memory = 0
     for item in items:
@@ -223,7 +223,7 @@ def totals(items: Iterable[Item], options: BatchOptions) -> Totals:
 
 
 def _target(options: BatchOptions, facts: SourceFacts) -> tuple[TargetSize | None, str]:
-    """Size of a result, and why there can be none."""
+    """Size of a result, and why it cannot be made, or ""."""
     if facts.error:
         return None, ""
     try:
@@ -253,7 +253,7 @@ def _below(folder: Path, output: Path) -> Path:
 
 
 def in_chunks(found: Iterable[Found], size: int) -> Iterator[list[Found]]:
-    """Groups of at most `size`, in order."""
+    """Split into lists of at most `size`, in order."""
     chunk: list[Found] = []
     for each in found:
         chunk.append(each)

@@ -1,4 +1,4 @@
-"""A batch's outcome, picture by picture, as a table for other programs."""
+"""Outcome of a batch, picture by picture, as a table for other programs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from vdsr_app.core.batch.journal_view import reading
 
 COLUMNS = ("source", "output", "state", "note", "width", "height", "output_width", "output_height", "model", "seconds")
 REPORT_HEADER = (",".join(COLUMNS) + "\r\n").encode("utf-8-sig")
-"""How each report begins; the mark before it tells spreadsheets that it is UTF-8."""
+"""Start of every report; its byte order mark tells spreadsheets that it is UTF-8."""
 
 
 def write_report(folder: Path, path: Path) -> None:
-    """Write the outcome of the last batch in an output folder as CSV, whole or not at all.
+    """Write the outcome of the last batch in an output folder as CSV, atomically.
 
-    UTF-8, and begins with `REPORT_HEADER`. Names that are no valid Unicode are shown with escapes.
+    The file is UTF-8 and begins with `REPORT_HEADER`. Names that are not valid Unicode are escaped.
 
     Raises:
         SaveError: `path` cannot be written, or the journal cannot be read.
@@ -51,6 +51,6 @@ def _table(items: Iterable[Item]) -> bytes:
 
 
 def _shown(name: str) -> str:
-    """A name that can be encoded, and that no spreadsheet takes for a formula."""
+    """A name made encodable, and safe from being taken for a formula by a spreadsheet."""
     name = name.encode("utf-8", "backslashreplace").decode("utf-8")
     return f"'{name}" if name[:1] in "=+-@" else name

@@ -1,8 +1,8 @@
-"""Does a batch: plans its pictures while it works on the first, and writes down each step before it counts.
+"""Runs a batch: plans pictures while the first are processed, and records each step before it takes effect.
 
-Three threads meet here. The *planner* finds and plans pictures, also those that are added later. The *reading* thread
-of the pipeline asks for the next one (`_jobs`) and decides at the last moment whether it is still to be done. The
-pipeline tells of each picture's end through `_on_file`. What they share is behind one lock.
+Three threads meet here. The *planner* finds and plans pictures, including those added later. The *reading* thread of
+the pipeline fetches the next one (`_jobs`) and decides at the last moment whether it still has to be done. The pipeline
+reports the end of each picture through `_on_file`. Shared state is guarded by one lock.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ from vdsr_app.errors import Cancelled, SaveError, VdsrError
 logger = logging.getLogger(__name__)
 
 _CHUNK = 32
-"""Pictures planned before the first of them may begin, and written down together."""
+"""Pictures planned and recorded together before the first of them may begin."""
 
 
 class Batch:
-    """One batch on one output folder. Use it once."""
+    """One batch on one output folder. Single use."""
 
     def __init__(
         self,
@@ -72,15 +72,15 @@ class Batch:
         probe: Prober = probe_source,
         do_files: DoFiles | None = None,
     ) -> None:
-        """Nothing is read or written yet.
+        """Store the options; read and write nothing yet.
 
         Args:
             options: what to do.
             on_event: called from one thread at a time, not always the same.
-            token: stops the batch; tested many times a second.
-            pause: while it is closed no picture is begun and no tile.
-            probe: what is known of a source; another than `probe_source` may remember.
-            do_files: does the pictures; None does them in this process, on the device that the settings say.
+            token: cancels the batch; checked many times a second.
+            pause: while closed, no picture and no tile is started.
+            probe: inspects a source; a replacement for `probe_source` may cache its answers.
+            do_files: processes the pictures; None does so in this process, on the device in the settings.
         """
         settings = options.settings
         self._options = replace(options, output=options.output.absolute())
@@ -94,44 +94,44 @@ class Batch:
         self._inputs: deque[Sequence[Path]] = deque()
         self._queue: deque[Item] = deque()
         self._at_work: dict[int, Item] = {}
-        self._without_room: set[int] = set()  # of what is at work, what waits for the disk
-        self._planning = True  # until the first round of it has ended
+        self._without_room: set[int] = set()  # numbers in `_at_work` that wait for disk space
+        self._planning = True  # during each round of planning, and before the first
         self._ended = False
         self._crash: BaseException | None = None
-        self._cleaned = {self._options.output}  # folders without leftovers
+        self._cleaned = {self._options.output}  # folders cleared of leftovers
         self._tally = Tally()
         self._disk = DiskWatch(self._on_waiting, self._token)
 
     @property
     def planned(self) -> bool:
-        """Whether all pictures of what was added are known, and were told; of one that runs, from any thread."""
+        """Whether all inputs added so far are planned and reported; meant for a running batch, from any thread."""
         with self._changed:
             return not self._planning and not self._inputs
 
     def add(self, inputs: Sequence[Path]) -> bool:
-        """Add files and folders, before or while it runs; safe from any thread.
+        """Add files and folders, before or during the run; safe from any thread.
 
         Returns:
-            False where the batch has come to its end, so that another must take them.
+            False if the batch has ended, so that another one must take them.
         """
         with self._changed:
             if self._ended:
                 return False
-            # In full: the journal may be taken up from another folder.
+            # Absolute: the batch may be resumed from another working directory.
             self._inputs.append(tuple(each.absolute() for each in inputs))
             self._changed.notify_all()
             return True
 
     def plan(self, *, resume: bool = False, retry_failed: bool = False) -> list[Item]:
-        """Plan all that was added, and do nothing.
+        """Plan everything that was added without processing it.
 
         Args:
-            resume: plan what `run` would do that goes on with the batch in the output folder's journal; what has its
-                outcome there is told with it.
-            retry_failed: likewise, with what failed once more; implies `resume`.
+            resume: plan what `run` would do when it resumes the batch in the output folder's journal; pictures that
+                have their outcome there are included.
+            retry_failed: likewise, with failed pictures tried again; implies `resume`.
 
         Raises:
-            UsageError: the template cannot be used, or a batch writes into the output folder.
+            UsageError: the template cannot be used, or a batch is writing into the output folder.
             SaveError: the journal of the output folder cannot be read.
             WeightsError: there is no such model.
             Cancelled: through the token.
@@ -146,27 +146,27 @@ class Batch:
                 for item in survey.go_on_from(list(journal.items()), retry_failed=retry_failed):
                     self._token.raise_if_cancelled()
                     items.append(item if item.state.is_outcome else survey.look_again(item))
-            for inputs in rounds:  # one by one, as `run` takes them: names depend on what comes together
+            for inputs in rounds:  # one by one, as in `run`: names depend on what is planned together
                 for found in survey.find(inputs, self._token):
                     self._token.raise_if_cancelled()
                     items.append(survey.decide(found))
         return items
 
     def run(self, *, resume: bool = False, retry_failed: bool = False) -> BatchReport:
-        """Do the batch, until nothing is left of what was added.
+        """Run the batch until everything that was added is done.
 
         Args:
-            resume: go on with the batch in the output folder's journal; what it has done stays done.
-            retry_failed: take up what failed in it once more; implies `resume`.
+            resume: continue the batch in the output folder's journal; what it has done stays done.
+            retry_failed: also try its failed pictures again; implies `resume`.
 
         Returns:
-            How it ended; `core.batch.report` tells of each picture.
+            How it ended; `core.batch.report` lists each picture.
 
         Raises:
             SaveError: the output folder cannot be written.
-            UsageError: another batch writes into it, or the template cannot be used.
+            UsageError: another batch is writing into it, or the template cannot be used.
             WeightsError: there is no such model.
-            Cancelled: through the token; the journal knows how to go on.
+            Cancelled: through the token; the batch can be resumed from the journal.
         """
         self._require_model()
         journal = Journal(self._options.output)
@@ -209,7 +209,7 @@ class Batch:
         )
 
     def _take_up(self, retry_failed: bool) -> None:
-        """Go on from the journal."""
+        """Resume from the journal."""
         written = list(self._journal.items())
         before = self._survey.go_on_from(written, retry_failed=retry_failed)
         self._journal.add(now for now, then in zip(before, written, strict=True) if now is not then)
@@ -229,12 +229,12 @@ class Batch:
                     self._admit(items)
         except Cancelled:
             pass
-        except BaseException as error:  # told by the thread that runs the batch
+        except BaseException as error:  # re-raised by the thread that runs the batch
             self._crash = error
             self._token.cancel()
 
     def _next_inputs(self) -> Sequence[Path] | None:
-        """What is to be planned next; None when nothing can come any more."""
+        """The next inputs to plan; None when no more can come."""
         with self._changed:
             self._planning = False
             self._changed.notify_all()
@@ -262,7 +262,7 @@ class Batch:
                 yield job
 
     def _next_item(self) -> Item | None:
-        """The next picture; None when all that was added has its outcome, for until then more may be added."""
+        """The next picture; None once all that was added has its outcome, as until then more may be added."""
         with self._changed:
             while not self._queue:
                 self._token.raise_if_cancelled()
@@ -274,7 +274,7 @@ class Batch:
             return self._queue.popleft()
 
     def _begin(self, item: Item) -> FileJob | None:
-        """Look at a picture once more, as time has passed; None where there is nothing to do."""
+        """Check a picture again, as time has passed; None if there is nothing to do."""
         before, item = item, self._survey.look_again(item)
         with self._changed:
             self._tally.replan(before, item)
@@ -299,7 +299,7 @@ class Batch:
         return FileJob(item.number, item.source, item.output, replace(self._options.settings, model=item.model))
 
     def _wait_for_room(self, item: Item) -> None:
-        """Wait until the disk has room for a picture beside those at work, or, when they have ended, for it alone."""
+        """Wait until the disk has space for a picture besides those in progress or, once these have ended, alone."""
         folder, needed = item.output.parent, self._needed_bytes(item)
         while True:
             with self._changed:
@@ -317,7 +317,7 @@ class Batch:
     def _needed_bytes(self, item: Item) -> int:
         return item.disk_bytes + scratch_bytes(self._options, item)
 
-    # What the pipeline tells
+    # Events from the pipeline
 
     def _on_file(self, event: FileEvent) -> None:
         item = self._at_work[event.job.number]
@@ -340,7 +340,7 @@ class Batch:
                 self._settle(replace(item, state=State.FAILED, note=event.error.words))
 
     def _made(self, item: Item) -> Made | None:
-        """How a result came about; of a source that changed meanwhile, in such words that it is made again."""
+        """How a result was made; with an empty digest if the source changed meanwhile, so that it is made again."""
         result = stamp_of(item.output)
         if result is None or item.facts.stamp is None:
             return None
@@ -353,7 +353,7 @@ class Batch:
         return Made(item.source, item.facts.stamp, digest, self._survey.outputs.recipe(item), result)
 
     def _settle(self, item: Item, made: Made | None = None) -> None:
-        """The one place where a picture gets its outcome."""
+        """Give a picture its outcome; the only place where that happens."""
         self._write_down(partial(self._journal.settle, item, made))
         with self._changed:
             self._at_work.pop(item.number, None)
@@ -374,14 +374,14 @@ class Batch:
     # A full disk
 
     def _on_no_room(self, job: FileJob, stage: Stage, error: SaveError) -> None:
-        """A picture found no room, or its result did: wait, and let it be tried again."""
+        """Wait, so that a picture or a result that ran out of disk space can be tried again."""
         item = self._at_work[job.number]
         self._without_room.add(item.number)
         needed = item.disk_bytes if stage is Stage.WRITE else self._needed_bytes(item)
         self._disk.wait_to_try_again(job.output.parent, needed, error.words)
 
     def _found_room(self, item: Item) -> None:
-        """A picture goes on: where it waited for room before, that is over."""
+        """End the wait of a picture that is making progress again."""
         if item.number in self._without_room:
             self._without_room.discard(item.number)
             self._disk.found_room()
@@ -391,7 +391,7 @@ class Batch:
         self._tell(event)
 
     def _write_down(self, write: Callable[[], None]) -> None:
-        """Write into the journal, and wait where there is no room for even that."""
+        """Write to the journal, waiting if there is no disk space even for that."""
         while True:
             try:
                 write()

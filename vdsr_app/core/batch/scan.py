@@ -1,4 +1,4 @@
-"""Which pictures the given files and folders hold: each once, in a stable order, and nothing that is no file."""
+"""Finds the pictures in given files and folders: each once, in a stable order, and only regular files in folders."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _DIGITS = re.compile(r"(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file that is to be enlarged.
+    """A file to be enlarged.
 
     Attributes:
-        path: the file, as it was reached.
-        folder: folder of the results below the output folder, as the file lies below the given one; "" at its top and
-            for files that were given themselves.
-        given: the file was given itself.
+        path: the file, by the path through which it was found.
+        folder: folder of the result relative to the output folder, same as that of the file relative to the given
+            folder; `Path()` at its top and for files given directly.
+        given: whether the file was given directly.
     """
 
     path: Path
@@ -33,29 +33,29 @@ class Found:
 
 
 class Scanner:
-    """Finds the pictures of one batch; remembers what it has found, also from call to call."""
+    """Finds the pictures of one batch; remembers what it has found across calls."""
 
     def __init__(self, output: Path, *, recursive: bool) -> None:
-        """Nothing is read yet.
+        """Store the options; read nothing yet.
 
         Args:
-            output: where results go: a folder below a given one, or equal to it, is not searched below that.
-            recursive: folders below the given ones are searched too.
+            output: folder of the results; not searched if it lies below a given folder.
+            recursive: whether folders below the given ones are searched too.
         """
         self._output = output
         self._recursive = recursive
         self._seen: set[Identity] = set()
 
     def scan(self, inputs: Sequence[Path], token: CancelToken | None = None) -> Iterator[Found]:
-        """The pictures of some files and folders that were not found before.
+        """Yield the pictures in files and folders that were not found before.
 
-        Hidden files and folders, and the "._" files of macOS, are left out, as are pipes and devices. Links are
-        followed where they lead to something below the same given folder. A file that was given itself is always told,
-        whatever it is: reading it will say what is wrong.
+        Hidden files and folders, including the "._" files of macOS, are left out, as are pipes and devices. Links are
+        followed if they lead to something below the same given folder. A file given directly is always yielded,
+        whatever it is: reading it will report what is wrong.
 
         Args:
             inputs: files and folders.
-            token: tested at each folder.
+            token: checked at each folder.
 
         Raises:
             Cancelled: through `token`.
@@ -68,13 +68,13 @@ class Scanner:
                 yield Found(given, Path(), given=True)
 
     def has_found(self, path: Path) -> bool:
-        """Whether the file of this name is one of those that were found, whatever it was called then."""
+        """Whether the file at `path` is one of those found, under whatever name."""
         return _identity(path) in self._seen
 
     def _folder(
         self, folder: Path, below: Path, root: str, above: set[Identity | None], token: CancelToken | None
     ) -> Iterator[Found]:
-        """Files of one folder, then those of the folders in it; `above` are all folders on the way here."""
+        """Yield files of one folder, then those of its subfolders; `above` are all folders on the way here."""
         if token is not None:
             token.raise_if_cancelled()
         files, folders = _entries(folder)
@@ -99,13 +99,13 @@ class Scanner:
 
 
 def natural_key(name: str) -> tuple[object, ...]:
-    """Sorts "page 9" before "page 10", without regard to case; equal only for equal names."""
-    parts = _DIGITS.split(name.casefold())  # words at even places, digits at odd ones, so that like meets like
+    """Sort key that puts "page 9" before "page 10", ignoring case; equal only for equal names."""
+    parts = _DIGITS.split(name.casefold())  # text at even indices, digits at odd ones, so that types match
     return tuple((int(part), part) if at % 2 else part for at, part in enumerate(parts)), name
 
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Files that end as pictures do, and folders, without hidden ones; a folder that cannot be read holds nothing."""
+    """Files with a picture's suffix, and folders, without hidden ones; an unreadable folder counts as empty."""
     files, folders = [], []
     try:
         with os.scandir(folder) as entries:
@@ -124,7 +124,7 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads in a circle
+    except OSError:  # a link loop
         return False
 
 
@@ -141,7 +141,7 @@ def _identity(path: Path) -> Identity | None:
 
 
 def _is_inside(path: Path, root: str) -> bool:
-    """Whether a path, if it is a link, leads to something below `root`."""
+    """Whether a path is no link, or one to something below `root`."""
     if not os.path.islink(path):
         return True
     target = os.path.realpath(path)

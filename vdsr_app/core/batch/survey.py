@@ -1,4 +1,4 @@
-"""Which pictures a batch has, and what it will do with each: the same for one that runs and one that only plans."""
+"""Which pictures a batch has and what it will do with each: shared by running and by planning only."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from vdsr_app.core.batch.plan import Planner
 from vdsr_app.core.batch.scan import Found, Scanner
 
 Prober = Callable[[Path], SourceFacts]
-"""Tells what is known of a source, as `plan.probe_source` does."""
+"""Returns what is known about a source, as `plan.probe_source` does."""
 
 
 class Survey:
-    """Finds the pictures of one batch and has each decided on; remembers both, also from call to call.
+    """Finds the pictures of one batch and decides on each; remembers both across calls.
 
     Attributes:
-        outputs: what stands where results are to go.
+        outputs: what exists at the paths of results.
     """
 
     def __init__(self, options: BatchOptions, journal: JournalView | None, probe: Prober) -> None:
-        """Nothing is read yet.
+        """Create a survey without reading anything yet.
 
         Args:
             options: what to do.
-            journal: of the output folder, None where there is none.
-            probe: looks at a source.
+            journal: of the output folder, None if there is none.
+            probe: inspects a source.
 
         Raises:
-            UsageError: the template cannot be used, or the wished size is none.
+            UsageError: the template cannot be used.
         """
         self.outputs = KnownOutputs(options.settings, journal)
         self._planner = Planner(options, self.outputs)
@@ -44,14 +44,14 @@ class Survey:
         self._before: set[Path] = set()
 
     def go_on_from(self, items: Sequence[Item], *, retry_failed: bool) -> list[Item]:
-        """Take in the pictures of a batch that was begun before; they are not found once more.
+        """Take over the pictures of a batch begun earlier; they are not found again.
 
         Args:
-            items: as its journal has them.
-            retry_failed: what failed is done again.
+            items: as recorded in its journal.
+            retry_failed: whether failed pictures are tried again.
 
         Returns:
-            They, as they are from now on: what was at work is queued, since nobody knows how far it came.
+            The pictures as they are from now on: those in progress are queued again, as how far they came is unknown.
         """
         again = (State.WORKING, State.FAILED) if retry_failed else (State.WORKING,)
         items = [replace(item, state=State.QUEUED, note="") if item.state in again else item for item in items]
@@ -60,7 +60,7 @@ class Survey:
         return items
 
     def find(self, inputs: Sequence[Path], token: CancelToken) -> list[Found]:
-        """The pictures of some files and folders that were not found before, in the order in which to decide on them.
+        """The pictures in files and folders that were not found before, in the order in which to decide on them.
 
         Raises:
             Cancelled: through `token`.
@@ -73,7 +73,7 @@ class Survey:
         return self._planner.plan(found, self._probe(found.path))
 
     def look_again(self, item: Item) -> Item:
-        """Decide anew on a picture, as time has passed."""
+        """Decide again on a picture, as time has passed."""
         if stamp_of(item.source) != item.facts.stamp or item.target is None:
             return self._planner.plan_again(item, self._probe(item.source))
         return self._planner.check_again(item)

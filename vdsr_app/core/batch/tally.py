@@ -1,4 +1,4 @@
-"""Counts of a batch: pictures and pixels planned, begun and done, and how long the rest will take."""
+"""Counts of a batch: pictures and pixels planned, started and done, and how long the rest will take."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from vdsr_app.core.batch.pace import Pace
 
 
 class Tally:
-    """Counts what is told of each picture. Not safe for several threads at a time by itself."""
+    """Counts what is reported about each picture. Not thread-safe by itself."""
 
     def __init__(self) -> None:
-        """Time runs from here."""
+        """Start the clock."""
         self._pace = Pace()
         self._files = self._files_done = 0
         self._px = self._px_done = 0
-        # Of pictures without an outcome; others may be finished by the network and still be written.
+        # Of pictures without an outcome: the one in the network, and others still being written.
         self._begun_px: dict[int, int] = {}
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the start, without those in which it stood still."""
+        """Seconds since the start, excluding those in which it stood still."""
         return self._pace.elapsed_s
 
     def stand_still(self, still: bool) -> None:
-        """Let no time run, or let it run again."""
+        """Stop the clock, or let it run again."""
         if still:
             self._pace.stop()
         else:
             self._pace.go_on()
 
     def add(self, items: Sequence[Item]) -> None:
-        """Pictures were planned; what has its outcome already takes no time."""
+        """Count planned pictures; those that already have an outcome take no time."""
         self._files += len(items)
         for item in items:
             if item.state.is_outcome:
@@ -42,21 +42,21 @@ class Tally:
                 self._px += item.output_px
 
     def replan(self, before: Item, now: Item) -> None:
-        """A picture is another than when it was planned."""
+        """Account for a picture that has changed since it was planned."""
         self._px += now.output_px - before.output_px
 
     def settle(self, item: Item) -> None:
-        """A picture has its outcome."""
+        """Count a picture that has got its outcome."""
         self._begun_px.pop(item.number, None)
         self._files_done += 1
         self._px_done += item.output_px
 
     def reach(self, item: Item, done_px: int, total_px: int) -> None:
-        """A picture without an outcome is so far, pixels of an intermediate stage included."""
+        """Record how far a picture without an outcome is, including pixels of intermediate stages."""
         self._begun_px[item.number] = int(item.output_px * done_px / max(1, total_px))
 
     def progress(self, number: int, done_px: int, total_px: int) -> Progress:
-        """How far the batch is, told with a picture that is so far."""
+        """Progress of the batch together with that of one picture."""
         done = self._px_done + sum(self._begun_px.values())
         self._pace.reached(done)
         return Progress(

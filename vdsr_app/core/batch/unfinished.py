@@ -1,4 +1,4 @@
-"""Whether a folder holds a batch that was stopped or killed, and with what it can go on."""
+"""Whether a folder holds a batch that was stopped or killed, and how it can be resumed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from vdsr_app.core.batch.options import BatchOptions
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A batch that can go on, or whose failures can be tried again.
+    """A batch that can be resumed, or whose failures can be tried again.
 
     Attributes:
-        options: how it was asked for.
-        left: pictures that have no outcome yet, as far as they were planned.
-        failed: pictures without a result.
-        ended: it came to its end.
+        options: its options.
+        left: number of pictures without an outcome, as far as they were planned.
+        failed: number of failed pictures.
+        ended: whether it ran to its end.
     """
 
     options: BatchOptions
@@ -28,7 +28,7 @@ class Unfinished:
 
 
 def unfinished(folder: Path) -> Unfinished | None:
-    """The batch of an output folder, None where there is none.
+    """The batch of an output folder, None if there is none.
 
     Raises:
         UsageError: a batch is running there.

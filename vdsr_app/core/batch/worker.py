@@ -1,4 +1,4 @@
-"""What a machine of a cluster does with one picture; run by Dask, which need not know what it is."""
+"""What a cluster machine does with one picture; run by Dask, but independent of it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from vdsr_app.core.pipeline import FileDone, FileEvent, FileFailed, FileJob, Fil
 from vdsr_app.errors import Cancelled, UnreadablePictureError, VdsrError
 
 _LOOK_EVERY_S = 1.0
-"""How often a worker looks whether anybody still waits for it."""
+"""Interval at which a worker checks that its result is still wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A weight file as it travels.
+    """A weight file as sent to the cluster.
 
     Attributes:
         digest: SHA-256 of the content.
@@ -41,8 +41,8 @@ class Task:
     """One picture for a worker.
 
     Attributes:
-        job: the picture; its output is the hidden name under which the result is left.
-        lease: file that is there for as long as somebody waits for the result.
+        job: the picture; its output is the hidden name under which to leave the result.
+        lease: file that exists for as long as the result is wanted.
     """
 
     job: FileJob
@@ -51,13 +51,13 @@ class Task:
 
 @dataclass(slots=True)
 class Outcome:
-    """How it went.
+    """Outcome of a task.
 
     Attributes:
         done: the event of success, or None.
         error: why there is no result, or None.
-        no_room: the disk was full.
-        notes: what is worth knowing.
+        no_room: whether the disk was full.
+        notes: texts of the notices about the picture.
     """
 
     done: FileDone | None = None
@@ -67,7 +67,7 @@ class Outcome:
 
 
 def check_worker(lease: str, key: str, version: str) -> str:
-    """Whether this machine sees the output folder and runs the same program; "" or what is wrong."""
+    """Check that this machine sees the output folder and runs the same version; returns "" or what is wrong."""
     if version != __version__:
         return f"it runs version {__version__} and not {version}."
     try:
@@ -80,7 +80,7 @@ def check_worker(lease: str, key: str, version: str) -> str:
 
 
 def enlarge(task: Task, weights: Weights) -> Outcome:
-    """Do one picture on a device that is free, as `vdsr upscale` would."""
+    """Process one picture on a free device, as `vdsr upscale` would."""
     outcome = Outcome()
     if not os.path.exists(task.lease):
         outcome.error = UnreadablePictureError("Nobody waits for this picture any more.", path=task.job.source)
@@ -112,7 +112,7 @@ def enlarge(task: Task, weights: Weights) -> Outcome:
 
 @contextlib.contextmanager
 def _lasting(lease: str) -> Iterator[CancelToken]:
-    """A token that is cancelled when the lease is gone."""
+    """Yield a token that is cancelled when the lease is gone."""
     token, ended = CancelToken(), threading.Event()
 
     def look() -> None:
@@ -131,7 +131,7 @@ def _lasting(lease: str) -> Iterator[CancelToken]:
 
 
 class _Devices:
-    """The devices of this process; each does one picture at a time, whatever number of threads Dask has."""
+    """The devices of this process; each processes one picture at a time, however many threads Dask has."""
 
     def __init__(self) -> None:
         from vdsr_app.core.device import available_devices
@@ -164,7 +164,7 @@ def _devices_once() -> _Devices:
 
 
 def _weight_file(weights: Weights) -> Path:
-    """The weights as a file of this machine, written once a process; its checksum is tested when it is loaded."""
+    """The weights as a local file, written once per process; loading it verifies its checksum."""
     with _making:
         return _written_once(weights)
 
@@ -179,5 +179,5 @@ def _written_once(weights: Weights) -> Path:
 
 @cache
 def _weights_folder() -> tempfile.TemporaryDirectory[str]:
-    """Goes when the process ends."""
+    """Temporary folder, removed when the process ends."""
     return tempfile.TemporaryDirectory(prefix="vdsr-weights-")
