@@ -1,4 +1,4 @@
-"""The network by Winograd's method, on all cores of a CPU."""
+"""The network computed by Winograd's method on all cores of a CPU."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from vdsr_app.errors import DeviceMemoryError
 _TILE_PX = 256
 _NO_MASK = np.zeros((0, 0, 0), np.float32)
 _BANDS_A_THREAD = 2
-"""Parts of a layer for each thread: more than one, so that a thread that was held up does not keep all waiting."""
+"""Bands of a layer per thread: more than one, so that a delayed thread does not keep all others waiting."""
 
 
 class WinogradBackend:
     """fp32 on the CPU; see `kernels` for the method. Implements `backend.Backend`.
 
-    What is computed shrinks towards the core layer by layer. Two planes of features are reused for all layers and
-    tiles, so that no memory is mapped while it works.
+    The computed region shrinks towards the core layer by layer. Two feature planes are reused for all layers and tiles,
+    so that no memory is mapped during the computation.
     """
 
     def __init__(self, model: VDSR, threads: int | None = None) -> None:
-        """Take over the weights of `model`, which must suit (see `suits`).
+        """Take the weights of `model`, which must fulfil `suits`.
 
         Args:
-            model: the network; left alone.
+            model: the network; left unchanged.
             threads: threads to use; None for all cores that this process may use.
         """
         layers = model.convolutions
@@ -57,19 +57,19 @@ class WinogradBackend:
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="winograd") if self._threads > 1 else None
         self._scratch = threading.local()
         self._memory = [np.zeros(0, np.float32), np.zeros(0, np.float32)]
-        # Compiles the kernels, or loads them: the first tile shall not wait for that.
+        # Compile or load the kernels now, so that the first tile does not wait for it.
         self.residual(np.zeros((BLOCK, BLOCK), np.float32), Insets(0, 0, 0, 0))
         if self._inner is not None:
             made.note_made(cpu_identity())
 
     @classmethod
     def make_kernels(cls) -> None:
-        """Have all machine code made that a tile of any network needs, or see that it is there."""
+        """Compile all machine code that a tile of any network needs, unless it exists already."""
         cls(VDSR(VDSRConfig(depth=3)))
 
     @staticmethod
     def suits(model: VDSR) -> bool:
-        """Whether the network has a width that can be computed this way."""
+        """Whether the network's width can be computed this way."""
         return fits(model.config.width)
 
     @property
@@ -89,12 +89,12 @@ class WinogradBackend:
 
     @property
     def halo_px(self) -> int:
-        """One pixel a layer."""
+        """One pixel per layer."""
         return self._depth
 
     @property
     def tile_px(self) -> int:
-        """Side of a core."""
+        """Side of a tile's core."""
         return _TILE_PX
 
     def describe(self) -> str:
@@ -116,7 +116,7 @@ class WinogradBackend:
         core = (insets.top, height - insets.bottom, insets.left, width - insets.right)
 
         def box(layer: int) -> tuple[int, int, int, int]:
-            """What later layers will need of a layer, counted from 0: the core and a pixel for each."""
+            """Region of a layer, counted from 0, that later layers need: the core and one pixel for each of them."""
             margin = self._depth - 1 - layer
             return (
                 max(0, core[0] - margin),
@@ -152,13 +152,13 @@ class WinogradBackend:
         return detail if self._residual else detail - luma[core[0] : core[1], core[2] : core[3]]
 
     def _planes(self, height: int, width: int) -> tuple[Floats, Floats]:
-        """Two planes for a tile, with zeros in the rings."""
+        """Two planes for a tile, with zeros in their rings at the top and left."""
         shape = plane_shape(height, width, self._width)
         size = shape[0] * shape[1] * shape[2]
         planes = []
         for i, memory in enumerate(self._memory):
             if memory.size < size:
-                self._memory[i] = np.zeros(0, np.float32)  # given back before more is asked for
+                self._memory[i] = np.zeros(0, np.float32)  # freed before more is allocated
                 self._memory[i] = np.zeros(size, np.float32)
             plane = self._memory[i][:size].reshape(shape)
             plane[0], plane[:, 0] = 0, 0
@@ -166,7 +166,7 @@ class WinogradBackend:
         return planes[0], planes[1]
 
     def _in_bands(self, box: tuple[int, int, int, int], work: Callable[[tuple[int, int, int, int]], None]) -> None:
-        """Let the threads do bands of whole blocks of a box; returns when all are done."""
+        """Process a box in bands of whole blocks on the threads; return when all are done."""
         top, bottom, left, right = box
         if self._pool is None:
             work(box)
@@ -185,11 +185,11 @@ class WinogradBackend:
         return memory
 
     def release_memory(self) -> None:
-        """Give back the planes."""
+        """Free the planes."""
         self._memory = [np.zeros(0, np.float32), np.zeros(0, np.float32)]
 
 
 def _clear_beyond(plane: Floats, box: tuple[int, int, int, int]) -> None:
-    """Put zeros where the next layer's last blocks read beyond what was written: what an earlier tile left there."""
+    """Zero what an earlier tile left where the next layer's last blocks read beyond the written box."""
     _, bottom, _, right = box
     plane[bottom + 1 : bottom + 1 + BLOCK], plane[:, right + 1 : right + 1 + BLOCK] = 0, 0

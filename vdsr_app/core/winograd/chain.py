@@ -1,4 +1,4 @@
-"""The layers of the network one after the other, forward and back, for training."""
+"""The layers of the network in sequence, forward and backward, for training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vdsr_app.core.winograd.kernels import (
 
 @by_type
 def _add_filter_gradient(source: Any, slope: Any, rows: Any, columns: Any, out: Any, values: Any, slopes: Any) -> Any:
-    """`add_filter_gradient` of planes of this type."""
+    """`add_filter_gradient` for planes of this type."""
     add = add_filter_gradient if source.dtype == types.float32 else add_filter_gradient_in_bf16
 
     def add_gradient(source: Any, slope: Any, rows: Any, columns: Any, out: Any, values: Any, slopes: Any) -> None:
@@ -43,14 +43,14 @@ def features(
     products: Floats,
     block: Floats | Halves,
 ) -> None:
-    """All layers but the last for some pictures, each with ReLU.
+    """All layers but the last for a range of pictures, each with ReLU.
 
     Args:
         luma: (N, h + 2, w + 2) float32, with a ring of zeros.
-        planes: (layers - 1, N, ...) float32 or bfloat16, planes of features of each picture, zero in their rings; what
-            each layer but the last gives is written to them.
+        planes: (layers - 1, N, ...) float32 or bfloat16, feature planes of each picture, with zeros in their rings;
+            receive the output of each layer but the last.
         first_filters: from `first_filter`.
-        filters: from `transform_filters`, of each inner layer, of the kind that goes with the planes; see `convolve`.
+        filters: from `transform_filters` for each inner layer, of the type that goes with the planes; see `convolve`.
         biases: (inner layers, channels) float32.
         first: first picture.
         last: last picture + 1.
@@ -82,7 +82,7 @@ def forward(
     products: Floats,
     block: Floats | Halves,
 ) -> None:
-    """All layers for some pictures.
+    """All layers for a range of pictures.
 
     Args:
         luma: see `features`.
@@ -91,8 +91,8 @@ def forward(
         filters: likewise.
         biases: likewise.
         last_filters: from `last_filter`.
-        last_bias: one number.
-        out: (N, h, w) float32, where what the last layer gives is written.
+        last_bias: a scalar.
+        out: (N, h, w) float32, receives the output of the last layer.
         first: see `features`.
         last: likewise.
         values: likewise.
@@ -121,7 +121,7 @@ def _backward_of_one(
     slope_values: Floats,
     slope_places: Floats,
 ) -> None:
-    """Gradients of all layers but the last for one picture; that of the last features lies in one of the slopes."""
+    """Gradients of all layers but the last for one picture; one of `slopes` holds that of the last features."""
     height, width = luma.shape[1] - 2, luma.shape[2] - 2
     box = (0, height, 0, width)
     for i in range(len(filters) - 1, -1, -1):
@@ -150,12 +150,12 @@ def backward_of_features(
     slope_values: Floats,
     slope_places: Floats,
 ) -> None:
-    """Gradients of all layers but the last for some pictures.
+    """Gradients of all layers but the last for a range of pictures.
 
     Args:
         luma: as `features` read it.
         planes: as `features` left them.
-        gradient: (N, h, w, channels) float32, of the last features.
+        gradient: (N, h, w, channels) float32, with respect to the last features.
         slopes: see `backward`.
         filters: likewise.
         first_sums: likewise.
@@ -208,20 +208,21 @@ def backward(
     slope_values: Floats,
     slope_places: Floats,
 ) -> None:
-    """Gradients of all layers for some pictures.
+    """Gradients of all layers for a range of pictures.
 
     Args:
         luma: as `forward` read it.
         planes: as `forward` left them.
-        error: (N, h + 2, w + 2) float32, the gradient of what the last layer gave, with a ring of zeros.
-        slopes: two planes of the planes' type, zero in their rings, to work in.
-        filters: from `transform_filters` of the inner filters turned by 180 degrees with channels in and out exchanged.
-        last_filters: from `first_filter` of the last layer's filter turned in the same way, without a bias.
-        first_sums: (12, channels) float32; see `add_end_gradient`, which adds that of the first layer.
-        filter_sums: (inner layers, 36, channels / 16, channels, 16) float32; the gradients of the transformed filters
-            are added.
-        bias_sums: (inner layers, channels) float32; those of the biases are added.
-        last_sums: as `first_sums`, of the last layer.
+        error: (N, h + 2, w + 2) float32, gradient with respect to the last layer's output, with a ring of zeros.
+        slopes: two work planes of the planes' type, with zeros in their rings.
+        filters: from `transform_filters` of the inner filters, rotated by 180 degrees and with input and output
+            channels exchanged.
+        last_filters: from `first_filter` of the last layer's filter, rotated and exchanged likewise, without a bias.
+        first_sums: (12, channels) float32, to which the gradient of the first layer is added; see `add_end_gradient`.
+        filter_sums: (inner layers, 36, channels / 16, channels, 16) float32, to which the gradients of the transformed
+            filters are added.
+        bias_sums: (inner layers, channels) float32, to which those of the biases are added.
+        last_sums: like `first_sums`, for the last layer.
         first: first picture.
         last: last picture + 1.
         values: from `scratch`.

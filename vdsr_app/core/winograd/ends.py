@@ -1,4 +1,4 @@
-"""The first and the last layer: from one channel to many and back, as products of small matrices too."""
+"""The first and last layers, from one channel to many and back, as products of small matrices too."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from vdsr_app.core.winograd.transforms import (
 
 _TAPS = 9
 END_ROWS = 12
-"""Numbers of a pixel in the first layer's product: 9 taps, a one for the bias, zeros to a multiple of 4 and `ROWS`."""
+"""Numbers per pixel in the first layer's product: 9 taps, 1 for the bias, zeros up to a multiple of 4 and `ROWS`."""
 
 
 def first_filter(weight: npt.NDArray[np.floating[Any]], bias: npt.NDArray[np.floating[Any]]) -> Floats:
-    """Filter and bias of the first layer as `spread` takes them.
+    """Filter and bias of the first layer in the layout that `spread` takes.
 
     Args:
         weight: (channels, 1, 3, 3), channels a multiple of 16.
@@ -40,7 +40,7 @@ def first_filter(weight: npt.NDArray[np.floating[Any]], bias: npt.NDArray[np.flo
 
 
 def last_filter(weight: npt.NDArray[np.floating[Any]]) -> Floats:
-    """Filter of the last layer as `gather` takes it.
+    """Filter of the last layer in the layout that `gather` takes.
 
     Args:
         weight: (1, channels, 3, 3).
@@ -55,7 +55,7 @@ def last_filter(weight: npt.NDArray[np.floating[Any]]) -> Floats:
 
 @by_type
 def _in_floats(plane: Any, source: Any, count: Any, channels: Any, memory: Any) -> Any:
-    """Address of pixels of a plane as floats: where they are, or in `memory` where they are put."""
+    """Address of a plane's pixels as floats: in place, or in `memory` after conversion."""
     if plane.dtype == types.float32:
 
         def where(plane: Any, source: Any, count: Any, channels: Any, memory: Any) -> Any:
@@ -72,7 +72,7 @@ def _in_floats(plane: Any, source: Any, count: Any, channels: Any, memory: Any) 
 
 @compiled
 def _put_taps(luma: Floats, y: int, start: int, count: int, taps: Floats) -> None:
-    """Put the luma that `count` pixels side by side see into the first nine of the numbers of each."""
+    """Write the 3x3 luma around each of `count` adjacent pixels to the first nine numbers of its row in `taps`."""
     for i in range(count):
         for dy in range(3):
             for dx in range(3):
@@ -83,13 +83,13 @@ def _put_taps(luma: Floats, y: int, start: int, count: int, taps: Floats) -> Non
 def spread(
     luma: Floats, filters: Floats, target: Floats | Halves, mask: Floats | Halves, box: tuple[int, int, int, int]
 ) -> None:
-    """The first layer over a box, with ReLU, or with a mask: so the gradient of the last layer's input is made, too.
+    """First layer over a box, with ReLU; or with a mask, which also yields the gradient of the last layer's input.
 
     Args:
         luma: (h + 2, w + 2) float32, with a ring of one pixel.
         filters: from `first_filter`.
-        target: plane of features, see `kernels.plane_shape`, float32 or bfloat16.
-        mask: an empty plane of that type; else one of the same shape, and instead of ReLU the result is 0 where this
+        target: feature plane, see `kernels.plane_shape`, float32 or bfloat16.
+        mask: an empty plane of that type, or one of the same shape: then, instead of ReLU, the result is 0 where this
             is not above 0.
         box: first row, last row + 1, first column, last column + 1, without the ring.
     """
@@ -122,11 +122,11 @@ def spread(
 
 @compiled
 def put_where_above_zero(pixels: Floats, target: Floats | Halves, mask: Floats | Halves) -> None:
-    """Put pixels into a plane where another one is above zero, and 0 elsewhere: a gradient back through a ReLU.
+    """Write pixels to a plane where another one is above zero, and 0 elsewhere: a gradient back through a ReLU.
 
     Args:
-        pixels: (h, w, channels) float32, one row after the other.
-        target: plane of features, see `kernels.plane_shape`, float32 or bfloat16; its ring stays as it is.
+        pixels: (h, w, channels) float32, contiguous.
+        target: feature plane, see `kernels.plane_shape`, float32 or bfloat16; its ring is left as it is.
         mask: plane of the same type and shape.
     """
     rows, columns, channels = pixels.shape
@@ -140,12 +140,12 @@ def put_where_above_zero(pixels: Floats, target: Floats | Halves, mask: Floats |
 def gather(
     source: Floats | Halves, filters: Floats, bias: float, target: Floats, box: tuple[int, int, int, int]
 ) -> None:
-    """The last layer over a box.
+    """Last layer over a box.
 
     Args:
-        source: plane of features, float32 or bfloat16.
+        source: feature plane, float32 or bfloat16.
         filters: from `last_filter`.
-        bias: one number.
+        bias: a scalar.
         target: (rows, columns) float32, the box alone.
         box: first row, last row + 1, first column, last column + 1, without the ring.
     """
@@ -174,16 +174,16 @@ def gather(
 
 @compiled
 def add_end_gradient(luma: Floats, plane: Floats | Halves, rows: int, columns: int, out: Floats) -> None:
-    """Add what one plane gives to the gradient of the first or the last layer's filter.
+    """Add the contribution of one plane to the gradient of the first or last layer's filter.
 
     Args:
-        luma: (rows + 2, columns + 2) float32, with a ring of zeros: what the first layer read, or the gradient of what
-            the last one gave.
-        plane: of the gradient of what the first layer gave, or of what the last one read.
+        luma: (rows + 2, columns + 2) float32, with a ring of zeros: input of the first layer, or gradient with respect
+            to the output of the last one.
+        plane: gradient with respect to the output of the first layer, or input of the last one.
         rows: pixels without the ring.
         columns: likewise.
-        out: (12, channels) float32. To the first nine rows is added, for each channel, the sum of the plane's pixels
-            times the luma that many taps on, to the tenth that of the pixels. So the last layer's taps come backwards.
+        out: (12, channels) float32. Per channel, the sum of the plane's pixels times the luma at each tap is added to
+            the first nine rows, and the sum of the pixels to the tenth. The last layer's taps thus come out reversed.
     """
     channels, size = plane.shape[2], plane.itemsize
     panels, depth = channels // PANEL, (columns + 3) // 4 * 4

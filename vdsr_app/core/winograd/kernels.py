@@ -1,19 +1,19 @@
-"""Winograd's convolution F(4x4, 3x3): 16 outputs of a 3x3 filter by 36 products instead of 144.
+"""Winograd's convolution F(4x4, 3x3): 16 outputs of a 3x3 filter with 36 products instead of 144.
 
 A block of 4x4 outputs depends on 6x6 inputs d. With small constant matrices A, B, G and a filter g,
 
     y = A' [ (G g G') * (B' d B) ] A
 
-where * multiplies number by number. Over all channels the 36 places of the product become 36 products of matrices:
-(blocks x channels in) times (channels in x channels out). The gradient of the filter comes the same way, G' [...] G.
+where * multiplies elementwise. Over all channels, the 36 places of the product become 36 matrix products: (blocks x
+channels in) times (channels in x channels out). The gradient of the filter is computed the same way, as G' [...] G.
 
-Planes of features lie in memory as (rows, columns, channels) with a ring of one pixel at the left and the top, and one
-of a pixel and a block at the right and the bottom, for the last blocks may reach beyond. What a layer writes it writes
-at the place where it read; the ring stays as it is, so zeros there are the zero padding of a convolution. What a block
-reads beyond its box changes nothing but the rounding; it must be of ordinary size, though, so it should be zero.
+Feature planes are stored as (rows, columns, channels) with a ring of one pixel at the left and top, and of one pixel
+plus a block at the right and bottom, where the last blocks may reach beyond. A layer writes a pixel at the position at
+which it read it; the ring is left as it is, so zeros there act as the zero padding of a convolution. What a block reads
+beyond its box changes nothing but the rounding; it must be of ordinary magnitude, though, so it should be zero.
 
 Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016, section 4 (points 0, 1, -1, 2,
--2 and infinity). Rounding grows: where a direct sum in fp32 is off by 3e-6 of the values, this is by 3e-5.
+-2 and infinity). Rounding errors grow: a direct sum in fp32 is off by 3e-6 of the values, this method by 3e-5.
 """
 
 from __future__ import annotations
@@ -61,16 +61,16 @@ from vdsr_app.core.winograd.transforms import (
 Floats = npt.NDArray[np.float32]
 
 Halves = npt.NDArray[np.uint16]
-"""One bfloat16 each."""
+"""One bfloat16 per element."""
 
 Words = npt.NDArray[np.uint32]
-"""Two bfloat16 each, the first in the lower half."""
+"""Two bfloat16 per element, the first in the lower half."""
 
 PLACES = WINDOW * WINDOW
-"""Matrices of a transformed filter."""
+"""Number of matrices in a transformed filter."""
 
 _BLOCKS_AT_ONCE = 48
-"""Blocks whose transforms lie in the second-level cache together; a multiple of `ROWS` and `PAIR_ROWS`."""
+"""Blocks whose transforms fit into the second-level cache together; a multiple of `ROWS` and `PAIR_ROWS`."""
 
 _FILTER = np.array(
     [
@@ -82,13 +82,13 @@ _FILTER = np.array(
         [0, 0, 1],
     ]
 )
-"""G of the formula above."""
+"""G in the formula above."""
 
 _BOTH_AXES = np.kron(_FILTER, _FILTER)
-"""G g G' of the nine numbers of g at once: (36, 9)."""
+"""Matrix that maps the nine numbers of g to G g G': (36, 9)."""
 
 _SLOPES_AT_ONCE = 96
-"""Blocks of a gradient at once, a multiple of 4: more, since the sums of the gradient pass through the cache too."""
+"""Blocks of a gradient at once, a multiple of 4: more than above, as the gradient's sums pass through the cache too."""
 
 _PAGE_FLOATS = 1024
 
@@ -96,12 +96,12 @@ _ZERO = np.float32(0)
 
 
 def fits(channels: int) -> bool:
-    """Whether layers of so many channels can be computed here."""
+    """Whether layers with this many channels can be computed here."""
     return channels % PANEL == 0
 
 
 def transformed_filters(weights: npt.NDArray[np.floating[Any]]) -> Floats:
-    """Filters of some layers as `convolve` takes them.
+    """Filters of several layers in the layout that `convolve` takes.
 
     Args:
         weights: (layers, out, in, 3, 3), channels multiples of 16.
@@ -110,7 +110,7 @@ def transformed_filters(weights: npt.NDArray[np.floating[Any]]) -> Floats:
         (layers, 36, out / 16, in, 16) float32; computed in float64.
     """
     layers, count_out, count_in = weights.shape[:3]
-    # The small side is put in order, (9, out / 16, in, 16), so that the product lies as it is wanted.
+    # The small operand is reordered to (9, out / 16, in, 16), so that the product has the wanted layout.
     numbers = np.asarray(weights, np.float64).reshape(layers, count_out // PANEL, PANEL, count_in, 9)
     panels = numbers.transpose(0, 4, 1, 3, 2).reshape(layers, 9, -1)
     spread = np.matmul(_BOTH_AXES, panels).astype(np.float32)
@@ -118,13 +118,13 @@ def transformed_filters(weights: npt.NDArray[np.floating[Any]]) -> Floats:
 
 
 def transform_filters(weights: npt.NDArray[np.float32], target: Floats | Words) -> None:
-    """Write the filters of one layer as `convolve` takes them: for training, where they change with every step.
+    """Write the filters of one layer in the layout that `convolve` takes: for training, where every step changes them.
 
-    What `transformed_filters` gives, by arithmetic in float32 and in a tenth of its time, or that rounded to bfloat16.
+    Same as `transformed_filters`, but in float32 arithmetic and a tenth of its time, or that rounded to bfloat16.
 
     Args:
-        weights: (out, in, 3, 3), channels multiples of 16; may be a view of any order.
-        target: (36, out / 16, in, 16) float32; or (36, out / 16, in / 2, 16) words of two channels in each.
+        weights: (out, in, 3, 3), channels multiples of 16; may be a view with any strides.
+        target: (36, out / 16, in, 16) float32; or (36, out / 16, in / 2, 16) words of two channels each.
     """
     count_out, count_in = weights.shape[:2]
     pairs = weights.reshape(count_out // PANEL, PANEL, count_in // 2, 2, 9)
@@ -132,7 +132,7 @@ def transform_filters(weights: npt.NDArray[np.float32], target: Floats | Words) 
 
 
 def filter_gradients(transformed: Floats) -> Floats:
-    """Gradients of filters, (layers, out, in, 3, 3) float32, from those of their transforms, shaped as these."""
+    """Gradients of filters, (layers, out, in, 3, 3) float32, from those of their transforms, shaped like them."""
     layers, _, panels, count_in, _ = transformed.shape
     numbers = np.matmul(_BOTH_AXES.T, transformed.reshape(layers, PLACES, -1).astype(np.float64)).astype(np.float32)
     filters = numbers.reshape(layers, 9, panels, count_in, PANEL).transpose(0, 2, 4, 3, 1)
@@ -140,26 +140,26 @@ def filter_gradients(transformed: Floats) -> Floats:
 
 
 def plane_shape(height: int, width: int, channels: int) -> tuple[int, int, int]:
-    """Shape of a plane of features with its ring for `height` x `width` pixels."""
+    """Shape of a feature plane with its ring for `height` x `width` pixels."""
     return height + 2 + BLOCK, width + 2 + BLOCK, channels
 
 
 def _places(floats: int) -> Floats:
-    """Memory for 36 places of so many floats each, (36, more than `floats`).
+    """Memory for 36 places of `floats` floats each, (36, more than `floats`).
 
-    The places are a cache line further apart: were the distance a multiple of 4 KB, all 36 would have to share the
-    eight lines of one set of the first-level cache.
+    Places are a cache line more than a multiple of 4 KB apart: at just a multiple, all 36 would have to share the eight
+    lines of one set of the first-level cache.
     """
     apart = floats + -floats % _PAGE_FLOATS + PANEL
     return np.zeros((PLACES, apart), np.float32)
 
 
 def scratch(channels: int, *, halves: bool = False) -> tuple[Floats, Floats, Floats | Halves]:
-    """Memory that one thread's `convolve` works in: transformed blocks, their products, and a block with its mask.
+    """Working memory of one thread's `convolve`: transformed blocks, their products, and a block with its mask.
 
     Args:
         channels: of the planes.
-        halves: whether those are of bfloat16.
+        halves: whether the planes are bfloat16.
     """
     shape = 2, BLOCK, BLOCK, channels
     return (
@@ -170,15 +170,15 @@ def scratch(channels: int, *, halves: bool = False) -> tuple[Floats, Floats, Flo
 
 
 def slope_scratch(channels: int) -> tuple[Floats, Floats]:
-    """Memory that one thread's `add_filter_gradient` works in."""
+    """Working memory of one thread's `add_filter_gradient`."""
     return _places(_SLOPES_AT_ONCE * channels), _places(_SLOPES_AT_ONCE * channels)
 
 
 @by_type
 def _load_filters(target: Any, numbers: Any) -> Any:
-    """Transform numbers (2, 9, out / 16, in / 2, 16), of even channels in and of odd ones, into this type of target."""
+    """Transform numbers (2, 9, out / 16, in / 2, 16), of even and of odd input channels, to the type of `target`."""
     if target.dtype == types.float32:
-        # To every second place of 16 numbers each.
+        # Even and odd channels alternate, 16 numbers each.
         apart, jump, load_first, load_second = 4 * PANEL, 2 * PANEL, load_filter, load_filter
     else:
         apart, jump, load_first, load_second = 0, PANEL, load_first_filter_of_pair, load_second_filter_of_pair
@@ -193,7 +193,7 @@ def _load_filters(target: Any, numbers: Any) -> Any:
 
 @compiled
 def _transform_filters(target: Floats | Words, numbers: Floats) -> None:
-    """`_load_filters` for the interpreter."""
+    """`_load_filters`, callable from Python."""
     _load_filters(target, numbers)
 
 
@@ -218,7 +218,7 @@ def _multiply_floats(values: Floats, filters: Floats, products: Floats, number: 
 
 @compiled
 def _multiply_pairs(values: Floats, filters: Words, products: Floats, number: int) -> None:
-    """`_multiply_floats` of bfloat16 in pairs; `number` is a multiple of PAIR_ROWS."""
+    """`_multiply_floats` for bfloat16 in pairs; `number` is a multiple of PAIR_ROWS."""
     panels, pairs = filters.shape[1], filters.shape[2]
     width = panels * PANEL
     many = panels // PAIR_PANELS * PAIR_PANELS
@@ -238,7 +238,7 @@ def _multiply_pairs(values: Floats, filters: Words, products: Floats, number: in
 
 @compiled
 def _blocks(box: tuple[int, int, int, int]) -> tuple[int, int]:
-    """How many blocks cover a box, and how many lie side by side."""
+    """Number of blocks that cover a box, and of those side by side."""
     top, bottom, left, right = box
     across = (right - left + BLOCK - 1) // BLOCK
     return (bottom - top + BLOCK - 1) // BLOCK * across, across
@@ -255,7 +255,7 @@ def _store_blocks(
     count: int,
     block: Floats | Halves,
 ) -> None:
-    """Put `count` blocks from the `first` on where they belong; see `convolve`."""
+    """Transform `count` blocks of products from the `first` on and write them to `target`; see `convolve`."""
     top, bottom, left, right = box
     channels, size = target.shape[2], target.itemsize
     row, place = target.shape[1] * channels, products.shape[1]
@@ -266,7 +266,7 @@ def _store_blocks(
         y, x = top + BLOCK * ((first + n) // across), left + BLOCK * ((first + n) % across)
         at = size * ((y + 1) * row + (x + 1) * channels)
         made = products.ctypes.data + 4 * n * channels
-        # A block that reaches beyond the box is made aside.
+        # A block that reaches beyond the box is computed in `block` and copied.
         whole = y + BLOCK <= bottom and x + BLOCK <= right
         out, out_row = (write + at, row) if whole else (block_at, BLOCK * channels)
         other = bias.ctypes.data
@@ -291,7 +291,7 @@ def _store_blocks(
 def _load_blocks(
     source: Floats | Halves, values: Floats, box: tuple[int, int, int, int], first: int, count: int
 ) -> None:
-    """Transform `count` blocks from the `first` on."""
+    """Transform `count` blocks of `source` from the `first` on."""
     channels, size = source.shape[2], source.itemsize
     row = source.shape[1] * channels
     _, across = _blocks(box)
@@ -303,7 +303,7 @@ def _load_blocks(
 
 @by_type
 def _multiply(filters: Any, values: Any, products: Any, count: Any) -> Any:
-    """products[p, :count] = values[p, :count] times filter p for every place p; some rows more are written."""
+    """products[p, :count] = values[p, :count] times filter p for every place p; may write a few more rows."""
     multiply, rows = (_multiply_floats, ROWS) if filters.dtype == types.float32 else (_multiply_pairs, PAIR_ROWS)
 
     def multiply_blocks(filters: Any, values: Any, products: Any, count: Any) -> None:
@@ -324,19 +324,19 @@ def convolve(
     products: Floats,
     block: Floats | Halves,
 ) -> None:
-    """One layer over a box of a plane: convolution and bias with ReLU, or with a mask.
+    """One layer over a box of a plane: convolution with bias and ReLU, or with a mask.
 
-    Planes and filters are float32; or planes are of bfloat16 and filters words of two, what is multiplied is rounded to
-    bfloat16, too, and sums are in float32. A layer is then off by about two parts in a hundred of its values, up or
-    down as it happens: little beside what differs from one batch to the next, but not for pictures.
+    Planes and filters are float32. Or planes are bfloat16 and filters words of two: factors are then rounded to
+    bfloat16 as well, and sums are in float32. A layer is then off by about 2% of its values, randomly up or down:
+    little compared to the differences between batches, but too much for pictures.
 
     Args:
-        source: plane of features, see `plane_shape`.
-        target: plane of the same shape; written inside of the box alone.
-        filters: of as many channels out as in, one of `transformed_filters` or from `transform_filters`.
+        source: feature plane, see `plane_shape`.
+        target: plane of the same shape; written only inside the box.
+        filters: with as many output as input channels, one of `transformed_filters` or from `transform_filters`.
         bias: (channels,) float32.
-        mask: an empty plane; else one of the same shape as `target`, and instead of bias and ReLU the result is 0 where
-            this is not above 0.
+        mask: an empty plane, or one of the same shape as `target`: then, instead of bias and ReLU, the result is 0
+            where this is not above 0.
         box: first row, last row + 1, first column, last column + 1, without the ring.
         values: from `scratch`.
         products: likewise.
@@ -362,11 +362,11 @@ def add_plane(plane: Floats | Halves, rows: int, columns: int, out: Floats) -> N
 def add_filter_gradient(
     source: Floats, gradient: Floats, rows: int, columns: int, out: Floats, values: Floats, slopes: Floats
 ) -> None:
-    """Add what one plane gives to the gradient of a layer's transformed filter.
+    """Add the contribution of one plane to the gradient of a layer's transformed filter.
 
     Args:
-        source: plane that the layer read.
-        gradient: plane of the gradient of what it wrote, 0 beyond `rows` and `columns`.
+        source: input plane of the layer.
+        gradient: plane with the gradient with respect to its output, 0 beyond `rows` and `columns`.
         rows: pixels without the ring.
         columns: likewise.
         out: (36, channels / 16, channels, 16) float32, as `filter_gradients` takes it.
@@ -393,7 +393,7 @@ def add_filter_gradient(
                 channels,
                 PANEL,
             )
-        # Apart from the others, for the 36 places of both do not fit into the first-level cache.
+        # In a loop of its own, as the 36 places of both do not fit into the first-level cache.
         for n in range(count):
             y, x = BLOCK * ((first + n) // across), BLOCK * ((first + n) % across)
             load_slope(
@@ -425,7 +425,7 @@ def add_filter_gradient(
 def add_filter_gradient_in_bf16(
     source: Halves, gradient: Halves, rows: int, columns: int, out: Floats, values: Floats, slopes: Floats
 ) -> None:
-    """`add_filter_gradient` of planes of bfloat16, with transformed blocks rounded to that; the sums are in float32."""
+    """`add_filter_gradient` for bfloat16 planes, with transformed blocks rounded to bfloat16 and sums in float32."""
     channels, place = source.shape[2], values.shape[1]
     row, pairs_at_once = source.shape[1] * channels, _SLOPES_AT_ONCE // 2
     total, across = _blocks((0, rows, 0, columns))
@@ -442,7 +442,7 @@ def add_filter_gradient_in_bf16(
                 load_first_of_pair(source, read, row, channels, write, place, channels, PANEL)
             else:
                 load_second_of_pair(source, read, row, channels, write, place, channels, PANEL)
-        # Apart from the others, for the 36 places of both do not fit into the first-level cache.
+        # In a loop of its own, as the 36 places of both do not fit into the first-level cache.
         for n in range(count):
             y, x = BLOCK * ((first + n) // across) + 1, BLOCK * ((first + n) % across) + 1
             read = gradient.ctypes.data + 2 * (y * row + x * channels)

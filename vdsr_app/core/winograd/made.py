@@ -1,4 +1,4 @@
-"""Where the kernels' machine code is kept, and whether that for this processor is there already. No numba, no torch."""
+"""Where the kernels' machine code is kept, and whether it exists for this processor. No numba, no torch."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from vdsr_app.errors import SaveError
 logger = logging.getLogger(__name__)
 
 _LARGEST = "kernels.convolve-*.nbi"
-"""As numba calls the index of the code of `kernels.convolve`, which all but the shallowest networks need."""
+"""Numba's file name for the index of the code of `kernels.convolve`, which all but the shallowest networks need."""
 
 
 def folder() -> Path:
-    """Folder for the code of these kernels; another for any other version of them, of numba, or of the program."""
+    """Folder for the code of these kernels, a different one for each version of them, of numba, or of the program."""
     return paths.kernels_dir() / _fingerprint()
 
 
 def is_made(processor: str) -> bool:
-    """Whether all that a tile needs was compiled before for a processor of this identity, and the code is still there.
+    """Whether all that a tile needs has been compiled for a processor of this identity, and the code still exists.
 
     Args:
         processor: as `core.device.cpu_identity` gives it.
@@ -36,7 +36,7 @@ def is_made(processor: str) -> bool:
 
 
 def note_made(processor: str) -> None:
-    """Remember that it was; where that cannot be written, it is not remembered."""
+    """Record that all has been compiled for a processor; a failure to write that is only logged."""
     known = _processors()
     if processor in known:
         return
@@ -48,7 +48,7 @@ def note_made(processor: str) -> None:
 
 
 def can_be_kept() -> bool:
-    """Whether code that is made now will be found by the next program that looks for it."""
+    """Whether code compiled now will be found by the next process that looks for it."""
     try:
         folder().mkdir(parents=True, exist_ok=True)
         require_writable(folder())
@@ -60,15 +60,15 @@ def can_be_kept() -> bool:
 
 @cache
 def _fingerprint() -> str:
-    """Of all that numba tells apart, and the sources: it looks at the module of a function, and not at its imports.
+    """Digest of all that numba tells apart, and of all sources, as numba ignores changes in what a module imports.
 
-    Once for a process: it goes on with what it has loaded when the program is updated meanwhile.
+    Computed once per process, which keeps using what it has loaded if the program is updated meanwhile.
     """
     here = Path(__file__).parent
     digest = hashlib.blake2b(f"{here} {sys.implementation.cache_tag}".encode(), digest_size=8)
     digest.update(package_version("numba").encode())
     digest.update(str(sorted((name, value) for name, value in os.environ.items() if name[:6] == "NUMBA_")).encode())
-    if paths.is_bundle():  # there numba goes by the program file, of which a bundle has two
+    if paths.is_bundle():  # there numba goes by the executable, of which a bundle has two
         program = Path(sys.executable)
         state = program.stat()
         digest.update(f"{program} {state.st_mtime_ns} {state.st_size}".encode())

@@ -1,8 +1,8 @@
-"""Products of small matrices of bfloat16 with sums in float32: two products at a time where the processor has them.
+"""Products of small bfloat16 matrices with sums in float32: two products at a time where the processor supports it.
 
-Numbers lie in pairs, two of the depth in one word of 32 bits, the first in the lower half. AVX512-BF16 multiplies and
-adds 16 such words at once, 32 products in the time of 16 in float32. Elsewhere the same comes of float32 arithmetic,
-but for the order of the sums; that is not fast, and there for tests.
+Numbers are stored in pairs, two along the depth in one 32-bit word, the first in the lower half. AVX512-BF16 multiplies
+and adds 16 such words at once, 32 products in the time of 16 in float32. Elsewhere, float32 arithmetic gives the same
+result but for the order of the sums; that is not fast, and there for tests.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from vdsr_app.core.winograd.compiling import processor_has
 from vdsr_app.core.winograd.product import PANEL, fused_multiply_add, panel_type
 
 PAIR_ROWS = 4
-"""Rows at once."""
+"""Rows processed at once."""
 
 PAIR_PANELS = 4
-"""Panels at once, where there are so many: 4 x 4 sums hide how long a product takes, and ask for few loads."""
+"""Panels processed at once, if there are that many: 4 x 4 sums hide the latency of a product and need few loads."""
 
 PAIRS_UNROLLED = 2
-"""Pairs of the depth at once."""
+"""Pairs along the depth per iteration."""
 
 _WORD_BYTES = 4
 
 Arithmetic = Callable[[Any, Any, Any, Any], Any]
-"""Writes: sums, word of A in every lane, words of B -> new sums."""
+"""Emits: sums, word of A in every lane, words of B -> new sums."""
 
 
 class _BFloat(ir.types.Type):  # type: ignore[misc]
@@ -47,7 +47,7 @@ class _BFloat(ir.types.Type):  # type: ignore[misc]
 
 
 def has_bf16_products() -> bool:
-    """Whether the processor that code is made for has AVX512-BF16."""
+    """Whether the processor that code is compiled for has AVX512-BF16."""
     return processor_has("avx512bf16")
 
 
@@ -78,7 +78,7 @@ def _in_floats(builder: Any, sums: Any, a: Any, b: Any) -> Any:
 
 
 def _emit(builder: Any, args: Any, panels: int, arithmetic: Arithmetic, *, add: bool) -> None:
-    """Write the loop over the depth."""
+    """Emit the loop over the depth."""
     a, a_row, a_pair, b, b_panel, c, c_row, c_panel, pairs = args
     whole = a.type
     undefined, first = ir.Constant(_words(), ir.Undefined), ir.Constant(ir.IntType(32), 0)
@@ -129,7 +129,7 @@ def _emit(builder: Any, args: Any, panels: int, arithmetic: Arithmetic, *, add: 
 
 
 def _product(panels: int, *, add: bool, arithmetic: Arithmetic | None = None) -> Any:
-    """A function for compiled code: C = A B for `PAIR_ROWS` rows and some panels; see `pairs_times_panels`."""
+    """A function for compiled code: C = A B for `PAIR_ROWS` rows and several panels; see `pairs_times_panels`."""
 
     def product(
         typing: Any, a: Any, a_row: Any, a_pair: Any, b: Any, b_panel: Any, c: Any, c_row: Any, c_panel: Any, pairs: Any
@@ -146,7 +146,7 @@ def _product(panels: int, *, add: bool, arithmetic: Arithmetic | None = None) ->
 pairs_times_panels = _product(PAIR_PANELS, add=False)
 """C = A B for `PAIR_ROWS` rows and `PAIR_PANELS` panels. Takes, in this order:
 
-    a: address of A, words of two numbers of a row each.
+    a: address of A, words of two numbers of one row each.
     a_row: words from one row of A to the next.
     a_pair: words from one pair of a row to the next.
     b: address of B, (panels, pairs, PANEL) words of two rows each.
@@ -161,7 +161,7 @@ pairs_times_panel = _product(1, add=False)
 """`pairs_times_panels` for one panel."""
 
 add_pairs_times_panels = _product(PAIR_PANELS, add=True)
-"""C += A B; takes what `pairs_times_panels` takes."""
+"""C += A B, with the arguments of `pairs_times_panels`."""
 
 add_pairs_times_panel = _product(1, add=True)
 """`add_pairs_times_panels` for one panel."""

@@ -1,8 +1,8 @@
 """Products of small matrices at the processor's full rate: a few rows times a panel of 16 columns, in registers.
 
-Libraries for matrices are made for large ones, and some are slow on processors of another maker. The products here
-have 64 rows and columns, and this one loop over their depth is all that they need: 6 x 16 sums stay in registers, and
-each step of the depth loads one row of the panel, once, and one number for each of the 6 rows.
+Matrix libraries are made for large matrices, and some are slow on processors of another maker. The products here have
+64 rows and columns and need no more than this one loop over their depth: 6 x 16 sums stay in registers, and each step
+along the depth loads one row of the panel, once, and one number for each of the 6 rows.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 PANEL = 16
-"""Columns of a panel: two registers of AVX2, one of AVX-512, four of NEON."""
+"""Columns of a panel: two AVX2 registers, one AVX-512 register, or four NEON registers."""
 
 ROWS = 6
-"""Rows at once: with a panel of 16 columns the sums take 12 of the 16 registers that AVX2 has."""
+"""Rows processed at once: with a panel of 16 columns the sums take 12 of the 16 registers that AVX2 has."""
 
 _FLOAT_BYTES = 4
 _UNROLLED = 4
@@ -30,14 +30,14 @@ def panel_type() -> ir.VectorType:
 
 
 def fused_multiply_add(builder: Any) -> Any:
-    """LLVM's product and sum in one, where the processor has it."""
+    """LLVM's multiply-add, fused where the processor can."""
     vector = panel_type()
     kind = ir.FunctionType(vector, [vector] * 3)
     return cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{PANEL}f32")
 
 
 def _emit(builder: Any, args: Any, rows: int, *, transposed: bool, add: bool) -> None:
-    """Write the loop over the depth for `rows` rows."""
+    """Emit the loop over the depth for `rows` rows."""
     a, stride, b, c, c_stride, depth = args
     whole, vector, number = stride.type, panel_type(), ir.FloatType()
 
@@ -102,14 +102,14 @@ rows_times_panel = _product(ROWS)
 
     a: address of A, (ROWS, depth) float32.
     stride: floats from one row of A to the next.
-    b: address of B, (depth, PANEL) float32 without gaps.
+    b: address of B, (depth, PANEL) float32, contiguous.
     c: address of C, (ROWS, PANEL) float32.
     c_stride: floats from one row of C to the next.
     depth: a multiple of 4.
 """
 
 add_columns_times_panel = _product(ROWS, transposed=True, add=True)
-"""C += A^T B for `ROWS` columns of A and one panel; as `rows_times_panel`, with A of (depth, ROWS)."""
+"""C += A^T B for `ROWS` columns of A and one panel; arguments as for `rows_times_panel`, with A of (depth, ROWS)."""
 
 add_few_columns_times_panel = _product(2, transposed=True, add=True)
-"""`add_columns_times_panel` for 2 columns of A: what is left where sixes do not come out even."""
+"""`add_columns_times_panel` for 2 columns of A: the remainder if their number is not a multiple of `ROWS`."""

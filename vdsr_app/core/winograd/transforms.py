@@ -1,6 +1,6 @@
-"""The constant matrices of Winograd's method, applied to all channels of a block, a vector of channels at a time.
+"""The constant matrices of Winograd's method, applied to all channels of a block, one vector of channels at a time.
 
-Written for LLVM directly: left to itself it cannot know that the many rows read and written do not overlap, and then
+Emitted as LLVM code directly: otherwise LLVM cannot know that the many rows read and written do not overlap, and
 computes one number at a time.
 """
 
@@ -26,7 +26,7 @@ WINDOW = 6
 """Inputs that a block depends on along each axis."""
 
 LANES = 16 if processor_has("avx512f") else 8
-"""Channels of a vector here: a register of AVX-512, or of AVX2. The numbers are the same."""
+"""Channels of a vector here: one AVX-512 or AVX2 register. The results are the same."""
 
 _FLOAT_BYTES = 4
 _HALF_BYTES = 2
@@ -63,22 +63,22 @@ class _Vectors:
         self.builder.store(value, self.builder.inttoptr(address, value.type.as_pointer())).align = _FLOAT_BYTES
 
     def load_halves(self, address: Any) -> Any:
-        """Numbers of 16 bits, the upper halves of floats."""
+        """Load 16-bit numbers, the upper halves of floats."""
         halves = self.builder.load(self.builder.inttoptr(address, self.halves.as_pointer()))
         halves.align = _HALF_BYTES
         return self.builder.bitcast(self.builder.shl(self.builder.zext(halves, self.words), self.word(16)), self.type)
 
     def store_halves(self, value: Any, address: Any) -> None:
-        """The nearest bfloat16 of each number."""
+        """Store the nearest bfloat16 of each number."""
         halves = self.builder.trunc(self.lowered(self.rounded(value)), self.halves)
         self.builder.store(halves, self.builder.inttoptr(address, self.halves.as_pointer())).align = _HALF_BYTES
 
     def rounded(self, value: Any) -> Any:
-        """Bits of the vector's numbers as words whose upper halves are the nearest bfloat16."""
+        """The vector's bits as words whose upper halves are the nearest bfloat16."""
         return self.builder.add(self.builder.bitcast(value, self.words), self.word(0x8000))
 
     def lowered(self, words: Any) -> Any:
-        """Upper halves of words in their lower halves, above them 0."""
+        """Upper halves of words moved to the lower halves, with 0 above."""
         return self.builder.lshr(words, self.word(16))
 
     def word(self, value: int) -> Any:
@@ -92,16 +92,16 @@ Line = Callable[["_Vectors", Sequence[Any]], list[Any]]
 """A constant matrix times a column of vectors."""
 
 Finish = Callable[["_Vectors", "_Numbers", Any, Any, Any, Any], Any]
-"""What a vector becomes before it is stored as such numbers: of an address, its first channel, and how far its pixel is
-from there."""
+"""Computes what to store of a vector in such numbers. Also takes the address of a bias or mask, the vector's first
+channel, and the byte offset of its pixel."""
 
 
 @dataclass(frozen=True)
 class _Numbers:
-    """How numbers lie in memory.
+    """How numbers are stored in memory.
 
     Attributes:
-        size: bytes of one.
+        size: bytes per number.
         get: loads a vector from an address.
         put: stores a vector at an address.
     """
@@ -157,7 +157,7 @@ def _filter_line(v: _Vectors, g: Sequence[Any]) -> list[Any]:
 
 
 def _both_axes(v: _Vectors, values: Sequence[Sequence[Any]], line: Line) -> list[list[Any]]:
-    """`line` along the rows of a square, then along its columns."""
+    """Apply `line` along the rows of a square, then along its columns."""
     rows = [line(v, row) for row in values]
     columns = [line(v, column) for column in zip(*rows, strict=True)]
     return [list(row) for row in zip(*columns, strict=True)]
@@ -188,17 +188,17 @@ def _put_second_of_pairs(v: _Vectors, value: Any, address: Any) -> None:
 _FLOATS = _Numbers(_FLOAT_BYTES, _Vectors.load, _Vectors.store)
 
 _HALVES = _Numbers(_HALF_BYTES, _Vectors.load_halves, _Vectors.store_halves)
-"""bfloat16, side by side: two channels are a pair."""
+"""Contiguous bfloat16: two channels are a pair."""
 
 _FIRST_OF_PAIRS = _Numbers(_FLOAT_BYTES, _Vectors.load, _put_first_of_pairs)
 """bfloat16 in the lower halves of words, with 0 above."""
 
 _SECOND_OF_PAIRS = _Numbers(_FLOAT_BYTES, _Vectors.load, _put_second_of_pairs)
-"""bfloat16 in the upper halves of words that are there."""
+"""bfloat16 in the upper halves of existing words."""
 
 
 def _transform(builder: Any, read: _Numbers, args: Any, side: int, line: Line, write: _Numbers | None = None) -> None:
-    """Read a square of pixels, write 36 places, of the same numbers if not of others; see `load_block`."""
+    """Read a square of pixels, write 36 places, in the same kind of numbers by default; see `load_block`."""
     write = write or read
     source, row, pixel, target, place, channels, jump = args
     v = _Vectors(builder)
@@ -207,7 +207,7 @@ def _transform(builder: Any, read: _Numbers, args: Any, side: int, line: Line, w
     with _each_vector(builder, channels) as loop:
         start = builder.add(source, _times(builder, loop.index, LANES * read.size))
         values = _square(v, read, start, row_bytes, pixel_bytes, side)
-        # One vector or two make a panel of 16; panels lie `jump` apart.
+        # One vector or two make a panel of 16; panels are `jump` apart.
         vectors = ir.Constant(channels.type, PANEL // LANES)
         panel, within = builder.sdiv(loop.index, vectors), builder.srem(loop.index, vectors)
         out = builder.add(
@@ -236,21 +236,21 @@ def _store(builder: Any, write: _Numbers, args: Any, finish: Finish) -> None:
 
 
 def _with_bias(v: _Vectors, numbers: _Numbers, value: Any, bias_at: Any, first: Any, shift: Any) -> Any:
-    """Plus a bias, negative numbers 0; NaN stays NaN."""
+    """Add a bias, then set negative numbers to 0; NaN stays NaN."""
     shifted = v.add(value, v.load(v.builder.add(bias_at, _times(v.builder, first, _FLOAT_BYTES))))
     zero = v.constant(0.0)
     return v.builder.select(v.builder.fcmp_ordered("<", shifted, zero), zero, shifted)
 
 
 def _masked(v: _Vectors, numbers: _Numbers, value: Any, mask_at: Any, first: Any, shift: Any) -> Any:
-    """0 where the mask is not above 0."""
+    """Set to 0 where the mask is not above 0."""
     zero = v.constant(0.0)
     at = v.builder.add(v.builder.add(mask_at, _times(v.builder, first, numbers.size)), shift)
     return v.builder.select(v.builder.fcmp_ordered(">", numbers.get(v, at), zero), value, zero)
 
 
 def _rectified(v: _Vectors, numbers: _Numbers, value: Any, unused: Any, first: Any, shift: Any) -> Any:
-    """Negative numbers 0; NaN stays NaN."""
+    """Set negative numbers to 0; NaN stays NaN."""
     zero = v.constant(0.0)
     return v.builder.select(v.builder.fcmp_ordered("<", value, zero), zero, value)
 
@@ -299,9 +299,9 @@ def _add_pixels(builder: Any, read: _Numbers, args: Any) -> None:
 
 
 def _for_pixels_of(write: Callable[[Any, _Numbers, Any], None]) -> Any:
-    """A function for compiled code of an array, by whose type pixels are read or written, and seven whole numbers.
+    """A function for compiled code that takes an array, by whose type pixels are read or written, and seven integers.
 
-    `write` writes what it does with pixels of such numbers.
+    `write` emits what it does with pixels of such numbers.
     """
 
     def block(typing: Any, like: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any) -> Any:
@@ -317,7 +317,7 @@ def _for_pixels_of(write: Callable[[Any, _Numbers, Any], None]) -> Any:
 
 
 load_block = _for_pixels_of(partial(_transform, side=WINDOW, line=_input_line))
-"""B' d B of 6x6 pixels, as numbers of their type; of bfloat16, two channels are a pair. Takes, in this order:
+"""B' d B of 6x6 pixels, stored in their type; with bfloat16, two channels are a pair. Takes, in this order:
 
     like: array of the pixels' type.
     source: address of the first pixel.
@@ -326,35 +326,35 @@ load_block = _for_pixels_of(partial(_transform, side=WINDOW, line=_input_line))
     target: address of the block in the first of the 36 places.
     place: floats from one place to the next, whatever the numbers are.
     channels: a multiple of 16.
-    jump: numbers from one 16 channels of the target to the next.
+    jump: numbers from one panel of 16 channels of the target to the next.
 """
 
 load_first_of_pair = _for_pixels_of(partial(_transform, side=WINDOW, line=_input_line, write=_FIRST_OF_PAIRS))
-"""`load_block` of the first of the two blocks that are pairs together, channel by channel."""
+"""`load_block` for the first of two blocks that form pairs, channel by channel."""
 
 load_second_of_pair = _for_pixels_of(partial(_transform, side=WINDOW, line=_input_line, write=_SECOND_OF_PAIRS))
-"""`load_block` of the second one, at the address of the first and after it."""
+"""`load_block` for the second one, called after the first and with its address."""
 
 load_slope = _for_pixels_of(partial(_transform, side=BLOCK, line=_slope_line))
-"""A g A' of 4x4 pixels of a gradient; takes what `load_block` takes."""
+"""A g A' of 4x4 pixels of a gradient, with the arguments of `load_block`."""
 
 load_first_slope_of_pair = _for_pixels_of(partial(_transform, side=BLOCK, line=_slope_line, write=_FIRST_OF_PAIRS))
-"""`load_slope` as `load_first_of_pair` loads."""
+"""`load_slope` in the manner of `load_first_of_pair`."""
 
 load_second_slope_of_pair = _for_pixels_of(partial(_transform, side=BLOCK, line=_slope_line, write=_SECOND_OF_PAIRS))
-"""`load_slope` as `load_second_of_pair` loads."""
+"""`load_slope` in the manner of `load_second_of_pair`."""
 
 load_filter = _for_pixels_of(partial(_transform, side=3, line=_filter_line))
-"""G g G' of the 3x3 numbers of a filter; takes what `load_block` takes."""
+"""G g G' of the 3x3 numbers of a filter, with the arguments of `load_block`."""
 
 load_first_filter_of_pair = _for_pixels_of(partial(_transform, side=3, line=_filter_line, write=_FIRST_OF_PAIRS))
-"""`load_filter` for the first of two channels that are pairs together, as bfloat16."""
+"""`load_filter` for the first of two channels that form pairs, as bfloat16."""
 
 load_second_filter_of_pair = _for_pixels_of(partial(_transform, side=3, line=_filter_line, write=_SECOND_OF_PAIRS))
-"""`load_filter` for the second one, at the address of the first and after it."""
+"""`load_filter` for the second one, called after the first and with its address."""
 
 store_block = _for_pixels_of(partial(_store, finish=_with_bias))
-"""A' m A of one block, plus a bias, negative numbers 0: 4x4 pixels. NaN stays NaN. Takes, in this order:
+"""A' m A of one block plus a bias, with negative numbers set to 0: 4x4 pixels. NaN stays NaN. Takes, in this order:
 
     like: array of the pixels' type.
     source: address of the block in the first of the 36 places.
@@ -363,30 +363,31 @@ store_block = _for_pixels_of(partial(_store, finish=_with_bias))
     row: numbers from one row of pixels to the next.
     pixel: numbers from one pixel to the next.
     channels: a multiple of 16.
-    bias: address of as many floats.
+    bias: address of one float per channel.
 """
 
 store_masked_block = _for_pixels_of(partial(_store, finish=_masked))
-"""A' m A of one block where a mask is above 0, elsewhere 0.
+"""A' m A of one block where a mask is above 0, and 0 elsewhere.
 
-Takes what `store_block` takes, with the address of a mask, pixels laid out as the target's, for that of the bias.
+Takes the arguments of `store_block`, but instead of the bias the address of a mask, with pixels laid out like the
+target's.
 """
 
 load_pixels = _for_pixels_of(_load_pixels)
-"""Some pixels side by side, to panels of 16 channels. Takes, in this order:
+"""Load adjacent pixels into panels of 16 channels. Takes, in this order:
 
     like: array of the pixels' type.
     source: address of the first pixel.
     pixel: numbers from one pixel to the next.
     count: of the pixels.
     channels: a multiple of 16.
-    target: address of as many floats for each pixel.
+    target: address of the floats to write, one per channel of each pixel.
     apart: floats from one pixel of the target to the next.
-    jump: floats from one 16 channels of the target to the next.
+    jump: floats from one panel of 16 channels of the target to the next.
 """
 
 store_pixels = _for_pixels_of(partial(_store_pixels, finish=_rectified))
-"""Some pixels side by side, negative numbers 0. NaN stays NaN. Takes, in this order:
+"""Store adjacent pixels, with negative numbers set to 0. NaN stays NaN. Takes, in this order:
 
     like: array of the pixels' type.
     source: address of the first pixel's floats.
@@ -399,9 +400,9 @@ store_pixels = _for_pixels_of(partial(_store_pixels, finish=_rectified))
 """
 
 store_masked_pixels = _for_pixels_of(partial(_store_pixels, finish=_masked))
-"""Some pixels side by side where a mask is above 0, elsewhere 0.
+"""Store adjacent pixels where a mask is above 0, and 0 elsewhere.
 
-Takes what `store_pixels` takes, at last the address of a mask, pixels laid out as the target's.
+Takes the arguments of `store_pixels`, the last being the address of a mask with pixels laid out like the target's.
 """
 
 add_pixels = _for_pixels_of(_add_pixels)
@@ -414,5 +415,5 @@ add_pixels = _for_pixels_of(_add_pixels)
     rows: of the rectangle.
     columns: likewise.
     channels: a multiple of 16.
-    target: address of as many floats, to which is added.
+    target: address of one float per channel, to which the sums are added.
 """
