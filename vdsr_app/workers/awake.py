@@ -1,4 +1,4 @@
-"""Keeps the computer from going to sleep while something long runs, where the system allows it."""
+"""Keeps the computer from going to sleep during long work, where the system allows it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _ES_CONTINUOUS, _ES_SYSTEM_REQUIRED = 0x80000000, 0x00000001
 
 
 class KeepAwake:
-    """Between `begin` and `end` the computer does not sleep by itself; its screen may."""
+    """Keeps the computer, but not its screen, from going to sleep by itself between `begin` and `end`."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
-        """Ask the system; what it cannot do is no failure. Windows keeps it for the calling thread."""
+        """Ask the system; no error if it cannot. On Windows the request belongs to the calling thread."""
         if sys.platform == "win32":
             import ctypes
 
@@ -37,7 +37,7 @@ class KeepAwake:
             logger.info("The computer cannot be kept awake: %s", error)
 
     def end(self) -> None:
-        """Let it sleep again."""
+        """Allow sleep again."""
         if sys.platform == "win32":
             import ctypes
 
@@ -52,7 +52,7 @@ class KeepAwake:
 
 
 def _command() -> list[str] | None:
-    """A process that keeps the computer awake while it lives; it ends with this program, however that ends."""
+    """Command of a process that keeps the computer awake; it ends with this program, however that ends."""
     if sys.platform == "darwin":
         return ["caffeinate", "-i", "-w", str(os.getpid())]
     if shutil.which("systemd-inhibit") is None:

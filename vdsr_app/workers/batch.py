@@ -1,4 +1,4 @@
-"""A batch beside the window: planned, run, paused and told of, all in threads of its own."""
+"""A batch alongside the window: planned, run and paused in threads of its own, and reported by signals."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from vdsr_app.workers.messages import ErrorReport
 logger = logging.getLogger(__name__)
 
 _THUMBNAILS_WAITING = 100
-"""More than are in sight at a time: of a list that is scrolled through, the first are given up for the last."""
+"""More than are visible at a time: as a list is scrolled, the oldest requests are dropped for the newest."""
 
 
 class BatchService(QObject):
-    """One batch at a time; lives in the window's thread and is used from it only.
+    """One batch at a time; lives in the window's thread and is used only from it.
 
     Signals:
         planned: the `Plan` of the last `plan`.
         plan_failed: ErrorReport.
-        told: tuple of BatchEvent, as they came since the last time; of progress the latest alone.
+        told: tuple of BatchEvent, in order, since the last emission; of consecutive Progress only the latest.
         ended: BatchReport.
-        stopped: it was cancelled, and can go on; whether all its pictures are known. It tells nothing any more.
-        failed: ErrorReport; the batch could not run or go on.
-        found: Unfinished or None, answer of the last `look_for`.
+        stopped: whether all its pictures are known; it was cancelled, can be resumed, and reports nothing more.
+        failed: ErrorReport; the batch could not run or continue.
+        found: Unfinished or None, answer to the last `look_for`.
         reported: Path of a table that was written.
         report_failed: ErrorReport; no table was written.
         thumbnail_made: Path, (h, w, 4) uint8 RGBA.
-        thumbnail_dropped: Path of a picture whose thumbnail was given up; it may be asked for again.
-        fitting_changed: whether the batch waits for the network to be fitted to this processor, which happens once.
+        thumbnail_dropped: Path of a picture whose thumbnail was dropped; it may be requested again.
+        fitting_changed: whether the batch is waiting for the network to be fitted to this processor, done only once.
     """
 
     planned = Signal(object)
@@ -63,7 +63,7 @@ class BatchService(QObject):
 
         Args:
             parent: owner.
-            run: what runs a batch; the real thing unless a test gives another.
+            run: function that runs a batch; a test may pass another.
         """
         super().__init__(parent)
         self._run = run
@@ -74,22 +74,22 @@ class BatchService(QObject):
         self._pause = PauseGate()
         self._awake = KeepAwake()
         self._errands, self._work = Errands("batch errands", self), Errands("batch", self)
-        # A lane of their own: each decodes a whole picture, and the plan is not to wait for that.
+        # Thumbnails get a lane of their own: each decodes a whole picture, and planning must not wait for that.
         self._small = Errands("batch thumbnails", self)
         self._arrived.connect(self._hand_over, Qt.ConnectionType.QueuedConnection)
 
     @property
     def running(self) -> bool:
-        """Whether a batch runs, or is about to or stands still."""
+        """Whether a batch is running, starting or paused."""
         return self._work.count("run") > 0
 
     @property
     def paused(self) -> bool:
-        """Whether it stands still because the person wants it to."""
+        """Whether the user has paused it."""
         return self._pause.paused
 
     def plan(self, inputs: Sequence[Path], options: BatchOptions) -> None:
-        """Plan; an earlier wish that is not fulfilled yet is given up."""
+        """Plan a batch; a pending earlier request is cancelled."""
         self._errands.cancel("plan")
         self.drop_thumbnails()
         work = partial(batch_jobs.plan, tuple(inputs), options, self._facts)
@@ -101,13 +101,13 @@ class BatchService(QObject):
         """Run a batch.
 
         Args:
-            inputs: files and folders; may be empty where it goes on.
-            options: how.
-            resume: go on with the batch of the output folder.
-            retry_failed: the same, and try again what failed.
+            inputs: files and folders; may be empty when resuming.
+            options: how to process them.
+            resume: continue the batch of the output folder.
+            retry_failed: likewise, and try failed pictures again.
 
         Raises:
-            RuntimeError: one is running.
+            RuntimeError: a batch is running.
         """
         if self.running:
             raise RuntimeError("A batch was started while another one ran.")
@@ -121,23 +121,23 @@ class BatchService(QObject):
         self._work.submit("run", work, self._on_ended, self._on_failed, self._on_stopped)
 
     def add(self, inputs: Sequence[Path]) -> bool:
-        """Add files and folders to the batch that runs; False where none does, or it has come to its end."""
+        """Add files and folders to the running batch; False if there is none, or it has ended."""
         return self.running and self._handle.add(inputs)
 
     def pause(self) -> None:
-        """Let it stand still."""
+        """Pause the batch."""
         self._pause.pause()
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Continue after `pause`."""
         self._pause.resume()
 
     def cancel(self) -> None:
-        """Stop it; what is finished stays, and the rest can be gone on with."""
+        """Stop the batch; finished results stay, and the rest can be resumed."""
         self._work.cancel("run")
 
     def look_for(self, folder: Path) -> None:
-        """Ask whether a folder holds a batch that can go on."""
+        """Ask whether a folder holds a batch that can be resumed."""
         self._errands.cancel("look")
         self._errands.submit("look", partial(batch_jobs.look_for, folder), self.found.emit, self._on_look_failed)
 
@@ -147,7 +147,7 @@ class BatchService(QObject):
         self._errands.submit("report", work, self.reported.emit, self.report_failed.emit, leaves_file=True)
 
     def make_thumbnail(self, path: Path, side_px: int) -> None:
-        """Ask for a small version of a picture; one that cannot be read has none."""
+        """Request a small version of a picture; an unreadable picture has none."""
         if self._small.count("thumbnail") >= _THUMBNAILS_WAITING:
             self._small.cancel("thumbnail", most=1)
         self._small.submit(
@@ -159,11 +159,11 @@ class BatchService(QObject):
         )
 
     def drop_thumbnails(self) -> None:
-        """Give up the thumbnails that are not made yet: what is looked at is asked for again."""
+        """Cancel pending thumbnails: those in view are requested again."""
         self._small.cancel("thumbnail")
 
     def close(self, timeout_ms: int) -> bool:
-        """Stop everything and end the threads; no signal comes afterwards. Whether they ended in time."""
+        """Stop everything, emit no more signals, and end the threads; returns whether they ended in time."""
         self.blockSignals(True)
         self._awake.end()
         deadline = QDeadlineTimer(timeout_ms)
@@ -212,11 +212,11 @@ class BatchService(QObject):
         self._hand_over()
 
     def _on_look_failed(self, report: ErrorReport) -> None:
-        self.found.emit(None)  # a folder that cannot be looked at holds nothing to go on with
+        self.found.emit(None)  # an unreadable folder holds nothing to resume
 
     def _on_thumbnail(self, made: tuple[Path, Pixels | None]) -> None:
         if made[1] is not None:
             self.thumbnail_made.emit(*made)
 
     def _on_thumbnail_failed(self, report: ErrorReport) -> None:
-        logger.warning("A thumbnail could not be made: %s", report.details)  # there is a stand-in for it
+        logger.warning("A thumbnail could not be made: %s", report.details)  # there is a placeholder for it

@@ -26,7 +26,7 @@ from vdsr_app.workers.runner import JobContext
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a batch is asked to do; see `BatchService.start`, and `preload.load_network` for `on_fitting`."""
+    """A request to run a batch; see `BatchService.start`, and `preload.load_network` for `on_fitting`."""
 
     inputs: tuple[Path, ...]
     options: BatchOptions
@@ -36,7 +36,7 @@ class Wish:
 
 
 class Handle:
-    """Reaches a batch that runs in another thread."""
+    """Access to a batch that runs in another thread."""
 
     def __init__(self) -> None:
         self._batch: Batch | None = None
@@ -44,17 +44,17 @@ class Handle:
 
     @property
     def planned(self) -> bool:
-        """Whether all pictures of the batch are known, and were told."""
+        """Whether all pictures of the batch are known and have been reported."""
         return self._batch is not None and self._batch.planned
 
     def attach(self, batch: Batch) -> None:
-        """The batch is about to run."""
+        """Connect a batch that is about to run."""
         for inputs in self._early:
             batch.add(inputs)
         self._batch = batch
 
     def add(self, inputs: Sequence[Path]) -> bool:
-        """Add files and folders; False where the batch has come to its end."""
+        """Add files and folders; False if the batch has ended."""
         if self._batch is None:
             self._early.append(inputs)
             return True
@@ -85,14 +85,14 @@ def run(
 
 
 def plan(inputs: tuple[Path, ...], options: BatchOptions, facts: dict[Path, SourceFacts], context: JobContext) -> Plan:
-    """Plan all pictures of some files and folders."""
+    """Plan all pictures in files and folders."""
     batch = Batch(options, lambda event: None, context.token, probe=_remembering(facts))
     batch.add(inputs)
     return plan_of(batch.plan(), options)
 
 
 def look_for(folder: Path, context: JobContext) -> Unfinished | None:
-    """The batch that a folder holds."""
+    """The batch that a folder holds, if any."""
     return unfinished(folder)
 
 
@@ -103,7 +103,7 @@ def report(folder: Path, path: Path, context: JobContext) -> Path:
 
 
 def _remembering(facts: dict[Path, SourceFacts]) -> Callable[[Path], SourceFacts]:
-    """A probe that reads no header twice, as long as the file is the same: plans are made anew with every option."""
+    """A probe that reads no header twice while the file is unchanged: every change of an option makes a new plan."""
 
     def probe(path: Path) -> SourceFacts:
         known = facts.get(path)

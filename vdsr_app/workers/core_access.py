@@ -1,4 +1,4 @@
-"""What the jobs call of the core: imported when first needed, behind a protocol that tests replace."""
+"""The parts of the core that jobs call: imported on first use, behind a protocol that tests can replace."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SECOND_CHANCE_S = 60.0
-"""For so long an engine that gave way is kept: of a card that is broken for good, not every picture tries again."""
+"""How long to keep an engine that has fallen back, so that a card that is broken for good is not tried every time."""
 
 
 class Engine(Protocol):
     """A network on a device, ready to run."""
 
     def describe(self) -> str:
-        """Device and precision for people; may change when memory runs short."""
+        """Device and precision for the user; may change when memory runs short."""
 
 
 class FinishedTile(Protocol):
-    """A tile as the core hands it out, in output pixels."""
+    """A finished tile from the core, in output pixels."""
 
     @property
     def x(self) -> int:
@@ -54,13 +54,13 @@ class FinishedTile(Protocol):
 
 
 class CoreAccess(Protocol):
-    """The core as the workers use it; `engine` and `upscale` are called from one and the same thread."""
+    """The core as the workers use it; `engine` and `upscale` are always called from the same thread."""
 
     def read(self, path: Path, token: CancelToken) -> Picture:
         """Read a picture file.
 
         Raises:
-            PictureError: it cannot be read.
+            PictureError: the file cannot be read.
             Cancelled: through `token`.
         """
 
@@ -68,14 +68,14 @@ class CoreAccess(Protocol):
         """Write a picture file atomically.
 
         Raises:
-            SaveError: it cannot be written; an earlier file of that name is untouched.
+            SaveError: the file cannot be written; an earlier one of that name is untouched.
             Cancelled: through `token`; likewise.
         """
 
     def interpolate(
         self, picture: Picture, size: TargetSize, kernel: str, token: CancelToken, on_rows: ProgressCallback
     ) -> Picture:
-        """Enlarge by a kernel; `on_rows` is told (rows done, rows in all)."""
+        """Enlarge by an interpolation kernel; `on_rows` receives (rows done, rows in total)."""
 
     def compare(
         self, reference: Picture, estimate: Picture, border_px: int, token: CancelToken, on_rows: ProgressCallback
@@ -83,7 +83,7 @@ class CoreAccess(Protocol):
         """PSNR and SSIM of the luma."""
 
     def engine(self, model: str, device: str, precision: str, token: CancelToken) -> Engine:
-        """The network `model` on a device, kept from call to call; the first one loads torch."""
+        """The network `model` on a device, kept between calls; the first call loads torch."""
 
     def upscale(
         self,
@@ -100,9 +100,9 @@ class CoreAccess(Protocol):
         """Enlarge by the network.
 
         Raises:
-            UsageError: the target is outside what is offered.
+            UsageError: the target is outside the supported range.
             PictureTooLargeError: the result does not fit into memory.
-            NonFiniteOutputError: the result is none: not finite, or flat though the picture is not.
+            NonFiniteOutputError: the result is unusable: not finite, or flat though the picture is not.
             DeviceError: no device could do it.
             Cancelled: through `token`.
         """
@@ -112,7 +112,7 @@ class LazyCore:
     """The real core. Each part is imported by the first job that needs it, in that job's thread."""
 
     def __init__(self, on_fitting: Callable[[bool], None] = lambda fitting: None) -> None:
-        """Nothing is loaded yet; `on_fitting` is as in `preload.load_network`."""
+        """Load nothing yet; `on_fitting` is as in `preload.load_network`."""
         self._on_fitting = on_fitting
         self._engine_key: tuple[object, ...] | None = None
         self._engine: Any = None
@@ -147,9 +147,9 @@ class LazyCore:
         return compare_pictures(reference, estimate, border_px, token, on_rows)
 
     def engine(self, model: str, device: str, precision: str, token: CancelToken) -> Engine:
-        """The engine of the last call when nothing changed, also not the weight file; else a new one.
+        """The engine of the last call if nothing has changed, including the weight file; else a new one.
 
-        One that gave way to a shortage or a fault is not kept for long either: that may have been over in a moment.
+        An engine that fell back after a shortage or a fault is not kept for long either: that may have been momentary.
 
         Raises:
             WeightsError: there is no such model, or its file is damaged.
@@ -168,7 +168,7 @@ class LazyCore:
         started_s = time.monotonic()
         tired = self._engine_key == key and self._engine.has_given_way and started_s - self._made_s > _SECOND_CHANCE_S
         if key != self._engine_key or tired:
-            self._engine, self._engine_key = None, None  # a GPU need not hold two
+            self._engine, self._engine_key = None, None  # so that a GPU never holds two
             self._engine = TorchEngine.create(load_model(info).model, device=device, precision=precision)
             self._engine_key, self._made_s = key, time.monotonic()
             logger.info(

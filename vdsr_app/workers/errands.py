@@ -1,4 +1,4 @@
-"""Jobs of a lane that each know what is done at their end, and are called by what they are for."""
+"""Jobs of a lane that carry callbacks for their end and are grouped by kind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vdsr_app.workers.runner import LaneJob, Work
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Errand:
-    """What becomes of a job, and what it is called."""
+    """Kind and callbacks of a job."""
 
     kind: str
     done: Callable[[Any], object]
@@ -25,16 +25,16 @@ class _Errand:
 
 
 class Errands(QObject):
-    """One lane of a service; to be used from the thread that made it only.
+    """One lane of a service; to be used only from the thread that created it.
 
     Signals:
-        progress: JobProgress of the job that runs.
+        progress: JobProgress of the running job.
     """
 
     progress = Signal(object)
 
     def __init__(self, name: str, parent: QObject | None = None) -> None:
-        """Start the thread; `name` is what debuggers show."""
+        """Start the thread; debuggers show it as `name`."""
         super().__init__(parent)
         self._ids = count(1)
         self._open: dict[int, _Errand] = {}  # in order of arrival
@@ -54,18 +54,18 @@ class Errands(QObject):
         *,
         leaves_file: bool = False,
     ) -> int:
-        """Queue a job. Exactly one of `done`, `failed`, `cancelled` is called later, when it no longer counts.
+        """Queue a job. Exactly one of `done`, `failed`, `cancelled` is called later, once `count` omits the job.
 
         Args:
-            kind: what it is for; see `count` and `cancel`.
-            work: what to call in the lane's thread.
-            done: takes what `work` returned.
-            failed: takes why it could not be done.
-            cancelled: called when it was given up.
+            kind: what the job is for; see `count` and `cancel`.
+            work: called in the lane's thread.
+            done: takes the return value of `work`.
+            failed: takes the reason for the failure.
+            cancelled: called if the job was cancelled.
             leaves_file: see `LaneJob`.
 
         Returns:
-            Its number.
+            The number of the job.
         """
         job_id = next(self._ids)
         self._open[job_id] = _Errand(kind, done, failed, cancelled)
@@ -73,11 +73,11 @@ class Errands(QObject):
         return job_id
 
     def count(self, kind: str) -> int:
-        """Jobs of a kind whose end was not told yet."""
+        """Number of jobs of a kind whose end has not been reported yet."""
         return len(self._jobs(kind))
 
     def cancel(self, kind: str, most: int | None = None) -> None:
-        """Give up the jobs of a kind, or at most so many of them, the first that came first."""
+        """Cancel the jobs of a kind, or at most `most` of them, oldest first."""
         for job_id in self._jobs(kind)[:most]:
             self._lane.cancel(job_id)
 

@@ -34,28 +34,28 @@ KERNELS = {
     LayerKind.BICUBIC: "bicubic",
     LayerKind.LANCZOS: "lanczos",
 }
-"""Kernel of each layer that is made by interpolation."""
+"""Kernel of each layer made by interpolation."""
 
 
 def open_picture(job: OpenJob, core: CoreAccess, context: JobContext) -> OpenedPicture:
-    """Read a file and make it ready for the screen."""
+    """Read a file and prepare it for display."""
     return _opened(core.read(job.path, context.token), context)
 
 
 def paste_picture(job: PasteJob, context: JobContext) -> OpenedPicture:
-    """Take a picture that is no file and make it ready for the screen."""
+    """Take a picture that is not a file and prepare it for display."""
     return _opened(job.take(), context)
 
 
 def copy_picture(job: CopyJob, context: JobContext) -> object:
-    """Make of a picture what another program takes."""
+    """Convert a picture to what another program takes."""
     copy = job.convert(job.picture)
     context.token.raise_if_cancelled()
     return copy
 
 
 def make_layer(job: LayerJob, core: CoreAccess, context: JobContext) -> LayerResult:
-    """Make one layer of the comparison and make it ready for the screen."""
+    """Make one layer of the comparison and prepare it for display."""
     started_s = time.monotonic()
     device = ""
     if job.layer.kind is LayerKind.MODEL:
@@ -77,7 +77,7 @@ def make_layer(job: LayerJob, core: CoreAccess, context: JobContext) -> LayerRes
 
 
 def save_picture(job: SaveJob, core: CoreAccess, context: JobContext) -> SavedFile:
-    """Write a file, and tell as notices what its format could not take."""
+    """Write a file, and report as notices what its format could not store."""
     report = core.save(job.picture, job.path, job.options, context.token)
     for note in report.notes:
         context.notice(note)
@@ -85,7 +85,7 @@ def save_picture(job: SaveJob, core: CoreAccess, context: JobContext) -> SavedFi
 
 
 def install_model(job: InstallJob, context: JobContext) -> models.ModelInfo:
-    """Copy a weight file to the person's own models; see `core.models.install_model`."""
+    """Copy a weight file to the user's own models; see `core.models.install_model`."""
     return models.install_model(job.path)
 
 
@@ -95,7 +95,7 @@ def measure(job: MetricsJob, core: CoreAccess, context: JobContext) -> Score:
 
 
 def warm_up(model: str, device: str, precision: str, core: CoreAccess, context: JobContext) -> None:
-    """Load torch and a model, and tell what it runs on."""
+    """Load torch and a model, and report what it runs on."""
     context.device(core.engine(model, device, precision, context.token).describe())
 
 
@@ -145,7 +145,7 @@ def _reference(job: LayerJob, core: CoreAccess, context: JobContext) -> Picture:
 
 
 def _read_only(picture: Picture) -> Picture:
-    """The same picture, its arrays locked: from here on two threads look at them."""
+    """The same picture with read-only arrays: from here on two threads access them."""
     picture.pixels.flags.writeable = False
     if picture.alpha is not None:
         picture.alpha.flags.writeable = False

@@ -1,7 +1,7 @@
-"""A lane: a thread that does jobs one after the other.
+"""A lane: a thread that runs jobs one after the other.
 
 All book-keeping happens in the thread that owns the lane (the window's). The queue stays there too, so a waiting job
-is cancelled by taking it out, and the worker is given a job only when the last has ended.
+is cancelled by removing it, and the worker gets a job only when the last one has ended.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from vdsr_app.workers.runner import JobEnd, JobRunner, LaneJob
 logger = logging.getLogger(__name__)
 
 _abandoned: list[tuple[QThread, JobRunner]] = []
-"""Threads that outlived the time they had to end; Qt ends the program when such a thread object is destroyed."""
+"""Threads that did not end in time, kept here because Qt aborts the program when a running thread is destroyed."""
 
 
 class Lane(QObject):
-    """Queue and thread of one worker; to be used from the thread that made it only.
+    """Queue and thread of one worker; to be used only from the thread that created it.
 
     Signals:
         started: job id, when its work begins.
@@ -30,7 +30,7 @@ class Lane(QObject):
         device_described: what the network runs on.
         succeeded: job id, result.
         failed: job id, ErrorReport.
-        cancelled: job id. Exactly one of these three comes for each job, and nothing after it.
+        cancelled: job id. Exactly one of these last three is emitted for each job, and nothing after it.
     """
 
     started = Signal(int)
@@ -44,11 +44,11 @@ class Lane(QObject):
     _dispatched = Signal(object)
 
     def __init__(self, name: str, parent: QObject | None = None) -> None:
-        """Start the thread; `name` is what debuggers show."""
+        """Start the thread; debuggers show it as `name`."""
         super().__init__(parent)
         self._waiting: dict[int, LaneJob] = {}  # in order of arrival
         self._running: LaneJob | None = None
-        self._open_ids: set[int] = set()  # jobs whose end was not told yet
+        self._open_ids: set[int] = set()  # jobs whose end has not been reported yet
         self._closing = False
         self._thread = QThread()
         self._thread.setObjectName(name)
@@ -65,11 +65,11 @@ class Lane(QObject):
 
     @property
     def active_jobs(self) -> frozenset[int]:
-        """Jobs whose end was not told yet."""
+        """Jobs whose end has not been reported yet."""
         return frozenset(self._open_ids)
 
     def submit(self, job: LaneJob) -> None:
-        """Queue `job`; its signals come later, never from within this call.
+        """Queue `job`; its signals are emitted later, never from within this call.
 
         Raises:
             RuntimeError: the lane is closed.
@@ -81,10 +81,9 @@ class Lane(QObject):
         self._dispatch_next()
 
     def cancel(self, job_id: int) -> None:
-        """Cancel a job; does nothing when it has ended.
+        """Cancel a job; does nothing if it has ended.
 
-        `cancelled` comes from within this call, unless the job is writing a file: then the end that it really takes
-        is told.
+        `cancelled` is emitted from within this call, unless the job is writing a file: then its actual end is reported.
         """
         if job_id not in self._open_ids:
             return
@@ -98,19 +97,19 @@ class Lane(QObject):
                 self._tell_end(job_id, JobEnd.CANCELLED, None)
 
     def cancel_all(self) -> None:
-        """Cancel all jobs, the last that came first."""
+        """Cancel all jobs, newest first."""
         for job_id in sorted(self._open_ids, reverse=True):
             self.cancel(job_id)
 
     def set_visible(self, job_id: int, rect: Rect | None) -> None:
-        """Tell a waiting or running job what is on the screen now, in output pixels."""
+        """Tell a waiting or running job which region is on the screen now, in output pixels."""
         running = self._running if self._running is not None and self._running.id == job_id else None
         job = self._waiting.get(job_id, running)
         if job is not None:
             job.visible.set(rect)
 
     def start_closing(self) -> None:
-        """Cancel everything and ask the thread to end; no job is taken any more."""
+        """Cancel everything and ask the thread to end; no more jobs are accepted."""
         self._closing = True
         self.cancel_all()
         self._thread.quit()
@@ -119,11 +118,11 @@ class Lane(QObject):
         """Wait for the thread after `start_closing`.
 
         Returns:
-            Whether it ended. If it did not, it is left to itself, and the process must leave by `os._exit`.
+            Whether it ended. If not, it is abandoned, and the process must exit by `os._exit`.
         """
         ended = self._thread.wait(deadline)
         if ended:
-            # The end of a job that was writing lies in the event queue, and the loop may not run again.
+            # The end of a job that was writing is still in the event queue, and the loop may not run again.
             QCoreApplication.sendPostedEvents(self, QEvent.Type.MetaCall)
         else:
             logger.error("The thread '%s' did not end in time.", self._thread.objectName())

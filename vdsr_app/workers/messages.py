@@ -1,4 +1,4 @@
-"""Immutable values that cross between the window and its worker threads. No Qt, no torch."""
+"""Immutable values passed between the window and its worker threads. No Qt, no torch."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class OpenJob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PasteJob:
-    """Take a picture that another program gave, not as a file.
+    """Take a picture that comes from another program, not as a file.
 
     Attributes:
         take: makes the picture; called in the worker's thread.
@@ -66,7 +66,7 @@ class PasteJob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CopyJob:
-    """Make of a finished picture what another program takes, not as a file; what `convert` gives is the job's result.
+    """Convert a finished picture for another program, not as a file; what `convert` returns is the job's result.
 
     Attributes:
         picture: the finished picture.
@@ -79,7 +79,7 @@ class CopyJob:
 
 @dataclass(frozen=True, slots=True)
 class InstallJob:
-    """Copy a weight file to the person's own models: a `core.models.ModelInfo`."""
+    """Copy a weight file to the user's own models; the result is a `core.models.ModelInfo`."""
 
     path: Path
 
@@ -92,8 +92,8 @@ class LayerJob:
         picture: the open picture.
         layer: what to make.
         settings: target, device and precision; `settings.model` is not used, `layer.model` is.
-        visible: region on the screen, computed first; None where nothing is known.
-        reference: what was read from `layer.reference`; None reads it.
+        visible: region on the screen, computed first; None if unknown.
+        reference: the picture already read from `layer.reference`; None reads it.
     """
 
     picture: Picture
@@ -114,7 +114,7 @@ class SaveJob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MetricsJob:
-    """PSNR and SSIM of two pictures of one size, luma, with `border_px` shaved: a `core.protocol.Score`."""
+    """Luma PSNR and SSIM of two pictures of equal size with `border_px` shaved off, as a `core.protocol.Score`."""
 
     reference: Picture
     estimate: Picture
@@ -127,7 +127,7 @@ class OpenedPicture:
 
     Attributes:
         picture: what was read.
-        pyramid: the picture at its own size, ready for the screen (sRGB, 8 bits).
+        pyramid: the picture at its own size, ready for display (sRGB, 8 bits).
     """
 
     picture: Picture
@@ -139,11 +139,11 @@ class LayerResult:
     """Result of LayerJob.
 
     Attributes:
-        layer: what was asked for.
+        layer: what was requested.
         target: target it was made for.
         picture: the layer with the source's metadata; what "save as" writes.
-        pyramid: the same, ready for the screen.
-        seconds: time of the work.
+        pyramid: the same, ready for display.
+        seconds: duration of the work.
         device: what the network ran on ("AMD EPYC, bf16"), empty for interpolations.
     """
 
@@ -165,7 +165,7 @@ class SavedFile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileBlock:
-    """A finished tile of a running LayerJob, ready for the screen.
+    """A finished tile of a running LayerJob, ready for display.
 
     Attributes:
         x: left edge in output pixels.
@@ -180,11 +180,11 @@ class TileBlock:
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """How far a job is.
+    """Progress of a job.
 
     Attributes:
         done: units done (output pixels for a layer).
-        total: units in all.
+        total: units in total.
         seconds_left: estimate from the recent rate, None until there is one.
     """
 
@@ -195,14 +195,14 @@ class JobProgress:
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """A failure in words for people.
+    """A failure in words for the user.
 
     Attributes:
         what: one sentence, what failed.
         path: the file, or an empty string.
         hint: one sentence, what to do next, or an empty string.
         details: traceback for "copy details".
-        through_disk: the picture is too large for memory alone; a batch, which goes through the disk, can make it.
+        through_disk: the picture is too large for memory alone, but a batch, which works through the disk, can make it.
     """
 
     what: str
@@ -213,6 +213,6 @@ class ErrorReport:
 
     @classmethod
     def of(cls, error: VdsrError, details: str) -> ErrorReport:
-        """An error of the program's own, with details of its kind."""
+        """Report on one of the program's own errors, including what its type adds."""
         through_disk = isinstance(error, PictureTooLargeError) and error.through_disk
         return cls(error.what, error.path or "", error.hint, details, through_disk)

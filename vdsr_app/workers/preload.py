@@ -1,11 +1,11 @@
-"""Loads PyTorch, and all else that computes the network, in a worker thread without stopping the others.
+"""Loads PyTorch and everything else that computes the network in a worker thread without stalling the others.
 
 Two things in a plain `import torch` keep every other Python thread waiting: the dynamic loader, called with the
-interpreter lock (GIL) held while it relocates libraries of hundreds of megabytes (a quarter of a second and more), and
-full garbage collections over the hundred thousand objects that the import makes (a tenth of a second each). So the
-libraries are loaded first by a foreign call, which lets go of the GIL, and collections wait until the import is over.
-Numba's import makes as many objects, and compiling our kernels, once on a machine, makes many more for a quarter of a
-minute: that is left to a process of its own.
+interpreter lock (GIL) held while it relocates hundreds of megabytes of libraries (a quarter of a second and more), and
+full garbage collections over the hundred thousand objects that the import creates (a tenth of a second each). So the
+libraries are loaded first by a foreign call, which releases the GIL, and collections wait until the import is over.
+Importing numba creates as many objects, and compiling the kernels, once per machine, creates many more for a quarter of
+a minute: that is left to a process of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _KERNELS = "vdsr_app.core.winograd.backend"
 _LONGEST_S = 300.0
-"""After that the process for the kernels is given up; it takes a twentieth of this on an ordinary computer."""
+"""Time limit of the process that compiles the kernels, which takes a twentieth of this on an ordinary computer."""
 _TAIL_BYTES = 4096
 _making = threading.Lock()
 
@@ -43,11 +43,11 @@ else:
     _WINDOWS_FLAGS = 0
 
 _SWITCH_INTERVAL_S = 0.001
-"""How long an importing thread may keep the GIL when another wants it; Python's default is 0.005."""
+"""How long an importing thread may hold the GIL when another wants it; Python's default is 0.005."""
 
 
 def load_torch(token: CancelToken | None = None) -> None:
-    """Import torch in this thread while other threads keep their pace; returns at once when it is loaded already.
+    """Import torch in this thread without slowing others down; returns at once if it is already loaded.
 
     Raises:
         Cancelled: `token` was cancelled before the import began; the import itself cannot be stopped.
@@ -73,13 +73,14 @@ def load_network(
     token: CancelToken | None = None,
     on_fitting: Callable[[bool], None] = lambda fitting: None,
 ) -> None:
-    """Import all that makes an engine, torch first; where it is for a CPU, with the kernels' machine code at hand.
+    """Import everything that an engine needs, torch first; for a CPU, with the kernels' machine code at hand.
 
     Args:
-        device: as in `core.device.choose_device`; that there is none such is left to be told by who makes the engine.
+        device: as in `core.device.choose_device`; if there is no such device, creating the engine reports it.
         precision: as in `core.device.choose_precision`; the kernels are for fp32, and so for "auto".
-        token: ends it between the parts.
-        on_fitting: called with True before the kernels are made or waited for, some 20 seconds, and with False after.
+        token: checked between the parts.
+        on_fitting: called with True before the kernels are compiled or waited for, which takes some 20 seconds, and
+            with False afterwards.
 
     Raises:
         Cancelled: through `token`.
@@ -98,7 +99,7 @@ def load_network(
     with gentle_import():
         kernels = importlib.import_module(_KERNELS)
         if wanted:
-            kernels.WinogradBackend.make_kernels()  # found on disk, and loaded by much Python
+            kernels.WinogradBackend.make_kernels()  # found on disk, but loading them runs much Python code
 
 
 def _raise_if_cancelled(token: CancelToken | None) -> None:
@@ -116,9 +117,9 @@ def _is_cpu(device: str) -> bool:
 
 
 def _make_kernels(token: CancelToken | None, on_fitting: Callable[[bool], None]) -> None:
-    """Have the machine code of the kernels made by a process of its own, unless that was done here before.
+    """Have a separate process compile the kernels, unless that was done on this machine before.
 
-    Where it does not succeed, this process makes the code as it needs it: the window jerks meanwhile.
+    If that fails, this process compiles them as needed, and the window stutters meanwhile.
     """
     from vdsr_app.core.device import cpu_identity
     from vdsr_app.core.winograd import made
@@ -128,7 +129,7 @@ def _make_kernels(token: CancelToken | None, on_fitting: Callable[[bool], None])
         return
     on_fitting(True)
     try:
-        while not _making.acquire(timeout=POLL_S):  # the window's lane and a batch may both be here
+        while not _making.acquire(timeout=POLL_S):  # the window's lane and a batch may both get here
             _raise_if_cancelled(token)
         try:
             if not made.is_made(processor):
@@ -142,7 +143,7 @@ def _make_kernels(token: CancelToken | None, on_fitting: Callable[[bool], None])
 
 
 def _run_child(token: CancelToken | None) -> None:
-    """Run the command that makes the kernels, to its end, for a time, or until the token is cancelled."""
+    """Run the command that compiles the kernels until it ends, times out, or the token is cancelled."""
     started_s = time.monotonic()
     with TemporaryFile() as said:
         try:
@@ -163,7 +164,7 @@ def _run_child(token: CancelToken | None) -> None:
                     time.sleep(POLL_S)
             finally:
                 if child.returncode is None:
-                    child.kill()  # what it has made and kept is whole
+                    child.kill()  # what it has stored so far is complete
         spent_s = time.monotonic() - started_s
         logger.info("The process for the kernels ended with status %d after %.1f s.", child.returncode, spent_s)
         if child.returncode != 0:
@@ -172,7 +173,7 @@ def _run_child(token: CancelToken | None) -> None:
 
 
 class _Gentle:
-    """What the first of several threads that import found, for the last of them to restore."""
+    """Interpreter settings found by the first of several importing threads, for the last one to restore."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -204,10 +205,10 @@ _gentle = _Gentle()
 
 @contextmanager
 def gentle_import() -> Iterator[None]:
-    """Let other threads run often while this one, or several, import much.
+    """Let other threads run often while this one, or several, import a lot.
 
-    Cycle collection is off meanwhile; afterwards all that exists is left out of later collections, which would look
-    through every module again, each time for a tenth of a second and often in the window's thread.
+    Cycle collection is off meanwhile; afterwards all existing objects are exempt from later collections, which would
+    scan every module again, each time for a tenth of a second and often in the window's thread.
     """
     _gentle.enter()
     try:
@@ -217,7 +218,7 @@ def gentle_import() -> Iterator[None]:
 
 
 def _library_folder() -> Path | None:
-    """Where torch keeps its libraries, found without importing it."""
+    """Folder of torch's libraries, found without importing it."""
     spec = importlib.util.find_spec("torch")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -225,7 +226,7 @@ def _library_folder() -> Path | None:
 
 
 def _load_libraries(folder: Path) -> None:
-    """Load what `import torch` will load, in its order and with its flags; the second pulls in all the rest.
+    """Load what `import torch` will load, in its order and with its flags; the second library pulls in all others.
 
     On Windows torch itself loads its libraries by foreign calls.
     """
@@ -239,8 +240,8 @@ def _load_libraries(folder: Path) -> None:
 def _load_library(path: Path, flags: int) -> None:
     """Load one shared library with the GIL released.
 
-    `ctypes.CDLL(path)` would hold the GIL; `dlopen` called as any other foreign function does not. A failure is left
-    to `import torch`, which knows more places to look and tells what is wrong.
+    `ctypes.CDLL(path)` would hold the GIL; `dlopen` called like any other foreign function does not. A failure is left
+    to `import torch`, which knows more places to look and reports what is wrong.
     """
     dlopen = ctypes.CDLL(None).dlopen
     dlopen.restype = ctypes.c_void_p
@@ -250,7 +251,7 @@ def _load_library(path: Path, flags: int) -> None:
 
 
 def _start_cuda(folder: Path) -> None:
-    """Start NVIDIA's driver, where torch is built for it, by a foreign call; torch would hold the GIL meanwhile."""
+    """Start NVIDIA's driver, if torch is built for it, by a foreign call; torch would hold the GIL meanwhile."""
     windows = sys.platform == "win32"
     if not (folder / ("c10_cuda.dll" if windows else "libc10_cuda.so")).is_file():
         return

@@ -1,4 +1,4 @@
-"""The worker object of a lane: runs one job at a time and turns whatever comes of it into one end."""
+"""The worker object of a lane: runs one job at a time and turns every outcome into exactly one end."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from vdsr_app.workers.throttle import ProgressThrottle
 logger = logging.getLogger(__name__)
 
 _TILES_UNDERWAY = 8
-"""Tiles that may wait for the window; a faster worker waits, so memory and the window's burst stay small."""
+"""Tiles that may be queued for the window; a faster worker waits, so memory use and bursts in the window stay small."""
 
 _TILE_WAIT_S = 0.05
-"""How often a worker that waits for the window looks at its cancel token."""
+"""Interval at which a worker that waits for the window checks its cancel token."""
 
 
 class VisibleRegion:
-    """The region on the screen, set by the window and asked for by a running job."""
+    """The region on the screen, set by the window and read by a running job."""
 
     def __init__(self, rect: Rect | None = None) -> None:
         self._rect = rect
 
     def __call__(self) -> Rect | None:
-        """Region in output pixels, None where nothing is known."""
+        """Region in output pixels, None if unknown."""
         return self._rect
 
     def set(self, rect: Rect | None) -> None:
-        """Change the region; a single assignment, so a reader in another thread sees the old or the new."""
+        """Change the region; a single assignment, so a reader in another thread sees the old or the new one."""
         self._rect = rect
 
 
@@ -45,11 +45,11 @@ class JobContext:
     """What the work of a job may use, all of it from the worker's thread.
 
     Attributes:
-        token: to be tested at each tile or step.
+        token: to be checked at each tile or step.
         visible: region on the screen, which may change meanwhile.
         progress: takes (done, total).
-        tile: takes a finished tile; waits while the window is behind, and raises `Cancelled` meanwhile.
-        notice: takes a sentence for the person.
+        tile: takes a finished tile; blocks while the window is behind, and raises `Cancelled` if the job is cancelled.
+        notice: takes a sentence for the user.
         device: takes a description of what the network runs on.
     """
 
@@ -62,7 +62,7 @@ class JobContext:
 
 
 Work = Callable[[JobContext], object]
-"""The work of a job, called in the worker's thread; what it returns is the result."""
+"""The work of a job, called in the worker's thread; it returns the result."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,10 +70,10 @@ class LaneJob:
     """A job in a lane.
 
     Attributes:
-        id: number given by the owner.
+        id: number assigned by the owner.
         work: what to call.
         leaves_file: the work changes something that outlives the program. Once it runs, a cancel is confirmed only
-            when it is known whether the file was written; every other job is cancelled at once.
+            when it is known whether the file was written; any other job is cancelled at once.
         token: cancels the work.
         visible: region on the screen.
     """
@@ -99,10 +99,10 @@ class JobRunner(QObject):
     Signals:
         begun: job id.
         progressed: job id, JobProgress.
-        tile_done: job id, TileBlock; the receiver answers each with `tile_taken`.
+        tile_done: job id, TileBlock; the receiver must acknowledge each with `tile_taken`.
         noted: job id, sentence.
         device_described: what the network runs on.
-        ended: job id, JobEnd, result or ErrorReport or None; always the last of a job.
+        ended: job id, JobEnd, result or ErrorReport or None; always the last signal of a job.
     """
 
     begun = Signal(int)
@@ -122,7 +122,7 @@ class JobRunner(QObject):
 
     @Slot(object)
     def run(self, job: LaneJob) -> None:
-        """Do `job` in this thread, whatever happens in it."""
+        """Run `job` in this thread and report its end, whatever happens in it."""
         self.begun.emit(job.id)
         end, value = self._outcome(job)
         self.ended.emit(job.id, end, value)
@@ -143,7 +143,7 @@ class JobRunner(QObject):
             throttle.flush()
         except Cancelled:
             return JobEnd.CANCELLED, None
-        except BaseException as error:  # a worker's run is one of the broad boundaries
+        except BaseException as error:  # a worker is one of the boundaries that catch everything
             return JobEnd.FAILED, describe_failure(error)
         return JobEnd.SUCCEEDED, value
 
@@ -151,14 +151,14 @@ class JobRunner(QObject):
         self.progressed.emit(job.id, progress)
 
     def _send_tile(self, job: LaneJob, block: TileBlock) -> None:
-        job.token.raise_if_cancelled()  # also where there is room: a cancelled job has nothing more to show
+        job.token.raise_if_cancelled()  # even if there is room: a cancelled job has nothing more to show
         while not self._room.acquire(timeout=_TILE_WAIT_S):
             job.token.raise_if_cancelled()
         self.tile_done.emit(job.id, block)
 
 
 def describe_failure(error: BaseException) -> ErrorReport:
-    """Put `error` into words for a person; one that nobody foresaw is logged with its traceback."""
+    """Describe `error` to the user; an unforeseen one is logged with its traceback."""
     details = "".join(traceback.format_exception(error))
     if isinstance(error, VdsrError):
         logger.warning("A job failed: %s", error)

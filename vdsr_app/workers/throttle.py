@@ -1,4 +1,4 @@
-"""How far a job is, told at a rate that a window can follow. No Qt."""
+"""Progress of a job, reported at a rate that a window can follow. No Qt."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Callable
 from vdsr_app.workers.messages import JobProgress
 
 INTERVAL_S = 0.05
-"""20 reports a second at most; more cannot be seen."""
+"""At most 20 reports per second; more cannot be seen."""
 
 _WINDOW_S = 10.0
 """The rate is that of the last ten seconds, so a slow start or a pause elsewhere is soon forgotten."""
 
 _FIRST_ESTIMATE_S = 0.5
-"""No time left is told before this long: the first units say little."""
+"""No time left is reported before this: the first units say little."""
 
 
 class ProgressThrottle:
-    """Passes on progress at most every `INTERVAL_S`; the first and the last report always come through."""
+    """Passes on progress at most every `INTERVAL_S`; the first and the last report always get through."""
 
     def __init__(self, emit: Callable[[JobProgress], None], clock: Callable[[], float] = time.monotonic) -> None:
-        """Report to `emit`, in the caller's thread; `clock` gives seconds."""
+        """Report to `emit` in the caller's thread; `clock` returns seconds."""
         self._emit = emit
         self._clock = clock
         self._samples: deque[tuple[float, int]] = deque()
@@ -30,11 +30,11 @@ class ProgressThrottle:
         self._held: tuple[int, int] | None = None
 
     def __call__(self, done: int, total: int) -> None:
-        """Note that `done` of `total` units are done, in the caller's unit."""
+        """Record that `done` of `total` units are done, in the caller's unit."""
         now = self._clock()
         if not self._samples or now - self._samples[-1][0] >= INTERVAL_S:
             self._samples.append((now, done))
-            # One sample older than the window stays: it is where the window begins.
+            # One sample older than the window stays, as the start of the window.
             while len(self._samples) > 2 and now - self._samples[1][0] >= _WINDOW_S:
                 self._samples.popleft()
         self._held = (done, total)
@@ -42,7 +42,7 @@ class ProgressThrottle:
             self.flush()
 
     def flush(self) -> None:
-        """Pass on a report that was held back, if there is one."""
+        """Pass on the report that was held back, if there is one."""
         if self._held is None:
             return
         done, total = self._held

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def thumbnail(path: Path, side_px: int, context: JobContext) -> tuple[Path, Pixels | None]:
-    """The picture at no less than `side_px` where it is so large, as (H, W, 4) uint8 for the screen."""
+    """A picture halved until its short side is below 2 * `side_px`: (H, W, 4) uint8 for display, None if unreadable."""
     from vdsr_app.core.display import picture_to_rgba
     from vdsr_app.core.image_io import read
 

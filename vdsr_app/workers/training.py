@@ -1,4 +1,4 @@
-"""The service between the window and training: checks pictures, measures, starts and follows runs, keeps results."""
+"""The service between the window and training: checks pictures, measures, starts and follows runs, exports results."""
 
 from __future__ import annotations
 
@@ -38,31 +38,31 @@ logger = logging.getLogger(__name__)
 
 _REAP_MS = 2000
 _WINDOW_LOCK_PATIENCE_S = 0.5
-"""The training process tries this lock for an instant every two seconds; longer means another window has it."""
+"""The training process tries this lock for an instant every two seconds; if held longer, another window has it."""
 
 
 class TrainingService(QObject):
-    """Training for the window; lives in the window's thread and is used from it only.
+    """Training for the window; lives in the window's thread and is used only from it.
 
-    A run is a process of its own, which this service starts, finds again and follows, and which goes on without it.
+    A run is a process of its own, which this service starts, finds again and follows, and which continues without it.
     One run is followed at a time.
 
     Attributes:
-        desk: lists runs, counts pictures, makes and deletes runs.
+        desk: lists, creates and deletes runs, counts pictures.
 
     Signals:
-        check_progress: pictures done, pictures in all; 20 a second at most.
+        check_progress: pictures done, pictures in total; at most 20 per second.
         checked: PreflightReport.
         check_failed: ErrorReport. One of these two follows `check`, unless it is cancelled.
-        measured: Measured, one a configuration, each as soon as it is known.
+        measured: Measured, one per configuration, each as soon as it is known.
         measure_failed: ErrorReport; the rest is not measured.
-        measure_finished: nothing more is measured; always the last of a `measure`.
-        event_told: folder, Event: all that the log of the followed run holds, from its first line, then what is added.
-        state_changed: folder, RunState: first when the log was read once.
-        crashed: ErrorReport: the process ended without a word, or could not be started.
+        measure_finished: nothing more is measured; always the last signal of a `measure`.
+        event_told: folder, Event: everything in the log of the followed run from its first line, then what is added.
+        state_changed: folder, RunState: first emitted once the log has been read.
+        crashed: ErrorReport: the process ended without giving a reason, or could not be started.
         exported: OnnxReport or SavedFile.
         installed: ModelInfo.
-        job_failed: ErrorReport of an export, an installation, or a wish that could not be passed to the run.
+        job_failed: ErrorReport of an export, an installation, or a request that could not be passed to the run.
     """
 
     check_progress = Signal(int, int)
@@ -81,17 +81,17 @@ class TrainingService(QObject):
     def __init__(
         self, parent: QObject | None = None, command: Callable[[], list[str]] = paths.training_command
     ) -> None:
-        """Start the two threads; no process is started and torch is not loaded.
+        """Start the three threads; no process is started and torch is not loaded.
 
         Args:
             parent: owner.
-            command: gives what starts `vdsr train`.
+            command: returns the command that starts `vdsr train`.
         """
         super().__init__(parent)
         self.desk = TrainingDesk(self)
         self._command = command
         self._known: tuple[PictureRecord, ...] = ()
-        # One for all runs: to delete one within its own signal would be a crash waiting to happen.
+        # One follower for all runs: deleting one within its own signal would be a crash waiting to happen.
         self._follower = RunFollower(self)
         self._follower.told.connect(self._on_told)
         self._follower.state_changed.connect(self._on_state_changed)
@@ -109,7 +109,7 @@ class TrainingService(QObject):
     # --- before a run
 
     def check(self, config: TrainConfig) -> int:
-        """Decode every picture of `config` in a thread; a check that is under way is cancelled.
+        """Decode every picture of `config` in a thread; a check in progress is cancelled.
 
         Files that the last check saw and that have not changed since are not decoded again.
 
@@ -121,14 +121,14 @@ class TrainingService(QObject):
         return self._checks.submit("check", work, self._on_checked, self.check_failed.emit)
 
     def cancel_check(self) -> None:
-        """Cancel the check; no signal of it follows."""
+        """Cancel the check; none of its signals follow."""
         self._checks.cancel("check")
 
     def measure(self, configs: dict[str, TrainConfig]) -> None:
-        """Do a few steps of each configuration in a child process; a measurement under way is given up.
+        """Run a few steps of each configuration in a child process; a measurement in progress is aborted.
 
         Args:
-            configs: by the name under which `measured` tells of them.
+            configs: by the name under which `measured` reports them.
         """
         if self._measure is None:
             self._measure = MeasureProcess(self._command(), self)
@@ -138,7 +138,7 @@ class TrainingService(QObject):
         self._measure.start(configs)
 
     def cancel_measure(self) -> None:
-        """Stop measuring; `measure_finished` follows at once where something was being measured."""
+        """Stop measuring; `measure_finished` follows at once if a measurement was in progress."""
         if self._measure is not None:
             self._measure.cancel()
 
@@ -146,40 +146,40 @@ class TrainingService(QObject):
 
     @property
     def attached(self) -> Path | None:
-        """Folder of the run that is followed, also after it ended; None before `attach` and after `detach`."""
+        """Folder of the followed run, also after it has ended; None before `attach` and after `detach`."""
         return self._follower.folder
 
     @property
     def following(self) -> bool:
-        """Whether its log is being read: from `attach` or `start` to the end of its process."""
+        """Whether its log is being read: from `attach` or `start` until its process ends."""
         return self._follower.following
 
     @property
     def asked(self) -> Command:
-        """What that run was asked for last."""
+        """The last command given to that run."""
         return self._follower.wanted.command
 
     def lives(self, folder: Path) -> bool:
-        """Whether a process trains this run, or is about to."""
+        """Whether a process is training this run, or about to."""
         return is_alive(folder) or any(child.run == folder and child.lives for child in self._children)
 
     def start(self, folder: Path, steps: int | None = None) -> bool:
-        """Start or resume the run in `folder` and follow it; one that is running already is only followed.
+        """Start or resume the run in `folder` and follow it; one that is already running is only followed.
 
         Args:
             folder: of the run.
-            steps: another number of steps in all, more than it was made for; None leaves it.
+            steps: new total number of steps, more than it was created with; None keeps it.
 
         Returns:
-            Whether a process trains it now; where not, `crashed` has told why.
+            Whether a process is training it now; if not, `crashed` has reported why.
         """
-        # A process that was started holds no lock before it has loaded torch.
+        # A process just started does not hold the lock until it has loaded torch.
         if self.lives(folder):
             self.attach(folder)
             return True
         ends: WhenWindowEnds = "save" if folder in self._window_locks else "go on"
         try:
-            # What the last part was asked for does not count for this one.
+            # Commands to the previous part of the run do not apply to this one.
             write_control(folder, "run", ends)
             longer = [] if steps is None else ["--steps", str(steps)]
             process = DetachedProcess([*self._command(), "--resume", str(folder), *longer, "--json"], folder)
@@ -195,7 +195,7 @@ class TrainingService(QObject):
         return True
 
     def attach(self, folder: Path) -> None:
-        """Follow the run in `folder`, alive or not; another one is followed no more, and goes on."""
+        """Follow the run in `folder`, alive or not; another one is no longer followed, but continues."""
         if self.attached == folder and self._follower.following:
             return
         self.detach()
@@ -203,16 +203,16 @@ class TrainingService(QObject):
         self._follower.begin()
 
     def detach(self) -> None:
-        """Follow no run; a running one goes on. What happens to it when the window ends stays as it was set."""
+        """Follow no run; a running one continues. What happens to it when the window ends stays as it was set."""
         self._follower.look_at(None)
         self._release_ended()
 
     def pause(self) -> None:
-        """Let the followed run wait; it tells `Paused` when it does."""
+        """Pause the followed run; it reports `Paused` once it has paused."""
         self._ask("pause")
 
     def resume(self) -> None:
-        """Let a run that waits go on; it tells `Resumed`. For one whose process has ended, use `start`."""
+        """Continue a paused run; it reports `Resumed`. For one whose process has ended, use `start`."""
         self._ask("run")
 
     def stop(self) -> None:
@@ -224,12 +224,12 @@ class TrainingService(QObject):
         self._ask("discard")
 
     def set_when_window_ends(self, choice: WhenWindowEnds) -> None:
-        """Choose whether the followed run goes on without the window, or saves and stops, however the window ends."""
+        """Choose whether the followed run continues without the window, or saves and stops, however the window ends."""
         folder, wanted = self.attached, self._follower.wanted
         if folder is None:
             return
         if choice == "save":
-            # The lock first: a run that is told to save looks whether it is free.
+            # Take the lock first: a run told to save checks whether it is free.
             if self._hold_window_lock(folder):
                 self._tell(replace(wanted, when_window_ends="save"))
         elif self._tell(replace(wanted, when_window_ends="go on")):
@@ -238,25 +238,25 @@ class TrainingService(QObject):
     # --- a result
 
     def export_onnx(self, model: Path, out: Path) -> int:
-        """Write a weight file as ONNX in a thread; returns the number of the job."""
+        """Export a weight file to ONNX in a thread; returns the number of the job."""
         work = partial(training_jobs.export_onnx, model, out)
         return self._results.submit("export", work, self.exported.emit, self.job_failed.emit, leaves_file=True)
 
     def export_weights(self, model: Path, out: Path) -> int:
-        """Copy a weight file in a thread, after a look at it; returns the number of the job."""
+        """Copy a weight file in a thread after checking it; returns the number of the job."""
         work = partial(training_jobs.export_weights, model, out)
         return self._results.submit("export", work, self.exported.emit, self.job_failed.emit, leaves_file=True)
 
     def install(self, weights: Path) -> int:
-        """Put a run's weights into the list of models, in a thread; returns the number of the job."""
+        """Add a run's weights to the list of models in a thread; returns the number of the job."""
         work = partial(training_jobs.install, weights)
         return self._results.submit("install", work, self.installed.emit, self.job_failed.emit, leaves_file=True)
 
     def close(self, timeout_ms: int = 3000) -> bool:
-        """End everything but the runs: those go on, or save and stop, as was chosen; no signal comes afterwards.
+        """End everything but the runs: those continue, or save and stop, as chosen. No signal is emitted afterwards.
 
         Returns:
-            Whether the threads ended in time. If not, the process must leave by `os._exit`.
+            Whether the threads ended in time. If not, the process must exit by `os._exit`.
         """
         deadline = QDeadlineTimer(timeout_ms)
         self.blockSignals(True)
@@ -314,7 +314,7 @@ class TrainingService(QObject):
             lock.release()
 
     def _release_ended(self) -> None:
-        """Let go of folders whose run has ended: Windows deletes none in which a file is open."""
+        """Release the locks of runs that have ended: Windows deletes no folder in which a file is open."""
         for folder in list(self._window_locks):
             if not self.lives(folder):
                 self._release_window_lock(folder)
@@ -329,7 +329,7 @@ class TrainingService(QObject):
 
     @Slot()
     def _on_reap(self) -> None:
-        """Forget processes that ended, so that none stays behind as a zombie while the window lives."""
+        """Drop processes that have ended, so that none remains a zombie while the window lives."""
         self._children = [child for child in self._children if child.lives]
         self._release_ended()
         if not self._children:

@@ -1,4 +1,4 @@
-"""Small errands around training in a thread of their own: lists of runs, counts of pictures, thumbnails, new runs."""
+"""Small jobs around training in a thread of their own: lists of runs, counts of pictures, thumbnails, new runs."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from vdsr_trainer.runs import RunInfo
 
 
 class TrainingDesk(QObject):
-    """Does what touches the disk for the pages about training, so that a slow disk never holds up the window.
+    """Does the disk access of the training pages, so that a slow disk never blocks the window.
 
     Signals:
-        listed: tuple of RunInfo, the newest first.
-        counted: tuple of int, pictures in each folder of the last `count_pictures`; -1 where there is no such folder.
-        thumbnail_made: Path, (H, W, 4) uint8 RGBA; pictures that cannot be read have none.
+        listed: tuple of RunInfo, newest first.
+        counted: tuple of int, pictures in each folder of the last `count_pictures`; -1 if there is no such folder.
+        thumbnail_made: Path, (H, W, 4) uint8 RGBA; unreadable pictures have none.
         histories_read: tuple of (title, RunHistory).
         created: Path, folder of a new run.
         create_failed: ErrorReport.
         settings_read: RunInfo, TrainConfig.
-        control_read: Path, Control: what the run in that folder was asked for last.
+        control_read: Path, Control: last request to the run in that folder.
         renamed: RunInfo, with its new title.
-        deleted: Path, folder of a run that is gone.
+        deleted: Path, folder of a deleted run.
         failed: ErrorReport of a run that could not be renamed or deleted, or of settings or histories that could not
             be read.
     """
@@ -51,42 +51,42 @@ class TrainingDesk(QObject):
         self._errands = Errands("training errands", self)
 
     def list_runs(self, root: Path) -> None:
-        """Ask for all runs below a folder; of several wishes at once, the first and the last are fulfilled."""
+        """Request all runs below a folder; if one request runs and one waits, the waiting one serves this one too."""
         if self._errands.count("list") < 2:
             self._errands.submit("list", partial(training_errands.list_all, root), self.listed.emit, self.failed.emit)
 
     def count_pictures(self, folders: Sequence[str]) -> None:
-        """Count the files that look like pictures; an earlier count that is under way is given up."""
+        """Count the files that look like pictures; a count in progress is cancelled."""
         self._errands.cancel("count")
         work = partial(training_errands.count_pictures, tuple(folders))
         self._errands.submit("count", work, self.counted.emit, self.failed.emit)
 
     def make_thumbnails(self, paths: Sequence[Path], side_px: int) -> None:
-        """Ask for small versions of these pictures, one signal each; earlier wishes are given up."""
+        """Request small versions of these pictures, one signal each; earlier requests are cancelled."""
         self._errands.cancel("thumbnail")
         for path in paths:
             work = partial(thumbnails.thumbnail, path, side_px)
             self._errands.submit("thumbnail", work, self._on_thumbnail, self.failed.emit)
 
     def read_histories(self, runs: Sequence[tuple[str, Path]]) -> None:
-        """Read the whole logs of some runs."""
+        """Read the complete logs of several runs; an earlier request is cancelled."""
         self._errands.cancel("histories")
         work = partial(training_errands.read_histories, tuple(runs))
         self._errands.submit("histories", work, self.histories_read.emit, self.failed.emit)
 
     def create(self, new: NewRun) -> None:
-        """Make the folder of a new run, with all that it need not find out again."""
+        """Create the folder of a new run, with everything it need not find out again."""
         work = partial(training_errands.create, new)
         self._errands.submit("create", work, self.created.emit, self.create_failed.emit, leaves_file=True)
 
     def read_settings(self, run: RunInfo) -> None:
-        """Read what a run was made with; an earlier wish is given up."""
+        """Read the configuration that a run was created with; an earlier request is cancelled."""
         self._errands.cancel("settings")
         work = partial(training_errands.read_settings, run.folder)
         self._errands.submit("settings", work, partial(self.settings_read.emit, run), self.failed.emit)
 
     def read_control(self, folder: Path) -> None:
-        """Read what a run was asked for last, by whichever window; an earlier wish is given up."""
+        """Read the last request to a run from whichever window; an earlier read is cancelled."""
         self._errands.cancel("control")
         work = partial(training_errands.last_control, folder)
         self._errands.submit("control", work, partial(self.control_read.emit, folder), self.failed.emit)
@@ -98,16 +98,16 @@ class TrainingDesk(QObject):
 
     @property
     def renaming(self) -> bool:
-        """Whether a title that was wished is not on the disk yet."""
+        """Whether a requested title is not on disk yet."""
         return self._errands.count("rename") > 0
 
     def delete(self, folder: Path) -> None:
-        """Delete a run with all it holds."""
+        """Delete a run with everything in it."""
         work = partial(training_errands.delete, folder)
         self._errands.submit("delete", work, self.deleted.emit, self.failed.emit, leaves_file=True)
 
     def start_closing(self) -> None:
-        """Give up what waits; no signal comes afterwards."""
+        """Cancel everything and ask the thread to end; no signal is emitted afterwards."""
         self.blockSignals(True)
         self._errands.start_closing()
 

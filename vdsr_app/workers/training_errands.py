@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from vdsr_trainer.data.report import PreflightReport
 
 _NEEDED_BYTES = 200_000_000
-"""Two checkpoints, weights, crops and log of the largest preset, and something over."""
+"""Two checkpoints, weights, crops and log of the largest preset, plus a margin."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewRun:
-    """A run that is to be made.
+    """A run to be created.
 
     Attributes:
         root: folder of all runs.
-        title: name for people.
-        preset: name of the preset it began with, or "".
+        title: name for the user.
+        preset: name of the preset it is based on, or "".
         config: what to train.
-        report: what is known of its pictures; None lets the run find out.
+        report: what is known about its pictures; None lets the run find out.
     """
 
     root: Path
@@ -44,12 +44,12 @@ class NewRun:
 
 
 def list_all(root: Path, context: JobContext) -> tuple[RunInfo, ...]:
-    """Every run, the newest first."""
+    """Every run, newest first."""
     return list_runs(root)
 
 
 def count_pictures(folders: tuple[str, ...], context: JobContext) -> tuple[int, ...]:
-    """Files with a picture's ending in each folder, in all levels, hidden ones left out; -1 for what is no folder."""
+    """Number of files with a picture's suffix in each folder, at all levels, hidden ones excluded; -1 if no folder."""
     return tuple(_count(folder, context.token) for folder in folders)
 
 
@@ -70,13 +70,14 @@ def read_histories(runs: tuple[tuple[str, Path], ...], context: JobContext) -> t
 
 
 def create(new: NewRun, context: JobContext) -> Path:
-    """Make the folder of a run.
+    """Create the folder of a run.
 
     Raises:
-        TrainingError: there is not enough room, or a folder of pictures is gone.
-        WeightsError: the model to start from, or the teacher, is missing or none.
+        TrainingError: there is not enough disk space, a folder of pictures is missing, or the teacher was made for
+            other scale factors.
+        WeightsError: the model to start from, or the teacher, is missing or not a model.
         UsageError: the model to start from has another shape than the run.
-        SaveError: the folder cannot be made or written.
+        SaveError: the folder cannot be created or written.
     """
     from vdsr_trainer.data.preflight import require_places, write_index
 
@@ -89,7 +90,7 @@ def create(new: NewRun, context: JobContext) -> Path:
 
 
 def read_settings(folder: Path, context: JobContext) -> TrainConfig:
-    """What a run was made with.
+    """The configuration that a run was created with.
 
     Raises:
         ConfigError: its file cannot be read.
@@ -98,12 +99,12 @@ def read_settings(folder: Path, context: JobContext) -> TrainConfig:
 
 
 def last_control(folder: Path, context: JobContext) -> Control:
-    """What a run was asked for last."""
+    """The last request to a run."""
     return read_control(folder)
 
 
 def rename(folder: Path, title: str, context: JobContext) -> RunInfo:
-    """Give a run another title, also while it runs.
+    """Give a run another title, even while it is running.
 
     Raises:
         SaveError: the folder cannot be written.
@@ -140,5 +141,5 @@ def _count(folder: str, token: CancelToken) -> int:
         return -1
     try:
         return len(list_pictures(Path(folder), token=token))
-    except OSError:  # it may not be looked into, which the check of the pictures will say
+    except OSError:  # no permission to list it, which the check of the pictures will report
         return 0

@@ -1,4 +1,4 @@
-"""Following one training run from the window: its events, whether it lives, and what it is asked for."""
+"""Following one training run from the window: its events, whether it is alive, and requests to it."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ logger = logging.getLogger(__name__)
 
 POLL_MS = 150
 _LIFE_EVERY = 4
-"""Polls from one look at the lock to the next."""
+"""Polls from one check of the lock to the next."""
 
 
 class RunFollower(QObject):
-    """Reads the events of a run as they are written and notices its end; lives in the window's thread.
+    """Reads the events of a run as they are written and detects its end; lives in the window's thread.
 
-    Nothing here depends on who started the process: it is known by the lock that it holds. Only for the seconds
-    between its start and its lock is it known by itself.
+    Nothing here depends on who started the process: it is recognised by the lock that it holds. Only for the seconds
+    between its start and its lock is it recognised by its process object.
 
     Signals:
         told: Event, in the order of the log.
-        state_changed: RunState, first when the log was read once.
-        crashed: ErrorReport, where the process ended without a word.
-        ended: the process is gone; before the other three tell how.
+        state_changed: RunState, first emitted once the log has been read.
+        crashed: ErrorReport, if the process ended without giving a reason.
+        ended: the process is gone; emitted before the other three report how.
 
     Attributes:
         folder: of the run, None while there is none.
-        state: what it is doing, None before that is known.
+        state: what it is doing, None until known.
     """
 
     told = Signal(object)
@@ -47,7 +47,7 @@ class RunFollower(QObject):
     ended = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
-        """Nothing is followed before `look_at` and `begin`."""
+        """Follow nothing until `look_at` and `begin`."""
         super().__init__(parent)
         self.folder: Path | None = None
         self._timer = QTimer(self)
@@ -56,7 +56,7 @@ class RunFollower(QObject):
         self.look_at(None)
 
     def look_at(self, folder: Path | None) -> None:
-        """Turn to another run, or to none; no signal of the one before comes afterwards."""
+        """Switch to another run, or to none; no signal of the previous one is emitted afterwards."""
         self._timer.stop()
         self._generation += 1
         self.folder = folder
@@ -75,21 +75,21 @@ class RunFollower(QObject):
 
     @property
     def wanted(self) -> Control:
-        """What the run was asked for last."""
+        """The last request to the run."""
         return self._wanted
 
     @property
     def following(self) -> bool:
-        """Whether the log is being read: from `begin` to the end of the process."""
+        """Whether the log is being read: from `begin` until the process ends."""
         return self._timer.isActive()
 
     def begin(self, asked: Control | None = None, process: DetachedProcess | None = None) -> None:
         """Follow the run, from its first event on or from where the last part ended.
 
         Args:
-            asked: what a process that was just started for it was asked for; None follows whatever is there.
-            process: that process. What the log holds at this moment is told as the past: it says nothing of how the
-                new process does.
+            asked: the request to a process just started for it; None follows whatever is there.
+            process: that process. What the log holds at this moment is reported as the past: it says nothing about how
+                the new process is doing.
         """
         if self.folder is None:
             return
@@ -109,7 +109,7 @@ class RunFollower(QObject):
         self._timer.start(0)
 
     def ask(self, control: Control) -> None:
-        """Ask the process of the run for something.
+        """Send a request to the process of the run.
 
         Raises:
             SaveError: the folder cannot be written.
@@ -123,17 +123,17 @@ class RunFollower(QObject):
         folder, generation = self.folder, self._generation
         if folder is None:
             return
-        # Before the log is read: a process writes its last event and then ends, so the other way round an end could
-        # be seen whose event was not.
+        # Checked before reading the log: a process writes its last event and then ends, so in the other order its end
+        # could be seen without that event.
         alive = True
         if self._countdown <= 0:
             alive = self._look_alive(folder)
             self._countdown = _LIFE_EVERY
         more = self._read(folder)
         if generation != self._generation:
-            return  # whoever was told something has turned to another run
+            return  # a receiver of a signal has switched to another run
         if more:
-            self._timer.setInterval(0)  # there may be more; the window gets its turn in between
+            self._timer.setInterval(0)  # there may be more; the window's event loop runs in between
             self._countdown = 0
             return
         self._timer.setInterval(POLL_MS)
@@ -151,7 +151,7 @@ class RunFollower(QObject):
         return locked or (self._process is not None and self._process.lives)
 
     def _read(self, folder: Path) -> bool:
-        """Tell the next events; False where there was none."""
+        """Report the next events; False if there were none."""
         past, generation = self._tail.offset < self._old_bytes, self._generation
         try:
             events = self._tail.read_new(self._old_bytes if past else None)
@@ -164,7 +164,7 @@ class RunFollower(QObject):
             if generation != self._generation:
                 return False
         if past and not events:
-            self._old_bytes = 0  # all of it was told; what follows is of the new process
+            self._old_bytes = 0  # all of it has been reported; what follows is from the new process
             return True
         return bool(events)
 
@@ -182,7 +182,7 @@ class RunFollower(QObject):
             self._repeat_control = self._repeat_control and not isinstance(event, Started)
 
     def _ask_again(self, folder: Path) -> None:
-        """A run forgets at its start what an earlier one was asked for, and with it what this one was."""
+        """Repeat the request: at its start a process clears requests to an earlier one, and with them its own."""
         if not self._repeat_control or self._wanted == read_control(folder):
             return
         try:
@@ -191,9 +191,9 @@ class RunFollower(QObject):
             logger.warning("The run could not be asked again: %s", error)
 
     def _end(self, folder: Path) -> None:
-        """The process is gone, or there was none."""
+        """Report the end: the process is gone, or there was none."""
         self._timer.stop()
-        # First, so that `ended` is true whatever the receivers of the others do, and nothing holds files of a folder
+        # First, so that `ended` is true whatever receivers of the other signals do, and nothing holds files of a folder
         # that is to be deleted.
         self.ended.emit()
         if self._seen_alive and self._is_discarded(folder):
@@ -212,13 +212,13 @@ class RunFollower(QObject):
         self._tell_end(state, (), crash_report(folder) if crashed else None)
 
     def _is_discarded(self, folder: Path) -> bool:
-        """Whether the run was to be thrown away, by the file as well: there, a new process forgets old wishes."""
+        """Whether the run was to be discarded, also by the file, in which a new process clears old requests."""
         if self._wanted.command != "discard":
             return False
         return read_control(folder).command == "discard" or not (folder / CONTROL_NAME).exists()
 
     def _finish_discarding(self, folder: Path) -> None:
-        """Delete what the process left of its folder: files that it held itself, or all of it where it was killed."""
+        """Delete what the process left of its folder: files that it held open, or everything if it was killed."""
         said = isinstance(self._last, Finished) and self._last.discarded
         failure = None
         if folder.exists():
@@ -232,7 +232,7 @@ class RunFollower(QObject):
         self._tell_end(RunState.STOPPED, unsaid, failure)
 
     def _tell_end(self, state: RunState, events: tuple[Event, ...], report: ErrorReport | None) -> None:
-        """Tell how it ended, until somebody who is told turns to another run or starts this one again."""
+        """Report how it ended, until a receiver switches to another run or starts this one again."""
         generation = self._generation
         for event in events:
             self.told.emit(event)

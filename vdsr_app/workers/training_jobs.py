@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 def check_pictures(config: TrainConfig, known: Sequence[PictureRecord], context: JobContext) -> PreflightReport:
-    """Decode the pictures of a configuration that are not known; see `vdsr_trainer.data.preflight`."""
+    """Decode the pictures of a configuration that are not in `known`; see `vdsr_trainer.data.preflight`."""
     from vdsr_trainer.data.preflight import check_pictures as check
 
     return check(config, context.progress, context.token, known)
 
 
 def export_onnx(model: Path, out: Path, context: JobContext) -> OnnxReport:
-    """Write a weight file as ONNX; see `core.onnx_export`."""
+    """Export a weight file to ONNX; see `core.onnx_export`."""
     load_torch(context.token)
     from vdsr_app.core.onnx_export import export_onnx as export
 
@@ -39,7 +39,7 @@ def export_onnx(model: Path, out: Path, context: JobContext) -> OnnxReport:
 
 
 def export_weights(model: Path, out: Path, context: JobContext) -> SavedFile:
-    """Copy a weight file, after a look at it; see `core.weights.export_weights`."""
+    """Copy a weight file after checking it; see `core.weights.export_weights`."""
     load_torch(context.token)
     from vdsr_app.core.weights import export_weights as export
 
@@ -48,7 +48,7 @@ def export_weights(model: Path, out: Path, context: JobContext) -> SavedFile:
 
 
 def install(weights: Path, context: JobContext) -> ModelInfo:
-    """Put a run's result into the list of models, named after the run; what is there already is not added twice.
+    """Add a run's result to the list of models, named after the run; one that is already there is not added twice.
 
     Raises:
         WeightsError: the file is damaged.
@@ -75,7 +75,7 @@ def install(weights: Path, context: JobContext) -> ModelInfo:
 
 
 def _run_title(run: Path) -> str:
-    """The title that the run has now; it may have been renamed since its weights were written."""
+    """Current title of the run, which may have been renamed since its weights were written."""
     try:
         title = json.loads((run / RUN_NAME).read_text("utf-8"))["title"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -84,7 +84,7 @@ def _run_title(run: Path) -> str:
 
 
 def _installed_already(checksum: str, title: str, models: tuple[ModelInfo, ...]) -> ModelInfo | None:
-    """The person's model with these tensors, by this title or this title with a number."""
+    """The user's model with these tensors under this title, or this title with a number."""
     for model in models:
         if model.bundled or not re.fullmatch(rf"{re.escape(title)}( \d+)?", model.title):
             continue

@@ -1,4 +1,4 @@
-"""Starting a training process that outlives the window, and what can be told of one that ended badly."""
+"""Starting a training process that outlives the window, and describing one that ended badly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _TAIL_BYTES = 8192
 _ENVIRONMENT = {paths.CHILD_VARIABLE: "1"}
 if sys.platform == "win32":
-    # No console window, and no Ctrl+C from the one that the window may have been started from.
+    # No console window, and no Ctrl+C from a console that the window may have been started from.
     _WINDOWS_FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
 else:
     _WINDOWS_FLAGS = 0
@@ -31,15 +31,15 @@ else:
 class DetachedProcess:
     """A process in a session of its own, so that nothing that ends the window ends it.
 
-    Its standard error goes to `output.log` in the run's folder. Its standard output goes nowhere: all it says there is
-    in the log of events.
+    Its standard error goes to `output.log` in the run's folder. Its standard output is discarded: the event log has
+    everything in it.
 
     Attributes:
         run: folder of the run.
     """
 
     def __init__(self, command: Sequence[str], run: Path) -> None:
-        """Start it.
+        """Start the process.
 
         Args:
             command: program and arguments.
@@ -52,19 +52,19 @@ class DetachedProcess:
         self.run = run
         path = run / OUTPUT_NAME
         try:
-            log = path.open("wb")  # of this part of the run alone
+            log = path.open("wb")  # for this part of the run only
         except OSError as error:
             raise save_error(path, error) from error
         with log:
             try:
-                # Not QProcess.startDetached: where output is redirected, PySide does not give its number away.
+                # Not QProcess.startDetached: with redirected output, PySide does not return the process id.
                 self._process = subprocess.Popen(
                     list(command),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=log,
                     env={**os.environ, **_ENVIRONMENT},
-                    start_new_session=True,  # POSIX: no Ctrl+C and no end of the terminal reaches it
+                    start_new_session=True,  # POSIX: neither Ctrl+C nor the end of the terminal reaches it
                     creationflags=_WINDOWS_FLAGS,
                 )
             except OSError as error:
@@ -77,18 +77,18 @@ class DetachedProcess:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """Process id."""
         return self._process.pid
 
     @property
     def lives(self) -> bool:
-        """Whether it still runs. Asking also lets the system forget one that ended."""
+        """Whether it is still running. Asking also reaps a process that has ended."""
         return self._process.poll() is None
 
     def leave(self) -> None:
-        """Let it go on for itself: this program ends."""
+        """Let it continue on its own when this program ends."""
         if self.lives:
-            # Python complains of a process that is thrown away while it runs, unless it believes it ended.
+            # Python warns about an object destroyed while its process runs, unless it believes the process has ended.
             self._process.returncode = 0
 
 
@@ -101,7 +101,7 @@ def child_environment() -> QProcessEnvironment:
 
 
 def crash_report(run: Path) -> ErrorReport:
-    """What to tell of a process that ended without a word; the end of what it printed is in the details."""
+    """Report on a process that ended without giving a reason, with the end of what it printed in the details."""
     if not run.is_dir():
         return ErrorReport(
             "The folder of the training run is gone.",
@@ -120,13 +120,13 @@ def crash_report(run: Path) -> ErrorReport:
 
 
 def told_error(output: str) -> str:
-    """The last error that a command named in its output, as one sentence or more; "" where it named none."""
+    """The last error that a command named in its output, as one sentence or more; "" if it named none."""
     lines = [line.removeprefix("error: ") for line in output.splitlines() if line.startswith("error: ")]
     return lines[-1] if lines else ""
 
 
 def output_tail(run: Path) -> str:
-    """The last lines that the training process of a run printed to standard error; "" where there are none."""
+    """The last lines that the training process of a run printed to standard error; "" if there are none."""
     try:
         with (run / OUTPUT_NAME).open("rb") as file:
             size = file.seek(0, os.SEEK_END)

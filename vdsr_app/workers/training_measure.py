@@ -25,7 +25,7 @@ _DETAILS_BYTES = 8192
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One child: its arguments, and the name that its results get, or "" where it names them itself."""
+    """One child: its arguments, and the name for its results, or "" if it names them itself."""
 
     arguments: tuple[str, ...]
     name: str
@@ -34,13 +34,13 @@ class _Part:
 class MeasureProcess(QObject):
     """Runs `vdsr train --measure` and reads its events; lives in the window's thread.
 
-    Presets as they come are measured by one child, changed ones by a child each, one after the other: beside each
-    other they would slow each other down.
+    Unmodified presets are measured by one child, modified ones by a child each, one after the other: in parallel they
+    would slow each other down.
 
     Signals:
         measured: Measured.
         failed: ErrorReport; the rest is not measured.
-        finished: nothing more comes; after the last result, after `failed`, and after a cancel.
+        finished: nothing more follows; emitted after the last result, after `failed`, and after a cancel.
     """
 
     measured = Signal(object)
@@ -48,7 +48,7 @@ class MeasureProcess(QObject):
     finished = Signal()
 
     def __init__(self, command: list[str], parent: QObject | None = None) -> None:
-        """Nothing is started yet; `command` is what starts `vdsr train`."""
+        """Start nothing yet; `command` is the one that starts `vdsr train`."""
         super().__init__(parent)
         self._command = command
         self._parts: deque[_Part] = deque()
@@ -58,7 +58,7 @@ class MeasureProcess(QObject):
         self._errors = b""
 
     def start(self, configs: dict[str, TrainConfig]) -> None:
-        """Measure these configurations by their names; what was being measured is given up, without a signal."""
+        """Measure these configurations by their names; a measurement in progress is aborted without a signal."""
         self._give_up()
         self._folder = QTemporaryDir()
         if not self._folder.isValid():
@@ -80,7 +80,7 @@ class MeasureProcess(QObject):
         self._next()
 
     def cancel(self) -> None:
-        """Stop measuring; `finished` follows at once, from within this call."""
+        """Stop measuring; `finished` is emitted from within this call."""
         if self._process is not None:
             self._give_up()
             self.finished.emit()
@@ -113,7 +113,7 @@ class MeasureProcess(QObject):
         self._parts.clear()
         process, self._process = self._process, None
         if process is not None:
-            # Killed, not asked: a dry run has nothing to save, and on Windows a console program cannot be asked.
+            # Killed, not asked to end: a dry run has nothing to save, and on Windows a console program cannot be asked.
             process.blockSignals(True)
             process.kill()
             process.waitForFinished(5000)
@@ -152,7 +152,7 @@ class MeasureProcess(QObject):
         self._on_output()
         self._on_error_output()
         if self._process is None:
-            return  # whoever got the last result cancelled
+            return  # a receiver of the last result has cancelled
         if code == 0 and status is QProcess.ExitStatus.NormalExit:
             self._process.deleteLater()
             self._process = None
@@ -169,7 +169,7 @@ class MeasureProcess(QObject):
 
 
 def _without_data(config: TrainConfig) -> TrainConfig:
-    """`config` without what a dry run on made-up patches does not look at."""
+    """`config` without what a dry run, which uses synthetic patches, ignores."""
     return replace(config, data=(), validation="", exclude=(), start_from="")
 
 

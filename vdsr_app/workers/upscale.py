@@ -1,4 +1,4 @@
-"""The service between the window and the core: takes jobs, gives signals, owns two threads."""
+"""The service between the window and the core: takes jobs, emits signals, owns two threads."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ Job = OpenJob | PasteJob | LayerJob | SaveJob | CopyJob | MetricsJob | InstallJo
 
 
 class UpscaleService(QObject):
-    """Runs jobs beside the window; lives in the window's thread and is used from it only.
+    """Runs jobs alongside the window; lives in the window's thread and is used only from it.
 
-    What is quick (open, interpolate, save, copy, measure, install) goes through one thread, the network through
-    another, so that the bicubic layer never waits for it. In each, jobs run in the order in which they came.
+    Quick work (open, interpolate, save, copy, measure, install) goes through one thread, the network through another,
+    so that the bicubic layer never waits for it. Within each, jobs run in order of arrival.
 
     Signals:
         started: job id, when its work begins.
-        progress: job id, JobProgress; 20 a second at most.
+        progress: job id, JobProgress; at most 20 per second.
         tile_finished: job id, TileBlock; MODEL layers only.
-        notice: job id, sentence for a banner: memory was short, or what a saved file could not take.
+        notice: job id, sentence for a banner: memory was short, or what a saved file could not store.
         succeeded: job id, OpenedPicture, LayerResult, SavedFile, Score, ModelInfo or what a copy was converted to.
         failed: job id, ErrorReport.
-        cancelled: job id. Exactly one of these three comes for each job, and nothing of that job after it.
+        cancelled: job id. Exactly one of these three is emitted for each job, and nothing of that job after it.
         device_described: what the network runs on, when that is known and when it changes.
-        fitting_changed: whether the network is being fitted to this processor, which happens once and holds it up for
+        fitting_changed: whether the network is being fitted to this processor, which happens once and delays it by
             some 20 seconds.
     """
 
@@ -65,7 +65,7 @@ class UpscaleService(QObject):
 
         Args:
             parent: owner.
-            core: what the jobs call; the real core unless a test gives another.
+            core: what the jobs call; None for the real core, a test may pass another.
         """
         super().__init__(parent)
         self._core: CoreAccess = core if core is not None else LazyCore(self.fitting_changed.emit)
@@ -86,7 +86,7 @@ class UpscaleService(QObject):
 
     @property
     def network_ready(self) -> bool:
-        """Whether torch has been loaded, so that a first tile takes but a moment."""
+        """Whether torch has been loaded, so that the first tile takes only a moment."""
         return bool(self._device)
 
     @property
@@ -97,15 +97,15 @@ class UpscaleService(QObject):
     def preload(self, device: str = "auto", precision: str = "auto", model: str = DEFAULT_MODEL) -> None:
         """Load torch and a model in the background, so that the first upscaling starts at once.
 
-        It is no job: nothing but `device_described` follows. What goes wrong is logged, and told by the first job
-        that meets it.
+        This is not a job: nothing but `device_described` follows. Errors are logged, and reported by the first job
+        that runs into them.
         """
         job_id = next(self._ids)
         self._warm_ups.add(job_id)
         self._network.submit(LaneJob(job_id, partial(jobs.warm_up, model, device, precision, self._core)))
 
     def submit(self, job: Job) -> int:
-        """Queue a job; its signals come after this call has returned.
+        """Queue a job; its signals are emitted after this call has returned.
 
         Returns:
             The number that all its signals carry.
@@ -127,24 +127,24 @@ class UpscaleService(QObject):
         return job_id
 
     def cancel(self, job_id: int) -> None:
-        """Cancel a job, waiting or running; does nothing when it has ended.
+        """Cancel a job, waiting or running; does nothing if it has ended.
 
-        `cancelled` comes at once, from within this call, and the thread is free for the next job when the running
-        tile or step is done. Only a job that is writing its file ends as it really does, a moment later.
+        `cancelled` is emitted from within this call, and the thread is free for the next job when the running tile or
+        step is done. Only a job that is writing its file reports its actual end, a moment later.
         """
         self._pictures.cancel(job_id)
         self._network.cancel(job_id)
 
     def set_visible(self, job_id: int, rect: Rect | None) -> None:
-        """Tell what a MODEL job should do first from now on: the region on the screen, in output pixels."""
+        """Set what a MODEL job computes first from now on: the region on the screen, in output pixels."""
         self._network.set_visible(job_id, rect)
 
     def close(self, timeout_ms: int = 3000) -> bool:
-        """Cancel everything, end both threads and wait for them; no signal comes afterwards.
+        """Cancel everything, end both threads and wait for them; no signal is emitted afterwards.
 
         Returns:
-            Whether both ended in time. If not (a slow disk while torch is being imported), the threads are left to
-            themselves, and the process must leave by `os._exit`.
+            Whether both ended in time. If not (a slow disk while torch is being imported), the threads are abandoned,
+            and the process must exit by `os._exit`.
         """
         deadline = QDeadlineTimer(timeout_ms)
         lanes = (self._pictures, self._network)
@@ -197,7 +197,7 @@ class UpscaleService(QObject):
             self.cancelled.emit(job_id)
 
     def _was_warm_up(self, job_id: int) -> bool:
-        """Whether a job that has ended was none of the window's."""
+        """Whether a job that has ended was a warm-up, not one of the window's."""
         if job_id not in self._warm_ups:
             return False
         self._warm_ups.discard(job_id)
