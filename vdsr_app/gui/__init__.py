@@ -1,1 +1,1 @@
-"""The window. Imports no torch and starts no thread."""
+"""The graphical user interface. Imports no torch and starts no threads."""

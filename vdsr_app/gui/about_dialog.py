@@ -1,4 +1,4 @@
-"""Version, purpose, and the licences of everything the program is made of."""
+"""The About dialog: version, purpose, and the licences of all components."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ICON_PX = 64
 
 
 class AboutDialog(QDialog):
-    """Shown from the help menu."""
+    """Opened from the Help menu."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -56,7 +56,7 @@ class AboutDialog(QDialog):
         column.addWidget(self._libraries(), 1)
         column.addWidget(buttons)
         self.setMinimumWidth(460)
-        # By itself Qt gives a window two thirds of the screen at most.
+        # By default Qt limits a window to two thirds of the screen.
         self.resize(self.sizeHint().boundedTo(self.screen().availableSize() - QSize(16, 48)))
 
     def _libraries(self) -> QScrollArea:
@@ -69,13 +69,13 @@ class AboutDialog(QDialog):
             for place, (words, role) in enumerate(((part.title, ""), (part.version, "quiet"), (part.licence, "quiet"))):
                 grid.addWidget(text_label(words, role), row, place)
         grid.setColumnStretch(2, 1)
-        scroll = QScrollArea()  # on a small screen
+        scroll = QScrollArea()  # for small screens
         set_role(scroll, "reading")
         scroll.setAccessibleName(self.tr("Made with"))
         scroll.setWidgetResizable(True)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.verticalScrollBar().rangeChanged.connect(
-            # Where all is in sight, there is nothing that keys could do.
+            # With nothing to scroll, keyboard focus would serve no purpose.
             lambda _, most: scroll.setFocusPolicy(Qt.FocusPolicy.StrongFocus if most else Qt.FocusPolicy.NoFocus)
         )
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

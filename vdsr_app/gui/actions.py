@@ -1,4 +1,4 @@
-"""Every action of the window, once: words, icon, shortcut."""
+"""All actions of the window, each defined once: text, icon, shortcut."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Actions(QObject):
         self.open = self._make(self.tr("Open…"), "folder-open-outline", QKeySequence.StandardKey.Open)
         self.open_folder = self._make(self.tr("Upscale a folder…"), "image-multiple-outline", "Ctrl+Shift+O")
         self.save = self._make(self.tr("Save result as…"), "content-save-outline", "Ctrl+Shift+S")
-        # Hands that save as they do elsewhere find it too.
+        # The usual shortcut for saving works, too.
         self.save.setShortcuts([self.save.shortcut(), QKeySequence(QKeySequence.StandardKey.Save)])
         self.quit = self._make(self.tr("Quit"), "exit-to-app", "Ctrl+Q")
         self.quit.setMenuRole(QAction.MenuRole.QuitRole)
@@ -46,7 +46,7 @@ class Actions(QObject):
         self.open_reference = self._make(self.tr("Open reference…"), "image-check-outline", "Ctrl+Shift+R")
         self.close_reference = self._make(self.tr("Close reference"), "close", "")
         self.inspector = self._make(self.tr("Inspector"), "dock-right", "Ctrl+I", checkable=True)
-        # On macOS F11 shows the desktop. Not StandardKey.FullScreen, for that is another on each desktop of Linux.
+        # On macOS F11 shows the desktop. Not StandardKey.FullScreen, which differs between Linux desktops.
         full_screen = "Ctrl+Meta+F" if sys.platform == "darwin" else "F11"
         self.full_screen = self._make(self.tr("Full screen"), "fullscreen", full_screen, checkable=True)
 
@@ -72,11 +72,11 @@ class Actions(QObject):
         self.about.setMenuRole(QAction.MenuRole.AboutRole)
 
     def zooms(self) -> dict[float, QAction]:
-        """Fixed zooms by their percent."""
+        """Actions for fixed zooms, by percentage."""
         return {100.0: self.zoom_100, 200.0: self.zoom_200, 400.0: self.zoom_400, 800.0: self.zoom_800}
 
     def of_the_view(self) -> tuple[QAction, ...]:
-        """Actions that only concern the picture on the screen."""
+        """Actions that only concern the display of the picture."""
         return (
             *self.modes.actions(),
             *(self.swap, self.fit, *self.zooms().values(), self.zoom_in, self.zoom_out, self.smooth),
@@ -103,7 +103,7 @@ class Actions(QObject):
 
 
 def tooltip(action: QAction, reason: str = "") -> str:
-    """What an action does, by which key, and why it cannot be used now."""
+    """Return an action's text, its shortcut, and why it is disabled now."""
     words = action.text().rstrip("…")
     keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
     words = f"{words} ({keys})" if keys else words

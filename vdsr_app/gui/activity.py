@@ -1,4 +1,4 @@
-"""Puts what runs into one line: how far it is, and for how long it will run."""
+"""Describes running work in one line: progress and time left."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ActivityMonitor(QObject):
 
     @property
     def activity(self) -> Activity | None:
-        """What runs now; the most important where there are several."""
+        """The running activity, the most important one if there are several, or None."""
         session = self._session
         if session.opening is not None:
             cancel = self.tr("Cancel opening {name}").format(name=session.opening)
@@ -57,7 +57,7 @@ class ActivityMonitor(QObject):
 
     @property
     def note(self) -> str:
-        """What to say while nothing runs: how the last run ended."""
+        """Text shown while nothing runs: how the last run ended."""
         session = self._session
         result, size = session.result, session.size
         if session.picture is None or size is None:

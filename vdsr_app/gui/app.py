@@ -1,4 +1,4 @@
-"""Starts the window: everything that happens once in a process."""
+"""Start-up and shutdown of the application: everything that happens once per process."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from vdsr_app.workers.upscale import UpscaleService
 logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_MS = 2500
-"""With what comes before and after it, the program ends within three seconds."""
+"""Including the rest of the shutdown, the program ends within three seconds."""
 
 
 def run(paths: Sequence[Path] = ()) -> int:
     """Show the window until it is closed.
 
     Args:
-        paths: files to open; the first picture, and any hint about the rest.
+        paths: one file to open, or several files or a folder for the batch.
 
     Returns:
-        Exit status of the process.
+        The exit status of the process.
     """
     QCoreApplication.setApplicationName("VDSR Studio")
     QCoreApplication.setApplicationVersion(__version__)
@@ -50,7 +50,7 @@ def run(paths: Sequence[Path] = ()) -> int:
     signals.received.connect(window.close_unasked)
     window.first_painted.connect(window.start)
     window.show()
-    gc.freeze()  # nearly all of it stays to the end; full collections would look through it while all threads wait
+    gc.freeze()  # nearly all objects live until exit; full collections would scan them while all threads wait
     status = app.exec()
     signals.close()
     faults.close()
@@ -65,7 +65,7 @@ def run(paths: Sequence[Path] = ()) -> int:
 
 
 class _Faults(QObject):
-    """Brings exceptions that nobody caught into the log and the banner."""
+    """Reports uncaught exceptions in the log and the banner."""
 
     _caught = Signal(object)
 
@@ -76,7 +76,7 @@ class _Faults(QObject):
         sys.excepthook = self._on_exception
 
     def close(self) -> None:
-        """Let exceptions do what they did before."""
+        """Restore the previous exception hook."""
         sys.excepthook = self._former
 
     def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

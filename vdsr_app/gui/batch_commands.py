@@ -1,4 +1,4 @@
-"""The batch in the window: its workspace, its line below, and what becomes of it when the window closes."""
+"""The batch in the main window: its workspace, its entry in the status line, and what happens to it on closing."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ MakeService = Callable[[], "BatchService"]
 
 
 class BatchCommands(QObject):
-    """Makes service and page when they are first needed, and carries out what is asked for outside of them.
+    """Creates the batch service and page on first use, and carries out commands given outside the page.
 
     Attributes:
         host: the workspace; empty until it is first shown.
 
     Signals:
-        front_wanted: the workspace shall be shown.
-        settings_wanted: the workspace "Upscale" shall be shown, to change what pictures are made into.
+        front_wanted: the workspace should be shown.
+        settings_wanted: the "Upscale" workspace should be shown, to change size, model or format.
     """
 
     front_wanted = Signal()
@@ -55,16 +55,16 @@ class BatchCommands(QObject):
         status: StatusLine,
         make_service: MakeService | None = None,
     ) -> None:
-        """Nothing is made yet.
+        """Connect the actions; service and page are created later.
 
         Args:
-            window: owner, and parent of questions.
-            actions: of the menu.
+            window: owner, and parent of dialogs.
+            actions: the menu actions.
             upscale: where size, model and format are chosen.
-            models: titles of models.
-            store: what is remembered.
-            status: tells that a batch runs.
-            make_service: gives the service; None takes the real one.
+            models: provides model titles.
+            store: the settings.
+            status: shows that a batch is running.
+            make_service: creates the service; None creates the real one.
         """
         super().__init__(window)
         self._window = window
@@ -86,14 +86,14 @@ class BatchCommands(QObject):
             action.triggered.connect(self._on_button_action)
         status.batch_wanted.connect(self.front_wanted)
         upscale.session.setup_changed.connect(self._show_settings)
-        store.changed.connect(self._show_settings)  # among them how results are written
+        store.changed.connect(self._show_settings)  # these include the save options
         self._show_offer()
 
     @property
     def page(self) -> BatchPage:
-        """The workspace's page, made now if it was not."""
+        """The workspace's page, created on first access."""
         if self._page is None:
-            # Late: the first window does not wait for it.
+            # Imported late, so that the first window does not wait for it.
             from vdsr_app.gui.batch.page import BatchPage
 
             self._service = self._make_service()
@@ -108,8 +108,8 @@ class BatchCommands(QObject):
 
     @property
     def settings(self) -> UpscaleSettings:
-        """What pictures are made into: the same as a single one."""
-        # What is remembered is asked for first-hand: the window may hear of a change only after this.
+        """Settings for all pictures of the batch: the same as for a single one."""
+        # Read from the store itself: the window may be notified of a change only after this.
         kept = self._store.current
         chosen = self._upscale.session.settings(kept.save_options)
         return replace(chosen, device=kept.device, precision=kept.precision)
@@ -121,12 +121,12 @@ class BatchCommands(QObject):
             self.add([Path(chosen)])
 
     def add(self, paths: Sequence[Path]) -> None:
-        """Show the workspace, and add files and folders."""
+        """Show the workspace and add files and folders."""
         self.front_wanted.emit()
         self.page.add(paths)
 
     def set_in_front(self, in_front: bool) -> None:
-        """Whether the workspace is shown."""
+        """Set whether the workspace is shown."""
         self.in_front = in_front
         self._status.show_batch("" if in_front else self._activity)
         if in_front:
@@ -134,20 +134,20 @@ class BatchCommands(QObject):
             self._show_offer()
 
     def begin(self) -> None:
-        """Start, plan again or go on, whichever can be done now."""
+        """Start, replan or continue, whichever is possible now."""
         self.page.begin()
 
     def cancel(self) -> None:
-        """Stop the batch that runs; what is finished is kept."""
+        """Stop the running batch; finished results are kept."""
         self.page.cancel()
 
     def may_close(self) -> bool:
-        """Ask whether a batch that runs shall be stopped; whether the window may close."""
+        """Ask whether to stop a running batch; return whether the window may close."""
         service = self._service
         return service is None or not service.running or ask_about_batch(self._window, service.paused)
 
     def close(self, timeout_ms: int) -> bool:
-        """End the threads; what is finished stays. Whether they ended in time."""
+        """End the threads, keeping finished results; return whether they ended in time."""
         return self._service is None or self._service.close(timeout_ms)
 
     def _show_settings(self) -> None:
@@ -166,7 +166,7 @@ class BatchCommands(QObject):
         return " · ".join(parts)
 
     def _show_offer(self) -> None:
-        """Let the menu offer what can be done now; "Run" and "Cancel" only while the workspace is shown."""
+        """Enable the menu actions possible now; touch "Run" and "Cancel" only while the workspace is shown."""
         page, a = self._page, self._actions
         can_pause = page is not None and page.can_pause
         a.batch_pause.setText(
@@ -187,7 +187,7 @@ class BatchCommands(QObject):
             allow(a.cancel, can_pause, no_batch)
 
     def _button_of(self, action: QAction) -> QPushButton | None:
-        """The button of the page that does the same."""
+        """The button of the page that does the same as `action`."""
         a, page = self._actions, self._page
         if page is None:
             return None

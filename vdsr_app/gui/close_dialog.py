@@ -1,4 +1,4 @@
-"""Asks what shall become of a file that is being saved, or a run that trains, when the window is closed."""
+"""Questions asked on closing the window: what to do about unfinished saving, renaming, training or batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ translate = QCoreApplication.translate
 
 
 class CloseAnswer(Enum):
-    """What the person wants."""
+    """The user's choice."""
 
     WAIT = auto()
     QUIT = auto()
@@ -22,7 +22,7 @@ class CloseAnswer(Enum):
 
 
 def ask_about_saving(parent: QWidget, path: str) -> CloseAnswer:
-    """Ask; `path` is the file that is not finished."""
+    """Ask whether to wait until the file at `path` is saved."""
     return _ask_whether_to_wait(
         parent,
         translate("CloseDialog", "{name} is not saved yet.").format(name=file_name(path)),
@@ -31,7 +31,7 @@ def ask_about_saving(parent: QWidget, path: str) -> CloseAnswer:
 
 
 def ask_about_renaming(parent: QWidget) -> CloseAnswer:
-    """Ask; the new name of a run is not on the disk yet."""
+    """Ask whether to wait until the new name of a run is on disk."""
     return _ask_whether_to_wait(
         parent,
         translate("CloseDialog", "The new name of a training run is not saved yet."),
@@ -55,7 +55,7 @@ def _ask_whether_to_wait(parent: QWidget, text: str, more: str) -> CloseAnswer:
 
 
 class TrainingAnswer(Enum):
-    """What the person wants of a run that trains."""
+    """The user's choice about a run that is training."""
 
     GO_ON = auto()
     SAVE = auto()
@@ -63,10 +63,10 @@ class TrainingAnswer(Enum):
 
 
 def ask_about_training(parent: QWidget, title: str) -> tuple[TrainingAnswer, bool]:
-    """Ask what becomes of the run of that title.
+    """Ask what to do about the run of that title.
 
     Returns:
-        The answer, and whether it shall be remembered.
+        The answer, and whether to remember it.
     """
     box = _question(
         parent,
@@ -91,7 +91,7 @@ def ask_about_training(parent: QWidget, title: str) -> tuple[TrainingAnswer, boo
 
 
 def ask_about_batch(parent: QWidget, paused: bool) -> bool:
-    """Ask whether a batch that runs, or is paused, may be stopped."""
+    """Ask whether a running or paused batch may be stopped."""
     box = _question(
         parent,
         translate("CloseDialog", "A batch is paused.") if paused else translate("CloseDialog", "A batch is running."),

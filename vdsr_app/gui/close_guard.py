@@ -1,4 +1,4 @@
-"""Stands between closing the window and what would be lost by it."""
+"""Guards against losing unsaved work when the window closes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from vdsr_app.gui.close_dialog import CloseAnswer
 
 
 class CloseGuard(QObject):
-    """Asks what shall become of something that is not on the disk yet, and waits for it where that is the answer.
+    """Asks what to do about something that is not on disk yet, and waits for it if that is the answer.
 
-    What is lost takes the wish to quit back: the window stays and tells it. A subclass says what is unfinished and how
-    to ask, and calls `_on_finished` and `_on_lost`.
+    If it is lost, the request to quit is withdrawn: the window stays open and reports it. A subclass defines what is
+    unfinished and how to ask, and calls `_on_finished` and `_on_lost`.
 
     Signals:
-        all_finished: the person wanted to quit after that, and nothing is left to wait for.
+        all_finished: the user wanted to quit afterwards, and nothing is left to wait for.
     """
 
     all_finished = Signal()
@@ -27,9 +27,9 @@ class CloseGuard(QObject):
         self._lost = False
 
     def may_close(self) -> bool:
-        """Ask where something would be lost; whether the window may close now.
+        """Ask if something would be lost; return whether the window may close now.
 
-        Each question stands for itself: an earlier wish to quit afterwards is forgotten.
+        Each question stands alone: an earlier request to quit afterwards is discarded.
         """
         self._waiting = self._lost = False
         if not self._is_unfinished():
@@ -37,7 +37,7 @@ class CloseGuard(QObject):
         answer = self._ask()
         if answer is not CloseAnswer.WAIT:
             return answer is CloseAnswer.QUIT
-        # All may have been finished, or something lost, while the question was open.
+        # Everything may have finished, or something been lost, while the question was open.
         self._waiting = self._is_unfinished() and not self._lost
         return not self._waiting and not self._lost
 

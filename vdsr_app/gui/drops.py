@@ -1,4 +1,4 @@
-"""What a drop, or a paste, would do: decided from its data before it happens."""
+"""Determines from its data what a drop or paste would do, before it happens."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ translate = QCoreApplication.translate
 
 
 class DropKind(StrEnum):
-    """What would happen."""
+    """Effect of a drop."""
 
     OPEN = "open"
     MODEL = "model"
     BATCH = "batch"
     """Folders, or several pictures."""
     PICTURE = "picture"
-    """Pixels without a file, such as a picture out of a browser."""
+    """Pixels without a file, such as a picture from a browser."""
     REFUSED = "refused"
 
 
@@ -35,9 +35,9 @@ class DropPlan:
     """What a drop would do.
 
     Attributes:
-        kind: what would happen.
-        words: the same for the person, shown while they hover.
-        path: the file it would happen with; None with BATCH.
+        kind: its effect.
+        words: the same in words, shown while hovering.
+        path: the file of OPEN or MODEL, None for all others.
         paths: files and folders of a BATCH.
     """
 
@@ -48,7 +48,7 @@ class DropPlan:
 
 
 def plan_drop(data: QMimeData | None) -> DropPlan:
-    """What a drop of `data` would do. Only names and folders are looked at, no file's content."""
+    """Plan a drop of `data`, looking only at names and folders, not at file contents."""
     if data is None:  # an empty clipboard
         data = QMimeData()
     paths = local_paths(data)
@@ -66,7 +66,7 @@ def plan_drop(data: QMimeData | None) -> DropPlan:
 
 
 def plan_batch(paths: Sequence[Path]) -> DropPlan:
-    """What adding these to the batch would do; of files only those that have a picture's name are added."""
+    """Plan adding these to the batch; of files, only those with a picture's suffix are added."""
     wanted = tuple(path for path in paths if path.is_dir() or path.suffix.lower() in READABLE_SUFFIXES)
     if not wanted:
         return DropPlan(DropKind.REFUSED, translate("Drops", "It contains no pictures"))
@@ -77,7 +77,7 @@ def plan_batch(paths: Sequence[Path]) -> DropPlan:
 
 
 def local_paths(data: QMimeData) -> list[Path]:
-    """Files of this computer in `data`, also those whose names are no UTF-8."""
+    """Local files in `data`, including those whose names are not valid UTF-8."""
     if not data.hasUrls():
         return []
     paths = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]

@@ -1,4 +1,4 @@
-"""What the person does with files: open, paste, drop, add a model, save, copy, drag out."""
+"""File commands: open, paste, drop, add a model, save, copy, drag out."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from vdsr_app.workers.messages import ErrorReport, InstallJob, SavedFile
 if TYPE_CHECKING:
     from vdsr_app.workers.upscale import UpscaleService
 
-# What messages are about. What concerns one picture goes when another is open; beside that, what stopped the layers
-# goes when they are made, that the result must be waited for when it is there, and a reference's failure when one is.
+# Topics of messages. Those about one picture go when another is opened. Besides, a failure of the layers goes once they
+# are made, the notice to wait for the result once it is finished, and a reference's failure once one is opened.
 _OPENING = "opening"
 _LAYERS = "layers"
 _MAKING = "making"
@@ -43,11 +43,11 @@ _REFERENCE = "reference"
 
 
 class FileCommands(QObject):
-    """Carries out what menus, buttons, drops and pastes ask for, and tells the outcome in the banner.
+    """Carries out the commands of menus, buttons, drops and pastes, and reports the outcome in the banner.
 
     Signals:
-        front_wanted: what is shown now, or told in the banner, belongs to the workspace "Upscale".
-        batch_wanted: Paths of files and folders that the batch shall do.
+        front_wanted: what is shown next, or reported in the banner, belongs to the "Upscale" workspace.
+        batch_wanted: Paths of files and folders to add to the batch.
     """
 
     front_wanted = Signal()
@@ -107,7 +107,7 @@ class FileCommands(QObject):
             self._session.open(path)
 
     def drop(self, plan: DropPlan, data: QMimeData | None) -> None:
-        """Do what a drop was said to do."""
+        """Carry out a planned drop."""
         match plan.kind:
             case DropKind.PICTURE:
                 self._take(data)
@@ -131,7 +131,7 @@ class FileCommands(QObject):
             self.drop(plan, data)
 
     def add_model(self, path: Path) -> None:
-        """Copy a weight file to the person's models and make the result with it, a moment later."""
+        """Copy a weight file to the user's models and, once that is done, make the result with it."""
         self._install.begin(InstallJob(path), self._on_installed)
 
     def _on_installed(self, info: ModelInfo) -> None:
@@ -140,7 +140,7 @@ class FileCommands(QObject):
         self._banner.show_message(BannerKind.SUCCESS, self.tr("The model {title} is in use.").format(title=info.title))
 
     def save_as(self) -> None:
-        """Ask for a name and write the result there, as soon as there is one."""
+        """Ask for a name and write the result there as soon as it is finished."""
         picture, target, model = named = self._what_is_made()
         if picture is None:
             return
@@ -152,7 +152,7 @@ class FileCommands(QObject):
         request = ask_where(self._window, suggested, options, picture.source.path)
         if request is None:
             return
-        if self._what_is_made() != named:  # the dialog let time pass
+        if self._what_is_made() != named:  # it changed while the dialog was open
             text = self.tr("{name} was not saved: the picture, size or model changed while you chose a name.")
             self._banner.show_message(BannerKind.NOTICE, text.format(name=file_name(request.path)))
             return
@@ -169,7 +169,7 @@ class FileCommands(QObject):
         self._session.clipboard.begin(result.picture)
 
     def drag_out(self) -> None:
-        """Let the person drag the result into another program."""
+        """Let the user drag the result into another program."""
         result, picture = self._session.result, self._session.picture
         if result is None or picture is None:
             self._tell_to_wait(self.tr("The result can be dragged out as soon as it is finished."))
@@ -180,11 +180,11 @@ class FileCommands(QObject):
         self._drag_out.begin(result, name, current.save_options)
 
     def close(self) -> None:
-        """Leave nothing behind; to be called when the window closes."""
+        """Remove temporary files; call when the window closes."""
         self._drag_out.close()
 
     def _what_is_made(self) -> tuple[Picture | None, Target, str]:
-        """What a result's name tells: of which picture, at which size, with which model."""
+        """What identifies a result: picture, size and model."""
         session = self._session
         return session.picture, session.target, session.setup.model
 
@@ -202,7 +202,7 @@ class FileCommands(QObject):
         folder = str(Path(recent[0]).parent) if recent else str(Path.home())
         endings = " ".join(f"*{suffix}" for suffix in sorted(READABLE_SUFFIXES))
         filters = self.tr("Pictures") + f" ({endings});;" + self.tr("All files") + " (*)"
-        # A list of fourteen endings helps nobody.
+        # A list of fourteen suffixes helps nobody.
         brief = QFileDialog.Option.HideNameFilterDetails
         chosen, _ = QFileDialog.getOpenFileName(self._window, title, folder, filters, options=brief)
         return Path(chosen) if chosen else None
@@ -225,7 +225,7 @@ class FileCommands(QObject):
         self._banner.show_report(report, _LAYERS, self._by_batch(report))
 
     def _by_batch(self, report: ErrorReport) -> tuple[str, Callable[[], None]] | None:
-        """The way out for a picture that only memory cannot hold."""
+        """The banner's action for a picture that fails only for lack of memory, or None."""
         if not report.through_disk:
             return None
         return self.tr("Add to the batch"), lambda: self._add_to_batch(Path(report.path))

@@ -1,4 +1,4 @@
-"""The system's file manager, which is opened at a folder or a file."""
+"""Opens the system's file manager at a folder or a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def open_folder(folder: Path) -> None:
 
 
 def show_in_folder(path: Path) -> None:
-    """Open the file manager at a file, with the file selected where that can be asked for."""
+    """Open the file manager at a file, selecting the file where that is supported."""
     if sys.platform == "win32":
         QProcess.startDetached("explorer", ["/select,", str(path)])
     elif sys.platform == "darwin":

@@ -1,4 +1,4 @@
-"""The user guide, in a window of its own that may stay open beside the pictures."""
+"""The user guide, in its own window that may stay open beside the pictures."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class GuideDialog(QDialog):
 
 
 def lay_out(document: QTextDocument) -> None:
-    """Give headings their sizes and everything its distance, which Markdown leaves open."""
+    """Set the heading sizes and all spacing, which Markdown leaves open."""
     cursor = QTextCursor(document)
     cursor.beginEditBlock()
     block = document.begin()

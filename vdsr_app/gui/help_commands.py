@@ -1,4 +1,4 @@
-"""The help menu: guide, log folder, system information, about; what each needs is imported when it is asked for."""
+"""The Help menu: guide, log folder, system information, About; what each needs is imported on demand."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Dialog = TypeVar("Dialog", bound=QDialog)
 
 
 class HelpCommands(QObject):
-    """Carries out the help menu.
+    """Carries out the commands of the Help menu.
 
     Attributes:
-        device: what the network runs on, as far as it is known.
+        device: what the network runs on; empty while unknown.
 
     Signals:
         told: a sentence about what was done.
@@ -63,14 +63,14 @@ class HelpCommands(QObject):
 
 
 def show_once(window: QWidget, kind: type[Dialog], make: Callable[[QWidget], Dialog] | None = None) -> None:
-    """Show a dialog beside the window; one of its kind that is open already comes to the front instead.
+    """Show a modeless dialog, or raise one of its kind that is already open.
 
-    A dialog that is closed is gone: it would live as long as the window.
+    A dialog is deleted when closed; otherwise it would live as long as the window.
 
     Args:
         window: its parent.
         kind: its class.
-        make: makes it, given the window; None calls `kind`.
+        make: creates it, given the window; None calls `kind`.
     """
     for other in window.findChildren(kind):
         if other.isVisible():

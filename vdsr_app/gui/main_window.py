@@ -1,4 +1,4 @@
-"""The main window: puts workspaces, menus and the status line together."""
+"""The main window: assembles workspaces, menus and status line."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ SAMPLE_NAME = "sample.png"
 
 
 class MainWindow(QMainWindow):
-    """The one window.
+    """The main window.
 
     Attributes:
-        commands: all actions of the menus.
-        page: the workspace "Upscale".
-        session: what is open and what is done with it.
-        files: what is done with files.
-        status: the line below.
-        batch: the workspace "Batch".
-        training: the workspace "Train".
+        commands: all menu actions.
+        page: the "Upscale" workspace.
+        session: the open picture and what is done with it.
+        files: the file commands.
+        status: the status line.
+        batch: the "Batch" workspace.
+        training: the "Train" workspace.
         workspaces: the switch between them.
 
     Signals:
-        first_painted: the window is on the screen for the first time; whatever takes long may begin.
+        first_painted: the window is on screen for the first time; slow work may begin.
     """
 
     first_painted = Signal()
@@ -75,12 +75,12 @@ class MainWindow(QMainWindow):
         """Build the window; nothing is opened before `start`.
 
         Args:
-            service: does the work; is closed by whoever made it.
-            store: what is remembered.
-            theme: applied already.
-            paths: files that `start` opens.
-            make_training: gives the service for training when it is first needed; None takes the real one.
-            make_batch: likewise the service for batches.
+            service: does the work; closed by its creator.
+            store: the settings.
+            theme: already applied.
+            paths: files and folders that `start` opens.
+            make_training: creates the training service on first use; None creates the real one.
+            make_batch: likewise the batch service.
         """
         super().__init__()
         self._paths = list(paths)
@@ -109,7 +109,7 @@ class MainWindow(QMainWindow):
         self._connect_session()
 
     def start(self) -> None:
-        """Begin to work; to be called once the window is on the screen."""
+        """Start working; call once the window is on screen."""
         self.training.look_for_running()
         self.page.view.setFocus()
         paths = self._paths
@@ -127,7 +127,7 @@ class MainWindow(QMainWindow):
             self.page.banner.show_message(BannerKind.NOTICE, self._store.problem)
 
     def report_exception(self, error: BaseException) -> None:
-        """Tell a fault of the program itself."""
+        """Show a fault of the program itself in the banner."""
         report = ErrorReport(
             self.tr("Something unexpected went wrong."),
             hint=self.tr("You can continue, or save and restart. Please report it with the details."),
@@ -136,12 +136,12 @@ class MainWindow(QMainWindow):
         self._banner.show_report(report)
 
     def close_unasked(self) -> None:
-        """Close at once, as the system demands."""
+        """Close without asking, as the system demands."""
         self._quit_now = True
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Ask where something would be lost; remember the window's place."""
+        """Ask if something would be lost; remember the window's geometry."""
         if not self._quit_now and not (
             self._saves.may_close()
             and self.training.may_leave_names()
@@ -156,52 +156,52 @@ class MainWindow(QMainWindow):
         event.accept()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Tell the first one, as soon as it is over."""
+        """Emit `first_painted` right after the first paint event."""
         super().paintEvent(event)
         if not self._painted:
             self._painted = True
             QTimer.singleShot(0, self, self.first_painted.emit)
 
     def changeEvent(self, event: QEvent) -> None:
-        """The menu says what the window is, also where the system or the last start made it so."""
+        """Keep the full-screen action in sync, even if the system or the restored geometry sets the state."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.WindowStateChange:
             self.commands.full_screen.setChecked(self.isFullScreen())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Escape leaves the full screen when there is nothing to cancel."""
+        """Leave full screen on Escape if there is nothing to cancel."""
         if event.key() == Qt.Key.Key_Escape and self.isFullScreen():
             self._set_full_screen(False)
         else:
             super().keyPressEvent(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Light the workspace and say what a drop would do."""
+        """Highlight the workspace and say what a drop would do."""
         self._drops.enter(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        """Let the workspace be as it was."""
+        """Remove the highlight."""
         self._drops.leave(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Do what was said."""
+        """Carry out the drop."""
         self._drops.drop(event)
         self.activateWindow()
 
     @property
     def _banner(self) -> Banner:
-        """The message line of the workspace that is shown."""
+        """The banner of the workspace shown."""
         for workspace in (self.batch, self.training):
             if workspace.in_front:
                 return workspace.page.banner
         return self.page.banner
 
     def _preload_once(self) -> None:
-        """Load the network behind the window, once the first picture or the first plan is on the screen.
+        """Load the network in the background, once the first picture or the first plan is on screen.
 
-        Not earlier: while the system loads torch's library, for half a second, it lets no other thread load one or
-        touch its own variables for the first time. A reader that waits for it would hold up the interpreter, and with
-        it the window.
+        Not earlier: for the half second in which the system loads torch's library, no other thread can load a library
+        or first access its thread-local variables. A reader waiting for that would block the interpreter, and with it
+        the window.
         """
         if self.session.opening is not None or self._preloaded:
             return
@@ -210,9 +210,9 @@ class MainWindow(QMainWindow):
         self._service.preload(current.device, current.precision, self.session.setup.model)
 
     def _fall_back(self) -> None:
-        """Open the sample where what was named at the start is no picture, cannot be opened, or was given up.
+        """Open the sample if the file named at start-up is not a picture, cannot be opened, or was cancelled.
 
-        Of what was named for a batch, only when the person comes to where single pictures are enlarged.
+        If a batch was named, only when the user switches to the "Upscale" workspace.
         """
         if self._paths and self.session.picture is None and self.session.opening is None:
             self._open_sample()
@@ -309,7 +309,7 @@ class MainWindow(QMainWindow):
             self.page.view.setFocus()
 
     def _on_model_made(self, info: ModelInfo) -> None:
-        """A result of training is to be used: with it pictures are enlarged from now on."""
+        """Upscale pictures with a training result from now on."""
         self._show_upscale()
         self.session.set_model(info.name)
         text = self.tr("“{title}” is in use. Open a picture to see what it does.").format(title=info.title)
@@ -318,7 +318,7 @@ class MainWindow(QMainWindow):
         self.page.banner.show_message(BannerKind.SUCCESS, text)
 
     def _on_save_triggered(self) -> None:
-        # A size that was just typed is meant, and belongs into the name.
+        # A size just typed counts, and belongs in the file name.
         self.page.inspector.scale.settle()
         self.files.save_as()
 
@@ -343,7 +343,7 @@ class MainWindow(QMainWindow):
             self._on_cancel_wanted()
 
     def _set_full_screen(self, full: bool) -> None:
-        """Fill the screen, or be as before: a window that was maximized is so again."""
+        """Enter or leave full screen; a window that was maximized is so again afterwards."""
         state, bit = self.windowState(), Qt.WindowState.WindowFullScreen
         self.setWindowState(state | bit if full else state & ~bit)
 
@@ -393,7 +393,7 @@ class MainWindow(QMainWindow):
             explanation = explanation.format(width=reference.picture.width, height=reference.picture.height)
             self.status.show_scores(text, explanation)
             return
-        # Those of layers that were shown before are kept, and would soon fill the line.
+        # Scores of layers shown earlier are kept, and would soon fill the line.
         shown = dict.fromkeys((session.setup.left, session.setup.right))
         known = session.scores.values
         values = {spec: known[spec] for spec in shown if spec in known}

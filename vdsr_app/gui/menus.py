@@ -14,11 +14,11 @@ from vdsr_app.gui.texts import menu_text
 
 
 class Menus(QObject):
-    """Fills a menu bar; keeps the list of recent files.
+    """Fills a menu bar; maintains the list of recent files.
 
     Signals:
         recent_chosen: the `Path` of a recent file.
-        recent_cleared: the person wants the list to be empty.
+        recent_cleared: the user wants the list cleared.
     """
 
     recent_chosen = Signal(object)
@@ -50,12 +50,12 @@ class Menus(QObject):
         self._add(self.tr("&Help"), [a.guide, None, a.log_folder, a.system_info, None, a.about])
 
     def offer_workspaces(self, actions: Sequence[QAction]) -> None:
-        """Offer the workspaces in the menu "View"; to be called once."""
-        # In a menu of their own: with all of them "View" would be higher than a small screen.
+        """Add the workspaces to the "View" menu; call once."""
+        # In a submenu: with all of them "View" would be taller than a small screen.
         self._workspaces.addActions(list(actions))
 
     def show_recent(self, paths: Sequence[str]) -> None:
-        """Offer these files, the newest first."""
+        """Offer these files, newest first."""
         self._recent.clear()
         for number, path in enumerate(paths, start=1):
             mark = f"&{number}  " if number < 10 else ""

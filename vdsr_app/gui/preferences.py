@@ -1,4 +1,4 @@
-"""Keeps the settings and the window in step, both ways."""
+"""Keeps the settings and the window in sync, both ways."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vdsr_app.workers.messages import LayerKind
 
 
 class Preferences(QObject):
-    """Writes what the person chooses, and applies what the settings say."""
+    """Stores what the user chooses, and applies the settings."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Preferences(QObject):
         show_once(self._window, SettingsDialog, self._settings_dialog)
 
     def reset(self) -> None:
-        """Back to the defaults, on the screen too."""
+        """Restore the defaults, on screen too."""
         self._store.reset()
         defaults = self._store.current
         self._page.session.reset(defaults)

@@ -31,15 +31,15 @@ def suggested_path(
     *,
     is_sample: bool = False,
 ) -> Path:
-    """Where a result is offered to be saved: beside its source.
+    """Suggest where to save a result: beside its source.
 
     Args:
-        picture: the source; a pasted one has no place of its own.
+        picture: the source; a pasted one has no folder of its own.
         model: name of the model.
-        target: wished size.
-        file_format: decides the ending.
-        fallback: folder for a picture without a place, or an empty string for the person's pictures.
-        is_sample: the source is the program's own and has a name, but no place where results belong.
+        target: requested size.
+        file_format: determines the suffix.
+        fallback: folder for a picture without one, or an empty string for the user's pictures folder.
+        is_sample: whether the source is the program's sample, which has a name but no folder where results belong.
     """
     source = picture.source.path
     name = output_name(source or Path(PASTED_NAME), model, target, file_format)
@@ -52,7 +52,7 @@ def suggested_path(
 
 
 def request_for(path: Path, options: SaveOptions) -> SaveRequest:
-    """What to write for a chosen name: a known ending decides the format, else that of `options` is appended."""
+    """Return what to write for a chosen name: a known suffix sets the format, else that of `options` is appended."""
     wished = options.format_or_default
     try:
         chosen = format_for_path(path)
@@ -63,7 +63,7 @@ def request_for(path: Path, options: SaveOptions) -> SaveRequest:
 
 
 def ask_where(parent: QWidget, suggested: Path, options: SaveOptions, source: Path | None) -> SaveRequest | None:
-    """Ask for a name until one is given that loses nothing unasked, or the person gives up."""
+    """Ask for a name until one is given that overwrites nothing unconfirmed, or the user cancels."""
     wished = options.format_or_default
     path = ask_for_name(
         parent,

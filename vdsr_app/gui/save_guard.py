@@ -1,4 +1,4 @@
-"""Stands between closing the window and files that are not saved yet."""
+"""Guards against closing the window while files are not saved yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vdsr_app.gui.session import Session
 
 
 class SaveGuard(CloseGuard):
-    """Asks about such files; one that fails or is given up is lost."""
+    """Asks about unsaved files; one whose saving fails or is abandoned counts as lost."""
 
     def __init__(self, window: QWidget, session: Session) -> None:
         super().__init__(window)

@@ -1,4 +1,4 @@
-"""Asks for the name of a file that is to be written, with every way to lose one made explicit."""
+"""Asks for the name of a file to write, and confirms every loss of an existing one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ translate = QCoreApplication.translate
 
 
 def with_ending(path: Path, ending: str) -> Path:
-    """The path with `ending` ("." and lower-case letters) appended, unless it has that in small or capital letters."""
+    """Append `ending` ("." and lower-case letters) to the path, unless it already has it in any letter case."""
     return path if path.suffix.lower() == ending else path.with_name(path.name + ending)
 
 
@@ -29,15 +29,15 @@ def ask_for_name(
     complete: Callable[[Path], Path],
     source: Path | None = None,
 ) -> Path | None:
-    """Ask for a name until one is given that loses nothing unasked, or the person gives up.
+    """Ask for a name until one is given that overwrites nothing unconfirmed, or the user cancels.
 
     Args:
-        parent: the window in front of which to ask.
-        title: of the dialog.
-        suggested: the name that is offered.
-        kinds: what files to show, as `QFileDialog` wants it.
-        complete: gives the path that is written for a chosen one, with an ending that may have been left out.
-        source: picture that is open.
+        parent: parent window of the dialogs.
+        title: title of the dialog.
+        suggested: initial path.
+        kinds: name filters in the syntax of `QFileDialog`.
+        complete: returns the path to write for a chosen one, with its suffix if that was left out.
+        source: the open picture.
 
     Returns:
         The complete path, or None.
@@ -48,7 +48,7 @@ def ask_for_name(
             title,
             str(suggested),
             kinds,
-            # The dialog knows neither the ending that is appended nor the source; so it is asked below, once.
+            # The dialog knows neither the suffix to be appended nor the source; so it is confirmed below, once.
             options=QFileDialog.Option.DontConfirmOverwrite,
         )
         if not chosen:

@@ -1,4 +1,4 @@
-"""What the inspector has no room for: theme, canvas, device, precision, reset."""
+"""Settings for which the inspector has no room: theme, canvas, device, precision, reset."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vdsr_app.gui.settings import AppSettings, CanvasColor, SettingsStore, Theme
 
 
 class SettingsDialog(QDialog):
-    """Changes act at once; there is nothing to confirm.
+    """Applies changes at once; there is nothing to confirm.
 
     Signals:
-        reset_wanted: the person wants the defaults.
+        reset_wanted: the user wants the defaults.
     """
 
     reset_wanted = Signal()
@@ -108,12 +108,12 @@ class SettingsDialog(QDialog):
 
 
 def _with_stored(choices: list[tuple[str, str]], stored: str) -> list[tuple[str, str]]:
-    """A value that was chosen elsewhere, such as "cuda:1", is offered too."""
+    """Offer a value chosen elsewhere, such as "cuda:1", too."""
     return choices if any(value == stored for _, value in choices) else [*choices, (stored, stored)]
 
 
 def has_nvidia_driver() -> bool:
-    """Whether a driver for CUDA is there; told without loading torch."""
+    """Whether a CUDA driver is installed; checked without loading torch."""
     if os.name == "nt":
         return (Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "nvcuda.dll").exists()
     return Path("/proc/driver/nvidia/version").exists()

@@ -1,4 +1,4 @@
-"""Training in the window: its workspace, its menu, its line below, and what becomes of it when the window closes."""
+"""Training in the main window: its workspace, menu and entry in the status line, and what happens to it on closing."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ MakeService = Callable[[], "TrainingService"]
 
 
 class TrainingCommands(QObject):
-    """Makes service and pages when they are first needed, and carries out what is asked for outside of them.
+    """Creates the training service and pages on first use, and carries out commands given outside the pages.
 
     Attributes:
         host: the workspace; empty until it is first shown.
 
     Signals:
-        front_wanted: the workspace shall be shown.
-        model_made: ModelInfo of a result that pictures shall be enlarged with.
-        all_renamed: the person wanted to quit after what is renamed, and nothing is left to rename.
+        front_wanted: the workspace should be shown.
+        model_made: ModelInfo of a result to upscale pictures with.
+        all_renamed: the user wanted to quit once runs are renamed, and nothing is left to rename.
     """
 
     front_wanted = Signal()
@@ -58,15 +58,15 @@ class TrainingCommands(QObject):
         status: StatusLine,
         make_service: MakeService | None = None,
     ) -> None:
-        """Nothing is made yet.
+        """Connect the actions; service and pages are created later.
 
         Args:
-            window: owner, and parent of questions.
-            actions: of the menu.
-            models: gets the results that are taken into use.
-            store: what is remembered.
-            status: tells that a run trains.
-            make_service: gives the service; None takes the real one.
+            window: owner, and parent of dialogs.
+            actions: the menu actions.
+            models: receives the results that are put to use.
+            store: the settings.
+            status: shows that a run is training.
+            make_service: creates the service; None creates the real one.
         """
         super().__init__(window)
         self._window = window
@@ -93,9 +93,9 @@ class TrainingCommands(QObject):
 
     @property
     def page(self) -> TrainPage:
-        """The workspace's pages, made now if they were not."""
+        """The workspace's pages, created on first access."""
         if self._page is None:
-            # Late: the first window does not wait for it.
+            # Imported late, so that the first window does not wait for it.
             from vdsr_app.gui.training.train_page import TrainPage
 
             service, watch, left = self._needed()
@@ -105,7 +105,7 @@ class TrainingCommands(QObject):
         return self._page
 
     def look_for_running(self) -> None:
-        """Find a run that trains since an earlier window was open. The disk is read elsewhere."""
+        """Find a run that has been training since an earlier window; the disk is read in another thread."""
         if paths.runs_dir().is_dir():
             service, _, _ = self._needed()
             service.desk.listed.connect(self._on_listed_first)
@@ -122,12 +122,12 @@ class TrainingCommands(QObject):
         self.page.show_home()
 
     def show_followed(self) -> None:
-        """Show the run that trains."""
+        """Show the training run."""
         self.front_wanted.emit()
         self.page.show_followed()
 
     def set_in_front(self, in_front: bool) -> None:
-        """Whether the workspace is shown."""
+        """Set whether the workspace is shown."""
         self._in_front = in_front
         self._refresh()
 
@@ -137,21 +137,21 @@ class TrainingCommands(QObject):
         return self._in_front
 
     def folders_in(self, data: QMimeData) -> list[str]:
-        """Folders that a drop would take pictures from; none while another workspace is shown."""
+        """Return the folders that a drop would take pictures from; none while another workspace is shown."""
         return [str(path) for path in local_paths(data) if path.is_dir()] if self._in_front else []
 
     def drop_words(self, folders: list[str]) -> str:
-        """What a drop of these folders would do."""
+        """Say what a drop of these folders would do."""
         if len(folders) == 1:
             return self.tr("Learn from the pictures in {name}").format(name=file_name(folders[0]))
         return self.tr("Learn from the pictures in {count} folders").format(count=len(folders))
 
     def may_leave_names(self) -> bool:
-        """Ask where the new name of a run would be lost; whether the window may close as far as that goes."""
+        """Ask if the new name of a run would be lost; return whether the window may close in that respect."""
         return self._names is None or self._names.may_close()
 
     def may_close(self) -> bool:
-        """Ask what becomes of a run that trains, unless that is known; whether the window may close."""
+        """Ask what to do about a training run, unless that is settled; return whether the window may close."""
         service, watch, left = self._service, self._watch, self._left
         if service is None or watch is None or left is None or self._store.current.training_end != "ask":
             return True
@@ -164,14 +164,14 @@ class TrainingCommands(QObject):
         choice = "save" if answer is TrainingAnswer.SAVE else "go on"
         if remember:
             self._store.update(training_end=choice)
-        # Only now: who stays wants to see the run that is looked at. And where the one that was asked about has ended
-        # meanwhile, nobody was asked about any other.
+        # Only now: a user who stays wants to keep seeing the run on display. And if the run in question has ended
+        # meanwhile, the answer does not apply to any other.
         if not about_left or left.turn_back():
             service.set_when_window_ends("save" if choice == "save" else "go on")
         return True
 
     def close(self, timeout_ms: int) -> bool:
-        """End the threads; a run goes on or saves and stops, as was chosen. Whether they ended in time."""
+        """End the threads; a run continues, or saves and stops, as chosen. Return whether they ended in time."""
         return self._service is None or self._service.close(timeout_ms)
 
     def _needed(self) -> tuple[TrainingService, RunWatch, LeftRun]:
@@ -204,7 +204,7 @@ class TrainingCommands(QObject):
 
     @property
     def _is_paused(self) -> bool:
-        """Whether the run that trains is paused."""
+        """Whether the training run is paused."""
         if self._left is not None and self._left.trains_alone:
             return self._left.paused
         return self._watch is not None and self._watch.state == "paused"
@@ -236,7 +236,7 @@ class TrainingCommands(QObject):
             self.show_followed()
 
     def _turn_to_what_trains(self) -> bool:
-        """Show the run that trains, where another one is looked at; False where it has ended meanwhile."""
+        """Switch to the training run if another one is on display; return False if it has ended meanwhile."""
         if self._left is None or not self._left.trains_alone or self._left.turn_back():
             return True
         self.page.tell(self.tr("It is no longer training."), False)

@@ -1,4 +1,4 @@
-"""The workspace "Upscale": canvas and inspector, wired to a session."""
+"""The "Upscale" workspace: canvas and inspector, connected to a session."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 
 class UpscalePage(QWidget):
-    """Puts what the session holds on the screen, and the person's choices into the session.
+    """Shows the state of the session, and passes the user's choices to it.
 
     Attributes:
-        session: what is open and what is done with it.
+        session: the open picture and what is done with it.
         view: the picture.
-        banner: the message above it.
+        banner: the messages above it.
         bar: modes, layers, zoom.
         inspector: the right pane.
         strip: the invitation below the sample.
 
     Signals:
-        reference_wanted: the person wants to choose a reference file.
+        reference_wanted: the user wants to choose a reference file.
     """
 
     reference_wanted = Signal()
@@ -75,7 +75,7 @@ class UpscalePage(QWidget):
         self.inspector.picture.show_picture(None)
 
     def show_settings(self, settings: AppSettings) -> None:
-        """Show what is remembered of this page."""
+        """Show the settings that concern this page."""
         self.inspector.scale.show_measure(settings.size_measure)
         self.inspector.export.show_options(settings.chosen_options)
         if settings.mode != self.view.mode.value:
@@ -85,7 +85,7 @@ class UpscalePage(QWidget):
         self.inspector.setVisible(settings.inspector_visible)
 
     def set_in_front(self, in_front: bool) -> None:
-        """Whether this workspace is shown; its keys do nothing while another is."""
+        """Set whether this workspace is shown; its shortcuts do nothing while another is."""
         self._in_front = in_front
         a, elsewhere = self._actions, self.tr("switch to Upscale first")
         for action in a.of_the_view():
@@ -93,7 +93,7 @@ class UpscalePage(QWidget):
         if not in_front:
             for action in (a.save, a.copy):
                 allow(action, False, elsewhere)
-            for action in (a.run, a.cancel):  # till the workspace that is shown says otherwise
+            for action in (a.run, a.cancel):  # until the workspace shown says otherwise
                 allow(action, False, self.tr("switch to Upscale or Batch first"))
         self._show_result()
 
@@ -177,7 +177,7 @@ class UpscalePage(QWidget):
         picture = session.picture
         source = None if picture is None else (picture.width, picture.height)
         wish = (session.setup.target, source)
-        if wish != self._shown_wish:  # else the slider may be moving on already
+        if wish != self._shown_wish:  # else the slider may already have moved on
             self._shown_wish = wish
             self.inspector.scale.show_target(*wish)
         self.inspector.model.show_choice(session.setup.wished_model, None if picture is None else session.choice)
@@ -216,7 +216,7 @@ class UpscalePage(QWidget):
         )
 
     def _show_opening(self, name: str | None) -> None:
-        """Say on the empty page that a picture is on its way."""
+        """Say on the empty page that a picture is being opened."""
         words = "" if name is None else self.tr("Opening {name} … Esc cancels.").format(name=name)
         self.view.set_empty_text(words)
         self.inspector.scale.show_opening(name is not None)

@@ -1,4 +1,4 @@
-"""What is held over the window, or dropped on it: told and done by the workspace in front."""
+"""Drags over the window and drops on it, shown and carried out by the workspace in front."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vdsr_app.gui.upscale_page import UpscalePage
 
 
 class WindowDrops:
-    """Folders on "Train" are learned from; elsewhere they, and several files, go to the batch; one file is opened."""
+    """Trains on folders dropped on "Train"; elsewhere, they and several files go to the batch, one file is opened."""
 
     def __init__(
         self, page: UpscalePage, files: FileCommands, batch: BatchCommands, training: TrainingCommands
@@ -36,12 +36,12 @@ class WindowDrops:
         self._hint(self._training.drop_words(folders) if folders else plan.words)
 
     def leave(self, event: QDragLeaveEvent) -> None:
-        """Say nothing more."""
+        """Remove the hint."""
         self._hint(None)
         event.accept()
 
     def drop(self, event: QDropEvent) -> None:
-        """Do what was said."""
+        """Carry out the drop."""
         self._hint(None)
         event.setDropAction(Qt.DropAction.CopyAction)
         event.accept()
@@ -53,7 +53,7 @@ class WindowDrops:
 
     def _plan(self, data: QMimeData) -> DropPlan:
         plan = plan_drop(data)
-        # Who looks at the batch and drops one picture wants it there.
+        # One picture dropped on the batch is meant for the batch.
         single = self._batch.in_front and plan.kind is DropKind.OPEN and plan.path is not None
         return plan_batch([plan.path]) if single and plan.path is not None else plan
 

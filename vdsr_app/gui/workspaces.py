@@ -1,4 +1,4 @@
-"""The window's workspaces: what one does in it, and the switch between them."""
+"""The window's workspaces, and the switch between them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vdsr_app.gui.theme import set_role
 
 
 class Workspaces(QWidget):
-    """Pages of which one is shown; with a single page there is no switch.
+    """Pages, one of which is shown; with a single page there is no switch.
 
     Signals:
         changed: another page is shown.
@@ -28,7 +28,7 @@ class Workspaces(QWidget):
         self._switch = QWidget()
         self._switch.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self._switch, "bar")
-        self._switch.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)  # it does not jump
+        self._switch.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)  # so that it does not jump
         self._buttons = QHBoxLayout(self._switch)
         self._buttons.setContentsMargins(GROUP_GAP, GROUP_GAP, GROUP_GAP, 0)
         self._buttons.setSpacing(GROUP_GAP // 2)
@@ -44,10 +44,10 @@ class Workspaces(QWidget):
         """Add a page at the end.
 
         Args:
-            title: words of its button.
+            title: text of its button.
             icon_name: icon of its button.
             page: what is shown.
-            number: with Ctrl the key that shows it; it stays the same whatever other pages there are.
+            number: the key that shows it, with Ctrl; independent of the other pages.
 
         Returns:
             The action that shows it.
@@ -55,7 +55,7 @@ class Workspaces(QWidget):
         count = self._pages.addWidget(page) + 1
         action = QAction(icon(icon_name), title, self)
         action.setCheckable(True)
-        action.setIconVisibleInMenu(False)  # where the check mark is
+        action.setIconVisibleInMenu(False)  # the check mark takes its place
         action.setChecked(count == 1)
         action.setShortcut(f"Ctrl+{number}")
         action.setToolTip(tooltip(action))
@@ -74,7 +74,7 @@ class Workspaces(QWidget):
 
     @property
     def current(self) -> QWidget | None:
-        """The page that is shown, or None without pages."""
+        """The page shown, or None if there are none."""
         return self._pages.currentWidget()
 
     def show_page(self, page: QWidget) -> None:
