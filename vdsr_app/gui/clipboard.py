@@ -1,7 +1,7 @@
-"""The result on the clipboard, and pictures from there.
+"""Copies the result to the clipboard, and takes pictures from there.
 
-What takes long is done in a worker's thread. On Linux the program that gave a picture is asked to encode it as PNG when
-another one wants it, in its window's thread, which takes seconds for a large one: it is given as PNG from the start.
+Slow work is done in a worker thread. On Linux, the program that put a picture on the clipboard must encode it as PNG
+when another one requests it, in its GUI thread, which takes seconds if it is large; so it is PNG from the start.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 _PNG = "image/png"
 _FAST = 80
-"""Qt's quality of a PNG; 80 is the fastest compression there is."""
+"""Qt's PNG quality; 80 selects the fastest compression."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Offer:
-    """A picture as other programs take it.
+    """A picture in the forms that other programs accept.
 
     Attributes:
         image: for programs on Windows and macOS, and this one.
-        png: the same as a PNG file; empty where memory did not suffice for it.
+        png: the same as a PNG file; empty if there was not enough memory for it.
     """
 
     image: QImage
@@ -41,10 +41,10 @@ class Offer:
 
 
 def offer_of(picture: Picture) -> Offer:
-    """Make of a picture what other programs take.
+    """Convert a picture to the forms that other programs accept.
 
     Raises:
-        PictureTooLargeError: there is no memory for it.
+        PictureTooLargeError: there is not enough memory.
     """
     image = qimage_from_picture(picture)
     buffer = QBuffer()
@@ -55,10 +55,10 @@ def offer_of(picture: Picture) -> Offer:
 
 
 def take_from(data: QMimeData | None) -> Callable[[], Picture] | None:
-    """What makes the picture on a clipboard or in a drop, in any thread; None where there is none that can be read.
+    """Return a function, for any thread, that makes the picture of a clipboard or drop; None if none can be read.
 
-    All that is needed of `data` is taken at once: what is dropped is gone a moment later. A PNG is not decoded yet. It
-    will be as files are, within their limits: Qt refuses what takes more than 256 MB.
+    Everything needed from `data` is taken at once: dropped data is gone a moment later. A PNG is not decoded yet. It
+    will be read like a file, with the same limits, because Qt refuses images that take more than 256 MB.
     """
     if data is None or not data.hasImage():
         return None
@@ -72,12 +72,12 @@ def take_from(data: QMimeData | None) -> Callable[[], Picture] | None:
 
 
 class ClipboardCopy(QObject):
-    """Copies one picture at a time; a new wish cancels the one before.
+    """Copies one picture at a time; a new request cancels the previous one.
 
     Signals:
-        changed: `running` is another than before.
+        changed: `running` may have changed.
         done: the picture is on the clipboard.
-        failed: the `ErrorReport`; the clipboard holds what it held.
+        failed: the `ErrorReport`; the clipboard is unchanged.
     """
 
     changed = Signal()
@@ -92,15 +92,15 @@ class ClipboardCopy(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether a picture is being made ready."""
+        """Whether a picture is being prepared."""
         return self._job.running
 
     def begin(self, picture: Picture) -> None:
-        """Put a picture on the clipboard, a moment later."""
+        """Put a picture on the clipboard as soon as it is prepared."""
         self._job.begin(CopyJob(picture, offer_of), self._on_ready)
 
     def cancel(self) -> None:
-        """Leave the clipboard as it is."""
+        """Cancel, leaving the clipboard as it is."""
         self._job.cancel()
 
     def _on_ready(self, offer: Offer) -> None:
@@ -113,11 +113,11 @@ class ClipboardCopy(QObject):
 
 
 def _picture_from_png(png: QByteArray) -> Picture:
-    from vdsr_app.core.image_io import read_bytes  # not at the start
+    from vdsr_app.core.image_io import read_bytes  # late: not needed at start-up
 
     picture = read_bytes(bytes(png.data()))
     if picture.alpha is None or int(picture.alpha.min()) < 2**picture.bits - 1:
         return picture
-    # Most programs give transparency that hides nothing; `picture_from_qimage` drops it, too.
+    # Most programs supply a fully opaque alpha channel; `picture_from_qimage` drops it, too.
     mode = picture.source.mode.removesuffix(" with transparency")
     return replace(picture, alpha=None, source=replace(picture.source, mode=mode))

@@ -1,7 +1,7 @@
-"""Makes the layers that the two halves show: bicubic first, then all others, the network tile by tile.
+"""Makes the layers shown by the two halves: bicubic first, then all others, the network tile by tile.
 
-The network does not wait for bicubic where it can begin at once: of a large photograph, its first tile is there
-seconds earlier. Until bicubic is there to be painted on, such tiles lie over whatever is shown meanwhile.
+The network does not wait for bicubic if it can start at once: its first tile of a large photograph is ready seconds
+earlier. Until there is a bicubic to paint them into, such tiles are drawn over whatever is shown meanwhile.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ BICUBIC = LayerSpec(LayerKind.BICUBIC)
 
 
 class LayerState(StrEnum):
-    """How far a layer is."""
+    """Progress of a layer."""
 
     WAITING = "waiting"
     RUNNING = "running"
     STOPPED = "stopped"
-    """Cancelled or failed; not started again unless asked."""
+    """Cancelled or failed; restarted only on request."""
     DONE = "done"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Former:
-    """What was finished before a start that memory refused.
+    """What was finished before a start that was refused for lack of memory.
 
     Attributes:
-        picture: of which.
-        settings: at which size, on which device.
-        results: the layers, but for a reference, which may be another by then.
+        picture: the source.
+        settings: size and device.
+        results: the layers, except a reference, which may have changed by then.
     """
 
     picture: Picture
@@ -65,17 +65,17 @@ class _Former:
 class Comparison(QObject):
     """The layers of one picture at one size.
 
-    Layers that memory cannot hold are not begun: they are stopped, and `failed` tells it.
+    Layers that do not fit in memory are not started: they become STOPPED, and `failed` reports it.
 
-    Results of jobs that were given up are dropped, whenever they come.
+    Results of abandoned jobs are dropped, whenever they arrive.
 
     Signals:
-        changed: some `pyramid` or `state` may be another than before.
+        changed: a `pyramid` or `state` may have changed.
         painted: a `Rect` of a layer's pixels that has new content.
         progressed: `LayerSpec` and `JobProgress` of a running layer.
         finished: the `LayerResult`.
         failed: the `ErrorReport`.
-        noticed: a sentence about a layer that is being made.
+        noticed: a sentence about a layer being made.
     """
 
     changed = Signal()
@@ -106,7 +106,7 @@ class Comparison(QObject):
         self._unfinished = PaintedLayers(self)
         self._unfinished.completed.connect(self.changed)
         self._stopped: set[LayerSpec] = set()
-        # Of all results that anyone still shows, those of former sizes too, which go when the new ones come.
+        # Of all results still shown, including those of former sizes, which go when the new ones arrive.
         self._pyramids: WeakSet[MipPyramid] = WeakSet()
         service.fitting_changed.connect(self._on_fitting_changed)
         service.tile_finished.connect(self._on_tile_finished)
@@ -123,12 +123,12 @@ class Comparison(QObject):
 
     @property
     def fitting(self) -> bool:
-        """Whether the network is being fitted to this processor, for which its layers wait."""
+        """Whether the network is being tuned for this processor, which its layers wait for."""
         return self._fitting
 
     @property
     def stopped(self) -> bool:
-        """Whether a layer that is wanted was cancelled or has failed, or was refused for want of memory."""
+        """Whether a wanted layer was cancelled, failed, or was refused for lack of memory."""
         return any(self.state(spec) is LayerState.STOPPED for spec in (BICUBIC, *self._wanted))
 
     def start(
@@ -138,15 +138,15 @@ class Comparison(QObject):
         wanted: Iterable[LayerSpec],
         keep: LayerSpec | None = None,
     ) -> None:
-        """Give up what is running and make layers for another picture, size or device.
+        """Abandon what is running and make layers for another picture, size or device.
 
-        Where memory refuses that, what was finished before is kept for a start that goes back to it.
+        If there is not enough memory, what was finished before is kept for a start that goes back to it.
 
         Args:
             picture: the source.
             settings: size and device.
             wanted: most important first.
-            keep: as for `want`, where this goes back to what was finished before.
+            keep: as for `want`, if this goes back to what was finished before.
         """
         self._abandon(list(self._jobs))
         if self._picture is not None and self._results:
@@ -171,18 +171,18 @@ class Comparison(QObject):
             size = settings.target.size_for(picture.width, picture.height)
             models = [spec for spec in self._wanted if spec.kind is LayerKind.MODEL]
             self._unfinished.begin_early(models, size.width, size.height)
-        # Shown before they are submitted, so that the visible region is one of the new size.
+        # Announced before they are submitted, so that the visible region is one of the new size.
         self.changed.emit()
         for spec in models:
             self._submit(spec)
         self.changed.emit()
 
     def want(self, wanted: Iterable[LayerSpec], keep: LayerSpec | None = None) -> None:
-        """Change which layers are made beside bicubic; those that are finished and still wanted are kept.
+        """Change which layers are made besides bicubic; those finished and still wanted are kept.
 
         Args:
             wanted: most important first.
-            keep: if it has been made or begun, it is not given up, wanted or not, while memory suffices.
+            keep: if it has been made or started, it is not abandoned, wanted or not, while memory suffices.
         """
         before, self._wanted = self._wanted, tuple(wanted)
         there = keep in self._results or keep in self._jobs.values()
@@ -190,20 +190,20 @@ class Comparison(QObject):
         if self._spare is not None:
             self._wanted += (self._spare,)
         if not set(self._wanted) <= {BICUBIC, *before}:
-            self._stopped.discard(BICUBIC)  # who asks for a further layer asks for what that needs
+            self._stopped.discard(BICUBIC)  # a request for another layer includes what it depends on
         self._give_up_unwanted()
         self._go_on()
         self.changed.emit()
 
     def set_reference(self, picture: Picture | None) -> None:
-        """Show this as the reference, as soon as it is wanted; the file may be another by then, or gone."""
+        """Set the reference to show once it is wanted; its file may have changed or gone by then."""
         self._reference = picture
         self._abandon([job for job, spec in self._jobs.items() if spec.kind is LayerKind.REFERENCE])
         self._results = {s: r for s, r in self._results.items() if s.kind is not LayerKind.REFERENCE}
         self._stopped = {spec for spec in self._stopped if spec.kind is not LayerKind.REFERENCE}
 
     def stop(self) -> None:
-        """Cancel all that runs; what has been painted stays on the screen."""
+        """Cancel everything that runs; what has been painted stays on screen."""
         self._stopped |= {BICUBIC, *self._wanted} - set(self._results)
         self._abandon(list(self._jobs))
         self.changed.emit()
@@ -212,8 +212,8 @@ class Comparison(QObject):
         """Start what was stopped or failed.
 
         Args:
-            again: make finished network layers once more, too.
-            also: make this layer, too, if nobody has wanted it yet.
+            again: remake finished network layers, too.
+            also: make this layer, too, if it is not wanted yet.
         """
         if self._picture is None:
             return
@@ -228,17 +228,17 @@ class Comparison(QObject):
         self.changed.emit()
 
     def set_visible(self, rect: Rect | None) -> None:
-        """Tell which region is on the screen now, so that running layers do it first."""
+        """Report the region now on screen, so that running network layers do it first."""
         for job, spec in self._jobs.items():
             if spec.kind is LayerKind.MODEL:
                 self._service.set_visible(job, rect)
 
     def result(self, spec: LayerSpec) -> LayerResult | None:
-        """The finished layer, if it is finished."""
+        """Return the layer if it is finished, or None."""
         return self._results.get(spec)
 
     def state(self, spec: LayerSpec) -> LayerState:
-        """How far a layer is; one that would wait for a bicubic that was stopped is stopped, too."""
+        """Return the progress of a layer; one that would wait for a stopped bicubic is stopped, too."""
         if spec in self._results:
             return LayerState.DONE
         if spec in self._jobs.values():
@@ -246,22 +246,22 @@ class Comparison(QObject):
         return LayerState.STOPPED if {spec, BICUBIC} & self._stopped else LayerState.WAITING
 
     def pyramid(self, spec: LayerSpec) -> MipPyramid | None:
-        """What to show for a layer now: itself, or as far as it has come, or bicubic in its stead, or nothing yet."""
+        """Return what to show for a layer now: itself, what is painted of it so far, bicubic instead, or None."""
         if spec in self._results:
             return self._results[spec].pyramid
         bicubic = self._results.get(BICUBIC)
         return self._unfinished.shown(spec) or (None if bicubic is None else bicubic.pyramid)
 
     def early_tiles(self, spec: LayerSpec) -> MipPyramid | None:
-        """What the network has of a layer while there is nothing to paint it on; to be laid over what is shown."""
+        """Return a layer's tiles while there is no bicubic to paint them into; they are drawn over what is shown."""
         return self._unfinished.early(spec)
 
     def _can_begin_early(self, picture: Picture) -> bool:
-        """Not while torch must be loaded first, which would hold bicubic up; and see-through tiles need their place."""
+        """Not while torch is yet to be loaded, which would delay bicubic, nor if tiles may be transparent."""
         return self._service.network_ready and picture.alpha is None
 
     def _go_on(self) -> None:
-        """Submit what is wanted, and neither made nor being made nor stopped; bicubic before all others."""
+        """Submit the wanted layers that are neither finished, running nor stopped; bicubic before all others."""
         first = [BICUBIC] if BICUBIC not in self._results else list(self._wanted)
         waiting = [spec for spec in first if self.state(spec) is LayerState.WAITING]
         if waiting and self._has_memory():
@@ -270,8 +270,8 @@ class Comparison(QObject):
                 self._submit(spec)
 
     def _has_memory(self) -> bool:
-        """Whether all layers together fit into memory; where they do not, none is begun any more, and it is told."""
-        # Late: the first window does not wait for it.
+        """Whether all layers fit in memory, if need be without the spare one; if not, stop those waiting and report."""
+        # Imported late, so that the first window does not wait for it.
         from vdsr_app.core.image_io.limits import check_memory_to_compare
 
         if self._picture is None:
@@ -304,7 +304,7 @@ class Comparison(QObject):
     def _held_bytes(self) -> int:
         """Memory of what has been made, for this size or a former one that is still shown.
 
-        The picture of a reference is not made, and stays when its layer goes.
+        Excludes a reference's picture, which is not made here and stays when its layer goes.
         """
         former = {} if self._former is None else self._former.results
         results = (*self._results.values(), *former.values())
@@ -361,7 +361,7 @@ class Comparison(QObject):
         self._unfinished.drop(spec)
         if spec == BICUBIC:
             self._unfinished.set_bicubic(result.pyramid)
-        # Shown before the next is submitted, so that the visible region is one of the new size.
+        # Announced before the next is submitted, so that the visible region is one of the new size.
         self.changed.emit()
         self._go_on()
         self.changed.emit()
@@ -383,5 +383,5 @@ class Comparison(QObject):
 
 
 def _makes_alike(one: UpscaleSettings, other: UpscaleSettings) -> bool:
-    """Whether two settings give the same layers: a layer's model is its own, whichever makes the result."""
+    """Whether two settings give the same layers; `model` is ignored, because each layer names its own."""
     return replace(one, model="") == replace(other, model="")

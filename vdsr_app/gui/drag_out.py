@@ -1,4 +1,4 @@
-"""Dragging the result into another program: it is written to a temporary file, and that file is handed over."""
+"""Drags the result into another program, as a temporary file."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _THUMBNAIL_PX = 128
 
 @dataclass(frozen=True, slots=True)
 class _Parcel:
-    """A result as a file that can be dragged; it does not keep the result's pixels, which may be gigabytes.
+    """A result as a file that can be dragged; does not keep the result's pixels, which may be gigabytes.
 
     Attributes:
-        pyramid: of the result, for as long as anyone has it; tells results apart.
-        options: how it is written.
-        path: where.
-        thumbnail: what is seen of it while it is dragged.
+        pyramid: weak reference to the result's pyramid; identifies the result.
+        options: how the file is written.
+        path: where it is written.
+        thumbnail: shown while dragging.
     """
 
     pyramid: weakref.ref[MipPyramid]
@@ -41,15 +41,15 @@ class _Parcel:
     thumbnail: QPixmap
 
     def holds(self, result: LayerResult, name: str, options: SaveOptions) -> bool:
-        """Whether it is `result`, written so."""
+        """Whether it is `result`, written with this name and these options."""
         return self.pyramid() is result.pyramid and (self.path.name, self.options) == (name, options)
 
 
 class DragOut(QObject):
-    """Writes the result once, then drags it as often as wished.
+    """Writes the result once, then drags it as often as needed.
 
     Signals:
-        failed: the `ErrorReport` of a file that could not be written, or has no place.
+        failed: the `ErrorReport` if the file could not be written or there is no temporary folder.
     """
 
     failed = Signal(object)
@@ -60,7 +60,7 @@ class DragOut(QObject):
         source: QObject,
         start: Callable[[QObject, Path, QPixmap], None] | None = None,
     ) -> None:
-        """Drags begin at `source`, by `start`, which tests replace."""
+        """Start drags from `source` with `start`, which tests replace."""
         super().__init__(source)
         self._source = source
         self._start = start or _start_drag
@@ -70,7 +70,7 @@ class DragOut(QObject):
         self._job.failed.connect(self.failed)
 
     def begin(self, result: LayerResult, name: str, options: SaveOptions) -> None:
-        """Drag `result` as a file called `name`; where it has to be written first, the drag begins a moment later."""
+        """Drag `result` as a file called `name`, once it is written and if the button is still down by then."""
         written = self._written
         if written is not None and written.holds(result, name, options) and written.path.exists():
             self._start(self._source, written.path, written.thumbnail)
@@ -79,7 +79,7 @@ class DragOut(QObject):
             return
         if self._folder is None:
             folder = QTemporaryDir()
-            if not folder.isValid():  # its path is empty, which would be the current folder
+            if not folder.isValid():  # its path is empty, which would mean the current folder
                 self.failed.emit(self._no_folder(folder.errorString()))
                 return
             self._folder = folder

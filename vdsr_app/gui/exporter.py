@@ -1,4 +1,4 @@
-"""Writes the result to a file: at once when it is finished, else as soon as it is."""
+"""Writes the result to a file: at once if it is finished, otherwise as soon as it is."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SaveRequest:
-    """Where and how a result is to be written."""
+    """Where and how to write a result."""
 
     path: Path
     options: SaveOptions
 
 
 class Exporter(QObject):
-    """Saves results one after another, and remembers one wish to save a result that is not finished yet.
+    """Saves results one after another, and remembers one request to save a result that is not finished yet.
 
     Signals:
-        changed: `pending` or `saving` is another than before; comes after the three below.
+        changed: `pending` or `saving` has changed; emitted after `saved`, `failed` and `given_up`.
         progressed: `Path` and `JobProgress` of a file being written.
-        saved: the `SavedFile`, and sentences about what its format could not take.
+        saved: the `SavedFile`, and sentences about what its format could not hold.
         failed: the `ErrorReport`.
-        given_up: the `Path` of a file that will not be written: the wish was given up, or the writing was cancelled.
+        given_up: the `Path` of a file that will not be written: the request was dropped, or the writing cancelled.
     """
 
     changed = Signal()
@@ -55,12 +55,12 @@ class Exporter(QObject):
 
     @property
     def pending(self) -> SaveRequest | None:
-        """What is written once the result is finished."""
+        """The request to carry out once the result is finished, or None."""
         return self._pending
 
     @property
     def saving(self) -> tuple[Path, ...]:
-        """Files being written now."""
+        """Files being written."""
         return tuple(request.path for request in self._jobs.values())
 
     def save(self, picture: Picture, request: SaveRequest) -> None:
@@ -69,27 +69,27 @@ class Exporter(QObject):
         self.changed.emit()
 
     def save_later(self, request: SaveRequest) -> None:
-        """Remember to write the result when `finish` brings it; a former wish is given up."""
+        """Remember to write the result when `finish` delivers it; an earlier request is dropped."""
         former, self._pending = self._pending, request
         if former is not None and former.path != request.path:
             self.given_up.emit(former.path)
         self.changed.emit()
 
     def finish(self, picture: Picture) -> None:
-        """The result is there: write it where that was wished."""
+        """Write the finished result, if that was requested."""
         if self._pending is not None:
             request, self._pending = self._pending, None
             self.save(picture, request)
 
     def forget(self) -> None:
-        """Give up the wish to save later."""
+        """Drop the request to save later."""
         request, self._pending = self._pending, None
         if request is not None:
             self.given_up.emit(request.path)
             self.changed.emit()
 
     def stop(self) -> None:
-        """Cancel the files being written; an earlier file of such a name stays as it was."""
+        """Cancel the files being written; existing files of those names stay as they were."""
         for job in list(self._jobs):
             self._service.cancel(job)
 
@@ -119,6 +119,6 @@ class Exporter(QObject):
             self.changed.emit()
 
     def _end_job(self, job: int) -> SaveRequest | None:
-        """What `job` was writing, if it was one of these."""
+        """Forget `job` and return what it was writing, or None if it is not one of these."""
         self._notes.pop(job, None)
         return self._jobs.pop(job, None)

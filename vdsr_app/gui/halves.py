@@ -1,4 +1,4 @@
-"""What a half of the view shows of its layer, as far as that has come."""
+"""What a half of the view shows of its layer so far."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ translate = QCoreApplication.translate
 def half_of(
     spec: LayerSpec, comparison: Comparison, models: ModelList, before: Half | None, first_view: MipPyramid | None
 ) -> Half | None:
-    """What to show of a layer.
+    """Return what to show of a layer, or None if there is nothing yet.
 
     Args:
         spec: the layer.
         comparison: makes it.
-        models: knows its name.
-        before: what that half shows now; None of a new picture.
-        first_view: the picture itself, to be shown while there is nothing else.
+        models: provides its name.
+        before: what that half shows now; None for a new picture.
+        first_view: the picture itself, shown while there is nothing else.
     """
     pyramid, under, label = comparison.pyramid(spec), None, models.label(spec)
     early, state = comparison.early_tiles(spec), comparison.state(spec)
     if pyramid is None or early is not None:
-        # Until bicubic is there: what was shown before, or of a new picture the picture itself.
+        # Until bicubic is ready: what was shown before, or for a new picture the picture itself.
         original = models.label(LayerSpec(LayerKind.ORIGINAL))
         meanwhile = before or (None if first_view is None else Half(original, original, first_view))
         if meanwhile is None:
@@ -48,9 +48,9 @@ def half_of(
 
 
 def _from_before(half: Half, label: str, state: LayerState) -> Half:
-    """The same, of a former size or device: said so where nothing comes in its stead, else that a layer is made.
+    """Keep showing a former size or device, labelled as previous if nothing will replace it, else as in the making.
 
-    The layer is called so as soon as bicubic lies in its place, too: one word for all the while it is not finished.
+    The latter label is also used once bicubic is shown instead, so that it stays the same until the layer is finished.
     """
     if state is LayerState.STOPPED:
         return replace(half, label=translate("Halves", "{layer} (previous)").format(layer=half.name))

@@ -1,4 +1,4 @@
-"""One job of the service at a time, for those who want the outcome of their last wish alone."""
+"""One service job at a time, for callers that only want the outcome of their latest request."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class LatestJob(QObject):
-    """Asks the service for a job; a new one cancels the one before, of which nothing comes any more.
+    """Submits a job to the service; a new one cancels the previous one and drops its outcome.
 
     Signals:
-        changed: `running` is another than before.
+        changed: `running` may have changed.
         failed: the `ErrorReport`.
     """
 
@@ -35,22 +35,22 @@ class LatestJob(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether the job has not ended."""
+        """Whether a job is running."""
         return self._job is not None
 
     def begin(self, job: Job, done: Callable[[Any], object]) -> None:
-        """Begin a job; `done` takes its result."""
+        """Start a job; `done` is called with its result."""
         self.cancel()
         self._job, self._done = self._service.submit(job), done
         self.changed.emit()
 
     def cancel(self) -> None:
-        """Give the job up."""
+        """Cancel the job."""
         if self._job is not None:
             self._service.cancel(self._job)
 
     def _end(self, job: int) -> bool:
-        """Whether it was `job` that ran here; it does no longer."""
+        """Forget `job`; return whether it was the one running here."""
         if job != self._job:
             return False
         self._job = self._done = None

@@ -1,4 +1,4 @@
-"""What the program is made of: names, packages and licences, for those who ask about it and for reports."""
+"""Components of the program: titles, packages and licences, for the About dialog and bug reports."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """One part.
+    """One component.
 
     Attributes:
-        title: as its makers write it.
-        package: under which it is installed; "" for what comes with another one.
-        licence: under which it is given.
+        title: as its authors write it.
+        package: name of its package; "" if it comes with another one.
+        licence: name of its licence.
     """
 
     title: str
@@ -22,7 +22,7 @@ class Library:
 
     @property
     def version(self) -> str:
-        """What is installed, told without importing it; "" for what comes with another package."""
+        """Installed version, read without importing the package; "" if it comes with another one."""
         if not self.package:
             return ""
         try:
@@ -49,4 +49,4 @@ LIBRARIES = (
     Library("QtAwesome", "qtawesome", "MIT"),
     Library("Material Design Icons", "", "Apache 2.0"),
 )
-"""All that is installed with the program; a test holds it against pyproject.toml."""
+"""Everything installed with the program; a test checks it against pyproject.toml."""

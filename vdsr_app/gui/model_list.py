@@ -1,4 +1,4 @@
-"""The models that can be chosen, with their titles; kept up to date when one is added."""
+"""The models to choose from, with their titles; kept up to date when one is added."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ logger = logging.getLogger(__name__)
 
 
 class ModelList(QObject):
-    """Installed models and the words for all layers.
+    """Installed models, and display names for all layers.
 
     Signals:
-        changed: `models` is another than before.
+        changed: `models` has been read again.
     """
 
     changed = Signal()
@@ -31,11 +31,11 @@ class ModelList(QObject):
 
     @property
     def models(self) -> tuple[ModelInfo, ...]:
-        """Bundled models first."""
+        """Installed models, bundled ones first."""
         return self._models
 
     def usable(self, name: str) -> str:
-        """`name` where such a model is installed or it is "auto", else the one to take in its stead."""
+        """Return `name` if that model is installed or it is "auto", else a replacement."""
         if name == AUTO_MODEL:
             return name
         names = [model.name for model in self._models]
@@ -45,21 +45,21 @@ class ModelList(QObject):
         return DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
 
     def choose(self, wish: str, compression: Compression | None) -> ModelChoice:
-        """The model for a picture; see `choose_model`."""
+        """Choose the model for a picture; see `choose_model`."""
         return choose_model(wish, compression, has_photo=self.has_photo)
 
     @property
     def has_photo(self) -> bool:
-        """Whether "auto" has a second model to choose."""
+        """Whether "auto" has a second model to choose from."""
         return photo_installed(self._models)
 
     def refresh(self) -> None:
-        """See again what is installed."""
+        """Read again which models are installed."""
         self._models = installed_models()
         self.changed.emit()
 
     def title(self, name: str) -> str:
-        """Words for a model."""
+        """Display name of a model."""
         titles = {model.name: model.title for model in self._models}
         title = titles.get(name, name)
         if list(titles.values()).count(title) > 1:
@@ -67,7 +67,7 @@ class ModelList(QObject):
         return printable(title)
 
     def label(self, spec: LayerSpec) -> str:
-        """Words for a layer."""
+        """Display name of a layer."""
         match spec.kind:
             case LayerKind.MODEL:
                 return self.title(spec.model)

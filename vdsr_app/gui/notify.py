@@ -1,4 +1,4 @@
-"""Tells, outside of the window, that something long has ended."""
+"""Notifies the user outside the window that long-running work has ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SHOWN_MS = 20_000
 
 
 def notify(window: QWidget, title: str, text: str) -> None:
-    """Light the window's button in the task bar and show a message of the desktop; nothing while it is in front."""
+    """Flash the window's task bar button and show a desktop notification, unless the window is active."""
     if window.isActiveWindow():
         return
     QApplication.alert(window)

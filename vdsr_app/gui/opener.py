@@ -1,4 +1,4 @@
-"""Reads pictures, one at a time: the latest wish counts."""
+"""Reads pictures, one at a time; only the latest request counts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Opener(QObject):
-    """Asks the service for a picture; a new wish cancels the one before.
+    """Requests a picture from the service; a new request cancels the previous one.
 
     Signals:
-        changed: `name` is another than before.
-        opened: the `Path`, None of a picture that is no file, and the `OpenedPicture`.
+        changed: `name` may have changed.
+        opened: the `Path`, or None for a picture that is not a file, and the `OpenedPicture`.
         failed: the `ErrorReport`.
     """
 
@@ -40,7 +40,7 @@ class Opener(QObject):
 
     @property
     def name(self) -> str | None:
-        """What is being read, in words for people, or None."""
+        """Display name of what is being read, or None."""
         return self._name if self._job.running else None
 
     def open(self, path: Path) -> None:
@@ -48,11 +48,11 @@ class Opener(QObject):
         self._begin(OpenJob(path), path, file_name(path))
 
     def take(self, take: Callable[[], Picture], name: str) -> None:
-        """Take a picture that is no file; `name` says what is being read."""
+        """Take a picture that is not a file; `name` is its display name."""
         self._begin(PasteJob(take), None, name)
 
     def cancel(self) -> None:
-        """Read no further."""
+        """Stop reading."""
         self._job.cancel()
 
     def _begin(self, job: OpenJob | PasteJob, path: Path | None, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What the network has painted of layers that are not finished: into a copy of bicubic, or by itself before that."""
+"""Tiles of unfinished network layers: painted into a copy of bicubic, or on their own until there is one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from vdsr_app.workers.messages import LayerSpec, TileBlock
 
 
 class _EarlyTiles:
-    """Tiles of the network that came before bicubic did.
+    """Network tiles that arrived before bicubic.
 
     Attributes:
-        pyramid: they alone, at their places; nothing shows anywhere else.
-        blocks: the same, as they came.
+        pyramid: only these tiles, in place; transparent elsewhere.
+        blocks: the same tiles, as they arrived.
         blocks_bytes: memory of `blocks`.
     """
 
@@ -33,12 +33,12 @@ class _EarlyTiles:
 
     @property
     def pyramid_bytes(self) -> int:
-        """Memory that the pyramid takes so far: where nothing was written, the system has given none."""
+        """Memory the pyramid takes so far: the system allocates none where nothing was written."""
         return min(4 * self.blocks_bytes // 3, self.pyramid.nbytes)
 
 
 class PaintedLayers(QObject):
-    """Layers of the network as far as their tiles have come.
+    """Network layers, with the tiles that have arrived so far.
 
     Signals:
         completed: `shown` has a layer that it did not have before.
@@ -50,36 +50,36 @@ class PaintedLayers(QObject):
         super().__init__(parent)
         self._copies: dict[LayerSpec, PyramidCopy] = {}
         self._early: dict[LayerSpec, _EarlyTiles] = {}
-        # By all that anyone still shows, those of former sizes too, which go when the new ones come.
+        # Keyed by all pyramids still shown, including those of former sizes, which go when the new ones arrive.
         self._taken_bytes: WeakKeyDictionary[MipPyramid, int] = WeakKeyDictionary()
 
     @property
     def nbytes(self) -> int:
-        """Memory of all that has been painted, for this size or a former one that is still shown."""
+        """Memory of everything painted, for this size or a former one that is still shown."""
         copied = sum(copy.copied_bytes for copy in self._copies.values() if not copy.ready)
         blocks = sum(tiles.blocks_bytes for tiles in self._early.values())
         return sum(self._taken_bytes.values()) + copied + blocks
 
     def begin(self, spec: LayerSpec, bicubic: MipPyramid, tiles: Iterable[TileBlock] = ()) -> None:
-        """Paint a layer into a copy of bicubic, first the tiles that there are already."""
+        """Paint a layer into a copy of bicubic, starting with the tiles that have already arrived."""
         copy = PyramidCopy(bicubic, tiles, self)
         copy.completed.connect(self._on_copy_completed)
         self._copies[spec] = copy
 
     def begin_early(self, specs: Iterable[LayerSpec], width: int, height: int) -> None:
-        """Paint these layers, of this many pixels, before there is a bicubic to paint on."""
+        """Paint these layers, of this size in pixels, before there is a bicubic to paint into."""
         self._early = {spec: _EarlyTiles(width, height) for spec in specs}
 
     def set_bicubic(self, bicubic: MipPyramid) -> None:
-        """Paint what was begun early into a copy of bicubic from now on, with the tiles that have come."""
+        """From now on, paint what was begun early into a copy of bicubic, including the tiles so far."""
         for spec, tiles in self._early.items():
             self.begin(spec, bicubic, tiles.blocks)
 
     def write(self, spec: LayerSpec, block: TileBlock) -> bool:
-        """Put a tile in its place.
+        """Write a tile into its layer.
 
         Returns:
-            Whether it is in `shown` or `early` of that layer now; else it waits for the copy to be complete.
+            Whether it is now in the layer's `shown` or `early`; if not, it waits for the copy to be complete.
         """
         early, copy = self._early.get(spec), self._copies.get(spec)
         written = copy is not None and copy.write(block)
@@ -89,21 +89,21 @@ class PaintedLayers(QObject):
         return written or early is not None
 
     def shown(self, spec: LayerSpec) -> MipPyramid | None:
-        """The layer painted over bicubic; None until that has been copied."""
+        """Return the layer painted over bicubic, or None until bicubic has been copied."""
         copy = self._copies.get(spec)
         return copy.pyramid if copy is not None and copy.ready else None
 
     def early(self, spec: LayerSpec) -> MipPyramid | None:
-        """The tiles alone, while they are not in `shown`."""
+        """Return the tiles alone, or None once they are in `shown`."""
         return self._early[spec].pyramid if spec in self._early else None
 
     def keep(self, specs: Collection[LayerSpec]) -> None:
-        """Give up all layers but these."""
+        """Drop all layers except these."""
         for spec in {*self._copies, *self._early} - set(specs):
             self.drop(spec)
 
     def drop(self, spec: LayerSpec) -> None:
-        """Give up a layer, if there is anything of it."""
+        """Drop a layer, if there is anything of it."""
         self._early.pop(spec, None)
         copy = self._copies.pop(spec, None)
         if copy is not None:

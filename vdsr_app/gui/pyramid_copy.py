@@ -1,4 +1,4 @@
-"""Copies a picture for the screen a few rows at a time, so that the window never waits for it."""
+"""Copies a pyramid for the screen a few rows at a time, so that the window never waits for it."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.workers.messages import TileBlock
 
 _STEP_BYTES = 1 << 20
-"""Copied between two looks at the event queue; a millisecond or two, fresh memory included."""
+"""Copied between two passes of the event loop; takes a millisecond or two, allocation of the memory included."""
 
 
 class PyramidCopy(QObject):
-    """A pyramid that becomes a copy of another one while the event loop runs, then takes tiles.
+    """Copies a pyramid while the event loop runs, then accepts tiles.
 
-    Tiles that come before the copy is complete wait for it.
+    Tiles that arrive before the copy is complete wait for it.
 
     Attributes:
-        pyramid: the copy; fit for the screen once `ready`.
+        pyramid: the copy; fit to be shown once `ready`.
         ready: whether all pixels have been copied.
 
     Signals:
-        completed: the copy is complete, and all tiles that had waited are in it.
+        completed: the copy is complete and includes all tiles that were waiting.
     """
 
     completed = Signal()
 
     def __init__(self, source: MipPyramid, tiles: Iterable[TileBlock] = (), parent: QObject | None = None) -> None:
-        """Begin to copy.
+        """Start copying.
 
         Args:
-            source: what to copy; it must stay as it is.
-            tiles: those that there are already.
+            source: what to copy; it must not change.
+            tiles: those that have already arrived.
             parent: owner.
         """
         super().__init__(parent)
@@ -50,16 +50,16 @@ class PyramidCopy(QObject):
 
     @property
     def copied_bytes(self) -> int:
-        """Memory that the copy takes so far: where nothing was copied, the system has given none."""
+        """Memory the copy takes so far: the system allocates none where nothing was copied."""
         levels = self.pyramid.levels
         done = sum(level.nbytes for level in levels[: self._level])
         return done + (levels[self._level].strides[0] * self._row if self._level < len(levels) else 0)
 
     def write(self, block: TileBlock) -> bool:
-        """Put a tile in its place.
+        """Write a tile into the copy.
 
         Returns:
-            False where it has to wait for the copy to be complete.
+            False if it has to wait for the copy to be complete.
         """
         if not self.ready:
             self._waiting.append(block)
@@ -68,7 +68,7 @@ class PyramidCopy(QObject):
         return True
 
     def stop(self) -> None:
-        """Copy no further; what is not complete gives its memory back at once, as nobody shows it."""
+        """Stop copying; an incomplete copy releases its memory at once, because nothing shows it."""
         self._timer.stop()
         self._waiting.clear()
         if not self.ready:

@@ -1,7 +1,7 @@
-"""Pixels between numpy, `Picture` and QImage, with row stride, byte order and lifetime taken care of.
+"""Converts pixels between numpy, `Picture` and QImage; handles row stride, byte order and lifetime.
 
 A QImage row may be longer than its pixels (rows are padded to four bytes), a QImage made from a buffer does not own it,
-and `bits()` of a QImage that has gone is a dangling pointer. Nothing outside this module needs to know.
+and `bits()` of a destroyed QImage is a dangling pointer. Nothing outside this module needs to know.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _METRES_PER_INCH = 0.0254
 def wrap_rgba(
     rgba: Rgba, image_format: QImage.Format = _Format.Format_RGBA8888, box: tuple[int, int, int, int] | None = None
 ) -> QImage:
-    """A QImage that looks at the array's own memory, or at a part of it; nothing is copied.
+    """Wrap the array's memory, or a part of it, in a QImage without copying.
 
-    The QImage keeps the array alive, and sees what is written into it later. Only this very Python object does: hand it
-    to code that stores it in C++ (a clipboard, a signal between threads) as `.copy()`.
+    The QImage keeps the array alive and reflects later writes to it. Only this Python object does so: pass `.copy()` to
+    code that stores the image in C++ (a clipboard, a signal between threads).
 
     Args:
         rgba: (H, W, 4) uint8, C-contiguous.
-        image_format: any format of four bytes a pixel.
+        image_format: any format with four bytes per pixel.
         box: x, y, width, height of the part, at least one pixel; None for all of it.
 
     Raises:
-        ShapeMismatchError: the array is of another shape, type or layout, or the box leaves it.
+        ShapeMismatchError: the array has another shape, dtype or layout, or the box exceeds it.
     """
     if rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.dtype != np.uint8 or not rgba.flags.c_contiguous:
         raise ShapeMismatchError(f"A QImage needs contiguous (H, W, 4) uint8 pixels, not {rgba.shape} {rgba.dtype}.")
@@ -45,13 +45,13 @@ def wrap_rgba(
 
 
 def qimage_from_picture(picture: Picture) -> QImage:
-    """A QImage of its own memory, in the depth, colour space and resolution of the picture.
+    """Make a QImage that owns its memory, with the picture's depth, colour space and resolution.
 
-    Gray stays gray (Grayscale8, Grayscale16) unless there is transparency, where its profile is applied; colour becomes
-    RGB888, RGBX64, RGBA8888 or RGBA64. EXIF and XMP have no place in a QImage and are left behind.
+    Gray stays gray (Grayscale8, Grayscale16) unless there is transparency, in which case its profile is applied; colour
+    becomes RGB888, RGBX64, RGBA8888 or RGBA64. EXIF and XMP have no place in a QImage and are dropped.
 
     Raises:
-        PictureTooLargeError: there is no memory for it.
+        PictureTooLargeError: there is not enough memory.
     """
     deep = picture.bits == 16
     color_space = QColorSpace() if picture.icc is None else QColorSpace.fromIccProfile(picture.icc)
@@ -79,13 +79,13 @@ def qimage_from_picture(picture: Picture) -> QImage:
 
 
 def picture_from_qimage(image: QImage) -> Picture:
-    """A picture of a QImage of any format, in memory of its own.
+    """Make a picture, in memory of its own, from a QImage of any format.
 
-    More than eight bits a sample become 16. Transparency that hides nothing is dropped. A colour space other than sRGB
-    goes along as an ICC profile; CMYK, which a picture cannot hold, is converted to sRGB.
+    Samples of more than eight bits become 16-bit. A fully opaque alpha channel is dropped. A colour space other than
+    sRGB is kept as an ICC profile; CMYK, which a picture cannot hold, is converted to sRGB.
 
     Raises:
-        UnreadablePictureError: the image is null.
+        UnreadablePictureError: the image is null, or there is no memory to convert it.
     """
     if image.isNull():
         raise UnreadablePictureError("There is no picture.", hint="Copy a picture first.")
@@ -118,7 +118,7 @@ def _samples(image: QImage, image_format: QImage.Format, dtype: np.dtype[np.gene
     width, height = converted.width(), converted.height()
     row_bytes = width * channels * dtype.itemsize
     rows = np.frombuffer(converted.constBits(), dtype=np.uint8).reshape(height, converted.bytesPerLine())
-    # Rows without their padding; the copy must be made while `converted` still holds the memory.
+    # Rows without their padding; copied while `converted` still owns the memory.
     packed = rows[:, :row_bytes].copy()
     return packed.view(dtype).reshape(height, width, channels)
 
@@ -135,7 +135,7 @@ def _filled(samples: Pixels, image_format: QImage.Format) -> QImage:
 
 
 def _gray_in_srgb(pixels: Pixels, color_space: QColorSpace) -> Pixels:
-    """(H, W, 1) -> (H, W, 3): its profile cannot stand beside the colours of a QImage with transparency."""
+    """(H, W, 1) -> (H, W, 3): a QImage with transparency is RGB, which a gray profile cannot describe."""
     deep = pixels.dtype == np.uint16
     gray = _filled(pixels, _Format.Format_Grayscale16 if deep else _Format.Format_Grayscale8)
     gray.setColorSpace(color_space)
@@ -160,7 +160,7 @@ def _sample_bits(image: QImage) -> int:
 
 
 def _is_gray(image: QImage, color_space: QColorSpace, icc: bytes | None) -> bool:
-    """Gray by its format; not where a colour profile describes the samples, for that needs three of them."""
+    """Whether the format is gray, unless a colour profile describes the samples, which needs three of them."""
     gray_format = image.format() in (_Format.Format_Grayscale8, _Format.Format_Grayscale16)
     return gray_format and (icc is None or color_space.colorModel() == QColorSpace.ColorModel.Gray)
 
@@ -172,10 +172,10 @@ def _icc_of(color_space: QColorSpace) -> bytes | None:
 
 
 def _dpi_of(image: QImage) -> tuple[float, float] | None:
-    """Resolution, or None where it is merely what every new QImage has."""
+    """Resolution, or None if it is zero or merely the default of a new QImage."""
     fresh = QImage(1, 1, image.format())
     per_metre = image.dotsPerMeterX(), image.dotsPerMeterY()
     if per_metre == (fresh.dotsPerMeterX(), fresh.dotsPerMeterY()) or 0 in per_metre:
         return None
-    # Whole dots a metre are steps of 0.03 an inch; what was 300 shall be 300 again.
+    # Whole dots per metre are steps of 0.03 dpi; rounded so that 300 dpi stay 300.
     return round(per_metre[0] * _METRES_PER_INCH, 1), round(per_metre[1] * _METRES_PER_INCH, 1)

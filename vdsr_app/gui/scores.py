@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """A picture that shows how the result ought to look."""
+    """A picture that shows how the result should look."""
 
     path: Path
     picture: Picture
@@ -37,9 +37,9 @@ class Scores(QObject):
     """Holds the reference, and measures each finished layer of its size.
 
     Signals:
-        opening_changed: a reference is being read, or is no longer.
-        opened: the `Reference` that is now in use, or None.
-        changed: `values` is another than before.
+        opening_changed: a reference is being read, or no longer.
+        opened: the `Reference` now in use, or None.
+        changed: `values` has changed.
         failed: the `ErrorReport` of a reference that cannot be read or compared.
     """
 
@@ -64,12 +64,12 @@ class Scores(QObject):
 
     @property
     def opening(self) -> str | None:
-        """The name of the reference being read now."""
+        """The name of the reference being read, or None."""
         return self._opener.name
 
     @property
     def reference(self) -> Reference | None:
-        """The reference in use."""
+        """The reference in use, or None."""
         return self._reference
 
     @property
@@ -78,15 +78,15 @@ class Scores(QObject):
         return dict(self._values)
 
     def open(self, path: Path) -> None:
-        """Read a reference; the one before stays in use until it is read."""
+        """Read a reference; the previous one stays in use until then."""
         self._opener.open(path)
 
     def cancel(self) -> None:
-        """Read no further; the reference before stays in use."""
+        """Stop reading; the previous reference stays in use."""
         self._opener.cancel()
 
     def close(self) -> None:
-        """Use no reference any more."""
+        """Stop using a reference."""
         self.cancel()
         self.clear()
         if self._reference is not None:
@@ -94,7 +94,7 @@ class Scores(QObject):
             self.opened.emit(None)
 
     def clear(self) -> None:
-        """Forget the values: the picture or the size is another."""
+        """Forget the values, because the picture, its layers or the reference have changed."""
         for job in list(self._jobs):
             self._service.cancel(job)
         self._jobs.clear()
@@ -108,7 +108,7 @@ class Scores(QObject):
         return picture is not None and (picture.width, picture.height) == (size.width, size.height)
 
     def measure(self, result: LayerResult, size: TargetSize) -> None:
-        """Compare a finished layer with the reference, where their sizes are equal."""
+        """Compare a finished layer with the reference, if their sizes are equal."""
         if self._reference is None or not self.fits(size):
             return
         border_px = math.ceil(size.scale - 1e-9)

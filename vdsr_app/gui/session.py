@@ -1,4 +1,4 @@
-"""What is open and what is done with it: the window's state without its widgets."""
+"""The open picture and what is done with it: the window's state without its widgets."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ _DEFAULT_SAVE = SaveOptions()
 
 
 class Session(QObject):
-    """The open picture, its layers, its result; asks the service and tells the widgets.
+    """The open picture, its layers and its result; sends jobs to the service and notifies the widgets.
 
     Attributes:
         comparison: makes the layers.
         exporter: writes the result.
-        clipboard: takes the result.
+        clipboard: copies the result.
         scores: measures against a reference.
 
     Signals:
         picture_changed: another picture is open.
-        setup_changed: the `Setup` is another than before, or the size that follows from it.
-        halves_changed: `left_half` or `right_half` is another than before.
-        result_changed: the result became ready, or is no longer there.
-        opening_changed: a file is being read, or is no longer.
-        opened: a picture was opened at the person's wish: the `Path` of its file, or None of one without.
-        not_saved: the `Path` of a file that will not be written: its result was given up, or its writing stopped.
+        setup_changed: the `Setup`, or the size that follows from it, has changed.
+        halves_changed: `left_half` or `right_half` has changed.
+        result_changed: the result became ready, or no longer exists.
+        opening_changed: a file is being read, or no longer.
+        opened: the user has opened a picture: the `Path` of its file, or None if it has none.
+        not_saved: the `Path` of a file that will not be written: its result was abandoned, or its writing cancelled.
         not_opened: the `ErrorReport` of a picture that cannot be read.
-        failed: the `ErrorReport`, that one too.
+        failed: the `ErrorReport` of any failure, including those of `not_opened`.
     """
 
     picture_changed = Signal()
@@ -108,22 +108,22 @@ class Session(QObject):
 
     @property
     def picture(self) -> Picture | None:
-        """The open picture."""
+        """The open picture, or None."""
         return self._picture
 
     @property
     def is_sample(self) -> bool:
-        """Whether the program's own sample is open, and nothing of the person's."""
+        """Whether the open picture is the program's own sample."""
         return self._is_sample
 
     @property
     def opening(self) -> str | None:
-        """The name of the picture or reference being read now."""
+        """The name of the picture or reference being read, or None."""
         return self._opener.name or self.scores.opening
 
     @property
     def setup(self) -> Setup:
-        """What the person chose."""
+        """The user's choices."""
         return self._setup
 
     @property
@@ -133,13 +133,13 @@ class Session(QObject):
 
     @property
     def target(self) -> Target:
-        """What becomes of the wished size with the open picture: the nearest scale factor where it is out of reach."""
+        """The requested size, or the nearest scale factor if that is out of reach for the open picture."""
         wish, picture = self._setup.target, self._picture
         return wish if picture is None else feasible(wish, picture.width, picture.height)
 
     @property
     def size(self) -> TargetSize | None:
-        """Size of the result."""
+        """Size of the result, or None without a picture."""
         if self._picture is None:
             return None
         return self.target.size_for(self._picture.width, self._picture.height)
@@ -156,16 +156,16 @@ class Session(QObject):
 
     @property
     def result_spec(self) -> LayerSpec:
-        """The layer that "save as" and "copy" are about."""
+        """The layer that "Save as" and "Copy" apply to."""
         return LayerSpec(LayerKind.MODEL, model=self._setup.model)
 
     @property
     def result(self) -> LayerResult | None:
-        """The finished result."""
+        """The result if it is finished, or None."""
         return self.comparison.result(self.result_spec)
 
     def settings(self, save: SaveOptions = _DEFAULT_SAVE) -> UpscaleSettings:
-        """What the person chose, for any picture: the wished size, and "auto" where the program chooses the model."""
+        """The user's choices for any picture: the requested size, and "auto" if the program chooses the model."""
         setup = self._setup
         return UpscaleSettings(
             target=setup.target,
@@ -177,22 +177,22 @@ class Session(QObject):
         )
 
     def open(self, path: Path, *, is_sample: bool = False) -> None:
-        """Read a file; the picture before stays until it is read."""
+        """Read a file; the current picture stays until then."""
         self._sample = path if is_sample else None
         self._opener.open(path)
 
     def paste(self, take: Callable[[], Picture], name: str) -> None:
-        """Take a picture that is no file; the picture before stays until it is there. `name` says what is read."""
+        """Take a picture that is not a file, with `name` to display; the current picture stays until then."""
         self._sample = None
         self._opener.take(take, name)
 
     def adopt(self, opened: OpenedPicture, *, is_sample: bool = False) -> None:
-        """Make a picture the open one and start on its layers; what is being read no longer comes."""
+        """Make a picture the open one and start on its layers; reading of another is cancelled."""
         self._opener.cancel()
         self.exporter.forget()
         self._picture, self._first_view, self._is_sample = opened.picture, opened.pyramid, is_sample
         self._setup = self._setup.with_model(self.choice.name)
-        # A reference of the new result's size stays: with it, versions of one picture are judged in turn.
+        # A reference of the new result's size stays: it serves to judge versions of one picture in turn.
         if self.size is None or not self.scores.fits(self.size):
             self._setup = self._setup.with_reference(None)
         self._halves = (None, None)
@@ -201,7 +201,7 @@ class Session(QObject):
         self._start()
 
     def set_target(self, target: Target) -> None:
-        """Wish another size; a picture that cannot reach it is scaled as near to it as can be."""
+        """Request another size; a picture that cannot reach it is scaled as close to it as possible."""
         if target != self._setup.target:
             before = self.target
             self._setup = replace(self._setup, target=target)
@@ -210,20 +210,20 @@ class Session(QObject):
                 self._restart()
 
     def set_processing(self, device: str, precision: str) -> None:
-        """Compute on another device or in other numbers."""
+        """Compute on another device or in another precision."""
         if (device, precision) != (self._setup.device, self._setup.precision):
             self._setup = replace(self._setup, device=device, precision=precision)
             self._restart()
 
     def set_self_ensemble(self, wished: bool) -> None:
-        """Run the network on all eight flips and rotations, or only on the picture as it lies."""
+        """Run the network on all eight flips and rotations, or only on the picture as it is."""
         if wished != self._setup.self_ensemble:
             self._setup = replace(self._setup, self_ensemble=wished)
             self.setup_changed.emit()
             self._restart()
 
     def reset(self, settings: AppSettings) -> None:
-        """Choose what `settings` say."""
+        """Apply the choices in `settings`."""
         wish = self._models.usable(settings.model)
         model = self._choice(wish, self._picture).name
         self._show(
@@ -239,19 +239,19 @@ class Session(QObject):
         self.set_target(settings.target)
 
     def set_model(self, name: str) -> None:
-        """Make the result with another model, or "auto" with the one that suits the picture; show it at the right."""
+        """Make the result with another model, "auto" for the one that suits the picture; show it on the right."""
         model = self._choice(name, self._picture).name
         right = layer_spec(LayerKind.MODEL, model)
         self._show(replace(self._setup, wished_model=name, model=model, right=right))
 
     def set_left(self, spec: LayerSpec) -> None:
-        """Show another layer at the left."""
+        """Show another layer on the left."""
         self._show(replace(self._setup, left=spec))
 
     def set_right(self, spec: LayerSpec) -> None:
-        """Show another layer at the right; a model there is the one that makes the result.
+        """Show another layer on the right; a model there becomes the one that makes the result.
 
-        The model that is in use anyway is no wish for it: who had the program choose still has.
+        Showing the model already in use does not request it: an automatic choice stays automatic.
         """
         setup = replace(self._setup, right=spec)
         if spec.kind is LayerKind.MODEL and spec.model != setup.model:
@@ -263,12 +263,12 @@ class Session(QObject):
         self._show(replace(self._setup, left=self._setup.right, right=self._setup.left))
 
     def run(self, *, again: bool = False) -> None:
-        """Go on with what was cancelled or failed, the result in any case; `again` makes the network's layers anew."""
+        """Resume what was cancelled or failed, and in any case the result; `again` remakes the network's layers."""
         self.comparison.run(again=again, also=self.result_spec)
         self.result_changed.emit()
 
     def cancel(self) -> None:
-        """Stop all that runs: reading, layers, saving, copying."""
+        """Stop everything that runs: reading, layers, saving, copying."""
         self._opener.cancel()
         self.scores.cancel()
         self.exporter.forget()
@@ -277,14 +277,14 @@ class Session(QObject):
         self.clipboard.cancel()
 
     def save(self, request: SaveRequest) -> None:
-        """Write the result; where it is not finished, as soon as it is."""
+        """Write the result; if it is not finished, as soon as it is."""
         result = self.result
         if result is not None:
             self.exporter.save(result.picture, request)
             return
         self.exporter.save_later(request)
         self._want()
-        # Where memory is short, the wish has been given up by now.
+        # If memory is short, the request has been dropped by now.
         if self.exporter.pending is not None and self.comparison.state(self.result_spec) is LayerState.STOPPED:
             self.comparison.run()
 
@@ -299,7 +299,7 @@ class Session(QObject):
         self.result_changed.emit()
 
     def _want(self) -> None:
-        # A glance at another layer is no reason to make the result once more.
+        # A glance at another layer is no reason to make the result again.
         self.comparison.want(self._wanted(), keep=self.result_spec)
 
     def _restart(self) -> None:
@@ -353,12 +353,12 @@ class Session(QObject):
         setup = self._setup.with_reference(None if reference is None else reference.path)
         if setup != self._setup:
             self._show(setup)
-        else:  # the same file, perhaps with another content
+        else:  # the same file, perhaps with new content
             self._want()
         self._measure()
 
     def _measure(self) -> None:
-        """Compare what is finished with the reference."""
+        """Compare finished layers with the reference."""
         if self.size is None:
             return
         for spec in dict.fromkeys((LayerSpec(LayerKind.BICUBIC), self.result_spec, *self._wanted())):

@@ -1,4 +1,4 @@
-"""What the window remembers between starts: a frozen value and the one place that touches QSettings."""
+"""What the window remembers between starts: a frozen value, and the only place that touches QSettings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _EXISTING = ("skip", "overwrite", "rename")
 
 
 class Theme(StrEnum):
-    """Which colours the window has."""
+    """Colours of the window."""
 
     SYSTEM = "system"
     LIGHT = "light"
@@ -44,7 +44,7 @@ class Theme(StrEnum):
 
 
 class CanvasColor(StrEnum):
-    """What surrounds the picture."""
+    """Colour around the picture."""
 
     THEME = "theme"
     BLACK = "black"
@@ -63,32 +63,32 @@ class AppSettings:
         precision: one of `PRECISIONS`.
         model: name of the model that makes the result, or "auto": the one that suits each picture.
         self_ensemble: whether the network runs on all eight flips and rotations of a picture.
-        target_kind: measure that decides the size of the result.
+        target_kind: measure that determines the size of the result.
         target_value: factor, pixels or megapixels.
-        size_measure: measure of the size that is offered beside a factor.
+        size_measure: measure of the size shown beside a factor.
         left: what the left half shows.
         right: what the right half shows.
         mode: "wipe", "side" or "single".
         smooth: whether pixels above 100 % are blended instead of shown as squares.
         format: file format offered by "Save as".
         quality: 1-100.
-        bits: 8 or 16 bits a sample where the format is one of `core.formats.DEEP`, 0 for the depth of the picture.
+        bits: 8 or 16 bits per sample if the format is one of `core.formats.DEEP`, 0 for the depth of the picture.
         metadata: what a saved file carries over.
         inspector_visible: whether the right pane is open.
-        geometry: the window's size and place as Qt writes it, empty at first.
-        recent: files opened last, newest first.
-        save_folder: where a pasted picture's result is offered to be saved.
-        batch_folder: output folder of the last batch; it may hold one that can go on.
+        geometry: the window's size and position as encoded by Qt, empty at first.
+        recent: recently opened files, newest first.
+        save_folder: suggested folder for results that cannot go beside their source, as of a pasted picture.
+        batch_folder: output folder of the last batch, which may be resumable.
         batch_template: how results of a batch are named.
-        batch_existing: what a batch does where a result is there already: "skip", "overwrite" or "rename".
-        batch_recursive: whether folders below a dropped one belong to the batch.
+        batch_existing: what a batch does if a result already exists: "skip", "overwrite" or "rename".
+        batch_recursive: whether subfolders of a dropped folder belong to the batch.
         loss_log: whether the loss of a training run is shown on a logarithmic axis.
         gradient_log: the same for its gradient.
         crop_left: what the left half of its held-out crop shows: "bicubic" or "original".
-        crop_side: whether its halves are shown side by side instead of under a wipe.
+        crop_side: whether the halves of that crop are shown side by side instead of under a wipe.
         runs_measure: what runs are compared by: a scale factor, or "" for the mean gain over bicubic.
-        runs_by_time: whether they are compared against time instead of steps.
-        training_end: what becomes of a training run when the window closes: "ask", "go on" or "save" (and stop).
+        runs_by_time: whether runs are compared against time instead of steps.
+        training_end: what happens to a training run when the window closes: "ask", "go on" or "save" (and stop).
     """
 
     theme: Theme = Theme.SYSTEM
@@ -149,12 +149,12 @@ class AppSettings:
 
     @property
     def chosen_options(self) -> SaveOptions:
-        """What was chosen for saving, with a depth that waits for a format that holds it."""
+        """The chosen save options, with a depth that may be waiting for a format that can hold it."""
         return SaveOptions(self.format, self.quality, self.bits or None, self.metadata)
 
     @property
     def save_options(self) -> SaveOptions:
-        """How "Save as" and a batch write a file: a depth that was chosen for another format does not count."""
+        """How "Save as" and a batch write a file: a depth that the format cannot hold does not count."""
         chosen = self.chosen_options
         return chosen if self.format in DEEP else replace(chosen, bits=None)
 
@@ -170,12 +170,12 @@ def settings_path() -> Path:
 
 
 class SettingsStore(QObject):
-    """Reads and writes `AppSettings`; a bad stored value becomes the default and is logged.
+    """Reads and writes `AppSettings`; an invalid stored value is logged and replaced by the default.
 
-    Only changed keys are written, so two windows at once do not undo each other's changes.
+    Only changed keys are written, so that two open windows do not undo each other's changes.
 
     Attributes:
-        problem: one sentence about a settings file that could not be used, or an empty string; to be said once.
+        problem: one sentence about a settings file that could not be used, or an empty string; to be shown once.
 
     Signals:
         changed: the new `AppSettings`.
@@ -192,14 +192,14 @@ class SettingsStore(QObject):
 
     @property
     def current(self) -> AppSettings:
-        """The settings now."""
+        """The current settings."""
         return self._current
 
     def update(self, **changes: Any) -> None:
         """Change some fields and write them.
 
         Raises:
-            UsageError: a value is not one of those offered; nothing is changed.
+            UsageError: a value is not valid; nothing is changed.
         """
         updated = replace(self._current, **changes)
         names = [name for name in changes if getattr(updated, name) != getattr(self._current, name)]
@@ -212,19 +212,19 @@ class SettingsStore(QObject):
         self.changed.emit(updated)
 
     def add_recent(self, path: Path) -> None:
-        """Put `path` at the head of the recent files, beside those that another window has added meanwhile."""
+        """Put `path` first in the recent files, keeping those that another window has added meanwhile."""
         self._backend.sync()
         others = [p for p in self._stored("recent", ()) if p != str(path)]
         self.update(recent=(str(path), *others)[:MAX_RECENT])
 
     def reset(self) -> None:
-        """Back to the defaults, but for what no one sets: recent files, last folders, the window's place."""
+        """Restore the defaults, except for what nobody sets: recent files, last folders, the window's geometry."""
         kept = ("recent", "geometry", "save_folder", "batch_folder")
         defaults = AppSettings()
         self.update(**{f.name: getattr(defaults, f.name) for f in fields(AppSettings) if f.name not in kept})
 
     def flush(self) -> None:
-        """Write to the disk now."""
+        """Write to disk now."""
         self._backend.sync()
         if self._backend.status() != QSettings.Status.NoError:
             logger.warning("The settings could not be written to %s: %s", self._path, self._backend.status())
@@ -257,7 +257,7 @@ class SettingsStore(QObject):
 
     def _load(self) -> AppSettings:
         version = str(self._backend.value(_VERSION_KEY, str(FORMAT_VERSION)))
-        # Python takes no number of thousands of digits.
+        # Python refuses to parse numbers of thousands of digits.
         if version.isdecimal() and (len(version) > 9 or int(version) > FORMAT_VERSION):
             self._keep_aside(move=False)
         values = AppSettings()
@@ -281,7 +281,7 @@ class SettingsStore(QObject):
 
 
 def _looks_like_ini(path: Path) -> bool:
-    """Whether all lines are sections, keys with values, comments or empty; Qt takes anything for settings."""
+    """Whether all lines are sections, keys with values, comments or empty; Qt accepts anything as settings."""
     try:
         lines = [line.strip() for line in path.read_bytes().decode("utf-8").splitlines()]
     except UnicodeDecodeError:
@@ -298,7 +298,7 @@ def _encode(value: Any) -> str:
         case tuple():
             return json.dumps(value)
         case str() if not value.isprintable() or value.startswith('"'):
-            return json.dumps(value)  # QSettings drops what is no Unicode, as a folder's name may be
+            return json.dumps(value)  # QSettings drops text that is not valid Unicode, which a folder's name may be
         case _:
             return str(value)
 

@@ -1,4 +1,4 @@
-"""What the person chose to see and to make, and what a half of the view shows of it."""
+"""What the user chose to see and to make, and what a half of the view shows of it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Half:
     """What one half of the view shows now.
 
     Attributes:
-        name: the layer, for people.
-        label: the same, and how far it is.
+        name: display name of the layer.
+        label: the same, with its progress.
         pyramid: its pixels.
-        under: what shows where `pyramid` has nothing yet; of the same picture, at any size.
+        under: shown where `pyramid` has nothing yet; of the same picture, at any size.
     """
 
     name: str
@@ -29,16 +29,16 @@ class Half:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the person chose.
+    """The user's choices.
 
     Attributes:
-        target: wished size, whether or not the open picture can reach it.
-        wished_model: what the person chose: "auto", or the name of a model.
+        target: requested size, whether or not the open picture can reach it.
+        wished_model: requested model: "auto", or the name of a model.
         model: name of the model that makes the result; never "auto".
         left: layer of the left half.
         right: layer of the right half.
         device: where the network runs.
-        precision: in which numbers it computes.
+        precision: the precision in which it runs.
         self_ensemble: whether it runs on all eight flips and rotations of the picture.
     """
 
@@ -52,7 +52,7 @@ class Setup:
     self_ensemble: bool = False
 
     def with_model(self, model: str) -> Setup:
-        """The same with another model; halves that show the model in use go over to it, and never show it twice."""
+        """Return a copy with another model; halves that show the model in use switch to it, without becoming equal."""
         before, after = layer_spec(LayerKind.MODEL, self.model), layer_spec(LayerKind.MODEL, model)
         left = after if self.left == before else self.left
         right = after if self.right == before else self.right
@@ -61,7 +61,7 @@ class Setup:
         return replace(self, model=model, left=left, right=right)
 
     def with_reference(self, path: Path | None) -> Setup:
-        """The same with another reference; halves that show the one before go over to it, or show a layer again."""
+        """Return a copy with another reference; halves that show the previous one switch to it, or to a made layer."""
         if path is not None:
             shown = LayerSpec(LayerKind.REFERENCE, reference=path)
             left, right = ((shown if _is_reference(half) else half) for half in (self.left, self.right))
@@ -76,7 +76,7 @@ class Setup:
 
 
 def remembered_halves(left: LayerKind, right: LayerKind, model: str) -> tuple[LayerSpec, LayerSpec]:
-    """What the halves show at a start; of two models only the kind is remembered, so bicubic replaces the left one."""
+    """Return what the halves show at start-up; only a model's kind is remembered, so of two the left is bicubic."""
     both = left is right is LayerKind.MODEL
     return layer_spec(LayerKind.BICUBIC if both else left, model), layer_spec(right, model)
 
@@ -86,5 +86,5 @@ def _is_reference(layer: LayerSpec) -> bool:
 
 
 def layer_spec(kind: LayerKind, model: str) -> LayerSpec:
-    """Layer of a kind; `model` matters only where the kind is MODEL."""
+    """Return the layer of a kind; `model` matters only if the kind is MODEL."""
     return LayerSpec(kind, model=model if kind is LayerKind.MODEL else "")

@@ -1,4 +1,4 @@
-"""What a person copies into a report of a fault: versions and device, no names, no paths."""
+"""What a user copies into a bug report: versions, device and models, but no user names and no paths."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from vdsr_app.gui.libraries import LIBRARIES
 
 
 def system_information(device: str, models: Sequence[str]) -> str:
-    """Lines of plain text.
+    """Return the information as lines of plain text.
 
     Args:
-        device: what the network runs on, or an empty string while that is not known.
+        device: what the network runs on, or an empty string while unknown.
         models: names of the installed models.
     """
     screen = QGuiApplication.primaryScreen()

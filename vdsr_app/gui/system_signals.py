@@ -1,4 +1,4 @@
-"""Ctrl+C in the terminal, and SIGTERM, close the window instead of ending the process in the middle of something."""
+"""Lets Ctrl+C in the terminal and SIGTERM close the window, instead of ending the process in mid-operation."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from PySide6.QtCore import QObject, QSocketNotifier, QTimer, Signal
 LOOK_MS = 200
 
 _NAMES = ("SIGTERM", "SIGINT", "SIGBREAK")
-"""The last is of Windows alone: Ctrl+Break."""
+"""The last, Ctrl+Break, exists only on Windows."""
 
 
 class SystemSignals(QObject):
-    """Brings signals of the operating system into the event loop.
+    """Delivers operating system signals to the event loop.
 
-    Python runs its handlers only between its own instructions, and the event loop has none while nothing happens; so
-    the interpreter writes into a pipe at each signal, and the event loop watches that. That of Windows can watch
-    sockets alone, and a pair of those is a network connection there; so a timer gives Python its turn.
+    Python runs signal handlers only between its own instructions, and an idle event loop executes none; so the
+    interpreter writes to a pipe at each signal, and the event loop watches that. On Windows it can only watch sockets,
+    and a socket pair is a network connection there; so a timer gives Python its turn.
 
     Signals:
         received: the number of the signal.
@@ -50,7 +50,7 @@ class SystemSignals(QObject):
         self._former = {number: signal.signal(number, self._note) for number in numbers}
 
     def close(self) -> None:
-        """Let signals do what they did before."""
+        """Restore the previous signal handlers."""
         self._timer.stop()
         for number, handler in self._former.items():
             signal.signal(number, handler)
@@ -64,7 +64,7 @@ class SystemSignals(QObject):
             self._pipe = None
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        # Python has interrupted a slot for this, anywhere in it: the window closes in a turn of its own.
+        # This may have interrupted a slot at any point, so the window is closed later, by the event loop.
         self._arrived.append(number)
 
     def _on_turn(self) -> None:

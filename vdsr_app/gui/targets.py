@@ -1,4 +1,4 @@
-"""The target-size box's arithmetic: one size, told in any of its measures."""
+"""Arithmetic of the target-size box: one size, expressed in any of its measures."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from vdsr_app.errors import UsageError
 
 
 def measure(kind: TargetKind, width: int, height: int) -> float:
-    """A size's width, height, long side or short side in pixels, or its megapixels.
+    """Return a size's width, height, long side or short side in pixels, or its megapixels.
 
     Raises:
-        UsageError: a scale factor is no measure of one size.
+        UsageError: `kind` is a scale factor, which does not measure a size.
     """
     match kind:
         case TargetKind.WIDTH:
@@ -30,7 +30,7 @@ def measure(kind: TargetKind, width: int, height: int) -> float:
 
 
 def limits(kind: TargetKind, width: int, height: int) -> tuple[float, float]:
-    """Smallest and largest value of a measure that a `width` x `height` source can be scaled to."""
+    """Return the smallest and largest value of a measure that a `width` x `height` source can be scaled to."""
     if kind is TargetKind.SCALE:
         return MIN_SCALE, MAX_SCALE
     value = measure(kind, width, height)
@@ -40,7 +40,7 @@ def limits(kind: TargetKind, width: int, height: int) -> tuple[float, float]:
 
 
 def feasible(target: Target, width: int, height: int) -> Target:
-    """`target`, or the nearest scale factor where it is out of reach for a `width` x `height` source."""
+    """Return `target`, or the nearest scale factor if it is out of reach for a `width` x `height` source."""
     try:
         target.size_for(width, height)
     except UsageError:

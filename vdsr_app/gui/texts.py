@@ -1,4 +1,4 @@
-"""Numbers, sizes, file names and keys in words for people."""
+"""Numbers, sizes, file names and keys as text for the user."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ translate = QCoreApplication.translate
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
 _NOT_PRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 _LONG_WORD = re.compile(r"\S{24}(?=\S)")
-"""More letters than fit into a line of a narrow pane."""
+"""More characters than fit on a line of a narrow pane."""
 _KEY = re.compile(r"Ctrl\+Shift\+|(?:Ctrl|Shift)\+|\b(?:Ctrl|Del|F11)\b")
 _MACOS_KEYS = {"Ctrl+Shift+": "⇧⌘", "Ctrl+": "⌘", "Shift+": "⇧", "Ctrl": "⌘", "Del": "⌫", "F11": "⌃⌘F"}
-"""What Qt listens to on macOS in place of Ctrl, in Apple's order; and the keys that the window has others for there."""
+"""Keys that Qt uses on macOS in place of Ctrl, in Apple's order, and keys that the window replaces there."""
 _MINUTE_S = 60
 _HOUR_S = 3600
 
 
 def printable(text: str) -> str:
-    """`text` on one line: control characters and bytes that are no text become a replacement character."""
+    """Return `text` on one line, with a replacement character for control characters and undecodable bytes."""
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _NOT_PRINTABLE else c for c in text)
 
 
 def file_name(path: Path | str) -> str:
-    """Last part of `path` for the screen."""
+    """Last part of `path`, for display."""
     return printable(Path(path).name or str(path))
 
 
 def breakable(text: str) -> str:
-    """`text` with places to break in its long words, which would else make a label that wraps as wide as they are."""
+    """Return `text` with breaks allowed in long words, which would otherwise widen a label that wraps."""
     return _LONG_WORD.sub("\\g<0>\N{ZERO WIDTH SPACE}", text)
 
 
 def menu_text(text: str) -> str:
-    """`text` for a menu, where a single `&` would mark a shortcut."""
+    """Return `text` for a menu, where a single `&` would mark a shortcut."""
     return printable(text).replace("&", "&&")
 
 
 def name_keys(text: str) -> str:
-    """`text`, in which keys are called as on Windows and Linux, with those of this system."""
+    """Replace the Windows and Linux key names in `text` with those of this system."""
     return _KEY.sub(lambda key: _MACOS_KEYS[key[0]], text) if sys.platform == "darwin" else text
 
 
@@ -60,7 +60,7 @@ def bytes_text(count: int) -> str:
 
 
 def number(value: float, decimals: int = 0) -> str:
-    """`value` with the decimal sign of the person's language, without grouping."""
+    """`value` with the decimal separator of the user's locale, without grouping."""
     locale = QLocale()
     locale.setNumberOptions(QLocale.NumberOption.OmitGroupSeparator)
     return locale.toString(float(value), "f", decimals)
@@ -81,7 +81,7 @@ def steps_text(count: int) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """A length of time in at most two units: "6 s", "2 min 5 s", "1 h 3 min"."""
+    """A duration in at most two units: "6 s", "2 min 5 s", "1 h 3 min"."""
     whole = max(0, round(seconds))
     if whole < _MINUTE_S:
         return translate("Texts", "{seconds} s").format(seconds=whole)
@@ -106,7 +106,7 @@ def megapixels_text(pixels: int) -> str:
 
 
 def scale_text(scale: float) -> str:
-    """A scale factor with one decimal, or two where one would round it: "2.0×"."""  # noqa: RUF002
+    """A scale factor with one decimal, or two if one would round it: "2.0×"."""  # noqa: RUF002
     decimals = 1 if abs(scale * 10 - round(scale * 10)) < 1e-6 else 2
     return f"{number(scale, decimals)}×"  # noqa: RUF001
 
@@ -117,7 +117,7 @@ def result_size_text(size: TargetSize) -> str:
 
 
 def target_words(target: Target) -> str:
-    """A wished size: "2.0×", "6000 px wide", "24 Mpx"."""  # noqa: RUF002
+    """A requested size: "2.0×", "6000 px wide", "24 Mpx"."""  # noqa: RUF002
     value = number(target.value, 0 if target.value == int(target.value) else 1)
     match target.kind:
         case TargetKind.SCALE:
@@ -144,7 +144,7 @@ def progress_text(progress: JobProgress) -> str:
 
 
 def hex_color(rgba: tuple[int, int, int, int]) -> str:
-    """A colour as "#rrggbb", with its opacity where it is not full: "#rrggbb 50 %"."""
+    """A colour as "#rrggbb", with its opacity if it is not opaque: "#rrggbb 50 %"."""
     red, green, blue, alpha = rgba
     opacity = "" if alpha == 255 else f" {round(alpha / 2.55)} %"
     return f"#{red:02x}{green:02x}{blue:02x}{opacity}"
@@ -157,7 +157,7 @@ def score_text(psnr_db: float, ssim: float) -> str:
 
 
 def report_of(error: VdsrError) -> ErrorReport:
-    """An error that was met in the window's own thread, as a report."""
+    """Convert an error raised in the GUI thread to a report."""
     return ErrorReport.of(error, str(error))
 
 
@@ -168,6 +168,6 @@ def report_text(report: ErrorReport) -> str:
 
 
 def report_details(report: ErrorReport) -> str:
-    """An error in full, for the clipboard: cause, whole path, next step and traceback."""
+    """An error in full, for the clipboard: cause, full path, next step and traceback."""
     path = printable(report.path)
     return "\n".join(filter(None, (report.what, path, report.hint, report.details)))
