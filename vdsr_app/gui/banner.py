@@ -1,4 +1,4 @@
-"""Messages above the picture: what happened, and one thing to do about it."""
+"""Messages above the picture: what happened, and one action to take."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from vdsr_app.gui.theme import set_role
 from vdsr_app.workers.messages import ErrorReport
 
 SUCCESS_MS = 12_000
-"""A success goes by itself; failures and notices wait to be read."""
+"""A success message disappears after this time; errors and notices stay."""
 MAX_ERRORS = 3
-"""More would take the room of the picture; the last are the ones that can still be helped."""
+"""More would crowd out the picture; the latest are the ones the user can still act on."""
 
 
 class BannerKind(StrEnum):
-    """How serious a message is; told by icon and word too, never by colour alone."""
+    """Severity of a message; conveyed by icon and wording too, never by colour alone."""
 
     ERROR = "error"
     NOTICE = "notice"
@@ -38,7 +38,7 @@ _ICONS = {
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """One of the messages shown; see `Banner.show_message`."""
+    """A message on display; see `Banner.show_message`."""
 
     kind: BannerKind
     text: str
@@ -48,10 +48,10 @@ class _Message:
 
 
 class Banner(QFrame):
-    """Shows the latest message, below the last errors that nobody has dismissed yet; hidden while there is none.
+    """Shows the latest message below the most recent undismissed errors; hidden while there is none.
 
     Signals:
-        dismissed: the person closed it, or a success went by itself.
+        dismissed: the user closed it, or its last message expired or was withdrawn.
     """
 
     dismissed = Signal()
@@ -89,7 +89,7 @@ class Banner(QFrame):
 
     @property
     def text(self) -> str:
-        """The messages on the screen, a line each, or an empty string."""
+        """The messages shown, one per line, or an empty string."""
         return "" if self.isHidden() else self._text.text()
 
     def show_message(
@@ -101,13 +101,13 @@ class Banner(QFrame):
         action: tuple[str, Callable[[], None]] | None = None,
         topic: str = "",
     ) -> None:
-        """Add a message; it takes the place of all but errors, and of the error on the same topic.
+        """Add a message; it replaces all except errors, and errors with the same text or topic.
 
         Args:
-            kind: how serious it is.
-            text: one sentence or two; shown literally.
+            kind: its severity.
+            text: one or two sentences; shown as plain text.
             details: what "Copy details" copies; without them there is no such button.
-            action: words and function of one more button.
+            action: text and callback of an extra button.
             topic: for `dismiss_about`.
         """
         kept = [m for m in self._messages if m.kind is BannerKind.ERROR and m.text != text]
@@ -118,36 +118,36 @@ class Banner(QFrame):
     def show_report(
         self, report: ErrorReport, topic: str = "", action: tuple[str, Callable[[], None]] | None = None
     ) -> None:
-        """Tell a failure; `action` is words and function of one more button."""
+        """Show an error; `action` is the text and callback of an extra button."""
         text, details = report_text(report), report_details(report)
         self.show_message(BannerKind.ERROR, text, details=details, action=action, topic=topic)
 
     def dismiss(self) -> None:
-        """Take all messages away."""
+        """Remove all messages."""
         self._messages.clear()
         self._timer.stop()
         self.hide()
         self.dismissed.emit()
 
     def dismiss_about(self, *topics: str) -> None:
-        """Take the messages on some topics away."""
+        """Remove the messages on these topics."""
         self._keep([m for m in self._messages if m.topic not in topics])
 
     def showEvent(self, event: QShowEvent) -> None:
-        """A success is there for its time from when it is seen, not from when it was told in another workspace."""
+        """Time a success from when it becomes visible, not from when it was posted in another workspace."""
         super().showEvent(event)
         if self._goes_by_itself() and not event.spontaneous():
             self._timer.start(SUCCESS_MS)
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """What nobody sees does not pass."""
+        """Stop the timer of a success while it is not visible."""
         super().hideEvent(event)
         if not event.spontaneous():
             self._timer.stop()
 
     def _show(self, messages: list[_Message]) -> None:
         self._messages = messages
-        kind = messages[0].kind  # an error, where there is one
+        kind = messages[0].kind  # an error, if there is one
         action = messages[-1].action
         self._details = "\n\n".join(m.details for m in messages if m.details)
         self._action = None if action is None else action[1]

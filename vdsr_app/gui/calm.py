@@ -1,4 +1,4 @@
-"""Sliders and number boxes for panes that scroll: the wheel changes them only where the person is at work on them."""
+"""Sliders and spin boxes for scrolling panes: the wheel changes them only while they have the focus."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QSpinBox, QWidget
 if TYPE_CHECKING:
     _Control = QWidget
 else:
-    _Control = object  # Qt lets one of its classes stand in a family tree, no more
+    _Control = object  # a class can inherit from only one Qt class
 
 
 class _Calm(_Control):
-    """Leaves the wheel to the pane, but while the control has the focus."""
+    """Leaves the wheel to the pane unless the control has the focus."""
 
     def __init__(self) -> None:
         super().__init__()
-        # By itself a number box takes the focus from the wheel, and would then be changed by it.
+        # By default a wheel event gives a spin box the focus, and would then change it.
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Scroll the pane, but for a control with the focus."""
+        """Scroll the pane unless the control has the focus."""
         if self.hasFocus():
             super().wheelEvent(event)
         else:
@@ -39,8 +39,8 @@ class CalmSlider(_Calm, QSlider):
 
 
 class CalmSpinBox(_Calm, QSpinBox):
-    """A whole number that the wheel changes only while its box has the focus."""
+    """An integer spin box that the wheel changes only while it has the focus."""
 
 
 class CalmDoubleSpinBox(_Calm, QDoubleSpinBox):
-    """A number that the wheel changes only while its box has the focus."""
+    """A floating-point spin box that the wheel changes only while it has the focus."""

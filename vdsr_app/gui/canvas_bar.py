@@ -1,4 +1,4 @@
-"""The bar above the picture: how it is compared, what the halves show, how large."""
+"""The bar above the picture: comparison mode, layers of the halves, zoom."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ZOOM_TEXT_WIDTH = 56
 
 
 class CanvasBar(QWidget):
-    """Mode buttons, layer picker, zoom buttons; the fixed zooms give way where the window is narrow.
+    """Mode buttons, layer picker, zoom buttons; the fixed zooms are hidden if the window is narrow.
 
     Attributes:
         picker: the layer picker.
@@ -30,7 +30,7 @@ class CanvasBar(QWidget):
         super().__init__()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "bar")
-        # Where room is short, the picture gives way and not the bar, which would jump with each message.
+        # When space is short, the picture shrinks instead of the bar, which would jump with each message.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.picker = LayerPicker(models, actions.swap)
         self._zoom = text_label(role="quiet")
@@ -54,33 +54,33 @@ class CanvasBar(QWidget):
         self._row = row
 
     def minimumSizeHint(self) -> QSize:
-        """Room for all but the fixed zooms."""
+        """Room for everything but the fixed zooms."""
         full = self._row.minimumSize()
         spared = 0 if self._fixed_zooms.isHidden() else self._fixed_zooms.minimumSizeHint().width() + GROUP_GAP
         return QSize(full.width() - spared, full.height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Show the fixed zooms where there is room for them."""
+        """Show the fixed zooms if there is room for them."""
         super().resizeEvent(event)
         needed = self.minimumSizeHint().width() + GROUP_GAP + self._fixed_zooms.minimumSizeHint().width()
         self._fixed_zooms.setVisible(self.width() >= needed)
 
     def show_zoom(self, percent: float) -> None:
-        """Tell the zoom: output pixels to device pixels."""
+        """Show the zoom: device pixels per output pixel, in percent."""
         text = f"{number(percent, 1 if percent < 10 else 0)} %"
         self._zoom.setText(text)
         self._zoom.setAccessibleName(self.tr("Zoom {percent}").format(percent=text))
 
 
 def _buttons(actions: Iterable[QAction], role: str) -> QHBoxLayout:
-    """A group of buttons for actions; one without an icon shows its first word, for which there is room."""
+    """A group of buttons for actions; one without an icon shows the first word of its text, which fits."""
     group = QHBoxLayout()
     group.setContentsMargins(0, 0, 0, 0)
     group.setSpacing(2)
     for action in actions:
         button = QToolButton()
         if action.icon().isNull():
-            # Of the action: a text of the button's own is gone as soon as the action changes.
+            # Set on the action: the button's own text is lost as soon as the action changes.
             action.setIconText(action.text().split()[0])
         button.setDefaultAction(action)
         button.setIconSize(QSize(SMALL_PX, SMALL_PX))

@@ -1,4 +1,4 @@
-"""How the result is written, and the buttons that take it out of the program."""
+"""How the result is written, and the buttons to save, copy or drag it out."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class ExportPanel(Section):
     """Format, depth, quality, metadata; save, copy, drag out.
 
     Signals:
-        options_changed: the `SaveOptions` that the person chose.
-        drag_wanted: the person pulls at the grip.
+        options_changed: the `SaveOptions` chosen by the user.
+        drag_wanted: the user drags the grip.
     """
 
     options_changed = Signal(object)
@@ -64,29 +64,29 @@ class ExportPanel(Section):
 
     @property
     def options(self) -> SaveOptions:
-        """The choice."""
-        # Qt hands a StrEnum back as a plain str.
+        """The chosen options."""
+        # Qt returns a StrEnum as a plain str.
         file_format, metadata = FileFormat(self._format.currentData()), Metadata(self._metadata.currentData())
         return SaveOptions(file_format, self._quality.value, self._depth.currentData(), metadata)
 
     def set_actions(self, save: QAction, copy: QAction) -> None:
-        """Let the buttons do, and be usable, as the actions of the menus are."""
+        """Let the buttons trigger the menu actions and follow their state."""
         for button, action in ((self._save, save), (self._copy, copy)):
             button.clicked.connect(action.trigger)
             follow_action(button, action)
 
     def show_options(self, options: SaveOptions) -> None:
-        """Show a choice; emits nothing."""
+        """Show options; emits nothing."""
         file_format = options.format_or_default
         for box, value in ((self._format, file_format), (self._metadata, options.metadata)):
             box.setCurrentIndex(box.findData(value))
-        if file_format in DEEP or options.bits is not None:  # else what was chosen waits for a format that holds it
+        if file_format in DEEP or options.bits is not None:  # else the chosen depth waits for a format that can hold it
             self._depth.setCurrentIndex(self._depth.findData(options.bits))
         self._quality.show_value(options.quality)
         self._show_rows()
 
     def show_source_bits(self, bits: int) -> None:
-        """Say what the depth of the open picture is."""
+        """Show the depth of the open picture."""
         self._depth.setItemText(0, self.tr("Original ({bits} bit)").format(bits=bits))
 
     def show_result(self, text: str, *, why_not: str, primary: bool) -> None:
@@ -95,7 +95,7 @@ class ExportPanel(Section):
         Args:
             text: one sentence.
             why_not: why it cannot be dragged out yet, or "".
-            primary: saving is what the person most likely wants next.
+            primary: whether saving is what the user most likely wants next.
         """
         self._about.setText(breakable(text))
         self._grip.allow(why_not)
@@ -127,7 +127,7 @@ class ExportPanel(Section):
 
 
 class _QualityRow(QWidget):
-    """A slider and its number."""
+    """A slider and a spin box for the same number."""
 
     moved = Signal(int)
 
@@ -166,7 +166,7 @@ class _QualityRow(QWidget):
 
 
 def follow_action(button: QPushButton, action: QAction) -> None:
-    """Keep a button enabled, and explained, as its action is."""
+    """Let a button follow its action's enabled state and tooltip."""
 
     def update() -> None:
         button.setEnabled(action.isEnabled())

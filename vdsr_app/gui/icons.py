@@ -1,7 +1,7 @@
-"""Icons of one family, drawn as text in the colours of the theme, so that they are crisp at any scale.
+"""Icons of one family, drawn as text in the theme's colours, so that they are sharp at any scale.
 
-The family is qtawesome's "mdi6". Its font and table of names are read straight from the package's files: importing the
-package itself takes a quarter of a second, which the first window would wait for.
+The family is qtawesome's "mdi6". Its font and name table are read directly from the package's files: importing the
+package takes a quarter of a second, which would delay the first window.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ _CHARMAP = "materialdesignicons6-webfont-charmap-*.json"
 
 
 def icon(name: str, color: str = "text", *, inverts: bool = True) -> QIcon:
-    """An icon that follows the theme by itself.
+    """Create an icon that follows the theme automatically.
 
     The icon font is loaded when the first icon is painted, not before.
 
     Args:
         name: name in the family, such as "content-save-outline".
-        color: a token of the theme: "text", "quiet", "on_accent" (upon a filled button), "good", "caution", "bad".
-        inverts: whether it takes the colour of words on the accent where it is selected; not in lists whose selected
-            row has a quiet background.
+        color: a theme token: "text", "quiet", "on_accent" (on a filled button), "good", "caution", "bad".
+        inverts: whether it takes the colour of text on the accent when selected; False in lists whose selected row
+            does not have the accent as background.
     """
     return QIcon(_ThemedEngine(name, color, inverts))
 
 
 def glyphs() -> dict[str, str]:
-    """All icons of the family: name and character."""
+    """All icons of the family, as characters by name."""
     return _load()[1]
 
 
 class IconLabel(QWidget):
-    """An icon beside words; says nothing by itself."""
+    """A decorative icon beside text, without an accessible name."""
 
     def __init__(self, name: str = "", color: str = "text", size_px: int = SMALL_PX) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class IconLabel(QWidget):
 
 
 class _ThemedEngine(QIconEngine):
-    """Looks its colour up when it paints."""
+    """Looks up its colour when painting."""
 
     def __init__(self, name: str, color: str, inverts: bool = True) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class _ThemedEngine(QIconEngine):
 
 @lru_cache(maxsize=1)
 def _load() -> tuple[str, dict[str, str]]:
-    """Name of the font family, and the characters by name; empty, and logged, where the package lacks them."""
+    """Name of the font family, and the characters by name; empty, and logged, if they are missing."""
     spec = importlib.util.find_spec("qtawesome")
     if spec is None or not spec.submodule_search_locations:
         logger.error("qtawesome is not installed; there are no icons")

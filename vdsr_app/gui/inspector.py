@@ -1,4 +1,4 @@
-"""The right pane: scale, model, export, facts. Scrolls where the screen is small."""
+"""The right pane: scale, model, export, facts; it scrolls on a small screen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Inspector(QScrollArea):
     Attributes:
         scale: scale factor and target size.
         model: which model makes the result.
-        export: how it is written.
+        export: how the result is written.
         picture: facts about the source.
     """
 

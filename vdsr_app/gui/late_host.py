@@ -1,4 +1,4 @@
-"""A workspace that is made when it is first shown, so that the window does not wait for it."""
+"""A workspace that is created when first shown, so that the window does not wait for it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 
 class LateHost(QWidget):
-    """Stands for a workspace until it is first shown.
+    """Placeholder for a workspace, to be filled when it is first shown.
 
     Signals:
-        first_shown: it is about to be seen; fill it now.
+        first_shown: it is about to become visible; fill it now.
     """
 
     first_shown = Signal()
@@ -23,12 +23,12 @@ class LateHost(QWidget):
         self._shown = False
 
     def fill(self, page: QWidget) -> None:
-        """Put the workspace in."""
+        """Insert the workspace."""
         self._column.addWidget(page)
-        page.show()  # at once: what is not seen takes no focus
+        page.show()  # at once: a hidden widget cannot take the focus
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Tell the first time."""
+        """Emit `first_shown` the first time."""
         super().showEvent(event)
         if not self._shown:
             self._shown = True

@@ -1,4 +1,4 @@
-"""What each half of the view shows."""
+"""Selects what each half of the view shows."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MAX_WIDTH = 152
 
 
 class LayerPicker(QWidget):
-    """Two lists of layers, and a button that exchanges them.
+    """Two lists of layers, and a button that swaps them.
 
     Signals:
-        left_chosen: the `LayerSpec` that the person chose for the left half.
+        left_chosen: the `LayerSpec` that the user chose for the left half.
         right_chosen: the same for the right half.
-        reference_wanted: the person wants to choose a reference file.
+        reference_wanted: the user wants to choose a reference file.
     """
 
     left_chosen = Signal(object)
@@ -54,7 +54,7 @@ class LayerPicker(QWidget):
         self._fill()
 
     def show_layers(self, left: LayerSpec, right: LayerSpec) -> None:
-        """Show what the halves show; emits nothing."""
+        """Set the layers of the halves; emits nothing."""
         self._shown = {self._left: left, self._right: right}
         for box, spec in self._shown.items():
             self._select(box, spec)
@@ -92,7 +92,7 @@ class LayerPicker(QWidget):
         box.addItem(self._models.label(spec), spec)
 
     def _select(self, box: QComboBox, spec: LayerSpec) -> None:
-        # QComboBox.findData compares Python values by identity, so look for it here.
+        # QComboBox.findData compares Python values by identity, so search here.
         index = next((i for i in range(box.count()) if box.itemData(i) == spec), -1)
         box.setCurrentIndex(index)
 

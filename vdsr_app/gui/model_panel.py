@@ -1,4 +1,4 @@
-"""Which model makes the result."""
+"""Selects the model that makes the result."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from vdsr_app.gui.texts import breakable, file_name
 
 
 class ModelPanel(Section):
-    """A choice among the installed models, or none; what was chosen and why; and how carefully it works.
+    """The choice of model, what was chosen and why, and the self-ensemble option.
 
     Signals:
-        model_chosen: the name of the model that the person chose, or "auto".
-        self_ensemble_chosen: whether the person wants the network on all flips and rotations.
+        model_chosen: the name of the model that the user chose, or "auto".
+        self_ensemble_chosen: whether the user wants the network to run on all flips and rotations.
     """
 
     model_chosen = Signal(str)
@@ -30,7 +30,7 @@ class ModelPanel(Section):
         self._models = models
         self._made: ModelChoice | None = None
         self._choice = Choice(self.tr("Model"))
-        # Else the longest title would push all controls of the pane out of sight.
+        # Otherwise the longest title would push all controls of the pane out of sight.
         self._choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self._choice.setToolTip(self.tr("The network that makes the result; drop a .safetensors file to add one"))
         self._reason = text_label(role="caption", wrap=True)
@@ -50,11 +50,11 @@ class ModelPanel(Section):
         self._fill()
 
     def show_choice(self, wish: str, made: ModelChoice | None) -> None:
-        """Show what is wished and what came of it; emits nothing.
+        """Show the requested model and the resulting choice; emits nothing.
 
         Args:
             wish: "auto", or the name of a model.
-            made: the choice for the open picture, None where none is open.
+            made: the choice for the open picture, or None if none is open.
         """
         self._made = made
         self._choice.setCurrentIndex(self._choice.findData(wish))

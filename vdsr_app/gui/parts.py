@@ -1,4 +1,4 @@
-"""Building blocks of pages: buttons, cards to choose from, folds, pages that scroll, questions."""
+"""Building blocks of pages: buttons, choice cards, folds, scrolling pages, questions."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, plain_toolti
 from vdsr_app.gui.theme import set_role
 
 ICON_SIZE = QSize(22, 16)
-"""Of an icon in a button with words: Qt leaves next to nothing between the two, so the icon brings its own air."""
+"""Icon size in a button with text; wider than the icon, because Qt leaves almost no gap between the two."""
 ICON_GAP_PX = 4
 _AROUND_ENTRY_PX = 48
-"""Tick, margins and scroll bar beside the words in an opened list."""
+"""Check mark, margins and scroll bar beside the text in an opened list."""
 TEXT_WIDTH = 760
-"""Widest column of text and controls; longer lines are hard to read."""
+"""Maximum width of a column of text and controls; longer lines are hard to read."""
 
 
 class Page(QScrollArea):
-    """A page that scrolls where the window is small.
+    """A page that scrolls if the window is small.
 
     Attributes:
         body: layout to fill.
@@ -66,7 +66,7 @@ class Page(QScrollArea):
 
 
 def page_head(title: str, lead: str = "") -> QVBoxLayout:
-    """A page's title and the sentence below it."""
+    """Create a page's title and the sentence below it."""
     column = QVBoxLayout()
     column.setSpacing(4)
     column.addWidget(text_label(title, "title"))
@@ -76,7 +76,7 @@ def page_head(title: str, lead: str = "") -> QVBoxLayout:
 
 
 def primary(text: str, icon_name: str = "") -> QPushButton:
-    """The one filled button of a screen."""
+    """Create the filled button, of which a screen has only one."""
     button = plain(text)
     if icon_name:
         button.setIcon(icon(icon_name, "on_accent"))
@@ -86,7 +86,7 @@ def primary(text: str, icon_name: str = "") -> QPushButton:
 
 
 def plain(text: str, icon_name: str = "", tip: str = "") -> QPushButton:
-    """A button beside the primary one."""
+    """Create a secondary button."""
     button = QPushButton(text)
     button.setAutoDefault(False)
     if icon_name:
@@ -97,7 +97,7 @@ def plain(text: str, icon_name: str = "", tip: str = "") -> QPushButton:
 
 
 class SteadyButton(QPushButton):
-    """A button whose words change, and that is always as wide as the longest of them need."""
+    """A button with changing text that is always as wide as its longest text needs."""
 
     def __init__(self, *words: str) -> None:
         """Show the first of `words`."""
@@ -107,7 +107,7 @@ class SteadyButton(QPushButton):
         self.setIconSize(ICON_SIZE)
 
     def sizeHint(self) -> QSize:
-        """As large as the longest words."""
+        """The size that fits the longest text."""
         option = QStyleOptionButton()
         self.initStyleOption(option)
         inside = QSize()
@@ -117,12 +117,12 @@ class SteadyButton(QPushButton):
         return self.style().sizeFromContents(QStyle.ContentsType.CT_PushButton, option, inside, self)
 
     def minimumSizeHint(self) -> QSize:
-        """The same: words are not cut off."""
+        """The same: text is not cut off."""
         return self.sizeHint()
 
 
 def press_by_return(button: QPushButton) -> None:
-    """Let Return press a button that has the focus; not every desktop does so by itself."""
+    """Let Return and Enter press a button that has the focus, which not every desktop does by default."""
     for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
         shortcut = QShortcut(QKeySequence(key), button, context=Qt.ShortcutContext.WidgetShortcut)
         shortcut.setAutoRepeat(False)
@@ -130,7 +130,7 @@ def press_by_return(button: QPushButton) -> None:
 
 
 def link(text: str, tip: str = "") -> QPushButton:
-    """A button that looks like words."""
+    """Create a button that looks like a link."""
     button = plain(text, tip=tip)
     button.setCursor(Qt.CursorShape.PointingHandCursor)
     set_role(button, "link")
@@ -138,7 +138,7 @@ def link(text: str, tip: str = "") -> QPushButton:
 
 
 def icon_button(icon_name: str, name: str) -> QToolButton:
-    """A small button without words; its name is told in the tooltip."""
+    """Create a small button without text; its tooltip shows its name."""
     button = QToolButton()
     button.setIcon(icon(icon_name))
     button.setToolTip(name)
@@ -153,12 +153,12 @@ def allow_button(button: QPushButton, allowed: bool, reason: str, tip: str = "")
 
 
 def can_be_pressed(button: QPushButton) -> bool:
-    """Whether a button is offered on its page, in front or not, and enabled."""
+    """Whether a button is enabled and not hidden on its page, whether or not that page is in front."""
     return button.isEnabled() and not button.isHidden()
 
 
 class Card(QPushButton):
-    """One choice of several, with a title, a sentence and a quiet line."""
+    """One of several choices, with a title, a sentence and a quiet line."""
 
     def __init__(self, title: str, words: str, tag: str = "") -> None:
         super().__init__()
@@ -191,25 +191,25 @@ class Card(QPushButton):
 
     @property
     def cost(self) -> str:
-        """The quiet line."""
+        """Text of the quiet line."""
         return self._cost.text()
 
     def show_cost(self, text: str) -> None:
-        """Change the quiet line."""
+        """Set the quiet line."""
         self._cost.setText(text)
         self.setAccessibleName(self._title)
         self.setAccessibleDescription(f"{self._words} {text}".strip())
 
     def hasHeightForWidth(self) -> bool:
-        """The sentence wraps."""
+        """True, because the sentence wraps."""
         return True
 
     def heightForWidth(self, width: int) -> int:
-        """As high as the words need."""
+        """The height that the text needs."""
         return self._column.totalHeightForWidth(width)
 
     def sizeHint(self) -> QSize:
-        """As large as the words."""
+        """The size of the text."""
         return self._column.totalSizeHint()
 
     def minimumSizeHint(self) -> QSize:
@@ -218,7 +218,7 @@ class Card(QPushButton):
 
 
 class Fold(QWidget):
-    """A head that opens and closes what is below it.
+    """A heading that opens and closes what is below it.
 
     Attributes:
         body: layout to fill.
@@ -254,7 +254,7 @@ class Fold(QWidget):
         self._head.setChecked(opened)
 
     def set_title(self, title: str) -> None:
-        """Change the words of the head."""
+        """Change the text of the heading."""
         self._head.setText(title)
 
     def _on_toggled(self, opened: bool) -> None:
@@ -264,7 +264,7 @@ class Fold(QWidget):
 
 
 class Note(QWidget):
-    """An icon and a sentence beside each other; hidden while it has nothing to say."""
+    """An icon and a sentence side by side; hidden while it has nothing to say."""
 
     def __init__(self, icon_name: str = "information-outline", color: str = "quiet") -> None:
         super().__init__()
@@ -283,7 +283,7 @@ class Note(QWidget):
         return "" if self.isHidden() else self._words.text()
 
     def say(self, text: str, icon_name: str = "", color: str = "quiet") -> None:
-        """Show a sentence; "" hides all."""
+        """Show a sentence; "" hides the note."""
         self._words.setText(text)
         if icon_name:
             self._icon.set_icon(icon_name, color)
@@ -291,10 +291,10 @@ class Note(QWidget):
 
 
 class ElidedBox(QComboBox):
-    """A list that shortens what is chosen where it does not fit, and tells the whole in the tooltip."""
+    """A combo box that elides the current text if it does not fit, and shows it in full in the tooltip."""
 
     def event(self, event: QEvent) -> bool:
-        """Tell in the tooltip what is cut."""
+        """Show elided text in the tooltip."""
         if (
             isinstance(event, QHelpEvent)
             and event.type() == QEvent.Type.ToolTip
@@ -306,7 +306,7 @@ class ElidedBox(QComboBox):
         return super().event(event)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """Draw the box and the text, shortened where it must be."""
+        """Draw the box and the text, elided if necessary."""
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
         option.currentText = self._shown()
@@ -316,7 +316,7 @@ class ElidedBox(QComboBox):
         painter.end()
 
     def _shown(self) -> str:
-        """What is chosen, as far as there is room for it."""
+        """The current text, elided to the width available."""
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
         field = QStyle.SubControl.SC_ComboBoxEditField
@@ -325,7 +325,7 @@ class ElidedBox(QComboBox):
 
 
 class Choice(ElidedBox):
-    """A list that the wheel does not change while the page is scrolled."""
+    """A combo box that the wheel does not change while the page is scrolled."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -338,8 +338,8 @@ class Choice(ElidedBox):
 
 
 def widen_list(box: QComboBox) -> None:
-    """Let the list that opens below a narrow box be as wide as its longest entry."""
-    # Not by the hint of its column: some styles give one width for all entries.
+    """Make the list that a narrow box opens as wide as its longest entry."""
+    # Not from the column's size hint: some styles return the same width for all entries.
     metrics = box.view().fontMetrics()
     widest = max((metrics.horizontalAdvance(box.itemText(i)) for i in range(box.count())), default=0)
     box.view().setMinimumWidth(widest + _AROUND_ENTRY_PX)
@@ -348,7 +348,7 @@ def widen_list(box: QComboBox) -> None:
 def question(
     parent: QWidget, title: str, text: str, more: str, icon: QMessageBox.Icon = QMessageBox.Icon.Question
 ) -> QMessageBox:
-    """A question without buttons yet; names in it are shown literally."""
+    """Create a question without buttons; names in it are shown as plain text."""
     box = QMessageBox(parent)
     box.setIcon(icon)
     box.setWindowTitle(title)
@@ -367,7 +367,7 @@ def ask(
     no: str = "",
     icon: QMessageBox.Icon = QMessageBox.Icon.Question,
 ) -> bool:
-    """Ask before something that cannot be undone; the safe answer, `no` or else "Cancel", is the default."""
+    """Ask before something irreversible; the safe answer, `no` or else "Cancel", is the default."""
     box = question(parent, title, text, more, icon)
     sure = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
     if no:

@@ -11,13 +11,13 @@ from vdsr_app.gui.texts import breakable, file_name, megapixels_text, printable,
 
 
 class PicturePanel(Section):
-    """File, size, depth, profile, format, metadata, and what was changed on reading."""
+    """File, size, depth, profile, format, metadata, and notes on what was changed while reading."""
 
     def __init__(self) -> None:
         super().__init__()
         self.set_head(self.tr("Picture"))
-        # In the panel before it has rows: those from before are not safe in PySide, and to remove them ends in a crash,
-        # some dozens of pictures later.
+        # Added to the panel before it has rows: PySide does not keep earlier rows safe, and removing them ends in a
+        # crash some dozens of pictures later.
         self._form = rows_layout()
         self.body.addLayout(self._form)
         self._notes = text_label(role="caption", wrap=True)
@@ -25,7 +25,7 @@ class PicturePanel(Section):
         self.body.addWidget(self._notes)
 
     def show_picture(self, picture: Picture | None, *, is_sample: bool = False) -> None:
-        """Show another picture's facts."""
+        """Show the facts of another picture."""
         while self._form.rowCount():
             self._form.removeRow(0)
         self.setVisible(picture is not None)
@@ -71,7 +71,7 @@ class PicturePanel(Section):
 
 
 def profile_name(icc: bytes | None) -> str:
-    """Name that a colour profile gives itself, or an empty string."""
+    """Name that a colour profile contains, or an empty string."""
     if not icc:
         return ""
     space = QColorSpace.fromIccProfile(icc)

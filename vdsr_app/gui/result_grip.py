@@ -1,4 +1,4 @@
-"""A handle by which the result is dragged into another program."""
+"""A handle for dragging the result into another program."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from vdsr_app.gui.sections import plain_tooltip
 
 
 class ResultGrip(QPushButton):
-    """Pulled with the mouse it hands out the result; there is nothing to click.
+    """Starts a drag of the result when pulled with the mouse; a click does nothing.
 
     Signals:
-        pulled: the pointer was moved far enough while the button was held.
+        pulled: the pointer has moved far enough with the button held down.
     """
 
     pulled = Signal()
@@ -27,7 +27,7 @@ class ResultGrip(QPushButton):
         self.allow("")
 
     def allow(self, why_not: str) -> None:
-        """Let the result be pulled, or say why there is none."""
+        """Enable dragging, or disable it and say why."""
         tip = self.tr("Drag the result from here into another program or a folder")
         self.setEnabled(not why_not)
         self.setToolTip(plain_tooltip(f"{tip}: {why_not}" if why_not else tip))
@@ -38,7 +38,7 @@ class ResultGrip(QPushButton):
         self._pressed_at = event.position().toPoint()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Tell a pull that is long enough to be meant."""
+        """Emit `pulled` once the pull is long enough to be intended."""
         super().mouseMoveEvent(event)
         if self._pressed_at is None:
             return

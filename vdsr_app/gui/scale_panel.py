@@ -1,4 +1,4 @@
-"""Scale factor and target size: one wish, told two ways that follow each other."""
+"""Scale factor and target size: one setting, shown in two ways that follow each other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vdsr_app.gui.targets import feasible, limits, measure
 from vdsr_app.gui.texts import result_size_text, scale_text, size_text
 
 DEBOUNCE_MS = 150
-"""A drag of the slider is one wish, not fifty."""
+"""A drag of the slider is one change, not fifty."""
 
 _KINDS = (
     TargetKind.WIDTH,
@@ -32,8 +32,8 @@ class ScalePanel(Section):
     """Slider, factor and size box.
 
     Signals:
-        target_changed: the `Target` the person chose, once they have paused for a moment.
-        measure_chosen: the TargetKind by which the person wants to see and set the size.
+        target_changed: the `Target` the user chose, once they have paused for a moment.
+        measure_chosen: the TargetKind by which the user wants to see and set the size.
     """
 
     target_changed = Signal(object)
@@ -80,11 +80,11 @@ class ScalePanel(Section):
 
     @property
     def target(self) -> Target:
-        """The wish as far as the picture can reach it, also before `target_changed` told it."""
+        """The chosen target as far as the picture can reach it, even before `target_changed` is emitted."""
         return self._target
 
     def settle(self) -> None:
-        """Tell a wish that has not been told yet, also one that is typed and not entered."""
+        """Emit a pending change now, including one that is typed but not entered."""
         for box in (self._factor, self._value):
             box.interpretText()
         if self._debounce.isActive():
@@ -92,7 +92,7 @@ class ScalePanel(Section):
             self._on_paused()
 
     def show_target(self, target: Target, source: tuple[int, int] | None) -> None:
-        """Show a wish for a picture of that width and height; emits nothing, and drops a wish not told yet."""
+        """Show a target for a picture of that width and height; emits nothing, and drops a pending change."""
         self._debounce.stop()
         self._source = source
         self._target = target if source is None else feasible(target, *source)
@@ -102,14 +102,14 @@ class ScalePanel(Section):
         self._show()
 
     def show_measure(self, measure: TargetKind) -> None:
-        """Show the size of a factor by this measure; a size that is wished is shown by its own. Emits nothing."""
+        """Show the size of a factor in this measure; a target that is a size keeps its own. Emits nothing."""
         self._measure = measure
         if self._target.kind is TargetKind.SCALE:
             self._show_measure()
             self._show()
 
     def show_opening(self, is_opening: bool) -> None:
-        """Whether a picture is being read, so that there is nothing to do but to wait."""
+        """Set whether a picture is being read, so that the user only has to wait."""
         self._is_opening = is_opening
         if self._source is None:
             self._show()
@@ -124,7 +124,7 @@ class ScalePanel(Section):
         )
 
     def _chosen_kind(self) -> TargetKind:
-        return TargetKind(self._kind.currentData())  # Qt hands a StrEnum back as a plain str
+        return TargetKind(self._kind.currentData())  # Qt returns a StrEnum as a plain str
 
     def _show_measure(self) -> None:
         blocked = self._kind.blockSignals(True)
@@ -151,7 +151,7 @@ class ScalePanel(Section):
         self.target_changed.emit(self._target)
 
     def _show(self) -> None:
-        """Put the wish into all controls; none of them answers with a signal."""
+        """Show the target in all controls; none of them emits a signal."""
         for widget in (self._factor, self._slider, self._kind, self._value):
             widget.setEnabled(self._source is not None)
         if self._source is None:
@@ -191,25 +191,25 @@ class ScalePanel(Section):
 
 
 class _NumberBox(CalmDoubleSpinBox):
-    """A number whose decimal sign may be a point or a comma, whatever the language; whole numbers keep their groups."""
+    """A spin box that takes a point or a comma as decimal separator in any locale; integers keep their grouping."""
 
     def valueFromText(self, text: str) -> float:
-        """The number out of what was typed."""
+        """Parse what was typed."""
         return super().valueFromText(self._in_the_language(text))
 
     def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
-        """Let anything be typed that may become a number."""
+        """Accept anything that may become a number."""
         state = super().validate(self._in_the_language(text), position)[0]
         return state, text, position
 
     def _in_the_language(self, text: str) -> str:
-        """`text` with the decimal sign that the language has: else the other one counts as a group's, or is lost."""
+        """Use the locale's decimal separator: otherwise the other one counts as a group separator, or is lost."""
         sign = self.locale().decimalPoint()
         return text.replace(".", sign).replace(",", sign) if self.decimals() else text
 
 
 class _FactorBox(_NumberBox):
-    """The factor as a number: one decimal, two where one would round it."""
+    """The factor as a number: one decimal, or two if one would round it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -221,15 +221,15 @@ class _FactorBox(_NumberBox):
         indent_number(self)
 
     def textFromValue(self, value: float) -> str:
-        """The factor with its sign."""
+        """Format the factor with its multiplication sign."""
         return scale_text(round(value, 2))
 
     def valueFromText(self, text: str) -> float:
-        """The factor out of what was typed, with or without its sign."""
+        """Parse the typed factor, with or without the multiplication sign."""
         value, understood = self.locale().toDouble(self._in_the_language(text.rstrip("×x ").strip()))  # noqa: RUF001
         return value if understood else self.value()
 
     def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
-        """Let anything be typed that may become a number."""
+        """Accept anything that may become a number."""
         state = super().validate(text.rstrip("×x "), position)[0]  # noqa: RUF001
         return state, text, position

@@ -1,4 +1,4 @@
-"""A slider for the scale factor, with marks at the factors that people use."""
+"""A slider for the scale factor, with marks at common factors."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _LABEL_PX = 11
 
 
 class ScaleSlider(QWidget):
-    """Chooses 1.0 to 8.0 in steps of 0.1.
+    """Selects a factor from 1.0 to 8.0 in steps of 0.1.
 
     Signals:
-        moved: the factor that the person chose; not emitted by `set_scale`.
+        moved: the factor that the user chose; not emitted by `set_scale`.
     """
 
     moved = Signal(float)
@@ -50,7 +50,7 @@ class ScaleSlider(QWidget):
         return self.slider.value() / STEPS_PER_UNIT
 
     def set_scale(self, scale: float) -> None:
-        """Move the handle to the nearest step without a signal."""
+        """Move the handle to the nearest step without emitting a signal."""
         blocked = self.slider.blockSignals(True)
         self.slider.setValue(round(scale * STEPS_PER_UNIT))
         self.slider.blockSignals(blocked)
@@ -62,7 +62,7 @@ class ScaleSlider(QWidget):
 
 
 class _ClickSlider(CalmSlider):
-    """A slider whose handle goes where one clicks, instead of a page towards it."""
+    """A slider whose handle jumps to a click instead of moving a page towards it."""
 
     def handle_rect(self) -> QRect:
         option = QStyleOptionSlider()
@@ -71,7 +71,7 @@ class _ClickSlider(CalmSlider):
         return self.style().subControlRect(QStyle.ComplexControl.CC_Slider, option, part, self)
 
     def center_of(self, value: int) -> float:
-        """Where the middle of the handle is at `value`."""
+        """X coordinate of the handle's centre at `value`."""
         handle = self.handle_rect().width()
         span = self.width() - handle
         share = (value - self.minimum()) / (self.maximum() - self.minimum())

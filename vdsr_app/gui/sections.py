@@ -1,4 +1,4 @@
-"""Building blocks of all panes: headed sections, rows of a label beside a control, labels, lines and gaps."""
+"""Building blocks of all panes: sections with headings, rows of a label and a control, labels, separators, gaps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROW_LABEL_WIDTH = 72
 
 
 class Section(QWidget):
-    """A head, what stands at its right, and a body below.
+    """A heading, an optional widget at its right, and a body below.
 
     Attributes:
         body: layout to fill.
@@ -36,14 +36,14 @@ class Section(QWidget):
         column.addLayout(self.body)
 
     def set_head(self, title: str, beside: QWidget | None = None) -> None:
-        """Fill the head; to be called once."""
+        """Fill the heading; call once."""
         self._head.addWidget(text_label(title, "head"), 1)
         if beside is not None:
             self._head.addWidget(beside)
 
 
 def rows_layout() -> QFormLayout:
-    """Rows of a quiet label and a control that takes the rest of the width."""
+    """Create a layout of rows: a quiet label, and a control that takes the remaining width."""
     form = QFormLayout()
     form.setContentsMargins(0, 0, 0, 0)
     form.setHorizontalSpacing(GROUP_GAP)
@@ -64,7 +64,7 @@ def add_row(form: QFormLayout, label: str, control: QWidget) -> None:
 
 
 def text_label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:
-    """A label that shows its text literally."""
+    """Create a label that shows its text as plain text."""
     label = QLabel()
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setText(text)
@@ -75,12 +75,12 @@ def text_label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:
 
 
 def indent_number(box: QAbstractSpinBox) -> None:
-    """Keep a number off its box's edge, which the style sheet's padding does not do in spin boxes."""
+    """Keep a number off its box's edge, which padding in the style sheet does not do for spin boxes."""
     box.lineEdit().setTextMargins(6, 0, 0, 0)
 
 
 class ElidedLabel(QLabel):
-    """One line that is shortened where it does not fit, in the middle or at an end; the whole is in the tooltip."""
+    """A line that is elided in the middle or at an end if it does not fit; the tooltip shows it in full."""
 
     def __init__(self, text: str = "", mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle) -> None:
         super().__init__()
@@ -96,21 +96,21 @@ class ElidedLabel(QLabel):
         self._show_tooltip_if_cut()
 
     def explain(self, text: str) -> None:
-        """Say in the tooltip what the text is about, or nothing."""
+        """Set the tooltip's explanation of the text; "" for none."""
         self._explanation = text
         self._show_tooltip_if_cut()
 
     def minimumSizeHint(self) -> QSize:
-        """Any width will do."""
+        """Almost any width will do."""
         return QSize(24, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """See whether the text still fits."""
+        """Check whether the text still fits."""
         super().resizeEvent(event)
         self._show_tooltip_if_cut()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """Draw the text, shortened where it must be."""
+        """Draw the text, elided if necessary."""
         painter = QPainter(self)
         shown = self.fontMetrics().elidedText(self.text(), self._mode, self.width())
         self.style().drawItemText(
@@ -131,19 +131,19 @@ class ElidedLabel(QLabel):
 
 
 def plain_tooltip(text: str) -> str:
-    """`text` for a tooltip, where Qt would take markup for markup."""
+    """Escape `text` for a tooltip, where Qt would interpret markup."""
     return html.escape(text) if "<" in text else text
 
 
 def upright_line() -> QWidget:
-    """A thin separator between two panes side by side."""
+    """Create a thin separator between two panes side by side."""
     separator = _separator()
     separator.setFixedWidth(1)
     return separator
 
 
 def level_line() -> QWidget:
-    """A thin separator between two panes, one above the other."""
+    """Create a thin separator between two panes, one above the other."""
     separator = _separator()
     separator.setFixedHeight(1)
     return separator

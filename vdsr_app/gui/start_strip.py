@@ -1,4 +1,4 @@
-"""What stands below the sample picture until the person opens their own."""
+"""The strip below the sample picture, shown until the user opens their own."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NAME_CHARS = 22
 
 
 class StartStrip(QWidget):
-    """An invitation, a button, and the files opened last.
+    """An invitation, a button, and recently opened files.
 
     Signals:
-        open_wanted: the person wants to choose a file.
+        open_wanted: the user wants to choose a file.
         recent_chosen: the `Path` of a recent file.
     """
 
@@ -53,12 +53,12 @@ class StartStrip(QWidget):
         row.addWidget(button, 0, Qt.AlignmentFlag.AlignVCenter)
 
     def show_recent(self, paths: Sequence[str]) -> None:
-        """Offer up to three files, as many as there is room for."""
+        """Offer up to three files, as many as fit."""
         self._recent.show_paths(paths[:RECENT_SHOWN])
 
 
 class _RecentRow(QWidget):
-    """Words, then links; those without room are hidden."""
+    """Text, then links; those that do not fit are hidden."""
 
     chosen = Signal(object)
 

@@ -1,4 +1,4 @@
-"""The line below: device, what runs and for how long, the colours under the pointer, scores."""
+"""The status line: device, what is running and the time left, colours under the pointer, scores."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _LEAST_LINK_PX = 56
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What runs now in the workspace "Upscale".
+    """What is running in the "Upscale" workspace.
 
     Attributes:
-        text: what, how far, for how long.
-        fraction: share done in [0, 1], or None while it is not known.
+        text: what it is, its progress and the time left.
+        fraction: share done in [0, 1], or None while unknown.
         cancel: words for the button that stops it.
-        subject: what `text` is about, to be said where the picture is not on the screen; empty where `text` says it.
+        subject: what `text` is about, shown where the picture is not on screen; empty if `text` says it.
     """
 
     text: str
@@ -50,9 +50,9 @@ class StatusLine(QWidget):
     """One row; its parts are hidden while they have nothing to say.
 
     Signals:
-        cancel_wanted: the person wants what runs to stop.
-        training_wanted: the person wants to see the run that trains.
-        batch_wanted: the person wants to see the batch that runs.
+        cancel_wanted: the user wants to stop what is running.
+        training_wanted: the user wants to see the training run.
+        batch_wanted: the user wants to see the running batch.
     """
 
     cancel_wanted = Signal()
@@ -113,37 +113,37 @@ class StatusLine(QWidget):
         self.show_batch("")
 
     def show_device(self, text: str) -> None:
-        """Tell what the network runs on."""
+        """Show what the network runs on."""
         self._device.setText(text)
         self._device.explain(self.tr("What the network runs on") if text else "")
         self._device.setVisible(bool(text))
 
     def set_in_upscale(self, in_upscale: bool) -> None:
-        """Whether the workspace "Upscale" is shown; elsewhere what is said of its picture names it, or is left out."""
+        """Set whether the "Upscale" workspace is shown; elsewhere, text about its picture names it or is hidden."""
         self._in_upscale = in_upscale
         self._say_activity()
         self._say_scores()
 
     def show_activity(self, activity: Activity | None) -> None:
-        """Tell what runs, or nothing."""
+        """Show what is running, or nothing."""
         self._shown_activity = activity
         self._say_activity()
 
     def show_note(self, text: str) -> None:
-        """Say something short where the activity stands while nothing runs."""
+        """Set a short text, shown in place of the activity while nothing is running."""
         self._note = text
         self._say_activity()
 
     def show_training(self, text: str) -> None:
-        """Tell that a run trains, or nothing."""
+        """Show that a run is training; "" for none."""
         self._training.say(text)
 
     def show_batch(self, text: str) -> None:
-        """Tell that a batch runs, or nothing."""
+        """Show that a batch is running; "" for none."""
         self._batch.say(text)
 
     def show_cursor(self, place: tuple[int, int] | None, left: Rgba | None, right: Rgba | None) -> None:
-        """Tell the pixel under the pointer and its colour in both halves."""
+        """Show the pixel under the pointer and its colour in both halves."""
         self._place.setVisible(place is not None)
         if place is not None:
             self._place.setText(f"x {place[0]}  y {place[1]}")
@@ -151,7 +151,7 @@ class StatusLine(QWidget):
         self._right.show_color(right)
 
     def show_scores(self, text: str, explanation: str) -> None:
-        """Tell PSNR and SSIM, or nothing."""
+        """Show PSNR and SSIM; "" for none."""
         self._said_scores = (text, explanation)
         self._say_scores()
 
@@ -167,7 +167,7 @@ class StatusLine(QWidget):
         self._bar.setValue(round(1000 * (activity.fraction or 0.0)))
         cancel = activity.cancel or self.tr("Cancel")
         self._cancel.setAccessibleName(cancel)
-        # Elsewhere the key is for what runs there, or leaves a field: hours of other work are not for that.
+        # In other workspaces the key is for what runs there, or leaves a field; it must not end hours of other work.
         tip = self.tr("{cancel} (Esc)").format(cancel=cancel) if self._in_upscale else cancel
         self._cancel.setToolTip(plain_tooltip(tip))
 
@@ -179,7 +179,7 @@ class StatusLine(QWidget):
 
 
 class _Link(QPushButton):
-    """Words about what runs in another workspace, that lead there; where they do not fit they are shortened."""
+    """A link to what is running in another workspace; its text is elided if it does not fit."""
 
     def __init__(self, icon_name: str, tip: str) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class _Link(QPushButton):
         set_role(self, "link")
 
     def say(self, text: str) -> None:
-        """Show these words; "" hides it."""
+        """Show this text; "" hides the link."""
         self.setText(menu_text(text))
         self.setAccessibleName(text)
         self.setToolTip(plain_tooltip(" — ".join(part for part in (text, self._tip) if part)))
@@ -201,7 +201,7 @@ class _Link(QPushButton):
         return QSize(_LEAST_LINK_PX, super().minimumSizeHint().height())
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """Draw the icon and the words, shortened where they must be."""
+        """Draw the icon and the text, elided if necessary."""
         option = QStyleOptionButton()
         self.initStyleOption(option)
         room = self.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, self).width()
@@ -213,7 +213,7 @@ class _Link(QPushButton):
 
 
 class _Swatch(QWidget):
-    """A small square of a colour and its number."""
+    """A small square in a colour, and its hex code."""
 
     _SIZE_PX = 12
 

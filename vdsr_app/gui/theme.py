@@ -1,4 +1,4 @@
-"""Colours of the window: two sets of tokens, from which palette and style sheet are made."""
+"""Colours of the window: two sets of tokens, from which the palette and the style sheet are made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEARCH_PREFIX = "vdsr"
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Colours by what they are for, as "#rrggbb".
+    """Colours by purpose, as "#rrggbb".
 
     Attributes:
         name: "light" or "dark"; also part of the names of themed resource files.
@@ -32,16 +32,16 @@ class Tokens:
         line: separators.
         outline: around controls.
         hover: a control under the pointer.
-        pressed: a control that is held down, or chosen out of several.
-        text: words and icons.
-        quiet: less important words; still readable at AA.
-        disabled: words of what cannot be used now.
+        pressed: a control that is held down, or selected from several.
+        text: text and icons.
+        quiet: less important text; its contrast still meets AA.
+        disabled: text of disabled controls.
         accent: the primary action, focus, selections.
         accent_hover: the primary action under the pointer.
         accent_pressed: the primary action held down.
-        on_accent: words on the accent.
-        good: success; never alone, a word or icon goes with it.
-        caution: something to know; as above.
+        on_accent: text on the accent.
+        good: success; never on its own, always with text or an icon.
+        caution: a notice; as above.
         bad: a failure; as above.
         canvas: around the picture.
     """
@@ -115,7 +115,7 @@ BODY_PX = 13
 
 
 class ThemeManager(QObject):
-    """Applies the chosen theme, and follows the system's where that is chosen.
+    """Applies the chosen theme, and follows the system's if that is chosen.
 
     Signals:
         changed: the `Tokens` now in use.
@@ -139,7 +139,7 @@ class ThemeManager(QObject):
         return self._tokens or LIGHT
 
     def apply(self, theme: Theme) -> None:
-        """Give the whole application the colours of `theme`."""
+        """Apply the colours of `theme` to the whole application."""
         self._theme = theme
         hints = self._app.styleHints()
         match theme:
@@ -152,7 +152,7 @@ class ThemeManager(QObject):
         self._refresh()
 
     def canvas_color(self, choice: CanvasColor) -> QColor:
-        """Colour around the picture for a choice in the settings."""
+        """Return the colour around the picture for a choice in the settings."""
         named = {CanvasColor.BLACK: "#000000", CanvasColor.GRAY: "#808080", CanvasColor.WHITE: "#ffffff"}
         return QColor(named.get(choice, self.tokens.canvas))
 
@@ -175,13 +175,13 @@ class ThemeManager(QObject):
 
 
 def tokens_in_use() -> Tokens:
-    """The colours that the application has now."""
+    """Return the colours that the application has now."""
     window = QGuiApplication.palette().color(QPalette.ColorRole.Window).name()
     return DARK if window == DARK.window else LIGHT
 
 
 def style_sheet(tokens: Tokens, template: Path | None = None) -> str:
-    """The style sheet with the colours of `tokens` filled in; empty, and logged, where the file is missing.
+    """Return the style sheet with the colours of `tokens` filled in; empty, and logged, if it cannot be read.
 
     Raises:
         KeyError: the template names a token that does not exist.
@@ -196,7 +196,7 @@ def style_sheet(tokens: Tokens, template: Path | None = None) -> str:
 
 
 def palette_for(tokens: Tokens) -> QPalette:
-    """Palette for everything that the style sheet does not paint, such as file dialogs."""
+    """Build the palette for everything that the style sheet does not paint, such as file dialogs."""
     role, group = QPalette.ColorRole, QPalette.ColorGroup
     colors = {
         role.Window: tokens.window,
@@ -231,7 +231,7 @@ def palette_for(tokens: Tokens) -> QPalette:
 
 
 def body_font(base: QFont) -> QFont:
-    """The system's font at the size of body text, with digits of one width."""
+    """Return the system font at the size of body text, with tabular digits."""
     font = QFont(base)
     font.setPixelSize(BODY_PX)
     font.setFeature(QFont.Tag("tnum"), 1)
