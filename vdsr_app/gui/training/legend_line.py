@@ -1,4 +1,4 @@
-"""The legend of a plot, which is at the same time where values are read."""
+"""The legend of a plot, which also shows the values at the cursor."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _NAME_PX = 180
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the plot in words.
+    """One entry of the legend.
 
     Attributes:
-        name: of the line.
-        ink: name of its colour; "" draws no sample of the line.
-        style: of the line.
-        value: at the place that is looked at; "" where it has none.
+        name: name of the line.
+        ink: name of its colour; with "" no sample of the line is drawn.
+        style: style of the line.
+        value: value at the cursor; "" for none.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Entry:
 
 
 class LegendLine(QWidget):
-    """Entries one after the other, on as many lines as they need. A value that changes moves nothing."""
+    """Entries in a row that wraps as needed. A changing value does not move the others."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,16 +64,16 @@ class LegendLine(QWidget):
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """What it shows."""
+        """The entries that are shown."""
         return self._entries
 
     @property
     def text(self) -> str:
-        """All entries in words."""
+        """All entries as one text."""
         return ", ".join(entry.text for entry in self._entries)
 
     def set_tokens(self, tokens: Tokens) -> None:
-        """Take the colours of a theme."""
+        """Use the colours of a theme."""
         self._tokens = tokens
         self.update()
 
@@ -85,7 +85,7 @@ class LegendLine(QWidget):
         widths = {key: width for key, width in self._widths.items() if key in known}
         for entry in entries:
             key = (entry.name, entry.ink)
-            # The widest it has been: digits that come and go do not push the others about.
+            # The widest it has been, so that a changing number of digits does not move the others.
             widths[key] = max(widths.get(key, 0.0), self._width_of(entry))
         self._entries = entries
         if widths != self._widths:
@@ -94,24 +94,24 @@ class LegendLine(QWidget):
         self.update()
 
     def hasHeightForWidth(self) -> bool:
-        """It wraps."""
+        """True, because the entries wrap."""
         return True
 
     def heightForWidth(self, width: int) -> int:
-        """Its lines."""
+        """Height of the wrapped lines."""
         boxes = self._boxes(width)
         return round(boxes[-1].bottom()) + 2 if boxes else ROW_PX
 
     def sizeHint(self) -> QSize:
-        """All on one line."""
+        """Size of all entries on one line."""
         return QSize(round(sum(self._widths.values()) + _ENTRY_GAP_PX * len(self._widths)), ROW_PX + 2)
 
     def minimumSizeHint(self) -> QSize:
-        """Any width will do."""
+        """Small, because the entries wrap."""
         return QSize(60, ROW_PX)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """Draw samples of the lines, names and values."""
+        """Draw line samples, names and values."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for entry, box in zip(self._entries, self._boxes(self.width()), strict=False):
@@ -149,7 +149,7 @@ class LegendLine(QWidget):
         return width
 
     def _boxes(self, width: int) -> list[QRectF]:
-        """Where each entry stands; those beyond the last line are left out."""
+        """Rectangle of each entry; entries beyond the last line are left out."""
         boxes: list[QRectF] = []
         left, row = 0.0, 0
         for entry in self._entries:

@@ -1,4 +1,4 @@
-"""One plot with its head, which follows its values until the person zooms."""
+"""One plot with its head, which follows its data until the user zooms."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 
 class LivePlot(QFrame):
-    """Shows a `Content`, and follows it as it grows until the person zooms or pans.
+    """Shows a `Content` and follows it as it grows, until the user zooms or pans.
 
-    The mouse reads values. The wheel zooms along x at the cursor and a drag pans, while y follows what is in view; over
-    the left axis they act on y alone. On a pane that scrolls, the wheel scrolls it, and zooms with Ctrl or in a plot
-    that has the focus, as a click gives it. A double click goes back to everything. Keys: see `plot_keys`. pyqtgraph
-    is imported with the first value.
+    The mouse reads values. The wheel zooms along x at the cursor and a drag pans, while y fits what is in view; over
+    the left axis they act on y alone. In a pane that scrolls, the wheel scrolls the pane, and zooms only with Ctrl or
+    if the plot has the focus, which a click gives it. A double click shows everything again. Keys: see `plot_keys`.
+    pyqtgraph is imported with the first value.
 
     Args:
-        spec: what it is.
+        spec: what the plot shows.
         tokens: colours; None follows the theme.
 
     Signals:
-        pointed: x of the entry that is looked at (float), or None: not any more.
-        x_range_chosen: the person zoomed or panned; None is back to everything.
+        pointed: x of the entry at the cursor (float), or None when there is no cursor any more.
+        x_range_chosen: the user zoomed or panned; None shows everything again.
         log_changed: whether the left axis is logarithmic.
     """
 
@@ -58,31 +58,31 @@ class LivePlot(QFrame):
         self._keys = PlotKeys(self)
         self._build()
 
-    # What it shows.
+    # Content.
 
     @property
     def spec(self) -> PlotSpec:
-        """What it is."""
+        """Titles and formats of the plot."""
         return self._spec
 
     @property
     def content(self) -> Content:
-        """What it shows."""
+        """What the plot shows."""
         return self._content
 
     @property
     def legend(self) -> tuple[Entry, ...]:
-        """Names and values that are read in its head."""
+        """Names and values shown in its head."""
         return self._head.legend.entries
 
     def set_empty_text(self, text: str) -> None:
-        """What to say while there is no value."""
+        """Set the text that is shown while there are no values."""
         if text != self._empty.text():
             self._empty.setText(text)
             self._describe()
 
     def show_content(self, content: Content) -> None:
-        """Show other curves. What the person zoomed into stays in view."""
+        """Show other curves; a range that the user zoomed into stays in view."""
         self._content = content
         self._offer()
         if content.is_empty:
@@ -96,7 +96,7 @@ class LivePlot(QFrame):
         self.show_cursor(self._cursor)
 
     def set_spec(self, spec: PlotSpec) -> None:
-        """Measure something else; zoom and cursor are given up."""
+        """Show another quantity; zoom and cursor are reset."""
         self._spec = spec
         self._head.set_spec(spec)
         self.setAccessibleName(spec.title)
@@ -107,12 +107,12 @@ class LivePlot(QFrame):
         self._offer()
 
     def set_right_width(self, width: float) -> None:
-        """Leave room for words at the ends of lines, so that plots below each other have the same edges."""
+        """Leave room for the end labels, so that stacked plots share their edges."""
         self._right_width = width
         if self._canvas is not None:
             self._canvas.set_right_width(width)
 
-    # What part of it.
+    # Range.
 
     @property
     def is_log(self) -> bool:
@@ -120,21 +120,21 @@ class LivePlot(QFrame):
         return self._head.is_log
 
     def set_log(self, on: bool) -> None:
-        """Choose a logarithmic or a linear axis, where there is a choice."""
+        """Choose a logarithmic or a linear axis; no effect on a plot that is always linear."""
         self._head.set_log(on)
 
     @property
     def is_zoomed(self) -> bool:
-        """Whether the person chose what to see; then it does not move as values come."""
+        """Whether the user chose the range; then it stays as new values arrive."""
         return self._x_range is not None or self._y_range is not None
 
     @property
     def view(self) -> tuple[Range, Range]:
-        """Ends of both axes, the left one's as it lies on the axis; zeros to ones without values."""
+        """Ranges of both axes, the left one's in axis units; 0 to 1 without values."""
         return ((0.0, 1.0), (0.0, 1.0)) if self._canvas is None else self._canvas.ranges()
 
     def set_x_range(self, x_range: Range | None) -> None:
-        """Show what another plot shows along x; None shows everything again."""
+        """Show the x range of another plot; None shows everything again."""
         self._x_range = x_range
         if x_range is None:
             self._fit_y_again()
@@ -142,17 +142,17 @@ class LivePlot(QFrame):
         self._offer()
 
     def reset(self) -> None:
-        """Show everything, and follow what comes."""
+        """Show everything and follow new values."""
         self.set_x_range(None)
         self.x_range_chosen.emit(None)
 
     def zoom(self, factor: float) -> None:
-        """Zoom along x at the cursor, below 1 to see less."""
+        """Zoom along x at the cursor; a factor below 1 zooms in."""
         if self._canvas is not None and not self._content.is_empty:
             self._canvas.zoom(factor, self._cursor)
 
     def twin(self, tokens: Tokens, pixel_ratio: float) -> LivePlot:
-        """A plot that shows the same in the colours of `tokens` on `pixel_ratio` pixels a point, without buttons."""
+        """A copy of the plot without buttons, in the colours of `tokens`, for the device pixel ratio `pixel_ratio`."""
         twin = LivePlot(self._spec, tokens)
         twin._head.set_log(self.is_log)
         twin.set_empty_text(self._empty.text())
@@ -169,11 +169,11 @@ class LivePlot(QFrame):
 
     @property
     def looked_at(self) -> float | None:
-        """X that is looked at, None where it is the newest."""
+        """X at the cursor; None means the newest."""
         return self._cursor
 
     def show_cursor(self, x: float | None) -> None:
-        """Read the values at the entry nearest to `x`, or the newest."""
+        """Show the values at the entry nearest to `x`; None shows the newest."""
         lead = next((series.x for series in self._content.series if len(series.x)), None)
         self._cursor = None if x is None or lead is None else float(lead[nearest(lead, x)])
         at = self._cursor
@@ -184,7 +184,7 @@ class LivePlot(QFrame):
             self._canvas.show_cursor(self._cursor, values)
 
     def point_at(self, x: float | None) -> None:
-        """Look at a place, and tell so."""
+        """Move the cursor and emit `pointed`."""
         self.show_cursor(x)
         self.pointed.emit(self._cursor)
 
@@ -209,16 +209,16 @@ class LivePlot(QFrame):
             super().keyPressEvent(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        """Show the focus, with which the wheel zooms."""
+        """Show the focus, because the wheel zooms while the plot has it."""
         super().focusInEvent(event)
         self._show_focus(True)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Show it no longer."""
+        """Stop showing the focus."""
         super().focusOutEvent(event)
         self._show_focus(False)
 
-    # Inside.
+    # Internals.
 
     def _build(self) -> None:
         set_role(self, "plot")
@@ -298,7 +298,7 @@ class LivePlot(QFrame):
         )
 
     def _pane_scrolls(self) -> bool:
-        """Whether it lies on a pane of which a part is out of sight."""
+        """Whether it lies in a scroll area whose content does not fit."""
         above = self.parentWidget()
         while above is not None and not above.isWindow():
             if isinstance(above, QAbstractScrollArea) and above.verticalScrollBar().maximum() > 0:

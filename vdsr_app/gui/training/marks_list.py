@@ -1,4 +1,4 @@
-"""What happened to a run, in words, below its plots."""
+"""The events of a run as sentences below its plots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN = 2
 
 
 class MarksList(QWidget):
-    """The newest marks of a run, and the others when asked; hidden without any."""
+    """The newest marks of a run, and all of them on demand; hidden if there are none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class MarksList(QWidget):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """All marks in words, the newest first."""
+        """All marks as text, the newest first."""
         return tuple(mark_line(mark) for mark in reversed(self._marks))
 
     def show_marks(self, marks: tuple[Mark, ...]) -> None:
@@ -45,7 +45,7 @@ class MarksList(QWidget):
             self._fill()
 
     def sizeHint(self) -> QSize:
-        """As high as its lines at the width it has."""
+        """As high as its lines need at the current width."""
         hint = super().sizeHint()
         return QSize(hint.width(), self.heightForWidth(self.width()) if self.hasHeightForWidth() else hint.height())
 
@@ -68,7 +68,7 @@ class MarksList(QWidget):
 
 
 def mark_line(mark: Mark) -> str:
-    """One mark in words: "Step 8,000: …"."""
+    """One mark as text: "Step 8,000: …"."""
     words = QCoreApplication.translate("TrainingMarks", "Step {step}: {text}")
     return words.format(step=count_text(mark.x), text=mark.text)
 

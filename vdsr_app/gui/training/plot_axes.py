@@ -1,6 +1,6 @@
-"""Axes of a plot: round ticks, numbers in the person's language, grid lines that stay in the background.
+"""Axes of a plot: round ticks, localised numbers, unobtrusive grid lines.
 
-Imports pyqtgraph; to be imported when the first plot is made, not before.
+Imports pyqtgraph; import it only when the first plot is made.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vdsr_app.gui.training.plot_ticks import count_text, linear_ticks, log_ticks
 LEFT_WIDTH = 66
 BOTTOM_HEIGHT = 36
 _OVERHANG_PX = 30
-"""A number at the very end of the lower axis may stand out so far; of the others a fourth."""
+"""How far a number at the end of the lower axis may stick out; on the other axes, a quarter of it."""
 _X_TICK_ROOM = 66
 _Y_TICK_ROOM = 34
 
@@ -30,11 +30,11 @@ class PlotAxis(pg.AxisItem):  # type: ignore[misc]
     Args:
         side: "left", "bottom" or "right".
         title: what it measures, with its unit.
-        whole: only whole numbers.
-        share: 0 to 1 as percent.
+        whole: show whole numbers only.
+        share: show values from 0 to 1 as percentages.
     """
 
-    # pyqtgraph lays out while it is being made.
+    # pyqtgraph lays out the axis in its constructor, which already needs a title.
     _title = ""
 
     def __init__(self, side: str, title: str, *, whole: bool = False, share: bool = False) -> None:
@@ -54,7 +54,7 @@ class PlotAxis(pg.AxisItem):  # type: ignore[misc]
             self.setWidth(LEFT_WIDTH)
 
     def set_tokens(self, tokens: Tokens, *, grid: bool) -> None:
-        """Take the colours and the font of a theme."""
+        """Use the colours of a theme and the tick font."""
         self.setTickFont(tick_font())
         color = ink_color(self._ink, tokens)
         self.setTextPen(color)
@@ -66,28 +66,28 @@ class PlotAxis(pg.AxisItem):  # type: ignore[misc]
         self.showLabel(self._has_title())
 
     def set_shown(self, shown: bool) -> None:
-        """Show numbers and title, or only keep the place."""
+        """Show numbers and title, or only reserve their space."""
         self.setStyle(showValues=shown)
         self.showLabel(self._has_title())
 
     def set_title(self, title: str) -> None:
-        """Measure something else."""
+        """Set another title."""
         self._title = title
         self.setLabel(title, **self.labelStyle)
 
     def resizeEvent(self, event: Any = None) -> None:
-        """Leave the title out where it would be cut; the head of the plot tells it as well."""
+        """Hide the title where it would be cut off; the head of the plot shows it too."""
         super().resizeEvent(event)
         if self.orientation != "bottom" and self.label.isVisible() != self._has_title():
             self.showLabel(self._has_title())
 
     def boundingRect(self) -> QRectF:
-        """Room for numbers at the very ends; pyqtgraph forgets it where there is a grid."""
+        """Add room for numbers at the ends, which pyqtgraph omits when there is a grid."""
         rect: QRectF = super().boundingRect()
         return rect.adjusted(0, -_OVERHANG_PX // 4, 0, _OVERHANG_PX // 4) if self.grid is not False else rect
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N803
-        """Where ticks stand, for pyqtgraph: (distance, places)."""
+        """Tick positions for pyqtgraph: one level of (spacing, positions)."""
         most = max(2, int(size / (_X_TICK_ROOM if self.orientation == "bottom" else _Y_TICK_ROOM)))
         low, high = minVal, maxVal
         ticks = log_ticks(low, high, most) if self.log else linear_ticks(low, high, most, whole=self.whole)
@@ -96,7 +96,7 @@ class PlotAxis(pg.AxisItem):  # type: ignore[misc]
         return [(ticks[1] - ticks[0] if len(ticks) > 1 else 1.0, ticks)]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-        """Words at the ticks."""
+        """Tick labels."""
         if self._share:
             return [share_text(value) if 0 <= value <= 1.0001 else "" for value in values]
         if self.whole:
@@ -111,7 +111,7 @@ class PlotAxis(pg.AxisItem):  # type: ignore[misc]
         return bool(self._title and self.style["showValues"] and fits)
 
     def mouseDragEvent(self, event: Any) -> None:
-        """Dragging along an axis pans it, as in the plot; other buttons do nothing."""
+        """Pan along the axis with the left button, as in the plot; ignore other buttons."""
         if event.button() == Qt.MouseButton.LeftButton:
             super().mouseDragEvent(event)
         else:
@@ -119,7 +119,7 @@ class PlotAxis(pg.AxisItem):  # type: ignore[misc]
 
 
 def _exponent_text(value: float, values: list[float]) -> str:
-    """10**`value` with as many digits as its neighbours need to differ."""
+    """10**`value` with enough digits to differ from its neighbours."""
     power = 10.0**value
     others = sorted(10.0**other for other in values)
     gaps = [b - a for a, b in pairwise(others)]

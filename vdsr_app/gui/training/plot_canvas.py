@@ -1,6 +1,6 @@
-"""The part of a plot that pyqtgraph draws: curves in a view that can be zoomed, axes, and an overlay.
+"""The part of a plot that pyqtgraph draws: curves in a zoomable view, axes, and an overlay.
 
-Imports pyqtgraph; to be imported when the first plot is made, not before.
+Imports pyqtgraph; import it only when the first plot is made.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from vdsr_app.gui.training.plot_view import PlotView
 MIN_RIGHT_PX = 16
 _NEW_SCREEN = (QEvent.Type.Show, QEvent.Type.DevicePixelRatioChange, QEvent.Type.ScreenChangeInternal)
 _DOTS_UP_TO = 48
-"""Curves of so few points show each as a dot."""
+"""Curves of at most this many points show each as a dot."""
 
 
 class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
-    """Curves over rising x. What it shows is told by `show_content`; ranges are told, and chosen by the person.
+    """Curves over rising x. `show_content` sets what is drawn; the caller or the user sets the ranges.
 
     Args:
         x_title: what the lower axis measures, with its unit.
-        y_title: the same of the left axis.
-        right_title: of an axis for shares, 0 to 100 %; "" for none.
-        whole_x: whether the lower axis counts.
-        zooms: whether a turn of the wheel is for the plot; else it is for what the plot lies in.
+        y_title: the same for the left axis.
+        right_title: title of an axis for shares, 0 to 100 %; "" for none.
+        whole_x: whether the lower axis shows whole numbers only.
+        zooms: whether a wheel event zooms the plot; otherwise it goes to the pane around it.
 
     Signals:
-        range_chosen: the person zoomed or panned.
-        pointed: x under the mouse (float) and marks there, or None and no marks.
-        pressed: the person takes hold of it.
-        reset_wanted: the person double-clicked.
+        range_chosen: the user zoomed or panned.
+        pointed: x under the mouse (float) and the marks there, or None and no marks.
+        pressed: the user pressed a mouse button.
+        reset_wanted: the user double-clicked.
     """
 
     range_chosen = Signal()
@@ -96,10 +96,10 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         self._view.sigRangeChanged.connect(self._on_range_changed)
         self._view.sigResized.connect(self._place)
 
-    # What it shows.
+    # Content.
 
     def set_tokens(self, tokens: Tokens) -> None:
-        """Take the colours of a theme."""
+        """Use the colours of a theme."""
         self._overlay.tokens = tokens
         self.setBackground(tokens.pane)
         self._left.set_tokens(tokens, grid=True)
@@ -109,18 +109,18 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         self._overlay.update()
 
     def set_pixel_ratio(self, ratio: float) -> None:
-        """Draw for another screen than the one that it is on."""
+        """Draw for another device pixel ratio than that of the screen."""
         self._ratio = ratio
         self._curves.set_ratio(ratio)
 
     def set_titles(self, x_title: str, y_title: str, *, whole_x: bool) -> None:
-        """Measure something else."""
+        """Set other axis titles."""
         self._bottom.whole = whole_x
         self._bottom.set_title(x_title)
         self._left.set_title(y_title)
 
     def set_right_width(self, width: float) -> None:
-        """Leave room for the words at the ends of lines."""
+        """Leave room for the end labels."""
         if width == self._labels_width:
             return
         self._labels_width = width
@@ -129,7 +129,7 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         self._place()
 
     def show_content(self, content: Content, log: bool) -> None:
-        """Draw other curves; the ranges stay."""
+        """Draw other curves; the ranges are kept."""
         self._content, self.log = content, log
         if self._left.log != log:
             self._left.log = log
@@ -140,7 +140,7 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         self._show_overlay()
 
     def show_cursor(self, x: float | None, values: list[tuple[Series, float]]) -> None:
-        """Draw the vertical line, with a dot on each curve; None takes it away."""
+        """Draw the vertical cursor line with a dot on each curve; None removes it."""
         if x is None:
             self._overlay.reading = None
         else:
@@ -149,38 +149,38 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
             self._overlay.reading = Cursor(x, tuple((y, ink) for y, ink in ys if math.isfinite(y)))
         self._overlay.update()
 
-    # What part of it.
+    # Range.
 
     @property
     def y_is_free(self) -> bool:
-        """Whether the person chose the range of the left axis."""
+        """Whether the user chose the range of the left axis."""
         return self._view.y_is_free
 
     def fit_y(self) -> None:
-        """Give the left axis back to its values."""
+        """Let the left axis fit its values again."""
         self._view.y_is_free = False
 
     def sizeHint(self) -> QSize:
-        """Little; it takes what it gets."""
+        """Small, because the plot fills whatever space it gets."""
         return QSize(200, 90)
 
     def minimumSizeHint(self) -> QSize:
-        """Room for the axes and a little more."""
+        """Room for the axes and a small plot area."""
         return QSize(160, 80)
 
     def ranges(self) -> tuple[Range, Range]:
-        """Ends of both axes, the left one's as they lie on it (see `plot_model.mapped`)."""
+        """Ranges of both axes, the left one's in axis units (see `plot_model.mapped`)."""
         (x0, x1), (y0, y1) = self._view.viewRange()
         return (x0, x1), (y0, y1)
 
     def set_ranges(self, x_range: Range, y_range: Range) -> None:
-        """Show a part."""
+        """Show these ranges."""
         self._view.setRange(xRange=x_range, yRange=y_range, padding=0)
-        # Else pyqtgraph tells its curves of it only while they are painted, and they are painted twice.
+        # Otherwise pyqtgraph notifies its curves only while painting, and paints them twice.
         self.scene().prepareForPaint()
 
     def limit(self, x_range: Range, y_range: Range) -> None:
-        """Keep zoom and pan near what there is, so that nobody is lost in the void."""
+        """Keep zoom and pan near the data, so that the user cannot get lost."""
         (x0, x1), (y0, y1) = x_range, y_range
         width, height = x1 - x0, y1 - y0
         self._view.setLimits(
@@ -193,7 +193,7 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         )
 
     def zoom(self, factor: float, x: float | None = None) -> None:
-        """Zoom along x, below 1 to see less; around `x`, or the middle."""
+        """Zoom along x around `x`, or the middle; a factor below 1 zooms in."""
         (x0, x1), _ = self.ranges()
         center = (x0 + x1) / 2 if x is None else min(max(x, x0), x1)
         self._view.setXRange(center - (center - x0) * factor, center + (x1 - center) * factor, padding=0)
@@ -202,13 +202,13 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
     # Events.
 
     def event(self, event: QEvent) -> bool:
-        """Follow the view to a screen of another scale."""
+        """Adapt to a screen of another scale."""
         if event.type() in _NEW_SCREEN:
             self._curves.set_ratio(self._ratio or self.devicePixelRatioF())
         return bool(super().event(event))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Tell what is under the mouse."""
+        """Report what is under the mouse."""
         super().mouseMoveEvent(event)
         point = self.mapToScene(event.position().toPoint())
         box = self._view.sceneBoundingRect()
@@ -218,7 +218,7 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
             self.pointed.emit(None, ())
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Zoom, or let the pane scroll."""
+        """Zoom, or let the surrounding pane scroll."""
         if self._zooms(event):
             super().wheelEvent(event)
         else:
@@ -230,13 +230,13 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         self.pressed.emit()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Ask for everything."""
+        """Request that everything be shown again."""
         super().mouseDoubleClickEvent(event)
         if event.button() == Qt.MouseButton.LeftButton:
             self.reset_wanted.emit()
 
     def leaveEvent(self, event: QEvent) -> None:
-        """Nothing is under the mouse any more."""
+        """Report that nothing is under the mouse any more."""
         super().leaveEvent(event)
         self.pointed.emit(None, ())
 
@@ -251,7 +251,7 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
     # Drawing.
 
     def _show_right(self, shown: bool) -> None:
-        """The axis for shares; without it its place is left for labels."""
+        """Show the axis for shares, or hide it and leave its place for the end labels."""
         self._shares.setVisible(shown)
         if self._right.style["showValues"] == shown and self._right.fixedWidth is not None:
             return
@@ -279,7 +279,7 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         self._overlay.update()
 
     def _dots(self) -> tuple[tuple[float, float, str], ...]:
-        """Each value of curves that have few, so that a single one is seen too."""
+        """The values of short curves as dots, so that even a single value is visible."""
         series = [s for s in self._content.series if s.style is not LineStyle.FAINT and not s.on_right]
         if max((len(s.x) for s in series), default=0) > _DOTS_UP_TO:
             return ()

@@ -1,6 +1,6 @@
-"""The curves of a plot as items of pyqtgraph, thinned out and drawn so that long runs stay smooth.
+"""The curves of a plot as pyqtgraph items, downsampled and drawn so that long runs stay fluid.
 
-Imports pyqtgraph; to be imported when the first plot is made, not before.
+Imports pyqtgraph; import it only when the first plot is made.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vdsr_app.gui.training.plot_theme import line_pen
 
 _PATHS_UP_TO = 256
 _CALM = 6.0
-"""A curve that goes no further up and down than so many times its range may be one long path."""
+"""Up to this total variation, in multiples of its range, a long curve is drawn as one path."""
 _WIDTHS = {
     LineStyle.SOLID: 2.0,
     LineStyle.THIN: 1.5,
@@ -31,8 +31,8 @@ class PlotCurves:
     """Draws series into two views.
 
     Args:
-        view: for the left axis.
-        shares: for the right one.
+        view: view of the left axis.
+        shares: view of the right axis.
     """
 
     def __init__(self, view: Any, shares: Any) -> None:
@@ -45,11 +45,11 @@ class PlotCurves:
 
     @property
     def items(self) -> tuple[Any, ...]:
-        """A `PlotDataItem` for each series."""
+        """The `PlotDataItem` of each series."""
         return tuple(self._items)
 
     def show(self, series: tuple[Series, ...], log: bool) -> None:
-        """Draw these series and no others; `log` is for the left axis."""
+        """Draw exactly these series; `log` applies to the left axis."""
         same = [_look(one) for one in series] == [_look(one) for one in self._series]
         self._series = series
         if not same:
@@ -59,26 +59,26 @@ class PlotCurves:
             self._style()
         for item, one in zip(self._items, series, strict=True):
             y = mapped(one.y, log and not one.on_right)
-            # Long zigzag paths are very slow where they are wide. Single lines are not, and there one sees no seams.
+            # Long zigzag paths are very slow with a wide pen; separate segments are not, and in a zigzag no seams show.
             is_path = len(one.x) <= _PATHS_UP_TO or (one.style is LineStyle.SOLID and _is_calm(y))
             item.curve.setSegmentedLineMode("off" if is_path else "on")
             item.setData(one.x, y)
 
     def set_tokens(self, tokens: Tokens) -> None:
-        """Take the colours of a theme."""
+        """Use the colours of a theme."""
         self._tokens = tokens
         self._style()
 
     def set_ratio(self, ratio: float) -> None:
-        """Draw for a screen of so many pixels a point."""
+        """Set the device pixel ratio to draw for."""
         self._ratio = ratio
         self._style()
 
     def _make(self, series: Series) -> Any:
         item = pg.PlotDataItem(connect="finite", clipToView=True, autoDownsample=True)
-        item.opts["autoDownsampleFactor"] = 1.0  # one value a column of pixels, or its lowest and highest
+        item.opts["autoDownsampleFactor"] = 1.0  # per pixel column the mean, or the minimum and maximum
         item.opts["downsampleMethod"] = "mean" if series.style is LineStyle.SOLID else "peak"
-        # Fine zigzag gains nothing from it, and is drawn several times as fast without.
+        # A fine zigzag gains nothing from it, and draws several times as fast without.
         item.opts["antialias"] = series.style is not LineStyle.FAINT
         item.setZValue(-1 if series.style is LineStyle.FAINT else 1)
         (self._shares if series.on_right else self._view).addItem(item, ignoreBounds=True)
@@ -86,7 +86,7 @@ class PlotCurves:
 
     def _style(self) -> None:
         for item, series in zip(self._items, self._series, strict=True):
-            # Such pens are as wide on the screen whatever the zoom, and so are told in the screen's own pixels.
+            # Cosmetic pens keep their width at any zoom, so it is given in device pixels.
             pen = line_pen(series.ink, series.style, self._tokens, _WIDTHS[series.style] * self._ratio)
             pen.setCosmetic(True)
             if series.style is not LineStyle.FAINT:
@@ -99,6 +99,6 @@ def _look(series: Series) -> tuple[str, LineStyle, bool]:
 
 
 def _is_calm(y: Values) -> bool:
-    """Whether a curve goes up and down so little that drawing it as one path is fast."""
+    """Whether a curve varies so little that drawing it as one path is fast."""
     good = y[np.isfinite(y)]
     return len(good) < 2 or float(np.abs(np.diff(good)).sum()) <= _CALM * float(np.ptp(good))

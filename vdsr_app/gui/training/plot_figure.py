@@ -1,4 +1,4 @@
-"""Plots as one picture for a report: light whatever the theme, at twice the pixels."""
+"""Plots as one picture for a report: always in the light theme, at twice the pixel density."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _PLOT_SIZE = (620, 330)
 
 
 def save_figure(path: Path, plots: Sequence[LivePlot], columns: int, lines: Sequence[str] = ()) -> None:
-    """Write plots as they are shown, zoom included, to a PNG.
+    """Write plots to a PNG as they are shown, including their zoom.
 
     Args:
-        path: the file.
-        plots: row by row.
-        columns: how many stand beside each other.
-        lines: words below them.
+        path: file to write.
+        plots: the plots, row by row.
+        columns: number of plots per row.
+        lines: text below the plots.
 
     Raises:
         SaveError: the file cannot be written.
@@ -41,7 +41,7 @@ def save_figure(path: Path, plots: Sequence[LivePlot], columns: int, lines: Sequ
 
 def _draw(plots: Sequence[LivePlot], columns: int, lines: Sequence[str]) -> QImage:
     figure = QWidget()
-    # Drawn, but never on the screen.
+    # Laid out and rendered, but never shown on the screen.
     figure.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
     figure.setPalette(palette_for(LIGHT))
     figure.setStyleSheet(style_sheet(LIGHT))

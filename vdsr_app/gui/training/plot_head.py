@@ -1,4 +1,4 @@
-"""What one plot is, and its head: title, legend, logarithmic axis, way back from a zoom."""
+"""The specification of a plot, and its head: title, legend, and buttons for the logarithmic axis and the zoom."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _ROW_PX = 22
 
 @dataclass(frozen=True, slots=True)
 class PlotSpec:
-    """What one plot is.
+    """Titles and formats of one plot.
 
     Attributes:
-        title: of its head.
-        x_title: of the lower axis, with its unit.
-        y_title: of the left axis, with its unit.
-        x_text: x in words, such as "Step 1,250".
-        right_title: of an axis for shares; "" for none.
-        y_text: a value in words, without its unit.
-        log: whether the left axis can be logarithmic; it is at first.
-        whole_x: whether the lower axis counts.
+        title: title in the head.
+        x_title: title of the lower axis, with its unit.
+        y_title: title of the left axis, with its unit.
+        x_text: formats x, such as "Step 1,250".
+        right_title: title of an axis for shares; "" for none.
+        y_text: formats a value, without its unit.
+        log: whether the left axis can be logarithmic; if so, it initially is.
+        whole_x: whether the lower axis shows whole numbers only.
     """
 
     title: str
@@ -44,14 +44,14 @@ class PlotSpec:
 
 
 class PlotHead(QWidget):
-    """Stands above a plot.
+    """The row above a plot.
 
     Attributes:
         legend: names and values.
 
     Signals:
         log_toggled: whether the left axis is logarithmic (bool).
-        back_wanted: the person wants to see everything again.
+        back_wanted: the user wants to see everything again.
     """
 
     log_toggled = Signal(bool)
@@ -83,7 +83,7 @@ class PlotHead(QWidget):
 
     @property
     def is_log(self) -> bool:
-        """Whether the left axis is to be logarithmic."""
+        """Whether the left axis should be logarithmic."""
         return self._spec.log and self._log.isChecked()
 
     def set_log(self, on: bool) -> None:
@@ -91,25 +91,25 @@ class PlotHead(QWidget):
         self._log.setChecked(on)
 
     def offer(self, *, log: bool, back: bool) -> None:
-        """Show the buttons that there is a use for."""
+        """Show or hide the buttons."""
         self._log.setVisible(self._spec.log and log)
         self._back.setVisible(back)
 
     def set_spec(self, spec: PlotSpec) -> None:
-        """Stand above something else."""
+        """Describe another plot."""
         self._spec = spec
         self._title.setText(spec.title)
 
     def set_tokens(self, tokens: Tokens) -> None:
-        """Take the colours of a theme."""
+        """Use the colours of a theme."""
         self.legend.set_tokens(tokens)
 
     def read(self, content: Content, at: float | None) -> None:
-        """Show the values of a plot.
+        """Show the values of a plot in the legend.
 
         Args:
             content: what the plot shows.
-            at: x at which they are read; None is the newest.
+            at: x at which values are read; None reads the newest.
         """
         entries = [Entry(self._place_text(content, at))]
         for series in content.series:

@@ -1,7 +1,7 @@
-"""What keys do while a plot has the focus.
+"""The keys of a plot that has the focus.
 
-Left and Right read the values of the step before and after, with Shift ten steps; Home and End go to the first and the
-newest. Plus and minus zoom, 0 and Escape go back to everything. These keys are claimed from menu actions.
+Left and Right move the cursor to the previous and next entry, with Shift by ten; Home and End move it to the first and
+the newest. Plus and minus zoom, 0 and Escape show everything again. These keys take precedence over menu actions.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _BACK = (_Key.Key_0, _Key.Key_Escape)
 
 
 class PlotKeys:
-    """Turns key presses into calls of the plot."""
+    """Turns key presses into calls to the plot."""
 
     def __init__(self, plot: LivePlot) -> None:
         self._plot = plot
 
     def claims(self, event: QKeyEvent) -> bool:
-        """Whether a key belongs to the plot even where an action of the window has it too."""
+        """Whether the plot takes a key even if an action of the window uses it too."""
         key = event.key()
         if not _plain(event) or self._plot.content.is_empty:
             return False
@@ -42,7 +42,7 @@ class PlotKeys:
         return key in _STEPS or key in _ENDS or key in _ZOOMS or key in _BACK
 
     def press(self, event: QKeyEvent) -> bool:
-        """Act on a key press; False where the key means nothing here."""
+        """Handle a key press; return False if the plot does not use the key."""
         if not self.claims(event):
             return False
         key, plot = event.key(), self._plot

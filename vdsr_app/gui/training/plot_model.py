@@ -1,4 +1,4 @@
-"""What a plot shows: series, levels and marks, and the ranges that fit them. Numbers only, no widget."""
+"""What a plot shows: series, levels and marks, and the ranges that fit them. Numbers only, no widgets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Values = npt.NDArray[np.float64]
 Range = tuple[float, float]
 
 _PAD = 0.06
-"""Share of an axis that stays free above and below the data."""
+"""Margin above and below the data, as a share of its range."""
 
 
 class LineStyle(StrEnum):
@@ -23,7 +23,7 @@ class LineStyle(StrEnum):
     SOLID = "solid"
     THIN = "thin"
     FAINT = "faint"
-    """Thin, behind the others: raw values whose smoothed ones are shown too."""
+    """Thin, behind the others: raw values that are also shown smoothed."""
     DASHED = "dashed"
     DOTTED = "dotted"
 
@@ -33,13 +33,13 @@ class Series:
     """One curve.
 
     Attributes:
-        name: for the legend.
-        ink: name of its colour, see `plot_theme.ink_color`.
-        x: rising.
-        y: as long as `x`; NaN leaves a gap.
-        style: of its line.
-        label: words at its end; "" for none.
-        on_right: whether `y` is a share, 0 to 1, on the axis at the right.
+        name: name in the legend.
+        ink: name of its colour; see `plot_theme.ink_color`.
+        x: rising values.
+        y: values, as many as `x`; NaN leaves a gap.
+        style: style of its line.
+        label: text at its end; "" for none.
+        on_right: whether `y` is a share, 0 to 1, on the right axis.
     """
 
     name: str
@@ -56,11 +56,11 @@ class Level:
     """A horizontal line from edge to edge.
 
     Attributes:
-        y: where.
+        y: height of the line.
         ink: name of its colour.
-        style: of its line.
-        label: words at its end.
-        rank: of all labels that find no room, those of a higher rank go first.
+        style: style of the line.
+        label: text at its end.
+        rank: where labels do not all fit, those of a higher rank are dropped first.
     """
 
     y: float
@@ -72,12 +72,12 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A vertical line at which something happened.
+    """A vertical line where something happened.
 
     Attributes:
-        x: where.
-        text: what, one sentence.
-        caution: whether it is a thing to look at, rather than to know.
+        x: place of the line.
+        text: what happened, in one sentence.
+        caution: whether it needs attention rather than being plain information.
     """
 
     x: float
@@ -87,14 +87,14 @@ class Mark:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Content:
-    """All that a plot shows.
+    """Everything that a plot shows.
 
     Attributes:
         series: curves.
         levels: horizontal lines.
         marks: vertical lines.
-        keys: (name, ink, style) of lines that the legend explains without a value.
-        floor: values below it do not stretch the axis; they are reached by panning.
+        keys: (name, ink, style) of lines that the legend lists without a value.
+        floor: values below it do not extend the axis; panning reaches them.
     """
 
     series: tuple[Series, ...] = ()
@@ -105,17 +105,17 @@ class Content:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no value to draw."""
+        """Whether there are no values to draw."""
         return not any(np.isfinite(series.y).any() for series in self.series)
 
     @property
     def x_end(self) -> float:
-        """The last x of all curves, 0 without one."""
+        """Largest last x of all curves; 0 without any."""
         return max((float(series.x[-1]) for series in self.series if len(series.x)), default=0.0)
 
 
 def mapped(values: Values, log: bool) -> Values:
-    """Values as they lie on the axis: on a logarithmic one the exponent of ten, NaN where there is none."""
+    """Values in axis units: log10 on a logarithmic axis; NaN where that is undefined."""
     if not log:
         return np.where(np.isfinite(values), values, np.nan)
     good = np.isfinite(values) & (values > 0)
@@ -123,14 +123,14 @@ def mapped(values: Values, log: bool) -> Values:
 
 
 def place(value: float, log: bool) -> float:
-    """One value as it lies on the axis; see `mapped`."""
+    """One value in axis units; see `mapped`."""
     if not math.isfinite(value) or (log and value <= 0):
         return math.nan
     return math.log10(value) if log else value
 
 
 def nearest(x: Values, wanted: float) -> int:
-    """Index of the entry of rising `x`, which has one at least, that is nearest to `wanted`."""
+    """Index of the entry of `x`, which rises and is not empty, nearest to `wanted`."""
     right = int(np.searchsorted(x, wanted))
     if right == 0 or (right < len(x) and x[right] - wanted < wanted - x[right - 1]):
         return right
@@ -138,7 +138,7 @@ def nearest(x: Values, wanted: float) -> int:
 
 
 def value_at(series: Series, x: float) -> float:
-    """Value of a curve at the entry nearest to `x`; NaN where the curve does not reach so far."""
+    """Value of a curve at the entry nearest to `x`; NaN more than a mean spacing beyond its ends."""
     if not len(series.x):
         return math.nan
     reach = (series.x[-1] - series.x[0]) / max(1, len(series.x) - 1)
@@ -148,20 +148,20 @@ def value_at(series: Series, x: float) -> float:
 
 
 def newest(series: Series) -> float:
-    """Last value of a curve; NaN where it has none."""
+    """Last value of a curve; NaN if it has none."""
     return float(series.y[-1]) if len(series.y) else math.nan
 
 
 def fit_x(content: Content) -> Range:
-    """From zero to a little beyond the last value."""
+    """Range from just below zero to just beyond the last value."""
     end = content.x_end
     return (0.0, 1.0) if end <= 0 else (-0.01 * end, 1.02 * end)
 
 
 def fit_y(content: Content, x_range: Range, log: bool) -> Range:
-    """The range that holds every value of the left axis between the ends of `x_range`.
+    """Range that holds every value of the left axis within `x_range`.
 
-    Levels count too. Of a plot with a `floor`, what lies below it does not count.
+    Levels count too. Values below a `floor` do not.
     """
     found = [bounds for series in content.series if not series.on_right for bounds in _bounds(series, x_range, log)]
     if not found:
@@ -179,7 +179,7 @@ def fit_y(content: Content, x_range: Range, log: bool) -> Range:
 
 
 def spread(wanted: Iterable[float], gap: float, low: float, high: float) -> list[float]:
-    """Places for labels: in the order of `wanted` (rising), `gap` apart, between `low` and `high` where they fit."""
+    """Places for labels: in the order of `wanted` (rising), `gap` apart, between `low` and `high` if they fit."""
     places = list(wanted)
     for index, wish in enumerate(places):
         floor = low if index == 0 else places[index - 1] + gap
@@ -195,7 +195,7 @@ def _bounds(series: Series, x_range: Range | None, log: bool) -> list[float]:
     values = series.y
     if x_range is not None:
         first, last = np.searchsorted(series.x, x_range[0], "left"), np.searchsorted(series.x, x_range[1], "right")
-        # One more at each side: the line to it is in view.
+        # One more on each side, because the line to it is in view.
         values = values[max(0, int(first) - 1) : int(last) + 1]
     good = values[np.isfinite(values) & (values > 0)] if log else values[np.isfinite(values)]
     return [place(float(good.min()), log), place(float(good.max()), log)] if len(good) else []

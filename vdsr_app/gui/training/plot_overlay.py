@@ -1,4 +1,4 @@
-"""What is drawn over the curves: levels, marks, labels at the ends of lines, and the cursor."""
+"""What is drawn over the curves: levels, marks, end labels, and the cursor."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vdsr_app.gui.training.plot_model import Level, Mark, Range, spread
 from vdsr_app.gui.training.plot_theme import ink_color, line_pen, tick_font
 
 MARK_REACH_PX = 6
-"""How far beside a mark the mouse still is on it."""
+"""How far from a mark the mouse still counts as on it."""
 
 _LABEL_GAP_PX = 13
 _LABEL_OFFSET_PX = 8
 _LABEL_ROOM_PX = 48
-"""With less room, only the curves themselves have words at their ends."""
+"""With less room, only the curves themselves have end labels."""
 _DOT_PX = 3.5
 _SMALL_DOT_PX = 2.5
 _SIGN_PX = 9
@@ -27,14 +27,14 @@ _SIGN_PX = 9
 
 @dataclass(frozen=True, slots=True)
 class EndLabel:
-    """Words at the right end of a line.
+    """Text at the right end of a line.
 
     Attributes:
-        y: of the line, in units of the axis.
-        text: its name.
+        y: height of the line, in axis units.
+        text: name of the line.
         ink: name of its colour.
-        rank: those of a higher rank go first where there is no room.
-        bold: whether it stands out.
+        rank: where room is short, labels of a higher rank are dropped first.
+        bold: whether the text is bold.
     """
 
     y: float
@@ -49,8 +49,8 @@ class Cursor:
     """A vertical line with a dot on each curve.
 
     Attributes:
-        x: where.
-        dots: (y in units of the axis, ink).
+        x: place of the line.
+        dots: (y in axis units, ink).
     """
 
     x: float
@@ -58,17 +58,17 @@ class Cursor:
 
 
 class PlotOverlay(QGraphicsItem):
-    """Draws in pixels of the scene.
+    """Draws over the curves, in scene pixels.
 
     Args:
-        ranges: tells the ends of both axes; who changes them calls `update`.
+        ranges: returns the ranges of both axes; call `update` after they change.
 
     Attributes:
-        levels: horizontal lines; `y` in units of the axis.
+        levels: horizontal lines; `y` in axis units.
         marks: vertical lines.
-        labels: at the right ends.
-        dots: (x, y in units of the axis, ink) of single values.
-        reading: where values are read, None without such a place.
+        labels: texts at the right ends of lines.
+        dots: (x, y in axis units, ink) of single values.
+        reading: the cursor, or None.
         tokens: the theme.
     """
 
@@ -87,7 +87,7 @@ class PlotOverlay(QGraphicsItem):
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
 
     def place(self, bounds: QRectF, plot: QRectF) -> None:
-        """Follow the layout: the whole scene, and the part in which the curves are."""
+        """Follow the layout: set the whole scene and the part that holds the curves."""
         if (bounds, plot) != (self._bounds, self._plot):
             self.prepareGeometryChange()
             self._bounds, self._plot = QRectF(bounds), QRectF(plot)
@@ -97,21 +97,21 @@ class PlotOverlay(QGraphicsItem):
         return self._bounds
 
     def x_of(self, x: float) -> float:
-        """Column of the scene."""
+        """Scene column of an x."""
         low, high = self._ranges()[0]
         return self._plot.left() + (x - low) / (high - low) * self._plot.width()
 
     def y_of(self, y: float) -> float:
-        """Row of the scene."""
+        """Scene row of a y in axis units."""
         low, high = self._ranges()[1]
         return self._plot.bottom() - (y - low) / (high - low) * self._plot.height()
 
     def marks_at(self, column: float) -> tuple[Mark, ...]:
-        """Marks under a column of the scene."""
+        """Marks at a scene column."""
         return tuple(mark for mark in self.marks if abs(self.x_of(mark.x) - column) <= MARK_REACH_PX)
 
     def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
-        """Draw everything; lines are kept within the plot."""
+        """Draw everything; lines are clipped to the plot."""
         if self._plot.width() < 2 or self._plot.height() < 2:
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -134,7 +134,7 @@ class PlotOverlay(QGraphicsItem):
             self._draw_cursor(painter, self.reading)
 
     def _draw_mark(self, painter: QPainter, mark: Mark) -> None:
-        """A dashed line with a sign at its top: a triangle for caution, a dot for a plain fact."""
+        """Draw a dashed line with a sign at its top: a triangle for caution, a dot otherwise."""
         column = self.x_of(mark.x)
         color = QColor(self.tokens.caution if mark.caution else self.tokens.quiet)
         pen = QPen(color, 1.0, Qt.PenStyle.CustomDashLine)
@@ -157,7 +157,7 @@ class PlotOverlay(QGraphicsItem):
         shown = [
             label for label in self.labels if self._plot.top() - 1 <= self.y_of(label.y) <= self._plot.bottom() + 1
         ]
-        if room < _LABEL_ROOM_PX:  # the legend names the levels, too
+        if room < _LABEL_ROOM_PX:  # the legend names the levels too
             shown = [label for label in shown if label.rank == 0]
         most = max(1, int(self._plot.height() // _LABEL_GAP_PX))
         shown = sorted(sorted(shown, key=lambda label: label.rank)[:most], key=lambda label: self.y_of(label.y))
@@ -189,7 +189,7 @@ class PlotOverlay(QGraphicsItem):
 
 
 def labels_width(texts: list[str]) -> float:
-    """Pixels that the longest of some end labels takes, its distance from the plot included."""
+    """Width in pixels of the longest end label, including its distance from the plot."""
     font = tick_font()
     font.setBold(True)
     metrics = QFontMetricsF(font)

@@ -1,8 +1,8 @@
-"""Colours and fonts of the plots: the same series has the same colour everywhere.
+"""Colours and fonts of the plots; a series has the same colour everywhere.
 
-The hues are those of Okabe and Ito ("Color Universal Design", 2008), which people of all kinds of colour vision can
-tell apart, darkened or lightened until each has a contrast of at least 3:1 to the pane of its theme. They are never
-alone: lines carry their names at their ends and in the legend.
+The hues are those of Okabe and Ito ("Color Universal Design", 2008), which can be told apart with any kind of colour
+vision, darkened or lightened to a contrast of at least 3:1 against the pane of each theme. Colour is never the only
+cue: lines are named at their ends and in the legend.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def scale_ink(scale: str, others: tuple[str, ...] = ()) -> str:
     """Name of the ink of a scale factor.
 
     Args:
-        scale: as the trainer writes it: "2", "3", "1.5".
-        others: all scale factors beside 2, 3 and 4 that are shown, in a fixed order; they take the next colours.
+        scale: scale factor as the trainer writes it: "2", "3", "1.5".
+        others: all other scale factors shown besides 2, 3 and 4, in a fixed order; they take the next colours.
     """
     if scale in _SCALE_INKS:
         return f"scale {scale}"
@@ -50,7 +50,7 @@ def is_fixed(scale: str) -> bool:
 
 
 def ink_color(ink: str, tokens: Tokens) -> QColor:
-    """A colour by what it is for.
+    """The colour of an ink in a theme.
 
     Args:
         ink: from `scale_ink`; "run 0", "run 1" and so on; "clipped"; or a token of the theme, such as "text".
@@ -72,16 +72,16 @@ def ink_color(ink: str, tokens: Tokens) -> QColor:
 
 
 def run_style(index: int) -> LineStyle:
-    """Runs beyond the last colour begin again with dashed lines."""
+    """Style of the run at `index`: runs beyond the last colour reuse the colours with dashed lines."""
     return LineStyle.SOLID if index < len(_RUN_INKS) else LineStyle.DASHED
 
 
 def line_pen(ink: str, style: LineStyle, tokens: Tokens, width: float) -> QPen:
-    """A pen for a line, the same in plot and legend.
+    """A pen for a line, the same in the plot and in the legend.
 
     Args:
         ink: see `ink_color`.
-        style: of the line.
+        style: style of the line.
         tokens: the theme.
         width: in the painter's units.
     """
@@ -95,7 +95,7 @@ def line_pen(ink: str, style: LineStyle, tokens: Tokens, width: float) -> QPen:
 
 
 def tick_font() -> QFont:
-    """Small words and numbers of a plot, digits of one width."""
+    """The small font of a plot, with digits of equal width."""
     font = QFont(QGuiApplication.font())
     font.setPixelSize(TICK_PX)
     font.setFeature(QFont.Tag("tnum"), 1)

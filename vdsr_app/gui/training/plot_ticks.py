@@ -1,4 +1,4 @@
-"""Where the ticks of an axis stand, and numbers in the person's language."""
+"""Tick positions of an axis, and localised numbers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def linear_ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
-    """Round numbers from `low` to `high`, about `most` of them and two at least.
+    """Round numbers from `low` to `high`, about `most` of them, and at least two where possible.
 
     Args:
         low: lower end of the axis.
         high: upper end, above `low`.
-        most: how many there may be.
-        whole: only whole numbers.
+        most: about how many there may be.
+        whole: whole numbers only.
     """
     if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
         return []
@@ -27,17 +27,17 @@ def linear_ticks(low: float, high: float, most: int, *, whole: bool = False) -> 
         step = _nice_step((high - low) / count, whole)
         first = math.ceil(low / step - 1e-9)
         ticks = [index * step for index in range(first, math.floor(high / step + 1e-9) + 1)]
-        if len(ticks) > 1:  # one number alone does not tell the scale
+        if len(ticks) > 1:  # a single number does not show the scale
             break
     return ticks
 
 
 def log_ticks(low: float, high: float, most: int) -> list[float]:
-    """Exponents of ten of round numbers from 10**`low` to 10**`high`, at most about `most`."""
+    """Base-10 logarithms of round numbers from 10**`low` to 10**`high`, at most about `most` of them."""
     if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
         return []
     if high - low < 0.8:
-        # Less than a decade: round numbers on the axis itself are nearly evenly spaced.
+        # Less than a decade: evenly spaced round numbers stay nearly even on the axis.
         return [math.log10(value) for value in linear_ticks(10.0**low, 10.0**high, most) if value > 0]
     decades = _decade_ticks(low, high, (1,))
     if len(decades) > most:
@@ -45,7 +45,7 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
         return [tick for tick in decades if round(tick) % stride == 0]
     finer = [_decade_ticks(low, high, digits) for digits in ((1, 3), (1, 2, 5))]
     fitting = [ticks for ticks in (decades, *finer) if len(ticks) <= most]
-    # One number alone does not tell the scale.
+    # A single number does not show the scale.
     return fitting[-1] if len(fitting[-1]) > 1 else next((t for t in finer if len(t) > 1), fitting[-1])
 
 
@@ -69,7 +69,7 @@ def tick_text(value: float, step: float) -> str:
 
 
 def short_text(value: float) -> str:
-    """A number with three digits that count: "0.00213", "1.25", "312"; a dash where it is none."""
+    """A number with three significant digits: "0.00213", "1.25", "312"; a dash if not finite."""
     if not math.isfinite(value):
         return "–"  # noqa: RUF001
     if value == 0:
@@ -81,19 +81,19 @@ def short_text(value: float) -> str:
 
 
 def decibel_text(value: float) -> str:
-    """A level with two decimals; a dash where it is no number."""
+    """A level in dB with two decimals; a dash if not finite."""
     return number(value, 2) if math.isfinite(value) else "–"  # noqa: RUF001
 
 
 def share_text(value: float) -> str:
-    """0 to 1 as a percentage; small ones with a decimal."""
+    """A share from 0 to 1 as a percentage, with one decimal if below 10 %."""
     if not math.isfinite(value):
         return "–"  # noqa: RUF001
     return f"{number(100 * value, 1 if 0 < value < 0.0995 else 0)} %"
 
 
 def count_text(value: float) -> str:
-    """A whole number with its thousands set apart: "12,400"."""
+    """A whole number with thousands separators: "12,400"."""
     return QLocale().toString(round(value))
 
 

@@ -1,6 +1,6 @@
-"""How a plot answers to wheel and drag.
+"""How a plot responds to wheel and drag.
 
-Imports pyqtgraph; to be imported when the first plot is made, not before.
+Imports pyqtgraph; import it only when the first plot is made.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _X, _Y = 0, 1
 
 
 class PlotView(pg.ViewBox):  # type: ignore[misc]
-    """Wheel and drag go along x, and y follows its values; over the left axis they go along y, which is free from then.
+    """Wheel and drag act on x while y fits its values; over the left axis they act on y, which is free from then on.
 
     Attributes:
-        y_is_free: whether the person chose the range of y.
+        y_is_free: whether the user chose the range of y.
     """
 
     def __init__(self) -> None:
@@ -26,12 +26,12 @@ class PlotView(pg.ViewBox):  # type: ignore[misc]
         self.disableAutoRange()
 
     def wheelEvent(self, event: Any, axis: int | None = None) -> None:
-        """Zoom at the cursor; pyqtgraph tells the axis when the mouse is over one."""
+        """Zoom at the cursor; pyqtgraph passes the axis when the mouse is over one."""
         self.y_is_free = self.y_is_free or axis == _Y
         super().wheelEvent(event, _X if axis is None else axis)
 
     def mouseDragEvent(self, event: Any, axis: int | None = None) -> None:
-        """Pan with the left button; others do nothing."""
+        """Pan with the left button; ignore others."""
         if event.button() != Qt.MouseButton.LeftButton:
             event.ignore()
             return
