@@ -1,4 +1,4 @@
-"""Several runs on one plot."""
+"""The page that compares several runs in one plot."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from vdsr_trainer.history import RunHistory
 
 
 class ComparePage(QWidget):
-    """The curves of the runs that were selected in the list.
+    """The curves of the runs selected in the list.
 
     Signals:
-        back_wanted: the person wants to see the list again.
+        back_wanted: the user wants to return to the list.
 
     Attributes:
-        save: writes the curves.
+        save: button that writes the curves.
     """
 
     back_wanted = Signal()
 
     def __init__(self, store: SettingsStore) -> None:
         super().__init__()
-        # Late: with it comes a library for plots.
+        # Imported late because it loads pyqtgraph.
         from vdsr_app.gui.training.runs_plot import RunsPlot
 
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -57,7 +57,7 @@ class ComparePage(QWidget):
         column.addWidget(self._plot, 1)
 
     def show_runs(self, runs: Sequence[tuple[str, RunHistory]]) -> None:
-        """Show these histories under their titles."""
+        """Plot these histories, each under its title."""
         self._plot.set_runs(runs)
         self._plot.show_choice(self._store.current.runs_measure, by_time=self._store.current.runs_by_time)
         self.back.setFocus()

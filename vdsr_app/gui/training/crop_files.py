@@ -1,4 +1,4 @@
-"""Reads the small pictures of one held-out crop that a run writes at each validation."""
+"""Reads the versions of one held-out crop that a run writes at each validation."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _KEPT = 24
 
 
 class CropFiles:
-    """Crops of one run folder. What was read is kept, and read again when the file has changed."""
+    """The crops of one run folder, cached and read again when a file has changed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._kept: dict[str, tuple[tuple[int, int], MipPyramid]] = {}
 
     def read(self, file: str) -> MipPyramid:
-        """One crop for the screen.
+        """Read one crop for display.
 
         Args:
-            file: relative to the run folder.
+            file: path relative to the run folder.
 
         Raises:
-            UnreadablePictureError: it is missing, damaged, too large, or not within the folder.
+            UnreadablePictureError: the file is missing, damaged, too large, or outside the folder.
         """
         path = self._folder / file
         try:
@@ -55,8 +55,8 @@ class CropFiles:
 
 
 def _read_rgba(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """(H, W, 4) uint8 of a gray or colour PNG."""
-    # Late: the window reads its own pictures elsewhere, in a thread, and does not wait for this.
+    """Read a grey or colour PNG as (H, W, 4) uint8."""
+    # Imported late: the window reads its own pictures elsewhere, in a thread, and need not wait for this.
     from PIL import Image
 
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""One held-out crop, as the network makes it at each validation, beside bicubic or the original."""
+"""One held-out crop as the network renders it at each validation, beside bicubic or the original."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from vdsr_trainer.run_files import CROPS_NAME
 
 
 class CropPanel(QWidget):
-    """Left of the wipe what to compare with, right the network at the step of the slider.
+    """The reference left of the wipe, the network's result at the slider's step on its right.
 
-    It follows the newest step until the person moves the slider back, and again from when it is at the newest.
+    It follows the newest step until the user moves the slider back, and again once the slider is at the newest step.
 
     Attributes:
-        view: the comparison.
-        slider: one place a validation.
+        view: the comparison view.
+        slider: one position per validation.
 
     Signals:
-        left_chosen: what the person wants beside it, "bicubic" or "original".
-        side_chosen: whether the person wants both side by side.
+        left_chosen: reference that the user chose, "bicubic" or "original".
+        side_chosen: whether the user wants both side by side.
     """
 
     left_chosen = Signal(str)
@@ -67,22 +67,22 @@ class CropPanel(QWidget):
 
     @property
     def follows(self) -> bool:
-        """Whether the newest crop is shown when it comes."""
+        """Whether each new crop is shown as it arrives."""
         return self._step is None
 
     @property
     def words(self) -> str:
-        """What is wrong with the files, or what it waits for; empty where a crop shows."""
+        """What is wrong with the files, or what it is waiting for; empty while it shows a crop without problems."""
         if self._stack.currentWidget() is self.view:
             return "" if self._trouble_row.isHidden() else self._trouble.text()
         return self._nothing.text()
 
     def set_run(self, folder: Path | None, history: RunHistory | None) -> None:
-        """Show the crops of another run, or none.
+        """Show the crops of another run, or of none.
 
         Args:
-            folder: of the run.
-            history: of the run; `refresh` tells that it grew.
+            folder: the run folder.
+            history: the run's history; call `refresh` when it has grown.
         """
         self._history = history
         self._files = None if folder is None else CropFiles(folder)
@@ -90,7 +90,7 @@ class CropPanel(QWidget):
         self.refresh()
 
     def show_left(self, name: str) -> None:
-        """Show "bicubic" or "original" beside it; emits nothing."""
+        """Show "bicubic" or "original" at the left; emits nothing."""
         if name == self._left.currentData():
             return
         with QSignalBlocker(self._left):
@@ -98,23 +98,23 @@ class CropPanel(QWidget):
         self._show()
 
     def show_side(self, side: bool) -> None:
-        """Show both side by side, or under a wipe; emits nothing."""
+        """Show both side by side or with a wipe; emits nothing."""
         if side != self._side.isChecked():
             with QSignalBlocker(self):
                 self._side.setChecked(side)
 
     def refresh(self) -> None:
-        """Look for new crops."""
+        """Pick up new crops from the history."""
         self._crops = () if self._history is None or self._files is None else tuple(self._history.crops)
         steps = [step for step, _ in self._crops]
         if self._step is not None:
-            # After a step back of the run, the newest one that is left before it.
+            # If the run was rolled back, the newest crop that remains up to the chosen step.
             known = [step for step in steps if step <= self._step]
             self._step = known[-1] if known and known[-1] != steps[-1] else None
         self._show()
 
     def sizeHint(self) -> QSize:
-        """Nearly square, and what belongs to it."""
+        """A nearly square view plus its controls."""
         return QSize(300, MIN_HEIGHT_PX + 120)
 
     def _build(self) -> None:
@@ -214,7 +214,7 @@ class CropPanel(QWidget):
             return None
 
     def _index(self) -> int:
-        """Place of the crop that is shown, -1 without any."""
+        """Index of the crop that is shown, -1 without any."""
         if self._step is None:
             return len(self._crops) - 1
         return next(i for i, (step, _) in enumerate(self._crops) if step == self._step)

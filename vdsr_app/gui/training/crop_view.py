@@ -1,4 +1,4 @@
-"""The comparison view for a small crop, which is shown as large as it nearly fits."""
+"""The comparison view for a small crop, enlarged to the whole multiple that nearly fits."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ MIN_HEIGHT_PX = 200
 
 _CAPTIONS_PX = 30
 _NEARLY = 0.85
-"""So much of each side must be in view for the next larger zoom."""
+"""Share of each side that must be in view to use the next larger zoom."""
 
 
 class CropView(CompareView):
-    """Zooms to the whole multiple that nearly fits, for pixels stay crisp so, until the person chooses a zoom."""
+    """Zooms to the whole multiple that nearly fits, which keeps pixels crisp, until the user chooses a zoom."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,10 +24,10 @@ class CropView(CompareView):
         self.setMinimumHeight(MIN_HEIGHT_PX)
 
     def fill(self, *, anew: bool = False) -> None:
-        """Zoom again.
+        """Adjust the zoom to the size.
 
         Args:
-            anew: also where the person chose a zoom, as for another crop.
+            anew: override a zoom that the user chose, as for another crop.
         """
         if not (anew or self.fits or abs(self.zoom_percent - self._filled_percent) < 0.01):
             return
@@ -42,6 +42,6 @@ class CropView(CompareView):
         self._filled_percent = self.zoom_percent
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Follow the size."""
+        """Adjust the zoom to the new size."""
         super().resizeEvent(event)
         self.fill()

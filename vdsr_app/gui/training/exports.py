@@ -1,4 +1,4 @@
-"""Writing a run's network to a file to pass on: asks for a name, and tells the outcome."""
+"""Exports a run's network to a file: asks for a name and reports the outcome."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _WEIGHTS, _ONNX = ".safetensors", ".onnx"
 
 
 class NetworkExports(QObject):
-    """Asks where to, and lets the service write.
+    """Asks for a file name and lets the service write the file.
 
     Signals:
-        told: sentence, and whether it is good news.
+        told: message, and whether it is good news.
     """
 
     told = Signal(str, bool)

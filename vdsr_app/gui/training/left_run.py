@@ -1,4 +1,4 @@
-"""The run that trains while another one is looked at. No widgets."""
+"""The run that trains while another one is being viewed. No widgets."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _LOOK_EVERY_MS = 2000
 
 
 class LeftRun(QObject):
-    """Remembers which run trains while the watch is at another one, and turns the watch back to it.
+    """Remembers which run is training while the watch follows another one, and turns the watch back to it.
 
     Attributes:
-        folder: of the run that trains, as far as is known; None where none was left.
-        title: its name, or "".
-        paused: whether it waits, or was asked to.
+        folder: the run that was training when last checked; None if none was left.
+        title: name of that run, or "".
+        paused: whether it is paused, or was asked to pause.
 
     Signals:
-        changed: anything of the above.
-        turned_back: the watch follows it again, and it is left no longer.
+        changed: any of the above.
+        turned_back: the watch follows that run again.
     """
 
     changed = Signal()
@@ -43,16 +43,16 @@ class LeftRun(QObject):
 
     @property
     def lives(self) -> bool:
-        """Whether it still trains; asks the disk."""
+        """Whether it is still training; accesses the disk."""
         return self.folder is not None and self._service.lives(self.folder)
 
     @property
     def trains_alone(self) -> bool:
-        """Whether it trains, as far as is known, and the run that is looked at does not."""
+        """Whether it is training, as of the last check, while the watched run is not."""
         return self.folder is not None and not self._watch.alive_by_log_or_lock
 
     def look_at(self, folder: Path) -> None:
-        """Let the watch follow the run in this folder; the one that it leaves is remembered where it trains."""
+        """Let the watch follow the run in this folder; the run it leaves is remembered if it is training."""
         left = self._watch.folder
         if left is not None and left != folder and self._watch.alive_by_log_or_lock:
             self.folder, self.title, self.paused = left, self._watch.title, self._service.asked == "pause"
@@ -62,12 +62,12 @@ class LeftRun(QObject):
         self._watch.look_at(folder)
 
     def turn_back(self) -> bool:
-        """Let the watch follow the run that was left, where there is one and it still trains; whether it does now."""
+        """Let the watch follow the run that was left, if that is still training; return whether it now does."""
         folder = self.folder
         if folder is None:
             return False
         self._forget()
-        # That the one looked at trains too, started by another window or program, makes the other no less wanted.
+        # Turn back even if the watched run is training too, started by another window or program.
         if self._watch.folder == folder or not self._service.lives(folder):
             return False
         self._watch.look_at(folder)
@@ -86,7 +86,7 @@ class LeftRun(QObject):
             self._service.desk.read_control(self.folder)
 
     def _on_control_read(self, folder: Path, control: Control) -> None:
-        """Another window may have asked it for something."""
+        """Update `paused` from the control file, which another window may have written."""
         paused = control.command == "pause"
         if folder == self.folder and paused != self.paused:
             self.paused = paused

@@ -1,4 +1,4 @@
-"""What the plots of a run show, made of its history."""
+"""What the plots of a run show, built from its history."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from vdsr_trainer.history import CONTINUED, RunHistory
 translate = QCoreApplication.translate
 
 Targets = Mapping[str, Mapping[str, float]]
-"""Name of a model -> scale factor as text -> PSNR in dB."""
+"""Model name -> scale factor as text -> PSNR in dB."""
 
 _FLOOR_DB = 2.0
-"""So far below the lowest line to compare with values still stretch the PSNR axis."""
+"""The PSNR axis extends to values this far below the lowest of the newest values and reference lines."""
 
 
 def marks_of(history: RunHistory) -> tuple[Mark, ...]:
-    """What happened to a run, in words: it went back after diverging, or went on after a stop."""
+    """Events of a run with their texts: rolled back after diverging, or continued after a stop."""
     return tuple(
         Mark(float(step), translate("TrainingMarks", "The run continued."), False)
         if sentence == CONTINUED
@@ -48,7 +48,7 @@ def rate_content(curves: RunCurves) -> Content:
 
 
 def gradient_content(curves: RunCurves) -> Content:
-    """Gradient norm, and the share of clipped elements where there ever was one."""
+    """Gradient norm, and the share of clipped elements if any were ever clipped."""
     norms = Series(translate("RunPlots", "Norm"), "text", curves.steps, curves.smooth_norms)
     raw = Series(translate("RunPlots", "Raw"), "outline", curves.steps, curves.norms, LineStyle.FAINT)
     series = [norms, raw]
@@ -60,12 +60,12 @@ def gradient_content(curves: RunCurves) -> Content:
 
 
 def psnr_content(history: RunHistory, targets: Targets, title_of: Callable[[str], str] = str) -> Content:
-    """PSNR a scale factor; bicubic dashed and targets dotted in the same colour.
+    """PSNR per scale factor, with bicubic dashed and targets dotted in the same colour.
 
     Args:
-        history: of the run.
+        history: history of the run.
         targets: models to compare with.
-        title_of: words for the name of a model.
+        title_of: gives the displayed title of a model by its name.
     """
     scales = sorted_scales(history.psnr_db)
     others = tuple(scale for scale in scales if not is_fixed(scale))
@@ -102,7 +102,7 @@ def _target_label(scale: str, model: str, title_of: Callable[[str], str]) -> str
 
 
 def sorted_scales(scales: Iterable[str]) -> list[str]:
-    """Scale factors from small to large; those that are no number come last."""
+    """Scale factors in ascending order; those that are not numbers come last."""
 
     def place(scale: str) -> tuple[float, str]:
         head = (scale.split() or [""])[0]

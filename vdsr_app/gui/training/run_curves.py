@@ -1,4 +1,4 @@
-"""A run's history as arrays for plots. Only what is new is converted: a long run stays cheap to follow."""
+"""A run's history as arrays for plots. Only new entries are converted, so a long run stays cheap to follow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RunCurves:
     """Follows one history.
 
     Attributes:
-        history: what is followed.
+        history: the history that is followed.
     """
 
     def __init__(self, history: RunHistory) -> None:
@@ -31,7 +31,7 @@ class RunCurves:
 
     @property
     def steps(self) -> Values:
-        """Steps done at each report."""
+        """Number of steps done at each report."""
         return self._table[0, : self._count]
 
     @property
@@ -56,16 +56,16 @@ class RunCurves:
 
     @property
     def smooth_losses(self) -> Values:
-        """Losses, smoothed."""
+        """Smoothed losses."""
         return self._smoothed[0, : self._count]
 
     @property
     def smooth_norms(self) -> Values:
-        """Gradient norms, smoothed."""
+        """Smoothed gradient norms."""
         return self._smoothed[1, : self._count]
 
     def update(self) -> None:
-        """Take in what is new in the history, or all of it where a part was done again."""
+        """Convert new entries of the history, or all of it after a part was repeated."""
         history = self.history
         columns = (history.steps, history.losses, history.rates, history.norms, history.clipped)
         marks, begun = tuple(history.marks), history.started
@@ -82,7 +82,7 @@ class RunCurves:
         self._count = count
 
     def _goes_on(self, columns: tuple[list[float], ...]) -> bool:
-        """Whether what is known is still the beginning of the history, judged by its last entry."""
+        """Whether the converted entries still are the start of the history, judged by the last of them."""
         last = self._count - 1
         if last < 0:
             return True

@@ -1,4 +1,4 @@
-"""How a run fares, as a few quiet facts."""
+"""Key figures of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOTHING = "–"  # noqa: RUF001
 
 
 class RunFactsPanel(QWidget):
-    """Memory, waiting, speed, learning rate, step and time left; in one row, or as many as the width asks for."""
+    """Memory, waiting, speed, learning rate, step and time left, in as many rows as the width requires."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,7 +30,7 @@ class RunFactsPanel(QWidget):
         self._memory = _Fact(self.tr("Memory"))
         self._device = _Fact(self.tr("GPU memory"))
         self._waiting = _Fact(self.tr("Waiting for data"))
-        # First what is told nowhere else: where there is little room, the last ones are below the fold.
+        # What is shown nowhere else comes first: with little room, the last ones are below the fold.
         self._facts = (
             *(self._memory, self._device, self._waiting),
             *(self._speed, self._rate, self._step, self._left),
@@ -46,7 +46,7 @@ class RunFactsPanel(QWidget):
         self.show_history(None)
 
     def show_history(self, history: RunHistory | None) -> None:
-        """Tell the newest that is known of a run, or dashes."""
+        """Show the latest figures of a run, or dashes."""
         latest = None if history is None else history.latest
         self._step.say(self._step_text(history))
         self._left.say(self._left_text(history))
@@ -67,11 +67,11 @@ class RunFactsPanel(QWidget):
         self._arrange()
 
     def minimumSizeHint(self) -> QSize:
-        """One column will do."""
+        """Room for one column."""
         return QSize(_CELL_PX, self._grid.minimumSize().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Fewer columns where it is narrow."""
+        """Adapt the number of columns to the width."""
         super().resizeEvent(event)
         self._arrange()
 
@@ -111,7 +111,7 @@ class RunFactsPanel(QWidget):
 
 
 class _Fact(QWidget):
-    """A caption and what it says; it never becomes narrower, so that its neighbours stay where they are."""
+    """A caption and its value; it never shrinks, so that its neighbours do not move."""
 
     def __init__(self, caption: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Fourth step: the run while it learns, and whatever can be done with it meanwhile."""
+"""Fourth step: the run in progress and the actions on it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class RunPage(QWidget):
     """State, progress, plots, a held-out crop and facts; pause, stop, discard, resume.
 
     Attributes:
-        ends: the choice what becomes of the run when the window closes; stands among the buttons below.
-        save: writes the curves.
+        ends: choice of what happens to the run when the window closes; placed among the buttons below.
+        save: button that writes the curves.
 
     Signals:
-        told: sentence, and whether it is good news.
-        failed: ErrorReport of something that could not be written.
+        told: message, and whether it is good news.
+        failed: ErrorReport of a file that could not be written.
     """
 
     told = Signal(str, bool)
@@ -67,7 +67,7 @@ class RunPage(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show what is known of the run."""
+        """Show the current state of the run."""
         watch = self._watch
         self._title.setText(watch.title)
         self.save.subject = watch.title
@@ -84,12 +84,12 @@ class RunPage(QWidget):
             self._facts.show_history(watch.history)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Catch up with what came while the page was hidden."""
+        """Catch up with what happened while the page was hidden."""
         super().showEvent(event)
         self.refresh()
 
     def confirm_discard(self) -> bool:
-        """Ask, then end the run and delete it; whether it was confirmed."""
+        """Ask, then end and delete the run; return whether it was confirmed."""
         sure = ask(
             self,
             self.tr("Discard this run?"),
@@ -119,7 +119,7 @@ class RunPage(QWidget):
         self._bar.setTextVisible(False)
         self._bar.setRange(0, 1000)
         self._bar.setAccessibleName(self.tr("Progress of the run"))
-        # The plots come later, so they are looked up when something is saved.
+        # The plots are built later, so they are looked up on saving.
         self.save = SaveCurvesButton(
             self._store, lambda path: self._plots.save_png(path), lambda path: self._plots.save_csv(path)
         )
@@ -153,7 +153,7 @@ class RunPage(QWidget):
         return self._trouble
 
     def _build_body(self) -> QHBoxLayout:
-        # Late: with them comes a library for plots, which the first window does not wait for.
+        # Imported late because they load pyqtgraph, for which the first window should not wait.
         from vdsr_app.gui.training.crop_panel import CropPanel
         from vdsr_app.gui.training.run_facts import RunFactsPanel
         from vdsr_app.gui.training.run_plots import RunPlots
@@ -247,7 +247,7 @@ class RunPage(QWidget):
             self._service.set_when_window_ends("save" if self._store.current.training_end == "save" else "go on")
 
     def _on_state_changed(self, state: RunState) -> None:
-        # "Go on" is what a run does by itself; to say so could undo what another window was asked for.
+        # "go on" is the default of a run; sending it could undo the choice made in another window.
         if state is RunState.RUNNING and self._store.current.training_end == "save":
             self._pass_end_choice()
 

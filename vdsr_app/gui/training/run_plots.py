@@ -1,4 +1,4 @@
-"""The four plots of a training run, which zoom along the steps and read values together."""
+"""The four plots of a training run, with a shared x range and cursor."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from vdsr_app.gui.training.run_curves import RunCurves
 from vdsr_trainer.history import RunHistory
 
 _FRAME_MS = 50
-"""Between two redraws at least: 20 a second."""
+"""Minimum time between redraws: 20 per second."""
 _TWO_COLUMNS_PX = 560
 _NARROW_PX = 360
-"""Below it curves need the room more than words beside them."""
+"""Below this width the curves need the room more than the labels beside them."""
 _HEIGHTS_PX = {1: (248, 190), 2: (212, 164)}
-"""By columns: heights of large and small plots below which they scroll."""
+"""By number of columns: minimum heights of large and small plots, below which they scroll."""
 _LABELS_PX = 112
-"""Room for the words at the ends of lines at most."""
+"""Most room for the end labels."""
 
 
 class RunPlots(QWidget):
     """Loss, PSNR, learning rate and gradient of one run.
 
     Signals:
-        redrawn: the plots show all that the history holds.
+        redrawn: the plots show the whole history.
     """
 
     redrawn = Signal()
 
     def __init__(self, title_of: Callable[[str], str] = str, parent: QWidget | None = None) -> None:
-        """No run is shown yet; `title_of` gives words for the name of a model."""
+        """Show no run yet; `title_of` gives the displayed title of a model by its name."""
         super().__init__(parent)
         self._title_of = title_of
         self._curves: RunCurves | None = None
@@ -87,11 +87,11 @@ class RunPlots(QWidget):
         return self.loss, self.psnr, self.rate, self.gradient
 
     def set_history(self, history: RunHistory | None, targets: Mapping[str, Mapping[str, float]] | None = None) -> None:
-        """Show another run, from its beginning to its newest step.
+        """Show another run, from its start to its newest step.
 
         Args:
             history: the run, or None.
-            targets: name of a model -> scale factor as text -> PSNR in dB, for thin lines; None takes the history's.
+            targets: model name -> scale factor as text -> PSNR in dB, for dotted lines; None takes the history's.
         """
         self._curves = None if history is None else RunCurves(history)
         self._targets = targets
@@ -101,11 +101,11 @@ class RunPlots(QWidget):
         self._ask()
 
     def refresh(self) -> None:
-        """The history grew: it is drawn soon, at most 20 times a second, and not while hidden."""
+        """Draw the grown history soon, at most 20 times per second and not while hidden."""
         self._ask()
 
     def save_png(self, path: Path) -> None:
-        """Write all plots as one picture on a light ground.
+        """Write all plots as one picture on a light background.
 
         Raises:
             SaveError: the file cannot be written.
@@ -124,13 +124,13 @@ class RunPlots(QWidget):
         write_atomically(path, history.to_csv().encode())
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Catch up with what came while hidden."""
+        """Catch up with what happened while hidden."""
         super().showEvent(event)
         if self._due:
             self._ask()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """One column where there is no room for two."""
+        """Use one column if there is no room for two."""
         super().resizeEvent(event)
         self._arrange(2 if self.width() >= _TWO_COLUMNS_PX else 1)
         if self._narrow != (self.width() < _NARROW_PX):
@@ -196,7 +196,7 @@ class RunPlots(QWidget):
         if not narrow:
             names += [level.label for level in psnr.levels]
         width = min(labels_width(names), _LABELS_PX)
-        # Those below each other have the same edges, but where that would leave the others too little.
+        # Stacked plots share their edges, unless that leaves the others too little room.
         with_room = (self.psnr, self.gradient) if self._columns > 1 else self.plots
         for plot in with_room:
             plot.set_right_width(width if plot is self.psnr or not narrow else 0.0)

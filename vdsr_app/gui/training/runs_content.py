@@ -1,4 +1,4 @@
-"""Several runs as curves of one plot, and as a table."""
+"""Several runs as curves of one plot and as a table."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from vdsr_trainer.history import RunHistory
 Runs = Sequence[tuple[str, RunHistory]]
 
 MEAN_GAIN = ""
-"""Stands for the mean gain over bicubic where else a scale factor is named."""
+"""Denotes the mean gain over bicubic in place of a scale factor."""
 
 MINUTE_S, HOUR_S = 60.0, 3600.0
 
 
 def pace_s(history: RunHistory) -> float | None:
-    """Seconds a step: what the whole run took, else what is left by its own estimate; None where neither is known.
+    """Seconds per step from the duration of the whole run, or else its estimate of the time left; None without both.
 
-    A history tells no times of single steps, so time on an axis is steps at this mean pace.
+    A history holds no times of single steps, so a time axis shows steps at this mean pace.
     """
     finished, latest, started = history.finished, history.latest, history.started
     if finished is not None and finished.seconds > 0 and finished.step > 0:
@@ -36,7 +36,7 @@ def pace_s(history: RunHistory) -> float | None:
 
 
 def shared_scales(runs: Runs) -> list[str]:
-    """Scale factors that every run which was validated was validated with; only so are means comparable."""
+    """Scale factors common to all validated runs, because means are comparable only over the same ones."""
     validated = [set(history.psnr_db) & set(history.bicubic_psnr_db) for _, history in runs if history.psnr_db]
     return sorted_scales(set.intersection(*validated)) if validated else []
 
@@ -47,18 +47,18 @@ def all_scales(runs: Runs) -> list[str]:
 
 
 def time_unit(runs: Runs) -> float:
-    """Seconds of the unit for a time axis: an hour, or a minute where all runs are short."""
+    """Unit of a time axis in seconds: an hour, or a minute if all runs are shorter than three hours."""
     longest = max((history.step * (pace_s(history) or 0.0) for _, history in runs), default=0.0)
     return HOUR_S if longest >= 3 * HOUR_S else MINUTE_S
 
 
 def runs_content(runs: Runs, scale: str, unit_s: float | None) -> Content:
-    """One curve a run.
+    """One curve per run.
 
     Args:
-        runs: title and history.
+        runs: titles and histories.
         scale: whose PSNR, or `MEAN_GAIN`.
-        unit_s: seconds of the unit of the lower axis; None counts steps. Runs of unknown pace are left out of time.
+        unit_s: unit of the time axis in seconds, which omits runs of unknown pace; None shows steps.
     """
     shared = shared_scales(runs)
     series = []
@@ -72,7 +72,7 @@ def runs_content(runs: Runs, scale: str, unit_s: float | None) -> Content:
 
 
 def runs_csv(runs: Runs) -> str:
-    """A line for each validation of each run; cells without a value are empty."""
+    """A CSV table with a line for each validation of each run; cells without a value are empty."""
     scales, shared = all_scales(runs), shared_scales(runs)
     names = [f"{kind}_x{scale}" for scale in scales for kind in ("psnr_db", "bicubic_psnr_db")]
     text = io.StringIO()
@@ -99,7 +99,7 @@ def _psnr(history: RunHistory, scale: str) -> tuple[list[int], list[float]]:
 
 
 def _mean_gain(history: RunHistory, scales: Sequence[str]) -> tuple[list[int], list[float]]:
-    """Steps at which all of `scales` were measured, and the mean of PSNR less bicubic's."""
+    """Steps at which all of `scales` were measured, and the mean PSNR gain over bicubic there."""
     if not scales or not set(scales) <= set(history.psnr_db):
         return [], []
     rows = [dict(zip(*history.psnr_db[scale], strict=True)) for scale in scales]

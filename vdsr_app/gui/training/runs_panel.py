@@ -1,4 +1,4 @@
-"""All runs in a list, and what may be done with those that are selected."""
+"""The list of all runs, and the actions on the selected ones."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _SHARE = Qt.ItemDataRole.UserRole + 1
 
 
 class RunsPanel(QWidget):
-    """The list with its buttons; does nothing itself.
+    """The list with its buttons; only emits signals.
 
     Signals:
-        new_wanted: the person wants to train another network.
+        new_wanted: the user wants to train another network.
         open_wanted: RunInfo.
         resume_wanted: RunInfo.
         use_wanted: RunInfo.
-        export_wanted: RunInfo, and whether as ONNX.
+        export_wanted: RunInfo, and whether to export as ONNX.
         renamed: RunInfo and the new title.
         duplicate_wanted: RunInfo.
         delete_wanted: list of RunInfo.
@@ -88,12 +88,12 @@ class RunsPanel(QWidget):
 
     @property
     def selected(self) -> list[RunInfo]:
-        """Runs that are selected, in the order of the list."""
+        """The selected runs, in list order."""
         items = sorted(self.list.selectedItems(), key=self.list.indexOfTopLevelItem)
         return [item.data(_NAME, _INFO) for item in items]
 
     def show_runs(self, runs: Sequence[RunInfo]) -> None:
-        """Show these runs; what is selected stays so, and a name that is being typed is not disturbed."""
+        """Show these runs, keeping the selection; does nothing while a name is being edited."""
         if self.list.state() == QAbstractItemView.State.EditingState:
             return
         chosen = {run.folder for run in self.selected}
@@ -127,7 +127,7 @@ class RunsPanel(QWidget):
         self._onnx = self._action(self.tr("Export as ONNX…"), "export-variant", "", self._on_export_onnx)
         self._folder = self._action(self.tr("Show folder"), "folder-open-outline", "", self._on_folder)
         self._delete = self._action(self.tr("Delete…"), "delete-outline", "Del", self._on_delete)
-        if sys.platform == "darwin":  # MacBooks have no Del; the first is the one in the menu
+        if sys.platform == "darwin":  # MacBooks have no Del; the menu shows the first shortcut
             self._delete.setShortcuts([QKeySequence("Backspace"), QKeySequence("Del")])
 
     def _action(self, text: str, icon_name: str, keys: str, slot: object) -> QAction:
@@ -261,7 +261,7 @@ class RunsPanel(QWidget):
 
 
 class _RunList(QTreeWidget):
-    """Rows of one height; only names can be edited."""
+    """A list with uniform row heights in which only names can be edited."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -287,8 +287,8 @@ class _RunList(QTreeWidget):
             header.resizeSection(column, width)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter opens."""
-        # The Return that ends the typing of a name comes here too.
+        """Open the current run on Enter."""
+        # The Return that ends editing a name arrives here too.
         typing = self.state() == QAbstractItemView.State.EditingState
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentItem() is not None and not typing:
             self.itemActivated.emit(self.currentItem(), 0)
@@ -297,7 +297,7 @@ class _RunList(QTreeWidget):
 
 
 class _ProgressDelegate(QStyledItemDelegate):
-    """A slim bar with the share done behind it."""
+    """A slim progress bar followed by the percentage."""
 
     _BAR_WIDTH = 64
 

@@ -1,4 +1,4 @@
-"""Several runs on one plot."""
+"""The plot that compares several runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RunsPlot(QWidget):
         plot: the plot.
 
     Signals:
-        choice_changed: what the person compares by: a scale factor or "", and whether against time.
+        choice_changed: what the user compares by: a scale factor or "", and whether against time.
     """
 
     choice_changed = Signal(str, bool)
@@ -56,10 +56,10 @@ class RunsPlot(QWidget):
         self.set_runs(())
 
     def set_runs(self, runs: Sequence[tuple[str, RunHistory]]) -> None:
-        """Show other runs, or the same ones grown longer; colours go by their order.
+        """Show other runs, or the same ones after they grew; colours follow their order.
 
         Args:
-            runs: title for people, and history.
+            runs: displayed titles and histories.
         """
         self._runs = tuple(runs)
         with QSignalBlocker(self._measure):
@@ -72,14 +72,14 @@ class RunsPlot(QWidget):
         self._show()
 
     def show_choice(self, measure: str, *, by_time: bool) -> None:
-        """Compare by a scale factor, where the runs have it, or "" for the mean gain over bicubic; emits nothing."""
+        """Compare by a scale factor if the runs have it, or "" for the mean gain over bicubic; emits nothing."""
         self._wished = measure
         with QSignalBlocker(self._against):
             self._against.setCurrentIndex(self._against.findData(by_time))
         self.set_runs(self._runs)
 
     def save_png(self, path: Path) -> None:
-        """Write the plot as a picture on a light ground.
+        """Write the plot as a picture on a light background.
 
         Raises:
             SaveError: the file cannot be written.
@@ -174,7 +174,7 @@ class RunsPlot(QWidget):
         return self.tr("The time that these runs took is not known; compare by steps")
 
     def _left_out(self, unit_s: float | None) -> str:
-        """Which runs are not drawn, and why."""
+        """Text that names the runs that are not drawn, and why."""
         unknown = [title for title, history in self._runs if unit_s is not None and pace_s(history) is None]
         scale = self._measure.currentData()
         wanted = shared_scales(self._runs) if scale == MEAN_GAIN else [scale]

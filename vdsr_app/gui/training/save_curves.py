@@ -20,19 +20,19 @@ Save = Callable[[Path], None]
 
 
 class SaveCurvesButton(QPushButton):
-    """Opens a menu of the two kinds of file, then asks for a name.
+    """Opens a menu with both file types, then asks for a name.
 
     Args:
-        store: knows the folder that is offered.
-        save_png: writes a picture.
-        save_csv: writes a table.
+        store: settings with the folder to suggest.
+        save_png: writes the picture.
+        save_csv: writes the table.
 
     Attributes:
-        subject: what the file is named after.
+        subject: base of the suggested file name.
 
     Signals:
-        told: sentence, and whether it is good news.
-        failed: ErrorReport of what could not be written.
+        told: message, and whether it is good news.
+        failed: ErrorReport of a file that could not be written.
     """
 
     told = Signal(str, bool)

@@ -1,4 +1,4 @@
-"""Whether a run is better than what was there before, as one honest sentence."""
+"""One sentence on whether a run is better than what existed before."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Row = dict[str, list[float]]
 BICUBIC = "bicubic"
 THIS_RUN = "this run"
 EQUAL_DB = 0.05
-"""A difference that nobody sees and that chance explains."""
+"""Smaller differences are invisible and within chance."""
 
 
 class Verdict(Enum):
-    """How a result stands."""
+    """How a result compares."""
 
     BETTER = auto()
     MIXED = auto()
@@ -30,11 +30,11 @@ class Verdict(Enum):
 
 
 def judge(compared: Compared | None, title_of: Callable[[str], str]) -> tuple[Verdict, str]:
-    """How this run stands beside the first model it was compared with, or beside bicubic where there is none.
+    """Compare this run with the first model in its table, or with bicubic if there is none.
 
     Args:
-        compared: the table; None where nothing was measured.
-        title_of: words for a row's name.
+        compared: the table; None if nothing was measured.
+        title_of: gives the displayed title of a row by its name.
     """
     own = {} if compared is None else compared.rows.get(THIS_RUN, {})
     if compared is None or not own:
@@ -55,7 +55,7 @@ def judge(compared: Compared | None, title_of: Callable[[str], str]) -> tuple[Ve
 
 
 def _differences(own: Row, other: Row) -> list[float]:
-    """What is gained at each scale factor that both were measured at, in dB."""
+    """Gain in dB at each scale factor at which both were measured."""
     return [own[key][0] - scores[0] for key, scores in other.items() if key in own]
 
 

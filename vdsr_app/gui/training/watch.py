@@ -1,4 +1,4 @@
-"""The run that is followed: its history, its state, and what it was asked for. No widgets."""
+"""The run that is followed: its history, its state, and pending requests. No widgets."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _CHANGED_MS = 100
 
 
 class RunWatch(QObject):
-    """Follows one run through the service and folds what it tells.
+    """Follows one run through the service and accumulates its events.
 
     Attributes:
-        folder: of the run, None before one is followed.
-        history: all it told.
-        state: what it is doing; None until its log was read once.
-        report: why its process ended without a word, or could not be started.
-        asked: what it was asked for and has not done yet; "run" where nothing is.
+        folder: run folder; None while no run is followed.
+        history: everything the run has reported.
+        state: state of the run; None until its log has been read once.
+        report: why its process ended unexpectedly or could not be started.
+        asked: pending request; "run" if there is none.
 
     Signals:
-        changed: anything of the above; ten times a second at most.
+        changed: any of the above; event bursts are merged to at most ten signals per second.
         state_changed: the RunState.
-        noticed: sentence about something that happened while it was followed.
+        noticed: message about something that happened while it was followed.
         crashed: ErrorReport.
-        discarded: the run is gone at the person's wish.
-        finished: it did its last step while it was followed.
+        discarded: the run was deleted at the user's request.
+        finished: the run completed its last step while it was followed.
     """
 
     changed = Signal()
@@ -62,7 +62,7 @@ class RunWatch(QObject):
 
     @property
     def info(self) -> RunInfo | None:
-        """What stands in the run's folder beside its log: title, preset; as of when it was turned to or renamed."""
+        """Content of the run folder besides its log, such as the title, as of when it was opened or renamed."""
         return self._info
 
     @property
@@ -72,24 +72,24 @@ class RunWatch(QObject):
 
     @property
     def alive(self) -> bool:
-        """Whether a process trains it, or waits."""
+        """Whether a process is training it or has paused."""
         return self.state in (RunState.RUNNING, RunState.PAUSED)
 
     @property
     def alive_by_log_or_lock(self) -> bool:
-        """`alive`, and before the log was read once, whether a process holds the run's lock, which asks the disk."""
+        """`alive`, or before the log was first read, whether a process holds the run's lock, which reads the disk."""
         return is_alive(self.folder) if self.state is None and self.folder is not None else self.alive
 
     @property
     def steps(self) -> int:
-        """Steps in all."""
+        """Total steps."""
         if self.history.started is not None:
             return self.history.started.steps
         return self._info.steps if self._info is not None else 0
 
     @property
     def percent(self) -> int:
-        """Share done."""
+        """Share done, in whole percent."""
         return percent(self.history.step, self.steps)
 
     def look_at(self, folder: Path) -> None:
@@ -100,22 +100,22 @@ class RunWatch(QObject):
         self._service.attach(folder)
 
     def start(self, folder: Path, steps: int | None = None) -> None:
-        """Start the run in this folder, or let it go on, and follow it."""
+        """Start or resume the run in this folder, and follow it."""
         self._turn_to(folder)
         self._starts = True
-        # From the beginning of its log, so that nothing of it is told twice.
+        # Detach so that the log is read from its beginning and nothing is reported twice.
         self._service.detach()
         self._service.start(folder, steps)
 
     def leave(self) -> None:
-        """Follow nothing; a running one goes on."""
+        """Stop following; a running process continues."""
         self._service.detach()
         self.folder, self._info = None, None
         self._clear()
         self.changed.emit()
 
     def pause(self) -> None:
-        """Let it wait."""
+        """Pause the run."""
         self._ask("pause")
         self._service.pause()
 
@@ -125,17 +125,17 @@ class RunWatch(QObject):
         self._service.resume()
 
     def stop(self) -> None:
-        """Save it and end it."""
+        """Save and end the run."""
         self._ask("stop")
         self._service.stop()
 
     def discard(self) -> None:
-        """End it and delete it; one without a process is not touched."""
+        """End and delete the run; one without a process is left alone."""
         self._ask("discard")
         self._service.discard()
 
     def activity(self) -> Activity | None:
-        """One line for the other workspaces; None while nothing trains."""
+        """Status line for the other workspaces; None while the run is not alive."""
         if not self.alive:
             return None
         history = self.history
@@ -153,7 +153,7 @@ class RunWatch(QObject):
         return Activity(" · ".join(parts), history.step / self.steps if self.steps else None)
 
     def state_text(self) -> str:
-        """What it does now, in words."""
+        """Current activity of the run as text."""
         history = self.history
         asked = {
             "stop": self.tr("Saving what it has learned…"),
@@ -194,7 +194,7 @@ class RunWatch(QObject):
         self.state: RunState | None = None
         self.report: ErrorReport | None = None
         self.asked: Command = "run"
-        self._starts = False  # started here, and not yet heard of: its end may be the first that is seen of it
+        self._starts = False  # started here with no state reported yet; its end may be the first
 
     def _ask(self, command: Command) -> None:
         self.asked = command
@@ -205,7 +205,7 @@ class RunWatch(QObject):
         if folder != self.folder:
             return
         self.history.add(event)
-        if self.state is not None:  # else it is an old one, told again
+        if self.state is not None:  # else it is an old event from the log
             match event:
                 case Noticed(message=words) | RolledBack(reason=words):
                     self.noticed.emit(words)
