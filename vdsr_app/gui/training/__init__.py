@@ -1,1 +1,1 @@
-"""The workspace "Train": a wizard, the runs, their plots and results."""
+"""The "Train" workspace: the wizard, the list of runs, their plots and results."""

@@ -1,4 +1,4 @@
-"""Shows the model card of a run."""
+"""The dialog that shows the model card of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vdsr_app.gui.sections import PANE_GAP, SECTION_GAP
 
 
 class CardDialog(QDialog):
-    """The card as formatted text; links in it lead nowhere."""
+    """The model card as formatted text; its links are not followed."""
 
     def __init__(self, path: Path, parent: QWidget) -> None:
         super().__init__(parent)

@@ -1,4 +1,4 @@
-"""What is wrong with some pictures: one group a kind, with the pictures side by side where two are alike."""
+"""The problems that the check found: one group per kind, with similar pictures shown side by side."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from vdsr_trainer.data.report import IssueKind, PictureIssue, PictureRecord
 
 THUMBNAIL_PX = 64
 SHOWN_AT_MOST = 30
-"""Pictures of a group that are shown; the rest is counted."""
+"""Most pictures that a group shows; the rest are only counted."""
 
 
 class Thumbnail(QLabel):
-    """A small picture, grey until it is there."""
+    """A thumbnail, grey until its picture arrives."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Thumbnail(QLabel):
         set_role(self, "thumbnail")
 
     def show_pixels(self, pixmap: QPixmap) -> None:
-        """Show the picture, whole."""
+        """Show the whole picture, scaled to fit."""
         ratio = self.devicePixelRatioF()
         side = round(THUMBNAIL_PX * ratio)
         fitted = pixmap.scaled(
@@ -45,11 +45,11 @@ class Thumbnail(QLabel):
 
 
 class IssueGroup(QWidget):
-    """All pictures with one fault.
+    """All pictures with one kind of problem.
 
     Signals:
-        left_out: Path of a picture that the person leaves out.
-        keep_chosen: whether duplicates and look-alikes are trained on all the same.
+        left_out: Path of a picture that the user leaves out.
+        keep_chosen: whether to train on duplicates and look-alikes anyway.
     """
 
     left_out = Signal(object)
@@ -83,11 +83,11 @@ class IssueGroup(QWidget):
 
     @property
     def wanted(self) -> list[Path]:
-        """Pictures of which small versions are shown."""
+        """Paths of the pictures that need thumbnails."""
         return [thumbnail.path for thumbnail in self._thumbnails]
 
     def show_thumbnail(self, path: Path, pixmap: QPixmap) -> None:
-        """Show a picture wherever it stands."""
+        """Show a picture in every place that it appears."""
         for thumbnail in self._thumbnails:
             if thumbnail.path == path:
                 thumbnail.show_pixels(pixmap)
@@ -103,10 +103,10 @@ class IssueGroup(QWidget):
         return row
 
     def _pair(self, issue: PictureIssue) -> QWidget:
-        """Both pictures; the one that is left out stands first."""
+        """Both pictures, the one that is left out first."""
         row, line = _row()
         other = issue.other
-        # In a pair with a held-out picture, the person may rather spare the one that is trained on.
+        # In a pair with a held-out picture, the user may prefer to leave that one out and keep the other for training.
         may_swap = issue.kind is IssueKind.NEAR_DUPLICATE
         first = self.tr("Also learned from") if self._kept else self.tr("Left out")
         roles = (first, self.tr("Held out to judge by") if may_swap else self.tr("Stays"))
@@ -141,7 +141,7 @@ class IssueGroup(QWidget):
 
 
 def thumbnail_pixmap(rgba: object) -> QPixmap:
-    """Pixels of a worker as a picture of their own memory."""
+    """Copy pixels from a worker into a pixmap that owns its memory."""
     return QPixmap.fromImage(wrap_rgba(rgba).copy())  # type: ignore[arg-type]
 
 

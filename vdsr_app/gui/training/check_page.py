@@ -1,4 +1,4 @@
-"""Second step: every picture is opened once, and what cannot be used is told."""
+"""Second step: opens every picture once and reports those that cannot be used."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _ORDER = (IssueKind.NEAR_DUPLICATE, IssueKind.DUPLICATE, IssueKind.TOO_SMALL, Is
 
 
 class CheckPage(Page):
-    """Progress while pictures are opened, then a summary and the list of what is wrong.
+    """Progress while pictures are opened, then a summary and the list of problems.
 
     Signals:
-        changed: whether the step is done may be another than before.
-        other_pictures_wanted: the person goes back to choose others.
+        changed: whether the step is done may have changed.
+        other_pictures_wanted: the user wants to go back and choose others.
     """
 
     changed = Signal()
@@ -78,12 +78,12 @@ class CheckPage(Page):
         return "" if self._draft.report is not None else self.tr("The pictures are not checked yet")
 
     def focus_cancel(self) -> None:
-        """Let the keyboard stand on the way out while pictures are opened."""
+        """Give Cancel the keyboard focus while pictures are being opened."""
         if self._running:
             self._progress.cancel.setFocus()
 
     def take_focus(self) -> bool:
-        """Let the keyboard stay on the choice that the person just made; whether there is one."""
+        """Return the focus to the check box that the user just toggled; return False if there is none."""
         asked, self._refocus = self._refocus, False
         box = next((group.keep for group in self._groups if group.keep is not None), None)
         if not asked or box is None:
@@ -92,12 +92,12 @@ class CheckPage(Page):
         return True
 
     def leave(self) -> None:
-        """The page is shown no longer: a check that is under way is given up, and done when it is shown again."""
+        """Cancel a running check as the page is no longer shown; it starts over when the page is shown again."""
         if self._running:
             self._on_cancel()
 
     def start_if_needed(self) -> None:
-        """Check, unless these very pictures were checked already or are being checked."""
+        """Start the check, unless these pictures have been checked or are being checked."""
         if self._draft.report is None and not self._running:
             self.start()
 
@@ -214,7 +214,7 @@ class CheckPage(Page):
         self._change(keep_duplicates=False)
 
     def _change(self, **values: object) -> None:
-        """Another choice of pictures: what it comes to is checked at once."""
+        """Change the choice of pictures and check it at once."""
         self._draft.set_pictures(**values)
         self.start()
 
@@ -225,7 +225,7 @@ class CheckPage(Page):
 
 
 class _Progress(QWidget):
-    """How many pictures were opened, and a way to stop."""
+    """A progress bar with its count, and a Cancel button."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the wizard has gathered so far: pictures, what was found in them, the recipe. No widgets."""
+"""What the wizard has gathered so far: pictures, the report of their check, the recipe. No widgets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vdsr_trainer.events import Measured
 from vdsr_trainer.presets import DEFAULT_PRESET, PRESETS, starting_from, with_optimizer, with_relative_rates
 
 OWN = "own"
-"""Under this name a recipe of one's own is measured."""
+"""Key in `measured` of a recipe that differs from its preset."""
 _PICTURE_FIELDS = ("data", "validation", "holdout", "exclude", "keep_duplicates")
 _FREE_OF_COST = (
     *_PICTURE_FIELDS,
@@ -31,14 +31,14 @@ _FREE_OF_COST = (
 
 
 class Draft(QObject):
-    """A run that is being put together.
+    """A run that is being set up.
 
     Attributes:
-        config: all of it; `config.data` is empty at first.
-        preset: recipe it began with.
+        config: the whole configuration; `config.data` is empty at first.
+        preset: recipe it is based on.
         title: name of the run.
-        report: what the check found; None before, and after the pictures changed.
-        measured: what a step costs, by preset or `OWN`.
+        report: result of the check; None before it and after the pictures have changed.
+        measured: cost of a step, by preset or `OWN`.
 
     Signals:
         pictures_changed: other folders, or other pictures left out.
@@ -56,7 +56,7 @@ class Draft(QObject):
         self.begin(())
 
     def begin(self, models: Sequence[ModelInfo], like: TrainConfig | None = None, preset: str = "") -> None:
-        """Start over, from nothing or with the settings of another run."""
+        """Start over, from scratch or with the settings of another run."""
         self._models = tuple(models)
         self._shapes_elsewhere.clear()
         self.report: PreflightReport | None = None
@@ -65,7 +65,7 @@ class Draft(QObject):
         self.preset = preset if preset in PRESETS else DEFAULT_PRESET
         self.measured.pop(OWN, None)
         self.config = TrainConfig()
-        # No teacher from a file: the recipe has no field for it, and what it does not show it does not do.
+        # Drop a teacher from a file: the recipe has no field for it, so it would be used without being shown.
         self.config = self.stock(self.preset) if like is None else replace(like, teacher_from="")
         self._keep_start()
         self._suggest_title()
@@ -74,47 +74,47 @@ class Draft(QObject):
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing in it that the person chose."""
+        """Whether the user has not chosen anything yet."""
         chosen = self.config.data or self.config.validation or self._title_typed
         return not chosen and self.config == self.stock(DEFAULT_PRESET)
 
     @property
     def is_touched(self) -> bool:
-        """Whether the recipe differs from what its preset gives."""
+        """Whether the recipe differs from its preset."""
         return self.config != self._recipe(self.preset, self.config.start_from)
 
     def set_models(self, models: Sequence[ModelInfo]) -> None:
-        """Take note of the models that there are now."""
+        """Set the models that are installed now."""
         self._models = tuple(models)
         self._keep_start()
 
     def set_folders(self, folders: Sequence[str]) -> None:
-        """Learn from the pictures in these folders; what was left out of one that stays is left out still."""
+        """Learn from the pictures in these folders; exclusions within folders that stay are kept."""
         data = tuple(dict.fromkeys(folders))
         places = [folder for folder in (*data, self.config.validation) if folder]
-        # Joined, a path without a folder lies in each of them, and any other is what it was.
+        # Joining puts a relative path inside each folder and leaves an absolute one as it is.
         kept = (path for path in self.config.exclude if any(Path(p, path).is_relative_to(p) for p in places))
         self.set_pictures(data=data, exclude=tuple(kept))
         self._suggest_title()
 
     def set_pictures(self, **values: Any) -> None:
-        """Change what is done with pictures: `data`, `validation`, `holdout`, `exclude`, `keep_duplicates`."""
+        """Change the use of pictures: `data`, `validation`, `holdout`, `exclude`, `keep_duplicates`."""
         self.config = replace(self.config, **values)
         self.report = None
         self.pictures_changed.emit()
 
     def set_report(self, report: PreflightReport) -> None:
-        """Keep what the check found."""
+        """Store the result of the check."""
         self.report = report
         self.recipe_changed.emit()
 
     def set_measured(self, measured: Measured) -> None:
-        """Keep what a step of a preset, or of `OWN`, costs."""
+        """Store the cost of a step of a preset or of `OWN`."""
         self.measured[measured.preset] = measured
         self.recipe_changed.emit()
 
     def choose_preset(self, name: str) -> None:
-        """Take a preset as it comes; pictures stay, settings of one's own are given up."""
+        """Take a preset as it is; the pictures stay, changes to the recipe are dropped."""
         self.preset = name
         self.measured.pop(OWN, None)
         self.config = self.stock(name)
@@ -122,15 +122,15 @@ class Draft(QObject):
         self.recipe_changed.emit()
 
     def reset(self) -> None:
-        """Back to the preset; where the run starts from stays."""
+        """Go back to the preset, but keep the model to start from."""
         self.config = self._recipe(self.preset, self.config.start_from)
         self.measured.pop(OWN, None)
         self.recipe_changed.emit()
 
     def set_start(self, model: str) -> None:
-        """Begin with the weights of an installed model, or from nothing with "".
+        """Start from the weights of a model, or from scratch with "".
 
-        Layers, rates and steps follow; what the person changed beside them stays.
+        Layers and channels are the model's; rates and steps become those usual for it, unless the user changed them.
         """
         if model == self.config.start_from:
             return
@@ -144,7 +144,7 @@ class Draft(QObject):
             if getattr(self.config, name) != getattr(before, name)
         }
         if "rate" in own:
-            own["relative_rates"] = self.config.relative_rates  # or it would be another rate
+            own["relative_rates"] = self.config.relative_rates  # the rate depends on it
         changed = {**own, "start_from": model, **shape}
         if model:
             changed["symmetry"] = symmetry_for(after.width, changed.get("symmetry", after.symmetry))
@@ -153,10 +153,10 @@ class Draft(QObject):
         self.recipe_changed.emit()
 
     def set_value(self, **values: Any) -> None:
-        """Change settings of the recipe; another optimiser, and a rate of another kind, bring their usual rates.
+        """Change settings of the recipe; another optimiser or kind of rate brings its usual rates.
 
         Raises:
-            ConfigError: they are not allowed, alone or together; nothing is changed.
+            ConfigError: a value or their combination is not allowed; nothing is changed.
         """
         changed = replace(self._suited(values), **values)
         if any(_costs(name) and getattr(changed, name) != getattr(self.config, name) for name in values):
@@ -169,36 +169,36 @@ class Draft(QObject):
             self.recipe_changed.emit()
 
     def set_title(self, title: str) -> None:
-        """Take a name that the person typed; an empty one goes back to the suggestion."""
+        """Set the name that the user typed; an empty one restores the suggestion."""
         self._title_typed = bool(title.strip())
         self.title = title.strip()
         if not self._title_typed:
             self._suggest_title()
 
     def shape(self, model: str) -> tuple[int, int]:
-        """Layers and channels of a model that is installed or among `other_starts`; (0, 0) where it cannot be read."""
+        """Layers and channels of an installed model or one of `other_starts`; (0, 0) if it cannot be read."""
         info = next((info for info in self._models if info.name == model), None)
         shape = (0, 0) if info is None else _shape_of(info.path)
         return self._shapes_elsewhere.get(model, shape) if shape == (0, 0) else shape
 
     @property
     def other_starts(self) -> tuple[str, ...]:
-        """What else may be begun with than the models that are installed: that of the run whose settings these were."""
+        """Starts besides the installed models: that of the run whose settings were copied, or a model removed since."""
         installed = {model.name for model in self._models}
         return tuple(start for start in self._shapes_elsewhere if start not in installed)
 
     @property
     def missing_model(self) -> str:
-        """Name of the model to begin with where it is not installed, or ""."""
+        """Name of the model to start from if it is not installed, or ""."""
         start = self.config.start_from
         return start if start in self.other_starts and not is_file_name(start) else ""
 
     def stock(self, preset: str) -> TrainConfig:
-        """What a preset comes to with these pictures, beginning where it is best to begin."""
+        """A preset with these pictures and its best starting point."""
         return self._recipe(preset, self._best_start(preset))
 
     def steps(self, config: TrainConfig | None = None) -> int:
-        """Steps in all, as far as they are known: those of epochs follow from the pictures."""
+        """Total steps; with epochs they depend on the pictures and are 0 before these are checked."""
         config = config or self.config
         if not config.epochs:
             return config.steps
@@ -206,7 +206,7 @@ class Draft(QObject):
         return max(1, config.epochs * patches // config.batch) if patches else 0
 
     def to_measure(self) -> dict[str, TrainConfig]:
-        """Recipes whose cost is not known yet, by preset; the preset itself where a step of it costs the same."""
+        """Recipes of unknown cost, by preset; the preset itself if a step of it costs the same."""
         wanted = {}
         for name, preset in PRESETS.items():
             if name not in self.measured:
@@ -215,10 +215,10 @@ class Draft(QObject):
         return wanted
 
     def cost(self, preset: str) -> tuple[float, int] | None:
-        """Seconds and bytes that a preset takes on this machine; None before that is known.
+        """Seconds and bytes that a preset takes on this machine; None while unknown.
 
-        Where epochs count that takes the pictures, besides a measurement. Until these are known, the answers of a
-        teacher are left out.
+        With epochs this needs the checked pictures besides a measurement. Until they are checked, the time for a
+        teacher's answers is left out.
         """
         config, measured = self.stock(preset), self.measured.get(preset)
         if preset == self.preset:
@@ -229,40 +229,40 @@ class Draft(QObject):
         return self._seconds(config, measured, steps), measured.memory_bytes
 
     def steps_in(self, seconds: float) -> int | None:
-        """How many steps of this recipe, 1 or more, take so long in all; None before it was measured."""
+        """Number of steps, 1 or more, with which this recipe takes `seconds` in all; None before it was measured."""
         config, measured = self.config, self.measured_now()
         if measured is None:
             return None
         once, every = self._seconds(config, measured, 0), config.validate_every
-        a_step = (self._seconds(config, measured, every) - once) / every  # with its share of a validation
+        a_step = (self._seconds(config, measured, every) - once) / every  # including its share of a validation
         return max(1, round((seconds - once) / max(a_step, 1e-6)))
 
     def _seconds(self, config: TrainConfig, measured: Measured, steps: int) -> float:
-        """What so many steps of a recipe take in all."""
+        """Total time of a run of `steps` steps."""
         held_out = None if self.report is None else len(self.report.held_out)
         judging = judging_seconds(config, measured, steps, held_out)
         return self._seconds_before(config, measured) + measured.seconds_a_step * steps + judging
 
     def _seconds_before(self, config: TrainConfig, measured: Measured) -> float:
-        """What a recipe takes before its first step: a teacher learns, and answers for the pictures."""
+        """Time before the first step, in which a teacher learns and computes its answers for the pictures."""
         shares = 1.0 + sum(factor * factor for factor in config.shrunk_copies)
         pixels = 0.0 if self.report is None else self.report.training_pixels * shares
         return measured.seconds_before + measured.seconds_a_megapixel * pixels / 1e6
 
     def measured_now(self) -> Measured | None:
-        """What a step of this recipe costs; None before it was measured."""
+        """Cost of a step of this recipe; None before it was measured."""
         return self.measured.get(OWN) or (None if self.needs_measuring() else self.measured.get(self.preset))
 
     def needs_measuring(self) -> bool:
-        """Whether a step of this recipe costs something else than one of its preset."""
+        """Whether a step of this recipe differs in cost from its preset and was not measured yet."""
         return OWN not in self.measured and not _cost_alike(self.config, self.stock(self.preset))
 
     def costs_as(self, config: TrainConfig) -> bool:
-        """Whether a step of this recipe costs what one of `config` does."""
+        """Whether a step of this recipe costs the same as one of `config`."""
         return _cost_alike(self.config, config)
 
     def _suited(self, values: dict[str, Any]) -> TrainConfig:
-        """The recipe with what follows from `values`."""
+        """The recipe with the usual rates for an optimiser or kind of rate that `values` changes."""
         config, like = self.config, PRESETS[self.preset]
         optimizer, relative = (values.get(name, getattr(config, name)) for name in ("optimizer", "relative_rates"))
         if optimizer != config.optimizer:
@@ -270,14 +270,14 @@ class Draft(QObject):
         return config if relative == config.relative_rates else with_relative_rates(config, relative, like)
 
     def _recipe(self, preset: str, start: str) -> TrainConfig:
-        """A preset with the pictures of this draft, beginning with a model or, with "", from nothing."""
+        """A preset with the pictures of this draft, starting from a model or, with "", from scratch."""
         kept = {name: getattr(self.config, name) for name in _PICTURE_FIELDS}
         config = replace(PRESETS[preset], **kept)
         shape = self.shape(start) if start else (0, 0)
         return config if shape == (0, 0) else starting_from(config, start, *shape)
 
     def _best_start(self, preset: str) -> str:
-        """The bundled model that suits; a recipe to compare with a publication begins from nothing as that did."""
+        """The bundled model that suits the preset; "paper" starts from scratch, as the published network did."""
         bundled = (model.name for model in self._models if model.bundled and self.shape(model.name) != (0, 0))
         names = list(bundled)
         if preset == "paper" or not names:
@@ -285,7 +285,7 @@ class Draft(QObject):
         return PHOTO_MODEL if preset == "photo" and PHOTO_MODEL in names else names[0]
 
     def _keep_start(self) -> None:
-        """Remember what is begun with, where the models that are installed do not tell its shape."""
+        """Remember the shape of the start if it is not known from the installed models."""
         start = self.config.start_from
         if start and self.shape(start) == (0, 0):
             self._shapes_elsewhere[start] = (self.config.depth, self.config.width)
@@ -298,7 +298,7 @@ class Draft(QObject):
 
 
 def _costs(name: str) -> bool:
-    """Whether time or memory of a step may depend on a setting."""
+    """Whether a setting may affect the time or memory of a step."""
     return name not in _FREE_OF_COST
 
 
@@ -308,7 +308,7 @@ def _cost_alike(one: TrainConfig, other: TrainConfig) -> bool:
 
 @lru_cache(maxsize=32)
 def _shape_of(path: Path) -> tuple[int, int]:
-    """Layers and channels of a weight file; none where it is no such file."""
+    """Layers and channels of a weight file; (0, 0) if it cannot be read."""
     try:
         return read_shape(path)
     except WeightsError:

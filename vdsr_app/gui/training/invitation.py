@@ -1,4 +1,4 @@
-"""What the workspace shows before there is any run."""
+"""What the workspace shows before there are any runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _WIDTH = 520
 
 
 class Invitation(QWidget):
-    """Two sentences and one button.
+    """An introduction and one button.
 
     Attributes:
-        button: the one button.
+        button: asks to choose pictures.
 
     Signals:
-        choose_wanted: the person wants to choose pictures.
+        choose_wanted: the user wants to choose pictures.
     """
 
     choose_wanted = Signal()

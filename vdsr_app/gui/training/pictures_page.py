@@ -1,4 +1,4 @@
-"""First step: which pictures to learn from."""
+"""First step: choosing the pictures to learn from."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from vdsr_app.gui.training.draft import Draft
 from vdsr_app.workers.training_desk import TrainingDesk
 
 FEW = 20
-"""Below so many pictures a network learns little."""
+"""With fewer pictures a network learns little."""
 
 
 class PicturesPage(Page):
-    """A list of folders, how many pictures are in them, and by which to judge.
+    """A list of folders with their picture counts, and the choice of pictures for validation.
 
     Attributes:
         add_button: asks for a folder.
-        start_over: gives up all that was chosen; hidden while that is nothing.
+        start_over: discards all choices; hidden while there are none.
 
     Signals:
-        changed: whether the step is done may be another than before.
+        changed: whether the step is done may have changed.
     """
 
     changed = Signal()
@@ -79,7 +79,7 @@ class PicturesPage(Page):
 
     @property
     def found(self) -> int | None:
-        """Picture files found in all folders; None while they are being counted."""
+        """Number of picture files in all folders; None while they are being counted."""
         counts = [self._counts.get(folder) for folder in self._draft.config.data]
         return None if None in counts else sum(max(0, number) for number in counts if number is not None)
 
@@ -100,13 +100,13 @@ class PicturesPage(Page):
             self.add_folders([chosen])
 
     def add_folders(self, folders: Sequence[str]) -> None:
-        """Add folders to those that are there."""
+        """Add folders to the list."""
         if folders:
             self._last_folder = str(Path(folders[-1]).parent)
             self._draft.set_folders([*self._draft.config.data, *folders])
 
     def refresh(self) -> None:
-        """Count again; files may have come or gone."""
+        """Count again, as files may have been added or removed."""
         self._counts.clear()
         self._on_pictures_changed()
 
@@ -169,7 +169,7 @@ class PicturesPage(Page):
         folders = self._draft.config.data
         for folder in folders:
             self._rows.addWidget(self._row(folder))
-        # While there is none, the primary button asks for one.
+        # Without a folder, the primary button asks for one.
         self._zone.setVisible(not folders)
         self.add_button.setVisible(bool(folders))
         self._or_drop.setVisible(bool(folders))
@@ -231,7 +231,7 @@ class PicturesPage(Page):
 
 
 class _DropZone(QFrame):
-    """Where folders may be dropped while there is none; the whole window takes them."""
+    """A hint to drop folders, shown while there are none; the whole window accepts them."""
 
     def __init__(self) -> None:
         super().__init__()

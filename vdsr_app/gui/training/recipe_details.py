@@ -1,4 +1,4 @@
-"""The recipe's details: every setting, in groups, each checked as it is typed."""
+"""The recipe's details: every setting, in groups, each validated as it is typed."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _FIELD_WIDTH = 168
 
 
 class RecipeDetails(QWidget):
-    """All fields of a draft.
+    """The fields of all settings of a draft.
 
     Signals:
-        changed: there are other faults than before, or none.
+        changed: the faults may have changed.
     """
 
     changed = Signal()
@@ -64,7 +64,7 @@ class RecipeDetails(QWidget):
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong, one sentence a field."""
+        """What is wrong, one sentence per field."""
         return [field.fault for field in self._fields.values() if field.fault]
 
     def field(self, key: str) -> QWidget:
@@ -72,7 +72,7 @@ class RecipeDetails(QWidget):
         return self._fields[key].control
 
     def refresh(self) -> None:
-        """Show what the draft holds; what is being typed stays."""
+        """Show the draft's values, but leave text that is being typed."""
         for field in self._fields.values():
             field.refresh()
         epochs = bool(self._draft.config.epochs)
@@ -83,13 +83,13 @@ class RecipeDetails(QWidget):
         self.changed.emit()
 
     def forget_faults(self) -> None:
-        """Give up what was typed wrong: every field shows what the draft holds."""
+        """Discard invalid input: every field shows the draft's value again."""
         for field in self._fields.values():
             field.forget()
         self.refresh()
 
     def _grid(self, specs: tuple[FieldSpec, ...]) -> QGridLayout:
-        """Two fields a row."""
+        """Lay out fields in two columns."""
         grid = QGridLayout()
         grid.setHorizontalSpacing(SECTION_GAP)
         grid.setVerticalSpacing(GROUP_GAP)
@@ -99,7 +99,7 @@ class RecipeDetails(QWidget):
             field = _Field(spec, self._draft)
             field.changed.connect(self._on_field_changed)
             self._fields[spec.key] = field
-            # Both durations take the same place: one of them is hidden.
+            # Both durations share one cell, as one of them is always hidden.
             row, side = (0, 0) if spec.key == "epochs" else divmod(place, 2)
             grid.addWidget(field, row, side, Qt.AlignmentFlag.AlignTop)
         return grid
@@ -114,7 +114,7 @@ class RecipeDetails(QWidget):
 
 
 class _Field(QWidget):
-    """Label, control, unit, and what is wrong below."""
+    """Label, control and unit, with the fault below."""
 
     changed = Signal()
 
@@ -145,7 +145,7 @@ class _Field(QWidget):
         column.addWidget(self._note)
 
     def refresh(self) -> None:
-        """Show the draft's value, unless something wrong stands here still."""
+        """Show the draft's value, unless the field holds invalid input."""
         if self.fault:
             return
         used = counts(self._spec, self._draft.config)
@@ -159,7 +159,7 @@ class _Field(QWidget):
             self.control.setText(text)
 
     def forget(self) -> None:
-        """Give up what was typed wrong."""
+        """Discard invalid input."""
         self._set_fault("")
         if isinstance(self.control, QLineEdit):
             self.control.setText(to_text(self._spec, self._draft.config))
@@ -211,7 +211,7 @@ class _Field(QWidget):
 
 
 class _Line(QLineEdit):
-    """Tells when the keyboard leaves it."""
+    """A line edit that signals when it loses the keyboard focus."""
 
     left = Signal()
 
@@ -221,7 +221,7 @@ class _Line(QLineEdit):
 
 
 class _Duration(QWidget):
-    """A slider of time, once it is known what a step costs."""
+    """A slider for the training time, enabled once the cost of a step is known."""
 
     def __init__(self, draft: Draft) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The settings that the recipe's details offer: groups of fields, each with one sentence for beginners."""
+"""The settings offered in the recipe's details: groups of fields, each with one sentence for beginners."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class FieldSpec:
     """One setting.
 
     Attributes:
-        key: field of TrainConfig.
-        label: name for people.
+        key: name of the field of TrainConfig.
+        label: displayed name.
         tip: what it does, in one sentence.
         kind: how it is written.
-        unit: what stands behind it.
-        choices: values and words; with CHOICE and WHETHER, whose values are "yes" and "no".
+        unit: text after the control.
+        choices: values and their texts, for CHOICE and WHETHER; those of WHETHER are "yes" and "no".
     """
 
     key: str
@@ -47,7 +47,7 @@ class FieldSpec:
 
 
 def field_groups() -> dict[str, tuple[FieldSpec, ...]]:
-    """All fields but those of the duration, by the title of their group."""
+    """All fields except those of the duration, by group title."""
     return {
         translate("RecipeFields", "What it practises on"): _practice(),
         translate("RecipeFields", "Network"): _network(),
@@ -57,7 +57,7 @@ def field_groups() -> dict[str, tuple[FieldSpec, ...]]:
 
 
 def duration_fields() -> tuple[FieldSpec, ...]:
-    """How long it learns: one of the two counts."""
+    """Fields of the duration, of which only one applies at a time."""
     return (
         FieldSpec(
             "steps",
@@ -92,7 +92,7 @@ def from_text(spec: FieldSpec, text: str) -> object:
     """The value that a text stands for.
 
     Raises:
-        ValueError: it stands for none; the message is for people.
+        ValueError: it stands for none; the message can be shown to the user.
     """
     text = text.strip()
     try:
@@ -118,7 +118,7 @@ def from_text(spec: FieldSpec, text: str) -> object:
 
 
 def counts(spec: FieldSpec, config: TrainConfig) -> bool:
-    """Whether a setting is looked at with the optimiser of `config`."""
+    """Whether a setting is used with the optimiser of `config`."""
     match spec.key:
         case "muon_rate":
             return config.optimizer == "muon"
@@ -129,7 +129,7 @@ def counts(spec: FieldSpec, config: TrainConfig) -> bool:
 
 
 def in_words(spec: FieldSpec, message: str) -> str:
-    """A message of TrainConfig with the label in place of the key, and shares as percents left as they are."""
+    """A message of TrainConfig with the label in place of the key; shares in it are not converted to percent."""
     return message.replace(spec.key, spec.label, 1)
 
 

@@ -1,4 +1,4 @@
-"""Third step: which recipe, what it costs on this machine, and what it begins with."""
+"""Third step: the choice of a recipe, its cost on this machine, and the model to start from."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from vdsr_trainer.events import Measured
 
 _GROWN_AFTER_MS = 500
 _MEASURE_AFTER_MS = 800
-"""After the last change of the details: a dry run takes some seconds."""
+"""Delay after the last change of the details, because a dry run takes some seconds."""
 
 
 class RecipePage(Page):
-    """Cards to choose from, a name, a beginning, and folded details.
+    """Preset cards, a name, a model to start from, and folded details.
 
     Signals:
-        changed: whether the step is done may be another than before.
+        changed: whether the step is done may have changed.
     """
 
     changed = Signal()
@@ -94,12 +94,12 @@ class RecipePage(Page):
 
     @property
     def busy(self) -> str:
-        """Title of the run that keeps this one from being started, or ""."""
+        """Title of the run that prevents this one from starting, or ""."""
         return self._busy
 
     @property
     def details(self) -> RecipeDetails:
-        """All settings; made when they are first looked at, for most people never do."""
+        """All settings, built on first use because most users never open them."""
         if self._details is None:
             self._details = RecipeDetails(self._draft)
             self._details.changed.connect(self.changed)
@@ -108,7 +108,7 @@ class RecipePage(Page):
 
     @property
     def _own_is_asked(self) -> bool:
-        """Whether a dry run is under way for the recipe as it is now."""
+        """Whether a dry run of the current recipe is in progress."""
         return OWN in self._asked and self._own_asked is not None and self._draft.costs_as(self._own_asked)
 
     @property
@@ -120,10 +120,10 @@ class RecipePage(Page):
         return self._cards[preset]
 
     def enter(self, *, busy: str) -> None:
-        """The page is shown, or another run has begun or ended meanwhile: measure what is not known yet.
+        """Measure unknown costs when the page is shown, or another run has started or ended meanwhile.
 
         Args:
-            busy: title of a run that trains now, or ""; beside it nothing can be measured or started.
+            busy: title of a run that is training, or ""; meanwhile nothing can be measured or started.
         """
         self._busy = busy
         if busy:
@@ -136,13 +136,13 @@ class RecipePage(Page):
         self._on_recipe_changed()
 
     def leave(self) -> None:
-        """The page is shown no longer: the machine is needed for other things."""
+        """Stop measuring as the page is no longer shown, to free the machine."""
         self._timer.stop()
         if self._asked:
             self._service.cancel_measure()
 
     def forget_faults(self) -> None:
-        """Give up what was typed wrong in the details; another recipe is not to blame for it."""
+        """Discard invalid input in the details, so that it does not block another recipe."""
         if self._details is not None:
             self._details.forget_faults()
 
@@ -235,7 +235,7 @@ class RecipePage(Page):
     def _on_fold_toggled(self, opened: bool) -> None:
         if opened:
             self.details.refresh()
-            # The bar cannot go there before the page has grown, which takes longest when the fields are new.
+            # The scroll bar cannot go there before the page has grown, which takes longest when the fields are new.
             self._grows = True
             QTimer.singleShot(_GROWN_AFTER_MS, self, self._on_grown)
 
@@ -262,7 +262,7 @@ class RecipePage(Page):
         self._draft.set_start(self._start.itemData(index))
 
     def _on_measure_own(self) -> None:
-        """Measure the changed recipe, and whatever of the presets is not known yet."""
+        """Measure the changed recipe and those presets whose cost is unknown."""
         if not self._draft.needs_measuring() or self._has_faults:
             return
         wanted = {OWN: self._draft.config, **self._draft.to_measure()}
@@ -276,7 +276,7 @@ class RecipePage(Page):
         if current:
             self._draft.set_measured(measured)
         else:
-            self._on_recipe_changed()  # it tells of values that are changed since
+            self._on_recipe_changed()  # the recipe has changed since it was measured
 
     def _on_measure_failed(self, _report: ErrorReport) -> None:
         self._why_unmeasured = self.tr("could not be measured here")

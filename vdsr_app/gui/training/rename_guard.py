@@ -1,4 +1,4 @@
-"""Stands between closing the window and names of runs that are not on the disk yet."""
+"""Guards against closing the window while new run names are not on disk yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vdsr_app.workers.training_desk import TrainingDesk
 
 
 class RenameGuard(CloseGuard):
-    """Asks about such names; one that cannot be given is lost."""
+    """Asks what to do about unsaved run names; a rename that fails counts as lost."""
 
     def __init__(self, window: QWidget, desk: TrainingDesk) -> None:
         super().__init__(window)

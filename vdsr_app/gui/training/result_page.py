@@ -1,4 +1,4 @@
-"""Last step: what came of it beside bicubic and the models that are there, and what to do with it."""
+"""Last step: the result compared with bicubic and the installed models, and what to do with it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _LOOKS = {
 
 
 class ResultPage(Page):
-    """A table of scores, one honest sentence, and the ways on.
+    """A table of scores, a one-sentence verdict, and the next actions.
 
     Signals:
-        longer_wanted: number of steps in all.
+        longer_wanted: total number of steps.
     """
 
     longer_wanted = Signal(int)
@@ -63,7 +63,7 @@ class ResultPage(Page):
 
     @property
     def weights(self) -> Path | None:
-        """The weight file, where there is one."""
+        """The weight file, or None if there is none."""
         folder = self._watch.folder
         path = None if folder is None else folder / WEIGHTS_NAME
         return path if path is not None and path.is_file() else None
@@ -78,11 +78,11 @@ class ResultPage(Page):
         return "" if self.weights is not None else self.tr("The run has no result yet")
 
     def allow_longer(self, why_not: str) -> None:
-        """Allow the run to go on, or say why it cannot."""
+        """Allow the run to continue, or show why it cannot."""
         allow_button(self._more, not why_not, why_not, self.tr("Continue where it ended"))
 
     def refresh(self) -> None:
-        """Show what is known of the result."""
+        """Show the result as far as it is known."""
         if not self.isVisible():
             return
         watch = self._watch
@@ -94,7 +94,7 @@ class ResultPage(Page):
         self._card.setToolTip("" if self._card_path() else self.tr("The run has no model card yet"))
 
     def showEvent(self, event: object) -> None:
-        """Show what came while the page was hidden."""
+        """Update what changed while the page was hidden."""
         super().showEvent(event)  # type: ignore[arg-type]
         self._compared = None
         self._longer.suggest(self._watch.steps)
@@ -194,7 +194,7 @@ class ResultPage(Page):
 
 
 class _Longer(QWidget):
-    """How many more steps."""
+    """The choice of how many more steps to train."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -217,7 +217,7 @@ class _Longer(QWidget):
         column.addLayout(row)
 
     def suggest(self, steps: int) -> None:
-        """Half as long again."""
+        """Suggest half as many steps again, at least 100."""
         self.steps.setValue(max(100, steps // 2))
 
 

@@ -1,4 +1,4 @@
-"""The wizard's steps at the left, each with its state."""
+"""The list of the wizard's steps at the left, each with its state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ICON_SIZE = QSize(LARGE_PX + 8, LARGE_PX)
 
 
 class Step(IntEnum):
-    """What one does after the other."""
+    """The wizard's steps in order."""
 
     PICTURES = 0
     CHECK = 1
@@ -39,11 +39,11 @@ def step_title(step: Step) -> str:
 
 
 class StepList(QWidget):
-    """One button a step, and the way back to the list of runs.
+    """One button per step, and a link back to the list of runs.
 
     Signals:
         chosen: Step.
-        home_wanted: the person wants to see all runs.
+        home_wanted: the user wants to see all runs.
     """
 
     chosen = Signal(object)
@@ -84,10 +84,10 @@ class StepList(QWidget):
         """Show the state of one step.
 
         Args:
-            step: which.
+            step: the step.
             current: whether its page is shown.
             done: whether it is done.
-            why_not: why it cannot be turned to, or "".
+            why_not: why it cannot be opened, or "".
         """
         button = self._buttons[step]
         if current:

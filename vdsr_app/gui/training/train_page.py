@@ -1,4 +1,4 @@
-"""The workspace "Train": an invitation, the list of runs, the wizard, runs side by side."""
+"""The "Train" workspace: an invitation, the list of runs, the wizard, and a comparison of runs."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ _LIST_EVERY_MS = 2000
 
 
 class TrainPage(QWidget):
-    """Shows one of its four pages, and does what the list of runs asks for.
+    """Shows one of its pages and carries out what the list of runs requests.
 
     Attributes:
-        banner: the message above everything.
-        wizard: puts runs together and shows them.
-        runs: the list.
+        banner: message above the pages.
+        wizard: sets up runs and shows them.
+        runs: list of runs.
 
     Signals:
-        use_wanted: Path of weights that pictures shall be enlarged with.
+        use_wanted: Path of the weights to enlarge pictures with.
     """
 
     use_wanted = Signal(object)
@@ -85,7 +85,7 @@ class TrainPage(QWidget):
         return self._pages.currentWidget()
 
     def new_training(self, folders: Sequence[str] = ()) -> None:
-        """Begin the wizard, or go on where a run was put together and not started; folders are its first step's."""
+        """Start the wizard, or continue a draft that was not started; `folders` are added in its first step."""
         self.banner.dismiss()
         self._left.turn_back()
         begun = not self.wizard.draft.is_empty
@@ -101,7 +101,7 @@ class TrainPage(QWidget):
             self.tell(words, False)
 
     def show_home(self) -> None:
-        """Show the list of runs, or the invitation where there is none."""
+        """Show the list of runs, or the invitation if there are none."""
         self._left.turn_back()
         self.banner.dismiss()
         self.wizard.leave()
@@ -113,36 +113,36 @@ class TrainPage(QWidget):
         self._service.desk.list_runs(paths.runs_dir())
 
     def show_followed(self) -> None:
-        """Show the run that is followed."""
+        """Show the watched run."""
         if self._watch.folder is not None:
             self.wizard.show_run()
             self._show(self.wizard)
 
     def show_run(self, run: RunInfo) -> None:
-        """Follow a run and show it: its curves, or its result where it is finished."""
+        """Watch a run and show its curves, or its result if it is finished."""
         self.banner.dismiss()
         self._left.look_at(run.folder)
         self.wizard.show_run(result=run.state is RunState.FINISHED and run.weights is not None)
         self._show(self.wizard)
 
     def set_drop_hint(self, words: str | None) -> None:
-        """Say what a drop would do, or nothing."""
+        """Show what a drop would do, or hide the hint."""
         self._hint.say(words)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Look for runs; other programs may have made some."""
+        """Refresh the list now and regularly, as other programs may have created runs."""
         super().showEvent(event)
         self._on_list_due()
         self._timer.start()
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Look no more; the line below tells of the run that trains."""
+        """Stop refreshing; the status line reports the run that is training."""
         super().hideEvent(event)
         self._timer.stop()
         self._left.turn_back()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep the hint over everything."""
+        """Keep the hint over the whole page."""
         super().resizeEvent(event)
         self._hint.setGeometry(self.rect())
 
@@ -176,7 +176,7 @@ class TrainPage(QWidget):
         self._left.turned_back.connect(self._on_turned_back)
 
     def tell(self, text: str, good: bool) -> None:
-        """Say something that happened."""
+        """Show a message in the banner."""
         self.banner.show_message(BannerKind.SUCCESS if good else BannerKind.NOTICE, text)
 
     def _show(self, page: QWidget) -> None:
@@ -201,7 +201,7 @@ class TrainPage(QWidget):
                 (self.runs.list if runs else self.invitation.button).setFocus()
 
     def _as_followed(self, run: RunInfo) -> RunInfo:
-        """A process that loads its libraries holds no lock yet: whoever started it knows better than the disk."""
+        """Use the watch's state: a process still loading its libraries holds no lock, so the disk lags behind."""
         watch = self._watch
         return replace(run, state=watch.state) if run.folder == watch.folder and watch.alive and watch.state else run
 
@@ -221,7 +221,7 @@ class TrainPage(QWidget):
 
     def _on_renamed(self, run: RunInfo, title: str) -> None:
         self._service.desk.rename(run.folder, title)
-        self._service.desk.list_runs(paths.runs_dir())  # where it could not be renamed, it is called as before
+        self._service.desk.list_runs(paths.runs_dir())  # restores the old name if renaming failed
 
     def _on_duplicate(self, run: RunInfo) -> None:
         self._service.desk.read_settings(run)
@@ -257,7 +257,7 @@ class TrainPage(QWidget):
         self._service.desk.read_histories([(run.title, run.folder) for run in runs])
 
     def _on_histories(self, runs: tuple[tuple[str, RunHistory], ...]) -> None:
-        # Late: with it comes a library for plots.
+        # Imported late because it loads pyqtgraph.
         from vdsr_app.gui.training.compare_page import ComparePage
 
         if not isinstance(self._compare, ComparePage):
@@ -280,7 +280,7 @@ class TrainPage(QWidget):
         self.tell(text, False)
 
     def _on_crashed(self, report: ErrorReport) -> None:
-        if not (self.shown is self.wizard and self.wizard.step is Step.RUN):  # else that page tells it
+        if not (self.shown is self.wizard and self.wizard.step is Step.RUN):  # else that page shows it
             self.banner.show_report(report)
 
     def _on_discarded(self) -> None:
@@ -292,7 +292,7 @@ class TrainPage(QWidget):
 
 
 class _DropHint(QLabel):
-    """Covers the page while something is held over it."""
+    """Covers the page while something is dragged over it."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)

@@ -40,22 +40,22 @@ _PLOTS_AFTER_MS = 400
 
 
 class Wizard(QWidget):
-    """Steps at the left, a page, and the ways on below.
+    """The steps at the left, a page, and the navigation buttons below.
 
     Attributes:
-        draft: the run that is being put together; kept until it was started.
+        draft: the run that is being set up; kept until it is started.
         pictures: first page.
         check: second page.
         recipe: third page.
         result: last page.
-        exports: writes results to pass on.
+        exports: exports networks to files.
         steps: the list at the left.
         foot: the buttons below.
 
     Signals:
-        home_wanted: the person wants to see all runs.
-        use_wanted: Path of weights that pictures shall be enlarged with.
-        told: sentence, and whether it is good news.
+        home_wanted: the user wants to see all runs.
+        use_wanted: Path of the weights to enlarge pictures with.
+        told: message, and whether it is good news.
         failed: ErrorReport.
         step_changed: another page is shown.
     """
@@ -108,7 +108,7 @@ class Wizard(QWidget):
         return self._step
 
     def begin(self, folders: Sequence[str] = (), like: TrainConfig | None = None, preset: str = "") -> None:
-        """Put another run together, with nothing or with the settings of an earlier one; the draft is given up."""
+        """Discard the draft and set up another run, from scratch or with the settings of an earlier one."""
         self._on_run, self._creating = False, None
         self._begin_draft(like, preset)
         if folders:
@@ -116,7 +116,7 @@ class Wizard(QWidget):
         self.go_to(Step.PICTURES)
 
     def go_on(self, folders: Sequence[str] = ()) -> None:
-        """Show the draft as it was left; with more folders, its pictures."""
+        """Show the draft as it was left, or its pictures if folders are added."""
         self._on_run = False
         self.draft.set_models(self._models.models)
         if folders:
@@ -124,7 +124,7 @@ class Wizard(QWidget):
         self.go_to(Step.PICTURES if folders else self._draft_step)
 
     def may_give_up_draft(self) -> bool:
-        """Ask whether what is put together may be lost, where it is anything."""
+        """Ask whether the draft may be discarded, unless it is empty."""
         return self.draft.is_empty or ask(
             self,
             self.tr("Discard?"),
@@ -134,7 +134,7 @@ class Wizard(QWidget):
         )
 
     def show_run(self, *, result: bool = False) -> None:
-        """Show the run that is followed."""
+        """Show the watched run."""
         self._on_run = True
         self.go_to(Step.RESULT if result else Step.RUN)
 
@@ -163,12 +163,12 @@ class Wizard(QWidget):
         self.check.focus_cancel()
 
     def leave(self) -> None:
-        """The wizard is not shown any longer: give up what only serves the person who looks at it."""
+        """Cancel work that only serves the pages, as the wizard is no longer shown."""
         self.check.leave()
         self.recipe.leave()
 
     def refresh(self) -> None:
-        """Show the states of all steps and the buttons that fit the page."""
+        """Update the states of all steps and the buttons of the page."""
         for step in Step:
             self.steps.show_step(
                 step, current=step is self._step, done=self._is_done(step), why_not=self._why_locked(step)
@@ -176,18 +176,18 @@ class Wizard(QWidget):
         self._show_foot()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Catch up with what ended while other things were shown."""
+        """Catch up with what changed while the wizard was hidden."""
         super().showEvent(event)
         self._on_watch_changed()
 
     @property
     def _training(self) -> str:
-        """Title of the run beside which no other can be started, or ""."""
+        """Title of the run that prevents others from starting, or ""."""
         return self._watch.title if self._watch.alive_by_log_or_lock else ""
 
     @property
     def _why_no_resume(self) -> str:
-        """Why the run that is looked at cannot go on, as another one trains, or ""."""
+        """Why the watched run cannot resume because another one is training, or ""."""
         name = self._left.title
         return self.tr("“{name}” is training. Stop it first.").format(name=name) if name else ""
 
@@ -220,7 +220,7 @@ class Wizard(QWidget):
 
     def _run_page(self) -> QWidget:
         if self.run is None:
-            # Late: with it comes a library for plots.
+            # Imported late because it loads pyqtgraph.
             from vdsr_app.gui.training.run_page import RunPage
 
             page = RunPage(self._watch, self._service, self._store, self._models)
@@ -326,7 +326,7 @@ class Wizard(QWidget):
                 self.use_wanted.emit(self.result.weights)
 
     def resume(self, folder: Path, steps: int | None = None) -> None:
-        """Let the run in this folder go on and show it."""
+        """Resume the run in this folder and show it."""
         self._watch.start(folder, steps)
         self.show_run()
 
@@ -363,7 +363,7 @@ class Wizard(QWidget):
             self.foot.focus_primary()
 
     def _on_created(self, folder: Path) -> None:
-        if self._creating == self.draft.config:  # else there are other pictures in it by now
+        if self._creating == self.draft.config:  # else the draft has been changed since
             self._begin_draft()
         self._creating = None
         self._watch.start(folder)
@@ -379,7 +379,7 @@ class Wizard(QWidget):
             self.resume(self._watch.folder, steps)
 
     def _on_watch_changed(self) -> None:
-        """A run that ends lets the recipe be started and measured, and one that is found keeps it from both."""
+        """Update the recipe page: while a run is training, no recipe can be started or measured."""
         if self._step is Step.RECIPE and self.isVisible() and self._training != self.recipe.busy:
             self.recipe.enter(busy=self._training)
 
@@ -396,7 +396,7 @@ class Wizard(QWidget):
 
 
 def _load_plots() -> None:
-    """Load the library for plots before the page that needs it: both at once would hold up the window too long."""
+    """Import pyqtgraph before the page that needs it, as both at once would block the window too long."""
     from vdsr_app.gui.training import run_plots
 
     logger.debug("%s is loaded", run_plots.__name__)

@@ -1,4 +1,4 @@
-"""The buttons below a page of the wizard: back at the left, the ways on at the right."""
+"""The buttons below a page of the wizard: back at the left, the others at the right."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, text_label
 from vdsr_app.gui.theme import set_role
 
 Way = tuple[str, str, str]
-"""Name of what happens, words, and why it cannot be done now or ""."""
+"""Name of the action, text of its button, and why it is not possible now, or ""."""
 
 _OTHERS = 2
 _NOT_BY_ACCIDENT = ("stop",)
 
 
 class WizardFoot(QWidget):
-    """One primary button, at most two others, and back.
+    """One primary button, up to two others, and back.
 
     Signals:
-        pressed: name of what shall happen; "back" among them.
+        pressed: name of the action, which may be "back".
     """
 
     pressed = Signal(str)
@@ -62,18 +62,18 @@ class WizardFoot(QWidget):
 
     @property
     def shown(self) -> list[QPushButton]:
-        """Buttons that are shown, from left to right."""
+        """The visible buttons, from left to right."""
         return [button for button in (self.back, *self._others, self.primary) if not button.isHidden()]
 
     def show_buttons(
         self, *, primary: Way, others: Sequence[Way] = (), back: bool = False, beside: bool = False
     ) -> None:
-        """Show these ways on; `beside` shows the control that one page has at the left."""
+        """Show these buttons; `beside` shows the extra control of one page at the left."""
         if self._beside is not None:
             self._beside.setVisible(beside)
         had_focus = self.hasFocus() or any(button.hasFocus() for button in (self.back, *self._others, self.primary))
         if had_focus:
-            # Else Qt would hand it to some control at the other end of the window.
+            # Otherwise Qt would pass the focus to some control at the other end of the window.
             self.setFocus()
         self.back.setVisible(back)
         for button, way in zip(self._others, [*others, *[None] * _OTHERS][:_OTHERS], strict=True):
@@ -86,19 +86,19 @@ class WizardFoot(QWidget):
             self.focus_primary()
 
     def set_beside(self, widget: QWidget) -> None:
-        """Give one page a control of its own at the left."""
+        """Add an extra control for one page at the left."""
         self._beside = widget
         self._row.insertWidget(0, widget)
 
     def focus_primary(self) -> None:
-        """Let the keyboard stand on the way on, unless that would end what is going on."""
+        """Focus the primary button, unless it is disabled or would stop the run."""
         if self.primary.isEnabled() and self.primary.property("way") not in _NOT_BY_ACCIDENT:
             self.primary.setFocus()
         else:
             self.setFocus()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Let Return press the button that has the focus, as in any wizard; not every desktop does so by itself."""
+        """Let Return press the focused button, as usual in a wizard; not every desktop does so by default."""
         if not (isinstance(event, QKeyEvent) and isinstance(watched, QPushButton)):
             return super().eventFilter(watched, event)
         if event.type() != QEvent.Type.KeyPress or event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):

@@ -1,4 +1,4 @@
-"""States, times and gains of training in words for people."""
+"""States, times and gains of training as text for the user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHORT = QLocale.FormatType.ShortFormat
 
 
 def about(seconds: float) -> str:
-    """A length of time, rounded as an estimate should be: "about 3 h"."""
+    """A duration, rounded as an estimate: "about 3 h"."""
     if seconds < _MINUTE_S:
         return translate("TrainingWords", "less than a minute")
     minutes = seconds / _MINUTE_S
@@ -36,12 +36,12 @@ def about(seconds: float) -> str:
 
 
 def time_left(seconds: float) -> str:
-    """Time left of a run, coarse enough not to jump about: "about 3 h left"."""
+    """Remaining time of a run, coarse enough not to fluctuate: "about 3 h left"."""
     return translate("TrainingWords", "{time} left").format(time=about(seconds))
 
 
 def preparing(event: Preparing) -> str:
-    """What a run does before its first step, and how far it is: "Reading pictures: 120 of 800"."""
+    """What a run does before its first step, with its progress: "Reading pictures: 120 of 800"."""
     text = {
         "pictures": translate("TrainingWords", "Reading pictures: {done} of {total}"),
         "teacher": translate("TrainingWords", "The teacher learns: step {done} of {total}"),
@@ -60,17 +60,17 @@ def preparing_short(event: Preparing) -> str:
 
 
 def cost(seconds: float, memory_bytes: int) -> str:
-    """What a run takes on this machine: "about 3 h · 1.2 GB"."""
+    """Cost of a run on this machine: "about 3 h · 1.2 GB"."""
     return f"{about(seconds)} · {bytes_text(memory_bytes)}"
 
 
 def count(value: int) -> str:
-    """A whole number with the groups of the person's language."""
+    """A whole number with localised digit grouping."""
     return QLocale().toString(int(value))
 
 
 def state_look(state: RunState) -> tuple[str, str, str]:
-    """Word, icon and colour of a state."""
+    """Text, icon and colour of a state."""
     look = {
         RunState.RUNNING: (translate("TrainingWords", "Training"), "play-circle-outline", "accent"),
         RunState.PAUSED: (translate("TrainingWords", "Paused"), "pause-circle-outline", "caution"),
@@ -83,7 +83,7 @@ def state_look(state: RunState) -> tuple[str, str, str]:
 
 
 def best_gain(psnr_db: Mapping[str, float], bicubic_psnr_db: Mapping[str, float]) -> tuple[float, str] | None:
-    """Largest gain over bicubic in dB and its scale factor; None where nothing was measured."""
+    """Largest gain over bicubic in dB and its scale factor; None if nothing was measured."""
     gains = [(psnr_db[scale] - bicubic_psnr_db[scale], scale) for scale in psnr_db if scale in bicubic_psnr_db]
     return max(gains) if gains else None
 
@@ -103,7 +103,7 @@ def gain_words(gain_db: float, scale: str) -> str:
 
 
 def scale_key_text(key: str) -> str:
-    """Key of a result's column: "2" gives "2×", "2 jpeg 40" gives "2×, from JPEG"."""  # noqa: RUF002
+    """Text for a column key of a result: "2" gives "2×", "2 jpeg 40" gives "2×, from JPEG"."""  # noqa: RUF002
     scale, _, rest = key.partition(" ")
     try:
         words = scale_text(float(scale)).replace(f"{number(0.0, 1)[1:]}×", "×")  # noqa: RUF001
@@ -118,7 +118,7 @@ def percent(step: int, steps: int) -> int:
 
 
 def date_text(moment: datetime) -> str:
-    """A moment as day and time, in the person's language and zone."""
+    """A moment as localised date and time in the local time zone."""
     if moment.astimezone().date() == datetime.now().astimezone().date():
         clock = QLocale().toString(QDateTime.fromSecsSinceEpoch(round(moment.timestamp())).time(), _SHORT)
         return translate("TrainingWords", "today, {time}").format(time=clock)
@@ -127,7 +127,7 @@ def date_text(moment: datetime) -> str:
 
 
 def issue_head(kind: IssueKind, how_many: int) -> str:
-    """Headline of all pictures with one fault."""
+    """Headline for all pictures with one kind of problem."""
     words = {
         IssueKind.UNREADABLE: translate("TrainingWords", "Cannot be read"),
         IssueKind.TOO_SMALL: translate("TrainingWords", "Too small to learn from"),
@@ -138,7 +138,7 @@ def issue_head(kind: IssueKind, how_many: int) -> str:
 
 
 def issue_why(kind: IssueKind) -> str:
-    """Why that matters, in one sentence."""
+    """Why the problem matters, in one sentence."""
     words = {
         IssueKind.UNREADABLE: translate("TrainingWords", "Damaged, or no picture at all. Always left out."),
         IssueKind.TOO_SMALL: translate("TrainingWords", "Nothing can be cut out of them. Always left out."),
