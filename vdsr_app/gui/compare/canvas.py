@@ -1,4 +1,4 @@
-"""Composes a repaint of the comparison view from its scene: which parts are drawn, where, in what order."""
+"""Compose a repaint of the comparison view from its scene: which parts are drawn, where, and in what order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from vdsr_app.gui.compare.plan import Side
 from vdsr_app.gui.compare.scene import CompareScene
 
 CHECKER_CELL_PX = 8
-"""Logical pixels; in device pixels the cell has one size at every zoom."""
+"""Side of a checkerboard cell in logical pixels, the same at every zoom."""
 
 _MID_GRAY_LIGHT = QColor(0x6E, 0x6E, 0x6E)
 _MID_GRAY_DARK = QColor(0x3C, 0x3C, 0x3C)
@@ -35,16 +35,16 @@ _MID_GRAY_DARK = QColor(0x3C, 0x3C, 0x3C)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """All that decides how a repaint looks, beside the scene.
+    """Everything besides the scene that determines how a repaint looks.
 
     Attributes:
         palette: colours of the theme.
-        canvas_color: what surrounds the picture.
-        focused: whether the keyboard's focus is shown.
-        shows_grip: whether the wipe's handle has its grip; it goes while it is dragged, to leave the pixels free.
-        twin: point of the other pane that shows what is under the mouse (logical), or None.
-        drop_hint: what a drop would do, or None while nothing is dragged over.
-        empty_text: what stands on a canvas without layers.
+        canvas_color: colour around the picture.
+        focused: whether keyboard focus is shown.
+        shows_grip: whether the wipe's handle has its grip; hidden during a drag to uncover the pixels below.
+        twin: point of the other pane that corresponds to the mouse position (logical pixels), or None.
+        drop_hint: what a drop would do, or None while nothing is dragged over the view.
+        empty_text: text of a canvas without layers.
     """
 
     palette: QPalette
@@ -63,7 +63,7 @@ def default_canvas_color(palette: QPalette) -> QColor:
 
 
 def captions_for(scene: CompareScene, layout: ViewLayout, font: QFont) -> dict[Side, Caption]:
-    """The labels that are shown, and where: beside the split, or over the middle of their pane."""
+    """The visible labels and their boxes: beside the split, or centred above their pane."""
     metrics = QFontMetricsF(caption_font(font))
     split_x = scene.split_x
     left, right = scene.left, scene.right
@@ -81,7 +81,7 @@ def captions_for(scene: CompareScene, layout: ViewLayout, font: QFont) -> dict[S
 
 
 def grip_center(scene: CompareScene, layout: ViewLayout) -> QPointF | None:
-    """Middle of the wipe's handle in logical pixels, or None without a wipe."""
+    """Centre of the wipe's handle in logical pixels, or None without a wipe."""
     split_x, placement = scene.split_x, scene.placement
     seen = None if placement is None else placement.visible_box
     if split_x is None or seen is None:
@@ -91,19 +91,19 @@ def grip_center(scene: CompareScene, layout: ViewLayout) -> QPointF | None:
 
 
 class ViewPainter:
-    """Draws a view; keeps what makes the next repaint quick."""
+    """Paints a view; keeps a buffer that speeds up the next repaint."""
 
     def __init__(self) -> None:
         self._layers = LayerPainter()
 
     def paint(self, painter: QPainter, region: QRegion, scene: CompareScene, layout: ViewLayout, look: Look) -> None:
-        """Repaint `region` (logical).
+        """Repaint `region` (logical pixels).
 
         Args:
-            painter: begun on the view, clipped to `region`.
-            region: what has to be new.
+            painter: active on the view and clipped to `region`.
+            region: area to repaint.
             scene: what to show.
-            layout: where its parts lie.
+            layout: where its parts are.
             look: how they look.
         """
         painter.fillRect(layout.frame, look.canvas_color)
@@ -118,9 +118,10 @@ class ViewPainter:
         _paint_chrome(painter, scene, layout, look)
 
     def _to_device_pixels(self, painter: QPainter, layout: ViewLayout) -> None:
-        """Make one unit one dot of the screen, counted from the canvas's corner.
+        """Make one unit one device pixel, with the origin at the canvas's corner.
 
-        On a screen scaled by 1.5 a widget may begin in the middle of a dot; pictures move to the nearest whole one.
+        On a screen scaled by 1.5 a widget may start in the middle of a device pixel; pictures snap to the nearest whole
+        one.
         """
         painter.scale(1 / layout.ratio, 1 / layout.ratio)
         corner = painter.deviceTransform().map(QPointF(0, 0))

@@ -1,6 +1,6 @@
-"""Draws everything of the comparison view that is no picture: captions, handle, drop hint, focus ring, empty canvas.
+"""Draw everything in the comparison view but the pictures: captions, handle, drop hint, focus ring, empty canvas.
 
-All painters count in logical pixels of the view, but where a function says otherwise.
+All painters use logical pixels of the view unless a function says otherwise.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, 
 from vdsr_app.gui.compare.layout import BAR_HEIGHT, FRAME_WIDTH
 
 GRIP_RADIUS = 13
-"""Logical pixels of the handle's round grip."""
+"""Radius of the handle's round grip in logical pixels."""
 TWIN_RADIUS = 10
-"""Logical pixels from the middle of the cross in the other pane to its ends."""
+"""Logical pixels from the centre of the cross in the other pane to the ends of its arms."""
 TWIN_HOLE = 4
-"""Logical pixels from the middle of that cross to where its arms begin."""
+"""Logical pixels from the centre of that cross to where its arms begin."""
 
 _CAPTION_SIZE_PX = 12
 _HINT_SIZE_PX = 15
@@ -34,8 +34,8 @@ class Caption:
     """A label in the bar.
 
     Attributes:
-        text: as a person chose or named it; shown literally.
-        box: logical pixels it may fill.
+        text: as the user chose or named it; shown literally.
+        box: area it may fill, in logical pixels.
         quiet: whether it is a hint rather than a label.
     """
 
@@ -62,16 +62,16 @@ def draw_captions(painter: QPainter, width: int, captions: Sequence[Caption], pa
         color = QColor(palette.color(QPalette.ColorRole.WindowText))
         color.setAlphaF(0.62 if caption.quiet else 1.0)
         painter.setPen(color)
-        # One pixel of grace: a text measured and drawn at different scales may differ by a fraction.
+        # One pixel of tolerance: text measured and drawn at different scales may differ by a fraction.
         text = metrics.elidedText(caption.text, Qt.TextElideMode.ElideMiddle, caption.box.width() + 1)
         painter.drawText(caption.box.adjusted(0, 0, 2, 0), _CAPTION_FLAGS, text)
 
 
 def draw_split_line(painter: QPainter, x: int, top: int, bottom: int, core_px: int) -> None:
-    """Draw the wipe's line: light, with a dark edge on each side, so that it shows on any picture.
+    """Draw the wipe's line: light, with a dark edge on each side, so that it is visible on any picture.
 
     Args:
-        painter: in *device* pixels of the canvas; the line is as thin as the screen allows.
+        painter: in *device* pixels of the canvas.
         x: first column of the right layer.
         top: first row of the line.
         bottom: row below the line.
@@ -88,7 +88,7 @@ def draw_grip(painter: QPainter, grip: QPointF, accent: QColor | None) -> None:
     Args:
         painter: in logical pixels.
         grip: its centre.
-        accent: colour of its ring while the view has keyboard focus, else None.
+        accent: ring colour while the view has keyboard focus, else None.
     """
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(QPen(accent, 2) if accent is not None else QPen(QColor(0, 0, 0, 110), 1))
@@ -108,7 +108,7 @@ def draw_grip(painter: QPainter, grip: QPointF, accent: QColor | None) -> None:
 
 
 def draw_twin(painter: QPainter, point: QPointF) -> None:
-    """Mark what the mouse points at, in the other pane: a cross that leaves the pixel in its middle free."""
+    """Mark the counterpart of the mouse position in the other pane: a cross that leaves its centre pixel visible."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     arms = [
         QLineF(point + direction * TWIN_HOLE, point + direction * TWIN_RADIUS)
@@ -120,7 +120,7 @@ def draw_twin(painter: QPainter, point: QPointF) -> None:
 
 
 def draw_focus_ring(painter: QPainter, frame: QRectF, accent: QColor) -> None:
-    """Draw the ring around the canvas, in the space that is kept free for it."""
+    """Draw the focus ring around the canvas, in the space reserved for it."""
     half = FRAME_WIDTH / 2
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
     painter.setPen(QPen(accent, FRAME_WIDTH, j=Qt.PenJoinStyle.MiterJoin))
@@ -129,7 +129,7 @@ def draw_focus_ring(painter: QPainter, frame: QRectF, accent: QColor) -> None:
 
 
 def draw_drop_hint(painter: QPainter, canvas: QRectF, text: str, palette: QPalette) -> None:
-    """Light the canvas and say what a drop would do."""
+    """Highlight the canvas and say what a drop would do."""
     accent = palette.color(QPalette.ColorRole.Accent)
     wash = QColor(accent)
     wash.setAlphaF(0.28)
@@ -142,7 +142,7 @@ def draw_drop_hint(painter: QPainter, canvas: QRectF, text: str, palette: QPalet
 
 
 def draw_empty(painter: QPainter, canvas: QRectF, text: str, canvas_color: QColor) -> None:
-    """Fill a canvas without layers: an outlined picture and a quiet line of text."""
+    """Fill a canvas without layers: an outline icon of a picture and a muted line of text."""
     ink = QColor(255, 255, 255, 150) if canvas_color.lightnessF() < 0.55 else QColor(0, 0, 0, 140)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)

@@ -1,7 +1,7 @@
-"""Where a picture lies in the comparison view: fit, zoom and pan as plain numbers, without a widget.
+"""Placement of a picture in the comparison view: fit, zoom and pan as plain numbers, without a widget.
 
-Lengths are *device pixels* (dots of the screen) and *picture pixels*. A camera looks at a point of the picture, given
-as a fraction of its width and height, so that it keeps its meaning when the picture is made again at another size.
+Lengths are in *device pixels* (physical pixels of the screen) or *picture pixels*. A camera looks at a point of the
+picture, given as a fraction of its width and height, so that it stays valid when the picture is remade at another size.
 Pictures start at whole device pixels: at 100 % every picture pixel is exactly one device pixel.
 """
 
@@ -18,10 +18,10 @@ Rect = tuple[int, int, int, int]
 """x, y, width, height in picture pixels."""
 
 MIN_SCALE = 0.05
-"""5 %, or less where a picture needs it to fit."""
+"""5 %; less if a picture needs it to fit."""
 MAX_SCALE = 32.0
 ZOOM_STOPS = (0.0625, 1 / 12, 0.125, 1 / 6, 0.25, 1 / 3, 0.5, 2 / 3, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, MAX_SCALE)
-"""Device pixels a picture pixel at which a notched wheel stops: about a factor of the square root of two apart."""
+"""Zoom stops of a notched wheel, in device pixels per picture pixel: about a factor of sqrt(2) apart."""
 
 
 class Box(NamedTuple):
@@ -47,11 +47,11 @@ class Box(NamedTuple):
         return self.x <= x < self.right and self.y <= y < self.bottom
 
     def moved(self, dx: int, dy: int) -> Box:
-        """The same box elsewhere."""
+        """The box shifted by (dx, dy)."""
         return Box(self.x + dx, self.y + dy, self.width, self.height)
 
     def intersected(self, other: Box) -> Box | None:
-        """What both boxes cover, or None where they do not overlap."""
+        """The overlap of both boxes, or None if there is none."""
         left, top = max(self.x, other.x), max(self.y, other.y)
         right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
         return Box(left, top, right - left, bottom - top) if left < right and top < bottom else None
@@ -59,16 +59,16 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """What a person asked to see.
+    """The view that the user asked for.
 
-    The wish may be more than a pane can grant (beyond an edge, too small); `place` grants what it can, and the wish
-    itself is kept, so that a window made small and large again shows what it showed.
+    A pane may not be able to show it exactly (beyond an edge, too small); `place` comes as close as it can, and the
+    request itself is kept, so that a window that is shrunk and enlarged again shows what it showed before.
 
     Attributes:
-        center_x: point in the middle of the pane, 0 to 1 of the picture's width.
-        center_y: the same of its height.
-        scale: device pixels a picture pixel; not used while `fits`.
-        fits: whether the whole picture is shown, at whatever scale that needs.
+        center_x: point at the centre of the pane, as a fraction (0 to 1) of the picture's width.
+        center_y: the same for its height.
+        scale: device pixels per picture pixel; not used while `fits`.
+        fits: whether the whole picture is shown, at whatever scale that takes.
     """
 
     center_x: float = 0.5
@@ -82,9 +82,9 @@ class Placement:
     """Where a picture lies in a pane.
 
     Attributes:
-        x: device pixels from the pane's left edge to the picture's; negative where it begins outside.
+        x: device pixels from the pane's left edge to the picture's; negative if the picture starts outside.
         y: the same from the top.
-        scale: device pixels a picture pixel.
+        scale: device pixels per picture pixel.
         picture: size in picture pixels.
         pane: size in device pixels.
     """
@@ -97,23 +97,23 @@ class Placement:
 
     @property
     def box(self) -> Box:
-        """The whole picture, in device pixels from the pane's corner."""
+        """The whole picture, in device pixels relative to the pane's corner."""
         return Box(self.x, self.y, *_device_size(self.picture, self.scale))
 
     @property
     def visible_box(self) -> Box | None:
-        """The part of the picture inside the pane, or None where there is none."""
+        """The part of the picture inside the pane, or None if there is none."""
         return self.box.intersected(Box(0, 0, *self.pane))
 
     @property
     def visible_region(self) -> Rect | None:
-        """Picture pixels that show at least in part, or None."""
+        """Picture pixels that are at least partly visible, or None."""
         seen = self.visible_box
         if seen is None:
             return None
         left, right = _covered(seen.x - self.x, seen.right - self.x, self.scale, self.picture[0])
         top, bottom = _covered(seen.y - self.y, seen.bottom - self.y, self.scale, self.picture[1])
-        # Rounded to whole device pixels, a reduced picture may be half a one short; its last pixels belong to the last.
+        # Rounding may cut a reduced picture by half a device pixel; its last pixels then count as under the last one.
         right = self.picture[0] if seen.right == self.box.right else right
         bottom = self.picture[1] if seen.bottom == self.box.bottom else bottom
         return left, top, right - left, bottom - top
@@ -124,7 +124,7 @@ class Placement:
         return self.box.width > self.pane[0] or self.box.height > self.pane[1]
 
     def pixel_at(self, x: float, y: float) -> tuple[int, int] | None:
-        """Picture pixel under a point of the pane, or None beside the picture."""
+        """Picture pixel under a point of the pane, or None outside the picture."""
         if not self.box.contains(x, y) or not Box(0, 0, *self.pane).contains(x, y):
             return None
         column, row = math.floor((x - self.x) / self.scale), math.floor((y - self.y) / self.scale)
@@ -145,9 +145,9 @@ def contain_scale(picture: Size, pane: Size) -> float:
 
 
 def fit_scale(picture: Size, pane: Size) -> float:
-    """Scale of "fit": the whole picture is seen, as large as it can be judged.
+    """Scale of "fit": the whole picture is visible, as large as it can usefully be.
 
-    A picture smaller than the pane grows to a whole multiple only. Anything between would show some of its pixels
+    A picture smaller than the pane is enlarged by whole factors only. Any other factor would show some of its pixels
     larger than others.
     """
     contain = contain_scale(picture, pane)
@@ -155,7 +155,7 @@ def fit_scale(picture: Size, pane: Size) -> float:
 
 
 def limited_scale(scale: float, picture: Size, pane: Size) -> float:
-    """The nearest scale that is offered: from "fit" or 5 %, whichever is smaller, to 3200 %."""
+    """The nearest allowed scale: from "fit" or 5 %, whichever is smaller, to 3200 %."""
     return min(max(scale, min(MIN_SCALE, fit_scale(picture, pane))), MAX_SCALE)
 
 
@@ -163,7 +163,7 @@ def next_stop(scale: float, steps: int, fit: float) -> float:
     """Scale after turning a wheel by `steps` notches (positive zooms in); "fit" is one of the stops."""
     stops = sorted({MIN_SCALE, *ZOOM_STOPS, fit})
     for _ in range(abs(steps)):
-        # A tenth of a percent: a stop reached through rounding is not a stop still ahead.
+        # Tolerance of 0.1 %: a stop that has been reached up to rounding is not the next one.
         beyond = [stop for stop in stops if (stop > scale * 1.001 if steps > 0 else stop < scale / 1.001)]
         if not beyond:
             break
@@ -172,7 +172,7 @@ def next_stop(scale: float, steps: int, fit: float) -> float:
 
 
 def settled(camera: Camera, picture: Size, pane: Size) -> Camera:
-    """What the pane grants of the camera's wish: an offered scale, and no empty space beyond an edge."""
+    """The camera as the pane can show it: an allowed scale, and no empty space beyond an edge."""
     if camera.fits:
         return Camera(0.5, 0.5, fit_scale(picture, pane), True)
     scale = limited_scale(camera.scale, picture, pane)
@@ -182,7 +182,7 @@ def settled(camera: Camera, picture: Size, pane: Size) -> Camera:
 
 
 def place(camera: Camera, picture: Size, pane: Size) -> Placement:
-    """Put the picture into the pane, on whole device pixels."""
+    """Place the picture in the pane, on whole device pixels."""
     granted = settled(camera, picture, pane)
     width, height = _device_size(picture, granted.scale)
     x = _origin(granted.center_x * picture[0] * granted.scale, width, pane[0])
@@ -191,7 +191,7 @@ def place(camera: Camera, picture: Size, pane: Size) -> Placement:
 
 
 def zoomed(camera: Camera, scale: float, anchor: tuple[float, float], picture: Size, pane: Size) -> Camera:
-    """Change the scale; the point of the picture under `anchor` (device pixels in the pane) stays there."""
+    """Change the scale, keeping the point of the picture under `anchor` (device pixels in the pane) in place."""
     before = place(camera, picture, pane)
     scale = limited_scale(scale, picture, pane)
     point_x, point_y = (anchor[0] - before.x) / before.scale, (anchor[1] - before.y) / before.scale
@@ -211,7 +211,7 @@ def panned(camera: Camera, dx: float, dy: float, picture: Size, pane: Size) -> C
 
 
 def carried_over(camera: Camera, old: Size, new: Size, pane: Size) -> Camera:
-    """The camera for a picture of another size: the same part of it fills the pane."""
+    """The camera for a picture of another size, such that the same part of it fills the pane."""
     if camera.fits or old == new:
         return camera
     return replace(camera, scale=camera.scale * contain_scale(new, pane) / contain_scale(old, pane))
@@ -228,12 +228,12 @@ def _origin(center: float, length: int, pane: int) -> int:
 
 
 def _kept_inside(center: float, seen: float) -> float:
-    """Keep a window of the length `seen` (1 is the whole picture) around `center` within 0 to 1."""
+    """Clamp `center` so that a window of length `seen` (1 is the whole picture) around it stays within 0 to 1."""
     return 0.5 if seen >= 1 else min(max(center, seen / 2), 1 - seen / 2)
 
 
 def _covered(start: int, stop: int, scale: float, length: int) -> tuple[int, int]:
     """Picture pixels [first, last) under device pixels [start, stop), at least one."""
-    # A millionth of a pixel forgives the rounding of start / scale.
+    # A millionth of a pixel absorbs the rounding of start / scale.
     first = min(max(0, math.floor(start / scale + 1e-6)), length - 1)
     return first, max(first + 1, min(math.ceil(stop / scale - 1e-6), length))

@@ -1,9 +1,9 @@
-"""What keys do while the comparison view has the focus.
+"""What keys do while the comparison view has focus.
 
-A main window may well offer the same keys as actions of its menus. Qt asks such actions before the focused widget gets
-a key press, and an action that takes the key leaves no press behind: either the action acts or this module does, never
-both. Only two kinds of keys are claimed from actions (`claims`): Space, which must be seen going down *and* up, and the
-keys that move the wipe or the picture.
+A main window may offer the same keys as menu actions. Qt offers a key press to such actions before the focused widget,
+and an action that takes it consumes it: either the action handles the key or this module does, never both. Only two
+kinds of keys are claimed from actions (`claims`): Space, whose press *and* release must be seen, and the keys that move
+the wipe or the picture.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Modifier = Qt.KeyboardModifier
 SPLIT_STEP = 0.01
 SPLIT_STEP_WITH_SHIFT = 0.1
 PAN_STEP = 0.08
-"""Part of a pane that an arrow key moves the picture by."""
+"""Fraction of a pane by which an arrow key moves the picture."""
 PAN_STEP_WITH_SHIFT = 0.5
 
 _ARROWS = {_Key.Key_Left: (-1, 0), _Key.Key_Right: (1, 0), _Key.Key_Up: (0, -1), _Key.Key_Down: (0, 1)}
@@ -55,14 +55,14 @@ class ViewKeys:
         }
 
     def claims(self, event: QKeyEvent) -> bool:
-        """Whether a key belongs to the view even where an action of the window has it too."""
+        """Whether a key belongs to the view even if an action of the window uses it too."""
         key = event.key()
         if key == _Key.Key_Space:
             return _plain(event)
         return (key in _ARROWS or key in _ENDS) and self._move(event) is not None
 
     def press(self, event: QKeyEvent) -> bool:
-        """Act on a key press; False where the key means nothing here."""
+        """Act on a key press; False if the key has no meaning here."""
         if event.key() == _Key.Key_Space and _plain(event):
             self._view.set_left_held(True)
             return True
@@ -75,7 +75,7 @@ class ViewKeys:
         return True
 
     def release(self, event: QKeyEvent) -> bool:
-        """Act on a key release; False where the key means nothing here."""
+        """Act on a key release; False if the key has no meaning here."""
         if event.key() != _Key.Key_Space:
             return False
         if not event.isAutoRepeat():
@@ -85,8 +85,8 @@ class ViewKeys:
     def _move(self, event: QKeyEvent) -> Callable[[], object] | None:
         """What an arrow, Home or End does.
 
-        In a wipe, Left and Right move the split and Home and End take it to an edge. All other arrows move the picture,
-        and with Ctrl these two do as well.
+        In a wipe, Left and Right move the split, and Home and End take it to an edge. Other arrows move the picture,
+        and so do these two with Ctrl.
         """
         view, key = self._view, event.key()
         wide = bool(event.modifiers() & _Modifier.ShiftModifier)
@@ -101,12 +101,12 @@ class ViewKeys:
         if not view.can_pan:
             return None
         share = PAN_STEP_WITH_SHIFT if wide else PAN_STEP
-        # The arrow says where to look, so the picture goes the other way.
+        # The arrow says where to look, so the picture moves the other way.
         return partial(view.pan_by_share, -across * share, -down * share)
 
 
 def _plain(event: QKeyEvent, *allowed: Qt.KeyboardModifier) -> bool:
-    """Whether no modifier but the allowed ones (and the keypad's) is down."""
+    """Whether no modifier other than the allowed ones (and the keypad's) is down."""
     rest = event.modifiers() & ~_Modifier.KeypadModifier
     for modifier in allowed:
         rest &= ~modifier

@@ -1,7 +1,7 @@
-"""Where the parts of the comparison view are: caption bar, focus frame, canvas, captions. Pure geometry.
+"""Layout of the comparison view: caption bar, focus frame, canvas, captions. Pure geometry.
 
-Two units meet here. Qt lays widgets out in *logical* pixels; pictures live on a canvas of *device* pixels, which are
-smaller where the screen is scaled, and not always by a whole number.
+Two units meet here. Qt lays out widgets in *logical* pixels; pictures live on a canvas of *device* pixels, which are
+smaller on a scaled screen, and not always by a whole factor.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from PySide6.QtCore import QPointF, QRect, QRectF
 from vdsr_app.gui.compare.geometry import Box, Size
 
 BAR_HEIGHT = 28
-"""Logical pixels of the caption bar; labels never lie on the picture."""
+"""Height of the caption bar in logical pixels; labels never cover the picture."""
 FRAME_WIDTH = 2
-"""Logical pixels around the canvas that the focus ring uses, so that it never covers a pixel either."""
+"""Logical pixels around the canvas reserved for the focus ring, so that it never covers the picture either."""
 CAPTION_MARGIN = 12
 """Logical pixels between a caption and the edge of the view."""
 CAPTION_GAP = 12
@@ -30,7 +30,7 @@ class ViewLayout:
     Attributes:
         width: logical pixels.
         height: logical pixels.
-        ratio: device pixels a logical pixel; 1.25 or 1.5 on many screens.
+        ratio: device pixels per logical pixel; 1.25 or 1.5 on many screens.
     """
 
     width: int
@@ -39,32 +39,32 @@ class ViewLayout:
 
     @property
     def bar(self) -> QRectF:
-        """Caption bar, logical."""
+        """Caption bar in logical pixels."""
         return QRectF(0, 0, self.width, BAR_HEIGHT)
 
     @property
     def frame(self) -> QRectF:
-        """Canvas and the focus ring around it, logical."""
+        """Canvas and the focus ring around it, in logical pixels."""
         return QRectF(0, BAR_HEIGHT, self.width, self.height - BAR_HEIGHT)
 
     @property
     def canvas(self) -> Box:
-        """Canvas in device pixels from the corner of the view; at least one pixel."""
+        """Canvas in device pixels relative to the view's corner; at least one pixel."""
         left, top = math.ceil(FRAME_WIDTH * self.ratio), math.ceil((BAR_HEIGHT + FRAME_WIDTH) * self.ratio)
         right = math.floor((self.width - FRAME_WIDTH) * self.ratio)
         bottom = math.floor((self.height - FRAME_WIDTH) * self.ratio)
         return Box(left, top, max(1, right - left), max(1, bottom - top))
 
     def on_canvas(self, point: QPointF) -> tuple[float, float]:
-        """A logical point of the view, in device pixels of the canvas."""
+        """Convert a logical point of the view to device pixels of the canvas."""
         return point.x() * self.ratio - self.canvas.x, point.y() * self.ratio - self.canvas.y
 
     def to_logical(self, x: float, y: float) -> QPointF:
-        """A point of the canvas, in logical pixels of the view."""
+        """Convert a point of the canvas to logical pixels of the view."""
         return QPointF((x + self.canvas.x) / self.ratio, (y + self.canvas.y) / self.ratio)
 
     def to_logical_x(self, x: float) -> float:
-        """A column of the canvas, in logical pixels of the view."""
+        """Convert a column of the canvas to logical pixels of the view."""
         return (x + self.canvas.x) / self.ratio
 
     def dirty_box(self, rect: QRect) -> Box | None:
@@ -76,17 +76,17 @@ class ViewLayout:
         return box.intersected(Box(0, 0, self.canvas.width, self.canvas.height))
 
     def update_rect(self, box: Box) -> QRect:
-        """The logical rectangle to repaint so that canvas pixels `box` are new."""
+        """The logical rectangle to repaint in order to update the canvas pixels `box`."""
         moved = box.moved(self.canvas.x, self.canvas.y)
         left, top = math.floor(moved.x / self.ratio), math.floor(moved.y / self.ratio)
         right, bottom = math.ceil(moved.right / self.ratio), math.ceil(moved.bottom / self.ratio)
         return QRect(left, top, right - left, bottom - top)
 
     def captions_at_split(self, widths: Size, split_x: float) -> tuple[QRectF, QRectF]:
-        """Both captions, one on each side of the split; they stay whole where the split nears an edge.
+        """Boxes of both captions, one on each side of the split; they stay whole when the split nears an edge.
 
         Args:
-            widths: logical pixels that the left and the right text need.
+            widths: widths of the left and the right text in logical pixels.
             split_x: logical column of the split.
         """
         most = max(0.0, self.width / 2 - CAPTION_MARGIN - CAPTION_GAP)
@@ -99,7 +99,7 @@ class ViewLayout:
         )
 
     def caption_over(self, pane: Box, width: int) -> QRectF:
-        """One caption in the middle above a pane of the canvas."""
+        """Box of a caption centred above a pane of the canvas."""
         left, right = self.to_logical_x(pane.x), self.to_logical_x(pane.right)
         fitting = min(float(width), max(0.0, right - left - 2 * CAPTION_MARGIN))
         return QRectF((left + right - fitting) / 2, 0, fitting, BAR_HEIGHT)

@@ -1,4 +1,4 @@
-"""What the mouse, the wheel and a pinch do in the comparison view."""
+"""What mouse, wheel and pinch gestures do in the comparison view."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Button = Qt.MouseButton
 _Shape = Qt.CursorShape
 
 _NOTCH = 120
-"""Eighths of a degree of one click of a wheel (Qt's unit)."""
+"""One notch of a wheel in eighths of a degree (Qt's unit)."""
 _PIXELS_PER_DOUBLING = 240
 """Logical pixels of trackpad scrolling that double the zoom."""
 
@@ -24,11 +24,11 @@ class _Drag(Enum):
     PAN = auto()
     SPLIT = auto()
     OUT = auto()
-    """The result is dragged out of the window once the mouse has gone far enough."""
+    """The result is dragged out of the window once the mouse has moved far enough."""
 
 
 class ViewMouse:
-    """Turns the events of a mouse into calls of the view."""
+    """Turns mouse events into calls of the view."""
 
     def __init__(self, view: CompareView) -> None:
         self._view = view
@@ -39,7 +39,7 @@ class ViewMouse:
         self._grab_offset = 0.0
 
     def press(self, event: QMouseEvent) -> bool:
-        """Begin a drag; False where the button means nothing here."""
+        """Begin a drag; False if the button has no meaning here."""
         if self._drag is not None:
             return True
         drag = self._drag_for(event)
@@ -54,7 +54,7 @@ class ViewMouse:
         return True
 
     def move(self, position: QPointF) -> None:
-        """Carry a drag on."""
+        """Continue a drag, or update the cursor where there is none."""
         match self._drag:
             case _Drag.SPLIT:
                 self._view.set_split_at(position.x() + self._grab_offset)
@@ -69,7 +69,7 @@ class ViewMouse:
                 self.show_cursor(position)
 
     def release(self, event: QMouseEvent) -> bool:
-        """End a drag; False where the button began none."""
+        """End a drag; False if the button did not begin one."""
         if self._drag is None or event.button() != self._button:
             return False
         self.cancel()
@@ -77,13 +77,13 @@ class ViewMouse:
         return True
 
     def cancel(self) -> None:
-        """Forget a drag, wherever the mouse is."""
+        """Abandon a drag, wherever the mouse is."""
         if self._drag is _Drag.SPLIT:
             self._view.set_grip_shown(True)
         self._drag = None
 
     def double_click(self, event: QMouseEvent) -> bool:
-        """On the handle: split in the middle; on the picture: fit or 100 %."""
+        """On the handle, centre the split; elsewhere on the canvas, toggle between fit and 100 %."""
         if event.button() != _Button.LeftButton or not self._view.is_on_canvas(event.position()):
             return False
         if self._view.is_on_handle(event.position()):
@@ -102,11 +102,11 @@ class ViewMouse:
             self._view.step_zoom(angle // _NOTCH, event.position())
         else:
             self._view.zoom_by(2 ** (angle / (2 * _NOTCH)), event.position())
-        # A drag goes on from what it now has hold of.
+        # A drag in progress continues from the new view.
         self._start, self._camera = event.position(), self._view.camera
 
     def gesture(self, event: QNativeGestureEvent) -> bool:
-        """Zoom by a pinch; a double tap of two fingers is a double click."""
+        """Zoom by a pinch; a two-finger double tap toggles between fit and 100 %."""
         match event.gestureType():
             case Qt.NativeGestureType.ZoomNativeGesture:
                 self._view.zoom_by(max(0.1, 1 + event.value()), event.position())
@@ -117,7 +117,7 @@ class ViewMouse:
         return True
 
     def show_cursor(self, position: QPointF) -> None:
-        """Set the shape of the mouse cursor for what a press would do, or a drag does."""
+        """Set the cursor shape for what a press would do or the current drag does."""
         view = self._view
         if self._drag is _Drag.SPLIT or (self._drag is None and view.is_on_handle(position)):
             shape = _Shape.SplitHCursor

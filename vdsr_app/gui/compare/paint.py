@@ -1,6 +1,6 @@
-"""Draws the pixels of the comparison view: levels of a pyramid, and a checkerboard under transparency.
+"""Draw the pixels of the comparison view: levels of a pyramid, and a checkerboard under transparency.
 
-All painters given to this module count in device pixels of the canvas.
+All painters passed to this module use device pixels of the canvas.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from vdsr_app.gui.qimage import wrap_rgba
 _Format = QImage.Format
 
 CHECKER_COLORS = QColor(0xB2, 0xB2, 0xB2), QColor(0x9A, 0x9A, 0x9A)
-"""Neutral grays, both away from black and white, so that white and black edges show on either."""
+"""Neutral grays, both well away from black and white, so that white and black edges are visible on either."""
 
 
 class LayerPainter:
-    """Carries out a plan. Only looks at the pyramids' memory, and keeps one buffer as large as the canvas."""
+    """Executes a plan. Reads the pyramids' memory in place, and keeps one buffer as large as the canvas."""
 
     def __init__(self) -> None:
         self._buffer = QImage(1, 1, _Format.Format_RGB32)
 
     def draw(self, painter: QPainter, op: DrawOp, pyramid: MipPyramid) -> None:
-        """Draw one layer's part; nothing outside `op.clip` is touched."""
+        """Draw one operation of the plan; nothing outside `op.clip` is touched."""
         match op.sampling:
             case Sampling.COPY:
                 image = wrap_rgba(pyramid.levels[op.level], _true_format(pyramid, op.level), op.source)
@@ -39,14 +39,14 @@ class LayerPainter:
                 self._draw_smooth(painter, op, pyramid)
 
     def _draw_smooth(self, painter: QPainter, op: DrawOp, pyramid: MipPyramid) -> None:
-        """Blend in a buffer whose red and blue are swapped, for there Qt is three times as fast.
+        """Interpolate in a buffer whose red and blue are swapped, where Qt is three times as fast.
 
-        Qt has quick bilinear code for blue-green-red-alpha memory only. Blending treats all colours alike, so source
-        and buffer are both *called* BGRA, and just the finished buffer goes to the screen under its true name.
+        Qt has fast bilinear code for BGRA memory only. Interpolation treats all channels alike, so source and buffer
+        are both *labelled* BGRA, and only the finished buffer is drawn under its true format.
         """
         called = _Format.Format_ARGB32_Premultiplied if pyramid.has_alpha else _Format.Format_RGB32
         source_called = _Format.Format_ARGB32 if _is_straight(pyramid, op.level) else called
-        # Just the part that is read: with coordinates beyond ten thousand Qt takes a path ten times as slow.
+        # Only the part that is read: for coordinates beyond ten thousand Qt takes a path ten times as slow.
         source = wrap_rgba(pyramid.levels[op.level], source_called, op.source)
         used = QRect(0, 0, op.clip.width, op.clip.height)
         if not self._buffer.rect().contains(used):
@@ -64,12 +64,12 @@ class LayerPainter:
 
 
 def draw_checkerboard(painter: QPainter, box: Box, corner: Size, cell_px: int) -> None:
-    """Fill a box with squares of `cell_px` that stay where they are on the screen, however the picture moves.
+    """Fill a box with squares of `cell_px` that stay fixed on the screen, however the picture moves.
 
     Args:
         painter: in device pixels.
-        box: what to fill.
-        corner: where the pattern begins, the corner of the pane, so that both panes have the same one.
+        box: area to fill.
+        corner: origin of the pattern, the corner of the pane, so that both panes have the same one.
         cell_px: side of a square.
     """
     tile = QImage(2 * cell_px, 2 * cell_px, _Format.Format_RGB32)
@@ -93,7 +93,7 @@ def _true_format(pyramid: MipPyramid, level: int) -> QImage.Format:
 
 
 def _target(op: DrawOp) -> QRectF:
-    """Where `op.source` lands, in device pixels from the corner of `op.clip`."""
+    """Where `op.source` lands, in device pixels relative to the corner of `op.clip`."""
     x, y = op.origin[0] - op.clip.x, op.origin[1] - op.clip.y
     across, down = op.step
     return QRectF(x + op.source.x * across, y + op.source.y * down, op.source.width * across, op.source.height * down)

@@ -20,28 +20,28 @@ class Side(Enum):
 
 
 class Sampling(Enum):
-    """How pixels of a level become pixels of the screen."""
+    """How pixels of a level become device pixels."""
 
     COPY = auto()
     """One to one."""
     NEAREST = auto()
     """Enlarged, with hard edges."""
     SMOOTH = auto()
-    """Bilinear: reduced by less than half, or enlarged softly."""
+    """Bilinear: reduced by less than a factor of two, or enlarged smoothly."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrawOp:
-    """Draw a part of one level of one layer.
+    """Drawing of a part of one level of one layer.
 
     Attributes:
         side: whose layer.
         level: level of the pyramid.
-        source: pixels of that level that are read.
+        source: pixels of that level to read.
         origin: where the level's pixel (0, 0) begins, in device pixels of the canvas.
-        step: device pixels a pixel of the level, across and down.
-        clip: device pixels of the canvas that are written.
-        sampling: how.
+        step: device pixels per pixel of the level, across and down.
+        clip: device pixels of the canvas to write.
+        sampling: how pixels are resampled.
     """
 
     side: Side
@@ -58,18 +58,18 @@ def plan_layer(
 ) -> DrawOp | None:
     """Plan the drawing of one layer.
 
-    A layer of another size than the picture that was placed is stretched over the same area.
+    A layer whose size differs from that of the placed picture is stretched over the same area.
 
     Args:
         side: whose layer.
         layer: size of the layer's level 0.
         placement: where the picture lies in its pane.
-        pane: where that pane lies on the canvas.
-        clip: device pixels of the canvas to draw at most: the side of the wipe, the part that needs repainting.
+        pane: box of that pane on the canvas.
+        clip: limits of the drawing in device pixels of the canvas: the side of the wipe, the part to be repainted.
         smooth_enlarged: whether enlarged pixels are blended instead of shown as squares.
 
     Returns:
-        The plan, or None where nothing of the layer is inside `clip`.
+        The operation, or None if no part of the layer is inside `clip`.
     """
     seen = placement.visible_box
     inside = None if seen is None else seen.moved(pane.x, pane.y).intersected(clip)
@@ -80,7 +80,7 @@ def plan_layer(
     step = across * 2**level, down * 2**level
     origin = pane.x + placement.x, pane.y + placement.y
     sampling = _sampling(step, smooth_enlarged)
-    # Bilinear looks half a pixel around; one more forgives rounding.
+    # Bilinear sampling reaches half a pixel beyond; one more pixel absorbs rounding.
     margin = 2 if sampling is Sampling.SMOOTH else 0
     x, width = _source(inside.x - origin[0], inside.right - origin[0], step[0], _reduced(layer[0], level), margin)
     y, height = _source(inside.y - origin[1], inside.bottom - origin[1], step[1], _reduced(layer[1], level), margin)
@@ -88,7 +88,7 @@ def plan_layer(
 
 
 def level_for(scale: float, layer: Size) -> int:
-    """The coarsest level that still has at least one pixel for each device pixel at `scale`."""
+    """The coarsest level that still has at least one pixel per device pixel at `scale`."""
     if scale >= 1:
         return 0
     return min(math.floor(math.log2(1 / scale) + 1e-9), math.ceil(math.log2(max(layer))))
@@ -97,7 +97,7 @@ def level_for(scale: float, layer: Size) -> int:
 def nearest_indices(start: int, stop: int, origin: int, step: float, length: int) -> npt.NDArray[np.intp]:
     """Level pixel under the centre of each of the device pixels [start, stop).
 
-    It depends only on the distance from `origin`, so any two repaints agree on every pixel.
+    Depends only on the distance from `origin`, so that any two repaints agree on every pixel.
     """
     centres = np.arange(start, stop) + (0.5 - origin)
     indices: npt.NDArray[np.intp] = np.floor(centres / step).astype(np.intp)
@@ -117,7 +117,7 @@ def _sampling(step: tuple[float, float], smooth_enlarged: bool) -> Sampling:
 
 
 def _source(start: int, stop: int, step: float, length: int, margin: int) -> tuple[int, int]:
-    """First pixel and number of pixels of a level under device pixels [start, stop) from its origin."""
+    """First pixel and number of pixels of a level under device pixels [start, stop), counted from its origin."""
     first = min(max(0, math.floor(start / step + 1e-9) - margin), length - 1)
     last = max(first + 1, min(math.ceil(stop / step - 1e-9) + margin, length))
     return first, last - first

@@ -1,4 +1,4 @@
-"""State of the comparison view: layers, mode, camera and split, and what follows from them. No widget, no painting."""
+"""State of the comparison view: layers, mode, camera, split, and what follows from them. No widget, no painting."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CompareMode(StrEnum):
     SIDE = "side"
     """Two panes that show the same part of both layers."""
     SINGLE = "single"
-    """The right layer, and the left one while it is held."""
+    """The right layer, or the left one while a key is held."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -31,9 +31,9 @@ class Layer:
     """One side of the comparison.
 
     Attributes:
-        label: what it is, for people: "Bicubic".
+        label: display name, such as "Bicubic".
         pyramid: its pixels.
-        under: what is drawn before them, where they do not cover all yet: the same picture, at any size.
+        under: the same picture at any size, drawn underneath while `pyramid` does not cover everything yet.
     """
 
     label: str
@@ -42,7 +42,7 @@ class Layer:
 
     @property
     def pyramids(self) -> tuple[MipPyramid, ...]:
-        """What is drawn, in this order."""
+        """The pyramids to draw, in this order."""
         return (self.pyramid,) if self.under is None else (self.under, self.pyramid)
 
     @property
@@ -56,10 +56,10 @@ class CursorReading:
     """The pixel under the mouse.
 
     Attributes:
-        x: column, from 0, in pixels of the picture (the right layer where there is one).
+        x: column, from 0, in pixels of the picture (the right layer if there is one).
         y: row.
         left: colour of the left layer there, or None without one.
-        right: the same of the right layer.
+        right: the same for the right layer.
     """
 
     x: int
@@ -69,15 +69,15 @@ class CursorReading:
 
 
 class CompareScene:
-    """What is compared, and how it is looked at.
+    """What is compared, and how it is viewed.
 
     Attributes:
         left: layer of the left side, or None.
         right: layer of the right side, or None.
         mode: how they share the canvas.
-        camera: what part is looked at.
-        split: place of the wipe, 0 to 1 of the part of the picture that shows.
-        holds_left: whether the left layer is shown all over, for as long as a key is held.
+        camera: which part is viewed.
+        split: position of the wipe, 0 to 1 across the visible part of the picture.
+        holds_left: whether the left layer is shown everywhere, while a key is held.
         smooth: whether enlarged pixels are blended instead of shown as squares.
         canvas: size in device pixels.
         gap_px: device pixels between the panes of "side by side".
@@ -96,13 +96,13 @@ class CompareScene:
 
     @property
     def picture(self) -> Size | None:
-        """Size in whose pixels everything is told: the right layer's, or the left's while it is alone."""
+        """Size that picture coordinates refer to: the right layer's, or the left's if it is alone."""
         layer = self.right or self.left
         return None if layer is None else layer.size
 
     @property
     def panes(self) -> tuple[Box, ...]:
-        """Where pictures lie on the canvas: one pane, or two of one size side by side."""
+        """Areas of the canvas that show pictures: one pane, or two of equal size side by side."""
         width, height = self.canvas
         if self.mode is not CompareMode.SIDE:
             return (Box(0, 0, width, height),)
@@ -122,25 +122,25 @@ class CompareScene:
 
     @property
     def scale(self) -> float:
-        """Device pixels a picture pixel."""
+        """Device pixels per picture pixel."""
         placement = self.placement
         return self.camera.scale if placement is None else placement.scale
 
     @property
     def can_wipe(self) -> bool:
-        """Whether there are two sides to move a handle between."""
+        """Whether a wipe is shown, with a handle to move between its two sides."""
         both = self.left is not None and self.right is not None
         return both and self.mode is CompareMode.WIPE and not self.holds_left
 
     @property
     def split_x(self) -> int | None:
-        """Column of the canvas at which the right layer begins, or None where there is no wipe."""
+        """Column of the canvas at which the right layer begins, or None without a wipe."""
         placement = self.placement
         seen = None if placement is None else placement.visible_box
         return None if seen is None or not self.can_wipe else seen.x + round(self.split * seen.width)
 
     def set_layers(self, left: Layer | None, right: Layer | None) -> None:
-        """Show other layers; the same part of the picture stays in view, at whatever size it now comes."""
+        """Show other layers; the same part of the picture stays in view, even if its size changes."""
         before = self.picture
         self.left, self.right = left, right
         if before is not None and self.picture is not None:
@@ -151,7 +151,7 @@ class CompareScene:
         self.camera = Camera()
 
     def zoom(self, scale: float, anchor: tuple[float, float] | None = None) -> None:
-        """Change the scale; what is under `anchor` (on the canvas; its middle where None) stays there."""
+        """Change the scale, keeping what is under `anchor` (on the canvas; a pane's middle if None) in place."""
         if self.picture is None:
             self.camera = replace(self.camera, scale=scale, fits=False)
             return
@@ -160,7 +160,7 @@ class CompareScene:
         self.camera = geometry.zoomed(self.camera, scale, point, self.picture, self.pane_size)
 
     def step_zoom(self, steps: int, anchor: tuple[float, float] | None = None) -> None:
-        """Zoom by stops of the wheel; positive is larger."""
+        """Zoom by wheel stops; positive zooms in."""
         if self.picture is None:
             return
         fit = geometry.fit_scale(self.picture, self.pane_size)
@@ -171,17 +171,17 @@ class CompareScene:
             self.zoom(scale, anchor)
 
     def pan(self, dx: float, dy: float, start: Camera | None = None) -> None:
-        """Move the picture by device pixels, from where it is or from where it lay under the camera `start`."""
+        """Move the picture by device pixels, from where it is or from where it was under the camera `start`."""
         if self.picture is not None:
             self.camera = geometry.panned(start or self.camera, dx, dy, self.picture, self.pane_size)
 
     def split_at(self, x: float) -> float:
-        """The split that would put the handle at column `x` of the canvas."""
+        """The split that puts the handle at column `x` of the canvas."""
         seen = None if self.placement is None else self.placement.visible_box
         return self.split if seen is None else min(max((x - seen.x) / seen.width, 0.0), 1.0)
 
     def reading_at(self, x: float, y: float) -> CursorReading | None:
-        """Both colours under a point of the canvas, or None beside the picture."""
+        """The pixel and both colours under a point of the canvas, or None outside the picture."""
         placement, pane = self.placement, self._pane_at(x)
         pixel = None if placement is None else placement.pixel_at(x - pane.x, y - pane.y)
         if placement is None or pixel is None:
@@ -190,7 +190,7 @@ class CompareScene:
         return CursorReading(*pixel, left, right)
 
     def twin_of(self, x: float, y: float) -> tuple[float, float] | None:
-        """The point of the other pane that shows the same place, or None beside the picture or without such a pane."""
+        """The point of the other pane that shows the same place, or None outside the picture or without such a pane."""
         if self.mode is not CompareMode.SIDE or self.left is None or self.right is None:
             return None
         if self.reading_at(x, y) is None:
@@ -199,18 +199,18 @@ class CompareScene:
         return x - near.x + far.x, y
 
     def boxes_of(self, rect: Rect) -> Iterator[Box]:
-        """Device pixels of the canvas that may change with the picture pixels `rect`; one box for each pane."""
+        """Device pixels of the canvas that may change with the picture pixels `rect`; one box per pane."""
         placement = self.placement
         if placement is None:
             return
-        # A reduced level blends a pixel with its neighbours within two of the level's own pixels.
+        # In a reduced level, a pixel blends with its neighbours up to two of the level's own pixels away.
         margin = 2 + int(2 / placement.scale)
         touched = placement.box_of(rect, margin).intersected(Box(0, 0, *self.pane_size))
         if touched is not None:
             yield from (touched.moved(pane.x, pane.y) for pane in self.panes)
 
     def shown(self) -> Iterator[tuple[Side, Box, Box]]:
-        """Each side that shows: its side, its pane, and the part of the canvas that it may fill."""
+        """The visible sides: side, pane, and the part of the canvas that it may fill."""
         panes, split_x = self.panes, self.split_x
         if self.mode is CompareMode.SIDE:
             yield Side.LEFT, panes[0], panes[0]
@@ -228,7 +228,7 @@ class CompareScene:
         return self.left if side is Side.LEFT else self.right
 
     def plan(self, dirty: Box) -> list[tuple[DrawOp, MipPyramid]]:
-        """What to draw, in this order, so that the device pixels `dirty` of the canvas are right."""
+        """What to draw, in this order, to bring the device pixels `dirty` of the canvas up to date."""
         placement, ops = self.placement, []
         for side, pane, area in self.shown():
             layer, clip = self.layer(side), area.intersected(dirty)
@@ -247,7 +247,7 @@ class CompareScene:
 
 
 def _color_at(layer: Layer | None, pixel: tuple[int, int], picture: Size) -> Color | None:
-    """Colour of a layer at a picture pixel; by relative place where the layer has another size."""
+    """Colour of a layer at a picture pixel; by relative position if the layer has another size."""
     if layer is None:
         return None
     colour = 0, 0, 0, 0

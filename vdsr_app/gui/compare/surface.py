@@ -1,4 +1,4 @@
-"""The widget under the comparison view: shows a scene, and tells when what it shows has changed."""
+"""Base widget of the comparison view: shows a scene and signals changes in what it shows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vdsr_app.gui.compare.plan import Side
 from vdsr_app.gui.compare.scene import CompareMode, CompareScene, CursorReading
 
 _GRAB_WIDTH = 10
-"""Logical pixels on each side of the wipe's line that still are the handle."""
+"""Logical pixels on each side of the wipe's line that still count as the handle."""
 _GAP_WIDTH = 6
 """Logical pixels between two panes."""
 _TWIN_REACH = (-TWIN_RADIUS - 2, -TWIN_RADIUS - 2, TWIN_RADIUS + 2, TWIN_RADIUS + 2)
@@ -23,16 +23,16 @@ _State = tuple[CompareMode, float, float, Rect | None]
 
 
 class CompareSurface(QWidget):
-    """Shows a scene at exact device pixels. What can be done with it is added by `CompareView`.
+    """Shows a scene at exact device pixels; `CompareView` adds the interaction.
 
     Signals:
         mode_changed: the new CompareMode.
-        zoom_changed: percent of picture pixels to device pixels (float).
-        split_changed: place of the wipe, 0 to 1 of the part of the picture that shows (float).
-        cursor_moved: CursorReading, or None beside the picture. Comes too when the picture moves under a resting mouse.
+        zoom_changed: device pixels per picture pixel, in percent (float).
+        split_changed: position of the wipe, 0 to 1 across the visible part of the picture (float).
+        cursor_moved: CursorReading, or None outside the picture; emitted too when the picture moves under the mouse.
         visible_region_changed: Rect (x, y, width, height) in picture pixels, or None without layers.
         smooth_changed: whether enlarged pixels are blended (bool).
-        drag_out_requested: a person drags the right layer out; begin a QDrag with it.
+        drag_out_requested: the user drags the right layer out; start a QDrag with it.
     """
 
     mode_changed = Signal(object)
@@ -63,7 +63,7 @@ class CompareSurface(QWidget):
         self._describe()
 
     def sizeHint(self) -> QSize:
-        """A common size; the view takes all space that it gets."""
+        """A typical size; the view takes all the space it gets."""
         return QSize(800, 600)
 
     def minimumSizeHint(self) -> QSize:
@@ -73,11 +73,11 @@ class CompareSurface(QWidget):
     # Parts under the mouse.
 
     def is_on_canvas(self, position: QPointF) -> bool:
-        """Whether a point of the view lies on the canvas, not on the caption bar."""
+        """Whether a point of the view lies on the canvas rather than the caption bar."""
         return self._layout.frame.contains(position)
 
     def is_on_handle(self, position: QPointF) -> bool:
-        """Whether a point of the view lies on the wipe's line or grip, or near enough to take hold of it."""
+        """Whether a point of the view lies on the wipe's line or grip, or near enough to grab it."""
         grip = grip_center(self._scene, self._layout)
         if grip is None or not self.is_on_canvas(position):
             return False
@@ -89,7 +89,7 @@ class CompareSurface(QWidget):
         return box is not None and box.contains(position)
 
     def caption_box(self, side: Side) -> QRectF | None:
-        """Where the label of a side stands (logical), or None while it does not show."""
+        """Box of a side's label in logical pixels, or None while it is not shown."""
         caption = captions_for(self._scene, self._layout, self.font()).get(side)
         return None if caption is None else caption.box
 
@@ -98,14 +98,14 @@ class CompareSurface(QWidget):
         split_x = self._scene.split_x
         return None if split_x is None else self._layout.to_logical_x(split_x)
 
-    # Telling of changes.
+    # Reporting changes.
 
     def _state(self) -> _State:
         scene, placement = self._scene, self._scene.placement
         return scene.mode, scene.scale * 100, scene.split, None if placement is None else placement.visible_region
 
     def _show(self) -> None:
-        """Repaint everything, and tell what is new."""
+        """Repaint everything, and signal what has changed."""
         self.update()
         self._announce()
 
@@ -118,7 +118,7 @@ class CompareSurface(QWidget):
         self._read_cursor()
 
     def _read_cursor(self) -> None:
-        """Tell the colours under the mouse where they are others than before, and mark the place in the other pane."""
+        """Signal the pixel under the mouse if its reading has changed, and mark the place in the other pane."""
         reading = twin = None
         if self._hover is not None and self.is_on_canvas(self._hover):
             point = self._layout.on_canvas(self._hover)
@@ -134,7 +134,7 @@ class CompareSurface(QWidget):
                 self.update(QRectF(point, point).adjusted(*_TWIN_REACH).toAlignedRect())
         self._twin = twin
 
-    # Size, screen and looks.
+    # Size, screen and appearance.
 
     def _lay_out(self) -> None:
         self._layout = ViewLayout(self.width(), self.height(), self.devicePixelRatioF())
@@ -143,25 +143,25 @@ class CompareSurface(QWidget):
         self._show()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Keep "fit" fitting, and else the middle in the middle."""
+        """Keep "fit" fitting; otherwise keep the same point in the centre."""
         super().resizeEvent(event)
         self._lay_out()
 
     def event(self, event: QEvent) -> bool:
-        """Follow the view to a screen of another scale; 100 % stays 100 %."""
+        """Adapt to a screen with another pixel ratio; 100 % stays 100 %."""
         if event.type() in (QEvent.Type.DevicePixelRatioChange, QEvent.Type.ScreenChangeInternal):
             self._lay_out()
         return super().event(event)
 
     def changeEvent(self, event: QEvent) -> None:
-        """Follow the theme, the font and the language."""
+        """Follow changes of theme, font and language."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.LanguageChange:
             self._describe()
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw what has to be new, and nothing else."""
+        """Draw what needs repainting, and nothing else."""
         if self._layout.ratio != self.devicePixelRatioF():
             self._lay_out()
         palette = self.palette()

@@ -34,9 +34,9 @@ _KEYBOARD_FOCUS = (
 class CompareView(CompareSurface):
     """Compares two layers at exact device pixels.
 
-    Zoom is told in percent of picture pixels to *device* pixels: at 100 % one is one, on any screen. Zoom, centre and
-    split outlive a change of the layers; call `zoom_to_fit` when another picture is opened. The left layer is at the
-    left in every language. Keys: see `compare.keys`; they may also be actions of a menu.
+    Zoom is a percentage of *device* pixels per picture pixel: 100 % is one to one on any screen. Zoom, centre and split
+    survive a change of layers; call `zoom_to_fit` when another picture is opened. The left layer is on the left in
+    every language. Keys: see `compare.keys`; they may also be menu actions.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -48,24 +48,24 @@ class CompareView(CompareSurface):
     # What is compared.
 
     def set_layers(self, left: Layer | None, right: Layer | None) -> None:
-        """Show other layers. The same part of the picture stays in view, also where its size in pixels changes.
+        """Show other layers. The same part of the picture stays in view, even if its size in pixels changes.
 
-        Layers of different sizes are laid over each other; coordinates then are the right one's.
+        Layers of different sizes are laid over each other; coordinates are then those of the right one.
         """
         self._scene.set_layers(left, right)
         self._describe()
         self._show()
 
     def set_left(self, layer: Layer | None) -> None:
-        """Show another layer at the left."""
+        """Show another layer on the left."""
         self.set_layers(layer, self._scene.right)
 
     def set_right(self, layer: Layer | None) -> None:
-        """Show another layer at the right."""
+        """Show another layer on the right."""
         self.set_layers(self._scene.left, layer)
 
     def refresh(self, rect: Rect | None = None) -> None:
-        """Repaint what picture pixels `rect` cover on the screen, or everything: a pyramid was written to."""
+        """Repaint what picture pixels `rect` cover on the screen, or everything, after a pyramid was written to."""
         if rect is None:
             self.update()
         else:
@@ -93,11 +93,11 @@ class CompareView(CompareSurface):
 
     @property
     def split(self) -> float:
-        """Place of the wipe, 0 (all right layer) to 1 (all left layer) of the part of the picture that shows."""
+        """Position of the wipe, 0 (all right layer) to 1 (all left layer) across the visible part of the picture."""
         return self._scene.split
 
     def set_split(self, split: float) -> None:
-        """Move the wipe; values beyond 0 to 1 mean the edge."""
+        """Move the wipe; values are clamped to 0 to 1."""
         before = self._scene.split_x
         self._scene.split = min(max(split, 0.0), 1.0)
         after = self._scene.split_x
@@ -114,17 +114,17 @@ class CompareView(CompareSurface):
         self.set_split(self._scene.split_at(self._layout.on_canvas(QPointF(x, 0))[0]))
 
     def set_grip_shown(self, shown: bool) -> None:
-        """Show the wipe's grip, or leave the pixels under it free, as while it is dragged."""
+        """Show the wipe's grip, or hide it to uncover the pixels below, as during a drag."""
         self._hides_grip = not shown
         self.update()
 
     @property
     def left_held(self) -> bool:
-        """Whether the left layer is shown all over, as while Space is held."""
+        """Whether the left layer is shown everywhere, as while Space is held."""
         return self._scene.holds_left
 
     def set_left_held(self, held: bool) -> None:
-        """Show the left layer all over for a moment; side by side does not change."""
+        """Show the left layer everywhere, or stop doing so; side by side is not affected."""
         if held != self._scene.holds_left:
             self._mouse.cancel()
             self._scene.holds_left = held
@@ -132,32 +132,32 @@ class CompareView(CompareSurface):
 
     @property
     def smooth(self) -> bool:
-        """Whether pixels above 100 % are blended; else they are squares."""
+        """Whether pixels above 100 % are blended instead of shown as squares."""
         return self._scene.smooth
 
     def set_smooth(self, on: bool) -> None:
-        """Choose blended pixels or squares above 100 %."""
+        """Choose between blended pixels and squares above 100 %."""
         if on != self._scene.smooth:
             self._scene.smooth = on
             self.update()
             self.smooth_changed.emit(on)
 
     def toggle_smooth(self) -> None:
-        """Change between blended pixels and squares."""
+        """Switch between blended pixels and squares."""
         self.set_smooth(not self.smooth)
 
     def set_canvas_color(self, color: QColor | None) -> None:
-        """Choose what surrounds the picture; None is the mid-gray of the theme."""
+        """Set the colour around the picture; None is the mid-gray of the theme."""
         self._canvas_color = None if color is None else QColor(color)
         self.update()
 
     def set_drop_hint(self, text: str | None) -> None:
-        """Light the canvas and say what a drop would do, or stop that."""
+        """Highlight the canvas and say what a drop would do; None ends that."""
         self._drop_hint = text
         self.update()
 
     def set_empty_text(self, text: str) -> None:
-        """Choose what stands there without layers; "" says that no picture is open."""
+        """Set the text shown without layers; "" says that no picture is open."""
         self._empty_text = text
         self._describe()
         self.update()
@@ -166,42 +166,42 @@ class CompareView(CompareSurface):
 
     @property
     def zoom_percent(self) -> float:
-        """Device pixels a hundred picture pixels."""
+        """Device pixels per hundred picture pixels."""
         return self._scene.scale * 100
 
     @property
     def fits(self) -> bool:
-        """Whether the whole picture is shown, and stays so when the view changes its size."""
+        """Whether the whole picture is shown, and stays so when the view is resized."""
         return self._scene.camera.fits
 
     @property
     def can_pan(self) -> bool:
-        """Whether part of the picture is out of sight."""
+        """Whether part of the picture is out of view."""
         placement = self._scene.placement
         return placement is not None and placement.can_pan
 
     @property
     def can_wipe(self) -> bool:
-        """Whether the wipe's handle is there."""
+        """Whether there is a wipe with a handle to move."""
         return self._scene.can_wipe
 
     def visible_region(self) -> Rect | None:
-        """Picture pixels that show at least in part, or None without layers."""
+        """Picture pixels that are at least partly visible, or None without layers."""
         placement = self._scene.placement
         return None if placement is None else placement.visible_region
 
     def zoom_to_fit(self) -> None:
-        """Show the whole picture; one smaller than the view grows to a whole multiple at most."""
+        """Show the whole picture; one smaller than the view is enlarged by whole factors only."""
         self._scene.fit()
         self._show()
 
     def set_zoom(self, percent: float, anchor: QPointF | None = None) -> None:
-        """Zoom to `percent`; the point `anchor` of the view (its middle where None) stays where it is."""
+        """Zoom to `percent`, keeping the point `anchor` of the view (a pane's middle if None) in place."""
         self._scene.zoom(percent / 100, self._anchor(anchor))
         self._show()
 
     def zoom_at_cursor(self, percent: float) -> None:
-        """Zoom to `percent` at the mouse where it is over the view, else at the middle."""
+        """Zoom to `percent` at the mouse if it is over the view, else at the middle."""
         self.set_zoom(percent, self._hover)
 
     def zoom_by(self, factor: float, anchor: QPointF | None = None) -> None:
@@ -209,20 +209,20 @@ class CompareView(CompareSurface):
         self.set_zoom(self.zoom_percent * factor, anchor)
 
     def step_zoom(self, steps: int, anchor: QPointF | None = None) -> None:
-        """Zoom by stops of the wheel, positive is larger; "fit" and 100 % are among them."""
+        """Zoom by wheel stops, positive zooms in; "fit" and 100 % are among the stops."""
         self._scene.step_zoom(steps, self._anchor(anchor))
         self._show()
 
     def zoom_in(self) -> None:
-        """Zoom to the next larger stop, at the mouse where it is over the view."""
+        """Zoom in to the next stop, at the mouse if it is over the view."""
         self.step_zoom(1, self._hover)
 
     def zoom_out(self) -> None:
-        """Zoom to the next smaller stop."""
+        """Zoom out to the next stop, at the mouse if it is over the view."""
         self.step_zoom(-1, self._hover)
 
     def toggle_fit(self, anchor: QPointF | None = None) -> None:
-        """Change between "fit" and 100 % at `anchor`."""
+        """Switch between "fit" and 100 % at `anchor`."""
         if self.fits:
             self.set_zoom(100, anchor)
         else:
@@ -230,20 +230,20 @@ class CompareView(CompareSurface):
 
     @property
     def camera(self) -> Camera:
-        """What part of the picture is asked for; where `pan_from` can start."""
+        """The requested view of the picture; a starting point for `pan_from`."""
         return self._scene.camera
 
     def pan_from(self, start: Camera, delta: QPointF) -> None:
-        """Move the picture by logical pixels from where it lay under an earlier camera.
+        """Move the picture by logical pixels from where it was under an earlier camera.
 
-        A drag tells its whole way again and again: that adds up no rounding, and what was taken hold of is under the
-        mouse again after a way beyond the picture's edge.
+        A drag passes its total offset on every move: rounding does not add up, and the point that was grabbed is under
+        the mouse again after an excursion beyond the picture's edge.
         """
         self._scene.pan(delta.x() * self._layout.ratio, delta.y() * self._layout.ratio, start)
         self._show()
 
     def pan_by_share(self, across: float, down: float) -> None:
-        """Move the picture by parts of a pane's width and height."""
+        """Move the picture by fractions of a pane's width and height."""
         width, height = self._scene.pane_size
         self._scene.pan(across * width, down * height)
         self._show()
@@ -251,7 +251,7 @@ class CompareView(CompareSurface):
     # Events.
 
     def event(self, event: QEvent) -> bool:
-        """Claim Space and arrows from menu actions, follow pinches, and explain the draggable label."""
+        """Claim some keys from menu actions, follow pinches, and explain the draggable label."""
         match event:
             case QKeyEvent() if event.type() == QEvent.Type.ShortcutOverride and self._keys.claims(event):
                 event.accept()
@@ -274,31 +274,31 @@ class CompareView(CompareSurface):
             self.update()
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
-        """End what a held key began."""
+        """End the effect of a held key."""
         if not self._keys.release(event):
             super().keyReleaseEvent(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        """Show the focus where the keyboard brought it."""
+        """Show the focus if the keyboard brought it here."""
         self._shows_focus = self._shows_focus or event.reason() in _KEYBOARD_FOCUS
         self.update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        """End what a held key began: its release will go elsewhere."""
+        """End the effect of a held key: its release will go elsewhere."""
         if event.reason() not in (Qt.FocusReason.ActiveWindowFocusReason, Qt.FocusReason.PopupFocusReason):
             self._shows_focus = False
         self.set_left_held(False)
         self.update()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Take hold of the handle, the picture or the result."""
+        """Grab the handle, the picture or the result."""
         self._shows_focus = False
         if not self._mouse.press(event):
             super().mousePressEvent(event)
         self.update()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Carry a drag on, and read the colours under the mouse."""
+        """Continue a drag, and read the colours under the mouse."""
         self._hover = event.position()
         self._mouse.move(event.position())
         self._read_cursor()
@@ -320,13 +320,13 @@ class CompareView(CompareSurface):
         event.accept()
 
     def enterEvent(self, event: QEnterEvent) -> None:
-        """Begin to read colours."""
+        """Start reading colours."""
         self._hover = event.position()
         self._mouse.show_cursor(event.position())
         self._read_cursor()
 
     def leaveEvent(self, event: QEvent) -> None:
-        """Read no colours any longer."""
+        """Stop reading colours."""
         self._hover = None
         self._read_cursor()
 
