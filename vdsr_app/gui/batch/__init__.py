@@ -1,1 +1,1 @@
-"""The workspace "Batch": pictures by the folder, what becomes of them, and how far they are."""
+"""The "Batch" workspace: whole folders of pictures, what is made of them, and their progress."""

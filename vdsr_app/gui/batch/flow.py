@@ -1,4 +1,4 @@
-"""What a batch is about now: its pictures, its plan, its run, and what it can go on with. No widgets."""
+"""State of the batch workspace: its pictures, plan and run, and what can be resumed. No widgets."""
 
 from __future__ import annotations
 
@@ -23,35 +23,36 @@ _REPLAN_MS = 150
 
 
 class Phase(Enum):
-    """What the workspace is about."""
+    """State of the workspace."""
 
     EMPTY = "empty"
     PLANNING = "planning"
     UNPLANNED = "unplanned"
-    """There are pictures, but they could not be planned."""
+    """There are pictures, but planning them failed."""
     PLANNED = "planned"
     RUNNING = "running"
     ENDED = "ended"
 
 
 class BatchFlow(QObject):
-    """The pictures from the first that is added to their outcome; asks the service and tells the page.
+    """Takes pictures from being added to their outcome: drives the service and informs the page.
 
     Signals:
-        phase_changed: `phase` was entered, perhaps once more.
-        outdated: what was told and offered was of the plan or batch before.
-        folder_proposed: Path where results go if the person says nothing else, None where that is not known.
-        planned: the `Plan`, BatchOptions that it was made with; the phase is PLANNED, or EMPTY where there is no
-            picture in it. Told once more where a batch failed before it had begun.
+        phase_changed: `phase` was entered, possibly again.
+        outdated: messages and offers made so far concern an earlier plan or batch.
+        folder_proposed: Path where results go, proposed or chosen by the user; None if unknown.
+        planned: the `Plan`, and the BatchOptions it was made with; the phase is PLANNED, or EMPTY if the plan has no
+            pictures. Emitted again if a batch failed before it had begun.
         plan_failed: ErrorReport.
         items_changed: tuple of Item, each once.
-        room_awaited: (bytes needed, bytes free) of a full disk, None when it has room again.
-        progressed: Progress, name of the picture at work or "".
-        paused_changed: whether it stands still at the person's wish.
+        room_awaited: (bytes needed, bytes free) of a full disk, None when there is room again.
+        progressed: Progress, and the name of the current picture or "".
+        paused_changed: whether the user has paused the batch.
         ended: BatchReport.
-        stopped: it was cancelled, and can go on; whether all its pictures are known.
-        failed: ErrorReport; it could not run or go on. The phase is PLANNED where it had not begun, else ENDED.
-        interrupted_found: Unfinished, a batch that was interrupted in the folder of the last one.
+        stopped: the batch was cancelled and can be resumed; whether all its pictures are known.
+        failed: ErrorReport; the batch could not start or continue. The phase is PLANNED if it had not begun and its
+            plan still holds, else ENDED.
+        interrupted_found: Unfinished, an interrupted batch in the folder of the last one.
     """
 
     phase_changed = Signal(object)
@@ -75,12 +76,12 @@ class BatchFlow(QObject):
         chosen_options: Callable[[], BatchOptions | None],
         parent: QObject | None = None,
     ) -> None:
-        """Nothing is planned yet; the folder of the last batch is looked at.
+        """Start without a plan, and look for an interrupted batch in the folder of the last one.
 
         Args:
-            service: does what is asked for.
+            service: plans and runs batches.
             store: remembers that folder.
-            chosen_options: how the person wants it now; None where that cannot be used.
+            chosen_options: returns the options the user has currently chosen; None if they cannot be used.
             parent: owner.
         """
         super().__init__(parent)
@@ -92,8 +93,8 @@ class BatchFlow(QObject):
         self._chosen_folder: Path | None = None
         self._phase = Phase.EMPTY
         self._options: BatchOptions | None = None
-        self._planned: tuple[Plan, BatchOptions | None] | None = None  # of all that was added
-        self._is_written = False  # in the journal of its folder; till then an older batch may be there
+        self._planned: tuple[Plan, BatchOptions | None] | None = None  # of everything that was added
+        self._is_written = False  # in the journal of its folder, which may hold an older batch until then
         self._at_work: dict[int, Item] = {}
         self._replan = QTimer(self)
         self._replan.setSingleShot(True)
@@ -111,27 +112,27 @@ class BatchFlow(QObject):
 
     @property
     def phase(self) -> Phase:
-        """What the workspace is about now."""
+        """Current state of the workspace."""
         return self._phase
 
     @property
     def output(self) -> Path:
-        """Results folder of the last plan or batch, whatever is chosen meanwhile."""
+        """Results folder of the last plan or batch, whatever has been chosen since."""
         return Path() if self._options is None else self._options.output
 
     # Before a batch
 
     def add(self, paths: Sequence[Path]) -> None:
-        """Add files and folders, also while a batch runs; a folder that was added before may hold new pictures."""
+        """Add files and folders, also during a batch; a folder that was added before may contain new pictures."""
         if not paths:
             return
         self.outdated.emit()
         running = self._phase is Phase.RUNNING
         if running and not self._service.add(paths):
-            self._late += paths  # it has just come to its end
+            self._late += paths  # it has just ended
             return
         if self._phase is Phase.ENDED:
-            self._inputs = []  # what was done may be wished again: with other settings, or with new pictures in it
+            self._inputs = []  # what is done may be added again: with other settings, or with new pictures in it
         self._inputs = list(dict.fromkeys([*self._inputs, *paths]))
         self._planned = None
         if running:
@@ -141,7 +142,7 @@ class BatchFlow(QObject):
         self.plan()
 
     def clear(self) -> None:
-        """Forget what was added."""
+        """Forget everything that was added."""
         self._inputs = []
         self.outdated.emit()
         self._service.drop_thumbnails()
@@ -150,13 +151,13 @@ class BatchFlow(QObject):
         self._enter(Phase.EMPTY)
 
     def choose_folder(self, folder: Path) -> None:
-        """Let results go to a folder of the person's choice."""
+        """Send results to a folder of the user's choice."""
         self._chosen_folder = folder
         self.folder_proposed.emit(folder)
         self.plan_soon()
 
     def plan(self) -> None:
-        """Plan what was added."""
+        """Plan everything that was added."""
         options = self._chosen_options()
         if not self._inputs or options is None or self._phase is Phase.RUNNING:
             return
@@ -166,34 +167,34 @@ class BatchFlow(QObject):
         self._service.plan(self._inputs, options)
 
     def plan_soon(self) -> None:
-        """Plan anew, once for several changes at a time: the person chose something else for this batch."""
+        """Replan, once for several changes in quick succession, as the user has changed something for this batch."""
         self._replan.start()
 
     def follow_settings(self) -> None:
-        """Plan anew where there is a plan: something else was chosen elsewhere. What has ended stays on the screen."""
+        """Replan after a change made elsewhere, if there is a plan. A batch that has ended stays on screen."""
         if self._phase in (Phase.PLANNED, Phase.PLANNING, Phase.UNPLANNED):
             self.plan_soon()
 
     # Running
 
     def start(self) -> None:
-        """Run what was added."""
+        """Run everything that was added."""
         options = self._chosen_options()
         if options is not None:
             self._run(options, self._inputs)
 
     def retry(self) -> None:
-        """Try once more what failed in the last batch."""
+        """Retry what failed in the last batch."""
         if self._options is not None:
             self._run(self._options, [], retry_failed=True)
 
     def go_on(self, options: BatchOptions) -> None:
-        """Go on with a batch as it was begun."""
+        """Resume a batch with the options it was started with."""
         if self._phase is not Phase.RUNNING:
             self._run(options, [], resume=True)
 
     def go_on_again(self) -> None:
-        """Go on with the batch that was stopped, as it was begun."""
+        """Resume the last batch, or start it again if it had not begun."""
         if self._options is None:
             return
         if self._is_written:
@@ -203,11 +204,11 @@ class BatchFlow(QObject):
 
     @property
     def paused(self) -> bool:
-        """Whether a batch runs and stands still at the person's wish."""
+        """Whether a batch is running and the user has paused it."""
         return self._phase is Phase.RUNNING and self._service.paused
 
     def pause_or_continue(self) -> None:
-        """Let it stand still, or go on where it does."""
+        """Pause the batch, or continue it if it is paused."""
         if self._service.paused:
             self._service.resume()
         else:
@@ -215,7 +216,7 @@ class BatchFlow(QObject):
         self.paused_changed.emit(self.paused)
 
     def cancel(self) -> None:
-        """Stop it; what is finished is kept."""
+        """Stop the batch; finished results are kept."""
         self._service.cancel()
 
     def _run(
@@ -227,7 +228,7 @@ class BatchFlow(QObject):
         self._store.update(batch_folder=str(options.output.absolute()))
         self._at_work.clear()
         self._enter(Phase.RUNNING)
-        self._replan.stop()  # what was still to be planned anew runs now, or is seen when this has ended
+        self._replan.stop()  # changes still to be planned are part of this run, or show once it has ended
         self._service.start(inputs, options, resume=resume, retry_failed=retry_failed)
         self.paused_changed.emit(False)
 
@@ -235,7 +236,7 @@ class BatchFlow(QObject):
         self._phase = phase
         self.phase_changed.emit(phase)
 
-    # What the service tells
+    # Reports from the service
 
     def _on_planned(self, plan: Plan) -> None:
         if self._phase is not Phase.PLANNING:
@@ -295,16 +296,16 @@ class BatchFlow(QObject):
             self.planned.emit(*self._planned)
         else:
             self._enter(Phase.ENDED)
-        self._add_late()  # which takes back what was told of before, so not of this
+        self._add_late()  # first, as it clears earlier messages, but must not clear this one
         self.failed.emit(report)
 
     def _add_late(self) -> None:
-        """Plan what was added in the moment in which a batch came to its end, whichever that was."""
+        """Plan what was added at the moment a batch ended, however it ended."""
         late, self._late = self._late, []
         self.add(late)
 
     def _lay_down_work(self) -> None:
-        """What was at work when the batch broke off waits again."""
+        """Put the pictures that were in progress when the batch broke off back into the queue."""
         waiting = tuple(replace(item, state=State.QUEUED) for item in self._at_work.values())
         self._at_work.clear()
         if waiting:
@@ -316,8 +317,8 @@ class BatchFlow(QObject):
 
 
 def _folder_beside(source: Path) -> Path:
-    """Where results go unless the person says otherwise: beside the first folder, or below that of the first file."""
+    """Default results folder: beside `source` if that is a folder, else in the folder of that file."""
     if not source.is_dir():
         return source.parent / "upscaled"
-    # There is nothing beside a drive, such as a memory card.
+    # There is nothing beside the root of a drive, such as a memory card.
     return source.with_name(f"{source.name} upscaled") if source.name else source / "upscaled"

@@ -1,4 +1,4 @@
-"""How a batch is done: where results go, how they are named, what happens to those that are there."""
+"""Options of a batch: where results go, how they are named, what happens to existing ones."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from vdsr_app.gui.sections import SECTION_GAP, ElidedLabel, Section, text_label
 from vdsr_app.gui.texts import printable
 
 _PAUSE_MS = 300
-"""A template is typed; it is read when the person has paused for a moment."""
+"""Delay after the last keystroke before a typed template takes effect."""
 
 _EXAMPLE = Item(0, Path("photos/photo.jpg"), Path(), SourceFacts(None, 1000, 800), None, DEFAULT_MODEL)
-"""Named where there is no plan."""
+"""Picture whose result is named as the example while there is no plan."""
 
 
 class OptionsPanel(QWidget):
-    """The choices of a batch. What each picture is made into is chosen in the workspace "Upscale".
+    """The options of a batch. Size, model and format of the results are chosen in the "Upscale" workspace.
 
     Signals:
-        changed: a choice is another than before.
-        problem_changed: `problem` is another than before.
-        folder_wanted: the person wants to choose the folder of the results.
-        settings_wanted: the person wants to change size, model or format.
+        changed: an option has changed.
+        problem_changed: `problem` has changed.
+        folder_wanted: the user wants to choose the results folder.
+        settings_wanted: the user wants to change size, model or format.
     """
 
     changed = Signal()
@@ -86,38 +86,38 @@ class OptionsPanel(QWidget):
 
     @property
     def template(self) -> str:
-        """How results are named."""
+        """Name template of the results."""
         return self._template.text() or DEFAULT_TEMPLATE
 
     @property
     def problem(self) -> str:
-        """Why the template cannot be used, in words for people, or ""."""
+        """Why the template cannot be used, worded for the user, or ""."""
         return self._problem
 
     @property
     def existing(self) -> Existing:
-        """What happens to results that are there."""
+        """What happens to existing results."""
         return Existing(self._existing.currentData())
 
     @property
     def recursive(self) -> bool:
-        """Whether folders below count."""
+        """Whether subfolders are included."""
         return self._recursive.isChecked()
 
     @property
     def settings(self) -> UpscaleSettings:
-        """What pictures are made into."""
+        """How pictures are upscaled."""
         return self._settings
 
     @property
     def options(self) -> BatchOptions | None:
-        """All choices; None where there is no folder yet, or the template cannot be used."""
+        """All options; None if there is no folder yet or the template cannot be used."""
         if self._folder is None or self._problem:
             return None
         return BatchOptions(self._folder, self._settings, self.recursive, self.template, self.existing)
 
     def show_choices(self, template: str, existing: Existing, *, recursive: bool) -> None:
-        """Show what is remembered; emits no `changed`."""
+        """Show remembered options; emits no `changed`."""
         blocker = QSignalBlocker(self._template)
         self._template.setText("" if template == DEFAULT_TEMPLATE else template)
         blocker.unblock()
@@ -131,28 +131,28 @@ class OptionsPanel(QWidget):
         self._show()
 
     def show_settings(self, settings: UpscaleSettings, words: str) -> None:
-        """Show what pictures are made into.
+        """Show how pictures are upscaled.
 
         Args:
-            settings: the same that the workspace "Upscale" uses.
-            words: they in short.
+            settings: the settings that the "Upscale" workspace uses.
+            words: a short description of them.
         """
         self._settings = settings
         self._result.setText(words)
         self._show()
 
     def show_example(self, item: Item, planned: BatchOptions) -> None:
-        """Name a picture of the batch in the example.
+        """Use a picture of the batch for the example name.
 
         Args:
-            item: the picture, as it was planned.
-            planned: the choices that it was planned with; with others its name is told as far as they decide it.
+            item: the picture, as planned.
+            planned: the options it was planned with; under others its name is derived as far as they determine it.
         """
         self._example, self._planned = item, planned
         self._show()
 
     def set_locked(self, locked: bool) -> None:
-        """Let nothing be changed while a batch runs; what was typed just before it is part of it."""
+        """Lock the options while a batch runs, or unlock them; what was typed just before takes effect first."""
         if locked and self._pause.isActive():
             self._pause.stop()
             self.changed.emit()
@@ -165,7 +165,7 @@ class OptionsPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(SECTION_GAP)
         made, results = Section(), Section()
-        # Low, and in this order: in the smallest window a plan leaves room for all but the names.
+        # Compact, and in this order: in the smallest window a plan leaves room for all but the names.
         made.set_head(self.tr("Settings"), self._change)
         made.body.addWidget(self._result)
         results.set_head(self.tr("Results"), self._choose)

@@ -1,4 +1,4 @@
-"""The workspace "Batch": drop folders, see what would be done, let it run, see how it ended."""
+"""The "Batch" workspace: drop folders, see what would be done, run it, see how it ended."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ from vdsr_app.workers.messages import ErrorReport
 
 
 class BatchPage(QWidget):
-    """Table and bars at the left, choices and totals at the right.
+    """Table and progress bars on the left, options and totals on the right.
 
     Attributes:
-        banner: the message above everything.
+        banner: the message above the list.
         table: the pictures.
-        options: the choices.
-        panel: totals, and the buttons that begin and follow.
-        strip: how far a batch is that runs.
-        flow: the batch behind all of it.
+        options: the batch options.
+        panel: totals, and the buttons for before and after a batch.
+        strip: progress of a running batch.
+        flow: state of the batch.
 
     Signals:
-        settings_wanted: the person wants to change size, model or format.
-        activity_changed: what runs, in one line, or "".
-        offer_changed: what the person can do now may be something else.
+        settings_wanted: the user wants to change size, model or format.
+        activity_changed: what is running, in one line, or "".
+        offer_changed: what the user can do now may have changed.
     """
 
     settings_wanted = Signal()
@@ -78,39 +78,39 @@ class BatchPage(QWidget):
         self._remembered = _choices_in(store.current)
         self._refusal: str | None = None
         self._holds_focus = False
-        self._waits_for_items = False  # of the batch that runs; till then the table shows what was there before
+        self._waits_for_items = False  # of the running batch; until then the table shows what was there before
         self._progress: Progress | None = None
         self._show_remembered()
         self._on_phase_changed(self.phase)
 
     @property
     def phase(self) -> Phase:
-        """What the page is about now."""
+        """Current state of the page."""
         return self.flow.phase
 
     @property
     def can_pause(self) -> bool:
-        """Whether a batch runs and is not being stopped."""
+        """Whether a batch is running and not being stopped."""
         return self.phase is Phase.RUNNING and self.strip.can_cancel
 
     def add(self, paths: Sequence[Path]) -> None:
-        """Add files and folders, also while a batch runs."""
+        """Add files and folders, also during a batch."""
         self.flow.add(paths)
 
     def show_settings(self, settings: UpscaleSettings, words: str) -> None:
-        """What pictures are made into, and in words; plans anew where it is another than before."""
+        """Show how pictures are upscaled, and in words; replans if that has changed."""
         changed = settings != self.options.settings
         self.options.show_settings(settings, words)
         if changed:
             self.flow.follow_settings()
 
     def begin(self) -> None:
-        """Start, plan again or go on, whichever can be done now."""
+        """Start, plan again or resume, whichever is possible now."""
         if self.panel.way_on is not None:
             self.panel.way_on.click()
 
     def cancel(self) -> None:
-        """Stop the batch that runs; what is finished is kept."""
+        """Stop the running batch; finished results are kept."""
         if self.can_pause:
             self._hold_focus(self.strip)
             self.strip.show_ending()
@@ -118,20 +118,20 @@ class BatchPage(QWidget):
             self.offer_changed.emit()
 
     def take_focus(self) -> None:
-        """Let the keyboard enter where the person most likely goes on."""
+        """Move keyboard focus to where the user most likely continues."""
         if self.panel.take_focus():
             return
         (self.strip if self.phase is Phase.RUNNING else self.list).setFocus()
 
     def _focused(self) -> QWidget | None:
-        """The control in here that has the window's keyboard, or None where that is elsewhere."""
+        """The control of this page that has the window's keyboard focus, or None if that is elsewhere."""
         widget = self.window().focusWidget()
         return widget if widget is not None and self.isAncestorOf(widget) else None
 
     def _hold_focus(self, *places: QWidget) -> None:
-        """Keep the keyboard in the list where it is in one of the places, which are about to be hidden or disabled.
+        """Move focus to the list if it is in one of `places`, which are about to be hidden or disabled.
 
-        Else Qt would hand it to some control at the other end of the window.
+        Otherwise Qt would hand it to some control at the other end of the window.
         """
         focused = self._focused()
         if focused is not None and any(place is focused or place.isAncestorOf(focused) for place in places):
@@ -139,14 +139,14 @@ class BatchPage(QWidget):
             self.list.hold_focus()
 
     def _pass_focus_on(self) -> None:
-        """Let the keyboard go where the person most likely goes on, unless it was taken elsewhere meanwhile."""
+        """Move held focus to where the user most likely continues, unless it has moved elsewhere meanwhile."""
         focused = self._focused()
         if focused is not None and self._holds_focus and self.list.isAncestorOf(focused):
             self.take_focus()
         self._holds_focus = False
 
     def set_drop_hint(self, words: str | None) -> None:
-        """Say what a drop would do, or nothing."""
+        """Say what a drop would do; None ends that."""
         self.list.set_drop_hint(words)
 
     def _lay_out(self) -> None:
@@ -163,7 +163,7 @@ class BatchPage(QWidget):
         row.addWidget(self._choices())
 
     def _choices(self) -> QWidget:
-        """Choices, which scroll where the window is small, and below them plan and start, which are always there."""
+        """Options, which scroll in a small window, and below them plan and start button, which are always visible."""
         choices, content = QScrollArea(), QWidget()
         set_role(choices, "pane")
         choices.setFrameShape(QFrame.Shape.NoFrame)
@@ -226,7 +226,7 @@ class BatchPage(QWidget):
         self.panel.folder_wanted.connect(self._on_open_folder)
         self.panel.report_wanted.connect(self._on_report)
 
-    # What the flow tells
+    # Signals of the flow
 
     def _on_outdated(self) -> None:
         self._hold_focus(self.banner)
@@ -281,7 +281,7 @@ class BatchPage(QWidget):
         self._pass_focus_on()
 
     def _refuse_start(self, reason: str | None) -> None:
-        """Let the batch not be started for a reason, or let it where there is none."""
+        """Block the start for a reason, or allow it if there is none."""
         self._refusal = reason
         self._allow_start()
 
@@ -357,24 +357,24 @@ class BatchPage(QWidget):
     def _on_interrupted_found(self, found: Unfinished) -> None:
         text = self.tr("A batch into {folder} was interrupted, with {pictures} left.")
         text = text.format(folder=file_name(found.options.output), pictures=pictures_text(found.left))
-        # As it was begun, whatever is chosen meanwhile.
+        # With the options it was started with, whatever has been chosen since.
         go_on = partial(self.flow.go_on, found.options)
         self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Resume"), go_on))
 
-    # What the person wants
+    # User actions
 
     def _on_clear(self) -> None:
         self.table.show_items([], Path())
         self.flow.clear()
 
-    # Choices
+    # Options
 
     def _show_remembered(self) -> None:
         template, existing, recursive = self._remembered
         self.options.show_choices(template, Existing(existing), recursive=recursive)
 
     def _on_store_changed(self, settings: AppSettings) -> None:
-        """Follow what was chosen elsewhere, such as the defaults; what is being typed here stays."""
+        """Follow changes made elsewhere, such as to the defaults; what is being typed here stays."""
         remembered = _choices_in(settings)
         if remembered == self._remembered:
             return
@@ -385,7 +385,7 @@ class BatchPage(QWidget):
     def _on_options_changed(self) -> None:
         template = self._remembered[0] if self.options.problem else self.options.template
         existing, recursive = str(self.options.existing), self.options.recursive
-        # First, as what is remembered from here is on the screen already, with a template that cannot be used yet.
+        # Before the update: its echo must not redraw what is on screen, perhaps with a template that is not usable yet.
         self._remembered = template, existing, recursive
         self._store.update(batch_template=template, batch_existing=existing, batch_recursive=recursive)
         self.flow.plan_soon()
@@ -396,7 +396,7 @@ class BatchPage(QWidget):
             self.choose_folder(Path(chosen))
 
     def choose_folder(self, folder: Path) -> None:
-        """Let results go to a folder."""
+        """Send results to a folder."""
         self.flow.choose_folder(folder)
 
     def _on_open_folder(self) -> None:
@@ -422,5 +422,5 @@ class BatchPage(QWidget):
 
 
 def _choices_in(settings: AppSettings) -> tuple[str, str, bool]:
-    """What is remembered of a batch's choices: template, what is done with results that are there, subfolders."""
+    """The remembered options of a batch: template, what happens to existing results, subfolders."""
     return settings.batch_template, settings.batch_existing, settings.batch_recursive

@@ -1,4 +1,4 @@
-"""The pictures of a batch, how they are added, and what stands there while there is none."""
+"""The pictures of a batch, the buttons that add them, and the drop zone shown while there are none."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from vdsr_app.gui.theme import set_role
 
 
 class PictureList(QWidget):
-    """Buttons above, and below them the table or a place to drop pictures on.
+    """Buttons at the top, and below them the table or a drop zone.
 
     Attributes:
         table: the rows.
         clear: the button that empties the list.
 
     Signals:
-        paths_chosen: list of Paths that the person chose to add.
-        clear_wanted: the person wants the list to be empty.
+        paths_chosen: list of Paths that the user chose to add.
+        clear_wanted: the user wants to empty the list.
     """
 
     paths_chosen = Signal(object)
@@ -53,24 +53,24 @@ class PictureList(QWidget):
 
     @property
     def adding_has_focus(self) -> bool:
-        """Whether the keyboard is at one of the buttons that add."""
+        """Whether one of the add buttons has keyboard focus."""
         return self._add_folder.hasFocus() or self._add_files.hasFocus()
 
     def hold_focus(self) -> None:
-        """Take the keyboard where pressing a key by accident does nothing, as far as there is such a place."""
+        """Take keyboard focus where an accidental key press does nothing, as far as there is such a place."""
         (self._add_folder if self._is_empty else self._view).setFocus()
 
     def show_empty(self, empty: bool) -> None:
-        """Show the place to drop pictures on, or the table."""
+        """Show the drop zone or the table."""
         self._is_empty = empty
         self._pages.setCurrentIndex(0 if empty else 1)
 
     def allow_clear(self, allowed: bool) -> None:
-        """Whether the list can be emptied now."""
+        """Set whether the list can be emptied now."""
         allow_button(self.clear, allowed, self.tr("There is nothing to clear"))
 
     def set_drop_hint(self, words: str | None) -> None:
-        """Say what a drop would do, also over the table; None is the invitation."""
+        """Say what a drop would do, also over the table; None shows the usual invitation."""
         self._words.setText(words or self.tr("Drop folders or pictures here"))
         self._pages.setCurrentIndex(0 if words is not None or self._is_empty else 1)
 
@@ -106,7 +106,7 @@ class PictureList(QWidget):
         column.addWidget(self._pages, 1)
 
     def _show_chosen(self) -> None:
-        """Tell the chosen row in full, also to those who hear it; its cells may be cut off."""
+        """Show the selected row in full, also for screen readers; its cells may be cut off."""
         words = self._view.chosen_words
         self._chosen.setText(breakable(words))
         self._chosen.setVisible(bool(words))

@@ -1,4 +1,4 @@
-"""The table of a batch: its columns share the width, and where that is small the lesser ones make room."""
+"""Table view of a batch: its columns share the width, and the less important ones give way when it is small."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from vdsr_app.gui.batch.table import THUMBNAIL_PX, BatchTable, Column
 _TIME_PX = 68
 _LEAST_NAME_PX = 120
 _LEAST_STATE_PX = 220
-"""Room for the beginning of why a picture failed; the whole is told for the row that is chosen."""
+"""Room for the beginning of why a picture failed; all of it is shown for the selected row."""
 _LEAST_SIZE_PX = 96
 _NAME_SHARE = 0.3
 _NAME_SHARE_ALONE = 0.4
-"""Where the result's name makes room."""
+"""Used while the result's name is hidden."""
 
 
 class PictureView(QTreeView):
-    """Picture and state always show, then as there is room: size, time, name of the result.
+    """Always shows picture and state, then as space allows size, time and the result's name.
 
     Signals:
-        chosen_changed: what is told of the row that the keyboard or the mouse chose may be another.
+        chosen_changed: the text of the selected row may have changed.
     """
 
     chosen_changed = Signal()
@@ -48,7 +48,7 @@ class PictureView(QTreeView):
 
     @property
     def chosen_words(self) -> str:
-        """The chosen row in full, but for what its columns show anyway; "" where none is chosen."""
+        """Name, state and all hidden columns of the selected row; "" if none is selected."""
         rows = self.selectionModel().selectedRows()
         if not rows:
             return ""
@@ -58,12 +58,12 @@ class PictureView(QTreeView):
         return " · ".join(text for text in texts if text)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Share the width among the columns."""
+        """Distribute the width among the columns."""
         super().resizeEvent(event)
         self._share_width()
 
     def changeEvent(self, event: QEvent) -> None:
-        """Measure anew: rows may have come before the window's style and font."""
+        """Measure again: rows may have arrived before the window's style and font."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._measure_all()
@@ -92,11 +92,11 @@ class PictureView(QTreeView):
         self._on_rows_inserted(QModelIndex(), 0, self._table.rowCount() - 1)
 
     def _on_rows_inserted(self, _parent: QModelIndex, first: int, last: int) -> None:
-        """No size is cut off: none could be read then."""
+        """Widen the size column so that no size is cut off, as none could be read then."""
         metrics, table = self.fontMetrics(), self._table
         rows = {str(table.data(table.index(row, Column.SIZE))): row for row in range(first, last + 1)}
         if rows:
-            # The style's own margins belong to it.
+            # The size hint includes the style's own margins.
             widest = table.index(rows[max(rows, key=metrics.horizontalAdvance)], Column.SIZE)
             self._size_px = max(self._size_px, self.sizeHintForIndex(widest).width())
         self._share_width()

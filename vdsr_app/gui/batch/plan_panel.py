@@ -1,4 +1,4 @@
-"""What a batch comes to, and the buttons that begin it and that follow it; always in sight."""
+"""Totals of a batch, and the buttons for before and after it; always visible."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class PlanPanel(Section):
     """Totals and buttons.
 
     Signals:
-        start_wanted: the person wants the batch to run.
-        again_wanted: the person wants what could not be planned to be planned once more.
-        go_on_wanted: the person wants the batch that was stopped to go on.
-        retry_wanted: the person wants what failed to be tried again.
-        folder_wanted: the person wants to see the results.
-        report_wanted: the person wants a table of the outcome.
+        start_wanted: the user wants to run the batch.
+        again_wanted: the user wants to plan again after planning failed.
+        go_on_wanted: the user wants to resume the batch.
+        retry_wanted: the user wants to retry what failed.
+        folder_wanted: the user wants to see the results.
+        report_wanted: the user wants a table of the outcome.
     """
 
     start_wanted = Signal()
@@ -55,20 +55,20 @@ class PlanPanel(Section):
 
     @property
     def text(self) -> str:
-        """The totals as they are shown."""
+        """The totals as shown."""
         return self._totals.text()
 
     def say(self, text: str) -> None:
-        """Show something else than totals."""
+        """Show a text instead of the totals."""
         self._totals.setText(text)
 
     def show_buttons(self, *, ended: bool, again: bool = False, go_on: bool = False, retry: bool = False) -> None:
-        """Show what can be done before a batch, or after it.
+        """Show the buttons that apply before or after a batch.
 
         Args:
-            ended: it is after one.
-            again: there could be no plan.
-            go_on: it was stopped.
+            ended: a batch has ended.
+            again: planning failed.
+            go_on: the batch can be resumed.
             retry: some of its pictures failed.
         """
         self.start.setVisible(not ended)
@@ -79,16 +79,16 @@ class PlanPanel(Section):
         self.report.setVisible(ended)
 
     def allow_start(self, allowed: bool, reason: str) -> None:
-        """Enable the start, or disable it and say why."""
+        """Enable the start button, or disable it and say why."""
         allow_button(self.start, allowed, reason)
 
     @property
     def way_on(self) -> QPushButton | None:
-        """The button that begins, plans again or goes on, whichever can be pressed now."""
+        """The button that starts, plans again or resumes, whichever can be pressed now."""
         return next((button for button in (self.start, self.again, self.go_on) if can_be_pressed(button)), None)
 
     def take_focus(self) -> bool:
-        """Let the keyboard enter at the button that the person most likely wants; whether there is one."""
+        """Focus the button that the user most likely wants; False if there is none."""
         for button in (self.start, self.again, self.go_on, self.retry, self.folder):
             if button.isEnabled() and button.isVisible():
                 button.setFocus()
@@ -96,7 +96,7 @@ class PlanPanel(Section):
         return False
 
     def show_plan(self, plan: Plan) -> None:
-        """Show what a batch would come to."""
+        """Show the totals of a plan."""
         found = plan.totals
         lines = [self.tr("{pictures} to do").format(pictures=pictures_text(found.queued))]
         if found.skipped:
@@ -114,7 +114,7 @@ class PlanPanel(Section):
         self.say("\n".join(lines))
 
     def show_report(self, report: BatchReport) -> str:
-        """Show how a batch ended; returns it in one sentence without its full stop."""
+        """Show how a batch ended; returns that as one sentence without a full stop."""
         words = self.tr("{done} done, {skipped} skipped, {failed} failed").format(
             done=report.done, skipped=report.skipped, failed=report.failed
         )

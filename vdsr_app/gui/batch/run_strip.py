@@ -1,4 +1,4 @@
-"""Below the table: how far the picture and the batch are, and the buttons of a batch that runs."""
+"""Strip below the table: progress of the current picture and the batch, and the buttons of a running batch."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _STEPS = 1000
 
 
 class RunStrip(QWidget):
-    """Two bars, one of the picture at work and one of the batch.
+    """Two progress bars, one for the current picture and one for the batch.
 
     Signals:
-        pause_wanted: the person wants it to stand still, or to go on.
-        cancel_wanted: the person wants it to stop.
+        pause_wanted: the user wants to pause or continue the batch.
+        cancel_wanted: the user wants to stop the batch.
     """
 
     pause_wanted = Signal()
@@ -63,11 +63,11 @@ class RunStrip(QWidget):
 
     @property
     def can_cancel(self) -> bool:
-        """Whether it is not being stopped already."""
+        """Whether the batch is not already being stopped."""
         return self._cancel.isEnabled()
 
     def begin(self) -> None:
-        """Show a batch that has just been started."""
+        """Show a batch that has just started."""
         self._picture.setValue(0)
         self._batch.setValue(0)
         self._name.setText(self.tr("Starting…"))
@@ -77,7 +77,7 @@ class RunStrip(QWidget):
         self.show_waiting(None)
 
     def show_fitting(self, fitting: bool) -> None:
-        """Say that the first picture waits for the network to be fitted to this processor."""
+        """Say whether the first picture is waiting while the network is tuned for this processor."""
         if self._progress is None and self.can_cancel:
             words = (
                 self.tr("Tuning the network for this processor (first run only)") if fitting else self.tr("Starting…")
@@ -85,7 +85,7 @@ class RunStrip(QWidget):
             self._name.setText(words)
 
     def show_progress(self, progress: Progress, name: str) -> None:
-        """Show how far it is; `name` is that of the picture at work."""
+        """Show the progress; `name` is that of the current picture."""
         if name:
             self._name.setText(name)
         self._picture.setValue(_share(progress.done_px, progress.total_px))
@@ -94,14 +94,14 @@ class RunStrip(QWidget):
         self._show_words()
 
     def show_paused(self, paused: bool) -> None:
-        """Show whether it stands still at the person's wish."""
+        """Show whether the user has paused the batch."""
         self._paused = paused
         self._pause.setText(self.tr("Continue") if paused else self.tr("Pause"))
         self._pause.setIcon(icon("play-outline" if paused else "pause"))
         self._show_words()
 
     def show_waiting(self, room: tuple[int, int] | None) -> None:
-        """Say that the disk is full: bytes needed and free; None where it is not."""
+        """Say that the disk is full, with the bytes needed and free; None if it is not."""
         self._waits.setVisible(room is not None)
         if room is not None:
             self._waits.setText(
@@ -111,7 +111,7 @@ class RunStrip(QWidget):
             )
 
     def show_ending(self) -> None:
-        """Show that it is being stopped."""
+        """Show that the batch is being stopped."""
         self._cancel.setEnabled(False)
         self._name.setText(self.tr("Stopping…"))
 
@@ -120,7 +120,7 @@ class RunStrip(QWidget):
         if progress is None:
             self._words.setText(self.tr("Paused") if self._paused else "")
             return
-        # What is wished to be known most comes first: where there is little room the end is cut off.
+        # The most important part comes first: the end is cut off if there is little room.
         parts = [f"{100 * progress.batch_done_px // max(1, progress.batch_px)} %"]
         if self._paused:
             parts.insert(0, self.tr("Paused"))

@@ -1,4 +1,4 @@
-"""The pictures of a batch as rows: thumbnail, name, result, sizes, state, time."""
+"""Table model of a batch's pictures: thumbnail, name, result, sizes, state, time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Index = QModelIndex | QPersistentModelIndex
 THUMBNAIL_PX = 28
 _STATE_SIZE = QSize(16, 16)
 _MOST_THUMBNAILS = 600
-"""Kept at a time; a list of ten thousand is scrolled through, not held."""
+"""Most thumbnails kept at a time, as a list may have ten thousand pictures."""
 
 _ICONS = {
     State.QUEUED: ("clock-outline", "quiet"),
@@ -44,10 +44,10 @@ class Column(IntEnum):
 
 
 class BatchTable(QAbstractTableModel):
-    """Items by their number.
+    """Model with one row per item.
 
     Signals:
-        thumbnail_wanted: Path of a picture that is looked at.
+        thumbnail_wanted: Path of a picture that is in view and has no thumbnail yet.
     """
 
     thumbnail_wanted = Signal(object)
@@ -67,11 +67,11 @@ class BatchTable(QAbstractTableModel):
         return self._items
 
     def show_items(self, items: Sequence[Item], folder: Path) -> None:
-        """Show other pictures.
+        """Replace all rows.
 
         Args:
-            items: the rows.
-            folder: of the results; names are shown from there on.
+            items: the new rows.
+            folder: of the results; their names are shown relative to it.
         """
         self.beginResetModel()
         self._items, self._folder = list(items), folder.absolute()
@@ -80,7 +80,7 @@ class BatchTable(QAbstractTableModel):
         self.endResetModel()
 
     def update_items(self, items: Sequence[Item]) -> None:
-        """Show new states, and add pictures that were not there."""
+        """Update the states of pictures, and add those that are new."""
         new = [item for item in items if item.number not in self._rows]
         if new:
             first = len(self._items)
@@ -95,21 +95,21 @@ class BatchTable(QAbstractTableModel):
             self.dataChanged.emit(self.index(row, 0), self.index(row, len(Column) - 1))
 
     def show_progress(self, item_number: int, percent: int) -> None:
-        """Show how far the picture at work is."""
+        """Show the progress of a picture being processed."""
         row = self._rows.get(item_number)
         if row is not None and self._items[row].state is State.WORKING and self._percent.get(item_number) != percent:
             self._percent[item_number] = percent
             self.dataChanged.emit(self.index(row, Column.STATE), self.index(row, Column.STATE))
 
     def show_paused(self, paused: bool) -> None:
-        """Show whether the pictures at work stand still."""
+        """Show whether the pictures being processed are paused."""
         self._paused = paused
         for row, item in enumerate(self._items):
             if item.state is State.WORKING:
                 self.dataChanged.emit(self.index(row, Column.STATE), self.index(row, Column.STATE))
 
     def show_thumbnail(self, path: Path, rgba: np.ndarray) -> None:
-        """Show a small version of a picture."""
+        """Show the thumbnail of a picture."""
         while len(self._thumbnails) >= _MOST_THUMBNAILS:
             del self._thumbnails[next(iter(self._thumbnails))]
         self._thumbnails[path] = _square(QPixmap.fromImage(wrap_rgba(np.ascontiguousarray(rgba)).copy()))
@@ -117,19 +117,19 @@ class BatchTable(QAbstractTableModel):
             self.dataChanged.emit(self.index(0, 0), self.index(len(self._items) - 1, 0))
 
     def forget_thumbnail(self, path: Path) -> None:
-        """A thumbnail that was wanted will not come; it is wanted again when the picture is next looked at."""
+        """Drop a thumbnail that will not arrive; it is requested again when the picture is next in view."""
         self._thumbnails.pop(path, None)
 
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own way
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
         """Number of pictures."""
         return 0 if parent.isValid() else len(self._items)
 
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own way
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
         """Number of columns."""
         return 0 if parent.isValid() else len(Column)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        """Heads of the columns."""
+        """Column headings."""
         if orientation is Qt.Orientation.Vertical or role != Qt.ItemDataRole.DisplayRole:
             return None
         heads = (self.tr("Picture"), self.tr("Result"), self.tr("Size"), self.tr("State"), self.tr("Time"))
@@ -207,13 +207,13 @@ class BatchTable(QAbstractTableModel):
 
 
 def _ratio() -> float:
-    """Dots of the screen a logical pixel."""
+    """Device pixels per logical pixel."""
     app = QGuiApplication.instance()
     return app.devicePixelRatio() if isinstance(app, QGuiApplication) else 1.0
 
 
 def _square(picture: QPixmap) -> QPixmap:
-    """A picture in the middle of a square, so that the names beside all of them stand in one line."""
+    """A picture centred in a square, so that the names beside the thumbnails line up."""
     ratio = _ratio()
     side = round(THUMBNAIL_PX * ratio)
     square = QPixmap(side, side)

@@ -86,7 +86,7 @@ class ViewKeys:
         """What an arrow, Home or End does.
 
         In a wipe, Left and Right move the split, and Home and End take it to an edge. Other arrows move the picture,
-        and so do these two with Ctrl.
+        and so do Left and Right with Ctrl.
         """
         view, key = self._view, event.key()
         wide = bool(event.modifiers() & _Modifier.ShiftModifier)
