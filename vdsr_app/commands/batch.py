@@ -50,11 +50,11 @@ _MAY_CHANGE = {
     *("inputs", "output", "resume", "retry_failed", "dry_run", "cluster", "report", "json"),
     *("device", "precision"),
 }
-"""Arguments that a batch that goes on follows."""
+"""Arguments that may be given when a batch is resumed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `vdsr batch`."""
+    """Add the arguments of `vdsr batch`."""
     parser.register("action", None, _Given)
     parser.add_argument("inputs", nargs="*", type=Path, metavar="FOLDER", help="folders, or picture files")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", required=True, help="folder for the results")
@@ -98,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class _Given(argparse.Action):
-    """Stores a value, and that the person gave it: it may be the default."""
+    """Stores a value, and records that it was given, as it may equal the default."""
 
     def __call__(
         self,
@@ -112,13 +112,13 @@ class _Given(argparse.Action):
 
 
 def _given(arguments: argparse.Namespace) -> set[str]:
-    """Names of what the person gave, of switches those that are on."""
+    """Names of the arguments that were given; of switches, those that are on."""
     switches = {name for name, value in vars(arguments).items() if value is True}
     return switches | getattr(arguments, "given", set())
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
-    """Do the batch; False where a picture failed."""
+    """Run the batch; False if a picture failed."""
     if arguments.cluster is not None:
         check_address(arguments.cluster)
     going_on = arguments.resume or arguments.retry_failed
@@ -166,7 +166,7 @@ def _options(arguments: argparse.Namespace) -> BatchOptions:
 
 
 def _require_place_of_report(file: Path | None, output: Path) -> None:
-    """See before the work whether a report can be written after it; the folder of the results will be there."""
+    """Check before the work that a report can be written after it; the results folder will exist by then."""
     if file is None:
         return
     folder = file.absolute().parent
@@ -176,7 +176,7 @@ def _require_place_of_report(file: Path | None, output: Path) -> None:
         raise UsageError("There is no such folder for the report.", path=file, hint="Make it first.")
     if os.path.isdir(file):
         raise UsageError("The report needs a file, and this is a folder.", path=file)
-    # Those that the batch is going to make may not be there yet.
+    # Judged by name, as files that the batch will write may not exist yet.
     if file.suffix.lower() in READABLE_SUFFIXES or file.name.startswith(TEMPORARY_PREFIX):
         raise UsageError(
             "This is the name of a picture, or of a file that the batch keeps for itself.",
@@ -187,7 +187,7 @@ def _require_place_of_report(file: Path | None, output: Path) -> None:
 
 
 def _options_before(arguments: argparse.Namespace) -> BatchOptions:
-    """The options of the batch that the output folder holds; what computes them may be another now."""
+    """The options of the batch in the output folder, but with the device and precision given now."""
     given = _given(arguments)
     for name in sorted(given - _MAY_CHANGE):
         raise UsageError(
@@ -227,7 +227,7 @@ def _dry_run(arguments: argparse.Namespace, options: BatchOptions, console: Cons
 
 
 class _Teller:
-    """Shows what a batch tells."""
+    """Prints the events of a batch."""
 
     def __init__(self, console: Console, stack: ExitStack) -> None:
         self._console = console
@@ -260,7 +260,7 @@ class _Teller:
 
     def _show(self, progress: Progress) -> None:
         if progress.batch_px != self._total_px or self._update is None:
-            # More has been planned: a bar knows but one total.
+            # More has been planned, and a bar has only one total.
             self._stack.close()
             self._total_px = progress.batch_px
             title = f"{progress.files_done} of {progress.files}"
@@ -306,5 +306,5 @@ def _tell_end(report: BatchReport, options: BatchOptions, console: Console) -> N
 
 
 def _size(count: int) -> str:
-    """Bytes for people."""
+    """A number of bytes, formatted for display."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"

@@ -32,7 +32,7 @@ _MOST_MPX = 1000.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `vdsr bench`."""
+    """Add the arguments of `vdsr bench`."""
     parser.add_argument(
         "--sizes", type=float, nargs="+", default=list(_SIZES), metavar="MP", help="megapixels of the result (1 2 8)"
     )
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
         matrix: dict[str, float] = {}
         for size, count in zip(arguments.sizes, counts, strict=True):
             token.raise_if_cancelled()
-            # The best of all, before each size: what else the machine does makes it lower, never higher.
+            # Measured before each size, and the best counts: other load lowers the rate, never raises it.
             rates = work.matrix_tflops(device)
             matrix = {name: max(rate, matrix.get(name, 0.0)) for name, rate in rates.items()}
             results += race.race(ways, size, count, arguments.model, token, on_run)
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
 
 
 def _serve(way: str, model: str, megapixels: str) -> bool:
-    """Be the process of one way."""
+    """Run one way of computing, in the process that was started for it."""
     from vdsr_app.core.bench import child
     from vdsr_app.core.bench.work import Way
 
@@ -131,12 +131,12 @@ def _ways(arguments: argparse.Namespace, device: torch.device) -> tuple[list[Way
 
 @dataclass(frozen=True, slots=True)
 class _Fraction:
-    """How much of the matrix rate a result makes use of.
+    """Fraction of the matrix rate that a result achieves.
 
     Attributes:
-        kind: kind of the device whose rate was measured.
+        kind: type of the device whose rate was measured.
         matrix: TFLOP/s by precision.
-        flops: of an output pixel.
+        flops: per output pixel.
     """
 
     kind: str
@@ -144,7 +144,7 @@ class _Fraction:
     flops: int
 
     def __call__(self, result: Result) -> float | None:
-        """1 is all of it; None for a peer, another device or another precision than was measured."""
+        """The fraction, 1 being all of it; None for a peer, or a device or precision that was not measured."""
         rate = self.matrix.get(result.about["precision"])
         if rate is None or result.about.get("kind") != self.kind:
             return None
@@ -181,7 +181,7 @@ def _peer_json(result: Result) -> dict[str, Any]:
 
 
 def table(results: Sequence[Result], matrix: dict[str, float], fraction: _Fraction) -> list[str]:
-    """Lines for people."""
+    """The results as lines of a table to read."""
     rates = ", ".join(f"{name} {rate:.3f} TFLOP/s" for name, rate in matrix.items())
     lines = [f"Products of large matrices: {rates}", ""]
     lines.append(

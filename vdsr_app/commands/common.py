@@ -28,11 +28,11 @@ from vdsr_app.errors import UsageError
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser, *, automatic: bool = False) -> None:
-    """`--model`, `--self-ensemble`, `--device` and `--precision`.
+    """Add `--model`, `--self-ensemble`, `--device` and `--precision`.
 
     Args:
-        parser: where they go.
-        automatic: whether the model may be left to the program, and is unless the person names one.
+        parser: parser to add them to.
+        automatic: whether the program may choose the model, and does so unless one is named.
     """
     which = "installed model or .safetensors file"
     if automatic:
@@ -59,7 +59,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, automatic: bool = F
 
 
 def choice_note(choice: ModelChoice) -> str:
-    """What to tell of an automatic choice: "photo model, since ..."; empty where nothing needs telling."""
+    """A note on an automatic choice: "photo model, since ..."; empty if there is nothing to say."""
     if choice.compression is None or choice.reason in (ChoiceReason.WISH, ChoiceReason.NO_SIGN):
         return ""
     saved, quality = f"it was saved as {TITLES[choice.compression.format]} at", choice.compression.quality
@@ -74,7 +74,7 @@ def choice_note(choice: ModelChoice) -> str:
 
 @contextmanager
 def stop_on_signals() -> Iterator[CancelToken]:
-    """A token that Ctrl+C and a polite kill cancel; a second Ctrl+C ends the program at once."""
+    """A token that SIGINT (Ctrl+C) and SIGTERM cancel; a second signal raises KeyboardInterrupt."""
     token = CancelToken()
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -92,18 +92,18 @@ def stop_on_signals() -> Iterator[CancelToken]:
 
 
 def require_place_of_table(file: Path, header: bytes) -> None:
-    """See that a table may get this name: it is free, or has a table that begins alike.
+    """Check that a table may be written to `file`: the name is free, or the file is empty or has the same header.
 
     Raises:
-        UsageError: another file has it.
+        UsageError: the name belongs to another file.
     """
     if os.path.isdir(file) or not os.path.lexists(file):
-        return  # what may be wrong with these, saving tells
+        return  # saving reports what is wrong with these
     begins = None
     if os.path.isfile(file):
         with suppress(OSError), file.open("rb") as there:
             begins = there.read(len(header))
-    # Nothing is lost with an empty file: scripts make one to have a name of their own.
+    # Nothing is lost with an empty file: scripts create one to reserve a name.
     if begins not in (header, b""):
         raise UsageError(
             "A file of this name exists that is not such a table; it is kept.",
@@ -113,13 +113,13 @@ def require_place_of_table(file: Path, header: bytes) -> None:
 
 
 def quoted(path: Path) -> str:
-    """A path in full, as it is typed on the shell of this system."""
+    """The absolute path, quoted for the shell of this system."""
     full = str(path.absolute())
     return subprocess.list2cmdline([full]) if os.name == "nt" else shlex.quote(full)
 
 
 def duration(seconds: float) -> str:
-    """A time for people, in the one unit that suits."""
+    """A duration formatted for display, in the one unit that suits."""
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 1.5 * length:
             return f"{seconds / length:.0f} {unit}"

@@ -21,7 +21,7 @@ SUMMARY = "measure PSNR and SSIM of a model over a folder"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `vdsr evaluate`."""
+    """Add the arguments of `vdsr evaluate`."""
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="folder of reference pictures")
     parser.add_argument(
         "--scales", type=float, nargs="+", default=[2.0, 3.0, 4.0], metavar="S", help="scale factors (2 3 4)"
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
-    """Evaluate and print; False where a picture had to be left out."""
+    """Evaluate and print; False if a picture had to be left out."""
     files = picture_files(arguments.data)
     engine = Engines(arguments.device, arguments.precision).get(arguments.model)
     with stop_on_signals() as token, console.progress("Evaluating", len(files), "pictures") as update:
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
 
 def _as_json(arguments: argparse.Namespace, device: str, evaluation: Evaluation) -> dict[str, Any]:
     def score(value: Score) -> dict[str, float | None]:
-        # Equal pictures have an infinite PSNR, which JSON cannot hold.
+        # Identical pictures have an infinite PSNR, which JSON cannot represent.
         return {"psnr_db": value.psnr_db if math.isfinite(value.psnr_db) else None, "ssim": value.ssim}
 
     return {

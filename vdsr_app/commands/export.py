@@ -17,7 +17,7 @@ SUMMARY = "write a model as ONNX or safetensors"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `vdsr export`."""
+    """Add the arguments of `vdsr export`."""
     parser.add_argument("model", metavar="MODEL", help="installed model or .safetensors file")
     parser.add_argument("--onnx", type=Path, metavar="FILE", help=".onnx file to write")
     parser.add_argument("--safetensors", type=Path, metavar="FILE", help=".safetensors file to write")
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Refuse what cannot be meant before anything is read."""
+    """Refuse unusable arguments before anything is read."""
     targets = {".onnx": arguments.onnx, ".safetensors": arguments.safetensors}
     if not any(targets.values()):
         raise UsageError("Nothing to export.", hint="Give --onnx FILE or --safetensors FILE.")

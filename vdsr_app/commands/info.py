@@ -23,7 +23,7 @@ _PACKAGES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `vdsr info`."""
+    """Add the arguments of `vdsr info`."""
     parser.add_argument(
         "--measure", action="store_true", help="find the fastest way to compute first, as the first picture would"
     )
@@ -65,7 +65,7 @@ def _make_kernels() -> None:
 
 
 def _measure() -> None:
-    """Make an engine as a picture would, which measures and makes machine code where neither is kept yet."""
+    """Create an engine as for a picture, which measures and compiles machine code unless that is cached already."""
     Engines().get(DEFAULT_MODEL)
 
 

@@ -28,7 +28,7 @@ SUMMARY = "list, compare, rename and delete training runs"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `vdsr runs`."""
+    """Add the arguments of `vdsr runs`."""
     _add_common(parser, default=None)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="instead of the list")
     rename = _add_action(actions, "rename", "give a run another title; its folder keeps its name")
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
-    """List the runs, or do what was asked for; False where a run to compare is damaged."""
+    """List the runs, or do what was asked for; False if a run to compare is damaged."""
     root = arguments.folder or paths.runs_dir()
     match arguments.action:
         case "rename":
@@ -80,16 +80,16 @@ def _add_common(parser: argparse.ArgumentParser, default: Any) -> None:
 
 def _add_action(actions: Any, name: str, what: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = actions.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
-    # Both places work; without SUPPRESS, the action would forget what stood before it.
+    # Options work before and after the action; without SUPPRESS, its defaults would overwrite those given before it.
     _add_common(parser, default=argparse.SUPPRESS)
     return parser
 
 
 def _find(root: Path, name: str) -> RunInfo:
-    """The run that a person means.
+    """The run that `name` refers to.
 
     Raises:
-        UsageError: there is none, or more than one fits.
+        UsageError: there is none, or more than one matches.
     """
     known = list_runs(root)
     fitting = [run for run in known if name in (run.folder.name, run.title)]
@@ -152,7 +152,7 @@ def _duplicate(run: RunInfo, title: str, console: Console) -> bool:
 
 
 def _delete(run: RunInfo, console: Console, *, ask: bool) -> bool:
-    # Asked here too, so that nobody confirms what is refused then.
+    # Checked here too, so that nobody confirms a deletion that is then refused.
     if is_alive(run.folder):
         raise TrainingError("This run is running.", path=run.folder, hint="Stop it first, then delete it.")
     if ask and not console.confirm(
@@ -213,7 +213,7 @@ def _scales(runs: Iterable[RunInfo]) -> list[str]:
 
 
 def _gains(run: RunInfo) -> dict[str, float]:
-    """PSNR over bicubic by scale factor, in dB, where both are known."""
+    """PSNR gain over bicubic by scale factor, in dB, where both are known."""
     gains = {
         scale: value - run.bicubic_psnr_db[scale]
         for scale, value in run.psnr_db.items()

@@ -11,11 +11,11 @@ from vdsr_app.errors import UsageError
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser, *, usual_format: str) -> None:
-    """Size, model, device, format and tile.
+    """Add the arguments for size, model, device, format and tile.
 
     Args:
-        parser: where they go.
-        usual_format: what decides on the format where none is given, for the help.
+        parser: parser to add them to.
+        usual_format: what determines the format if none is given, for the help.
     """
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--scale", type=float, metavar="S", help="scale factor, 1.0 to 8.0 (2)")
@@ -35,16 +35,16 @@ def add_settings_arguments(parser: argparse.ArgumentParser, *, usual_format: str
 
 
 def settings_of(arguments: argparse.Namespace) -> UpscaleSettings:
-    """What the arguments ask for; a weight file by its full path, for a batch may be taken up from another folder.
+    """The settings that the arguments ask for; a weight file by its full path, as a batch may be resumed elsewhere.
 
     Raises:
-        UsageError: a size, tile or quality that is none.
+        UsageError: an invalid size, tile or quality.
     """
     target = Target(TargetKind.SCALE, 2.0)
     for kind in TargetKind:
         if (value := getattr(arguments, kind.value)) is not None:
             target = Target(kind, float(value))
-    # A wrong factor is wrong for every picture, so say it before any is read.
+    # An invalid factor is invalid for every picture, so report it before any is read.
     if target.kind is TargetKind.SCALE:
         target.size_for(1000, 1000)
     elif target.value <= 0:

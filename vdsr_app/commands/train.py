@@ -42,12 +42,12 @@ from vdsr_trainer.presets import DEFAULT_PRESET, PRESETS, preset, preset_of, sta
 SUMMARY = "train the network on your own pictures"
 
 _THREADS_THAT_SLEEP = {"GOMP_SPINCOUNT": "2000", "KMP_BLOCKTIME": "1"}
-"""For torch's OpenMP, read when it is loaded. Left to themselves, its threads wait for each other by spinning: beside
-another busy program on two cores, a step took 2.2 s instead of 0.9, against 0.44 s alone with either setting."""
+"""For torch's OpenMP, read when it is loaded. By default its threads wait for each other by spinning: beside another
+busy program on two cores, a step took 2.2 s instead of 0.9 s, against 0.44 s alone with either setting."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `vdsr train`."""
+    """Add the arguments of `vdsr train`."""
     parser.add_argument("--preset", choices=tuple(PRESETS), help=f"recipe to start from ({DEFAULT_PRESET})")
     parser.add_argument("--data", nargs="+", metavar="FOLDER", help="folders of training pictures, subfolders included")
     parser.add_argument(
@@ -79,7 +79,7 @@ _OVERRIDES = ("steps", "depth", "seed", "checkpoint_every", "device", "threads",
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
-    """Train, go on, or measure; True when the run reached its last step, or was stopped and saved."""
+    """Train, resume, or measure; True when the run reached its last step, or was stopped and saved."""
     if arguments.presets and not arguments.measure:
         raise UsageError("--presets belongs to --measure.", hint="Choose one recipe with --preset.")
     for name, value in _THREADS_THAT_SLEEP.items():
@@ -153,7 +153,7 @@ def _configuration(arguments: argparse.Namespace) -> TrainConfig:
         config = starting_from(config, arguments.start_from, depth, width)
         begins = {name: getattr(config, name) for name in ("start_from", "depth", "width", "residual")}
     if arguments.config is not None:
-        # What the file says of the recipe counts, what it begins with does not where the command line says that.
+        # The file's recipe counts, but what it starts from does not if the command line says that.
         config = apply_values(read_config(arguments.config, config, stock), begins)
     config = apply_values(config, _given(arguments))
     if arguments.data:
@@ -162,14 +162,14 @@ def _configuration(arguments: argparse.Namespace) -> TrainConfig:
 
 
 def _preset_name(arguments: argparse.Namespace, config: TrainConfig) -> str:
-    """Preset of a new run, for lists and its card; a file of settings that names none may still be that of one."""
+    """Preset of a new run, for lists and its model card; a configuration file may match a preset without naming it."""
     if arguments.config is not None and arguments.preset is None:
         return preset_of(config)
     return arguments.preset or DEFAULT_PRESET
 
 
 def _found_from_anywhere(config: TrainConfig) -> TrainConfig:
-    """`config` with places that a run finds again when it is resumed from another folder."""
+    """`config` with its paths made absolute, so that the run can be resumed from another folder."""
 
     def anchored(place: str) -> str:
         return str(Path(place).resolve()) if place else ""
@@ -184,7 +184,7 @@ def _found_from_anywhere(config: TrainConfig) -> TrainConfig:
 
 
 def _refuse_with_resume(arguments: argparse.Namespace) -> None:
-    """What decides the run already cannot change under way."""
+    """Refuse options that are fixed once a run has started."""
     for name in ("out", "preset", "data", "config", "depth", "seed", "validation", "start_from"):
         if getattr(arguments, name) is not None:
             option = "--" + name.replace("_", "-")
@@ -192,7 +192,7 @@ def _refuse_with_resume(arguments: argparse.Namespace) -> None:
 
 
 class _Reporter:
-    """Prints events: JSON lines, or a bar with a line for each validation."""
+    """Prints events: JSON lines, or a bar with one line per validation."""
 
     def __init__(self, console: Console, update: ProgressUpdate) -> None:
         self._console = console
@@ -211,7 +211,7 @@ class _Reporter:
                     f"{counted(event.pictures, 'picture')}, {len(event.held_out)} held out,"
                     f" {event.parameters:,} parameters, on {event.device}; step {event.step} of {event.steps}"
                 )
-                # Where epochs count, the pictures have only now decided how many steps there are.
+                # With epochs, the number of steps follows from the pictures and is known only now.
                 self._update(event.step, event.steps)
             case Stepped():
                 self._update(event.step)
@@ -238,7 +238,7 @@ class _Reporter:
                 pass
 
     def _show_preparing(self, event: Preparing) -> None:
-        """One line a tenth, where there is no terminal to draw a bar on it is the only sign of life."""
+        """Print a line per tenth, the only sign of life if there is no terminal for a bar."""
         tenth = 10 * event.done // max(1, event.total)
         if event.what != self._preparing:
             self._preparing, self._prepared = event.what, 0

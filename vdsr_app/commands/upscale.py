@@ -53,10 +53,10 @@ SUMMARY = "enlarge pictures"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `vdsr upscale`."""
+    """Add the arguments of `vdsr upscale`."""
     parser.add_argument("inputs", nargs="+", type=Path, metavar="IN", help="picture files or folders")
     add_settings_arguments(parser, usual_format="the ending of -o, else png")
-    # No Path, which would drop a slash at the end.
+    # Not a Path, which would drop a trailing slash.
     parser.add_argument(
         "-o", "--output", metavar="OUT", help="file, or folder for several pictures or with a slash at its end"
     )
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
-    """Enlarge every input; False where one failed."""
+    """Enlarge every input; False if one failed."""
     settings = settings_of(arguments)
     sources, planned, results = _plan(arguments, settings)
     with stop_on_signals() as token:
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
 def _plan(
     arguments: argparse.Namespace, settings: UpscaleSettings
 ) -> tuple[list[Path], list[PlannedOutput], dict[Path, Path]]:
-    """Sources, where their results go, and what is left out, with what that is the result of."""
+    """Sources, their planned outputs, and the pictures left out, each with the picture it is the result of."""
     folders = [path for path in arguments.inputs if os.path.isdir(path)]
     output = None if arguments.output is None else Path(arguments.output)
     if folders and output is None:
@@ -116,7 +116,7 @@ def _plan(
 
 
 def _pictures_in(folder: Path, output: Path) -> list[Path]:
-    """Pictures of one folder, as a batch finds them: each file once, and none by a link that leads elsewhere."""
+    """Pictures of one folder, as a batch finds them: each file once, and none through a link that leads elsewhere."""
     require_there(folder)
     found = [each.path for each in Scanner(output, recursive=False).scan([folder])]
     if not found:
@@ -138,7 +138,7 @@ def _ends_as_folder(output: str) -> bool:
 
 
 def _results_among(sources: Sequence[Path], given: set[Path], output: Path, model: str) -> dict[Path, Path]:
-    """Pictures in the output folder that are named as results of others there, unless they were given themselves."""
+    """Pictures in the output folder that are named like results of others there, unless given explicitly."""
     place = os.path.realpath(output)
     there = [each for each in sources if os.path.realpath(each.parent) == place]
     if not there:
@@ -148,7 +148,7 @@ def _results_among(sources: Sequence[Path], given: set[Path], output: Path, mode
 
 
 def _plan_by_model(sources: Sequence[Path], folder: Path, settings: UpscaleSettings) -> list[PlannedOutput]:
-    """Outputs in the order of `sources`, each named after the model that its picture gets."""
+    """Outputs in the order of `sources`, each named after the model chosen for its picture."""
     has_photo = photo_installed() if settings.model == AUTO_MODEL else None
     models = []
     for source in sources:
@@ -158,7 +158,7 @@ def _plan_by_model(sources: Sequence[Path], folder: Path, settings: UpscaleSetti
 
 
 class _Work:
-    """Does the planned pictures and tells of each in its turn."""
+    """Processes the planned pictures and reports on each in order."""
 
     def __init__(
         self, console: Console, settings: UpscaleSettings, skip: bool, sources: Sequence[Path], token: CancelToken
@@ -175,7 +175,7 @@ class _Work:
         self.outcomes: list[bool] = []
 
     def leave_out(self, results: Mapping[Path, Path]) -> None:
-        """Tell of results of others that lie among the sources."""
+        """Report sources that are left out as results of others."""
         for each in results:
             self._record(each, None, "skipped")
         if results:
@@ -184,10 +184,10 @@ class _Work:
             self._console.note(f"{count} left out, named like the result of another: {first.name}, of {maker.name}.")
 
     def all(self, planned: Sequence[PlannedOutput]) -> None:
-        """Enlarge all pictures; `outcomes` then has one for each, True unless it failed.
+        """Enlarge all pictures; `outcomes` then has one entry per picture, True unless it failed.
 
         Raises:
-            Cancelled: the person stopped it.
+            Cancelled: the user stopped it.
         """
         engines = Engines(self._settings.device, self._settings.precision)
         with self._bar:
@@ -195,7 +195,7 @@ class _Work:
         self._tell_in_turn()
 
     def _jobs(self, planned: Sequence[PlannedOutput]) -> Iterator[FileJob]:
-        """What is to do; what is not is told when its turn comes."""
+        """The jobs to do; pictures without one are reported when their turn comes."""
         for number, each in enumerate(planned):
             job = FileJob(number, each.source, each.output, self._settings)
             if self._skip and os.path.exists(each.output):
@@ -236,7 +236,7 @@ class _Work:
         self._update = lambda done: None
 
     def _tell_in_turn(self) -> None:
-        """Tell of every picture whose turn has come."""
+        """Report every picture whose turn has come."""
         while (tell := self._told.pop(self._next, None)) is not None:
             self._next += 1
             self.outcomes.append(tell())
