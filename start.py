@@ -6,7 +6,7 @@
     python3 start.py upscale photo.jpg --scale 3 -o big.png
     python3 start.py test [pytest arguments]             run the tests
 
-Only the Python standard library is used here, and syntax that old versions can read, to tell them what is needed.
+Uses only the Python standard library, and syntax that old versions can parse, in order to tell them what is needed.
 """
 
 import contextlib
@@ -36,12 +36,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 NEWEST_TESTED = (3, 14)
 BIG_DOWNLOAD_MB = 10.0
-LONGEST_ROOT = 60  # characters: Windows allows 259, and below the root is a licence of torch whose path has nearly 200
+LONGEST_ROOT = 60  # characters: Windows allows 259, and a licence file of torch below the root takes nearly 200
 LOCK_OFFSET = 1 << 30  # beyond the end of the file: Windows locks bytes against reading
 DOWNLOAD = re.compile(r"\s*Downloading (?:\S*/)?([A-Za-z0-9_.]+)-(\d[^-\s]*)-\S+ \(([\d.]+) (MB|GB)\)")
 
-# Run by the Python of .venv: is it the Python and the folder expected, with pip, and is every installed package whole?
-# An installation that was killed leaves a package without its list of files, or with files missing or cut short.
+# Run by the Python of .venv: is it the expected Python and folder, with pip, and is every installed package complete?
+# An installation that was killed leaves a package without its list of files, or with files missing or truncated.
 PROBE = """
 import importlib.metadata, os, pip, sys
 if [os.path.realpath(sys.prefix), "%d.%d" % sys.version_info[:2]] != sys.argv[1:]:
@@ -56,17 +56,17 @@ for package in importlib.metadata.distributions():
 
 
 class SetupError(Exception):
-    """The set-up cannot go on; the text says why and what to do."""
+    """The set-up cannot continue; the text says why and what to do."""
 
 
 class Checkout:
-    """The files of one checkout that a start reads and writes.
+    """The files of a checkout that a start reads and writes.
 
     Attributes:
         root: folder of this file.
-        venv: the environment, made here and nowhere else.
+        venv: the virtual environment, made here and nowhere else.
         python: interpreter of the environment.
-        log: what venv and pip said.
+        log: output of pip and of the measurement that follows.
         constraints: the pinned versions; also the file that the set-up locks.
     """
 
@@ -78,26 +78,26 @@ class Checkout:
         self.constraints = root / "constraints.txt"
 
     def stamp(self, extra: str) -> Path:
-        """File that says the environment is finished, with the `extra` of pyproject.toml ('' or 'dev')."""
+        """File that marks the environment as finished, with the `extra` of pyproject.toml ('' or 'dev')."""
         return self.venv / f"vdsr-ready-{extra or 'run'}"
 
     def home_of_stamp(self) -> str:
-        """What binds an environment to its place: the folder and the Python. Moved or upgraded, it is made anew."""
+        """What ties an environment to its place: the folder and the Python. Moved or upgraded, it is rebuilt."""
         return f"{self.root}\nPython {version()} {os.path.realpath(self.python)}\n"
 
     def stamp_text(self) -> str:
-        """What a stamp holds while the environment fits the checkout."""
+        """Content of a stamp while the environment matches the checkout."""
         digest = hashlib.sha256()
         for file in (self.root / "pyproject.toml", self.constraints):
             digest.update(hashlib.sha256(file.read_bytes()).digest())
         return f"{self.home_of_stamp()}{digest.hexdigest()}\n"
 
     def is_ready(self, extra: str) -> bool:
-        """Whether nothing is to be done; well under a millisecond."""
+        """Whether there is nothing to do; takes well under a millisecond."""
         return self.python.exists() and read(self.stamp(extra)) == self.stamp_text()
 
     def was_moved(self) -> bool:
-        """Whether a stamp tells of another folder or another Python."""
+        """Whether a stamp names another folder or another Python."""
         texts = [read(self.stamp(extra)) for extra in ("", "dev")]
         return any(text and not text.startswith(self.home_of_stamp()) for text in texts)
 
@@ -108,7 +108,7 @@ def version() -> str:
 
 
 def read(path: Path) -> str:
-    """Text of a small file, empty where there is none."""
+    """Text of a small file, empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
@@ -116,12 +116,12 @@ def read(path: Path) -> str:
 
 
 def say(text: str) -> None:
-    """Tell the person; standard error, so that a command's own output stays clean."""
+    """Print for the user, to standard error, so that a command's own output stays clean."""
     print(text, file=sys.stderr, flush=True)
 
 
 def check_host() -> None:
-    """Refuse before anything is written where the set-up is bound to fail."""
+    """Refuse, before anything is written, if the set-up is bound to fail."""
     if sys.maxsize < 2**32:
         raise SetupError("VDSR Studio needs a 64-bit Python; this one has 32 bits.")
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
@@ -132,9 +132,9 @@ def check_host() -> None:
 
 
 def check_folder(root: Path) -> None:
-    """Refuse a checkout whose place would keep a finished environment from running."""
+    """Refuse a checkout in a place where a finished environment could not run."""
     if sys.platform == "win32" and sys.version_info[:2] < (3, 13) and not str(root).isascii():
-        # pip names this folder in a .pth file, as UTF-8, which older versions read in the code page of Windows.
+        # pip writes this folder to a .pth file as UTF-8, which older versions read in the code page of Windows.
         raise SetupError(
             f"On Windows, Python {version()} cannot run VDSR Studio from a folder with letters such as ä, é or я "
             f"in its path: {root}\nUse Python 3.13 or newer, or move the folder, for example to C:\\vdsr."
@@ -148,7 +148,7 @@ def check_folder(root: Path) -> None:
 
 
 def allows_long_paths() -> bool:
-    """Whether this system opens files whose path has more than 259 characters; Windows does where it was told to."""
+    """Whether this system opens files whose path has more than 259 characters; Windows does if configured to."""
     if sys.platform == "win32":
         try:
             with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem") as key:
@@ -160,7 +160,7 @@ def allows_long_paths() -> bool:
 
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[int]:
-    """Let one start at a time work on the environment; others wait here. Freed by the system however this one ends.
+    """Let one start at a time work on the environment; others wait. The system frees the lock however this one ends.
 
     Yields:
         The locked file's descriptor. pip inherits it, so that a pip that outlives its parent still keeps others out.
@@ -175,7 +175,7 @@ def exclusive(path: Path) -> Iterator[int]:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock the file unless another process has it; True also where the file system knows no locks."""
+    """Lock the file unless another process has it; True also if the file system does not support locks."""
     try:
         if sys.platform == "win32":
             os.lseek(descriptor, LOCK_OFFSET, os.SEEK_SET)
@@ -193,7 +193,7 @@ def prepare(checkout: Checkout, extra: str) -> None:
     """Make or complete the environment, unless it is ready.
 
     Raises:
-        SetupError: it could not be done. The next start goes on from there.
+        SetupError: it could not be done. The next start continues from there.
     """
     if checkout.is_ready(extra):
         return
@@ -220,7 +220,7 @@ def prepare(checkout: Checkout, extra: str) -> None:
 
 
 def is_sound(checkout: Checkout) -> bool:
-    """Whether the environment can be completed: it has not been moved, and each package in it is whole."""
+    """Whether the environment can be completed: it has not been moved, and every package in it is intact."""
     if checkout.was_moved() or not checkout.python.exists():
         return False
     command = [str(checkout.python), "-I", "-c", PROBE, os.path.realpath(checkout.venv), version()]
@@ -234,7 +234,7 @@ def make_environment(checkout: Checkout) -> None:
         SetupError: the folder cannot be written, or Python's venv failed.
     """
     say(f"  environment with Python {version()}")
-    # The interpreter behind the environment: start.py may itself run in the one that is replaced.
+    # The interpreter behind the environment: start.py may itself run in the one being replaced.
     python = getattr(sys, "_base_executable", None) or sys.executable
     command = [python, "-m", "venv", "--clear", str(checkout.venv)]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace", check=False)
@@ -246,14 +246,14 @@ def make_environment(checkout: Checkout) -> None:
 
 
 def install(checkout: Checkout, extra: str, lock: int) -> None:
-    """Install the pinned packages with pip, telling of big downloads and keeping the rest in the log.
+    """Install the pinned packages with pip, announcing big downloads and writing everything to the log.
 
     Raises:
-        SetupError: pip failed; the text holds what it complained of.
+        SetupError: pip failed; the text contains its complaints.
     """
     target = f".[{extra}]" if extra else "."
     command = [str(checkout.python), "-m", "pip", "install", "--progress-bar", "off", "--constraint", "constraints.txt"]
-    # Wheels only, so that no compiler is needed; pyvips is plain Python and published as source alone.
+    # Wheels only, so that no compiler is needed; pyvips is pure Python and published only as source.
     command += ["--only-binary", ":all:", "--no-binary", "pyvips", "--editable", target]
     said = []
     with checkout.log.open("a", encoding="utf-8", buffering=1) as log:
@@ -281,7 +281,7 @@ def install(checkout: Checkout, extra: str, lock: int) -> None:
 def fit_to_processor(checkout: Checkout) -> None:
     """Let the application find the fastest way to compute here, so that the first picture need not wait for it.
 
-    Where that fails, it is done with the first picture, and told there.
+    If that fails, it is done with the first picture, and reported there.
     """
     say("  tuning the network for this processor")
     command = [str(checkout.python), "-P", "-m", "vdsr_app", "info", "--measure"]
@@ -292,7 +292,7 @@ def fit_to_processor(checkout: Checkout) -> None:
 
 
 def has_nvidia_driver() -> bool:
-    """Whether there is NVIDIA's driver, and so a card, on Windows or Linux."""
+    """Whether NVIDIA's driver, and hence a card, is present on Windows or Linux."""
     if sys.platform == "win32":
         return (Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "nvcuda.dll").exists()
     return Path("/proc/driver/nvidia/version").exists()
@@ -305,7 +305,7 @@ def is_built_for_cuda(checkout: Checkout) -> bool:
 
 
 def pip_environment() -> dict[str, str]:
-    """Environment variables for pip: the person's own settings, but for what would break the set-up."""
+    """Environment variables for pip: the user's own settings, except for what would break the set-up."""
     return {
         **os.environ,
         "PIP_CONSTRAINT": "constraints.txt",  # relative, as pip splits the value at spaces; pins the build tools too,
@@ -313,14 +313,14 @@ def pip_environment() -> dict[str, str]:
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
         "PIP_USER": "0",
-        "PKG_CONFIG": "none",  # pyvips would be compiled against a libvips of the system if it found one
+        "PKG_CONFIG": "none",  # pyvips would be compiled against a system libvips if it found one
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
     }
 
 
 def report(line: str) -> None:
-    """Tell of what takes long; pip's other lines go to the log alone."""
+    """Announce what takes long; pip's other lines only go to the log."""
     found = DOWNLOAD.match(line)
     if found:
         name, number, size, unit = found.groups()
@@ -334,7 +334,7 @@ def report(line: str) -> None:
 
 
 def explain_failure(checkout: Checkout, output: str) -> str:
-    """What failed and what to do, with what pip complained of."""
+    """What failed and what to do, with pip's complaints."""
     hint = "Check the network connection and the free disk space, then start again: it continues where it stopped."
     if sys.version_info[:2] > NEWEST_TESTED:
         newest = "{}.{}".format(*NEWEST_TESTED)
@@ -343,7 +343,7 @@ def explain_failure(checkout: Checkout, output: str) -> str:
 
 
 def excerpt(output: str) -> str:
-    """The lines of a tool's output that tell most: its first and last complaints, or else its end."""
+    """The most telling lines of a tool's output: its first and last complaints, or else its end."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     complaints = list(dict.fromkeys(line for line in lines if line.upper().startswith(("WARNING:", "ERROR:", "HINT:"))))
     chosen = complaints[:2] + complaints[2:][-4:] if complaints else lines[-12:]
@@ -351,13 +351,13 @@ def excerpt(output: str) -> str:
 
 
 def lacks_qt_libraries(checkout: Checkout, environ: dict[str, str]) -> bool:
-    """Run the application's own check, which needs no package; it says what to install."""
+    """Run the application's own check, which needs no packages and says what to install."""
     command = [sys.executable, str(checkout.root / "vdsr_app" / "qt_libraries.py")]
     return subprocess.run(command, env=environ, check=False).returncode != 0
 
 
 def run(command: list[str]) -> int:
-    """Become the command, or on Windows wait for it; its exit status."""
+    """Replace this process with the command, or on Windows wait for it; returns its exit status."""
     if sys.platform != "win32":
         sys.stdout.flush()
         os.execv(command[0], command)
@@ -366,18 +366,18 @@ def run(command: list[str]) -> int:
             try:
                 return process.wait()
             except KeyboardInterrupt:
-                pass  # the command has got it too, and ends in its own way
+                pass  # the command receives it too, and ends in its own way
 
 
 def main(arguments: list[str]) -> int:
-    """Set up what is missing, then run the tests or the application; its exit status."""
+    """Set up what is missing, then run the tests or the application; returns the exit status."""
     checkout = Checkout(ROOT)
     testing = arguments[:1] == ["test"]
     try:
         if testing and lacks_qt_libraries(checkout, {"QT_QPA_PLATFORM": "offscreen", **os.environ}):
             return 1
         if not testing and not checkout.is_ready(""):
-            lacks_qt_libraries(checkout, dict(os.environ))  # told before the wait; the window asks again as it opens
+            lacks_qt_libraries(checkout, dict(os.environ))  # reported before the wait; the window checks again
         prepare(checkout, "dev" if testing else "")
     except SetupError as error:
         say(str(error))
@@ -388,10 +388,10 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         say("\nStopped. The next start continues from here.")
         return 130
-    # -P: a picture folder that holds a file such as random.py must not be taken for Python's own.
+    # -P: a file such as random.py in a picture folder must not shadow Python's own module.
     if testing:
         os.chdir(checkout.root)
-        # The whole suite on all cores; a part of it as pytest itself would, so that -s and breakpoints work.
+        # The whole suite runs on all cores; a part of it as pytest itself would, so that -s and breakpoints work.
         wanted = arguments[1:] or ["--numprocesses=auto", "--dist=worksteal"]
         return run([str(checkout.python), "-m", "pytest", *wanted])
     return run([str(checkout.python), "-P", "-m", "vdsr_app", *arguments])

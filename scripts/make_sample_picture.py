@@ -1,9 +1,9 @@
-"""Draws resources/sample.png, the picture that a window without a picture shows.
+"""Draw resources/sample.png, the picture that the window shows when none is given.
 
     QT_QPA_PLATFORM=offscreen python scripts/make_sample_picture.py
 
-It is drawn large and then reduced as the network's training pictures are, so it has what an upscaler is judged by:
-thin lines, letters, hard edges, regular patterns, soft gradients.
+It is drawn large and then reduced like the network's training pictures, and has what an upscaler is judged by: thin
+lines, letters, hard edges, regular patterns, soft gradients.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def draw_hills(painter: QPainter, chance: random.Random) -> None:
 
 
 def draw_sea(painter: QPainter, chance: random.Random) -> None:
-    """Water with small waves, and the sun's road on it."""
+    """Water with small waves and the sun's reflection."""
     sea = QLinearGradient(0, HORIZON, 0, HEIGHT)
     sea.setColorAt(0, QColor("#e3b290"))
     sea.setColorAt(0.12, QColor("#8aa5c4"))

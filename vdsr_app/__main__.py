@@ -1,4 +1,4 @@
-"""Where the program starts: chooses between the window and a command, sets up logging, imports the rest late."""
+"""Entry point: sets up logging, chooses between the window and a command, and imports the rest late."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run VDSR Studio.
 
     Args:
-        argv: arguments after the program's name, those of the process where None. A command or an option goes to
-            the command line; nothing, or pictures and folders, to the window; `--` makes pictures of all that follow.
+        argv: arguments after the program's name, those of the process if None. A command or an option goes to the
+            command line; nothing, or pictures and folders, to the window; all after `--` is taken as pictures.
 
     Returns:
-        Exit status: 0 all went well, 1 something failed, 2 wrong usage, 130 stopped by the person.
+        Exit status: 0 all went well, 1 something failed, 2 wrong usage, 130 stopped by the user.
     """
     multiprocessing.freeze_support()
     if paths.CHILD_VARIABLE in os.environ:
         _speak_to_window()
-    # Before numpy is imported. Its products here are small, and its threads would spin on for a while after each,
-    # on the cores that the network works on: that alone cost a quarter of the speed.
+    # Before numpy is imported: its matrix products here are small, and after each its threads would spin for a while
+    # on the cores that the network runs on. That alone cost a quarter of the speed.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     configure_logging()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or _is_path(arguments[0]) or arguments[0] == "--":
         return _open_window(arguments)
-    # Only now: importing the commands takes longer than the window should wait.
+    # Only now: importing the commands takes longer than the window should wait for.
     from vdsr_app import cli
 
     if arguments[0] in cli.COMMANDS or arguments[0].startswith("-"):
@@ -58,14 +58,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def configure_logging() -> None:
-    """Log to a file that rotates, and warnings to the terminal. Where no file can be written, only the latter."""
-    # A full disk or a closed terminal is no reason to fill the other one with tracebacks of the log itself.
+    """Log to a rotating file, and warnings to the terminal; only the latter if no file can be written."""
+    # A full disk or a closed terminal is no reason to fill the other one with tracebacks from logging itself.
     logging.raiseExceptions = False
     handlers: list[logging.Handler] = []
     if sys.stderr is not None:  # a windowed program on Windows has none
         terminal = logging.StreamHandler()
         terminal.setLevel(logging.WARNING)
-        # What decoders mutter about a damaged file is for the log; the person gets one plain error instead.
+        # Decoders' warnings about a damaged file are for the log; the user gets one plain error instead.
         terminal.addFilter(lambda record: record.name.startswith(("vdsr_", "__main__")))
         terminal.setFormatter(_TerminalFormatter("%(levelname)s: %(message)s"))
         handlers.append(terminal)
@@ -83,17 +83,17 @@ def configure_logging() -> None:
     else:
         file.setFormatter(_HomelessFormatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
         handlers.append(file)
-    logging.basicConfig(handlers=handlers)  # of other packages, what is a warning or worse
+    logging.basicConfig(handlers=handlers)  # of other packages, warnings and above
     for package in ("vdsr_app", "vdsr_trainer"):
         logging.getLogger(package).setLevel(logging.INFO)
     sys.excepthook = _log_crash
 
 
 class _LogFile(logging.handlers.RotatingFileHandler):
-    """Writes on in the same file while it cannot get another name: on Windows, while another process has it open."""
+    """Keeps writing to the same file while it cannot be renamed: on Windows, while another process has it open."""
 
-    def doRollover(self) -> None:  # noqa: N802 - the base class calls it so
-        """See the base class, which would shift the old logs, and drop the oldest, before it knows."""
+    def doRollover(self) -> None:  # noqa: N802 - the base class's name
+        """See the base class, which would shift the old logs and drop the oldest before its rename fails."""
         if self.stream is not None:
             self.stream.close()
             self.stream = None
@@ -109,7 +109,7 @@ class _LogFile(logging.handlers.RotatingFileHandler):
             self.maxBytes = LOG_MAX_BYTES
 
     def rotate(self, source: str, dest: str) -> None:
-        """See the base class; the source has its spare name by now."""
+        """See the base class; the source already has its spare name."""
         os.replace(self._spare, dest)
 
     @property
@@ -118,7 +118,7 @@ class _LogFile(logging.handlers.RotatingFileHandler):
 
 
 class _TerminalFormatter(logging.Formatter):
-    """Leaves the traceback of a warning to the log: the person goes on, and is told a sentence."""
+    """Leaves the traceback of a warning to the log: the user can carry on, and one sentence is enough."""
 
     def format(self, record: logging.LogRecord) -> str:
         if record.levelno <= logging.WARNING:
@@ -128,14 +128,14 @@ class _TerminalFormatter(logging.Formatter):
 
 
 class _HomelessFormatter(logging.Formatter):
-    """Writes `~` for the person's home folder, so that a log can be shown to others."""
+    """Writes `~` for the user's home folder, so that a log can be shared."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         parts = re.split(r"[\\/]+", os.path.expanduser("~").rstrip("\\/"))
-        if len(parts) < 2:  # there is none, or it is all of a drive
+        if len(parts) < 2:  # there is none, or it is a whole drive
             return text
-        # Errors of the system show each backslash of Windows twice, and Qt has slashes in their place.
+        # System errors double each backslash of a Windows path, and Qt uses slashes instead.
         home = r"[\\/]+".join(re.escape(part) for part in parts)
         return re.sub(home, "~", text, flags=re.IGNORECASE if sys.platform == "win32" else 0)
 
@@ -147,7 +147,7 @@ def _log_crash(kind: type[BaseException], error: BaseException, trace: Traceback
 
 
 def _speak_to_window() -> None:
-    """Write UTF-8 whatever the system's letters are, and after a crash within a library where it happened."""
+    """Write UTF-8 whatever the system's encoding, and a traceback after a crash within a native library."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -156,7 +156,7 @@ def _speak_to_window() -> None:
 
 
 def _is_path(argument: str) -> bool:
-    """Whether this can be nothing but a path: no command has a dot or a separator in it."""
+    """Whether this can only be a path: no command contains a dot or a separator."""
     return not argument.startswith("-") and any(mark in argument for mark in (".", os.sep, os.altsep or os.sep))
 
 
@@ -169,7 +169,7 @@ def _open_window(arguments: Sequence[str]) -> int:
             f"To enlarge without a window: vdsr upscale {' '.join(arguments)}",
             EXIT_USAGE,
         )
-    # Standard library only, so neither check waits for Qt, which would end the process without a word of help.
+    # Standard library only: neither check loads Qt, which would end the process without a helpful message.
     from vdsr_app.qt_libraries import has_screen, missing_libraries
 
     if not has_screen():
@@ -183,7 +183,7 @@ def _open_window(arguments: Sequence[str]) -> int:
         return _refuse(str(missing), "", EXIT_FAILED)
     from vdsr_app.gui.app import run
 
-    # Whole, for they are remembered, and shown to file managers.
+    # Absolute, as they are remembered and shown to file managers.
     return run([Path(file).absolute() for file in files])
 
 

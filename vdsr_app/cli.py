@@ -51,7 +51,7 @@ examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Parser of all commands."""
+    """Build the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="vdsr",
         description=_DESCRIPTION,
@@ -78,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
         argv: arguments after the program's name, the command first.
 
     Returns:
-        Exit status: 0 all went well, 1 something failed, 2 wrong usage, 130 stopped by the person.
+        Exit status: 0 all went well, 1 something failed, 2 wrong usage, 130 stopped by the user.
     """
     try:
         arguments = build_parser().parse_args(argv)
@@ -97,7 +97,7 @@ def main(argv: Sequence[str]) -> int:
         console.note("Stopped. What was already finished is kept.")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has gone; there is nobody to tell.
+        # The reader of the output is gone; there is nobody to tell.
         sys.stderr.close()
         return EXIT_FAILED
     except OSError as error:

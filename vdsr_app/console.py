@@ -1,4 +1,4 @@
-"""What the command line says: results to standard output, everything else to standard error."""
+"""Output of the command line: results to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ from vdsr_app.errors import UsageError, VdsrError
 
 
 class ProgressUpdate(Protocol):
-    """Moves a bar."""
+    """Moves a progress bar."""
 
     def __call__(self, done: float, total: float | None = None, /) -> None:
-        """Show the absolute amount done and, where only now it is known, the amount at the end."""
+        """Show the absolute amount done and, if it has only now become known, the total."""
 
 
 class Console:
     """Standard output and error of one command.
 
     Attributes:
-        json: machine-readable output was asked for; then nothing but JSON goes to standard output.
+        json: whether machine-readable output was requested; then nothing but JSON goes to standard output.
     """
 
     def __init__(self, *, json: bool = False) -> None:
         self.json = json
 
     def result(self, text: str) -> None:
-        """A line for people; kept back where JSON was asked for."""
+        """Print a line for people; suppressed if JSON was requested."""
         if not self.json:
             self._out(text)
 
     def record(self, value: dict[str, Any]) -> None:
-        """One JSON object on a line of its own; only where JSON was asked for."""
+        """Print one JSON object on a line of its own; only if JSON was requested."""
         if self.json:
-            # ASCII: what `_printable` makes of some letters is no JSON.
+            # As ASCII: the escapes that `_printable` writes for some letters are not JSON.
             self._out(json.dumps(value, allow_nan=False))
 
     def raw(self, line: str) -> None:
-        """A line that is JSON already."""
+        """Print a line that is already JSON."""
         self._out(line)
 
     def note(self, text: str) -> None:
-        """Something worth knowing, to standard error."""
+        """Print something worth knowing to standard error."""
         self._err(f"note: {text}")
 
     def error(self, error: VdsrError) -> None:
-        """A failure in one line: file, cause, next step."""
+        """Print a failure in one line: file, cause, next step."""
         self._err(f"error: {error}")
 
     def confirm(self, question: str) -> bool:
-        """Ask on the terminal, yes or no; nothing but "y" or "yes" is yes.
+        """Ask a yes/no question on the terminal; only "y" and "yes" count as yes.
 
         Raises:
-            UsageError: there is nobody to ask.
+            UsageError: standard input is not a terminal.
         """
         if not sys.stdin.isatty():
             raise UsageError("There is no terminal to ask on.", hint="Give --yes if you are sure.")
@@ -67,13 +67,13 @@ class Console:
 
     @contextmanager
     def progress(self, title: str, total: float, unit: str, scale: float = 1.0) -> Iterator[ProgressUpdate]:
-        """A bar on standard error while the block runs; silent unless that is a terminal.
+        """Show a bar on standard error while the block runs; silent unless that is a terminal.
 
         Args:
             title: what is being done.
-            total: amount at the end, in the caller's units.
-            unit: name of one unit shown.
-            scale: the caller's units in one unit shown.
+            total: final amount, in the caller's units.
+            unit: name of the unit shown.
+            scale: the caller's units per unit shown.
         """
         with tqdm(
             desc=_printable(title, sys.stderr.encoding),
@@ -92,7 +92,7 @@ class Console:
                 if total is None:
                     bar.update(0)
                 else:
-                    bar.refresh()  # the wrong one must not stand until the next step
+                    bar.refresh()  # the wrong total must not stay until the next step
 
             yield update
 
@@ -105,6 +105,6 @@ class Console:
 
 
 def _printable(text: str, encoding: str | None) -> str:
-    """`text` without what the terminal cannot take: control characters, and letters outside its encoding."""
+    """`text` with escapes for what the terminal cannot show: control characters, letters outside its encoding."""
     clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
     return clean.encode(encoding or "utf-8", "backslashreplace").decode(encoding or "utf-8")

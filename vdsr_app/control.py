@@ -8,20 +8,20 @@ from collections.abc import Callable
 from vdsr_app.errors import Cancelled
 
 ProgressCallback = Callable[[int, int], None]
-"""Called with (done, total) in a unit that the caller names, from the thread that works."""
+"""Called with (done, total) in a unit that the caller names, on the thread that does the work."""
 
 POLL_S = 0.05
-"""How often what waits looks at its token; well under the 100 ms in which a cancel is acknowledged."""
+"""How often a waiting thread checks its token; well under the 100 ms in which a cancel is acknowledged."""
 
 
 class CancelToken:
-    """A flag that one thread raises and another tests between units of work."""
+    """A flag that one thread sets and another tests between units of work."""
 
     def __init__(self, parent: CancelToken | None = None) -> None:
         """A token that is not cancelled.
 
         Args:
-            parent: where this one is cancelled, so is the new one, but not the other way round.
+            parent: if this token is cancelled, so is the new one, but not the other way round.
         """
         self._event = threading.Event()
         self._parent = parent
@@ -42,7 +42,7 @@ class CancelToken:
 
 
 class PauseGate:
-    """A gate that work passes between its units; it is open until `pause`. Safe from any thread."""
+    """A gate that work passes between its units; open until `pause`. Thread-safe."""
 
     def __init__(self) -> None:
         self._open = threading.Event()
@@ -50,25 +50,25 @@ class PauseGate:
 
     @property
     def paused(self) -> bool:
-        """Whether whoever comes to the gate has to wait."""
+        """Whether work that reaches the gate has to wait."""
         return not self._open.is_set()
 
     def pause(self) -> None:
-        """Close the gate: work under way goes on to its next unit and waits there."""
+        """Close the gate: work in progress completes its current unit and waits."""
         self._open.clear()
 
     def resume(self) -> None:
-        """Open the gate; all that waits goes on."""
+        """Open the gate; everything that waits continues."""
         self._open.set()
 
     def wait(self, token: CancelToken | None = None) -> None:
-        """Return at once where the gate is open, else as soon as it is.
+        """Return at once if the gate is open, else as soon as it opens.
 
         Args:
-            token: ends the waiting.
+            token: ends the wait when cancelled.
 
         Raises:
-            Cancelled: through `token`, also where the gate is open.
+            Cancelled: `token` is cancelled, even if the gate is open.
         """
         while True:
             if token is not None:

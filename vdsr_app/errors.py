@@ -1,8 +1,8 @@
 """Every error that VDSR Studio raises on purpose.
 
-    VdsrError                     message, file and next step for a person
-    ├── UsageError                a value outside what is offered (scale, size, option)
-    ├── ShapeMismatchError        arrays that should have one size differ
+    VdsrError                     message, file and next step for the user
+    ├── UsageError                a value that is not allowed (scale, size, option)
+    ├── ShapeMismatchError        arrays that should be of one size differ
     ├── PictureError              one picture cannot be processed
     │   ├── UnreadablePictureError    missing, damaged or not a picture
     │   ├── UnsupportedFormatError    a known format that cannot be read or written
@@ -12,10 +12,10 @@
     ├── DeviceError               a device that is absent or failed
     │   └── DeviceMemoryError         out of memory even with the smallest tile
     ├── NonFiniteOutputError      the network gave NaN, infinity or one flat colour
-    └── TrainingError             a training run cannot start or go on
+    └── TrainingError             a training run cannot start or continue
         └── ConfigError               a bad key or value in a training configuration
 
-`Cancelled` stands outside the tree: it is no failure.
+`Cancelled` is outside the tree: it is not a failure.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from os import PathLike, fspath
 
 
 class VdsrError(Exception):
-    """Base of every error a person may meet.
+    """Base of every error that the user may see.
 
     Attributes:
         what: one sentence that says what failed, ending in a full stop.
@@ -40,7 +40,7 @@ class VdsrError(Exception):
 
     @property
     def words(self) -> str:
-        """What went wrong and what to do, without the file, where that stands beside it."""
+        """What went wrong and what to do, without the file, for where that is shown alongside."""
         return f"{self.what} {self.hint}".strip()
 
     def __str__(self) -> str:
@@ -48,11 +48,11 @@ class VdsrError(Exception):
 
 
 class UsageError(VdsrError):
-    """A value outside what is offered: a scale factor, a size, an option."""
+    """A value that is not allowed: a scale factor, a size, an option."""
 
 
 class ShapeMismatchError(VdsrError):
-    """Arrays that should have one size differ."""
+    """Arrays that should be of one size differ."""
 
 
 class PictureError(VdsrError):
@@ -71,7 +71,7 @@ class PictureTooLargeError(PictureError):
     """The picture, or its result, is beyond the limits on pixels or memory.
 
     Attributes:
-        through_disk: it is not where its samples go to the disk instead, as a batch has it.
+        through_disk: whether it can be processed with its samples on disk instead, as a batch does.
     """
 
     def __init__(
@@ -98,16 +98,16 @@ class DeviceMemoryError(DeviceError):
 
 
 class NonFiniteOutputError(VdsrError):
-    """The network gave NaN, infinity or, of a picture that has more, one flat colour; nothing was written."""
+    """The network gave NaN, infinity or, for a picture that has more, one flat colour; nothing was written."""
 
 
 class TrainingError(VdsrError):
-    """A training run cannot start or go on."""
+    """A training run cannot start or continue."""
 
 
 class ConfigError(TrainingError):
     """A bad key or value in a training configuration."""
 
 
-class Cancelled(Exception):  # noqa: N818 - it is no error
-    """The person asked to stop; raised by `CancelToken.raise_if_cancelled`."""
+class Cancelled(Exception):  # noqa: N818 - it is not an error
+    """The user asked to stop; raised by `CancelToken.raise_if_cancelled`."""

@@ -1,4 +1,4 @@
-"""Where the program's files are: the only module that tells checkout, wheel and frozen bundle apart."""
+"""Where the program's files are; the only module that tells checkout, wheel and frozen bundle apart."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 CHILD_VARIABLE = "VDSR_CHILD"
-"""Set in the environment of a process whose output the window reads. Python's own variables, which could ask for the
-same, mean nothing to a packed program."""
+"""Set in the environment of a child process whose output the window reads. Python's own variables, which could request
+the same, have no effect on a frozen program."""
 
 
 def data_root() -> Path:
@@ -21,7 +21,7 @@ def data_root() -> Path:
 
 
 def is_bundle() -> bool:
-    """Whether this is the packed program rather than a checkout or an installed wheel."""
+    """Whether this is the frozen program rather than a checkout or an installed wheel."""
     return bool(getattr(sys, "frozen", False))
 
 
@@ -36,7 +36,7 @@ def resources_dir() -> Path:
 
 
 def user_data_dir() -> Path:
-    """Folder for the person's own models and runs; `VDSR_HOME` overrides it. Not created here."""
+    """Folder for the user's own models and runs; `VDSR_HOME` overrides it. Not created here."""
     if override := os.environ.get("VDSR_HOME"):
         return Path(override)
     if sys.platform == "win32":
@@ -49,7 +49,7 @@ def user_data_dir() -> Path:
 
 
 def user_models_dir() -> Path:
-    """Folder of models that the person trained or added."""
+    """Folder of models that the user trained or added."""
     return user_data_dir() / "models"
 
 
@@ -59,12 +59,12 @@ def log_dir() -> Path:
 
 
 def runs_dir() -> Path:
-    """Folder where training runs are kept unless another is named."""
+    """Default folder of training runs."""
     return user_data_dir() / "runs"
 
 
 def measurements_file() -> Path:
-    """Where it is kept which way of computing was found fastest on this machine; may be deleted at any time.
+    """File that records which way of computing is fastest on this machine; may be deleted at any time.
 
     `VDSR_CACHE` overrides its folder.
     """
@@ -72,7 +72,7 @@ def measurements_file() -> Path:
 
 
 def kernels_dir() -> Path:
-    """Folder of the machine code that is made on this machine; may be deleted. `VDSR_CACHE` overrides its folder."""
+    """Folder of machine code compiled on this machine; may be deleted. `VDSR_CACHE` overrides its parent folder."""
     return _cache_dir() / "kernels"
 
 
@@ -96,18 +96,18 @@ def program_command() -> list[str]:
 def own_command() -> list[str]:
     """Command that starts this very program as a child process; a subcommand follows it.
 
-    In the frozen bundle the window is a program file of its own, and numba takes no machine code made by another.
+    In the frozen bundle the window is a separate executable, and numba accepts no machine code made by another one.
     """
     return [sys.executable] if is_bundle() else program_command()
 
 
 def how_to_add(package: str) -> str:
-    """What to tell who lacks a package that only some need: the command for the interpreter that runs."""
+    """How to install a missing optional package: the command for the running interpreter."""
     if is_bundle():
         return "This packed program takes no further packages; use VDSR Studio from its source for it."
-    import shlex  # here, as the window's start reads this module first
+    import shlex  # here, as this module is the first to load when the window starts
     import subprocess
 
-    pins = data_root() / "constraints.txt"  # of a checkout
+    pins = data_root() / "constraints.txt"  # in a checkout
     command = [sys.executable, "-m", "pip", "install", *(["-c", str(pins)] if pins.is_file() else []), package]
     return f"Install it with: {subprocess.list2cmdline(command) if os.name == 'nt' else shlex.join(command)}"

@@ -1,8 +1,8 @@
-"""Names the system libraries that Qt needs on Linux and this machine lacks, with the packages that bring them.
+"""Find the system libraries that Qt needs on Linux and that are missing, and the packages that provide them.
 
 Standard library only: start.py runs this file with a Python that has nothing installed yet.
-Qt's wheels bring Qt, not the libraries of the X server, Wayland and OpenGL; without them Qt ends the process with
-a message that names a plugin, not a package.
+Qt's wheels contain Qt, but not the libraries of X11, Wayland and OpenGL; without them Qt ends the process with a
+message that names a plugin, not a package.
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ WAYLAND: Table = {
 
 @dataclass(frozen=True)
 class MissingLibraries:
-    """Libraries that are absent.
+    """Libraries that are missing.
 
     Attributes:
-        sonames: file names as the loader looks for them.
-        command: what installs them here, or an empty string on a distribution that is not known.
+        sonames: file names that the loader looks for.
+        command: command that installs them here, or an empty string on an unknown distribution.
     """
 
     sonames: tuple[str, ...]
@@ -95,7 +95,7 @@ class MissingLibraries:
 
 
 def has_screen(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether a window can be shown: always but on Linux and its kin without X, Wayland or a chosen Qt platform."""
+    """Whether a window can be shown: always on Windows and macOS, else with X11, Wayland or a chosen Qt platform."""
     if sys.platform in ("win32", "darwin"):
         return True
     return any(environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
@@ -106,15 +106,15 @@ def missing_libraries(
     load: Callable[[str], object] = ctypes.CDLL,
     release: Mapping[str, str] | None = None,
 ) -> MissingLibraries | None:
-    """Try to load what Qt will load for the platform that it will choose; about 10 ms.
+    """Try to load what Qt will load for the platform that it will choose; takes about 10 ms.
 
     Args:
-        environ: DISPLAY, WAYLAND_DISPLAY and QT_QPA_PLATFORM say which platform that is.
-        load: opens a library by its name, raises OSError where there is none.
-        release: the content of /etc/os-release, read where None.
+        environ: DISPLAY, WAYLAND_DISPLAY and QT_QPA_PLATFORM determine that platform.
+        load: opens a library by its name; raises OSError if there is none.
+        release: the content of /etc/os-release; read if None.
 
     Returns:
-        What is missing, or None where a window can open. Always None outside Linux.
+        What is missing, or None if a window can open. Always None outside Linux.
     """
     if not sys.platform.startswith("linux"):
         return None
@@ -131,7 +131,7 @@ def _needed(environ: Mapping[str, str], load: Callable[[str], object]) -> dict[s
     if chosen.startswith("xcb"):
         return {**ALWAYS, **X11}
     if not chosen and environ.get("WAYLAND_DISPLAY"):
-        # Qt takes Wayland first and falls back to X, so X may be incomplete where Wayland is whole, and the reverse.
+        # Qt tries Wayland first and falls back to X11, so either may be incomplete if the other is complete.
         falls_back = environ.get("DISPLAY") and all(_loads(soname, load) for soname in X11)
         return {**ALWAYS, **({} if falls_back else WAYLAND)}
     if not chosen and environ.get("DISPLAY"):
