@@ -144,7 +144,7 @@ class BatchTable(QAbstractTableModel):
             return plain_tooltip(self._tooltip(item, column))
         if role == Qt.ItemDataRole.DecorationRole:
             if column is Column.STATE:
-                # As a pixmap: an icon would grow to the size of the thumbnails.
+                # As a pixmap: an icon would be scaled up to the size of the thumbnails.
                 stands = self._paused and item.state is State.WORKING
                 return icon(*(_PAUSED_ICON if stands else _ICONS[item.state])).pixmap(_STATE_SIZE, _ratio())
             if column is Column.NAME:

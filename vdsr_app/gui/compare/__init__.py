@@ -1,1 +1,1 @@
-"""The comparison view: two halves of a picture under a wipe, side by side or one alone; zoom, pan, keys and mouse."""
+"""The comparison view: two layers of a picture under a wipe, side by side or one at a time; zoom, pan, keys, mouse."""

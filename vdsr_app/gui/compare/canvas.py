@@ -103,7 +103,7 @@ class ViewPainter:
             painter: active on the view and clipped to `region`.
             region: area to repaint.
             scene: what to show.
-            layout: where its parts are.
+            layout: where the parts of the view are.
             look: how they look.
         """
         painter.fillRect(layout.frame, look.canvas_color)

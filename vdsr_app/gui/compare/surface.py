@@ -179,7 +179,7 @@ class CompareSurface(QWidget):
         painter.end()
 
     def _describe(self) -> None:
-        """Tell a screen reader what is compared."""
+        """Describe to screen readers what is compared."""
         self.setAccessibleName(self.tr("Comparison"))
         left, right = self._scene.left, self._scene.right
         if left is not None and right is not None:
