@@ -106,7 +106,7 @@ class PictureList(QWidget):
         column.addWidget(self._pages, 1)
 
     def _show_chosen(self) -> None:
-        """Show the selected row in full, also for screen readers; its cells may be cut off."""
+        """Show the texts of the selected row, also for screen readers; its cells may be cut off."""
         words = self._view.chosen_words
         self._chosen.setText(breakable(words))
         self._chosen.setVisible(bool(words))
