@@ -1,4 +1,4 @@
-"""What computes the network: a small interface, and PyTorch behind it."""
+"""Interface of the backends that compute the network, and the PyTorch backend."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ FloatPlane = npt.NDArray[np.float32]
 """(H, W) float32."""
 
 _CPU_TILE_PX = {Precision.FP32: 256, Precision.BF16: 320}
-"""Larger tiles waste less on the halo, smaller ones show sooner; either takes about half a second on two cores."""
+"""Larger tiles waste less on the halo, smaller ones show sooner; both sizes take about half a second on two cores."""
 _MIN_TILE_PX = 32
 _CPU_ACTIVATION_BYTES = 31 * 2**20
-"""From 32 MB on, glibc maps fresh memory for each layer's activation, and page faults eat the time."""
+"""From 32 MB on, glibc maps fresh memory for each layer's activation, and page faults take up the time."""
 _CUDA_OUT_OF_MEMORY = 2
-"""cudaErrorMemoryAllocation, and hipErrorOutOfMemory on AMD's cards."""
+"""cudaErrorMemoryAllocation; hipErrorOutOfMemory on AMD cards."""
 
 
 class Backend(Protocol):
@@ -54,13 +54,13 @@ class Backend(Protocol):
         """Side of a tile's core that suits the device."""
 
     def describe(self) -> str:
-        """Device and precision for people."""
+        """Device and precision for display."""
 
     def residual(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> FloatPlane:
         """What the network adds to the core of one tile.
 
         Args:
-            luma: (h, w) float32, bicubic luma of the padded rectangle where 1 is full scale.
+            luma: (h, w) float32, bicubic luma of the padded rectangle, with 1 as full scale.
             insets: where the core lies in it; less than the halo only at an edge of the picture.
             token: tested several times within the tile.
 
@@ -70,31 +70,32 @@ class Backend(Protocol):
         Raises:
             DeviceMemoryError: memory is short; a smaller tile may succeed.
             DeviceError: the device failed; no tile will succeed.
-            Cancelled: through `token`.
+            Cancelled: `token` was cancelled.
         """
 
     def release_memory(self) -> None:
-        """Give back what is cached but not in use; called after a `DeviceMemoryError`.
+        """Release memory that is cached but not in use; called after a `DeviceMemoryError`.
 
         Raises:
-            DeviceError: the device failed, whatever was told before.
+            DeviceError: the device failed, whatever was reported before.
         """
 
 
 @runtime_checkable
 class Pipelined(Protocol):
-    """A backend that can have several tiles under way; see `backend_gpu.GpuBackend`."""
+    """A backend that can have several tiles in flight; see `backend_gpu.GpuBackend`."""
 
     look_ahead: int
 
     def begin(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> Callable[[], FloatPlane]:
-        """Begin a tile; what is returned waits for its result."""
+        """Begin a tile; the returned function waits for its result."""
 
 
 def is_told_shortage(error: BaseException) -> bool:
-    """Whether PyTorch tells by `error` that memory ran out, and nothing else.
+    """Whether PyTorch reports by `error` that memory ran out, and nothing else.
 
-    Page-locked memory and graphs are asked of CUDA itself, which tells it as it tells a fault, but by a code.
+    Page-locked memory and graphs are requested from CUDA directly, which reports a shortage like a fault and tells it
+    apart only by an error code.
     """
     return isinstance(error, torch.OutOfMemoryError) or getattr(error, "error_code", None) == _CUDA_OUT_OF_MEMORY
 
@@ -102,21 +103,21 @@ def is_told_shortage(error: BaseException) -> bool:
 class TorchBackend:
     """The network in PyTorch, layer by layer.
 
-    The first layer is computed in fp32, for rounding the picture itself to 8 bits of mantissa is what would cost
-    quality; from there on `precision` rules. Inner layers are channels_last.
+    The first layer is computed in fp32, because rounding the picture itself to 8 bits of mantissa would cost quality;
+    all others use `precision`. Layers are channels_last, except on Apple's GPU.
 
-    Inside a picture, layers are not padded, so what is computed shrinks to the core layer by layer instead of
+    Inside a picture, layers are not padded, so the computed area shrinks to the core layer by layer instead of
     carrying the whole halo to the end.
     """
 
     def __init__(self, model: VDSR, device: torch.device, precision: Precision) -> None:
-        """Copy the weights of `model` to `device`; the model itself is left alone."""
+        """Copy the weights of `model` to `device`; the model itself is not modified."""
         self._device = device
         self._precision = precision
         self._residual = model.config.residual
         self._depth = model.config.depth
         self._width = model.config.width
-        # Apple's convolutions are fastest on their own layout.
+        # Apple's convolutions are fastest on contiguous tensors.
         self._format = torch.contiguous_format if device.type == "mps" else torch.channels_last
         first, *rest = model.convolutions
         self._layers = [self._copy(first, torch.float32), *(self._copy(layer, precision.dtype) for layer in rest)]
@@ -130,7 +131,7 @@ class TorchBackend:
 
     @property
     def name(self) -> str:
-        """As in `backend_choice.BACKENDS`."""
+        """Name in `backend_choice.BACKENDS`."""
         return "torch"
 
     @property
@@ -145,7 +146,7 @@ class TorchBackend:
 
     @property
     def halo_px(self) -> int:
-        """One pixel a layer."""
+        """One pixel per layer."""
         return self._depth
 
     @property
@@ -156,7 +157,7 @@ class TorchBackend:
         return max(_MIN_TILE_PX, min(_CPU_TILE_PX[self._precision], padded_px - 2 * self._depth))
 
     def describe(self) -> str:
-        """Device and precision for people: "AMD EPYC · bf16"."""
+        """Device and precision for display: "AMD EPYC · bf16"."""
         return f"{device_name(self._device)} · {self._precision.value}"
 
     def residual(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> FloatPlane:
@@ -170,7 +171,7 @@ class TorchBackend:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """What PyTorch raises, in the words of this program."""
+        """Translate PyTorch's exceptions into this program's errors."""
         try:
             yield
         except (torch.OutOfMemoryError, MemoryError) as error:
@@ -179,33 +180,33 @@ class TorchBackend:
             if is_told_shortage(error):
                 raise DeviceMemoryError("Memory ran out within a tile.") from error
             raise DeviceError(f"{device_name(self._device)} failed.") from error
-        except NotImplementedError as error:  # a RuntimeError of Python's, for an operator that the device lacks
+        except NotImplementedError as error:  # a subclass of RuntimeError, for an operator that the device lacks
             raise DeviceError(
                 f"{device_name(self._device)} cannot compute the network in {self.precision}.",
                 hint="Choose another precision or device.",
             ) from error
         except RuntimeError as error:
             # The allocators of the CPU and of Apple's GPU, and cuDNN for its workspace, report a shortage as a bare
-            # RuntimeError. The shapes here leave little else to go wrong; what a smaller tile does not cure ends on
-            # the CPU or in an error all the same.
+            # RuntimeError. With these shapes little else can go wrong; what a smaller tile does not cure ends on the
+            # CPU or in an error anyway.
             raise DeviceMemoryError("A tile could not be computed.") from error
 
     def _exact_fp32(self) -> AbstractContextManager[Any]:
-        """Keeps cuDNN from computing fp32 layers in TF32, which has 10 bits of mantissa."""
+        """Keep cuDNN from computing fp32 layers in TF32, which has 10 bits of mantissa."""
         if self.kind != "cuda":
             return nullcontext()
         flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
         return flags
 
     def _padding(self, insets: Insets) -> tuple[int, int]:
-        """Of each layer, down and across: none where the halo is whole on both sides."""
+        """Padding of each layer, vertical and horizontal: none where the halo is complete on both sides."""
         return (
             0 if insets.top == insets.bottom == self._depth else 1,
             0 if insets.left == insets.right == self._depth else 1,
         )
 
     def _through(self, features: Tensor, padding: tuple[int, int], token: CancelToken | None) -> Tensor:
-        """All layers: (1, 1, h, w) float32 -> (1, 1, h', w') in the precision, on the device."""
+        """Run all layers: (1, 1, h, w) float32 -> (1, 1, h', w') in the precision, on the device."""
         for i, (weight, bias) in enumerate(self._layers):
             if token is not None:
                 token.raise_if_cancelled()
@@ -219,7 +220,7 @@ class TorchBackend:
     def _core_of(
         self, detail: FloatPlane, padded: tuple[int, int], insets: Insets, luma: FloatPlane | None
     ) -> FloatPlane:
-        """What is added to the core, from what the layers gave; `luma` is only needed without a residual network."""
+        """Residual of the core from the output of the layers; `luma` is needed only if the network is not residual."""
         rows = slice(insets.top, padded[0] - insets.bottom)
         cols = slice(insets.left, padded[1] - insets.right)
         padding = self._padding(insets)

@@ -1,9 +1,9 @@
-"""Which way of computing the network is the fastest on this machine: found by a short measurement, once, and kept.
+"""Choice of the fastest backend for this machine, by a short measurement that is made once and kept.
 
-The network can be computed by PyTorch, by our own Winograd kernels and, where it is installed, by OpenVINO. Which is
-fastest depends on the processor, so each does one small tile; the winner is written to a file and stays the choice
-until the processor, the number of cores, or a version changes. So the same settings give the same bytes from one
-start to the next, which a new race at each start would not.
+The network can be computed by PyTorch, by this program's Winograd kernels and, where it is installed, by OpenVINO.
+Which is fastest depends on the processor, so each is timed on one small tile; the winner is written to a file and
+stays the choice until the processor, the number of cores, or a version changes. The same settings therefore give the
+same bytes from one start to the next, which a new measurement at each start would not ensure.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from vdsr_app.paths import how_to_add
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("torch", "winograd", "openvino")
-"""Names of the ways of computing; no setting has them, `vdsr bench` names each, and all else says "auto"."""
+"""Names of the backends. Only `vdsr bench` asks for one by name; everything else uses "auto"."""
 
 _CORE_PX = 128
 _ROUNDS = 3
 _HOPELESS = 2.0
-"""Times slower than the fastest in a first round; such a candidate is not measured again."""
+"""A candidate more than this many times slower than the fastest in the first round is not measured again."""
 _LEAD = 1.05
-"""How many times faster than the one before it in the list a backend must be, so that noise does not decide."""
+"""Factor by which a candidate must beat the best of those listed before it, so that noise does not decide."""
 
 _WORST_RMS = 7e-4
-"""Largest root mean square difference to fp32, of full scale, that is taken.
+"""Largest accepted root mean square difference from fp32, as a fraction of full scale.
 
-PSNR of good results is 37 dB, an error of 0.014; one of 7e-4 that is independent of it costs 0.01 dB.
+Good results have a PSNR of 37 dB, an error of 0.014; an independent error of 7e-4 costs 0.01 dB.
 """
 
 
@@ -63,7 +63,7 @@ class Candidate:
     device: str = "cpu"
 
     def make(self, model: VDSR) -> Backend:
-        """The backend for a network.
+        """Create the backend for a network.
 
         Raises:
             DeviceError: the device cannot be used.
@@ -85,11 +85,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a measurement found.
+    """Result of a measurement.
 
     Attributes:
         choice: the fastest.
-        mpx_per_s: millions of output pixels a second of each candidate that worked, by its words.
+        mpx_per_s: millions of output pixels per second of each candidate that worked, by `str(candidate)`.
     """
 
     choice: Candidate
@@ -99,19 +99,19 @@ class Measured:
 def choose_backend(
     model: VDSR, backend: str = "auto", precision: str = "auto", *, accelerators: bool = True
 ) -> Backend:
-    """The network on the CPU, or on another device of OpenVINO's, by the way that is wished or else is fastest.
+    """Create the requested or else the fastest backend, on the CPU or another device of OpenVINO's.
 
     Args:
         model: the network.
         backend: one of `BACKENDS`, or "auto".
         precision: "auto", "fp32" or "bf16".
-        accelerators: graphics and NPUs of Intel's are considered too.
+        accelerators: also consider Intel's GPUs and NPUs.
 
     Raises:
-        UsageError: a word that is not among these, or a backend that cannot compute this network so.
+        UsageError: an unknown name, or a backend that cannot compute this network in this precision.
         DeviceError: the backend is not installed or cannot be used.
     """
-    choose_precision(torch.device("cpu"), precision)  # refuses wrong words
+    choose_precision(torch.device("cpu"), precision)  # rejects unknown names
     if backend != "auto" and backend not in BACKENDS:
         raise UsageError(f"'{backend}' is not a way of computing.", hint=f"Choose auto, {', '.join(BACKENDS)}.")
     wanted = backend == "openvino" or (backend == "auto" and not _beside_qt())
@@ -129,18 +129,18 @@ def choose_backend(
 def gpu_backend(
     model: VDSR, device: torch.device, precision: str = "auto", make: Callable[..., Backend] = GpuBackend
 ) -> Backend:
-    """The network on a graphics card, in the precision that is wished or else in the fastest that is exact enough.
+    """Create the backend for a graphics card, in the requested or else the fastest precision that is exact enough.
 
     Args:
         model: the network.
         device: "cuda" or "mps".
         precision: "auto", "fp32", "bf16" or "fp16". With "auto" a small built-in picture is computed in half precision
-            and in fp32, and where the two differ by too much it stays fp32: card, driver or model may be at fault.
-        make: makes the backend; another in tests.
+            and in fp32, and fp32 is used if the two differ by too much: card, driver or model may be at fault.
+        make: creates the backend; replaced in tests.
 
     Raises:
         UsageError: the device does not offer the precision.
-        DeviceError: the card failed, or has no memory, as it computed that picture.
+        DeviceError: the card failed or ran out of memory on that picture.
         RuntimeError: the card cannot be used.
     """
     chosen = choose_precision(device, precision)
@@ -159,13 +159,13 @@ def gpu_backend(
 def candidates(
     model: VDSR, precision: str = "auto", *, accelerators: bool = True, openvino: bool = False
 ) -> list[Candidate]:
-    """Ways to compute a network on this machine; the first is the one that all others must beat.
+    """Candidates to compute a network on this machine; the first is the one that all others must beat.
 
     Args:
         model: the network.
         precision: "auto", "fp32" or "bf16".
-        accelerators: OpenVINO's devices beside the CPU count too.
-        openvino: OpenVINO counts, where it is installed.
+        accelerators: include OpenVINO's devices other than the CPU.
+        openvino: include OpenVINO, where it is installed.
     """
     wished = choose_precision(torch.device("cpu"), precision)
     found = []
@@ -185,7 +185,7 @@ def candidates(
 
 
 def measured(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] = time.perf_counter) -> Measured:
-    """The result of a measurement of these candidates: from the file, else made now and written there.
+    """Measurement of these candidates, from the file or else made now and written there.
 
     Raises:
         DeviceError: none of them works.
@@ -203,7 +203,7 @@ def measured(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float]
 
 
 def measure(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] = time.perf_counter) -> Measured:
-    """Let each candidate do one tile some times, in turn; the fastest that is exact enough wins.
+    """Time each candidate on one tile, several times in turn; the fastest that is exact enough wins.
 
     Raises:
         DeviceError: none of them works.
@@ -224,7 +224,7 @@ def measure(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] 
         try:
             backend = each.make(model)
             error = _rms_difference(backend.residual(luma, insets), exact)
-            first = seconds(backend)  # the one before made ready what is made once
+            first = seconds(backend)  # the call before did the one-time setup
         except VdsrError as failure:
             logger.warning("%s does not work here.", each, exc_info=failure)
             continue
@@ -249,7 +249,7 @@ def measure(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] 
 
 
 def sample_luma(side_px: int) -> FloatPlane:
-    """A small picture with what photographs have, always the same: (side, side) float32, luma in studio range."""
+    """Fixed small test picture, similar to a photograph: (side, side) float32, luma in studio range."""
     y, x = np.mgrid[0:side_px, 0:side_px].astype(np.float64)
     waves = np.sin(x / 3) * np.cos(y / 5) + np.sin((x * x + y * y) / 900)
     edges = ((x + 2 * y) // 17 % 2) + (np.hypot(x - side_px / 2, y - side_px / 2) < side_px / 4)
@@ -259,7 +259,7 @@ def sample_luma(side_px: int) -> FloatPlane:
 
 
 def _rms_difference(values: FloatPlane, exact: FloatPlane) -> float:
-    """Root mean square over the pixels where `exact` is finite: a network that gives NaN is no backend's fault."""
+    """Root mean square over the pixels where `exact` is finite: NaN from a network is not the backend's fault."""
     judged = np.isfinite(exact)
     if not judged.any():
         return 0.0
@@ -267,7 +267,7 @@ def _rms_difference(values: FloatPlane, exact: FloatPlane) -> float:
 
 
 def _beside_qt() -> bool:
-    """Whether this process has loaded Qt. Beside it OpenVINO was seen to crash, so there "auto" leaves it out."""
+    """Whether this process has loaded Qt. OpenVINO was seen to crash beside Qt, so "auto" leaves it out there."""
     return "PySide6" in sys.modules
 
 

@@ -1,11 +1,11 @@
-"""The network on a graphics card: several tiles under way, and nothing that the processor must say twice.
+"""The network on a graphics card, with several tiles in flight and the layers of recurring shapes recorded.
 
-While the card computes one tile, the next is interpolated and sent, and the one before comes back: uploads, layers and
-downloads are in streams of their own, through page-locked memory. The layers of a shape that comes again and again are
-recorded once, as a CUDA graph, and replayed by a single call.
+While the card computes one tile, the next is interpolated and uploaded, and the previous one is downloaded: uploads,
+layers and downloads run in separate streams, through page-locked memory. The layers of a recurring shape are recorded
+once, as a CUDA graph, and replayed by a single call.
 
-What a card can do besides arithmetic is behind `Card`. No card was at hand when this was written: its logic is tested
-with one that is imitated on the processor, `CudaCard` itself follows PyTorch's documentation.
+What a card does besides arithmetic is behind `Card`. No card was available when this was written: the logic is tested
+with one simulated on the CPU, `CudaCard` itself follows PyTorch's documentation.
 """
 
 from __future__ import annotations
@@ -31,42 +31,42 @@ from vdsr_app.core.tiling import Insets
 logger = logging.getLogger(__name__)
 
 LOOK_AHEAD = 2
-"""Tiles that are begun before the oldest is waited for: one comes back, one is computed, one is sent."""
+"""Tiles begun beyond the one being waited for: while that is downloaded, one is computed and one uploaded."""
 
 _RECORD_FROM_USE = 3
-"""A shape is recorded when it comes so often: to record costs one run more, and many shapes come once."""
+"""Use at which a shape is recorded: recording costs one more run, and many shapes come only once."""
 _MOST_RECORDED = 16
 """A picture's tiles have nine shapes at most: middle, edges and corners."""
 
 _MEMORY_SHARE = 0.5
 _LARGEST_TILE_PX = 1024
-"""A million pixels fill any card; more would show later and waste no less."""
+"""A million pixels keep any card busy; more would show later and waste no less."""
 _SMALLEST_TILE_PX = 128
 _TILE_STEP_PX = 32
 
 Event = Any
-"""A point in a stream's work that another stream, or the processor, can wait for."""
+"""A point in a stream's work that another stream, or the CPU, can wait for."""
 
 
 class Stream(Protocol):
-    """Work of a card that is done in its order."""
+    """A queue of work that a card does in order."""
 
     def use(self) -> AbstractContextManager[Any]:
-        """What PyTorch is told within goes to this stream."""
+        """Send the work that PyTorch queues within this context to this stream."""
 
     def record(self) -> Event:
-        """The point that the stream has been told to come to by now."""
+        """Event after all work queued on the stream so far."""
 
     def wait(self, event: Event) -> None:
-        """Let the stream wait until another has come to a point; the processor goes on."""
+        """Make the stream wait for an event of another one; the CPU goes on."""
 
 
 class Card(Protocol):
-    """What a graphics card can do besides arithmetic."""
+    """What a graphics card does besides arithmetic."""
 
     @property
     def upload(self) -> Stream:
-        """Brings tiles to the card."""
+        """Transfers tiles to the card."""
 
     @property
     def compute(self) -> Stream:
@@ -74,29 +74,29 @@ class Card(Protocol):
 
     @property
     def download(self) -> Stream:
-        """Brings results back."""
+        """Transfers results back."""
 
     def free_bytes(self) -> int | None:
-        """Memory that is free, None where the card does not tell."""
+        """Free memory, None if the card does not report it."""
 
     def locked(self, height: int, width: int) -> Tensor:
-        """(height, width) float32 in memory of the processor that the card can reach by itself."""
+        """(height, width) float32 in host memory that the card can access directly."""
 
     def share(self, tensor: Tensor) -> None:
-        """Let all three streams use a tensor on the card: once it is dropped, others get its memory after they have."""
+        """Let all three streams use a tensor on the card: once dropped, its memory is reused after all are done."""
 
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
-        """Record what `work` tells the card; it has run before, on the compute stream.
+        """Record the operations of `work`, which has run before, on the compute stream.
 
         Returns:
-            What replays it, and its result, which each replay writes anew; None where the card cannot.
+            A function that replays them, and their result, which each replay overwrites; None if the card cannot.
         """
 
     def synchronise(self, event: Event) -> None:
-        """Let the processor wait until a stream has come to a point."""
+        """Make the CPU wait until a stream has reached an event."""
 
     def lost(self) -> bool:
-        """Whether this process cannot use the card any more: its driver was reset, or work on it failed."""
+        """Whether this process can no longer use the card: its driver was reset, or work on it failed."""
 
 
 class CudaCard:
@@ -104,7 +104,7 @@ class CudaCard:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        # The weights were sent on the default stream, and other streams will read them.
+        # The weights were uploaded on the default stream, and other streams will read them.
         torch.cuda.synchronize(device)
         self.upload, self.compute, self.download = (_CudaStream(device) for _ in range(3))
         self._pool: Any = None
@@ -118,12 +118,12 @@ class CudaCard:
         return torch.empty((height, width), dtype=torch.float32, pin_memory=True)
 
     def share(self, tensor: Tensor) -> None:
-        """See `Card`. PyTorch itself waits only for the stream in which it was told to make the tensor."""
+        """See `Card`. By itself PyTorch waits only for the stream on which the tensor was allocated."""
         for each in (self.upload, self.compute, self.download):
             tensor.record_stream(each.stream)
 
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
-        """See `Card`. All graphs share one pool of memory, for they never run at the same time."""
+        """See `Card`. All graphs share one memory pool, as they never run at the same time."""
         if self._pool is None:
             self._pool = torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
@@ -138,7 +138,7 @@ class CudaCard:
         event.synchronize()
 
     def lost(self) -> bool:
-        """See `Card`. After such a fault each call fails, so one tells that PyTorch makes itself as memory is freed."""
+        """See `Card`. After such a fault every call fails, so this tries one that PyTorch makes to free memory."""
         try:
             self.download.record()
         except RuntimeError:
@@ -162,7 +162,7 @@ class _CudaStream:
 
 
 class AppleCard:
-    """Apple's GPU: one stream, memory that both reach, nothing to record."""
+    """Apple's GPU: one stream, memory shared with the CPU, nothing to record."""
 
     def __init__(self) -> None:
         self.upload = self.compute = self.download = _OneStream()
@@ -176,7 +176,7 @@ class AppleCard:
         return torch.empty((height, width), dtype=torch.float32)
 
     def share(self, tensor: Tensor) -> None:
-        """See `Card`. In a single stream, all comes in its order."""
+        """See `Card`. A single stream does everything in order."""
 
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
         """See `Card`."""
@@ -187,7 +187,7 @@ class AppleCard:
         torch.mps.synchronize()
 
     def lost(self) -> bool:
-        """See `Card`. PyTorch tells of no such fault here."""
+        """See `Card`. PyTorch reports no such fault here."""
         return False
 
 
@@ -204,24 +204,24 @@ class _OneStream:
 
 @dataclass(slots=True)
 class _OnCard:
-    """What lies on a card, and goes by itself when nobody has it any more, but for a card that is lost.
+    """Tensors on a card, freed with the last reference, but never on a lost card.
 
-    To free memory that streams have used, PyTorch asks the card, and where it does, it can raise nothing: on a lost
-    card the process would end there and then, with every result that is not saved. Nobody else can use that memory
-    anyway. This is so however it comes to be dropped: by a cancel, for another model, or as the process ends.
+    To free memory that streams have used, PyTorch calls the card at a point where it cannot raise: on a lost card the
+    process would end at once, with every unsaved result. Nothing else can use that memory anyway. This applies however
+    the object is dropped: by a cancel, for another model, or as the process ends.
     """
 
     card: Card
 
     def __del__(self) -> None:
         if self.card.lost():
-            # A reference that nobody gives back: what a module holds is freed after all when the process ends.
+            # A deliberately leaked reference: anything held by a module would be freed when the process ends.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
 
 
 @dataclass(slots=True)
 class _Buffers(_OnCard):
-    """Room for one tile under way, of one shape."""
+    """Buffers for one tile in flight, of one shape."""
 
     sent: Tensor  # page-locked
     there: Tensor  # on the card
@@ -231,7 +231,7 @@ class _Buffers(_OnCard):
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What one recording is good for."""
+    """Tile shape and padding that a recording is valid for."""
 
     height: int
     width: int
@@ -240,7 +240,7 @@ class _Shape:
 
 @dataclass(slots=True)
 class _Recorded(_OnCard):
-    """Layers that are replayed: what they read, what starts them, what they write."""
+    """Recorded layers: their input, the function that replays them, and their output."""
 
     plane: Tensor
     replay: Callable[[], None]
@@ -248,10 +248,10 @@ class _Recorded(_OnCard):
 
 
 class GpuBackend(TorchBackend):
-    """The network on a card, with tiles under way; see `TorchBackend` for the arithmetic.
+    """The network on a card, with several tiles in flight; see `TorchBackend` for the arithmetic.
 
     Attributes:
-        look_ahead: tiles that may be begun before the result of the oldest is taken.
+        look_ahead: further tiles that may be begun before the result of the oldest is taken.
     """
 
     look_ahead = LOOK_AHEAD
@@ -260,10 +260,10 @@ class GpuBackend(TorchBackend):
         """Copy the weights to the card.
 
         Args:
-            model: the network, which is left alone.
+            model: the network, which is not modified.
             device: the card.
             precision: of the inner layers.
-            card: another than that of `device`, for tests.
+            card: replaces that of `device` in tests.
         """
         super().__init__(model, device, precision)
         self._card: Card = card or (AppleCard() if device.type == "mps" else CudaCard(device))
@@ -275,7 +275,7 @@ class GpuBackend(TorchBackend):
 
     @property
     def tile_px(self) -> int:
-        """Side of a core by the memory that was free at the start."""
+        """Side of a core, by the memory that was free at the start."""
         return self._tile_px
 
     def residual(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> FloatPlane:
@@ -288,10 +288,10 @@ class GpuBackend(TorchBackend):
         Args:
             luma: as in `Backend.residual`; may be changed as soon as this returns.
             insets: likewise.
-            token: tested now; what is under way on a card takes some milliseconds.
+            token: tested only now; a tile in flight takes a few milliseconds.
 
         Returns:
-            What waits for the result and gives it, to be called once; it raises as `Backend.residual`.
+            A function that waits for the result and returns it, to be called once; it raises as `Backend.residual`.
 
         Raises:
             DeviceError: as `Backend.residual`.
@@ -312,12 +312,12 @@ class GpuBackend(TorchBackend):
             return self._core_of(detail, luma_shape, insets, plane)
 
         luma_shape = luma.shape
-        # A plain network gives the picture itself, from which the residual is told.
+        # A network that is not residual gives the picture itself, from which the luma is subtracted.
         plane = None if self._residual else luma.copy()
         return finish
 
     def release_memory(self) -> None:
-        """Let go of all recordings and buffers, once the card has done with them, and empty PyTorch's cache."""
+        """Drop all recordings and buffers, once the card is done with them, and empty PyTorch's cache."""
         with self._failures():
             self._card.synchronise(self._card.download.record())
         self._free.clear()
@@ -348,7 +348,7 @@ class GpuBackend(TorchBackend):
         return self._through(plane[None, None], padding, None)[0, 0].to(torch.float32)
 
     def _recording(self, shape: _Shape) -> _Recorded | None:
-        """The layers for a shape, recorded now where it comes often; None to run them one by one."""
+        """The layers for a shape, recorded now if it recurs; None to run them one by one."""
         found = self._recorded.get(shape)
         self._uses[shape] += 1
         if found is not None or not self._records or self._uses[shape] < _RECORD_FROM_USE:
@@ -383,7 +383,7 @@ class GpuBackend(TorchBackend):
             torch.empty((height, width), dtype=torch.float32, device=self._device),
             self._card.locked(height, width),
         )
-        # Whoever cancels drops tiles that are under way.
+        # A cancel drops tiles that are in flight.
         self._card.share(made.there)
         self._card.share(made.detail)
         return made
@@ -392,7 +392,7 @@ class GpuBackend(TorchBackend):
         free = self._card.free_bytes()
         if free is None:
             return _LARGEST_TILE_PX
-        # Two activations of a layer, and the first one in fp32 beside its rounded copy.
+        # Two activations of a layer, and the first layer's in fp32 beside its rounded copy.
         bytes_a_px = self._width * (4 + 2 * self._precision.dtype.itemsize)
         side = int((_MEMORY_SHARE * free / bytes_a_px) ** 0.5) - 2 * self._depth
         return max(_SMALLEST_TILE_PX, min(_LARGEST_TILE_PX, side // _TILE_STEP_PX * _TILE_STEP_PX))

@@ -1,4 +1,4 @@
-"""The network through OpenVINO: Intel's processors, graphics and NPUs. An optional extra; imported inside functions."""
+"""The network through OpenVINO: Intel's CPUs, GPUs and NPUs. An optional extra, imported inside functions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vdsr_app.core.tiling import Insets
 from vdsr_app.errors import DeviceError, DeviceMemoryError
 
 _TILE_PX = 512
-"""Large, for the layers are not cut to what the core needs inside of OpenVINO."""
+"""Large, to waste less on the halo."""
 
 _ONES = (1, 1)
 _HINTS = {"PERFORMANCE_HINT": "LATENCY"}
@@ -28,7 +28,7 @@ _FORMATS = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.FP16: "f16"
 
 
 def _openvino() -> Any:
-    """The package, without the part of it that reports how it is used: that is never loaded."""
+    """Import the package without its telemetry, which is never loaded."""
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     openvino = importlib.import_module("openvino")
@@ -37,12 +37,12 @@ def _openvino() -> Any:
 
 
 def installed() -> bool:
-    """Whether OpenVINO can be imported; quick, without importing it."""
+    """Whether OpenVINO can be imported; quick, as it is not imported."""
     return importlib.util.find_spec("openvino") is not None
 
 
 def devices() -> tuple[str, ...]:
-    """OpenVINO's names of what it can compute on, such as "CPU", "GPU", "NPU"; empty where it is not installed."""
+    """OpenVINO's names of the available devices, such as "CPU", "GPU", "NPU"; empty if it is not installed."""
     if not installed():
         return ()
     return tuple(_openvino().Core().available_devices)
@@ -51,20 +51,20 @@ def devices() -> tuple[str, ...]:
 class OpenVinoBackend:
     """The network compiled by OpenVINO. Implements `backend.Backend`.
 
-    The first layer sees the luma as two numbers, a coarse one and the rest, against a coarse filter and the rest of
-    it: so bf16 and fp16, in which OpenVINO computes all layers alike, cost the first layer nothing.
+    For the first layer, luma and filter are each split into a coarse value and the remainder, so that bf16 and fp16,
+    which OpenVINO uses for all layers alike, cost the first layer nothing.
     """
 
     def __init__(self, model: VDSR, precision: Precision = Precision.FP32, device: str = "CPU") -> None:
         """Compile the network.
 
         Args:
-            model: the network; left alone.
+            model: the network; not modified.
             precision: of all layers.
             device: OpenVINO's name of a device.
 
         Raises:
-            DeviceError: OpenVINO has no such device, or it refuses the network.
+            DeviceError: OpenVINO has no such device, or rejects the network.
         """
         self._core = _openvino().Core()
         self._model = model
@@ -79,7 +79,7 @@ class OpenVinoBackend:
 
     @property
     def name(self) -> str:
-        """As in `backend_choice.BACKENDS`."""
+        """Name in `backend_choice.BACKENDS`."""
         return "openvino"
 
     @property
@@ -94,16 +94,16 @@ class OpenVinoBackend:
 
     @property
     def halo_px(self) -> int:
-        """One pixel a layer."""
+        """One pixel per layer."""
         return self._model.config.depth
 
     @property
     def tile_px(self) -> int:
-        """Side of a core."""
+        """Side of a tile's core."""
         return _TILE_PX
 
     def describe(self) -> str:
-        """Device, precision and engine."""
+        """Device, precision and "OpenVINO" for display."""
         return f"{' '.join(self._title.split())} · {self._precision.value} · OpenVINO"
 
     def residual(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> FloatPlane:
@@ -124,7 +124,7 @@ class OpenVinoBackend:
         except MemoryError as error:
             raise DeviceMemoryError("Memory ran out within a tile.") from error
         except RuntimeError as error:
-            # OpenVINO has one exception for everything; what a smaller tile does not cure ends on another device.
+            # OpenVINO raises one exception for everything; what a smaller tile does not cure ends on another device.
             raise DeviceMemoryError("A tile could not be computed.") from error
         height, width = luma.shape
         rows = slice(insets.top, height - insets.bottom)
@@ -133,11 +133,11 @@ class OpenVinoBackend:
         return detail if self._model.config.residual else detail - luma[rows, cols]
 
     def release_memory(self) -> None:
-        """Let go of the compiled networks, and with them of their memory."""
+        """Drop the compiled networks, and with them their memory."""
         self._requests.clear()
 
     def _request(self, pad_rows: bool, pad_columns: bool) -> Any:
-        """The network, padded along an axis with zeros at each layer or not at all."""
+        """The compiled network, with or without zero padding of each layer along either axis."""
         key = (pad_rows, pad_columns)
         if key not in self._requests:
             hints: dict[str, Any] = {**_HINTS, "INFERENCE_PRECISION_HINT": _FORMATS[self._precision]}
@@ -151,12 +151,12 @@ class OpenVinoBackend:
 
 
 def version() -> str:
-    """Of the installed package."""
+    """Version of the installed package."""
     return str(_openvino().get_version())
 
 
 def plain_request(model: VDSR, precision: Precision) -> Any:
-    """OpenVINO by itself on the CPU, as its own users run it: one call for a whole (1, 1, H, W) float32 plane."""
+    """OpenVINO on its own on the CPU, as its users run it: one call for a whole (1, 1, H, W) float32 plane."""
     compiled = (
         _openvino()
         .Core()
@@ -166,16 +166,16 @@ def plain_request(model: VDSR, precision: Precision) -> Any:
 
 
 def build(model: VDSR, pad_rows: int = 1, pad_columns: int = 1, *, split: bool = True) -> Any:
-    """The network without its skip connection as a model of OpenVINO.
+    """Build the network, without its skip connection, as an OpenVINO model.
 
     Args:
         model: the network.
         pad_rows: zeros above and below each layer's input.
-        pad_columns: likewise at the left and the right.
-        split: the input is (1, 3, H, W) from `_split`; else it is the luma, (1, 1, H, W).
+        pad_columns: likewise on the left and right.
+        split: whether the input is (1, 3, H, W), from `_split`, or the luma itself, (1, 1, H, W).
 
     Returns:
-        An `openvino.Model` of a float32 input to (1, 1, H', W') float32.
+        An `openvino.Model` from a float32 input to (1, 1, H', W') float32.
     """
     openvino = _openvino()
     ops = openvino.opset13
@@ -198,13 +198,13 @@ def build(model: VDSR, pad_rows: int = 1, pad_columns: int = 1, *, split: bool =
 
 
 def _split(luma: FloatPlane) -> FloatPlane:
-    """(3, h, w): what bf16 holds of the luma, the rest, and the first again."""
+    """(3, h, w): the luma rounded to bf16, the remainder, and the rounded luma again."""
     coarse = _rounded(luma)
     return np.stack([coarse, luma - coarse, coarse])
 
 
 def _rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Float32 values that bf16 can hold."""
+    """Values rounded to bf16, as float32."""
     rounded: npt.NDArray[np.float32] = (
         torch.from_numpy(np.require(values, np.float32, ["C", "W"])).bfloat16().float().numpy()
     )
@@ -212,10 +212,10 @@ def _rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def fast_precision(device: str = "CPU") -> Precision:
-    """Number format that a device of OpenVINO computes fast.
+    """Number format that an OpenVINO device computes fast.
 
     Raises:
-        DeviceError: it has no such device.
+        DeviceError: OpenVINO has no such device.
     """
     try:
         able = set(_openvino().Core().get_property(device, "OPTIMIZATION_CAPABILITIES"))

@@ -1,4 +1,4 @@
-"""How many of the processor's cores this process may keep busy. No torch."""
+"""How many CPU cores this process may keep busy. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def usable_cores() -> int:
-    """Cores this process may keep busy: those it is bound to, or fewer where a container limits its time."""
+    """Cores this process may keep busy: those it is bound to, or fewer if a container limits its CPU time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = _CGROUP_QUOTA.read_text(encoding="ascii").split()
         if quota != "max":
             cores = min(cores, math.ceil(int(quota) / int(period)))
     except (OSError, ValueError, ZeroDivisionError):
-        pass  # no Linux, an older cgroup, or no container
+        pass  # not Linux, an older cgroup version, or no container
     return max(1, cores)

@@ -1,4 +1,4 @@
-"""Which device the network runs on, in which precision, and what it is called."""
+"""Choice of the device and precision for the network, and names of devices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vdsr_app.paths import is_bundle
 
 
 class Precision(StrEnum):
-    """Number format of the inner layers; the first layer and the sum with the input are fp32 in all of them."""
+    """Number format of the inner layers; the first layer and the addition of the input are always fp32."""
 
     FP32 = "fp32"
     BF16 = "bf16"
@@ -24,20 +24,20 @@ class Precision(StrEnum):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The same in PyTorch."""
+        """The corresponding PyTorch dtype."""
         return {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}[self]
 
 
 def choose_device(wish: str = "auto") -> torch.device:
-    """Device for `wish`.
+    """Find the device for `wish`.
 
     Args:
-        wish: "cpu", "cuda", "cuda:<index>", "mps" ("mps:0", as PyTorch calls what lies on it, is the same), or "auto"
-            for the best there is: CUDA on the first card that this PyTorch knows, else Apple's GPU, else the CPU.
+        wish: "cpu", "cuda", "cuda:<index>", "mps" ("mps:0", as PyTorch names it on tensors, is the same), or "auto" for
+            the best available: CUDA on the first card that this PyTorch supports, else Apple's GPU, else the CPU.
 
     Raises:
         UsageError: `wish` is none of these.
-        DeviceError: this computer has no such device, or this PyTorch does not know it.
+        DeviceError: this computer has no such device, or this PyTorch does not support it.
     """
     if wish == "auto":
         known = _known_cards()
@@ -67,7 +67,7 @@ def choose_device(wish: str = "auto") -> torch.device:
 
 
 def passed_over(wish: str) -> str:
-    """What to tell who wished for "auto" where there are cards, and this PyTorch knows none of them; else nothing."""
+    """Notice for "auto" when there are cards but this PyTorch supports none of them; else empty."""
     if wish != "auto" or not _count_of_cards() or _known_cards():
         return ""
     name = device_name(torch.device("cuda", 0))
@@ -83,21 +83,21 @@ def _known_cards() -> list[int]:
 
 
 def _is_known(index: int) -> bool:
-    """Whether this PyTorch holds machine code for a card, or what the card's driver makes that of."""
+    """Whether this PyTorch has machine code for a card, or code that its driver can compile for it."""
     if torch.version.hip is not None:
-        return True  # its names are no capabilities
+        return True  # the names of its architectures are not capabilities
     try:
         capability = torch.cuda.get_device_capability(index)
     except RuntimeError:
-        return True  # a driver that does not answer is told where the card is used
+        return True  # a driver that does not answer is reported when the card is used
     architectures = torch.cuda.get_arch_list()
     return not architectures or any(_runs(capability, each) for each in architectures)
 
 
 def _runs(capability: tuple[int, int], architecture: str) -> bool:
-    """Whether a card runs code for "sm_86" or "compute_120": the first within its generation, the second ever after.
+    """Whether a card runs code for "sm_86", within that generation, or "compute_120", from that one on.
 
-    See "Application compatibility" in NVIDIA's CUDA C++ programming guide; an "a" behind it binds to that very card.
+    See "Application compatibility" in NVIDIA's CUDA C++ programming guide; a suffix "a" means exactly that capability.
     """
     parts = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", architecture)
     if parts is None:
@@ -116,9 +116,9 @@ def _how_to_get_cuda() -> str:
 
 
 def choose_precision(device: torch.device, wish: str = "auto") -> Precision:
-    """Precision for `wish` on `device`.
+    """Find the precision for `wish` on `device`.
 
-    "auto" goes by what the hardware says of itself, never by a measurement: a race between formats would fall out
+    "auto" goes by the hardware's stated capabilities, never by a measurement: a race between formats would end
     differently from run to run, and the same settings must give the same bytes.
 
     Args:
@@ -144,7 +144,7 @@ def choose_precision(device: torch.device, wish: str = "auto") -> Precision:
 
 
 def _cuda_precision(capability: tuple[int, int]) -> Precision:
-    """Matrix units know bf16 from compute capability 8 on, fp16 from 7 on; before there are none."""
+    """Matrix units support bf16 from compute capability 8 on and fp16 from 7 on; older cards have none."""
     if capability >= (8, 0):
         return Precision.BF16
     return Precision.FP16 if capability >= (7, 0) else Precision.FP32
@@ -166,15 +166,15 @@ def _cpu_has_fast_bf16() -> bool:
 
 
 def cpu_has_matrix_units() -> bool:
-    """Whether the processor has AMX, whose bf16 products are many times as fast as any in fp32.
+    """Whether the processor has AMX, whose bf16 multiplications are many times as fast as any in fp32.
 
-    AVX512-BF16 alone only doubles the products, which a method that saves products in fp32 makes up for.
+    AVX512-BF16 alone only doubles their rate, which a method that needs fewer multiplications in fp32 makes up for.
     """
     return bool(_cpu_capabilities().get("amx_bf16"))
 
 
 def device_name(device: torch.device) -> str:
-    """Name of `device` for people: "AMD EPYC", "NVIDIA GeForce RTX 4070", "Apple M2 GPU"."""
+    """Display name of `device`: "AMD EPYC", "NVIDIA GeForce RTX 4070", "Apple M2 GPU"."""
     match device.type:
         case "cuda":
             return torch.cuda.get_device_name(device)
@@ -185,7 +185,7 @@ def device_name(device: torch.device) -> str:
 
 
 def available_devices() -> list[dict[str, str]]:
-    """Devices that can be used here, best first: "name" as `choose_device` takes it, "description" for people."""
+    """Devices that can be used here, best first: "name" as `choose_device` takes it, "description" for display."""
     names = [f"cuda:{index}" for index in _known_cards()]
     if torch.backends.mps.is_available():
         names.append("mps")
@@ -197,13 +197,13 @@ def available_devices() -> list[dict[str, str]]:
 
 
 def cpu_identity() -> str:
-    """What machine code that is made here counts for: name and abilities of the processor, in one line."""
+    """Name and features of the processor in one line: what machine code compiled here is valid for."""
     able = sorted(name for name, has in _cpu_capabilities().items() if has is True)
     return " ".join([cpu_name(), *able])
 
 
 def cpu_name() -> str:
-    """Name of the processor for people."""
+    """Display name of the processor."""
     sources: tuple[Callable[[], object], ...] = (
         lambda: _cpu_capabilities().get("cpu_name"),
         platform.processor,

@@ -1,4 +1,4 @@
-"""Runs the network over whole planes: tile by tile, and on when memory runs short or a device fails."""
+"""Runs the network over whole planes, tile by tile, and carries on when memory runs short or a device fails."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ SMALLEST_TILE_PX = 32
 """Below this, nearly all work would go into the halo."""
 
 NoticeCallback = Callable[[str], None]
-"""Called with one sentence for the person, from the thread that works."""
+"""Called with one sentence for the user, from the working thread."""
 
 VisibleCallback = Callable[[], Rect | None]
-"""Asked before each tile for the region on the screen, in output pixels; None where nothing is shown."""
+"""Asked before each tile for the region on the screen, in output pixels; None if nothing is shown."""
 
 
 class Engine:
     """A network on a device, ready to work. Used from one thread at a time.
 
     When memory runs short, tiles are halved down to `SMALLEST_TILE_PX`; when that does not help either, or the
-    device fails, the work moves to the CPU. Both are remembered, so the next picture starts with what worked; whoever
-    has a person who waits makes a new engine instead.
+    device fails, the work moves to the CPU. Both are remembered, so the next picture starts with what worked;
+    interactive callers create a new engine instead.
 
     Attributes:
-        has_given_way: whether it has come to that, so that a new engine may do better.
+        has_given_way: whether either has happened, so that a new engine may do better.
     """
 
     def __init__(
@@ -52,37 +52,36 @@ class Engine:
         fallback: Callable[[], Backend] | None = None,
         find_positions: Callable[[], Sequence[Position]] = lambda: POSITIONS,
     ) -> None:
-        """Engine on a given backend.
+        """Wrap a given backend.
 
         Args:
-            backend: what computes.
-            fallback: makes the backend to move to when `backend` fails; None where there is none.
-            find_positions: tells in which positions the network sees a picture for its self-ensemble; asked when that
-                is first wished.
+            backend: computes the network.
+            fallback: creates the backend to move to when `backend` fails; None if there is none.
+            find_positions: finds the positions that the self-ensemble averages over; called when first needed.
         """
         self._backend = backend
         self._fallback = fallback
         self._find_positions = find_positions
         self._limit_px: int | None = None
         self.has_given_way = False
-        self._notice = ""  # to be told with the first picture
+        self._notice = ""  # to be reported with the first picture
 
     @classmethod
     def create(cls, model: VDSR, *, device: str = "auto", precision: str = "auto", backend: str = "auto") -> Engine:
-        """Engine for `model` on a device of this computer.
+        """Create an engine for `model` on a device of this computer.
 
         Args:
             model: the network; its weights are copied.
             device: "auto", "cpu", "cuda", "cuda:<index>", "mps".
             precision: "auto", "fp32", "bf16", "fp16".
-            backend: on the CPU, one of `backend_choice.BACKENDS`, or "auto" for what was measured to be fastest;
-                the first time on a machine this measures, for some seconds.
+            backend: on the CPU, one of `backend_choice.BACKENDS`, or "auto" for the one measured to be fastest; the
+                first use on a machine takes the measurement, in a few seconds.
 
         Raises:
-            UsageError: a word that is not among these, or a precision that the device does not offer.
+            UsageError: an unknown name, or a precision that the device does not offer.
             DeviceError: this computer has no such device, or it failed at once.
         """
-        # Only ever fewer than PyTorch took: it does not see the limits of containers.
+        # Never more than PyTorch chose, which does not see the limits of containers.
         torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
         chosen, positions = choose_device(device), partial(_positions_of, model)
         if chosen.type == "cpu" or backend not in ("auto", "torch"):
@@ -112,17 +111,17 @@ class Engine:
 
     @property
     def backend_name(self) -> str:
-        """Way of computing, as it is now: one of `backend_choice.BACKENDS`."""
+        """Current backend: one of `backend_choice.BACKENDS`."""
         return self._backend.name
 
     @property
     def kind(self) -> str:
-        """Kind of the device, as it is now: "cpu", "cuda" or "mps"."""
+        """Current kind of device: "cpu", "cuda", "mps", "gpu" or "npu"."""
         return self._backend.kind
 
     @property
     def precision(self) -> str:
-        """Number format of the inner layers, as it is now: "fp32", "bf16" or "fp16"."""
+        """Current number format of the inner layers: "fp32", "bf16" or "fp16"."""
         return self._backend.precision
 
     @property
@@ -131,7 +130,7 @@ class Engine:
         return self._backend.halo_px
 
     def describe(self) -> str:
-        """Device and precision for people, as they are now: "AMD EPYC · bf16"."""
+        """Current device and precision for display: "AMD EPYC · bf16"."""
         return self._backend.describe()
 
     def residual(
@@ -140,7 +139,7 @@ class Engine:
         """What the network adds to the core of `tile`.
 
         Args:
-            luma: (padded height, padded width) float32, bicubic luma where 1 is full scale.
+            luma: (padded height, padded width) float32, bicubic luma with 1 as full scale.
             tile: from `run_tiles`.
             token: tested several times within the tile.
             self_ensemble: average over all positions; see `core.ensemble`.
@@ -150,28 +149,28 @@ class Engine:
 
         Raises:
             NonFiniteOutputError: the network gave NaN or infinity.
-            DeviceError: the device failed; within `run_tiles` this is dealt with.
-            Cancelled: through `token`.
+            DeviceError: the device failed; `run_tiles` handles this.
+            Cancelled: `token` was cancelled.
         """
         return self.begin_residual(luma, tile, token, self_ensemble=self_ensemble)()
 
     def begin_residual(
         self, luma: FloatPlane, tile: Tile, token: CancelToken | None = None, *, self_ensemble: bool = False
     ) -> Callable[[], FloatPlane]:
-        """The same in two steps, for a device that can have several tiles under way.
+        """Compute `residual` in two steps, for a device that can have several tiles in flight.
 
         Args:
-            luma: as in `residual`; may be changed when this returns.
+            luma: as in `residual`; may be changed once this returns.
             tile: likewise.
             token: likewise.
-            self_ensemble: likewise; then all is done in the first step.
+            self_ensemble: likewise; everything is then done in the first step.
 
         Returns:
-            What gives the result and raises what `residual` does, to be called once, in the order of the tiles.
+            A function that returns the result and raises as `residual`, to be called once, in the order of the tiles.
 
         Raises:
             DeviceError: as `residual`.
-            Cancelled: through `token`.
+            Cancelled: `token` was cancelled.
         """
 
         def compute(plane: FloatPlane, insets: Insets) -> FloatPlane:
@@ -194,24 +193,24 @@ class Engine:
         on_progress: ProgressCallback | None = None,
         on_notice: NoticeCallback | None = None,
     ) -> FloatPlane:
-        """A whole plane through the network, tiled inside.
+        """Run a whole plane through the network, in tiles.
 
         Args:
-            luma: (H, W) float, bicubic luma at the target size where 1 is full scale.
-            tile_px: side of a tile's core; None chooses it.
+            luma: (H, W) float, bicubic luma at the target size, with 1 as full scale.
+            tile_px: side of a tile's core; None for the default.
             token: tested before and within tiles.
             self_ensemble: average over all positions; see `core.ensemble`.
-            on_progress: called with pixels done and in all after each tile.
-            on_notice: called when the way of working changes.
+            on_progress: called with pixels done and total after each tile.
+            on_notice: called when tiles become smaller or another device is used.
 
         Returns:
             (H, W) float32 on the same scale, not clipped.
 
         Raises:
-            ShapeMismatchError: `luma` has not two axes.
+            ShapeMismatchError: `luma` does not have two axes.
             NonFiniteOutputError: the network gave NaN or infinity.
             DeviceError: no device could do it.
-            Cancelled: through `token`.
+            Cancelled: `token` was cancelled.
         """
         if luma.ndim != 2:
             raise ShapeMismatchError(f"A luma plane needs two axes, not {luma.ndim}.")
@@ -248,23 +247,23 @@ class Engine:
         visible: VisibleCallback | None = None,
         on_notice: NoticeCallback | None = None,
     ) -> None:
-        """Call `work` for each tile of a picture, and again with smaller tiles or on the CPU where it must be.
+        """Call `work` for each tile of a picture, and again with smaller tiles or on the CPU where necessary.
 
         Args:
             width: columns of the result.
             height: rows of the result.
-            work: does one tile with `residual`, or begins it with `begin_residual` and returns what finishes it. Where
-                either raises for want of memory, the tile's pixels come again, in smaller tiles, so it may leave
-                nothing behind before then.
-            tile_px: side of a tile's core; None chooses it.
+            work: does one tile with `residual`, or begins it with `begin_residual` and returns a function that finishes
+                it. If either fails because of memory or the device, the tile's pixels come again, possibly in smaller
+                tiles, so it must leave nothing behind before it succeeds.
+            tile_px: side of a tile's core; None for the default.
             token: tested before each tile.
             visible: asked before each tile for the region to do first.
-            on_notice: called when the way of working changes.
+            on_notice: called when tiles become smaller or another device is used.
 
         Raises:
             DeviceMemoryError: memory ran out even with the smallest tile on the last device.
             DeviceError: the last device failed.
-            Cancelled: through `token`.
+            Cancelled: `token` was cancelled.
         """
         if self._notice and on_notice is not None:
             on_notice(self._notice)
@@ -289,10 +288,10 @@ class Engine:
                 notice = self._recover(tile, error)
             else:
                 continue
-            # Only here, after the traceback and the arrays it holds are gone, is there memory to give back.
+            # Only here, with the traceback and the arrays it holds gone, is there memory to release.
             try:
                 self._backend.release_memory()
-            except DeviceError as error:  # what looked like a shortage was the first sign of a card that is lost
+            except DeviceError as error:  # the apparent shortage was the first sign of a lost card
                 notice = self._give_way(error, short=False)
             for unfinished in (tile, *(other for other, _ in under_way if other is not tile)):
                 queue.put_back(unfinished)
@@ -317,10 +316,10 @@ class Engine:
         return side if self._limit_px is None else min(side, self._limit_px)
 
     def _recover(self, tile: Tile, error: DeviceError | MemoryError) -> str:
-        """Decide how to go on after `error` on `tile`; returns what to tell the person, or nothing.
+        """Decide how to go on after `error` on `tile`; returns a notice for the user, which may be empty.
 
         Raises:
-            DeviceError: there is no way on.
+            DeviceError: there is no way to go on.
         """
         short = isinstance(error, DeviceMemoryError | MemoryError)
         side = max(tile.core.width, tile.core.height)
@@ -332,10 +331,10 @@ class Engine:
         return self._give_way(error, short)
 
     def _give_way(self, error: DeviceError | MemoryError, short: bool) -> str:
-        """Move to the CPU after `error`; returns what to tell the person.
+        """Move to the CPU after `error`; returns a notice for the user.
 
         Raises:
-            DeviceError: there is no way on.
+            DeviceError: there is no way to go on.
         """
         if self._fallback is not None:
             logger.warning("%s gives way to the CPU", self._backend.describe(), exc_info=error)
@@ -352,7 +351,7 @@ class Engine:
 
 
 def _positions_of(model: VDSR) -> tuple[Position, ...]:
-    exact = copy.deepcopy(model).to("cpu", torch.float64)  # so that tied weights answer alike
+    exact = copy.deepcopy(model).to("cpu", torch.float64)  # so that tied weights give equal outputs
 
     def added(luma: FloatPlane) -> npt.NDArray[Any]:
         with torch.inference_mode():
@@ -363,7 +362,7 @@ def _positions_of(model: VDSR) -> tuple[Position, ...]:
 
 
 def _checked(added: FloatPlane) -> FloatPlane:
-    """`added`, if all of it is finite."""
+    """Return `added` if all of it is finite."""
     if not np.isfinite(added).all():
         raise NonFiniteOutputError(
             "The network gave numbers that are not finite.",

@@ -1,4 +1,4 @@
-"""Engines by model, kept from picture to picture: a folder of mixed pictures loads each model once. No torch yet."""
+"""Engines by model, kept between pictures, so that a mixed folder loads each model once. Imports torch on demand."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from vdsr_app.core.models import find_model
 
 if TYPE_CHECKING:
-    # For annotations alone: planning and reading must not wait for torch.
+    # For annotations only: planning and reading must not wait for torch.
     from vdsr_app.core.engine import Engine
 
 MAX_KEPT = 2
-"""The clean and the photo model; more would hold memory that a graphics card has little of."""
+"""The clean and the photo model; more would hold scarce memory of the graphics card."""
 
 
 class Engines:
-    """Makes an engine for each model when it is first asked for, on one device. Used from one thread at a time."""
+    """Creates an engine for each model on first request, all on one device. Used from one thread at a time."""
 
     def __init__(self, device: str = "auto", precision: str = "auto") -> None:
-        """Nothing is loaded yet.
+        """Store the settings; nothing is loaded yet.
 
         Args:
             device: "auto", "cpu", "cuda", "cuda:1", "mps".
@@ -29,7 +29,7 @@ class Engines:
         self._kept: dict[str, Engine] = {}  # least recently used first
 
     def get(self, model: str) -> Engine:
-        """The engine for a model; where more than `MAX_KEPT` would be kept, the one not used for longest goes.
+        """Get the engine for a model; beyond `MAX_KEPT`, the least recently used one is dropped.
 
         Args:
             model: name of an installed model or path of a .safetensors file.
@@ -53,5 +53,5 @@ class Engines:
         return engine
 
     def close(self) -> None:
-        """Let go of all engines; the next `get` loads anew."""
+        """Drop all engines; the next `get` loads anew."""
         self._kept.clear()

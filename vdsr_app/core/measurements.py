@@ -1,4 +1,4 @@
-"""How fast each way of computing the network was here, kept from one start to the next in `backends.json`; no torch."""
+"""Speed of each backend on this machine, kept between starts in `backends.json`. Imports no torch."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Measurement:
     """What is kept of one measurement.
 
     Attributes:
-        choice: words of the way that was taken.
-        mpx_per_s: millions of output pixels a second of each way that worked, by its words.
+        choice: the candidate that was chosen, as text.
+        mpx_per_s: millions of output pixels per second of each candidate that worked, by its text.
     """
 
     choice: str
@@ -33,18 +33,18 @@ class Measurement:
 
 
 def key_of(processor: str, cores: int, depth: int, width: int, ways: Iterable[str]) -> str:
-    """What a measurement counts for: this program on this machine, a network of this shape, and these ways."""
+    """What a measurement is valid for: this program on this machine, a network of this shape, and these candidates."""
     versions = [f"{name} {package_version(name)}" for name in ("torch", "numba", "openvino", "vdsr-studio")]
     return " | ".join([str(_FORMAT), processor, f"{cores} cores", *versions, _shape(depth, width), ", ".join(ways)])
 
 
 def kept() -> dict[str, Measurement]:
-    """All that is kept, by `key_of`, the one used last at the end; what is damaged is left out."""
+    """All stored measurements by `key_of`, the last used at the end; damaged ones are left out."""
     return {key: Measurement(entry["choice"], entry["mpx_per_s"]) for key, entry in _read().items() if _is_whole(entry)}
 
 
 def use(key: str, measurement: Measurement) -> None:
-    """Keep a measurement as the one used last; where that is not possible, the next start measures again."""
+    """Store a measurement as the last used; if that is not possible, the next start measures again."""
     known = kept()
     if list(known.items())[-1:] == [(key, measurement)]:
         return
@@ -61,7 +61,7 @@ def use(key: str, measurement: Measurement) -> None:
 
 
 def last_mpx_per_s(depth: int, width: int) -> float | None:
-    """Speed of the way that was last taken for a network of this shape; None where none was measured yet."""
+    """Speed of the candidate last chosen for a network of this shape; None if none was measured yet."""
     for key, measurement in reversed(kept().items()):
         rate = measurement.mpx_per_s.get(measurement.choice, 0.0)
         if _shape(depth, width) in key.split(" | ") and rate > 0:
@@ -71,7 +71,7 @@ def last_mpx_per_s(depth: int, width: int) -> float | None:
 
 @cache
 def package_version(package: str) -> str:
-    """Version of an installed package, "none" where it is not installed or does not tell."""
+    """Version of an installed package, "none" if it is not installed or has no metadata."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Memory, as far as the system tells: what there is, what may still be taken, and what this process holds."""
+"""Memory as the system reports it: installed, still available, and held by this process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 def available_memory_bytes() -> int | None:
-    """Bytes that can be allocated without swapping or hitting a limit; None where the system does not tell.
+    """Bytes that can be allocated without swapping or hitting a limit; None if the system does not report it.
 
-    Takes the least of free memory, the limits of the control group and the limit on address space.
+    On Linux, the least of available memory, the limits of the control group and the limit on address space.
     """
     if sys.platform == "linux":
         known = [_meminfo_available(), *map(_control_group_free, _CONTROL_GROUPS), _address_space_free()]
@@ -20,12 +20,12 @@ def available_memory_bytes() -> int | None:
     if sys.platform == "win32":
         status = _windows_status()
         return None if status is None else int(status.available_physical)
-    # macOS counts its caches as used, so all of the memory is the better guess there.
+    # macOS counts its caches as used, so the total is the better guess there.
     return _physical_bytes()
 
 
 def machine_bytes() -> int | None:
-    """Memory that this machine has, or that its container may take where that is less; None as above."""
+    """Memory of this machine, or the limit of its container if lower; None as above."""
     known = [_physical_bytes()]
     if sys.platform == "linux":
         known += [_control_group_value(group.limit) for group in _CONTROL_GROUPS]
@@ -33,9 +33,9 @@ def machine_bytes() -> int | None:
 
 
 def resident_bytes() -> int | None:
-    """Memory of this process that lies in the machine's RAM; None as above.
+    """Resident memory of this process; None as above.
 
-    On macOS it is the most that it ever was, for the system tells no more without a library of its own.
+    On macOS this is the peak, as the system reports no more without an extra library.
     """
     if sys.platform == "win32":
         return _windows_resident()
@@ -46,10 +46,10 @@ def resident_bytes() -> int | None:
 
 
 def peak_resident_bytes() -> int | None:
-    """Most memory of this process that has lain in the machine's RAM, by the system's account; None on Windows."""
+    """Peak resident memory of this process, as reported by the system; None on Windows."""
     if sys.platform == "win32":
         return None
-    # Where there is one, the file: getrusage also counts what the parent held when this process was forked.
+    # Prefer the file where it exists: getrusage also counts what the parent held when this process was forked.
     for line in (_read_text("/proc/self/status") or "").splitlines():
         name, _, value = line.partition(":")
         if name == "VmHWM":
@@ -62,7 +62,7 @@ def peak_resident_bytes() -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class _ControlGroup:
-    """Files of one version of Linux's control groups, and what the cached files of the group are called there."""
+    """Files of one version of Linux's control groups, and the name of its entry for cached files."""
 
     limit: str
     used: str
@@ -86,7 +86,7 @@ _CONTROL_GROUPS = (
 
 def _read_text(path: str) -> str | None:
     try:
-        return Path(path).read_text("utf-8", "replace")  # a process may be called anything
+        return Path(path).read_text("utf-8", "replace")  # the name of a process may be any bytes
     except OSError:
         return None
 
@@ -104,13 +104,13 @@ def _control_group_free(group: _ControlGroup) -> int | None:
     if limit is None or used is None:
         return None
     statistics = dict(line.split() for line in (_read_text(group.statistics) or "").splitlines())
-    # Files read some time ago count as used, but make room for whoever wants it.
+    # Inactive cached files count as used, but are reclaimed when memory is needed.
     cached = int(statistics.get(group.cached, 0))
     return max(limit - used + cached, 0)
 
 
 def _control_group_value(path: str) -> int | None:
-    """A number of bytes; None where there is no such group, or "max": no limit. Version 1 has a huge number there."""
+    """A number of bytes; None if there is no such group or no limit ("max"; version 1 has a huge number instead)."""
     text = (_read_text(path) or "").strip()
     return int(text) if text.isdigit() else None
 
@@ -138,7 +138,7 @@ def _address_space_free() -> int | None:
 
 
 def _windows_status() -> Any:
-    """What Windows tells of its memory as a whole, or None."""
+    """Windows' memory status of the whole system, or None."""
     if sys.platform != "win32":
         return None
     import ctypes
