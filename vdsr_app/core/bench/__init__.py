@@ -1,5 +1,5 @@
-"""How fast and how large the engine is on this machine, beside other programs: `vdsr bench`.
+"""Speed and memory of the engine on this machine, compared with other programs: `vdsr bench`.
 
-Each way of computing works in a process of its own (`child`), so that its memory is its own; the parent (`race`) lets
-them work in turn, so that whatever else the machine does meets all alike.
+Each way of computing runs in a process of its own (`child`), so that its memory can be measured; the parent (`race`)
+runs them in turn, so that other load on the machine affects all alike.
 """

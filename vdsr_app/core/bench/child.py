@@ -1,6 +1,6 @@
-"""One way of computing in a process of its own: makes ready, then works each time it is told to.
+"""One way of computing in a process of its own: gets ready, then runs each time it is told to.
 
-It speaks in lines of JSON on its standard output: first what it is, then one line a run.
+It writes lines of JSON to its standard output: first a description of itself, then one line per run.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from vdsr_app.core.tiling import Rect
 from vdsr_app.core.weights import load_model
 
 _SCREEN = (1280, 800)
-"""The visible region whose first tile is waited for."""
+"""Visible region whose first tile is timed."""
 
 _WARM_MPX = 0.3
-"""Size of the picture by which an engine makes ready what is made once."""
+"""Size of the picture on which an engine does its one-time setup."""
 
 _WHOLE_MPX = 9.0
-"""Largest picture that a peer gets in one piece, where there is memory for it."""
+"""Largest picture that a peer gets in one piece, if there is memory for it."""
 
 _STRIP_MPX = 4.0
 _HALO_PX = 20
@@ -48,7 +48,7 @@ Ready = tuple[dict[str, Any], Run]
 
 
 def main(way: Way, model: str, megapixels: float) -> None:
-    """Serve the parent: a run for each line on standard input, until it ends."""
+    """Serve the parent: one run for each line on standard input, until it ends."""
     started = resident_bytes()
     network = load_model(find_model(model)).model
     picture = sample_picture(megapixels)
@@ -64,11 +64,11 @@ def _say(record: dict[str, Any]) -> None:
 
 
 class _FirstTileError(Exception):
-    """Ends the run that waits for the first tile alone."""
+    """Ends the run that only times the first tile."""
 
 
 def _engine(way: Way, network: VDSR, model: str, picture: Picture) -> Ready:
-    """This program's own engine, the whole way from a picture to a picture."""
+    """This program's own engine, from picture to picture."""
     from vdsr_app.core.engine import Engine
     from vdsr_app.core.upscale import upscale_picture
 
@@ -76,7 +76,7 @@ def _engine(way: Way, network: VDSR, model: str, picture: Picture) -> Ready:
     engine = Engine.create(network, device=way.device, precision=way.precision, backend=backend)
     settings = UpscaleSettings(Target(value=float(SCALE)), model)
     upscale_picture(sample_picture(_WARM_MPX), settings, engine)
-    # As the pipeline does it: large ones through the disk.
+    # As in the pipeline: large pictures go through the disk.
     allocate = allocator_for((1 + SCALE**2) * picture.pixels.nbytes, Path(tempfile.gettempdir()))
     luma: npt.NDArray[np.float32] | None = None
     peak: int | None = None
@@ -100,7 +100,7 @@ def _engine(way: Way, network: VDSR, model: str, picture: Picture) -> Ready:
             "seconds": seconds(lambda: upscale_picture(picture, settings, engine, allocate=allocate)),
         }
         if luma is None:
-            # Before the plane for the network alone is made, which no picture needs.
+            # Before the plane for the network-only run is made, which enlarging a picture does not need.
             peak, luma = peak_resident_bytes(), picture_luma(picture)
         plane = luma
         return {**spent, "network_s": seconds(lambda: engine.upscale_luma(plane)), "peak_bytes": peak}
@@ -110,7 +110,7 @@ def _engine(way: Way, network: VDSR, model: str, picture: Picture) -> Ready:
 
 
 def _peer(way: Way, network: VDSR, picture: Picture) -> Ready:
-    """Another program by itself: the luma in one call, or in strips where it is too large for that."""
+    """Another program on its own: the luma in one call, or in strips if it is too large for that."""
     luma = picture_luma(picture)
     version, precision, call = _openvino(network) if way.name == "openvino alone" else _onnxruntime(network)
     strips = list(_strips(luma, network.config.width))
@@ -128,11 +128,11 @@ def _peer(way: Way, network: VDSR, picture: Picture) -> Ready:
 
 
 def _strips(luma: npt.NDArray[np.float32], channels: int) -> Iterator[npt.NDArray[np.float32]]:
-    """The whole plane, or views of strips of it that overlap by the halo; half of the free memory is enough for each.
+    """The whole plane, or views of strips of it that overlap by the halo; each needs at most half of the free memory.
 
     Args:
         luma: (H, W) float32.
-        channels: of the inner layers, of which two are held at once.
+        channels: channels of the inner layers, two of which are held at once.
     """
     height, width = luma.shape
     free = available_memory_bytes()
@@ -144,7 +144,7 @@ def _strips(luma: npt.NDArray[np.float32], channels: int) -> Iterator[npt.NDArra
 
 
 def _openvino(network: VDSR) -> tuple[str, str, Callable[[npt.NDArray[np.float32]], object]]:
-    """OpenVINO with the number format that it would choose for speed, as its own users run it."""
+    """OpenVINO with the number format that it would choose for speed, as its users run it."""
     from vdsr_app.core import backend_openvino
 
     precision = backend_openvino.fast_precision()

@@ -1,4 +1,4 @@
-"""The parent: starts a process for each way, lets them work in turn, and sums up."""
+"""The parent: starts a process for each way, runs them in turn, and summarises."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from vdsr_app.core.bench.work import Way, output_size
 from vdsr_app.errors import DeviceError
 
 _RUNS = ((4.0, 5), (16.0, 3))
-"""Runs up to so many megapixels; above the last, one."""
+"""(megapixels, runs): how many runs up to each size; above the last, one."""
 
-# Ctrl+C on the terminal is for the parent alone, which then ends its children.
+# Ctrl+C on the terminal must reach the parent only, which then ends its children.
 if sys.platform == "win32":
     _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
 else:
@@ -30,19 +30,19 @@ else:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One way at one size.
+    """Result of one way at one size.
 
     Attributes:
         way: what was measured.
-        about: what it says of itself: "precision", and "backend", "kind" and "text", or "version" and "calls", the
-            number of pieces that a peer got the picture in.
-        megapixels: of the result, exactly.
-        runs: how many; the numbers are their medians.
-        seconds: from picture to picture; of a peer, of the network alone.
-        network_s: of the network alone.
-        first_tile_s: until the first tile of the visible region; None of a peer.
-        peak_memory_bytes: largest resident set beyond that of the interpreter with PyTorch, of work from picture to
-            picture; None where the system does not tell.
+        about: its description of itself: "precision", and "backend", "kind" and "text", or for a peer "version" and
+            "calls", the number of pieces that it got the picture in.
+        megapixels: exact size of the result.
+        runs: number of runs; the times are their medians.
+        seconds: from picture to picture; for a peer, the network alone.
+        network_s: the network alone.
+        first_tile_s: until the first tile of the visible region; None for a peer.
+        peak_memory_bytes: peak resident memory beyond that of the interpreter with PyTorch, from picture to picture;
+            None if the system does not report it.
     """
 
     way: Way
@@ -56,17 +56,17 @@ class Result:
 
     @property
     def mpx_per_s(self) -> float:
-        """Millions of output pixels a second, from picture to picture."""
+        """Millions of output pixels per second, from picture to picture."""
         return self.megapixels / self.seconds
 
     @property
     def network_mpx_per_s(self) -> float:
-        """Likewise of the network alone."""
+        """Likewise for the network alone."""
         return self.megapixels / self.network_s
 
 
 def runs_for(megapixels: float, wished: int | None = None) -> int:
-    """How often a size is measured: as wished, else fewer times where one run takes minutes."""
+    """How often a size is measured: as requested, else fewer times if one run takes minutes."""
     return wished or next((runs for limit, runs in _RUNS if megapixels <= limit), 1)
 
 
@@ -78,23 +78,23 @@ def race(
     token: CancelToken,
     on_run: Callable[[], None] = lambda: None,
 ) -> list[Result]:
-    """Measure some ways at one size, in turn.
+    """Measure several ways at one size, in turn.
 
     Args:
         ways: what to measure.
-        megapixels: about the size of the result.
-        runs: of each.
+        megapixels: approximate size of the result.
+        runs: number of runs of each.
         model: name of an installed model or path of a weight file.
-        token: tested all the time; ends the processes.
+        token: tested continuously; ends the processes.
         on_run: called after each run.
 
     Raises:
         DeviceError: one of them failed.
-        Cancelled: through `token`.
+        Cancelled: `token` was cancelled.
     """
     with ExitStack() as stack:
         children = [stack.enter_context(_Child(way, model, megapixels, token)) for way in ways]
-        for child in children:  # one after the other, for to make ready is work
+        for child in children:  # one after the other, because getting ready takes work
             child.wait_ready()
         for _ in range(runs):
             for child in children:
@@ -105,7 +105,7 @@ def race(
 
 
 class _Child:
-    """A process that works when it is told to."""
+    """A process that runs when it is told to."""
 
     def __init__(self, way: Way, model: str, megapixels: float, token: CancelToken) -> None:
         self._way = way
@@ -120,7 +120,7 @@ class _Child:
         self._runs: list[dict[str, Any]] = []
 
     def __enter__(self) -> _Child:
-        # Started by `wait_ready`, when the one before is ready.
+        # Started by `wait_ready`, when the previous one is ready.
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -131,7 +131,7 @@ class _Child:
         self._reader.join()
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
-            with suppress(BrokenPipeError):  # a wish that it did not read
+            with suppress(BrokenPipeError):  # a request that it did not read
                 stream.close()
 
     def wait_ready(self) -> None:
@@ -145,13 +145,13 @@ class _Child:
             start_new_session=True,
             creationflags=_NEW_GROUP,
         )
-        # A thread, for reading from a pipe cannot be given up when the person wishes to stop.
+        # In a thread, because a blocking read from a pipe cannot be interrupted when the user cancels.
         self._reader = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
         self._reader.start()
         self._head = self._read()
 
     def run(self) -> None:
-        """Let it work once."""
+        """Run it once."""
         self._token.raise_if_cancelled()
         assert self._process is not None
         assert self._process.stdin is not None
@@ -163,7 +163,7 @@ class _Child:
         self._runs.append(self._read())
 
     def result(self, megapixels: float) -> Result:
-        """Sum up."""
+        """Summarise the runs."""
 
         def median(name: str) -> float:
             return float(statistics.median(run[name] for run in self._runs))
@@ -181,7 +181,7 @@ class _Child:
         )
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
-        """Hand on what it says, line by line, and "" at the end."""
+        """Queue its output, line by line, and "" at the end."""
         assert process.stdout is not None
         for line in process.stdout:
             self._lines.put(line)

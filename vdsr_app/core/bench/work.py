@@ -1,4 +1,4 @@
-"""What is measured: a picture, the machine's matrix rate, and one run of each way."""
+"""What is measured: the ways of computing, a sample picture, and the machine's matrix rate."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Way:
     """One way of computing.
 
     Attributes:
-        name: "engine" for what the program itself would do, one of `backend_choice.BACKENDS` for one of its ways, or
-            the name of another program: "onnxruntime", "openvino alone".
+        name: "engine" for what the program itself would use, one of `backend_choice.BACKENDS` for that backend, or the
+            name of another program: "onnxruntime", "openvino alone".
         device: as for `Engine.create`.
         precision: likewise.
     """
@@ -47,32 +47,32 @@ class Way:
 
     @property
     def is_peer(self) -> bool:
-        """Whether it is another program by itself."""
+        """Whether it is another program on its own."""
         return self.name in PEERS
 
 
 PEERS = ("onnxruntime", "openvino alone")
-"""Other programs that are measured by themselves, where they are installed."""
+"""Other programs that are measured on their own, where they are installed."""
 
 
 def flops_a_pixel(config: VDSRConfig) -> int:
-    """Multiplications and additions of an output pixel by the definition of a convolution: 1,329,408 at depth 20."""
+    """Multiplications and additions per output pixel, by direct convolution: 1,329,408 at the default shape."""
     return 2 * 9 * (config.width + (config.depth - 2) * config.width**2 + config.width)
 
 
 def output_size(megapixels: float) -> tuple[int, int]:
-    """Width and height, both even, of a picture of about so many megapixels in the shape of a photograph, 3:2."""
+    """Width and height, both even, of a picture of about this many megapixels with the aspect of a photograph, 3:2."""
     height = max(2, 2 * round(math.sqrt(megapixels * 1e6 / 1.5) / 2))
     return max(2, 2 * round(megapixels * 1e6 / height / 2)), height
 
 
 def sample_picture(megapixels: float) -> Picture:
-    """A source whose result at `SCALE` has about so many megapixels: RGB with edges, gradients and grain."""
+    """A source whose result at `SCALE` has about this many megapixels: RGB with edges, gradients and grain."""
     width, height = (side // SCALE for side in output_size(megapixels))
     pixels = np.empty((height, width, 3), np.uint8)
     random = np.random.default_rng(0)
     x = np.arange(width, dtype=np.float32)[None]
-    # In strips: what making the picture takes would be counted as memory of what is measured.
+    # In strips: memory used to make the picture would count as memory of what is measured.
     for top in range(0, height, _STRIP_ROWS):
         y = np.arange(top, min(height, top + _STRIP_ROWS), dtype=np.float32)[:, None]
         base = 0.5 + 0.25 * np.sin(x / 9) * np.cos(y / 13) + 0.2 * (((x + 2 * y) // 37) % 2) - 0.1
@@ -83,7 +83,7 @@ def sample_picture(megapixels: float) -> Picture:
 
 
 def picture_luma(picture: Picture) -> npt.NDArray[np.float32]:
-    """What the network sees of the enlarged picture, (H, W) float32; nothing else of its size is made on the way."""
+    """Input of the network for the enlarged picture, (H, W) float32; nothing else of its size is allocated."""
     height, width = SCALE * picture.height, SCALE * picture.width
     luma = np.empty((height, width), np.float32)
     for tile in plan_tiles(width, height, _BLOCK_PX, 0):
@@ -93,17 +93,17 @@ def picture_luma(picture: Picture) -> npt.NDArray[np.float32]:
 
 
 def matrix_tflops(device: torch.device) -> dict[str, float]:
-    """Rate of products of large matrices in PyTorch, the best of some sizes: {"fp32": ..., "bf16": ...}.
+    """Rate of products of large matrices in PyTorch, in TFLOPS, best of several sizes: {"fp32": ..., "bf16": ...}.
 
-    Half precision is measured where the device is fast in it.
+    Half precision is measured if the device is fast in it.
     """
-    # As many threads as the engine takes: PyTorch does not see the limits of containers.
+    # As many threads as the engine uses: PyTorch does not see the limits of containers.
     torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     return {str(each): _matrix_rate(device, each) for each in fast_precisions(device)}
 
 
 def fast_precisions(device: torch.device) -> list[Precision]:
-    """fp32, and half precision where the device is fast in it."""
+    """fp32, and half precision if the device is fast in it."""
     return sorted({Precision.FP32, choose_precision(device)})
 
 
@@ -123,7 +123,7 @@ def _matrix_rate(device: torch.device, precision: Precision) -> float:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until a device has done what it was given."""
+    """Wait until a device has finished its queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -131,14 +131,14 @@ def synchronise(device: torch.device) -> None:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long `work` takes."""
+    """How long `work` takes, in seconds."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
 
 
 def machine() -> dict[str, object]:
-    """Processor and versions."""
+    """Processor, cores, version of PyTorch, and devices."""
     from vdsr_app.core.device import available_devices, cpu_name
 
     return {

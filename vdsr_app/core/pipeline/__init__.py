@@ -1,4 +1,4 @@
-"""Files through read, network and write, three pictures at a time. No torch until the first is read."""
+"""Takes files through read, network and write, three pictures at a time. Imports no torch until the first is read."""
 
 from vdsr_app.core.pipeline.events import (
     FileDone,

@@ -1,4 +1,4 @@
-"""What goes into the pipeline and what it tells."""
+"""Jobs that go into the pipeline and events that it reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vdsr_app.errors import SaveError, VdsrError
 
 
 class Stage(StrEnum):
-    """What is done with a picture, in this order."""
+    """Stages of work on a picture, in this order."""
 
     READ = "read"
     NETWORK = "network"
@@ -22,13 +22,13 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileJob:
-    """One picture to do.
+    """One picture to process.
 
     Attributes:
-        number: given by the caller, unique among the jobs of a run.
+        number: chosen by the caller, unique among the jobs of a run.
         source: the picture file.
-        output: the result; what is there already is replaced. That it is no source, the caller sees to.
-        settings: how to do it; where `settings.save.format` is None, the ending of `output` decides.
+        output: the result, replaced if it exists. The caller makes sure that it is not a source.
+        settings: how to process it; if `settings.save.format` is None, the suffix of `output` decides.
     """
 
     number: int
@@ -38,13 +38,13 @@ class FileJob:
 
 
 NoRoomCallback = Callable[[FileJob, Stage, SaveError], None]
-"""Called by a stage that found a disk full, with the picture and why. It returns when there may be room, and the stage
-begins anew with this picture; what it raises is that picture's failure."""
+"""Called by a stage that found a disk full, with the picture, the stage and the error. It returns when there may be
+room, and the stage starts over with this picture; an exception becomes that picture's failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
-    """Seconds of work on one picture in each stage, waiting for other stages and pauses left out.
+    """Seconds of work on one picture in each stage, without waits for other stages and pauses.
 
     Attributes:
         read: from the file to samples.
@@ -58,20 +58,20 @@ class StageSeconds:
 
     @property
     def total(self) -> float:
-        """Sum of the stages; as they overlap from picture to picture, a run takes less than all its sums."""
+        """Sum of the stages; as they overlap between pictures, a run takes less than the sum of its totals."""
         return self.read + self.network + self.write
 
 
 @dataclass(frozen=True, slots=True)
 class FileStarted:
-    """The source has been read, or opened where it comes in strips, and the network takes it up.
+    """The source has been read, or opened if it comes in strips, and the network starts on it.
 
     Attributes:
         job: the picture.
         width: columns of the source.
         height: rows of the source.
         target: size of the result.
-        model: what it is enlarged with, and why.
+        model: the model it is enlarged with, and why.
     """
 
     job: FileJob
@@ -87,8 +87,8 @@ class FileProgress:
 
     Attributes:
         job: the picture.
-        done_px: output pixels done, those of an intermediate stage included.
-        total_px: output pixels in all, likewise.
+        done_px: output pixels done, including those of an intermediate stage.
+        total_px: total output pixels, likewise.
     """
 
     job: FileJob
@@ -111,11 +111,11 @@ class FileNotice:
 
 @dataclass(frozen=True, slots=True)
 class FileWritten:
-    """The result is whole, and gets its name next; told before that, so that it is known if the process is killed then.
+    """The result is complete and is renamed next; reported before, so that it is known if the process is killed then.
 
     Attributes:
         job: the picture.
-        path: the result under a hidden name.
+        path: the result under its hidden name.
     """
 
     job: FileJob
@@ -124,13 +124,13 @@ class FileWritten:
 
 @dataclass(frozen=True, slots=True)
 class FileDone:
-    """The result is on the disk under its name.
+    """The result is on the disk under its final name.
 
     Attributes:
         job: the picture.
         target: size of the result.
-        model: what it was enlarged with, and why.
-        device: kind of device that computed it last: "cpu", "cuda", "mps".
+        model: the model it was enlarged with, and why.
+        device: kind of device that computed it last: "cpu", "cuda", "mps", "gpu", "npu".
         precision: number format of the inner layers: "fp32", "bf16", "fp16".
         size_bytes: size of the file.
         seconds: work on it by stage.
@@ -151,7 +151,7 @@ class FileFailed:
 
     Attributes:
         job: the picture.
-        error: why, in words for people.
+        error: why, with a message for the user.
     """
 
     job: FileJob
@@ -159,8 +159,8 @@ class FileFailed:
 
 
 FileEvent = FileStarted | FileProgress | FileNotice | FileWritten | FileDone | FileFailed
-"""Of each picture: at most one FileStarted, then any number of FileProgress and FileNotice, then either one FileDone
-after a FileWritten, or one FileFailed, unless the run is cancelled."""
+"""Of each picture: at most one FileStarted, then any number of FileProgress, and last either one FileDone after a
+FileWritten, or one FileFailed, unless the run is cancelled. A FileNotice may come at any time before the last event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +171,9 @@ class PipelineReport:
         done: pictures with a result.
         failed: pictures without.
         wall_seconds: from the start to the last result.
-        network_seconds: the network stage worked on pictures.
-        loading_seconds: it loaded models.
-        paused_seconds: it stood still as was asked for.
+        network_seconds: time in which the network stage worked on pictures.
+        loading_seconds: time in which it loaded models.
+        paused_seconds: time in which it was paused.
     """
 
     done: int = 0

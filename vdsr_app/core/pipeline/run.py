@@ -1,4 +1,4 @@
-"""Three stages side by side: while the network does one picture, the next is read and the last is written."""
+"""Three stages in parallel: while the network works on one picture, the next is read and the last is written."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _IN_WORK = 3
-"""Pictures in memory at a time: one in each stage."""
+"""Pictures in memory at a time: one per stage."""
 
 
 def run_files(
@@ -55,25 +55,25 @@ def run_files(
     pause: PauseGate | None = None,
     on_no_room: NoRoomCallback | None = None,
 ) -> PipelineReport:
-    """Do pictures in their order, each stage in a thread of its own; the network works in the calling thread.
+    """Process pictures in order, each stage in a thread of its own; the network runs in the calling thread.
 
-    A picture that fails does not stop the others, and is told in its turn.
+    A picture that fails does not stop the others, and is reported in its turn.
 
     Args:
-        jobs: asked for the next one when fewer than three are in work, by the reading thread; may wait for one to come,
+        jobs: asked for the next one by the reading thread when fewer than three are in work; may wait for one to come,
             and must stop waiting when `token` is cancelled.
-        engines: makes the engine of each model; used from the calling thread alone.
+        engines: provides the engine of each model; used from the calling thread only.
         on_event: called from one thread at a time.
         token: tested many times a second in every stage.
-        pause: while it is closed no picture is begun and no tile.
-        on_no_room: called by the thread of the stage that finds a disk full, which needs room for more than results:
-            see `scratch`. The other stages go on meanwhile. None fails the picture.
+        pause: while it is closed, no picture and no tile is begun.
+        on_no_room: called by the thread of a stage that finds a disk full, which need not be the writing one: see
+            `scratch`. The other stages go on meanwhile. If None, the picture fails.
 
     Returns:
         Counts, and how busy the network was.
 
     Raises:
-        Cancelled: through `token`, when all threads have ended; what was not told as done has left nothing behind.
+        Cancelled: `token` was cancelled; all threads have ended, and what was not reported as done left nothing behind.
     """
     run = _Run(engines, on_event, CancelToken(token), pause or PauseGate(), on_no_room)
     return run.all(iter(jobs))
@@ -126,7 +126,7 @@ class _Run:
 
     @cached_property
     def _has_photo(self) -> bool:
-        """Looked up once: it means reading the head of every model."""
+        """Looked up once, as it means reading the header of every model."""
         return photo_installed()
 
     def all(self, jobs: Iterator[FileJob]) -> PipelineReport:
@@ -141,7 +141,7 @@ class _Run:
             self._compute_all()
         except BaseException as error:
             self._token.cancel()
-            if not isinstance(error, Cancelled):  # that is told below, or what made a stage end
+            if not isinstance(error, Cancelled):  # raised below, unless a stage crashed
                 raise
         finally:
             for thread in threads:
@@ -152,12 +152,12 @@ class _Run:
         return replace(self._report, wall_seconds=time.perf_counter() - begun)
 
     def _stage(self, work: Callable[..., None], *arguments: object) -> None:
-        """A stage's thread: whatever ends it early ends the others too."""
+        """Run a stage in its thread; whatever ends it early ends the others too."""
         try:
             work(*arguments)
         except Cancelled:
             self._token.cancel()
-        except BaseException as error:  # told by the calling thread
+        except BaseException as error:  # raised in the calling thread
             self._crash = error
             self._token.cancel()
 
@@ -191,7 +191,7 @@ class _Run:
             try:
                 picture = image_io.read(item.job.source, token=self._token, allocate=item.allocate)
             except PictureTooLargeError:
-                # It may be the pictures before it that leave no room.
+                # The pictures before it may be what leaves no room.
                 if not self._wait_alone():
                     raise
                 begun = time.perf_counter()
@@ -206,7 +206,7 @@ class _Run:
             self._tell(FileNotice(item.job, note))
 
     def _require_folder(self, folder: Path) -> None:
-        """Make a folder of results, and see that it can be written before the network works for nothing."""
+        """Make a folder of results, and check that it is writable before the network works for nothing."""
         _make_folder(folder)
         if folder in self._writable:
             return
@@ -214,7 +214,7 @@ class _Run:
         self._writable.add(folder)
 
     def _wait_alone(self) -> bool:
-        """Wait until no picture but the one being read is in memory; False where that is so already."""
+        """Wait until no picture but the one being read is in memory; False if that is already so."""
         with self._fewer:
             if self._in_work == 1:
                 return False
@@ -320,23 +320,23 @@ class _Run:
         seconds = replace(item.seconds, write=time.perf_counter() - begun)
         return FileDone(job, item.target, item.choice, item.device, item.precision, saved.size_bytes, seconds)
 
-    # What all share
+    # Shared by all stages
 
     def _retrying_when_disk_full(self, job: FileJob, stage: Stage, work: Callable[[], _T]) -> _T:
-        """Do `work`, and again when the disk that was full may have room."""
+        """Run `work`, and again when the disk that was full may have room."""
         while True:
             try:
                 return work()
             except SaveError as error:
                 if self._on_no_room is None or not is_out_of_room(error):
                     raise
-                # What was made so far lies on that disk too, and the frames that the error remembers hold it.
+                # What was made so far is on that disk too, held by the frames in the error's traceback.
                 traceback.clear_frames(error.__traceback__)
                 self._on_no_room(job, stage, error)
 
     @contextmanager
     def _failures_into(self, item: _Item) -> Iterator[None]:
-        """Keep what goes wrong with one picture with it."""
+        """Store what goes wrong with one picture in its item."""
         try:
             yield
         except Cancelled:
@@ -348,7 +348,7 @@ class _Run:
         except MemoryError as error:
             item.error = _described(PictureTooLargeError("There is not enough memory for this picture."), item, error)
             item.error.hint = "Close other programs, or choose a smaller scale."
-        except Exception as error:  # one picture's surprise must not end the night's work of the others
+        except Exception as error:  # an unexpected error in one picture must not end a night's work on the others
             item.error = _described(VdsrError("Something unexpected went wrong."), item, error)
             item.error.hint = "Try this picture by itself; the log has the details."
 
@@ -362,7 +362,7 @@ class _Run:
             self._report = replace(self._report, **sums)
 
     def _put(self, line: _Queue, item: _Item | None) -> None:
-        """Hand over, when the next stage has taken the one before."""
+        """Hand over an item, once the next stage has taken the previous one."""
         while True:
             self._token.raise_if_cancelled()
             with suppress(queue.Full):
@@ -370,7 +370,7 @@ class _Run:
                 return
 
     def _get(self, line: _Queue) -> _Item | None:
-        """The next item."""
+        """Wait for the next item."""
         while True:
             self._token.raise_if_cancelled()
             with suppress(queue.Empty):
@@ -384,7 +384,7 @@ def _described(told: VdsrError, item: _Item, error: BaseException) -> VdsrError:
 
 
 def _allocator(job: FileJob) -> Allocator:
-    """In memory, or beside the result where the picture is large; told by the header alone."""
+    """In memory, or beside the result if the picture is large, by its header alone."""
     info = image_io.probe(job.source)
     target = job.settings.target.size_for(info.width, info.height)
     pixels = info.width * info.height + target.width * target.height
