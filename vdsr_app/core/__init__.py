@@ -1,1 +1,1 @@
-"""The part without a window: network, pictures, engine. Imports no Qt."""
+"""Network, pictures and engine: everything without a window. Imports no Qt."""

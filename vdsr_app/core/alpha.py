@@ -1,13 +1,13 @@
-"""Enlarging a picture with transparency, window by window and without fringes.
+"""Enlarging a picture with transparency, window by window and without colour fringes.
 
-Straight alpha keeps a colour also where nothing shows, often black or whatever the editor left there. Interpolated
-as if it were seen, it bleeds over the edge. Three things together prevent that:
+With straight alpha, fully transparent pixels still have a colour, often black or whatever the editor left there.
+Interpolated like visible colour, it bleeds across the edge. Three measures together prevent that:
 
-- Colours are weighted with alpha, so that enlarging the picture and laying it over a background gives what laying
-  it over the background and enlarging that would give.
-- Where next to nothing shows, the weights carry no information. There the colours come from a fill that grows
-  smoothly out of the visible ones.
-- The network sees these colours, so the edge of the transparency is no edge in the luma either.
+- Colours are weighted with alpha, so that enlarging the picture and compositing it over a background gives the same
+  result as compositing first and enlarging afterwards.
+- Where almost nothing shows, the weights carry no information. There the colours come from a fill that extends the
+  visible ones smoothly.
+- The network sees these colours, so the edge of the transparency is not an edge in the luma either.
 
 Alpha itself is interpolated with the same kernel and clipped.
 """
@@ -25,14 +25,14 @@ from vdsr_app.core.tiling import plan_tiles
 FloatPixels = npt.NDArray[np.float32]
 
 _FAINT = 1.0 / 32.0
-"""Alpha, of 1, below which interpolated colours pass gradually from the weighted mean to the plain one."""
+"""Alpha, 0 to 1, below which interpolated colours fade from the alpha-weighted mean to the plain one."""
 
 _BLOCK_PX = 256
-"""Rows, or rows and columns, taken at a time, an even number; keeps whole pictures from becoming float."""
+"""Rows, or rows and columns, processed at a time, an even number; avoids converting whole pictures to float."""
 
 
 class PictureResampler:
-    """Windows of a picture at another size.
+    """Resamples windows of a picture to another size.
 
     Attributes:
         height: rows of the whole result.
@@ -48,7 +48,7 @@ class PictureResampler:
         kernel: str = "bicubic",
         token: CancelToken | None = None,
     ) -> None:
-        """Prepare windows of `pixels`.
+        """Prepare to resample `pixels`.
 
         Args:
             pixels: (H, W, C) uint8 or uint16.
@@ -56,10 +56,10 @@ class PictureResampler:
             height: rows of the whole result.
             width: columns of the whole result.
             kernel: as in `resize_region`.
-            token: tested while the fill is made, which reads the whole picture.
+            token: tested while the fill is computed, which reads the whole picture.
 
         Raises:
-            Cancelled: through `token`.
+            Cancelled: `token` was cancelled.
         """
         self.height = height
         self.width = width
@@ -67,20 +67,20 @@ class PictureResampler:
         self._alpha = alpha
         self._kernel = kernel
         self._full_scale = float(np.iinfo(pixels.dtype).max)
-        # Nearest neighbour mixes nothing, so there is nothing to keep apart.
+        # Nearest neighbour mixes no pixels, so there is nothing to keep apart.
         self._mixes = alpha is not None and kernel != "nearest"
         self._fill = half_size_fill(pixels, alpha, token) if alpha is not None and self._mixes else None
 
     def region(self, rows: slice, cols: slice) -> tuple[FloatPixels, FloatPixels | None]:
-        """One window of the result.
+        """Compute one window of the result.
 
         Args:
             rows: `slice(start, stop)` within the result.
             cols: likewise.
 
         Returns:
-            Colours (h, w, C) float32 in the units of the picture, neither clipped nor rounded, and transparency
-            (h, w) float32 within 0 and full scale, or None.
+            Colours (h, w, C) float32 in the units of the picture, neither clipped nor rounded, and alpha (h, w) float32
+            from 0 to full scale, or None.
         """
         if self._alpha is None:
             return self._plain(self._pixels, rows, cols), None
@@ -111,7 +111,7 @@ class PictureResampler:
         return np.asarray(region, dtype=np.float32)
 
     def _filled(self, window: tuple[slice, slice]) -> FloatPixels:
-        """Colours of a window of the source, with the fill where nothing shows."""
+        """Colours of a window of the source, with the fill where alpha is 0."""
         colours: FloatPixels = self._pixels[window].astype(np.float32)
         if self._fill is not None and self._alpha is not None:
             hidden = self._alpha[window] == 0
@@ -120,25 +120,25 @@ class PictureResampler:
         return colours
 
     def _unmixed(self, mixed: FloatPixels) -> tuple[FloatPixels, FloatPixels]:
-        """Colours and alpha from what was interpolated: (h, w, [plain colours, colours * alpha, alpha])."""
+        """Colours and alpha from the interpolated stack (h, w, [plain colours, colours * alpha, alpha])."""
         channels = mixed.shape[2] // 2
         plain, weighted, alpha = mixed[..., :channels], mixed[..., channels:-1], mixed[..., -1:]
-        # From _FAINT up the weighted mean, weighted / alpha; below, more and more of the plain one. Squares make the
-        # passage smooth at both ends: at 0 a quotient would jump with the sign of a rounding error.
+        # From _FAINT up, the weighted mean, weighted / alpha; below, increasingly the plain one. The squares make the
+        # transition smooth at both ends: at 0 a quotient would jump with the sign of a rounding error.
         seen = np.maximum(alpha, 0.0)
         at_least = np.maximum(alpha, np.float32(_FAINT))
         colours = weighted * (seen / at_least**2) + plain * (1.0 - (seen / at_least) ** 2)
-        # Kernels with negative lobes divide by little at an edge; what may overshoot there is bounded.
+        # With kernels that have negative lobes, the divisor can be small at an edge: bound the overshoot.
         margin = self._full_scale / 2
         np.clip(colours, -margin, self._full_scale + margin, out=colours)
         return colours, np.clip(alpha[..., 0], 0.0, 1.0) * np.float32(self._full_scale)
 
 
 def half_size_fill(pixels: Pixels, alpha: Pixels, token: CancelToken | None = None) -> Pixels | None:
-    """Colours for the pixels that do not show, grown out of those that do.
+    """Colours for hidden pixels, extended from the visible ones.
 
-    Pull: each level halves the picture by the mean of what shows in 2x2 pixels, weighted with alpha. Push: what does
-    not show in a level is taken, bilinearly, from the next smaller one.
+    Pull: each level halves the picture, averaging 2x2 pixels weighted with alpha. Push: the hidden pixels of a level
+    are interpolated bilinearly from the next smaller one.
 
     Args:
         pixels: (H, W, C) uint8 or uint16.
@@ -146,10 +146,10 @@ def half_size_fill(pixels: Pixels, alpha: Pixels, token: CancelToken | None = No
         token: tested between blocks.
 
     Returns:
-        (ceil(H / 2), ceil(W / 2), C) of the same dtype, or None where every pixel shows or none does.
+        (ceil(H / 2), ceil(W / 2), C) of the same dtype, or None if every pixel shows or none does.
 
     Raises:
-        Cancelled: through `token`.
+        Cancelled: `token` was cancelled.
 
     Source: Gortler et al., "The lumigraph", SIGGRAPH 1996, section 3.4 (pull-push).
     """
@@ -159,7 +159,7 @@ def half_size_fill(pixels: Pixels, alpha: Pixels, token: CancelToken | None = No
 
 
 def _filled_level(colours: Pixels, shows: Pixels, token: CancelToken | None) -> Pixels:
-    """Fill in place the pixels of one level where `shows` is 0."""
+    """Fill, in place, the pixels of one level where `shows` is 0."""
     if shows.min() > 0:
         return colours
     coarse = _filled_level(*_halved(colours, shows, token), token)
@@ -175,14 +175,14 @@ def _filled_level(colours: Pixels, shows: Pixels, token: CancelToken | None) -> 
 
 
 def _doubled(coarse: Pixels, rows: slice, cols: slice) -> FloatPixels:
-    """Window of `coarse` at twice its size, bilinear."""
+    """Window of `coarse` enlarged bilinearly to twice its size."""
     height, width = coarse.shape[:2]
     region = resize_region(coarse, 2 * height, 2 * width, rows, cols, "bilinear")
     return np.asarray(region, dtype=np.float32)
 
 
 def _halved(colours: Pixels, shows: Pixels, token: CancelToken | None) -> tuple[Pixels, Pixels]:
-    """Level of half the size: weighted mean of each 2x2 pixels, and the largest of their weights."""
+    """Level of half the size: weighted mean of each 2x2 block, and the largest of its weights."""
     height, width, channels = colours.shape
     half_h, half_w = (height + 1) // 2, (width + 1) // 2
     out = np.zeros((half_h, half_w, channels), colours.dtype)
@@ -203,7 +203,7 @@ def _halved(colours: Pixels, shows: Pixels, token: CancelToken | None) -> tuple[
 
 
 def _even(plane: Pixels) -> Pixels:
-    """`plane` with a row and a column of zeros more where its sides are odd."""
+    """`plane` padded with a row and a column of zeros where its sides are odd."""
     odd = [(0, side % 2) for side in plane.shape[:2]]
     return np.pad(plane, [*odd, *[(0, 0)] * (plane.ndim - 2)]) if any(after for _, after in odd) else plane
 

@@ -1,4 +1,4 @@
-"""Replacing a file so that its name never stands for half a file."""
+"""Atomic replacement of files: a name never refers to a half-written file."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ TEMPORARY_SUFFIX = ".part"
 
 _MACHINE = hashlib.sha256(platform.node().encode(errors="replace")).hexdigest()[:8]
 _PART = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-[0-9a-f]{{12}}{re.escape(TEMPORARY_SUFFIX)}")
-"""A file of `atomic_file`, with the machine that writes it."""
+"""Name of a temporary file of `atomic_file`; the group is the machine that writes it."""
 _NO_SUCH_FILE = 2
-"""What Windows tells of a file that is missing in a folder that is there."""
+"""Windows' error code for a missing file in an existing folder."""
 _RENAME_GRACE_S = 60.0
 
 _unfinished: set[Path] = set()
-"""What this process is writing."""
+"""Temporary files that this process is writing."""
 _cleaned: set[str] = set()
-"""Folders that this process has rid of leftovers."""
+"""Folders that this process has cleared of leftovers."""
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REASONS = {
@@ -49,16 +49,16 @@ _REASONS = {
 }
 _TOO_LONG = ("The path is too long for Windows.", "Choose a folder nearer to the drive, or a shorter name.")
 _MAX_WINDOWS_PATH = 260
-"""Characters, the nought at the end included, unless Windows was told to allow more."""
+"""Characters, including the terminating NUL, unless Windows is configured to allow more."""
 
 _SHARING_WAITS_S = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.3)
-"""A second in all: a virus scanner that looks at each new file has gone by then, a viewer has not."""
+"""One second in total: a virus scanner that checks each new file is done by then, a viewer is not."""
 
 _Result = TypeVar("_Result")
 
 
 def save_error(path: str | os.PathLike[str], error: OSError) -> SaveError:
-    """`error` in words for people; the type is told by errno, never by text."""
+    """Describe `error` to the user; its kind is determined by errno, never by its text."""
     what, hint = _REASONS.get(
         error.errno or 0, (f"The file could not be written: {error.strerror or error}.", "Choose another folder.")
     )
@@ -68,7 +68,7 @@ def save_error(path: str | os.PathLike[str], error: OSError) -> SaveError:
 
 
 def is_out_of_room(error: BaseException | None) -> bool:
-    """Whether a `SaveError`, or the `OSError` behind it, means that the disk is full: then waiting may help."""
+    """Whether `error`, or an `OSError` that caused it, means that the disk or quota is full: then waiting may help."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             return True
@@ -77,10 +77,10 @@ def is_out_of_room(error: BaseException | None) -> bool:
 
 
 def outlast_sharing(action: Callable[[], _Result], waits_s: Sequence[float] = _SHARING_WAITS_S) -> _Result:
-    """The result of `action`, tried again after each of `waits_s` while Windows refuses to share a file.
+    """Run `action`, retrying after each of `waits_s` while Windows refuses to share a file.
 
-    There a file that another program has open can often be neither replaced nor opened, and that is told just like a
-    missing right. On other systems `action` is done once.
+    There a file that another program has open can often be neither replaced nor opened, and the error is the same as
+    for a missing permission. On other systems `action` runs once.
     """
     for wait_s in waits_s:
         try:
@@ -93,17 +93,17 @@ def outlast_sharing(action: Callable[[], _Result], waits_s: Sequence[float] = _S
 
 
 def replace_file(finished: Path, path: Path) -> None:
-    """Give the file `finished` the name `path`, in place of what has it.
+    """Rename the file `finished` to `path`, replacing what is there.
 
     Raises:
-        SaveError: it cannot be; both are as they were.
+        SaveError: it cannot be replaced; both files are as they were.
     """
     try:
         outlast_sharing(lambda: os.replace(finished, path))
     except PermissionError as error:
         if not _is_of_windows(error):
             raise save_error(path, error) from error
-        # The folder allows writing, or `finished` would not be there.
+        # The folder is writable, or `finished` would not be there.
         raise SaveError(
             "The file cannot be replaced, most likely because another program has it open.",
             path=path,
@@ -114,12 +114,12 @@ def replace_file(finished: Path, path: Path) -> None:
 
 
 def _is_of_windows(error: OSError) -> bool:
-    # On Windows alone errors have its number, though it is None where the C library was between.
+    # Errors have `winerror` on Windows only; it is None for those that come through the C library.
     return hasattr(error, "winerror")
 
 
 def _is_of_long_path(error: OSError) -> bool:
-    """Whether Windows cannot go where a path leads, most likely because it takes no path of that length."""
+    """Whether Windows could not follow a path, most likely because it is too long."""
     if error.errno != errno.ENOENT or getattr(error, "winerror", _NO_SUCH_FILE) == _NO_SUCH_FILE:
         return False
     names = [os.path.abspath(os.fsdecode(name)) for name in (error.filename, error.filename2) if name]
@@ -133,18 +133,18 @@ def atomic_file(
     verify: Callable[[Path], None] | None = None,
     before_naming: Callable[[Path], None] | None = None,
 ) -> Iterator[BinaryIO]:
-    """Open a hidden file beside `path`; on a clean exit it is flushed to disk and takes the name, else it vanishes.
+    """Open a hidden file beside `path`; on a clean exit it is flushed to disk and renamed, otherwise deleted.
 
-    A new file gets the permissions that the umask leaves, a replaced one keeps those it had. Where `path` is a symbolic
-    link, the link is replaced and the file that it led to stays as it is.
+    A new file gets its permissions from the umask, a replaced one keeps those it had. If `path` is a symbolic link, the
+    link is replaced and its target stays as it is.
 
     Args:
         path: the final name.
-        verify: called with the finished hidden file before it takes the name; what it raises stops the exchange.
-        before_naming: likewise, last of all: nothing changes the file any more, but its name.
+        verify: called with the finished hidden file before it is renamed; an exception prevents the replacement.
+        before_naming: likewise, as the last step before the rename: only the name changes after it.
 
     Raises:
-        SaveError: the file could not be written; what stood at `path` before is untouched.
+        SaveError: the file could not be written; what was at `path` before is untouched.
     """
     _remove_leftovers_once(path.parent)
     try:
@@ -163,7 +163,7 @@ def atomic_file(
             if verify is not None:
                 verify(temporary)
             if os.name != "nt":
-                # Still open, and so still locked, until it has its name; Windows cannot rename open files.
+                # Still open, and so still locked, until it is renamed; Windows cannot rename open files.
                 _give_name(temporary, path, before_naming)
         if os.name == "nt":
             _give_name(temporary, path, before_naming)
@@ -175,7 +175,7 @@ def atomic_file(
 
 
 def require_writable(folder: Path) -> None:
-    """See whether files can be made in a folder, by making one that is gone at once.
+    """Check that files can be created in a folder, by creating one and deleting it at once.
 
     Raises:
         SaveError: they cannot.
@@ -189,7 +189,7 @@ def require_writable(folder: Path) -> None:
 
 
 def require_name(path: Path) -> None:
-    """See whether `atomic_file` can give this name to a file, before that is made; its folder is there.
+    """Check in advance that `atomic_file` can write a file of this name; its folder is assumed to exist.
 
     Raises:
         SaveError: it cannot.
@@ -207,32 +207,32 @@ def _give_name(finished: Path, path: Path, before_naming: Callable[[Path], None]
 
 
 def write_atomically(path: Path, payload: bytes) -> None:
-    """Put `payload` at `path`, whole or not at all; raises as `atomic_file`."""
+    """Write `payload` to `path`, completely or not at all; raises as `atomic_file`."""
     with atomic_file(path) as file:
         file.write(payload)
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Delete the hidden files that a killed process left in `folder`; those still being written stay.
+    """Delete the hidden files that killed processes left in `folder`; those still being written stay.
 
-    That is told by locks, which on some network disks hold on one machine only: so what another machine began stays,
-    until that removes it. Files of such a name that are no part of `atomic_file`, as a cluster's finished results, go
-    too where nobody holds them: only who knows that none are wanted may call this.
+    Locks tell them apart. On some network disks these hold on one machine only, so files of another machine stay until
+    that machine removes them. Files with the same prefix and suffix that are not from `atomic_file`, such as a
+    cluster's finished results, are deleted too unless they are locked: call this only where none of them is wanted.
 
     Returns:
-        How many were deleted. A folder that cannot be listed counts as empty.
+        Number of files deleted. A folder that cannot be listed counts as empty.
     """
     return _remove_where(folder, lambda name: _machine_of(name) in (None, _MACHINE))
 
 
 def remove_unfinished() -> None:
-    """Delete what this process is writing just now: for one who leaves it at once, without waiting for its threads."""
+    """Delete the hidden files that this process is writing: for an exit that does not wait for its threads."""
     for temporary in list(_unfinished):
         _remove_part(temporary)
 
 
 def _remove_leftovers_once(folder: Path) -> None:
-    """Delete what a killed process of this machine left of `atomic_file` in `folder`, at the first call for that."""
+    """Delete what killed processes of this machine left of `atomic_file` in `folder`, on the first call for it."""
     absolute = os.path.abspath(folder)
     if absolute not in _cleaned:
         _cleaned.add(absolute)
@@ -240,7 +240,7 @@ def _remove_leftovers_once(folder: Path) -> None:
 
 
 def _machine_of(name: str) -> str | None:
-    """Which machine writes a file of `atomic_file`; None of any other file."""
+    """Machine that writes a hidden file of `atomic_file`; None for any other file."""
     found = _PART.fullmatch(name)
     return None if found is None else found[1]
 
@@ -259,7 +259,7 @@ def _remove_where(folder: Path, wanted: Callable[[str], bool]) -> int:
 
 
 def _mode_to_keep(path: Path) -> int | None:
-    """Permissions of the file at `path`, None where there is none; refuses to replace what is no file."""
+    """Permissions of the regular file at `path`, else None; raises `OSError` for what is neither file nor link."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError as error:
@@ -274,19 +274,19 @@ def _mode_to_keep(path: Path) -> int | None:
 
 
 def _open_part(folder: Path) -> tuple[Path, BinaryIO]:
-    """A new hidden file that nobody can take for a leftover."""
+    """Create a hidden file that no process can take for a leftover."""
     while True:
         temporary = folder / f"{TEMPORARY_PREFIX}{_MACHINE}-{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
         file = temporary.open("xb")
         _unfinished.add(temporary)
-        # Between these two lines another process may have found it without a lock, and deleted it.
+        # Another process may have found and deleted it before it was locked.
         hold(file)
         try:
             temporary.stat()
         except FileNotFoundError:
             _unfinished.discard(temporary)
             file.close()
-        except OSError:  # a folder that lets files be made, and not be looked at
+        except OSError:  # a folder in which files can be created but not looked at
             file.close()
             _remove_part(temporary)
             raise
@@ -295,9 +295,9 @@ def _open_part(folder: Path) -> tuple[Path, BinaryIO]:
 
 
 def hold(file: IO[Any]) -> None:
-    """Mark the file as being written, for as long as it is open; best effort, as not every file system can.
+    """Lock the file as being written for as long as it is open; best effort, as not every file system can.
 
-    Returns when nobody else holds it: whoever only asks whether it is a leftover does so for an instant.
+    Waits while another process holds the lock: a check for leftovers does so for an instant.
     """
     if sys.platform != "win32":
         import fcntl
@@ -307,21 +307,21 @@ def hold(file: IO[Any]) -> None:
 
 
 def _remove_abandoned(path: Path) -> bool:
-    """Delete the file where no process holds it any more, and tell whether that was so."""
+    """Delete the file if no process holds it any more, and return whether it was deleted."""
     with contextlib.suppress(OSError):
         if sys.platform == "win32":
-            # It refuses to delete an open file; a finished one is closed shortly before it gets its name.
+            # Windows refuses to delete an open file; a finished one is closed shortly before it is renamed.
             if time.time() - path.stat().st_mtime > _RENAME_GRACE_S:
                 path.unlink()
                 return True
             return False
         import fcntl
 
-        # Not only for reading: network disks want a file to be open for writing that is to be locked.
+        # Not only for reading: network disks lock only files that are open for writing.
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # While it is locked, for whoever has just made it looks whether it is still there once it has the lock.
+            # While it is locked: its creator checks, once it has the lock, that the file still exists.
             path.unlink()
         finally:
             os.close(descriptor)

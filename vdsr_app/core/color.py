@@ -1,7 +1,7 @@
 """Colour as the super-resolution literature measures it: BT.601 luma in studio range, as MATLAB's rgb2ycbcr.
 
-Luma Y runs from 16 (black) to 235 (white) on the 8-bit scale, so that a step of one in Y is a step of 255/219 in
-each of R, G and B. The network sees Y / 255.
+Luma Y runs from 16 (black) to 235 (white) on the 8-bit scale, so a step of 1 in Y is a step of 255/219 in each of
+R, G and B. The network sees Y / 255.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.floating[Any]]
 
 LUMA_WEIGHTS = (65.481 / 255.0, 128.553 / 255.0, 24.966 / 255.0)
-"""Share of R, G and B, on one scale with Y, in Y - 16. Source: ITU-R BT.601-7; MathWorks' rgb2ycbcr."""
+"""Weights of R, G and B in Y - 16, all on the same scale. Source: ITU-R BT.601-7; MathWorks' rgb2ycbcr."""
 
 LUMA_OFFSET = 16.0 / 255.0
 """Y of black, as a fraction of full scale."""
 
 RGB_PER_LUMA = 255.0 / 219.0
-"""What one unit of Y adds to each of R, G and B where Cb and Cr stay. Source: inverse of BT.601's matrix."""
+"""Change in each of R, G and B per unit of Y, with Cb and Cr constant. Source: inverse of BT.601's matrix."""
 
 
 def rgb_to_luma(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -29,7 +29,7 @@ def rgb_to_luma(rgb: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def gray_to_luma(gray: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Luma of gray in [0, 255], any shape, as `rgb_to_luma` has it for R = G = B: float64 in [16, 235], not rounded."""
+    """Luma of gray in [0, 255], any shape, equal to `rgb_to_luma` of R = G = B: float64 in [16, 235], not rounded."""
     return np.asarray(np.asarray(gray, dtype=np.float64) / RGB_PER_LUMA + 16.0)
 
 
@@ -39,17 +39,17 @@ def luma_to_gray(luma: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def network_luma(pixels: FloatArray, full_scale: float) -> npt.NDArray[np.float32]:
-    """What the network sees of `pixels`.
+    """Luma of `pixels`, as input of the network.
 
     Args:
-        pixels: (H, W, 1 or 3) float, black 0 and white `full_scale`; one channel counts as RGB whose three are equal.
+        pixels: (H, W, 1 or 3) float, from black 0 to white `full_scale`; a single channel counts as R = G = B.
         full_scale: 255 or 65535.
 
     Returns:
-        (H, W) float32 in studio range, on the scale where 1 is full scale.
+        (H, W) float32 in studio range, with 1 as full scale.
     """
-    # Gray not in full range, as the papers' protocol would have it: the network has learned from pictures in colour,
-    # and a gray picture shall come out as its copy in RGB does.
+    # Gray is not passed in full range, as in the papers' protocol: the network was trained on pictures in colour, and
+    # a gray picture should give the same result as its copy in RGB.
     shares = LUMA_WEIGHTS if pixels.shape[2] == 3 else (sum(LUMA_WEIGHTS),)
     weights = np.array(shares, dtype=np.float32) / np.float32(full_scale)
     return np.asarray(pixels.astype(np.float32, copy=False) @ weights + np.float32(LUMA_OFFSET), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""How strongly a file of a lossy format was compressed, on that format's own scale. No decoder comes with this."""
+"""How strongly a lossy file was compressed, on the scale of its format. Imports no decoder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vdsr_app.core.formats import SourceFormat
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """What a file tells of the setting at which it was saved.
+    """Quality setting at which a file was saved, as far as the file reveals it.
 
     Attributes:
         format: JPEG, WebP or AVIF.
@@ -21,7 +21,7 @@ class Compression:
     quality: int
 
     def __str__(self) -> str:
-        """As the journal of a batch has it: "webp 75"."""
+        """Text form for the journal of a batch: "webp 75"."""
         return f"{self.format} {self.quality}"
 
     @classmethod
@@ -29,7 +29,7 @@ class Compression:
         """The inverse of `str`.
 
         Raises:
-            ValueError: it is no such text.
+            ValueError: `text` is not of this form.
         """
         name, _, quality = text.partition(" ")
         return cls(SourceFormat(name), int(quality))

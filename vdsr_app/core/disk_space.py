@@ -1,4 +1,4 @@
-"""How much room a disk has left, as far as the system tells."""
+"""Free space on a disk, where the system reports it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def free_bytes(folder: Path) -> int | None:
-    """Room on the disk of a folder, or of the nearest one above that is there; None where the system does not tell."""
+    """Free space on the disk of a folder, or of its nearest existing parent; None if the system does not report it."""
     for each in (folder.absolute(), *folder.absolute().parents):
         try:
             return shutil.disk_usage(each).free

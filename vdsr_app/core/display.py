@@ -1,4 +1,4 @@
-"""Pictures for the screen: 8 bits, RGBA, sRGB, whatever the file was."""
+"""Converts pictures for the screen: 8-bit RGBA in sRGB, whatever the file was."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _CHUNK_PX = 1 << 18
 
 _SAMPLE_LEVELS = (0, 16, 51, 102, 153, 204, 255)
 _IDENTITY_TOLERANCE = 1
-"""Levels of 255 by which an sRGB profile's own rounding may differ from doing nothing."""
+"""Levels, of 255, by which rounding may make an sRGB profile differ from the identity."""
 
 
 def to_8_bits(samples: Pixels) -> Pixels:
-    """Any shape of uint8 or uint16 -> uint8, the nearest of the 256 levels; uint8 comes back uncopied."""
+    """Round uint8 or uint16 samples of any shape to the nearest of 256 levels; uint8 is returned uncopied."""
     if samples.dtype == np.uint8:
         return samples
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def picture_to_rgba(picture: Picture, token: CancelToken | None = None) -> Pixels:
-    """Whole `picture` for the screen: (H, W, 4) uint8, straight alpha, sRGB.
+    """Convert a whole picture for the screen: (H, W, 4) uint8, straight alpha, sRGB.
 
     Raises:
         Cancelled: `token` was cancelled.
@@ -47,7 +47,7 @@ def pixels_to_rgba(
     Args:
         pixels: (h, w, 1 or 3) uint8 or uint16.
         alpha: (h, w), straight, same dtype, or None for opaque.
-        icc: profile of `pixels`. With none, a damaged one or one that is sRGB under any name, colours stay.
+        icc: profile of `pixels`. If it is missing, damaged, unsuitable or sRGB by any name, colours are not changed.
         token: tested every few milliseconds.
 
     Returns:
@@ -76,7 +76,7 @@ def _row_chunks(height: int, width: int) -> Iterator[slice]:
 
 @lru_cache(maxsize=8)
 def _transform_to_srgb(icc: bytes, gray: bool) -> ImageCms.ImageCmsTransform | None:
-    """Transform from `icc`, or None where nothing need change or nothing can be done."""
+    """Transform from `icc` to sRGB, or None if it would change nothing or cannot be built."""
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         space = profile.profile.xcolor_space.strip()
@@ -98,7 +98,7 @@ def _transform_to_srgb(icc: bytes, gray: bool) -> ImageCms.ImageCmsTransform | N
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether colours all over the range come out as they went in: an sRGB profile under whatever name."""
+    """Whether colours across the whole range come out unchanged: an sRGB profile by whatever name."""
     levels = np.array(_SAMPLE_LEVELS, dtype=np.uint8)
     if transform.input_mode == "L":
         samples = levels[None, :, None]  # (1, n, 1)
@@ -110,11 +110,11 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
 
 
 def _apply(transform: ImageCms.ImageCmsTransform, block: Pixels) -> Pixels:
-    """(h, w, 1 or 3) uint8 -> (h, w, 3) uint8; one channel is spread where the profile is for RGB."""
+    """(h, w, 1 or 3) uint8 -> (h, w, 3) uint8; a single channel is repeated if the profile is for RGB."""
     if transform.input_mode == "L":
         image = Image.fromarray(np.ascontiguousarray(block[..., 0]))
     else:
         image = Image.fromarray(np.ascontiguousarray(np.broadcast_to(block, (*block.shape[:2], 3))))
     shown = ImageCms.applyTransform(image, transform)
-    assert shown is not None  # only an in-place transform gives None
+    assert shown is not None  # only an in-place transform returns None
     return np.asarray(shown)

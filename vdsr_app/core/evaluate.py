@@ -18,7 +18,7 @@ from vdsr_app.core.protocol import Plane, Score, Trial, make_trial, protocol_lum
 from vdsr_app.errors import PictureError, UsageError, VdsrError
 
 Estimate = Callable[[Plane], Plane]
-"""What gives bicubic luma its detail: (H, W) in [0, 255] to the same, not rounded."""
+"""Adds detail to bicubic luma: (H, W) in [0, 255] to the same, not rounded."""
 
 
 class LumaUpscaler(Protocol):
@@ -27,7 +27,7 @@ class LumaUpscaler(Protocol):
     def upscale_luma(
         self, luma: npt.NDArray[np.float32], *, token: CancelToken | None = None, self_ensemble: bool = False
     ) -> npt.NDArray[np.float32]:
-        """(H, W) bicubic luma, 1 is full scale, to (H, W) with detail."""
+        """Turn (H, W) bicubic luma, with 1 as full scale, into (H, W) luma with detail."""
         ...
 
 
@@ -46,7 +46,7 @@ class ScaleScores:
 
     Attributes:
         scale: the factor.
-        pictures: one entry a picture, by name.
+        pictures: one entry per picture, in the order of the files.
     """
 
     scale: float
@@ -65,11 +65,11 @@ class ScaleScores:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came out, and which pictures could not take part.
+    """Scores, and the pictures that could not be measured.
 
     Attributes:
-        scales: one entry a scale factor.
-        failures: the error of each picture that was left out.
+        scales: one entry per scale factor.
+        failures: the error of each picture that was left out, at all factors or some.
     """
 
     scales: tuple[ScaleScores, ...]
@@ -88,21 +88,21 @@ def evaluate(
     """Measure `engine` against bicubic.
 
     Args:
-        files: picture files; one that cannot be read is left out and named in `failures`, with its first reason one
-            that is too small at a factor, or that bicubic alone gives back, at that factor.
+        files: picture files. One that cannot be read is left out; one that is too small at a factor, or that bicubic
+            restores exactly, is left out at that factor. Either is in `failures` once, with its first error.
         scales: factors above 1.
         engine: upscales luma planes.
-        self_ensemble: average what the model adds over all positions of a picture; see `core.ensemble`.
+        self_ensemble: average the residual over all positions of a picture; see `core.ensemble`.
         token: tested before each picture and within the engine.
         on_progress: called with (done, total) pictures.
 
     Returns:
-        The scores at each factor that some picture was large enough for, and what was left out.
+        The scores at each factor at which some picture could be measured, and what was left out.
 
     Raises:
-        UsageError: a factor is not above 1 or above 8.
-        PictureError, UsageError: no picture could be measured; it is the error of the first.
-        Cancelled: through `token`.
+        UsageError: a factor is not above 1, or is above 8.
+        PictureError, UsageError: no picture could be measured; this is the error of the first.
+        Cancelled: `token` was cancelled.
     """
     for scale in scales:
         if not 1.0 < scale <= 8.0:
@@ -138,12 +138,12 @@ def evaluate(
 def estimator(
     engine: LumaUpscaler, *, is_gray: bool = False, token: CancelToken | None = None, self_ensemble: bool = False
 ) -> Estimate:
-    """What takes pictures as the protocol has them through an engine.
+    """Make an `Estimate` that runs planes of the protocol through an engine.
 
     Args:
         engine: upscales luma planes.
-        is_gray: the protocol has the picture in full range, as a gray file; the network sees it, as everywhere, as the
-            luma of its copy in RGB.
+        is_gray: whether the planes are a gray file's values, in full range; the network then gets, as everywhere, the
+            luma of the RGB copy.
         token: tested within the engine.
         self_ensemble: as in `evaluate`.
     """

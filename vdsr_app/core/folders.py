@@ -1,4 +1,4 @@
-"""Which files of a folder are pictures."""
+"""Finding the pictures in a folder."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from vdsr_app.errors import UnreadablePictureError, UsageError
 
 
 def list_pictures(folder: Path, *, token: CancelToken | None = None) -> list[Path]:
-    """Files in `folder` and in folders below that end as pictures do, by name.
+    """List the files in `folder` and its subfolders that have a picture's suffix, sorted by path.
 
-    What is hidden below `folder`, or lies in a hidden folder there, is left out; links to folders are not followed.
+    Hidden files and the contents of hidden subfolders are left out; links to folders are not followed.
 
     Args:
         folder: where to look; it may be hidden itself.
         token: tested at each folder.
 
     Raises:
-        OSError: the folder cannot be listed. One below it that cannot be counts as empty.
-        Cancelled: through `token`.
+        OSError: the folder cannot be listed. A subfolder that cannot be listed counts as empty.
+        Cancelled: `token` was cancelled.
     """
-    os.scandir(folder).close()  # `walk` would say nothing
+    os.scandir(folder).close()  # `walk` would not raise
     found: list[Path] = []
     for place, folders, files in os.walk(folder):
         if token is not None:
@@ -36,11 +36,11 @@ def list_pictures(folder: Path, *, token: CancelToken | None = None) -> list[Pat
 
 
 def picture_files(place: Path) -> list[Path]:
-    """`place` itself where it is a file, else its pictures as `list_pictures` gives them.
+    """`place` itself if it is a file, else its pictures as listed by `list_pictures`.
 
     Raises:
-        UnreadablePictureError: there is no such file or folder, or the folder may not be looked into.
-        UsageError: the folder holds no picture.
+        UnreadablePictureError: there is no such file or folder, or the folder cannot be listed.
+        UsageError: the folder contains no pictures.
     """
     if os.path.isfile(place):
         return [place]
@@ -54,7 +54,7 @@ def picture_files(place: Path) -> list[Path]:
 
 
 def require_there(place: Path) -> None:
-    """See that there is a file, or a folder that can be listed.
+    """Check that there is a file, or a folder that can be listed.
 
     Raises:
         UnreadablePictureError: there is neither.

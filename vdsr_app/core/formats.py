@@ -1,4 +1,4 @@
-"""The file formats that are read and written: names, endings, what each can hold. No decoder comes with this."""
+"""The file formats that are read and written: names, suffixes, limits. Imports no decoder."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TITLES: Mapping[SourceFormat, str] = MappingProxyType(
         SourceFormat.GIF: "GIF",
     }
 )
-"""Names for people."""
+"""Display names."""
 
 _SUFFIXES: Mapping[SourceFormat, tuple[str, ...]] = MappingProxyType(
     {
@@ -56,9 +56,9 @@ _SUFFIXES: Mapping[SourceFormat, tuple[str, ...]] = MappingProxyType(
 )
 
 READABLE_SUFFIXES: frozenset[str] = frozenset(suffix for group in _SUFFIXES.values() for suffix in group)
-"""Lower-case file name endings, with the dot, under which pictures are looked for in folders.
+"""Lower-case file name suffixes, with the dot, by which pictures are found in folders.
 
-Only a first guess: `read` goes by what the bytes are, whatever the name says.
+Only a first guess: `read` goes by the bytes, whatever the name says.
 """
 
 WRITABLE_SUFFIXES: Mapping[FileFormat, tuple[str, ...]] = MappingProxyType(
@@ -70,12 +70,12 @@ WRITABLE_SUFFIXES: Mapping[FileFormat, tuple[str, ...]] = MappingProxyType(
         FileFormat.AVIF: (".avif",),
     }
 )
-"""File name endings that ask for a format, the usual one first; none of those of moving pictures."""
+"""File name suffixes that select a format, the usual one first; without those of animations."""
 
 USUAL_SUFFIX: Mapping[FileFormat, str] = MappingProxyType(
     {target: suffixes[0] for target, suffixes in WRITABLE_SUFFIXES.items()}
 )
-"""The ending of a result that gets its name here."""
+"""The suffix of results that the program names."""
 
 MAX_SIDE_PX: Mapping[FileFormat, int] = MappingProxyType(
     {
@@ -86,30 +86,30 @@ MAX_SIDE_PX: Mapping[FileFormat, int] = MappingProxyType(
         FileFormat.AVIF: 16_384,
     }
 )
-"""Longest side that can be written.
+"""Longest side that can be written, in pixels.
 
 Sources: PNG (ISO 15948) 4-byte signed, TIFF 6.0 LONG, WebP (RFC 9649) 14 bits. JPEG allows 65,535, but libjpeg
 (`JPEG_MAX_DIMENSION`) stops at 65,500, so few programs could open more; libheif's encoder stops at 16,384.
 """
 
 DEEP = frozenset({FileFormat.PNG, FileFormat.TIFF})
-"""Formats that hold 16 bits a sample, so that the depth can be chosen. AVIF takes 12 of them, the others 8."""
+"""Formats that hold 16 bits per sample, so that the depth can be chosen. AVIF keeps 12 of them, the others 8."""
 
 LOSSY = frozenset({FileFormat.JPEG, FileFormat.WEBP, FileFormat.AVIF})
-"""Formats that are written with a quality; the others do not look at it."""
+"""Formats that are written with a quality setting; the others ignore it."""
 
 STREAMED = frozenset({FileFormat.PNG, FileFormat.TIFF, FileFormat.JPEG})
-"""Formats whose encoders take a picture from top to bottom and hold but a few rows; the others hold all of it."""
+"""Formats whose encoders take a picture from top to bottom and hold only a few rows; the others hold all of it."""
 
 READABLE_TITLES = ", ".join(TITLES.values())
 WRITABLE_TITLES: Mapping[FileFormat, str] = MappingProxyType(
     {target: TITLES[SourceFormat(target.value)] for target in FileFormat}
 )
-"""Names for people of the formats that can be written."""
+"""Display names of the formats that can be written."""
 
 
 def is_lossless(target: FileFormat, quality: int) -> bool:
-    """Whether every sample is written as it is, but for its depth: without a quality, or with 100 where that is exact.
+    """Whether samples are written exactly, apart from their depth: without a quality, or at 100 where that is exact.
 
     Args:
         target: file format.
@@ -119,7 +119,7 @@ def is_lossless(target: FileFormat, quality: int) -> bool:
 
 
 def format_of_suffix(path: str | PathLike[str]) -> SourceFormat | None:
-    """The readable format that the file's name promises, or None."""
+    """The readable format that the file's name indicates, or None."""
     suffix = PurePath(path).suffix.lower()
     return next((name for name, suffixes in _SUFFIXES.items() if suffix in suffixes), None)
 
@@ -128,7 +128,7 @@ def format_for_path(path: str | PathLike[str]) -> FileFormat:
     """The format in which a file of this name is written.
 
     Raises:
-        SaveError: the name has no ending, or one of a format that is not written.
+        SaveError: the name has no suffix, or one of a format that is not written.
     """
     suffix = PurePath(path).suffix.lower()
     for target, suffixes in WRITABLE_SUFFIXES.items():

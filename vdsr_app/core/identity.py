@@ -1,15 +1,15 @@
-"""Which names lead to one file, also on drives that give their files no numbers."""
+"""Whether two names refer to the same file, also on drives that give their files no inode numbers."""
 
 from __future__ import annotations
 
 import os
 
 Identity = tuple[int, int] | str
-"""Device and number of a file or folder, or where it has no number its path without links: equal for all its names."""
+"""Device and inode number of a file or folder, or its resolved path if it has none: equal for all its names."""
 
 
 def identity_of(path: str | os.PathLike[str], status: os.stat_result) -> Identity:
-    """What tells a file or folder from all others.
+    """Identify a file or folder, under whatever name.
 
     Args:
         path: of the file.
@@ -17,14 +17,14 @@ def identity_of(path: str | os.PathLike[str], status: os.stat_result) -> Identit
     """
     if status.st_ino:
         return status.st_dev, status.st_ino
-    # Windows tells 0 for each file of some network and cloud drives.
+    # Windows reports 0 for every file on some network and cloud drives.
     return os.path.normcase(os.path.realpath(path))
 
 
 def same_file(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> bool:
-    """Whether two names lead to one file or folder.
+    """Whether two names refer to the same file or folder.
 
     Raises:
-        OSError: one of them cannot be looked at.
+        OSError: one of them cannot be accessed.
     """
     return identity_of(first, os.stat(first)) == identity_of(second, os.stat(second))

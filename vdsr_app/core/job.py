@@ -12,11 +12,11 @@ from vdsr_app.errors import UsageError
 MIN_SCALE = 1.0
 MAX_SCALE = 8.0
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-"""What may be wished for; the formats without "auto" are those of `core.device.Precision`, which needs torch."""
+"""Values of the setting; apart from "auto" they are those of `core.device.Precision`, which needs torch."""
 
 
 class TargetKind(StrEnum):
-    """By what the target size is given."""
+    """How the target size is given."""
 
     SCALE = "scale"
     WIDTH = "width"
@@ -43,11 +43,11 @@ class TargetSize:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A wished size: a scale factor, or one measure in pixels from which it follows.
+    """A requested size: a scale factor, or one measure in pixels that determines it.
 
     Attributes:
         kind: which measure `value` is.
-        value: a factor, pixels or millions of pixels.
+        value: a scale factor, pixels or megapixels.
     """
 
     kind: TargetKind = TargetKind.SCALE
@@ -60,9 +60,9 @@ class Target:
             UsageError: the scale factor would be outside 1.0-8.0.
         """
         scale = self._scale_for(width, height)
-        # One part in a million forgives 1000/333-like factors at the ends of the range.
+        # One part in a million tolerates factors like 1000/333 at the ends of the range.
         if not MIN_SCALE * (1 - 1e-6) <= scale <= MAX_SCALE * (1 + 1e-6):
-            # A factor that is wished is wrong for every picture; one close to the range needs more digits to show it.
+            # A requested factor is wrong for every picture; one just outside the range needs more digits to show it.
             picture = "A picture" if self.kind is TargetKind.SCALE else f"A {width} x {height} picture"
             digits = 7 if MIN_SCALE <= float(f"{scale:.3g}") <= MAX_SCALE else 3
             raise UsageError(
@@ -112,11 +112,11 @@ class FileFormat(StrEnum):
 
 
 class Metadata(StrEnum):
-    """How much of EXIF and XMP goes into the result; profile and resolution always do."""
+    """How much of EXIF and XMP goes into the result; colour profile and resolution always do."""
 
     KEEP = "keep"
     PRIVATE = "private"
-    """Without place, serial numbers, owner's name and thumbnail."""
+    """Without location, serial numbers, owner's name and thumbnail."""
     NONE = "none"
 
 
@@ -127,7 +127,7 @@ class SaveOptions:
     Attributes:
         format: file format; None takes it from the file name.
         quality: 1-100 for JPEG, WebP and AVIF; 100 is lossless in WebP and AVIF.
-        bits: 8, 16, or None to keep the source's depth where the format can.
+        bits: 8, 16, or None to keep the source's depth if the format can.
         metadata: what is carried over.
     """
 
@@ -144,21 +144,21 @@ class SaveOptions:
 
     @property
     def format_or_default(self) -> FileFormat:
-        """The file format where no file name says one: PNG unless another is chosen."""
+        """The file format when no file name determines it: PNG unless another is chosen."""
         return self.format or FileFormat.PNG
 
 
 @dataclass(frozen=True, slots=True)
 class UpscaleSettings:
-    """Everything that decides the bytes of a result.
+    """Everything that determines the bytes of a result.
 
     Attributes:
-        target: wished size.
+        target: requested size.
         model: name of an installed model, the path of a .safetensors file, or "auto": the one that suits the picture
             (`core.model_choice`).
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         precision: one of `PRECISIONS`.
-        tile_px: side of a tile in output pixels without halo; None chooses it.
+        tile_px: side of a tile in output pixels without halo; None for the default.
         save: how the result is written.
         self_ensemble: whether the network runs on all eight flips and rotations and the results are averaged
             (`core.ensemble`): a little better, and twice to eight times as slow.

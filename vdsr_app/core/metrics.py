@@ -64,10 +64,10 @@ def _gaussian_blur_valid(plane: npt.NDArray[np.float64]) -> npt.NDArray[np.float
 def ssim(reference: Luma, estimate: Luma, border_px: int) -> float:
     """Structural similarity of two luma planes, 1 where they are equal.
 
-    Args and errors as in `psnr_db`; what is left must be at least 11 px a side.
+    Args and errors as in `psnr_db`; what is left must be at least 11 px per side.
 
     Source: Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 13(4), 2004: Gaussian window 11x11 with sigma 1.5,
-    K1 = 0.01, K2 = 0.03, L = 255, windows that lie wholly inside.
+    K1 = 0.01, K2 = 0.03, L = 255, only windows wholly inside the plane.
     """
     first, second = _shaved(reference, estimate, border_px)
     if min(first.shape) < _SSIM_WINDOW_PX:

@@ -1,4 +1,4 @@
-"""Which model suits a picture: the clean one, or the one that was trained on compressed pictures. No torch."""
+"""Which model suits a picture: the clean one, or the one trained on compressed pictures. Imports no torch."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ CLEAN_MODEL = DEFAULT_MODEL
 PHOTO_MAX_QUALITY: Mapping[SourceFormat, int] = MappingProxyType(
     {SourceFormat.JPEG: 94, SourceFormat.WEBP: 87, SourceFormat.AVIF: 77}
 )
-"""Highest quality, on the scale of `Compression`, up to which the photo model does better; docs/training-trials.md."""
+"""Highest quality, on the scale of `Compression`, at which the photo model does better; docs/training-trials.md."""
 
 
 class ChoiceReason(StrEnum):
-    """Why a model was taken. The window and the commands have the words for it."""
+    """Why a model was chosen. The window and the commands supply the wording."""
 
     WISH = "wish"
-    """The person named it."""
+    """The user named it."""
     COMPRESSED = "compressed"
     """The picture is a JPEG, WebP or AVIF whose compression shows."""
     FINE = "finely compressed"
-    """The picture is a JPEG, WebP or AVIF of so high a quality that the clean model does better."""
+    """The picture is a JPEG, WebP or AVIF of such high quality that the clean model does better."""
     NO_SIGN = "no sign of compression"
     """The picture is of another format, or lossless."""
     NO_PHOTO_MODEL = "no photo model"
-    """The photo model would have suited, and is not installed."""
+    """The photo model would have suited, but is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class ModelChoice:
 
     Attributes:
         name: name of an installed model or path of a weight file; never "auto".
-        reason: why it was taken.
-        compression: as estimated from the picture's file, None where that tells of none.
+        reason: why it was chosen.
+        compression: as estimated from the picture's file; None if there is no sign of it.
     """
 
     name: str
@@ -61,10 +61,10 @@ class ModelChoice:
 
 
 def choose_model(wish: str, compression: Compression | None, *, has_photo: bool | None = None) -> ModelChoice:
-    """The model that a picture is enlarged with.
+    """Choose the model to enlarge a picture with.
 
     Args:
-        wish: "auto", or the name or path of the model that the person wants.
+        wish: "auto", or the name or path of the model that the user wants.
         compression: `SourceInfo.compression` of the picture.
         has_photo: whether the photo model is installed; None looks it up.
     """
@@ -80,7 +80,7 @@ def choose_model(wish: str, compression: Compression | None, *, has_photo: bool 
 
 
 def photo_installed(models: Collection[ModelInfo] | None = None) -> bool:
-    """Whether the program's own photo model is there; a person's own file of that name may be any network.
+    """Whether the bundled photo model is installed; a user's own file of that name may be any network.
 
     Args:
         models: the installed models; None looks them up.

@@ -1,4 +1,4 @@
-"""Which models there are: those that ship with the program and those that the person added. No torch."""
+"""Which models there are: those that ship with the program and those that the user added. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from vdsr_app.errors import WeightsError
 logger = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "vdsr"
-"""Trained on clean pictures, shrunk by bicubic."""
+"""Trained on clean pictures, downscaled by bicubic."""
 PHOTO_MODEL = "photo"
-"""Trained on pictures with the marks of JPEG, blur and noise."""
+"""Trained on pictures with JPEG artefacts, blur and noise."""
 AUTO_MODEL = "auto"
-"""No model, but the wish that `core.model_choice` takes the one that suits the picture."""
+"""Not a model: lets `core.model_choice` choose the one that suits the picture."""
 SUFFIX = ".safetensors"
 
 
@@ -35,9 +35,9 @@ class ModelInfo:
     Attributes:
         name: short name for settings, file names and the command line.
         path: the .safetensors file.
-        title: name for people.
+        title: display name.
         bundled: whether it ships with the program.
-        sha256: what the whole file must hash to, where that is known.
+        sha256: expected hash of the whole file, if known.
     """
 
     name: str
@@ -48,7 +48,7 @@ class ModelInfo:
 
 
 def installed_models() -> tuple[ModelInfo, ...]:
-    """Bundled models, the default first, then the person's own, each by name; what is no weight file is left out."""
+    """Bundled models, the default first, then the user's own, each by name; invalid files are left out."""
     found: dict[str, ModelInfo] = {}
     for folder, bundled in ((paths.models_dir(), True), (paths.user_models_dir(), False)):
         sums = _checksums(folder) if bundled else {}
@@ -69,7 +69,7 @@ def find_model(name_or_path: str) -> ModelInfo:
     """The installed model of that name, or the weight file at that path.
 
     Raises:
-        WeightsError: neither exists, or the file is no weight file.
+        WeightsError: neither exists, or the file is not a weight file.
     """
     models = {model.name: model for model in installed_models()}
     if name_or_path in models:
@@ -81,23 +81,23 @@ def find_model(name_or_path: str) -> ModelInfo:
 
 
 def is_file_name(wish: str) -> bool:
-    """Whether what was wished for is the path of a weight file by its looks: there may be none, or no such model."""
+    """Whether `wish` looks like the path of a weight file, which need not exist, rather than a model's name."""
     return wish.lower().endswith(SUFFIX) or any(mark in wish for mark in (os.sep, os.altsep) if mark)
 
 
 def lasting_name(wish: str) -> str:
-    """What means the same model from another folder, and later: a weight file's path in full.
+    """Name that means the same model later and from another folder: the full path of a weight file.
 
     Args:
-        wish: as `find_model` takes it, or `AUTO_MODEL`, or nothing.
+        wish: as `find_model` takes it, or `AUTO_MODEL`, or an empty text.
 
     Returns:
-        `wish` itself where it is the name of an installed model, or nothing that is there.
+        `wish` itself if it is the name of an installed model, or no existing path.
     """
-    # Nearly always it is a name: then the installed models need not be looked through.
+    # It is nearly always a name: then the installed models need not be searched.
     if wish == AUTO_MODEL or not os.path.exists(wish) or any(wish == each.name for each in installed_models()):
         return wish
-    # Links are followed up to the folder alone, as ".." may stand behind one: results are named after the file.
+    # Links are resolved in the folder only, where ".." may follow one: results are named after the file.
     folder, name = os.path.split(wish)
     return os.path.join(os.path.realpath(folder), name)
 
@@ -106,7 +106,7 @@ def describe_model(path: Path, *, bundled: bool = False, sha256: str | None = No
     """Name and title of one weight file, from its header.
 
     Raises:
-        WeightsError: it is no weight file, or one of another kind of network.
+        WeightsError: it is not a weight file, or one of another kind of network.
     """
     metadata = read_metadata(path)
     check_kind(path, metadata, FORMAT)
@@ -115,12 +115,12 @@ def describe_model(path: Path, *, bundled: bool = False, sha256: str | None = No
 
 
 def install_model(path: Path) -> ModelInfo:
-    """Copy a weight file into the person's own models; an equal file is not copied twice, whatever it is called.
+    """Copy a weight file into the user's models; an identical file is not copied twice, whatever its name.
 
-    Only the header is checked here; numbers and checksum are when the model is first used.
+    Only the header is checked here; values and checksum are checked when the model is first used.
 
     Raises:
-        WeightsError: it cannot be read, is no weight file, or one of another kind of network.
+        WeightsError: it cannot be read, is not a weight file, or is one of another kind of network.
         SaveError: it could not be copied.
     """
     info = describe_model(path)
@@ -128,7 +128,7 @@ def install_model(path: Path) -> ModelInfo:
     stem = re.sub(r"[^\w.-]+", "_", info.name).strip("._") or "model"
     taken = {model.name: model for model in installed_models()}
     for model in taken.values():
-        # A bundled one may be wanted under another name: the next version may bring another in its place.
+        # A copy of a bundled one may be wanted under another name: the next version may replace the bundled one.
         if (model.name == stem or not model.bundled) and _equal_files(model.path, path):
             return model
     name, number = stem, 2
@@ -166,7 +166,7 @@ def _equal_files(one: Path, other: Path) -> bool:
     try:
         return filecmp.cmp(one, other, shallow=False)
     except OSError:
-        return False  # it went since it was listed; one that is to be copied is told when it is
+        return False  # it vanished since it was listed; an unreadable source fails when it is copied
 
 
 def _file_sha256(path: Path) -> str:

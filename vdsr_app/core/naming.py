@@ -1,4 +1,4 @@
-"""Where results go: names by template, and the guard that no source is ever overwritten by its own result."""
+"""Where results go: names from templates, and the guard against a result overwriting its own source."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MAX_NAME_BYTES = 255
 
 @dataclass(frozen=True, slots=True)
 class PlannedOutput:
-    """One source and where its result goes."""
+    """A source and the path of its result."""
 
     source: Path
     output: Path
 
 
 def target_text(target: Target) -> str:
-    """Short text of a target for file names: "x2", "6000w", "24Mpx"."""
+    """Short form of a target for file names: "x2", "6000w", "24Mpx"."""
     unit = {
         TargetKind.WIDTH: "w",
         TargetKind.HEIGHT: "h",
@@ -46,15 +46,15 @@ class NameFacts:
     """What the fields of a template stand for.
 
     Attributes:
-        name: name of the source without its ending.
+        name: name of the source without its suffix.
         model: name of the model.
-        target: short text of the wished size, "x2" or "6000w".
-        scale: scale factor, exactly.
+        target: short form of the requested size, "x2" or "6000w".
+        scale: resulting scale factor, to three decimals.
         width: columns of the result.
         height: rows of the result.
-        number: of the picture in its batch, from 1.
-        folder: name of the folder that the source lies in.
-        type: ending of the source without the dot, in lower case.
+        number: number of the picture in its batch, from 1.
+        folder: name of the folder that contains the source.
+        type: suffix of the source without the dot, in lower case.
     """
 
     name: str
@@ -72,11 +72,11 @@ class NameFacts:
         """The facts of one picture.
 
         Args:
-            source: of the picture; its file is not looked at.
+            source: path of the picture; the file itself is not accessed.
             model: name of an installed model, or the path of a weight file.
-            target: wished size.
-            size: of the result; None where there is none, or the template does not ask for it.
-            number: of the picture in its batch, from 1.
+            target: requested size.
+            size: size of the result; None if it is unknown, or the template does not use it.
+            number: number of the picture in its batch, from 1.
         """
         scale, width, height = (1.0, 0, 0) if size is None else (round(size.scale, 3), size.width, size.height)
         return cls(
@@ -100,16 +100,16 @@ _FORBIDDEN = frozenset('<>:"/\\|?*') | {chr(code) for code in range(32)}
 
 
 class NameTemplate:
-    """How results are named, without ending: "{name}_{model}_{target}".
+    """Template for the names of results, without suffix: "{name}_{model}_{target}".
 
     Fields are those of `NameFacts`; numbers may be padded, as in "{number:04}".
     """
 
     def __init__(self, text: str) -> None:
-        """Read a template.
+        """Parse a template.
 
         Raises:
-            UsageError: an unknown field, a character that file names cannot have everywhere, or nothing at all.
+            UsageError: an unknown field, a character that file names cannot have on every system, or an empty template.
         """
         self.text = text
         try:
@@ -135,12 +135,12 @@ class NameTemplate:
             raise UsageError("The template is empty.", hint=f"The usual one is {DEFAULT_TEMPLATE}.")
 
     def fill(self, facts: NameFacts, ending: str, copy: int = 1) -> str:
-        """A file name of at most 255 bytes; the source's name is shortened where it would be longer.
+        """Make a file name of at most 255 bytes, shortening the source's name if necessary.
 
         Args:
             facts: what the fields stand for.
-            ending: with its dot.
-            copy: from 2 on it stands behind the source's name, or else at the end: "photo-2_vdsr_x2".
+            ending: suffix with its dot.
+            copy: from 2 on, appended to the source's name, or to the stem if the template lacks it: "photo-2_vdsr_x2".
         """
         number = f"-{copy}" if copy > 1 else ""
         named = any(field == "name" for _, field, _, _ in self._parts)
@@ -171,22 +171,22 @@ class NameTemplate:
 
 
 def model_text(model: str) -> str:
-    """A model's name as it stands in file names; of a weight file, its name without folder and ending."""
+    """A model's name as used in file names; for a weight file, its name without folder and suffix."""
     return Path(model).stem if is_file_name(model) else model
 
 
 def output_name(source: Path, model: str, target: Target, file_format: FileFormat) -> str:
-    """File name of the result: "photo_vdsr_x2.png"; the source's name is shortened where 255 bytes would not do."""
+    """File name of the result: "photo_vdsr_x2.png"; the source's name is shortened to fit into 255 bytes."""
     facts = NameFacts.of(source, model, target)
     return NameTemplate(DEFAULT_TEMPLATE).fill(facts, USUAL_SUFFIX[file_format])
 
 
 def results_among(files: Sequence[Path], models: Collection[str]) -> dict[Path, Path]:
-    """Files that are named as results of others among them, as `plan_outputs` names them, and what they are made of.
+    """Files that are named like results of others among them, as by `plan_outputs`, mapped to their sources.
 
     Args:
-        files: of one folder.
-        models: names of models, as they stand in file names.
+        files: files of one folder.
+        models: names of models, as used in file names.
     """
     alike = Counter(collision_key(each.stem) for each in files)
     plain = {each.stem: each for each in files}
@@ -207,17 +207,17 @@ def results_among(files: Sequence[Path], models: Collection[str]) -> dict[Path, 
 def plan_outputs(
     sources: Sequence[Path], folder: Path, models: Sequence[str], target: Target, file_format: FileFormat
 ) -> list[PlannedOutput]:
-    """A name in `folder` for each source; names that would collide also on other systems get the source's type.
+    """Plan a name in `folder` for each source; names that would collide on any system get the source's type.
 
-    "a.png" and "a.jpg" become "a_png_vdsr_x2.png" and "a_jpg_photo_x2.png", as in a batch; what still collides is
-    numbered.
+    "a.png" and "a.jpg" become "a_png_vdsr_x2.png" and "a_jpg_photo_x2.png", as in a batch; names that still
+    collide are numbered.
 
     Args:
         sources: pictures whose results go into one folder.
-        folder: which.
-        models: the one of each source, by name or the path of a weight file.
-        target: wished size.
-        file_format: of all results.
+        folder: that folder.
+        models: the model for each source, by name or the path of a weight file.
+        target: requested size.
+        file_format: format of all results.
     """
     keys = [collision_key(source.stem) for source in sources]
     alike, template, ending = Counter(keys), NameTemplate(DEFAULT_TEMPLATE), USUAL_SUFFIX[file_format]
@@ -227,7 +227,7 @@ def plan_outputs(
         facts = NameFacts.of(source, model, target)
         if alike[key] > 1:
             facts = replace(facts, name=f"{facts.name}_{facts.type}")
-        # Whole names are compared: long ones that differ only at their end become one when they are shortened.
+        # Whole names are compared: long ones that differ only at their end become equal when they are shortened.
         name, copy = template.fill(facts, ending), 1
         while collision_key(name) in taken:
             copy += 1
@@ -242,7 +242,7 @@ def _kind(source: Path) -> str:
 
 
 def refuse_overwriting_a_source(output: Path, sources: Sequence[Path]) -> None:
-    """Stop where `output` is one of `sources`, also through a link or another spelling of the name.
+    """Raise if `output` is one of `sources`, also through a link or another spelling of the name.
 
     Raises:
         SaveError: it is.
@@ -251,7 +251,7 @@ def refuse_overwriting_a_source(output: Path, sources: Sequence[Path]) -> None:
         try:
             same = same_file(output, source)
         except OSError:
-            # One of them does not exist: then only equal names are one file.
+            # One of them does not exist: then only equal paths are the same file.
             same = os.path.abspath(output) == os.path.abspath(source)
         if same:
             raise SaveError(
@@ -260,5 +260,5 @@ def refuse_overwriting_a_source(output: Path, sources: Sequence[Path]) -> None:
 
 
 def collision_key(name: str) -> str:
-    """Equal for names that some file system takes for one: case and composed letters do not tell them apart."""
+    """Key that is equal for names that some file system treats as one: it ignores case and Unicode composition."""
     return unicodedata.normalize("NFC", name).casefold()

@@ -20,9 +20,9 @@ class VDSRConfig:
     """Shape of the network.
 
     Attributes:
-        depth: convolutions in all, at least 2; the paper's 20.
-        width: channels between them; the paper's 64.
-        residual: add the input to the output (the paper's choice) or predict the picture itself.
+        depth: number of convolutions, at least 2; 20 in the paper.
+        width: channels between them; 64 in the paper.
+        residual: whether the input is added to the output, as in the paper, or the output is the picture itself.
     """
 
     depth: int = 20
@@ -42,28 +42,28 @@ class VDSRConfig:
 
     @property
     def halo_px(self) -> int:
-        """Pixels on each side that one output pixel depends on: one a 3x3 convolution.
+        """Pixels on each side that one output pixel depends on: one per 3x3 convolution.
 
-        The receptive field, the side of the square it depends on, is twice that and 1: 41 px, as in the paper.
+        The receptive field, the side of the square it depends on, is twice that plus 1: 41 px, as in the paper.
         """
         return self.depth
 
     @property
     def parameters(self) -> int:
-        """Trainable numbers: 665,921 at the default."""
+        """Number of trainable parameters: 665,921 at the default."""
         inner = (self.depth - 2) * (9 * self.width * self.width + self.width)
         return 9 * self.width + self.width + inner + 9 * self.width + 1
 
 
 class ConvolutionChain(nn.Module):
-    """3x3 convolutions one after the other.
+    """A chain of 3x3 convolutions.
 
     Attributes:
         layers: the convolutions.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
-        """Make the layers.
+        """Create the layers.
 
         Args:
             widths: channels before the first layer, between the layers, and after the last.
@@ -75,12 +75,12 @@ class ConvolutionChain(nn.Module):
 
     @property
     def convolutions(self) -> list[nn.Conv2d]:
-        """`layers` as what they are, which a `ModuleList` does not tell."""
+        """`layers` with their type, which a `ModuleList` does not convey."""
         return [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
 
 
 class VDSR(ConvolutionChain):
-    """Chain of 3x3 convolutions with ReLU between, added to its input.
+    """Chain of 3x3 convolutions with ReLU between, whose output is added to the input.
 
     The input is a bicubic enlargement at the target size, so one set of weights serves every scale factor.
 
@@ -98,7 +98,7 @@ class VDSR(ConvolutionChain):
         """Add the detail that bicubic lost.
 
         Args:
-            luma: (N, 1, H, W) float, bicubic luma where 1 is full scale.
+            luma: (N, 1, H, W) float, bicubic luma with 1 as full scale.
 
         Returns:
             (N, 1, H, W), same dtype and scale, not clipped.
@@ -111,7 +111,7 @@ class VDSR(ConvolutionChain):
 
 
 def initialise(model: ConvolutionChain, seed: int) -> None:
-    """Fill weights by He et al. (ICCV 2015) for ReLU, biases with zero, the same for the same seed anywhere."""
+    """Fill weights by He et al. (ICCV 2015) for ReLU and biases with zero; the same seed gives the same everywhere."""
     generator = torch.Generator().manual_seed(seed)
     for layer in model.convolutions:
         fan_in = layer.in_channels * 9

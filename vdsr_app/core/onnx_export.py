@@ -1,7 +1,7 @@
-"""A weight file as ONNX: the network for other programs, written only after it gave the same numbers as here.
+"""Export of a weight file as ONNX, for other programs, kept only if it gives the same numbers as here.
 
-The graph is put together from the weights themselves (Conv, Relu, Add), not traced, so it is as short as the network
-and its batch, height and width are free.
+The graph is built from the weights (Conv, Relu, Add), not traced, so it is as short as the network, and batch, height
+and width are dynamic.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from vdsr_app.errors import SaveError
 
 INPUT_NAME = "luma"
 OUTPUT_NAME = "detailed_luma"
-"""Another name than the input's: in ONNX every value has one of its own."""
+"""Not the name of the input: in ONNX every value has a unique name."""
 TOLERANCE = 1e-4
 """Largest difference from torch, on the scale [0, 1]: a fortieth of an 8-bit step."""
 
-# Old enough for every runtime of the last years; nothing newer is needed.
+# Old enough for every runtime of recent years; nothing newer is needed.
 _OPSET = 13
 _IR_VERSION = 8
 _CHECK_SHAPES = ((1, 1), (1, 9), (17, 23), (48, 33))
@@ -43,13 +43,13 @@ Plane4 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class OnnxReport:
-    """An exported file that was checked.
+    """An exported and checked file.
 
     Attributes:
         path: the file.
         max_difference: largest difference from torch, on the scale [0, 1].
-        checked_with: what ran it, with its version.
-        size_bytes: of the file.
+        checked_with: the runtime that ran it, with its version.
+        size_bytes: size of the file.
     """
 
     path: Path
@@ -62,17 +62,17 @@ def export_onnx(info: ModelInfo, path: Path, token: CancelToken | None = None) -
     """Write a model as ONNX and check it.
 
     The file has one input "luma", (N, 1, H, W) float32, bicubic luma from black at 16/255 to white at 235/255 (see
-    `core.color.network_luma`), and one output "detailed_luma" of the same shape, not clipped. It runs in any program
-    for ONNX, without this one.
+    `core.color.network_luma`), and one output "detailed_luma" of the same shape, not clipped. It runs in any ONNX
+    runtime, without this program.
 
     Args:
         info: the model, as `core.models.find_model` gives it.
         path: target, replaced if it exists.
-        token: tested before each step.
+        token: tested before each check.
 
     Raises:
         WeightsError: the model is damaged.
-        SaveError: the file could not be written, or gives other numbers than torch; nothing is left of it then.
+        SaveError: the file could not be written, or its output differs from torch; nothing is left of it then.
         Cancelled: `token` was cancelled; nothing is left.
     """
     loaded = load_model(info)
@@ -85,7 +85,7 @@ def export_onnx(info: ModelInfo, path: Path, token: CancelToken | None = None) -
 
 
 def build(model: VDSR, metadata: Mapping[str, str]) -> onnx.ModelProto:
-    """The network as an ONNX model.
+    """Build the network as an ONNX model.
 
     Args:
         model: network on any device.
@@ -128,7 +128,7 @@ def build(model: VDSR, metadata: Mapping[str, str]) -> onnx.ModelProto:
 
 
 def plain_session(model: VDSR) -> tuple[str, Callable[[Plane4], Plane4]]:
-    """Version of onnxruntime, and the network by it alone on the CPU, as its own users run it: from luma to luma.
+    """Version of onnxruntime, and the network run by it on its own on the CPU, as its users do: from luma to luma.
 
     Raises:
         ImportError: it is not installed.
@@ -161,7 +161,7 @@ def _metadata(info: ModelInfo, loaded: LoadedWeights) -> dict[str, str]:
 
 
 def _verify(file: Path, path: Path, model: VDSR, token: CancelToken | None) -> tuple[float, str]:
-    """Run the written file on pictures of odd sizes; its largest difference from torch, and what ran it."""
+    """Run the written file on planes of unusual sizes; its largest difference from torch, and the runtime used."""
     onnx.checker.check_model(onnx.load(file), full_check=True)
     run, checked_with = _runner(file)
     rng = np.random.default_rng(0)
@@ -188,7 +188,7 @@ def _verify(file: Path, path: Path, model: VDSR, token: CancelToken | None) -> t
 
 
 def _runner(file: Path) -> tuple[Callable[[Plane4], Plane4], str]:
-    """Something that runs an ONNX file: onnxruntime where it is installed, else the reference of onnx itself."""
+    """Function that runs an ONNX file, by onnxruntime if installed, else by the reference of onnx, and its name."""
     try:
         import onnxruntime
     except ImportError:
@@ -196,11 +196,11 @@ def _runner(file: Path) -> tuple[Callable[[Plane4], Plane4], str]:
 
         evaluator = ReferenceEvaluator(str(file))
         return lambda luma: _first(evaluator.run(None, {INPUT_NAME: luma})), f"onnx {onnx.__version__} (reference)"
-    # Its builds for Windows report usage to the system unless told not to.
+    # Its builds for Windows report usage to the system unless this is disabled.
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # The bytes, not the name: Windows could not rename a file that the session keeps open.
+    # The bytes, not the path: Windows could not rename a file that the session keeps open.
     session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
     return lambda luma: _first(session.run(None, {INPUT_NAME: luma})), f"onnxruntime {onnxruntime.__version__}"
 

@@ -18,14 +18,14 @@ Pixels = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What the file was, for the inspector, the report and the choice of model.
+    """Facts about the source file, for the inspector, the report and the choice of model.
 
     Attributes:
         path: the file, or None for a pasted picture.
         format: lower-case name such as "jpeg", "png", "heic".
-        mode: as stored, for people: "8-bit RGB", "16-bit gray", "palette", "CMYK".
+        mode: as stored, for display: "8-bit RGB", "16-bit gray", "palette", "CMYK".
         frames: pictures in the file; only the first is read.
-        compression: of a JPEG, a lossy WebP or AVIF, estimated from its quantisers, else None.
+        compression: for a JPEG or a lossy WebP or AVIF, estimated from its quantisers; else None.
         notes: what was changed on reading ("CMYK was converted to sRGB"), one sentence each.
     """
 
@@ -42,12 +42,12 @@ class Picture:
     r"""Pixels, transparency and metadata of one picture, upright.
 
     Attributes:
-        pixels: (H, W, 1 or 3) uint8 or uint16, C-contiguous; the orientation tag is applied already.
+        pixels: (H, W, 1 or 3) uint8 or uint16, C-contiguous; the orientation tag is already applied.
         alpha: (H, W) of the same dtype, straight (not premultiplied), or None.
-        icc: ICC profile of `pixels`, or None (then sRGB or gray gamma 2.2 is meant).
+        icc: ICC profile of `pixels`, or None (then sRGB or gray with gamma 2.2 is assumed).
         exif: Exif block as a TIFF stream (no "Exif\0\0" prefix) with Orientation 1, or None.
         xmp: XMP packet, or None.
-        dpi: horizontal and vertical resolution in pixels an inch, or None.
+        dpi: horizontal and vertical resolution in pixels per inch, or None.
         source: where it came from.
     """
 
@@ -81,7 +81,7 @@ class Picture:
 
     @property
     def bits(self) -> int:
-        """Bits a sample: 8 or 16."""
+        """Bits per sample: 8 or 16."""
         return int(self.pixels.dtype.itemsize) * 8
 
     @property

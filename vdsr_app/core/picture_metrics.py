@@ -1,4 +1,4 @@
-"""PSNR and SSIM of two pictures of any size, in strips, so that memory stays small and a cancel is heard."""
+"""PSNR and SSIM of two pictures of any size, in strips, to use little memory and react to a cancel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vdsr_app.core.protocol import Score, protocol_luma
 from vdsr_app.errors import ShapeMismatchError, UsageError
 
 _STRIP_PX = 1 << 20
-"""Pixels in a strip; SSIM holds about a dozen float64 planes of it."""
+"""Pixels per strip; SSIM holds about a dozen float64 planes of that size."""
 
 _SSIM_OVERLAP_PX = 10
 """Rows that neighbouring strips share: SSIM's window is 11 rows high."""
@@ -26,17 +26,17 @@ def compare_pictures(
     token: CancelToken | None = None,
     on_rows: ProgressCallback | None = None,
 ) -> Score:
-    """Compare the luma of two pictures by the protocol of the super-resolution papers; transparency is left out.
+    """Compare the luma of two pictures by the protocol of the super-resolution papers; transparency is ignored.
 
     Args:
         reference: the true picture.
-        estimate: the result, of the same size; where only one of the two is gray it counts as RGB.
+        estimate: the result, of the same size; if only one of the two is gray, it counts as RGB.
         border_px: rows and columns dropped on each side.
         token: tested between strips.
-        on_rows: told (rows done, rows in all).
+        on_rows: called with (rows done, total rows).
 
     Returns:
-        PSNR in dB, infinite where the lumas are equal, and SSIM; the same as for the whole planes at once.
+        PSNR in dB, infinite if the lumas are equal, and SSIM; the same as for the whole planes at once.
 
     Raises:
         ShapeMismatchError: the sizes differ.
@@ -52,7 +52,7 @@ def compare_pictures(
         if token is not None:
             token.raise_if_cancelled()
         bottom = min(top + step, inner_rows)
-        # Windows that begin in rows top:bottom reach further down.
+        # Windows that start in rows top:bottom extend further down.
         reach = min(bottom + _SSIM_OVERLAP_PX, inner_rows)
         rows = slice(border_px + top, border_px + reach)
         truth = protocol_luma(_rgb_if(spread, reference.pixels[rows, cols]))
@@ -82,5 +82,5 @@ def _check_sizes(reference: Picture, estimate: Picture, border_px: int) -> tuple
 
 
 def _rgb_if(spread: bool, pixels: Pixels) -> Pixels:
-    """(h, w, 1) -> (h, w, 3) where `spread`."""
+    """(h, w, 1) -> (h, w, 3) if `spread`."""
     return np.repeat(pixels, 3, axis=2) if spread and pixels.shape[2] == 1 else pixels

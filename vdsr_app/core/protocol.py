@@ -1,9 +1,9 @@
 """The evaluation protocol of the super-resolution papers, for `vdsr evaluate` and for validation in training.
 
-Y of the 8-bit picture, rounded (MATLAB's rgb2ycbcr on uint8; a gray file is its own luma); cropped to a multiple of
-the scale factor; shrunk with an antialiased bicubic and enlarged by bicubic, both unrounded as in the authors'
-release; the result rounded to 8 bits; a border of the scale factor dropped. This reproduces published bicubic values
-to 0.001 dB.
+Y of the 8-bit picture, rounded (MATLAB's rgb2ycbcr on uint8; a gray file is its own luma), is cropped to a multiple of
+the scale factor, then downscaled by antialiased bicubic and enlarged by bicubic, both unrounded as in the authors'
+release. The result is rounded to 8 bits, and a border as wide as the scale factor is dropped. This reproduces published
+bicubic values to 0.001 dB.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Trial:
 
     Attributes:
         reference: luma of the picture, whole numbers, (H, W) in [0, 255].
-        bicubic: of the same size, what the network gets; neither rounded nor clipped.
-        border_px: what the metrics drop on each side.
+        bicubic: input of the network, of the same size; neither rounded nor clipped.
+        border_px: rows and columns that the metrics drop on each side.
     """
 
     reference: Plane
@@ -42,14 +42,14 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """PSNR in dB, infinite where nothing differs, and SSIM of one result."""
+    """PSNR in dB, infinite if nothing differs, and SSIM of one result."""
 
     psnr_db: float
     ssim: float
 
 
 def protocol_luma(pixels: npt.NDArray[Any]) -> Plane:
-    """Rounded luma of (H, W, 1 or 3) uint8 pixels, (H, W) in [0, 255]; 16-bit pixels are brought to 8 bits first."""
+    """Rounded luma of (H, W, 1 or 3) uint8 pixels, (H, W) in [0, 255]; 16-bit pixels are reduced to 8 bits first."""
     if pixels.dtype == np.uint16:
         pixels = np.rint(pixels / 257.0)
     if pixels.shape[2] == 1:
@@ -58,7 +58,7 @@ def protocol_luma(pixels: npt.NDArray[Any]) -> Plane:
 
 
 def make_trial(luma: Plane, scale: float) -> Trial:
-    """Shrink and enlarge `luma` by `scale`.
+    """Downscale and enlarge `luma` by `scale`.
 
     Args:
         luma: (H, W) from `protocol_luma`.

@@ -14,7 +14,7 @@ Rgba = npt.NDArray[np.uint8]
 """(H, W, 4) uint8, red, green, blue, alpha."""
 
 _STRIP_PX = 1 << 19
-"""Source pixels that one numpy call sees at most (2 MiB): they stay in the cache, and other threads get their turn."""
+"""Most source pixels per numpy call (2 MiB): they stay in the cache, and other threads get their turn."""
 
 _EVEN_BYTES = np.uint32(0x00FF00FF)
 _EIGHT = np.uint32(8)
@@ -24,14 +24,14 @@ _TWO = np.uint32(2)
 class MipPyramid:
     """Levels of a picture for the screen; level k is 2**k times smaller, down to a single pixel.
 
-    A pixel of level k + 1 is the mean of 2 x 2 pixels of level k; where a side is odd its last row or column is
+    A pixel of level k + 1 is the mean of 2 x 2 pixels of level k; if a side is odd, its last row or column is
     repeated. Level 0 has straight alpha. All others are premultiplied (equal to straight where the picture is opaque),
     so the colours of transparent pixels do not bleed into their neighbours.
 
     Attributes:
-        levels: arrays (ceil(H / 2**k), ceil(W / 2**k), 4) uint8, C-contiguous. Their memory stays where it is for the
-            life of the pyramid, so a view may wrap it; only `write` changes what it holds.
-        has_alpha: whether a pixel may be less than opaque. `write` can set it, and never takes it back.
+        levels: arrays (ceil(H / 2**k), ceil(W / 2**k), 4) uint8, C-contiguous. Their memory never moves while the
+            pyramid lives, so a view may wrap it; only `write` changes its contents.
+        has_alpha: whether a pixel may be less than opaque. `write` can set it, but never clears it.
     """
 
     def __init__(self, levels: list[Rgba], has_alpha: bool) -> None:
@@ -40,10 +40,10 @@ class MipPyramid:
 
     @classmethod
     def from_rgba(cls, rgba: npt.NDArray[Any]) -> MipPyramid:
-        """Build all levels; about a third more memory than the picture itself.
+        """Build all levels; they take about a third more memory than the picture itself.
 
         Args:
-            rgba: (H, W, 4) uint8, straight alpha. It becomes level 0 without a copy where it is writable and
+            rgba: (H, W, 4) uint8, straight alpha. It becomes level 0 without a copy if it is writable and
                 C-contiguous, and then belongs to the pyramid.
 
         Raises:
@@ -61,7 +61,7 @@ class MipPyramid:
 
     @classmethod
     def empty(cls, width: int, height: int) -> MipPyramid:
-        """A picture in which nothing shows yet; only what is written into it takes memory."""
+        """A fully transparent picture; only what is written into it takes memory."""
         levels = [np.zeros((height, width, 4), np.uint8)]
         while max(levels[-1].shape[:2]) > 1:
             height, width = (height + 1) // 2, (width + 1) // 2
@@ -88,9 +88,9 @@ class MipPyramid:
         return MipPyramid([level.copy() for level in self.levels], self.has_alpha)
 
     def write(self, x: int, y: int, rgba: npt.NDArray[Any]) -> None:
-        """Replace a block, and of every level just the pixels that it touches.
+        """Replace a block, and in every level just the pixels that it affects.
 
-        All levels are afterwards what `from_rgba` of the whole picture would have given.
+        Afterwards all levels are what `from_rgba` of the whole picture would have given.
 
         Args:
             x: left edge of the block in pixels of the picture.
@@ -98,7 +98,7 @@ class MipPyramid:
             rgba: (h, w, 4) uint8, straight alpha.
 
         Raises:
-            ShapeMismatchError: the block is no RGBA array, or does not lie within the picture.
+            ShapeMismatchError: the block is not an RGBA array, or does not lie within the picture.
         """
         _check_rgba(rgba)
         height, width = rgba.shape[:2]
@@ -121,7 +121,7 @@ class MipPyramid:
             block = fine[2 * first : 2 * last, 2 * left : 2 * right]
             if premultiply:
                 block = _premultiplied(block)
-            # A half is rounded up and down by turns, or the small levels would grow brighter and brighter.
+            # Halves are rounded up and down on alternate levels, or the small ones would become brighter and brighter.
             coarse[first:last, left:right] = _box_mean(block, round_up=source % 2 == 0)
 
 
@@ -131,7 +131,7 @@ def _check_rgba(rgba: npt.NDArray[Any]) -> None:
 
 
 def _strips(top: int, bottom: int, width: int) -> Iterator[tuple[int, int]]:
-    """Cut rows [top, bottom) of a reduced level into strips that are read from `_STRIP_PX` pixels at most."""
+    """Cut rows [top, bottom) of a reduced level into strips that read at most `_STRIP_PX` source pixels."""
     rows = max(1, _STRIP_PX // (4 * width))
     for first in range(top, bottom, rows):
         yield first, min(first + rows, bottom)
@@ -155,9 +155,9 @@ def _premultiplied(rgba: Rgba) -> Rgba:
 
 
 def _box_mean(rgba: Rgba, *, round_up: bool) -> Rgba:
-    """Mean of each 2 x 2 pixels, (h, w, 4) -> (ceil(h / 2), ceil(w / 2), 4); an odd last row or column counts twice.
+    """Mean of each 2 x 2 block, (h, w, 4) -> (ceil(h / 2), ceil(w / 2), 4); an odd last row or column counts twice.
 
-    A pixel is one 32-bit word. Its even and its odd bytes are spread over the 16-bit halves of two words, where sums of
+    A pixel is one 32-bit word. Its even and odd bytes are spread over the 16-bit halves of two words, where sums of
     four bytes cannot overflow, so that one addition serves two channels.
     """
     words = np.ascontiguousarray(rgba).view(np.uint32)[:, :, 0]  # (h, w)

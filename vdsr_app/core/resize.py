@@ -1,8 +1,8 @@
-"""Separable resampling that gives the numbers of MATLAB's imresize: bicubic, and three others to compare with.
+"""Separable resampling that reproduces MATLAB's imresize: bicubic, and three other kernels for comparison.
 
-A resized axis is a small table: for each output sample the input samples it reads and their weights. An output
-window reads only its own rows of the table, so a tile costs what a tile is worth and equals the same window of
-the whole result.
+Each axis is described by a small table: for each output sample, the input samples it reads and their weights. An
+output window reads only its own rows of the table, so the cost of a tile is in proportion to its size, and it equals
+the same window of the whole result.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class AxisTable:
 def axis_table(size_in: int, size_out: int, kernel: str = "bicubic", antialias: bool = True) -> AxisTable:
     """Table that resamples `size_in` samples to `size_out`.
 
-    Sample centres map as MATLAB's imresize maps them when it is given an output size; edges are mirrored with the
-    edge sample repeated. When shrinking with `antialias`, the kernel is stretched by the inverse of the factor.
+    Sample centres map as in MATLAB's imresize when it is given an output size; edges are mirrored with the edge
+    sample repeated. When shrinking with `antialias`, the kernel is stretched by the inverse of the factor.
 
     Raises:
         UsageError: unknown kernel, or a size below 1.
@@ -108,7 +108,7 @@ def axis_table(size_in: int, size_out: int, kernel: str = "bicubic", antialias: 
 
 
 def mirrored(indices: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
-    """Positions on an axis that is mirrored at its ends, the last sample repeated, as positions within [0, size)."""
+    """Fold positions on an axis that is mirrored at its ends, the edge sample repeated, into [0, size)."""
     folded = np.mod(indices, 2 * size)
     return np.where(folded < size, folded, 2 * size - 1 - folded)
 
@@ -151,7 +151,7 @@ def resize_region(
 
 
 def both_axes(vertical: FloatArray, patch: FloatArray, horizontal: FloatArray) -> FloatArray:
-    """A patch with a matrix applied to each axis.
+    """Apply a matrix to each axis of a patch.
 
     Args:
         vertical: (rows, h).
@@ -159,15 +159,15 @@ def both_axes(vertical: FloatArray, patch: FloatArray, horizontal: FloatArray) -
         horizontal: (cols, w).
 
     Returns:
-        (rows, cols[, C]), C-contiguous, of the dtype of the three.
+        (rows, cols[, C]), C-contiguous, of the dtype of the arguments.
     """
     if patch.ndim == 2:
         return np.asarray(vertical @ patch @ horizontal.T)
     height, width, channels = patch.shape
-    # Channel by channel, so that both are products of large matrices: with the channels last, the second would be one
-    # of a few columns for each row, in which BLAS is ten times slower.
+    # Channel by channel, so that both are products of large matrices: with the channels last, the second would be a
+    # product of a few columns for each row, at which BLAS is ten times slower.
     planes = np.ascontiguousarray(patch.transpose(0, 2, 1))  # (h, C, w)
-    # MATLAB resizes first the axis with the smaller factor; without rounding between, the order is free.
+    # MATLAB resizes the axis with the smaller factor first; without rounding in between, the order does not matter.
     half = (vertical @ planes.reshape(height, -1)).reshape(-1, width)  # (rows * C, w)
     wide = (half @ horizontal.T).reshape(len(vertical), channels, -1)  # (rows, C, cols)
     return np.ascontiguousarray(wide.transpose(0, 2, 1))
@@ -183,7 +183,7 @@ def resize(
     dtype: npt.DTypeLike = np.float32,
     strip_px: int = 256,
 ) -> FloatArray:
-    """Resize whole `pixels` to (out_h, out_w); arguments and result as in `resize_region`.
+    """Resize all of `pixels` to (out_h, out_w); arguments and result as in `resize_region`.
 
     Works in blocks of `strip_px` rows and columns, so the dense matrices stay small on large pictures.
 

@@ -1,9 +1,9 @@
-"""Arrays that need not fit into memory: they lie in files without a name, and little of them is resident at a time.
+"""Arrays that need not fit into memory: they are mapped from unnamed files, and little of them is resident at a time.
 
-What reads, enlarges and writes pictures takes an `Allocator`, which makes its large arrays. Up to `WHOLE_BYTES` they
-are ordinary ones. Above, they are mapped from files on the disk that the result goes to. Mapped pages count as the
-process's memory until the system takes them back, which on an idle machine it never does, so a thread gives them back
-many times a second. They stay in the system's cache, and to touch them again costs next to nothing.
+Code that reads, enlarges and writes pictures takes an `Allocator` for its large arrays. Up to `WHOLE_BYTES` these are
+ordinary arrays. Above that they are mapped from files on the disk that the result goes to. Mapped pages count as the
+process's memory until the system reclaims them, which it never does on an idle machine, so a thread releases them many
+times a second. They stay in the system's cache, and touching them again costs almost nothing.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ import numpy.typing as npt
 from vdsr_app.core.atomic import save_error
 
 Allocator = Callable[[tuple[int, ...], npt.DTypeLike], npt.NDArray[Any]]
-"""Makes an array of a shape and dtype, its content left open."""
+"""Creates an array of a shape and dtype, its contents undefined."""
 
 WHOLE_BYTES = 200_000_000
-"""Source and result together up to which a picture is worked on in memory.
+"""Size of source and result together up to which a picture is processed in memory.
 
-A photograph of 12 megapixels at a scale factor of 2 has 180 MB. Three pictures are in the pipeline at a time, and some
-formats take four times the result to be written.
+A photograph of 12 megapixels at a scale factor of 2 takes 180 MB. Three pictures are in the pipeline at a time, and
+some formats need four times the size of the result for writing.
 """
 
 _GIVE_BACK_S = 0.05
@@ -38,15 +38,15 @@ _ZEROS = bytes(1 << 22)
 
 
 def in_memory(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """The `Allocator` for all that fits."""
+    """The `Allocator` for everything that fits into memory."""
     return np.empty(shape, dtype)
 
 
 def on_disk(folder: Path) -> Allocator:
-    """An `Allocator` of files in `folder` that have no name: however the process ends, nothing is left of them.
+    """An `Allocator` of unnamed files in `folder`: however the process ends, nothing is left of them.
 
-    What it makes raises a `SaveError` where the disk has no place: all of it is taken at once, since a mapped file
-    that runs out of room later would end the process.
+    It raises `SaveError` if the disk is full: all space is reserved at once, since running out of it later would end
+    the process.
     """
 
     def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -55,7 +55,7 @@ def on_disk(folder: Path) -> Allocator:
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
                 _reserve(file, size)
-                mapped = mmap.mmap(file.fileno(), size)  # holds the file on when `file` is closed
+                mapped = mmap.mmap(file.fileno(), size)  # keeps the file when `file` is closed
         except OSError as error:
             raise save_error(folder, error) from error
         pages.add(mapped)
@@ -65,19 +65,19 @@ def on_disk(folder: Path) -> Allocator:
 
 
 def allocator_for(sample_bytes: int, folder: Path) -> Allocator:
-    """Where a picture is worked on.
+    """Choose where a picture is processed.
 
     Args:
-        sample_bytes: of source and result together.
-        folder: a place on the disk, for those above `WHOLE_BYTES`.
+        sample_bytes: size of source and result together.
+        folder: a place on the disk, used above `WHOLE_BYTES`.
     """
     return in_memory if sample_bytes <= WHOLE_BYTES else on_disk(folder)
 
 
 def mapped_file(file: IO[bytes]) -> mmap.mmap:
-    """The content of an open file of at least one byte, to be read without being loaded.
+    """Map an open file of at least one byte, for reading without loading it.
 
-    The file must be the caller's own: one that somebody cuts short meanwhile ends the process.
+    The file must be the caller's own: if it is truncated meanwhile, the process ends.
     """
     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     pages.add(mapped)
@@ -99,7 +99,7 @@ def _reserve(file: IO[bytes], size: int) -> None:
 
 
 class _Pages:
-    """The mapped files there are, and the thread that gives their pages back while there are any."""
+    """The existing mapped files, and the thread that releases their pages while there are any."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -110,16 +110,16 @@ class _Pages:
         return len(self._mapped)
 
     def add(self, mapped: mmap.mmap) -> None:
-        """Look after `mapped` for as long as it lives."""
+        """Release the pages of `mapped` regularly for as long as it lives."""
         with self._lock:
             self._mapped.add(mapped)
-            # Windows has no such call, and trims a process's pages by itself.
+            # Windows has no such call, and trims the pages of a process by itself.
             if not self._running and hasattr(mapped, "madvise"):
                 self._running = True
                 threading.Thread(target=self._run, name="scratch-pages", daemon=True).start()
 
     def give_back(self) -> None:
-        """Let go of all pages; what was written stays written, as a shared mapping hands it to the system's cache."""
+        """Release all pages; what was written is kept, as a shared mapping hands it to the system's cache."""
         with self._lock:
             alive = list(self._mapped)
         while alive:

@@ -1,4 +1,4 @@
-"""Where tiles lie and which comes next: pure geometry, no pixels.
+"""Layout and order of tiles: pure geometry, no pixels.
 
 A picture is partitioned into cores. A tile is a core and the padded rectangle around it that the network must see,
 so that the core comes out as if the whole picture had been computed at once. At a true edge of the picture the
@@ -31,12 +31,12 @@ class Rect(NamedTuple):
 
     @property
     def right(self) -> int:
-        """First column beyond."""
+        """First column beyond it."""
         return self.x + self.width
 
     @property
     def bottom(self) -> int:
-        """First row beyond."""
+        """First row beyond it."""
         return self.y + self.height
 
     @property
@@ -59,7 +59,7 @@ class Rect(NamedTuple):
         return self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
 
     def grown(self, margin_px: int, bounds: Rect) -> Rect:
-        """This rectangle with `margin_px` more on each side, as far as `bounds` reach."""
+        """This rectangle extended by `margin_px` on each side, clipped to `bounds`."""
         left, top = max(bounds.x, self.x - margin_px), max(bounds.y, self.y - margin_px)
         right, bottom = min(bounds.right, self.right + margin_px), min(bounds.bottom, self.bottom + margin_px)
         return Rect(left, top, right - left, bottom - top)
@@ -98,7 +98,7 @@ class Tile:
 
 
 def _edges(start: int, length: int, tile_px: int) -> list[int]:
-    """Cuts of one axis into the fewest pieces of at most `tile_px`, which differ by one pixel at most."""
+    """Edges that cut one axis into the fewest pieces of at most `tile_px`, which differ by at most one pixel."""
     pieces = -(-length // tile_px)
     return [start + length * i // pieces for i in range(pieces + 1)]
 
@@ -135,7 +135,7 @@ def plan_tiles(width: int, height: int, tile_px: int, halo_px: int) -> list[Tile
 
 
 class TileQueue:
-    """The tiles that are still to do; each time it is asked, the one that the person would like next.
+    """The remaining tiles, in the order in which the user would like them.
 
     Tiles that touch the visible region come first, nearest to its centre first, then the others likewise. Without a
     visible region they come row by row.
@@ -146,7 +146,7 @@ class TileQueue:
         self._halo_px = halo_px
         self._sorted_for: Rect | None = None
         self._waiting = plan_tiles(width, height, tile_px, halo_px)
-        self._waiting.reverse()  # the next one stands last, where taking it is cheap
+        self._waiting.reverse()  # the next one is last, where removing it is cheap
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -155,7 +155,7 @@ class TileQueue:
         """Take the next tile.
 
         Args:
-            tile_px: longest side of a core that will do now; larger waiting tiles are cut when their turn comes.
+            tile_px: longest side of a core allowed now; larger waiting tiles are split when their turn comes.
             visible: region on the screen now, or None.
 
         Raises:
@@ -174,13 +174,13 @@ class TileQueue:
             self._sorted_for = None
 
     def put_back(self, tile: Tile) -> None:
-        """Return `tile` undone; it stays the next one."""
+        """Return `tile` unfinished; it is the next one again."""
         self._waiting.append(tile)
 
 
 def _urgency(core: Rect, visible: Rect) -> tuple[bool, int, int, int]:
-    """Sorts the tile wanted first to the front; position last, so that the order is always the same."""
-    # Distances between centres, doubled to stay in whole numbers.
+    """Sort key, least for the tile wanted first; ends with the position, so that the order is deterministic."""
+    # Distances between centres, doubled to stay integer.
     dx = (2 * core.x + core.width) - (2 * visible.x + visible.width)
     dy = (2 * core.y + core.height) - (2 * visible.y + visible.height)
     return (not core.intersects(visible), dx * dx + dy * dy, core.y, core.x)

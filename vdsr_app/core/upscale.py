@@ -1,8 +1,8 @@
-"""Enlarging whole pictures: by interpolation alone, or by interpolation and the network on top.
+"""Enlarging whole pictures, by interpolation alone or with the network on top.
 
 The network works on luma. In BT.601 a step in Y with Cb and Cr unchanged is the same step in R, G and B, and bicubic
-interpolation is linear, so what the network adds to the luma goes straight onto the interpolated colours: no chroma
-planes are needed, and nothing is larger than a tile but the result itself.
+interpolation is linear, so what the network adds to the luma can be added directly to the interpolated colours: no
+chroma planes are needed, and nothing but the result itself is larger than a tile.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from vdsr_app.core.tiling import Rect, Tile, plan_tiles
 from vdsr_app.errors import NonFiniteOutputError, PictureTooLargeError
 
 if TYPE_CHECKING:
-    # For annotations alone: interpolating must not wait for torch.
+    # For annotations only: interpolating must not wait for torch.
     from vdsr_app.core.engine import Engine, NoticeCallback, VisibleCallback
 
 MAX_STAGE_SCALE = 4.0
-"""Largest factor in one go; the network was trained for no more, so above it goes in two stages."""
+"""Largest factor in one stage; the network was trained for no more, so larger ones take two stages."""
 
 _BLOCK_PX = 512
 _TOLERANCE = 1e-6
@@ -44,7 +44,7 @@ class TileResult:
         y: top edge in output pixels.
         pixels: (h, w, C) of the picture's dtype; the receiver's own copy.
         alpha: (h, w) of the same dtype, or None.
-        done_px: pixels done, those of earlier stages included.
+        done_px: pixels done, including those of earlier stages.
         total_px: pixels to do in all stages.
     """
 
@@ -67,7 +67,7 @@ class TileResult:
 
 
 class _Planes(NamedTuple):
-    """Colours (H, W, C) and transparency (H, W) or None, of one dtype."""
+    """Colours (H, W, C) and alpha (H, W) or None, of the same dtype."""
 
     pixels: Pixels
     alpha: Pixels | None
@@ -76,7 +76,7 @@ class _Planes(NamedTuple):
 def cascade_sizes(width: int, height: int, size: TargetSize) -> list[tuple[int, int]]:
     """Width and height after each stage on the way to `size`.
 
-    One stage up to `MAX_STAGE_SCALE`; beyond, two by the square root of the factor each (up to 8, so at most 2.83).
+    One stage up to `MAX_STAGE_SCALE`; above it two, each by the square root of the factor (up to 8, so at most 2.83).
     """
     if size.scale <= MAX_STAGE_SCALE * (1 + _TOLERANCE):
         return [(size.width, size.height)]
@@ -98,7 +98,7 @@ def interpolate_picture(
         size: size of the result.
         kernel: one of `resize.KERNELS`.
         token: tested between blocks.
-        on_rows: called with rows done and in all.
+        on_rows: called with rows done and total.
 
     Returns:
         A picture of exactly `size` with the source's depth and metadata.
@@ -106,7 +106,7 @@ def interpolate_picture(
     Raises:
         UsageError: unknown kernel.
         PictureTooLargeError: the result does not fit into memory.
-        Cancelled: through `token`.
+        Cancelled: `token` was cancelled.
     """
     out = _empty_planes(picture, size.width, size.height, picture.pixels.dtype)
     source = PictureResampler(picture.pixels, picture.alpha, size.height, size.width, kernel, token)
@@ -142,22 +142,22 @@ def upscale_picture(
         settings: `target`, `tile_px` and `self_ensemble` are used here; model, device and precision are the engine's.
         engine: the network on its device.
         token: tested before each tile and several times within it.
-        on_tile: called with each finished tile of the result; those of an intermediate stage are not shown.
-        on_progress: called with pixels done and in all after each tile of every stage.
-        on_notice: called with a sentence when the way of working changes.
+        on_tile: called with each finished tile of the result, but not with those of an intermediate stage.
+        on_progress: called with pixels done and total after each tile of every stage.
+        on_notice: called with a sentence when tiles become smaller or another device is used.
         visible: asked before each tile for the region of the result to do first.
-        allocate: where the result, and that of an intermediate stage, goes.
+        allocate: allocates the result, and that of an intermediate stage.
 
     Returns:
         A picture of exactly `settings.target.size_for(...)` with the source's depth and metadata.
 
     Raises:
-        UsageError: the target is outside what is offered.
+        UsageError: the target is outside the supported range.
         PictureTooLargeError: the result does not fit into memory.
         SaveError: `allocate` is on a disk that is full.
-        NonFiniteOutputError: the network gave NaN, infinity or, of a picture that has more, one flat colour.
+        NonFiniteOutputError: the network gave NaN, infinity, or one flat colour for a picture that is not flat.
         DeviceError: no device could do it.
-        Cancelled: through `token`.
+        Cancelled: `token` was cancelled.
     """
     size = settings.target.size_for(picture.width, picture.height)
     stages = cascade_sizes(picture.width, picture.height, size)
@@ -166,7 +166,7 @@ def upscale_picture(
     residual = partial(engine.begin_residual, token=token, self_ensemble=settings.self_ensemble)
     for number, (width, height) in enumerate(stages, start=1):
         last = number == len(stages)
-        # 16 bits between the stages: rounding to 8 would be enlarged with the picture.
+        # 16 bits between the stages: the rounding to 8 would be enlarged with the picture.
         out = _empty_planes(picture, width, height, picture.pixels.dtype if last else np.dtype(np.uint16), allocate)
         stage = _Stage(planes, out, residual, token, progress, on_tile if last else None)
         engine.run_tiles(
@@ -189,7 +189,7 @@ def upscale_picture(
 
 
 class _Progress:
-    """Pixels done over all stages."""
+    """Pixels done across all stages."""
 
     def __init__(self, total_px: int, on_progress: ProgressCallback | None) -> None:
         self.done_px = 0
@@ -223,7 +223,7 @@ class _Stage:
         self._on_tile = on_tile
 
     def work(self, tile: Tile) -> Callable[[], None]:
-        """Begin one tile; what is returned finishes it."""
+        """Begin one tile; the returned function finishes it."""
         core, dtype = tile.core, self._out.pixels.dtype
         colours, alpha = self._resampler.region(tile.padded.rows, tile.padded.cols)
         luma = network_luma(colours, self._source_scale)  # (padded height, padded width)
@@ -242,7 +242,7 @@ class _Stage:
         return finish
 
     def _put(self, core: Rect, pixels: Pixels, shown: Pixels | None) -> None:
-        """Take a finished tile into the result, and tell of it."""
+        """Store a finished tile in the result and report it."""
         self._out.pixels[core.rows, core.cols] = pixels
         if self._out.alpha is not None and shown is not None:
             self._out.alpha[core.rows, core.cols] = shown
@@ -253,8 +253,8 @@ class _Stage:
 
 
 def _is_flat(picture: Picture) -> bool:
-    """Whether all that shows has one colour, since what does not gets another; the first row that differs tells."""
-    even: Pixels | None = None  # (W, C): whole rows compare many times as fast as each pixel with one
+    """Whether all visible pixels have one colour, as hidden ones get another; stops at the first row that differs."""
+    even: Pixels | None = None  # (W, C): comparing whole rows is many times as fast as each pixel with one
     for number, row in enumerate(picture.pixels):
         if even is not None and np.array_equal(row, even):
             continue
@@ -269,7 +269,7 @@ def _is_flat(picture: Picture) -> bool:
 
 
 def _quantised(values: FloatPixels, dtype: np.dtype[Any], rescale: float = 1.0) -> Pixels:
-    """`values` times `rescale`, halves rounded up, clipped to the range of `dtype`."""
+    """`values` times `rescale`, rounded half up, clipped to the range of `dtype`."""
     scaled = values * np.float32(rescale) + np.float32(0.5)
     return np.clip(scaled, 0.0, float(np.iinfo(dtype).max), out=scaled).astype(dtype)
 
@@ -277,7 +277,7 @@ def _quantised(values: FloatPixels, dtype: np.dtype[Any], rescale: float = 1.0) 
 def _empty_planes(
     picture: Picture, width: int, height: int, dtype: np.dtype[Any], allocate: Allocator = in_memory
 ) -> _Planes:
-    """For a result of `picture`, their content left open.
+    """Planes for a result of `picture`, their contents undefined.
 
     Raises:
         PictureTooLargeError: there is not enough memory.

@@ -1,4 +1,4 @@
-"""Reading the header of a safetensors file without torch: enough to list models, name them and refuse strangers."""
+"""Reading the header of a safetensors file without torch: enough to list and name models and reject other files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ HINT = "Choose another model, or get the file again."
 
 
 FORMAT = "vdsr-1"
-"""Of a file of VDSR's weights: the kind of network, and after the last hyphen the version."""
+"""Format of VDSR weight files: the kind of network and, after the last hyphen, the version."""
 TEACHER_FORMAT = "vdsr-teacher-1"
-"""Of one that `vdsr_trainer.teacher` writes."""
+"""Format of the files that `vdsr_trainer.teacher` writes."""
 
 _KINDS = {"vdsr": "a model to enlarge with", "vdsr-teacher": "the teacher of a training run"}
 
@@ -27,7 +27,7 @@ def read_header(path: Path) -> dict[str, Any]:
     """The JSON header of a safetensors file; offsets are checked against the file's size.
 
     Raises:
-        WeightsError: the file is missing, too large, or no sound safetensors file.
+        WeightsError: the file is missing, too large, or not a valid safetensors file.
     """
     try:
         if not path.is_file():
@@ -51,7 +51,7 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Text entries of a weight file, from its header alone; the tensors are not looked at.
+    """Text entries of a weight file, from its header alone; the tensors are not read.
 
     Raises:
         WeightsError: as `read_header`.
@@ -63,11 +63,11 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def check_kind(path: Path, metadata: Mapping[str, str], format_name: str) -> None:
-    """Refuse the weights of another kind of network, of whatever version.
+    """Reject the weights of another kind of network, of whatever version.
 
     Args:
         path: the file.
-        metadata: from `read_metadata`; a file that does not say is taken for one of VDSR.
+        metadata: from `read_metadata`; a file that states no format counts as VDSR, "pt" as any kind.
         format_name: kind and version that are wanted.
 
     Raises:
@@ -80,10 +80,10 @@ def check_kind(path: Path, metadata: Mapping[str, str], format_name: str) -> Non
 
 
 def read_shape(path: Path) -> tuple[int, int]:
-    """Convolutions of a VDSR weight file and channels between them, from its header alone.
+    """Depth and width of the network in a VDSR weight file, from its header alone.
 
     Raises:
-        WeightsError: as `read_header`, or it names no VDSR.
+        WeightsError: as `read_header`, or the file holds no VDSR network.
     """
     header = read_header(path)
     first = header.get("layers.0.weight")
@@ -95,7 +95,7 @@ def read_shape(path: Path) -> tuple[int, int]:
 
 
 def _payload_bytes(header: dict[str, Any]) -> int:
-    """Bytes that the tensors named in `header` end at; -1 where an entry makes no sense."""
+    """End of the tensors named in `header`, in bytes; -1 if an entry is invalid."""
     end = 0
     for name, entry in header.items():
         if name == "__metadata__":

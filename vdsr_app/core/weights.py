@@ -1,8 +1,8 @@
-"""Weight files: safetensors in, safetensors out, with every check before the network sees a number.
+"""Reading and writing safetensors weight files, with every check before the network uses a value.
 
 A file holds `layers.<i>.weight` (out, in, 3, 3) and `layers.<i>.bias` (out), float32, and text metadata. The shape
-of the network is read from the tensors; `sha256` in the metadata covers their bytes, so a flipped bit is found also
-where it leaves a plausible number.
+of the network is read from the tensors; `sha256` in the metadata covers their bytes, so a flipped bit is found even
+if it leaves a plausible value.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from vdsr_app.core.weight_header import FORMAT, HINT, check_kind, read_metadata
 from vdsr_app.errors import UsageError, WeightsError
 
 MAX_ABSOLUTE = 1e4
-"""No useful weight comes near; larger ones overflow to infinity within the network."""
+"""No useful weight comes close; larger ones overflow to infinity within the network."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,7 @@ class LoadedWeights:
     Attributes:
         model: the network in eval mode, float32, on the CPU.
         metadata: text entries of the file: title, training, licence and so on.
-        checksum: SHA-256 of the tensors' bytes, hexadecimal.
+        checksum: hexadecimal SHA-256 of the tensors; see `tensor_checksum`.
     """
 
     model: VDSR
@@ -62,26 +62,26 @@ def save_weights(model: VDSR, path: Path, metadata: Mapping[str, str] | None = N
     Args:
         model: network on any device.
         path: target, replaced if it exists.
-        metadata: text entries to store; those of format, shape and checksum are written over.
+        metadata: text entries to store; format, checksum and "residual" are overwritten.
 
     Returns:
         The checksum of the tensors.
 
     Raises:
-        WeightsError: a number is not finite.
+        WeightsError: a value is not finite, or beyond `MAX_ABSOLUTE`.
         SaveError: the file could not be written.
     """
     return write_tensors(model, path, FORMAT, {**(metadata or {}), "residual": str(model.config.residual).lower()})
 
 
 def write_tensors(network: nn.Module, path: Path, format_name: str, metadata: Mapping[str, str]) -> str:
-    """Write the tensors of a network of any kind; the rest as `save_weights`.
+    """Write the tensors of a network of any kind; otherwise as `save_weights`.
 
     Args:
         network: on any device.
         path: target, replaced if it exists.
         format_name: kind of network and version, with a hyphen between: "vdsr-1".
-        metadata: text entries to store beside format and checksum.
+        metadata: text entries to store in addition to format and checksum.
     """
     tensors = {
         name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in network.state_dict().items()
@@ -98,8 +98,8 @@ def load_weights(path: Path) -> LoadedWeights:
     """Read and check a weight file; nothing in it is ever executed.
 
     Raises:
-        WeightsError: the file is missing, damaged, too large, of another network, or holds a number that is not
-            finite.
+        WeightsError: the file is missing, damaged, too large, of another kind of network, or holds a value that is not
+            finite or beyond `MAX_ABSOLUTE`.
     """
     tensors, metadata = read_tensors(path, FORMAT)
     config = _config_of(path, tensors, metadata)
@@ -116,7 +116,7 @@ def load_model(info: ModelInfo) -> LoadedWeights:
 
 
 def export_weights(info: ModelInfo, path: Path) -> str:
-    """Copy a model's weight file as it is, after a look at all of it.
+    """Copy a model's weight file unchanged, after checking all of it.
 
     Args:
         info: the model.
@@ -165,7 +165,7 @@ def read_tensors(path: Path, format_name: str) -> tuple[dict[str, Tensor], dict[
 
 
 def width_and_depth(tensors: Mapping[str, Tensor]) -> tuple[int, int]:
-    """Channels after the first convolution, and convolutions in all, of what may be a chain of them; else (0, 0)."""
+    """Width and depth of what may be a chain of convolutions, by its first layer and size; else (0, 0)."""
     first, depth = tensors.get("layers.0.weight"), len(tensors) // 2
     if first is None or first.ndim != 4 or not 2 <= depth <= MAX_DEPTH or not 1 <= first.shape[0] <= MAX_WIDTH:
         return 0, 0
@@ -173,11 +173,11 @@ def width_and_depth(tensors: Mapping[str, Tensor]) -> tuple[int, int]:
 
 
 def check_shapes(path: Path, tensors: Mapping[str, Tensor], widths: Sequence[int]) -> None:
-    """Refuse what is no chain of 3x3 convolutions with so many channels, float32; the first surprise is named.
+    """Reject anything but a float32 chain of 3x3 convolutions with these channels; the first mismatch is named.
 
     Args:
         path: the file.
-        tensors: of it.
+        tensors: its tensors.
         widths: channels before the first layer, between the layers, and after the last.
 
     Raises:
@@ -202,10 +202,10 @@ def check_shapes(path: Path, tensors: Mapping[str, Tensor], widths: Sequence[int
 
 
 def check_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """Their checksum, once every number was looked at; where the metadata have one, it must be the same.
+    """Check every value and return the checksum, which must match the one in the metadata, if any.
 
     Raises:
-        WeightsError: a number is not finite or beyond any that a trained network has, or the checksum is another.
+        WeightsError: a value is not finite or beyond `MAX_ABSOLUTE`, or the checksum differs.
     """
     for name, tensor in tensors.items():
         _check_values(path, name, tensor)
@@ -217,7 +217,7 @@ def check_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 
 def _config_of(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> VDSRConfig:
-    """Shape of the network that `tensors` are; the first surprise is named."""
+    """Shape of the network in `tensors`; the first mismatch is named."""
     width, depth = width_and_depth(tensors)
     if not width:
         raise WeightsError("The file holds no VDSR network.", path=path, hint=HINT)

@@ -1,10 +1,10 @@
-"""Texts of one line, and numbers with their noun: for the terminal, lists, logs and model cards, which are English."""
+"""One-line texts, and numbers with their noun, for the terminal, lists, logs and model cards, which are English."""
 
 from __future__ import annotations
 
 
 def one_line(text: str) -> str:
-    """`text` on one line, without what cannot be printed: of a file, whoever wrote it."""
+    """`text` on one line, without unprintable characters, for text from files of any origin."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
@@ -14,6 +14,6 @@ def counted(number: int, one: str, many: str = "") -> str:
     Args:
         number: how many.
         one: the noun for one.
-        many: the noun for any other number; `one` with an s unless given.
+        many: the noun for any other number; by default `one` with an s.
     """
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
