@@ -134,6 +134,8 @@ def test_auto_takes_the_first_card_that_this_pytorch_knows(monkeypatch: pytest.M
         ((10, 0), "sm_80 sm_90", False),
         ((12, 0), "sm_75 compute_90", True),
         ((10, 0), "sm_90a sm_100f", True),
+        ((10, 3), "compute_100f", True),
+        ((12, 0), "sm_90a compute_100f", False),
         ((10, 3), "sm_100a compute_100a", False),
         ((7, 0), "sm_75 compute_75", False),
         ((6, 1), "", True),

@@ -97,7 +97,8 @@ def _is_known(index: int) -> bool:
 def _runs(capability: tuple[int, int], architecture: str) -> bool:
     """Whether a card runs code for "sm_86", within that generation, or "compute_120", from that one on.
 
-    See "Application compatibility" in NVIDIA's CUDA C++ programming guide; a suffix "a" means exactly that capability.
+    See "Application compatibility" in NVIDIA's CUDA C++ programming guide; a suffix "a" means exactly that capability,
+    and "f" no later generation.
     """
     parts = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", architecture)
     if parts is None:
@@ -105,7 +106,8 @@ def _runs(capability: tuple[int, int], architecture: str) -> bool:
     least = (int(parts[2]), int(parts[3]))
     if parts[4] == "a":
         return capability == least
-    return capability >= least and (parts[1] == "compute" or capability[0] == least[0])
+    any_later = parts[1] == "compute" and parts[4] != "f"
+    return capability >= least and (any_later or capability[0] == least[0])
 
 
 def _how_to_get_cuda() -> str:

@@ -231,7 +231,7 @@ class FileCommands(QObject):
         return self.tr("Add to the batch"), lambda: self._add_to_batch(Path(report.path))
 
     def _add_to_batch(self, path: Path) -> None:
-        self._banner.dismiss_about(_OPENING)
+        self._banner.dismiss_about(_OPENING, _LAYERS)
         self.batch_wanted.emit([path])
 
     def _on_layers_changed(self) -> None:

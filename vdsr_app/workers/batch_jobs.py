@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ class Handle:
     def __init__(self) -> None:
         self._batch: Batch | None = None
         self._early: list[Sequence[Path]] = []
+        self._lock = threading.Lock()
 
     @property
     def planned(self) -> bool:
@@ -49,15 +51,17 @@ class Handle:
 
     def attach(self, batch: Batch) -> None:
         """Connect a batch that is about to run."""
-        for inputs in self._early:
-            batch.add(inputs)
-        self._batch = batch
+        with self._lock:
+            for inputs in self._early:
+                batch.add(inputs)
+            self._batch = batch
 
     def add(self, inputs: Sequence[Path]) -> bool:
         """Add files and folders; False if the batch has ended."""
-        if self._batch is None:
-            self._early.append(inputs)
-            return True
+        with self._lock:
+            if self._batch is None:
+                self._early.append(inputs)
+                return True
         return self._batch.add(inputs)
 
 

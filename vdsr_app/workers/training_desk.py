@@ -49,10 +49,12 @@ class TrainingDesk(QObject):
         """Start the thread."""
         super().__init__(parent)
         self._errands = Errands("training errands", self)
+        self._listed_root: Path | None = None
 
     def list_runs(self, root: Path) -> None:
-        """Request all runs below a folder; if one request runs and one waits, the waiting one serves this one too."""
-        if self._errands.count("list") < 2:
+        """Request all runs below a folder; if one request runs and one waits for it too, the latter serves this one."""
+        if self._errands.count("list") < 2 or root != self._listed_root:
+            self._listed_root = root
             self._errands.submit("list", partial(training_errands.list_all, root), self.listed.emit, self.failed.emit)
 
     def count_pictures(self, folders: Sequence[str]) -> None:

@@ -376,14 +376,17 @@ class Batch:
     def _on_no_room(self, job: FileJob, stage: Stage, error: SaveError) -> None:
         """Wait, so that a picture or a result that ran out of disk space can be tried again."""
         item = self._at_work[job.number]
-        self._without_room.add(item.number)
+        with self._changed:
+            self._without_room.add(item.number)
         needed = item.disk_bytes if stage is Stage.WRITE else self._needed_bytes(item)
         self._disk.wait_to_try_again(job.output.parent, needed, error.words)
 
     def _found_room(self, item: Item) -> None:
         """End the wait of a picture that is making progress again."""
-        if item.number in self._without_room:
+        with self._changed:
+            waited = item.number in self._without_room
             self._without_room.discard(item.number)
+        if waited:
             self._disk.found_room()
 
     def _on_waiting(self, event: WaitsForRoom | FoundRoom) -> None:

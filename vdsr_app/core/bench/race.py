@@ -177,7 +177,7 @@ class _Child:
             median("seconds"),
             median("network_s"),
             median("first_tile_s") if "first_tile_s" in self._runs[0] else None,
-            None if peak is None else peak - started,
+            None if peak is None or started is None else peak - started,
         )
 
     def _listen(self, process: subprocess.Popen[str]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.image_io.exif import ExifBlock, ExifError
-from vdsr_app.core.image_io.opened import FIRST_FRAME_NOTE, Header, RawPicture, mode_text
+from vdsr_app.core.image_io.opened import Header, RawPicture, frames_note, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.pillow_samples import samples_of
 from vdsr_app.core.scratch import Allocator
@@ -44,8 +45,7 @@ class AvifSequence:
         info = self._image.info
         raw = RawPicture(samples_of(self._image), self.header.has_alpha, icc=info.get("icc_profile"))
         raw.exif, raw.xmp = info.get("exif"), info.get("xmp")
-        if self.header.frames > 1:
-            raw.notes.append(FIRST_FRAME_NOTE.format(self.header.frames))
+        raw.notes += frames_note(SourceFormat.AVIF, self.header.frames)
         return raw
 
     def _orientation(self) -> int:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.image_io.color_profiles import HDR_TRANSFERS, profile_for_code
 from vdsr_app.core.image_io.heif_items import ColourCode
-from vdsr_app.core.image_io.opened import FIRST_FRAME_NOTE, HDR_NOTE, Header, RawPicture, kind_of, mode_text
+from vdsr_app.core.image_io.opened import HDR_NOTE, Header, RawPicture, frames_note, kind_of, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.samples import scale_depth
 from vdsr_app.core.scratch import Allocator
@@ -60,6 +61,5 @@ class HeicPicture:
             raw.icc = profile_for_code(code, header.channels)
             if code.transfer in HDR_TRANSFERS:
                 raw.notes.append(HDR_NOTE.format(HDR_TRANSFERS[code.transfer]))
-        if header.frames > 1:
-            raw.notes.append(FIRST_FRAME_NOTE.format(header.frames))
+        raw.notes += frames_note(SourceFormat.HEIC, header.frames)
         return raw

@@ -18,7 +18,7 @@ from vdsr_app.core.image_io.color_profiles import (
 )
 from vdsr_app.core.image_io.exif import ExifBlock, ExifError
 from vdsr_app.core.image_io.heif_items import primary_colour_code
-from vdsr_app.core.image_io.opened import FIRST_FRAME_NOTE, HDR_NOTE, Header, RawPicture, mode_text
+from vdsr_app.core.image_io.opened import HDR_NOTE, Header, RawPicture, frames_note, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.samples import scale_depth
 from vdsr_app.core.image_io.tiff_file import TiffInfo, extract_exif, read_info
@@ -79,8 +79,7 @@ class VipsPicture:
         plain = self._plain(raw)
         raw.samples = self._at_full_range(vips.to_array(plain, token, allocate if self.header.in_strips else in_memory))
         self._add_what_libvips_leaves_out(raw)
-        if self.header.frames > 1:
-            raw.notes.append(FIRST_FRAME_NOTE.format(self.header.frames))
+        raw.notes += frames_note(self._format, self.header.frames)
         return raw
 
     def _field(self, name: str) -> Any:

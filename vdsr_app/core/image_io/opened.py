@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from vdsr_app.control import CancelToken
+from vdsr_app.core.formats import SourceFormat
 from vdsr_app.core.picture import Pixels
 from vdsr_app.core.scratch import Allocator
 
@@ -92,11 +93,19 @@ def mode_text(bits: int, kind: str, *, has_alpha: bool = False) -> str:
     return f"{bits}-bit {kind}" + (" with transparency" if has_alpha else "")
 
 
+def frames_note(source_format: SourceFormat, frames: int) -> list[str]:
+    """What to say about a file that holds more than the one picture that is read from it; nothing if it does not."""
+    if frames <= 1:
+        return []
+    if source_format is SourceFormat.HEIC:
+        return [f"Only the main one of its {frames} pictures was read."]
+    return [f"Only the first of its {frames} {'pages' if source_format is SourceFormat.TIFF else 'frames'} was read."]
+
+
 def kind_of(channels: int) -> str:
     """The kind of colour that a number of channels holds."""
     return "gray" if channels == 1 else "RGB"
 
 
 HDR_NOTE = "This is an HDR picture ({}); its values are kept as they are and may look flat on an ordinary screen."
-FIRST_FRAME_NOTE = "Only the first of its {} frames was read."
 LOST_PROFILE_NOTE = "Its colour profile could not be read; the colours are treated as sRGB."

@@ -70,6 +70,7 @@ class PicturesPage(Page):
         self.body.addSpacing(GROUP_GAP)
         self.body.addWidget(self._fold)
         self.body.addStretch(1)
+        self._counted_folders: tuple[str, ...] = ()
         self._recount = QTimer(self)
         self._recount.setSingleShot(True)
         self._recount.timeout.connect(self._on_recount)

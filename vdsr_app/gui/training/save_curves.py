@@ -13,7 +13,7 @@ from vdsr_app.gui.icons import icon
 from vdsr_app.gui.parts import ICON_SIZE
 from vdsr_app.gui.save_name import ask_for_name, with_ending
 from vdsr_app.gui.settings import SettingsStore
-from vdsr_app.gui.texts import report_of
+from vdsr_app.gui.texts import file_name, report_of
 from vdsr_app.workers.messages import ErrorReport
 
 Save = Callable[[Path], None]
@@ -73,7 +73,7 @@ class SaveCurvesButton(QPushButton):
             reason = self.tr("The curves could not be saved: {why}.").format(why=error.strerror or error)
             self.failed.emit(ErrorReport(reason, str(path), self.tr("Choose another folder.")))
         else:
-            self.told.emit(self.tr("Saved {name}").format(name=path.name), True)
+            self.told.emit(self.tr("Saved {name}").format(name=file_name(path)), True)
 
     def _on_png(self) -> None:
         self.save("png")
