@@ -1,4 +1,4 @@
-"""How a network begins from chance."""
+"""Random initialisation of the networks."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from vdsr_app.core.network import ConvolutionChain, initialise
 from vdsr_trainer.symmetry import Symmetry, turned
 
 _HALF_SQUARE_DIFFERENCES = {1: 2.77e-4, 2: 5.34e-4, 4: 9.75e-4, 5: 1.18e-3, 8: 1.72e-3}
-"""Of the luma at two places of an enlarged picture, on the scale [0, 1], by the square of their distance in pixels.
+"""Half the mean squared difference of luma, on the scale [0, 1], by the square of the distance of two pixels.
 
-Measured on 60 of the 491 training pictures, the mean of those shrunk and enlarged by 2, 3 and 4.
+Measured on 60 of the 491 training pictures, averaged over their copies shrunk and enlarged by 2, 3 and 4.
 """
 
 _FAINT = 3e-4
-"""Variance below which a direction of 3x3 pixels is not made as strong as the others: it is mostly rounding. Of luma on
-the scale [0, 1], as all here."""
+"""Added to the variance of each direction of 3x3 pixels before whitening, so that directions below it, which are mostly
+rounding noise, are not amplified to the level of the others. Of luma on the scale [0, 1], as everywhere here."""
 
 _STRENGTH = 0.2
-"""Standard deviation of what a whitened first layer makes of enlarged pictures, before its ReLU."""
+"""Standard deviation of a whitened first layer's output on enlarged pictures, before its ReLU."""
 
 _LUMA_SHARE = 1 / 8
-"""Share of the first layer's channels that hand on the luma itself where the others are whitened."""
+"""Share of the first layer's channels that pass on the luma itself when the others are whitened."""
 
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
@@ -39,20 +39,20 @@ def initialise_weights(
     whitened: bool = False,
     reach_px: int = 0,
 ) -> None:
-    """Fill weights as He et al. have them, tied where that is wished for, and then as strong as they shall be.
+    """Initialise weights as He et al., tie them if requested, then scale them.
 
-    Hidden layers of less than full strength pass on what they get and add to it, so that each layer begins with much
-    of what the one before saw, and gradients reach the beginning from the first step on.
+    Hidden layers of less than full strength also pass on their input, so that each layer starts with much of what the
+    previous one saw, and gradients reach the first layers from the first step on.
 
     Args:
-        network: whose weights.
-        seed: of the numbers.
+        network: network to initialise.
+        seed: of the random numbers.
         symmetry: of this network, or None for free weights.
-        hidden_layers: strength of all layers between the first and the last, as a share of what He et al. give them.
+        hidden_layers: strength of all layers between the first and the last, as a share of He et al.
         last_layer: strength of the last layer, likewise.
-        whitened: whether the first layer begins with filters that all see as much of a picture: see `_whitened`. Of one
-            input channel.
-        reach_px: how far off what weak hidden layers pass on may come from: see `_handed_on`.
+        whitened: whether the first layer starts with filters that respond equally to all structure of a picture: see
+            `_whitened`. Needs a single input channel.
+        reach_px: how far away the features that weak hidden layers pass on may come from: see `_handed_on`.
     """
     initialise(network, seed)
     if symmetry is not None:
@@ -70,16 +70,16 @@ def initialise_weights(
 
 
 def _whitened(channels: int, elements: int, seed: int) -> Tensor:
-    """Filters of chance for the luma of enlarged pictures, by the directions in which 3x3 pixels differ.
+    """Random filters for the luma of enlarged pictures, whitened over the directions in which 3x3 pixels vary.
 
-    To filters that are white themselves an enlarged picture is all brightness, for neighbours hardly differ: what they
-    say is the luma times the sum of their weights, and half of the channels are dead at once. So each filter is drawn
-    among those that leave out brightness, such that a slope, a bend and a corner are as likely seen as each other.
+    To white-noise filters an enlarged picture is all brightness, because neighbouring pixels hardly differ: they give
+    the luma times the sum of their weights, and half of the channels are dead from the start. So all but `_LUMA_SHARE`
+    of the filters ignore brightness, and are drawn such that a slope, a bend and a corner are equally likely seen.
 
     Args:
         channels: of the first layer, a multiple of `elements`.
-        elements: of the group whose turns are tied; 1 where weights are free.
-        seed: of the numbers.
+        elements: of the group whose turns are tied; 1 for free weights.
+        seed: of the random numbers.
 
     Returns:
         (channels, 1, 3, 3) float32, in sets that turn with the group.
@@ -110,17 +110,17 @@ def _whitened(channels: int, elements: int, seed: int) -> Tensor:
 
 
 def _handed_on(channels: int, elements: int, reach_px: int, layer: int) -> Tensor:
-    """Filters that bring each channel to the next layer, from its place or one beside it.
+    """Filters that pass each channel on to the next layer, from the same pixel or a neighbouring one.
 
-    Features travel no more than a pixel a layer, and the samples of an LR picture lie up to four apart. So that what
-    differs between them meets early, each set of channels walks to a place of its own in a disc of `reach_px`, a pixel
-    a layer, and then stays.
+    Features travel at most one pixel per layer, and the samples of an LR picture lie up to four pixels apart. To let
+    features of different samples meet early, each set of channels moves to a position of its own in a disc of radius
+    `reach_px`, one pixel per layer, and then stays there.
 
     Args:
         channels: of a hidden layer.
-        elements: as for `_whitened`; where it is 1, every four channels walk as quarter turns of each other.
-        reach_px: radius of the disc; 0 to stay.
-        layer: which of the hidden ones, from 0.
+        elements: as for `_whitened`; if 1, every four channels move as quarter turns of each other.
+        reach_px: radius of the disc; 0 to stay in place.
+        layer: index of the hidden layer, from 0.
 
     Returns:
         (channels, channels, 3, 3) float32.
@@ -139,5 +139,5 @@ def _handed_on(channels: int, elements: int, reach_px: int, layer: int) -> Tenso
 
 
 def _step(distance: int, done: int) -> int:
-    """Which way to go for the place at `distance` after `done` steps: -1, 0 or 1."""
+    """Step towards the position at `distance` after `done` steps: -1, 0 or 1."""
     return 0 if done >= abs(distance) else (1 if distance > 0 else -1)

@@ -1,4 +1,4 @@
-"""The model card of a run: what the weights are, for whoever gets them. It names no place on the person's disk."""
+"""The model card of a run: what the weights are, for whoever receives them. It names no paths on the user's disk."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _ROW_NAMES = {"bicubic": "bicubic (no network)", "this run": "**this model**"}
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What a card says beside the configuration.
+    """What a card states besides the configuration.
 
     Attributes:
-        title: name of the run for people.
-        preset: name of the preset it began with, or "".
+        title: display name of the run.
+        preset: name of the preset it started from, or "".
         step: steps done.
-        training: training pictures.
-        held_out: validation pictures, those included that are never measured, being too many.
-        seconds: time spent training, in all parts of the run.
+        training: number of training pictures.
+        held_out: number of validation pictures, including those never measured because there are too many.
+        seconds: time spent training, over all parts of the run.
         device: what it ran on.
-        parameters: trainable numbers.
-        data_wait_share: share of the time in which the network waited for patches, 0 to 1.
-        saving_share: share of the time that checkpoints took, 0 to 1.
+        parameters: number of trainable parameters.
+        data_wait_share: share of the time the network waited for patches, 0 to 1.
+        saving_share: share of the time spent on checkpoints, 0 to 1.
     """
 
     title: str
@@ -48,16 +48,16 @@ class RunFacts:
 
 
 def write_card(run: Path, config: TrainConfig, facts: RunFacts, compared: Compared | None) -> Path:
-    """Write the card beside the weights.
+    """Write the card next to the weights.
 
     Args:
         run: folder of the run.
         config: of the run.
-        facts: what else is known of it.
-        compared: the table of results; None where nothing was measured.
+        facts: what else the card states.
+        compared: the table of results; None if nothing was measured.
 
     Raises:
-        SaveError: it cannot be written.
+        SaveError: the card cannot be written.
     """
     path = run / CARD_NAME
     write_atomically(path, card_text(config, facts, compared).encode())
@@ -78,7 +78,7 @@ def card_text(config: TrainConfig, facts: RunFacts, compared: Compared | None) -
 
 
 def without_places(config: TrainConfig) -> TrainConfig:
-    """`config` with folders by their last name alone and no files: weights and cards are passed on."""
+    """`config` with paths reduced to their last part and `exclude` emptied: weights and cards are passed on."""
     return replace(
         config,
         data=tuple(map(_last_name, config.data)),
@@ -216,13 +216,13 @@ def _column(key: str) -> str:
 
 
 def _last_name(path: str) -> str:
-    r"""Last part of a path of any system: both "/home/me/birds" and "C:\Users\me\birds" give "birds"."""
+    r"""Last part of a path on any system: both "/home/me/birds" and "C:\Users\me\birds" give "birds"."""
     name = PureWindowsPath(path).name if "\\" in path else PurePath(path).name
     return name if name or not path else "pictures"
 
 
 def _plain(text: str) -> str:
-    """`text` on one line, with what Markdown or HTML would take for markup shown literally."""
+    """`text` on one line, with characters special to Markdown or HTML escaped."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in line)
 

@@ -1,4 +1,4 @@
-"""Resumable states: one safetensors file with weights, moving average, optimiser and progress; two are kept."""
+"""Checkpoints: one safetensors file with weights, moving average, optimiser state and progress; two are kept."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _Values = TypeVar("_Values", "Progress", Health, Spent)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a run carries on beside tensors.
+    """What a checkpoint holds besides tensors.
 
     Attributes:
         step: steps done.
-        rate_share: what the scheduled rates are multiplied with; halved at each roll-back.
-        roll_backs: how often the run went back.
-        referenced: the installed models were measured already.
-        health: what the validations say.
-        judged_step: step of the last of them, -1 before the first.
+        rate_share: factor on the scheduled learning rates; halved at each roll-back.
+        roll_backs: number of roll-backs so far.
+        referenced: whether the installed models have been measured already.
+        health: what the validations show.
+        judged_step: step of the last validation, -1 before the first.
         spent: where the time went.
     """
 
@@ -53,21 +53,21 @@ class Progress:
 
     @property
     def proven(self) -> bool:
-        """Whether this very state was judged, and found good: one to go back to where the run diverges."""
+        """Whether this very state was validated and found good: one to roll back to if the run diverges."""
         return self.health.sound and self.judged_step == self.step
 
     def to_json(self) -> str:
-        """As text."""
+        """Serialise to text."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Progress:
-        """From `to_json`.
+        """Parse the output of `to_json`.
 
         Raises:
-            ValueError: it is something else.
-            TypeError: the same.
-            KeyError: the same.
+            ValueError: the text is something else.
+            TypeError: likewise.
+            KeyError: likewise.
         """
         try:
             values = json.loads(text)
@@ -75,14 +75,14 @@ class Progress:
             raise ValueError("it is nested too deeply") from error
         if not isinstance(values, dict):
             raise TypeError("it tells no progress")
-        values.pop("best_psnr_db", None)  # in states of earlier versions
+        values.pop("best_psnr_db", None)  # in checkpoints of earlier versions
         health, spent = _checked(Health(**values["health"])), _checked(Spent(**values["spent"]))
         return _checked(cls(**{**values, "health": health, "spent": spent}))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """A state taken off the device, which later steps do not change."""
+    """A state copied off the device, unaffected by later steps."""
 
     tensors: dict[str, Tensor]
     scalars: dict[str, Any]
@@ -93,7 +93,7 @@ def take(learner: Stepper[Any, Any], progress: Progress) -> Snapshot:
     """Copy the state of a run.
 
     Raises:
-        NotFiniteError: a weight is NaN or infinite, or beyond what any trained network has.
+        NotFiniteError: a tensor is not finite, or a weight of the moving average exceeds `MAX_ABSOLUTE`.
     """
     tensors: dict[str, Tensor] = {}
     scalars: dict[str, Any] = {}
@@ -106,26 +106,26 @@ def take(learner: Stepper[Any, Any], progress: Progress) -> Snapshot:
                     tensors[f"optimiser.{i}.{index}.{key}"] = value
                 else:
                     scalars[f"optimiser.{i}.{index}.{key}"] = value
-    # clone: the run goes on, and the matrices that Muon sees are views, which safetensors refuses.
+    # clone: training continues, and the matrices that Muon sees are views, which safetensors rejects.
     tensors = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise NotFiniteError
     if any(float(tensor.abs().max()) > MAX_ABSOLUTE for tensor in learner.average.model.state_dict().values()):
-        raise NotFiniteError  # on its way there, and no weight file would be written of it
+        raise NotFiniteError  # diverging; the weight file would be refused anyway
     return Snapshot(tensors, scalars, progress)
 
 
 def write(run: Path, snapshot: Snapshot, *, keep_newest: bool = True) -> Path:
-    """Write a state atomically, and only then touch the earlier ones.
+    """Write a checkpoint atomically; the earlier ones are touched only afterwards.
 
     Args:
         run: folder of the run.
         snapshot: the state.
-        keep_newest: the newest state on the disk becomes the previous one; else the previous one stays.
+        keep_newest: the newest checkpoint on disk becomes the previous one; otherwise the previous one is kept.
 
     Raises:
-        SaveError: no room, or the folder is gone: the earlier states are there as before. Or Windows would not let go
-            of one of them, and at least one is there.
+        SaveError: the disk is full or the folder is gone, and the earlier checkpoints are unchanged; or Windows did not
+            release one of them, and at least one is left.
     """
     metadata = {
         "kind": _KIND,
@@ -143,15 +143,15 @@ def write(run: Path, snapshot: Snapshot, *, keep_newest: bool = True) -> Path:
 
 
 def saved_step(run: Path) -> int:
-    """Step of the newest state in `run` by its header, its tensors unread; 0 where there is none."""
+    """Step of the newest checkpoint in `run`, from its header without reading tensors; 0 if there is none."""
     found = (_progress_in(run / name) for name in (NEWEST_NAME, PREVIOUS_NAME))
     return next((progress.step for progress in found if progress is not None), 0)
 
 
 def load(run: Path, learner: Stepper[Any, Any], names: Sequence[str] = (NEWEST_NAME, PREVIOUS_NAME)) -> Progress:
-    """Put the first sound state of `names` into `learner`.
+    """Load the first valid checkpoint of `names` into `learner`.
 
-    A damaged one before it is deleted, or it would push the sound one off the disk.
+    Damaged ones before it are deleted; otherwise later saves would push the valid one off the disk.
 
     Raises:
         TrainingError: none of them can be used.
@@ -168,7 +168,7 @@ def load(run: Path, learner: Stepper[Any, Any], names: Sequence[str] = (NEWEST_N
         except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
             logger.warning("%s cannot be used: %s", path, error)
             reasons.append(f"{name}: {error}")
-            if not isinstance(error, OSError):  # a disk that does not answer may have it whole
+            if not isinstance(error, OSError):  # after a read error the file itself may be intact
                 damaged.append(path)
         else:
             for each in damaged:
@@ -179,16 +179,16 @@ def load(run: Path, learner: Stepper[Any, Any], names: Sequence[str] = (NEWEST_N
 
 
 class Keeper:
-    """Writes states in a thread of its own, so that the steps wait for the copy alone and not for the disk.
+    """Writes checkpoints in a thread of its own, so that training waits only for the copy, not for the disk.
 
     Args:
         run: folder of the run.
-        step: of the newest state on the disk, -1 where there is none.
+        step: of the newest checkpoint on disk, -1 if there is none.
     """
 
     def __init__(self, run: Path, step: int = -1) -> None:
         self._run = run
-        (run / NEXT_NAME).unlink(missing_ok=True)  # of a process that was killed
+        (run / NEXT_NAME).unlink(missing_ok=True)  # left by a process that was killed
         self._look_at_disk()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[Path] | None = None
@@ -202,24 +202,24 @@ class Keeper:
 
     @property
     def newest_is_proven(self) -> bool:
-        """Whether the newest state on the disk is one to go back to."""
+        """Whether the newest checkpoint on disk is one to roll back to."""
         return self._newest_proven >= 0
 
     @property
     def proven_step(self) -> int:
-        """Step of the last state on the disk that is one to go back to; -1 where there is none."""
+        """Step of the latest checkpoint on disk that can be rolled back to; -1 if there is none."""
         return max(self._newest_proven, self._previous_proven)
 
     @property
     def step(self) -> int:
-        """Step of the newest state that is on the disk or on its way there; -1 where there is none."""
+        """Step of the newest checkpoint that is on disk or being written; -1 if there is none."""
         return self._step
 
     def begin(self, snapshot: Snapshot) -> None:
-        """Write a state in the thread; `finish` must have been called for the one before.
+        """Start writing a state in the thread; `finish` must have been called for the previous one.
 
-        The newest state takes the place of the previous one unless that one is proven and the newest is not, so that
-        a proven state is always left to go back to.
+        The newest checkpoint replaces the previous one unless the previous one is proven and the newest is not, so that
+        a proven one always remains to roll back to.
         """
         keep_newest = self.newest_is_proven or self._previous_proven < 0
         future = self._pool.submit(write, self._run, snapshot, keep_newest=keep_newest)
@@ -227,7 +227,7 @@ class Keeper:
         self._step = snapshot.progress.step
 
     def finish(self, *, wait: bool = True) -> Path | None:
-        """What became of the state that `begin` took: its file, or None while it is being written or there is none.
+        """Result of the write that `begin` started: its file, or None while it is being written or if there is none.
 
         Raises:
             SaveError: it could not be written.
@@ -244,19 +244,19 @@ class Keeper:
             self._look_at_disk()
 
     def _look_at_disk(self) -> None:
-        """See which of the states there are ones to go back to."""
+        """Find out which checkpoints on disk can be rolled back to."""
         self._newest_proven = _proven_step(self._run / NEWEST_NAME)
         self._previous_proven = _proven_step(self._run / PREVIOUS_NAME)
 
 
 def _proven_step(path: Path) -> int:
-    """Step of a state that is one to go back to, by its header; -1 for any other, and where there is none."""
+    """Step of a checkpoint that can be rolled back to, from its header; -1 for any other, and if there is none."""
     progress = _progress_in(path)
     return progress.step if progress is not None and progress.proven else -1
 
 
 def _progress_in(path: Path) -> Progress | None:
-    """What the header of a state says; None where there is no such file or it cannot be read."""
+    """Progress in the header of a checkpoint; None if there is no such file or it cannot be read."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             return Progress.from_json((file.metadata() or {})["progress"])
@@ -265,10 +265,10 @@ def _progress_in(path: Path) -> Progress | None:
 
 
 def _checked(values: _Values) -> _Values:
-    """A part of `Progress`, where each field is of the kind that its default is of.
+    """Return a part of `Progress` after checking that each field has the type of its default.
 
     Raises:
-        TypeError: one is not, or too large a number.
+        TypeError: a field has another type, or is too large a number.
     """
     usual = type(values)()
     for each in fields(values):

@@ -1,4 +1,4 @@
-"""What a training run is: one frozen, validated configuration. No torch."""
+"""The configuration of a training run, frozen and validated. No torch."""
 
 from __future__ import annotations
 
@@ -8,89 +8,88 @@ from dataclasses import dataclass
 from vdsr_app.errors import ConfigError
 
 SYMMETRIES: dict[str, int] = {"none": 1, "p4": 4, "p4m": 8}
-"""Names of groups and the number of their elements: see `symmetry`."""
+"""Symmetry groups by name, with their number of elements: see `symmetry`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """Everything that decides the weights a run ends with.
+    """Everything that determines the weights a run ends with.
 
     Attributes:
         data: folders of training pictures, searched recursively.
-        validation: folder of pictures to choose by; empty holds some of `data` out.
-        holdout: pictures held out of `data` where `validation` is empty.
-        exclude: files below `data` or `validation` that are left out, relative to the folder, or absolute.
-        keep_duplicates: train on pictures that equal another one, or resemble a held-out one, too.
-        start_from: installed model or .safetensors file whose weights the run begins with; empty begins from chance.
-        depth: convolutions of the network.
+        validation: folder of validation pictures; if empty, some of `data` are held out.
+        holdout: number of pictures held out of `data` if `validation` is empty.
+        exclude: files below `data` or `validation` to leave out, relative to the folder, or absolute.
+        keep_duplicates: also train on pictures that equal another one, or resemble a held-out one.
+        start_from: installed model or .safetensors file whose weights the run starts from; empty for random weights.
+        depth: number of convolutions of the network.
         width: channels between them.
         residual: add the input to the output.
-        last_layer: strength of the last layer where a residual network begins from chance, as a share of what He et al.
-            give it; near 0 it begins near bicubic, at 1 it first has to forget what chance adds.
-        hidden_layers: strength of the hidden layers where a network begins from chance, likewise; below 1 each channel
-            passes on what it gets, too: see `beginning`.
-        reach_px: how many pixels away what a channel passes on may come from, so that samples of the LR picture meet
-            early; 0 for its own place. Not looked at where `hidden_layers` is 1.
-        first_layer: the first layer where a network begins from chance: "he" (He et al.), or "whitened", filters
-            that do not mostly see how bright a picture is: see `beginning`.
-        symmetry: whether the network's answer turns with its input: "none", "p4" (with quarter turns) or "p4m" (with
-            mirrorings, too); `width` is then a multiple of 4 or 8. A model to start from that has it not stays without.
-        scales: scale factors that are validated and drawn with `fixed_share`.
+        last_layer: strength of the last layer of a residual network with random weights, as a share of He et al.; near
+            0 the network starts near bicubic, at 1 it first has to unlearn what random weights add.
+        hidden_layers: strength of the hidden layers of a network with random weights, likewise; below 1 each channel
+            also passes on its input: see `beginning`.
+        reach_px: how many pixels away the features a channel passes on may come from, so that samples of the LR picture
+            meet early; 0 for the same pixel. Ignored if `hidden_layers` is 1.
+        first_layer: the first layer of a network with random weights: "he" (He et al.), or "whitened", filters that do
+            not mostly respond to brightness: see `beginning`.
+        symmetry: whether the network's output turns with its input: "none", "p4" (quarter turns) or "p4m" (reflections,
+            too); `width` is then a multiple of 4 or 8. A model to start from that lacks the symmetry stays without.
+        scales: scale factors that are validated, and drawn with `fixed_share`.
         fixed_share: share of patches at one of `scales`; the rest is drawn between `scale_min` and `scale_max`.
         scale_min: smallest random scale factor.
         scale_max: largest random scale factor.
         shrunk_copies: factors below 1; each adds a smaller copy of every picture.
-        sampling: "random" positions, or "grid": every patch of a grid without overlap once an epoch, as in the paper.
+        sampling: "random" positions, or "grid": every patch of a non-overlapping grid once per epoch, as in the paper.
         patch_px: side of a training patch.
-        batch: patches a step.
-        hard_candidates: patches looked at for each one taken; the one that bicubic serves worst wins.
-        jpeg_share: share of patches whose LR picture went through JPEG.
+        batch: patches per step.
+        hard_candidates: candidate positions per patch; the one where bicubic is expected to do worst is taken.
+        jpeg_share: share of patches whose LR picture is compressed as JPEG.
         jpeg_quality_min: lowest JPEG quality.
         jpeg_quality_max: highest JPEG quality.
-        blur_share: share of patches whose picture was blurred before shrinking.
+        blur_share: share of patches whose picture is blurred before shrinking.
         blur_sigma_max: largest standard deviation of that blur, in LR pixels.
-        noise_share: share of patches whose LR picture got noise.
+        noise_share: share of patches whose LR picture gets noise.
         noise_sigma_max: largest standard deviation of that noise, on the scale [0, 255].
-        micro_batch: patches at once on the device; the gradients of a step are summed over them. 0 takes the whole
-            batch and halves it when memory is short.
-        cache_mb: memory for decoded pictures; 0 takes a quarter of the machine's.
-        steps: optimiser steps in all; not looked at where `epochs` is above 0.
-        epochs: passes over every patch of the grid at each of `scales`, from which the steps follow; only with sampling
-            "grid". 0 counts steps instead.
-        teacher_steps: steps that a teacher learns before, from the same pictures; clean patches at whole `scales` from
-            2 to 4 are then to become what it says, and not what nobody could guess: see `teacher`. 0 for no teacher.
-            With one, pictures lose up to 11 rows and columns at the end. One that is too large to be held whole is
-            learned from as it is.
-        teacher_from: a teacher that has learned: `teacher.safetensors` of an earlier run's folder, made for the same
-            whole `scales` from 2 to 4. Then it does not matter what `teacher_steps` and `teacher_width` say.
-        teacher_between: a teacher teaches at all other `scales` below its largest, too: by an answer for a larger one,
-            made smaller.
+        micro_batch: patches processed at once on the device; the gradients of a step are summed over them. 0 for the
+            whole batch. Halved when memory is short.
+        cache_mb: memory for decoded pictures; 0 takes a quarter of the computer's.
+        steps: optimiser steps in total; ignored if `epochs` is above 0.
+        epochs: passes over every patch of the grid at each of `scales`, which determine the steps; only with sampling
+            "grid". 0 uses `steps` instead.
+        teacher_steps: steps for which a teacher is trained first, on the same pictures; the targets of clean patches at
+            whole `scales` from 2 to 4 are then its outputs, without the detail nobody could guess: see `teacher`. 0 for
+            no teacher. With one, pictures lose up to 11 rows and columns at the end, and a picture too large to be held
+            whole is learned from as it is.
+        teacher_from: a trained teacher: `teacher.safetensors` of an earlier run's folder, made for the same whole
+            `scales` from 2 to 4. `teacher_steps` and `teacher_width` then have no effect.
+        teacher_between: the teacher also gives targets at all other `scales` below its largest, by shrinking its output
+            for a larger one.
         teacher_width: channels between the teacher's 20 layers, a multiple of 4 and not the number of its outputs.
-        loss: "mse" (mean squared error); "rms" (root of a patch's mean squared error, mean over patches), by which a
-            patch that is hard to guess has less of a say; or "charbonnier" (sqrt(error^2 + 1e-6), near the mean
-            absolute error), by which a pixel has.
-        consistency: how many times more the part of the error counts that shows in the LR picture, and so need not be;
-            0 for no more.
+        loss: "mse" (mean squared error); "rms" (root mean squared error of each patch, averaged over patches), which
+            gives less weight to patches that are hard to guess; or "charbonnier" (sqrt(error^2 + 1e-6), close to the
+            mean absolute error), which does so for pixels.
+        consistency: extra weight of the error that shows in the LR picture, and so is avoidable; 0 for none.
         optimizer: "muon" (Muon on the inner layers, Adam on the rest), "adam", "adamw" or "sgd". A file that names
-            another than its base has, and no rate, gets the rates, momentum and clip usual with it.
+            another one than its base, and no rate, gets the rates, momentum and clipping usual with it.
         rate: learning rate of Adam, AdamW or SGD, and of the outer layers under "muon".
         muon_rate: learning rate of the inner layers under "muon".
-        relative_rates: `rate` is a share of the root mean square of what it moves; for a bias, of that of its layer's
-            weights where these are larger. Looked at with "muon" and "adam". A file that chooses otherwise than
-            its base, and has no rate, gets the usual one of that kind; a rate alone is no share.
+        relative_rates: `rate` is a share of the root mean square of the tensor it moves; for a bias, of that of its
+            layer's weights if larger. Used with "muon" and "adam". A file that sets this differently from its base, and
+            no rate, gets the usual rate of that kind; a rate alone is absolute.
         momentum: of SGD and Muon.
         weight_decay: L2 of SGD, decoupled in AdamW and Muon.
-        inputs: what a step takes a layer's inputs for: "plain", what they are; "centred", less their means; "whitened",
-            without common directions, too, under "muon" (else as "centred").
-        clip_theta: element-wise clip to +-theta/rate with SGD; 0 switches it off.
-        schedule: "cosine" to zero, "plateau" (constant, over the last fifth straight to zero: may be lengthened
+        inputs: how a step treats a layer's inputs: "plain", as they are; "centred", minus their means; "whitened",
+            also decorrelated, under "muon" (otherwise as "centred").
+        clip_theta: element-wise gradient clipping to +-theta/rate, meant for SGD; 0 disables it.
+        schedule: "cosine" to zero, "plateau" (constant, then linear to zero over the last fifth: may be lengthened
             while it runs), "step" (a tenth after each quarter) or "constant".
-        warmup_steps: steps of a rising rate.
-        average_decay: of the moving average of the weights that is validated and kept.
-        precision: "bf16" (products alone; weights and gradients are fp32), "fp32", or "auto": the faster one here.
-        patience: validations in a row that may be worse than bicubic before the run goes back to a better state with
-            half the rate; a run that was never better begins again after three times as many without any progress.
-            0 for any number, as without `residual`.
+        warmup_steps: steps over which the rate rises linearly at first.
+        average_decay: decay of the moving average of the weights, which is what is validated and saved.
+        precision: "bf16" (products only; weights and gradients are fp32), "fp32", or "auto": whichever is faster.
+        patience: consecutive validations that may be worse than bicubic before the run rolls back to a better state
+            with half the rate; a run that was never better restarts after three times as many without any progress.
+            0 for no limit, as without `residual`.
         seed: of initial weights, patches and flips.
         validate_every: steps between validations.
         checkpoint_every: steps between checkpoints.
@@ -199,22 +198,22 @@ class TrainConfig:
 
     @property
     def has_teacher(self) -> bool:
-        """Whether patches are to become what a teacher says."""
+        """Whether a teacher gives the targets of patches."""
         return bool(self.teacher_from) or self.teacher_steps > 0
 
     @property
     def teacher_learns(self) -> bool:
-        """Whether it has yet to learn, as the run's first part."""
+        """Whether that teacher is still to be trained, as the run's first part."""
         return not self.teacher_from and self.teacher_steps > 0
 
     @property
     def taught_scales(self) -> tuple[int, ...]:
-        """Scale factors that a teacher is made for: the whole ones of `scales` from 2 to 4, small ones first."""
+        """Scale factors a teacher is made for: the whole ones of `scales` from 2 to 4, in ascending order."""
         return tuple(sorted({int(scale) for scale in self.scales if scale in (2.0, 3.0, 4.0)}))
 
     @property
     def answered_scales(self) -> tuple[float, ...]:
-        """Scale factors at which a teacher says what patches are to become, small ones first; none without one."""
+        """Scale factors at which a teacher gives the targets, in ascending order; none without a teacher."""
         if not self.has_teacher:
             return ()
         if not self.teacher_between:
@@ -223,7 +222,7 @@ class TrainConfig:
 
     @property
     def size_multiple(self) -> int:
-        """Pixels that sizes of pictures are cut down to a multiple of: with a teacher, of each of its scale factors."""
+        """Sizes of pictures are cropped to a multiple of this: with a teacher, of each of its scale factors."""
         return math.lcm(*self.taught_scales) if self.has_teacher else 1
 
 
@@ -268,7 +267,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "threads": (0, 4096),
 }
 TAKE_RELATIVE_RATES = ("muon", "adam")
-"""Optimisers whose steps do not depend on the size of a gradient; AdamW's weight decay would be a share of a share."""
+"""Optimisers whose steps do not depend on gradient size; not AdamW, whose weight decay would be a share of a share."""
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "first_layer": ("he", "whitened"),
@@ -283,7 +282,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 
 def symmetry_for(width: int, wish: str) -> str:
-    """`wish`, or "none" where so many channels do not divide as it needs it."""
+    """`wish`, or "none" if `width` is not divisible as that symmetry requires."""
     return "none" if width % SYMMETRIES[wish] else wish
 
 

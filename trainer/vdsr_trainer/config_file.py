@@ -1,4 +1,4 @@
-"""The configuration of a run as TOML: read, checked and written. No torch."""
+"""The configuration of a run as TOML: reading, checking and writing. No torch."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from vdsr_trainer.presets import DEFAULT_PRESET, PRESETS, with_optimizer, with_r
 def read_config(
     path: Path, base: TrainConfig | None = None, like: TrainConfig = PRESETS[DEFAULT_PRESET]
 ) -> TrainConfig:
-    """`base` (or the defaults of the fields) with the values of a TOML file over it.
+    """`base` (or the field defaults) overridden by the values of a TOML file.
 
     Args:
         path: the file.
-        base: what counts where it does not say.
-        like: as of `apply_values`.
+        base: values of keys that the file does not set.
+        like: see `apply_values`.
 
     Raises:
-        ConfigError: the file is missing, is no TOML, or has an unknown key or a value of the wrong type.
+        ConfigError: the file is missing, is not TOML, or has an unknown key or a value of the wrong type.
     """
     try:
-        values = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin a file with a mark
+        values = tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a byte-order mark
     except OSError as error:
         raise ConfigError(f"The configuration cannot be read: {error.strerror}.", path=path) from error
-    except ValueError as error:  # also of bytes that are no text, and of numbers without end
+    except ValueError as error:  # also for invalid UTF-8 and for overlong integers
         raise ConfigError(f"The configuration is not valid TOML: {error}.", path=path) from error
     except RecursionError as error:
         raise ConfigError("The configuration is nested too deeply.", path=path) from error
@@ -40,15 +40,15 @@ def read_config(
 def apply_values(
     base: TrainConfig, values: dict[str, Any], path: Path | None = None, like: TrainConfig = PRESETS[DEFAULT_PRESET]
 ) -> TrainConfig:
-    """`base` with `values` over it, each checked against the type of its field.
+    """`base` overridden by `values`, each checked against the type of its field.
 
-    Another optimiser, or rates of another kind, bring their usual rates, unless `values` has a rate.
+    Another optimiser, or rates of another kind, bring their usual rates, unless `values` sets a rate.
 
     Args:
-        base: what counts where they do not say.
-        values: by the names of the fields.
-        path: file that they come from, for messages.
-        like: as of `with_optimizer`: the preset that `base` is of.
+        base: values of keys that `values` does not set.
+        values: by field name.
+        path: file they come from, for error messages.
+        like: preset that `base` is based on, see `with_optimizer`.
 
     Raises:
         ConfigError: an unknown key, a value of the wrong type, or values that are not allowed.
@@ -62,19 +62,19 @@ def apply_values(
             raise ConfigError(f"There is no setting '{key}'.", path=path, hint=hint)
         typed[key] = _typed(key, value, known[key], path)
     if "steps" in typed and "epochs" not in typed:
-        typed["epochs"] = 0  # whoever counts steps means steps
+        typed["epochs"] = 0  # setting steps means counting steps
     if "rate" in typed:
-        typed.setdefault("relative_rates", False)  # as in files from before there were shares
+        typed.setdefault("relative_rates", False)  # as in files from before relative rates existed
     else:
         base = _with_usual_rates(base, typed, like)
     if "width" in typed and "symmetry" not in typed:
-        typed["symmetry"] = symmetry_for(typed["width"], base.symmetry)  # and whoever chooses channels means these
+        typed["symmetry"] = symmetry_for(typed["width"], base.symmetry)  # the chosen width takes precedence
     return replace(base, **typed)
 
 
 def _with_usual_rates(base: TrainConfig, typed: dict[str, Any], like: TrainConfig) -> TrainConfig:
-    """`base` with what belongs to the optimiser and the kind of rate that `typed` names, if they are others."""
-    base = replace(base, start_from=typed.get("start_from", base.start_from))  # who goes on from a model has lower ones
+    """`base` with the settings usual for the optimiser and kind of rate in `typed`, where these differ."""
+    base = replace(base, start_from=typed.get("start_from", base.start_from))  # a model to start from lowers the rates
     optimizer = typed.get("optimizer", base.optimizer)
     if optimizer != base.optimizer:
         base = with_optimizer(base, optimizer, like)
@@ -85,10 +85,10 @@ def _with_usual_rates(base: TrainConfig, typed: dict[str, Any], like: TrainConfi
 
 
 def to_toml(config: TrainConfig) -> str:
-    """TOML that `read_config` turns into an equal configuration.
+    """TOML that `read_config` parses to an equal configuration.
 
     Raises:
-        ConfigError: a name has bytes that are no text, which TOML cannot hold.
+        ConfigError: a name contains bytes that are not UTF-8, which TOML cannot hold.
     """
     return "".join(f"{key} = {_toml_value(value)}\n" for key, value in asdict(config).items())
 
@@ -97,7 +97,7 @@ def _typed(key: str, value: Any, example: Any, path: Path | None) -> Any:
     if any(
         isinstance(item, int) and item.bit_length() > 64 for item in (value if isinstance(value, list) else [value])
     ):
-        raise ConfigError(f"{key} is too large a number.", path=path)  # for a float, and to be said
+        raise ConfigError(f"{key} is too large a number.", path=path)  # for a float, and for a message
     if isinstance(example, tuple):
         if isinstance(value, str | int | float):
             value = [value]

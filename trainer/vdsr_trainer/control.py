@@ -1,4 +1,4 @@
-"""What a person wishes of a run, read between its steps: from the control file, a signal, the end of the window."""
+"""The user's requests to a run, read between its steps: from the control file, a signal, the end of the window."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Wish(Enum):
     STOP = "stop"
     """Save, measure the result, end."""
     INTERRUPT = "interrupt"
-    """Save and end as soon as possible: a signal came, or the window is gone."""
+    """Save and end as soon as possible: a signal arrived, or the window is gone."""
     DISCARD = "discard"
 
 
 class Controller:
-    """Looks at the control file a few times a second, so that a step costs nothing.
+    """Polls the control file a few times a second, so that a step costs nothing.
 
     Args:
         run: folder of the run, whose lock this process holds.
@@ -47,7 +47,7 @@ class Controller:
         self._forget_the_past()
 
     def look(self) -> Wish:
-        """The wish now; the disk is asked at most five times a second."""
+        """The current request; the disk is read at most five times a second."""
         if self._token.cancelled:
             return Wish.INTERRUPT
         now = time.monotonic()
@@ -57,7 +57,7 @@ class Controller:
         return self._wish
 
     def wait_while_paused(self) -> Wish:
-        """Sleep until the wish is no longer a pause."""
+        """Sleep until the request is no longer a pause, and return it."""
         while (wish := self.look()) is Wish.PAUSE:
             time.sleep(_PAUSED_LOOK_EVERY_S)
         return wish
@@ -79,7 +79,7 @@ class Controller:
                 return Wish.GO_ON
 
     def _window_is_gone(self) -> bool:
-        """Whether nobody holds the window's lock: the system lets go of it however the window ends."""
+        """Whether nobody holds the window's lock, which the OS releases however the window ends."""
         lock = RunLock(self._run, WINDOW_LOCK_NAME)
         try:
             if not lock.try_acquire():
@@ -91,10 +91,10 @@ class Controller:
         return True
 
     def _forget_the_past(self) -> None:
-        """What an earlier part of the run was asked for does not count for this one.
+        """Discard what an earlier part of the run was asked for.
 
-        A window says "run" before it starts a process, so any other command here is from before; and the window that
-        wanted the run saved at its end counts only while it is there.
+        A window writes "run" before it starts a process, so any other command here is stale; and the request to save
+        when the window ends counts only while that window is there.
         """
         control = read_control(self._run)
         ends = control.when_window_ends

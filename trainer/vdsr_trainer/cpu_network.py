@@ -1,7 +1,7 @@
-"""The network's layers, forward and back, by Winograd's method: for training on a CPU.
+"""The network's layers by Winograd convolution, forward and backward: for training on a CPU.
 
-All between the first and the last layer are convolutions of as many channels out as in, each with a bias and ReLU. They
-take nearly all of a step's time, and here a third of what it is by PyTorch's own convolutions.
+All layers between the first and the last are convolutions with as many output as input channels, each with a bias and
+ReLU. They take nearly all of a step's time, and here a third of the time of PyTorch's own convolutions.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from vdsr_app.core.winograd.product import PANEL
 
 
 class _CpuLayers:
-    """Computes all layers but the last one; remembers nothing but memory to work in. Used from one thread."""
+    """Computes all layers but the last one; keeps nothing but working memory. For use from one thread."""
 
     def __init__(self, layers: Sequence[nn.Conv2d], *, bf16: bool = False) -> None:
-        """Take the layers; their weights are read anew at each call.
+        """Store the layers; their weights are read anew at each call.
 
         Args:
-            layers: from one channel to many, and then of as many out as in, each with ReLU; the last one may be
-                another.
-            bf16: round features, their gradients and what is multiplied between the first and the last layer to
-                bfloat16; sums, the ends and the gradients of weights stay in float32. Valid anywhere, and worth it
-                where `takes_bf16` says so.
+            layers: from one channel to many, then with as many output as input channels, each with ReLU; the last one
+                may differ.
+            bf16: round features, their gradients and the factors of products between the first and the last layer to
+                bfloat16; sums, the first and last layer and the gradients of weights stay float32. Works anywhere, and
+                pays off where `takes_bf16` says so.
         """
         self._layers = layers
         self._bf16 = bf16
@@ -56,7 +56,7 @@ class _CpuLayers:
         self._sums: Floats = np.zeros((0, 0, 0, 0, 0, 0), np.float32)
 
     def inputs(self) -> list[Tensor]:
-        """What the layers and the one after them saw in the last call, (N, C, H, W) float32 or bfloat16.
+        """Inputs of the layers and of the one after them in the last call, (N, C, H, W) float32 or bfloat16.
 
         Overwritten by the next call.
         """
@@ -68,7 +68,7 @@ class _CpuLayers:
         return [luma, *planes[:, :, 1 : height + 1, 1 : width + 1].permute(0, 1, 4, 2, 3)]
 
     def _take(self, luma: Tensor, weights: Sequence[Floats], biases: Sequence[Floats]) -> tuple[Any, ...]:
-        """Make room for a batch; what `chain.features` takes of it and of the layers' weights."""
+        """Make room for a batch and copy it in; return the leading arguments of `chain.features`."""
         count, _, height, width = luma.shape
         self._make_room(count, height, width, len(weights), len(biases[0]))
         self._luma[:, 1:-1, 1:-1] = luma[:, 0].numpy()
@@ -78,13 +78,13 @@ class _CpuLayers:
     def _give(
         self, count: int, weights: Sequence[Floats], work: Callable[..., Any]
     ) -> tuple[list[Floats], list[Floats]]:
-        """Gradients of the weights and of the biases.
+        """Compute the gradients of the weights and of the biases.
 
         Args:
-            count: pictures of the batch.
+            count: pictures in the batch.
             weights: of the layers.
-            work: gets a share's number, its first picture and the one after its last, filters for the way back, two
-                planes for slopes, and where it is to add: sums of the first layer, of filters and of biases.
+            work: called with the index of a share, its first picture and the one after its last, the filters for the
+                backward pass, two planes for slopes, and where to add: sums of the first layer, filters and biases.
         """
         channels, layers = len(weights[0]), len(weights) - 1
         filters = self._transformed(np.stack(weights[1:]).transpose(0, 2, 1, 3, 4)[..., ::-1, ::-1])
@@ -110,7 +110,7 @@ class _CpuLayers:
         return of_weights, [of_first.sum(axis=0)[9], *bias_sums.sum(axis=0)]
 
     def _make_room(self, count: int, height: int, width: int, planes: int, channels: int) -> None:
-        """Memory for pictures of this size, with zeros in the rings; what is there stays if it fits."""
+        """Allocate for pictures of this size, with zeros in the rings; existing memory is kept if it fits."""
         shape = planes, count, *plane_shape(height, width, channels)
         if self._planes.shape != shape or self._luma.shape != (count, height + 2, width + 2):
             self._luma = np.zeros((count, height + 2, width + 2), np.float32)
@@ -122,7 +122,7 @@ class _CpuLayers:
         return np.zeros(shape, np.uint16) if self._bf16 else np.zeros(shape, np.float32)
 
     def _scratch(self, share: int) -> tuple[Floats | Halves, ...]:
-        """Memory that the thread of a share works in."""
+        """Working memory for the thread of a share."""
         if share not in self._memory:
             channels = self._layers[0].out_channels
             self._memory[share] = (*scratch(channels, halves=self._bf16), *slope_scratch(channels))
@@ -146,26 +146,26 @@ class _CpuLayers:
 
 
 class CpuNetwork(_CpuLayers):
-    """Computes the layers of one network: those of the base, and one to one channel."""
+    """Computes all layers of one network: those of the base class, then one to a single channel."""
 
     def __init__(self, layers: Sequence[nn.Conv2d], *, bf16: bool = False) -> None:
-        """Take the layers, at least three: see `suits` and the base."""
+        """Store the layers, at least three: see `suits` and the base class."""
         super().__init__(layers, bf16=bf16)
         self._error: Floats = np.zeros((0, 0, 0), np.float32)
 
     @staticmethod
     def takes_width(width: int) -> bool:
-        """Whether networks of so many channels are computed here, where they are in fp32 on a CPU."""
+        """Whether networks of this width are computed here if they run in fp32 on a CPU."""
         return fits(width)
 
     @staticmethod
     def takes_bf16() -> bool:
-        """Whether rounding the products' factors to bfloat16 makes this computer faster."""
+        """Whether rounding the factors of products to bfloat16 is faster on this computer."""
         return has_bf16_products()
 
     @staticmethod
     def suits(layers: Sequence[nn.Conv2d]) -> bool:
-        """Whether layers are of the kind that is computed here."""
+        """Whether the layers are of the kind computed here."""
         width, last = layers[0].out_channels, layers[-1]
         return (
             CpuFeatures.suits(layers[:-1])
@@ -175,10 +175,10 @@ class CpuNetwork(_CpuLayers):
         )
 
     def __call__(self, luma: Tensor) -> Tensor:
-        """What the last layer gives.
+        """Output of the last layer.
 
         What is kept for the gradient is overwritten by the next call, so `backward` must come before that. There is
-        no gradient of the luma.
+        no gradient with respect to the luma.
 
         Args:
             luma: (N, 1, H, W) float32.
@@ -230,16 +230,16 @@ class CpuNetwork(_CpuLayers):
 
         of_weights, of_biases = self._give(len(error), weights[:-1], work)
         of_last_bias = np.asarray(self._error.sum(dtype=np.float64), np.float32).reshape(1)
-        # The last layer's taps come backwards.
+        # The last layer's taps come in reverse order.
         return [*of_weights, _end_weights(of_last, weights[-1].shape, -1)], [*of_biases, of_last_bias]
 
 
 class CpuFeatures(_CpuLayers):
-    """Computes what the last hidden layer gives, for whatever comes after it."""
+    """Computes the output of the last hidden layer, for whatever comes after it."""
 
     @staticmethod
     def suits(layers: Sequence[nn.Conv2d]) -> bool:
-        """Whether layers are of the kind that is computed here."""
+        """Whether the layers are of the kind computed here."""
         width = layers[0].out_channels
         shapes = [(layer.in_channels, layer.out_channels) for layer in layers]
         return (
@@ -250,7 +250,7 @@ class CpuFeatures(_CpuLayers):
         )
 
     def __call__(self, luma: Tensor) -> Tensor:
-        """Features after the last ReLU, (N, C, H, W) float32, channels last; as `CpuNetwork` for the rest."""
+        """Features after the last ReLU, (N, C, H, W) float32, channels last; otherwise as `CpuNetwork`."""
         return _computed(self, self._layers, luma)
 
     def forward(self, luma: Tensor, weights: Sequence[Floats], biases: Sequence[Floats]) -> Tensor:
@@ -294,12 +294,12 @@ def _computed(owner: CpuNetwork | CpuFeatures, layers: Sequence[nn.Conv2d], luma
 
 
 def _end_weights(sums: Floats, shape: tuple[int, ...], step: int = 1) -> Floats:
-    """Gradient of the first or, with `step` -1, the last layer's weights, from each thread's sums."""
+    """Gradient of the first layer's weights, or with `step` -1 the last one's, from each thread's sums."""
     return np.ascontiguousarray(sums.sum(axis=0)[:9][::step].T).reshape(shape)
 
 
 class _Function(torch.autograd.Function):
-    """Layers computed here, for PyTorch's record of what was computed."""
+    """Autograd function of the layers computed here."""
 
     @staticmethod
     def forward(ctx: Any, owner: CpuNetwork | CpuFeatures, luma: Tensor, *parameters: Tensor) -> Tensor:
@@ -315,19 +315,19 @@ class _Function(torch.autograd.Function):
 
 
 def _shares(count: int) -> int:
-    """Into how many parts work on `count` things is cut: PyTorch's number of threads, if there are as many things."""
+    """Number of parts that work on `count` items is split into: PyTorch's number of threads, at most `count`."""
     return min(torch.get_num_threads(), count)
 
 
 class _Crew:
-    """Threads that share work: as many as PyTorch has."""
+    """Threads that share work: as many as PyTorch uses."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
         self._size = 0
 
     def share(self, count: int, work: Callable[[int, int, int], Any]) -> None:
-        """Let each thread do a part of `count` things: `work(share, first, last + 1)`."""
+        """Let each thread do a part of `count` items: `work(share, first, last + 1)`."""
         shares = _shares(count)
         cuts = [count * i // shares for i in range(shares + 1)]
         if shares == 1:
@@ -336,6 +336,6 @@ class _Crew:
         if self._pool is None or self._size < shares:
             self._pool, self._size = ThreadPoolExecutor(shares, "cpu_network"), shares
         parts = [self._pool.submit(work, i, cuts[i], cuts[i + 1]) for i in range(shares)]
-        wait(parts)  # all of them, before an error of one: they write to memory that the next call uses
+        wait(parts)  # for all of them before raising an error of one: they write to memory that the next call uses
         for part in parts:
             part.result()

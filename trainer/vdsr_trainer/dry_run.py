@@ -1,4 +1,4 @@
-"""A dry run: what a step and a validation cost on this machine, told before anything is trained."""
+"""A dry run: what a step and a validation cost on this computer, measured before anything is trained."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from vdsr_trainer.validate import Judge, bundled_models
 _WARM_UP_STEPS = 2
 _STEPS = 8
 _LONG_ENOUGH_S = 6.0
-"""On a slow machine fewer steps tell enough."""
+"""On a slow computer fewer steps suffice."""
 _ASKED_PX = 384
-"""Side of what a teacher is asked about: about that of the usual training pictures, a multiple of 2, 3 and 4."""
+"""Side of the picture a teacher is timed on: about that of the usual training pictures, a multiple of 2, 3 and 4."""
 
 
 def measure(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
-    """Do some steps on made-up patches and judge a made-up picture; no picture is read, and nothing is written.
+    """Time some steps on random patches and the validation of a random picture; no picture is read, nothing written.
 
     Args:
-        config: what would be trained; its pictures are not looked at, and it begins from chance.
-        preset: name that the answer carries.
-        token: tested between steps.
+        config: what would be trained; its pictures and model to start from are not read.
+        preset: name to put into the result.
+        token: checked between steps.
 
     Raises:
-        DeviceError: the device is absent, failed, or has no memory for one patch.
+        DeviceError: the device is missing, failed, or lacks memory for one patch.
         Cancelled: through `token`.
     """
     with device_failures(choose_device(config.device)):
@@ -60,7 +60,7 @@ def _measured(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
     patches = Patches(target + rng.normal(0, 0.01, shape).astype(np.float32), target, grid)
     cost = _measure_steps(lambda step: learner.step(patches, step, 0.0), learner.device, token)
     most_bytes = max(cost.memory_bytes, teacher.memory_bytes)
-    before = teacher.seconds_a_step * config.teacher_steps  # of one that has learned a step takes 0 seconds
+    before = teacher.seconds_a_step * config.teacher_steps  # 0 seconds a step for a trained teacher
     steps = 0 if config.epochs else config.steps
     judging_s = _measure_judging(learner, token)
     return Measured(preset, cost.seconds_a_step, most_bytes, steps, before, asking_s, *judging_s)
@@ -68,7 +68,7 @@ def _measured(config: TrainConfig, preset: str, token: CancelToken) -> Measured:
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """Median seconds of a step, and the most memory that was held."""
+    """Median seconds per step, and peak memory."""
 
     seconds_a_step: float
     memory_bytes: int
@@ -78,7 +78,7 @@ _NO_TEACHER = _Cost(0.0, 0)
 
 
 def _measure_teacher(config: TrainConfig, token: CancelToken) -> tuple[_Cost, float]:
-    """What its steps cost, if it has to learn, and the seconds in which it answers for a megapixel."""
+    """Cost of the teacher's steps, if it is to be trained, and the seconds in which it answers for a megapixel."""
     rng = np.random.default_rng(0)
     learner, cost = TeacherLearner(teacher_config(config)), _NO_TEACHER
     if config.teacher_learns:
@@ -86,7 +86,7 @@ def _measure_teacher(config: TrainConfig, token: CancelToken) -> tuple[_Cost, fl
         cost = _measure_steps(lambda step: learner.step(patches, step, 0.0), learner.device, token)
     luma, ask = rng.integers(0, 256, (_ASKED_PX, _ASKED_PX), np.uint8), Teacher(learner, config.answered_scales)
     begun = 0.0
-    for _ in range(2):  # the first time it makes what it keeps
+    for _ in range(2):  # the first time includes what is built once
         token.raise_if_cancelled()
         begun = time.monotonic()
         ask(luma)
@@ -94,10 +94,10 @@ def _measure_teacher(config: TrainConfig, token: CancelToken) -> tuple[_Cost, fl
 
 
 def _measure_judging(learner: Learner, token: CancelToken) -> tuple[float, float]:
-    """Seconds in which a trial is judged at a validation, and in which it is compared with the bundled models.
+    """Seconds to judge a trial at a validation, and to compare it with the bundled models.
 
-    These are measured beside the first validation, and with the network for the table at the end. That is of larger
-    pictures; they take as much longer as they have more pixels.
+    The bundled models are measured at the first validation, and again, with the network, for the table at the end. The
+    table uses larger pictures, which take longer in proportion to their number of pixels.
     """
     luma = np.random.default_rng(0).integers(0, 256, (JUDGED_PX, JUDGED_PX), np.uint8)
     judge = Judge.prepare({"made up": luma}, TrainConfig(scales=(2.0,)))
@@ -108,7 +108,7 @@ def _measure_judging(learner: Learner, token: CancelToken) -> tuple[float, float
         judge.measure(model)
         return time.monotonic() - begun
 
-    seconds(learner.average.model)  # the first time what is kept is made
+    seconds(learner.average.model)  # the first time includes what is built once
     own = seconds(learner.average.model)
     others = sum(seconds(model) for _, model in bundled_models(learner.device))
     return own, others + (COMPARED_PX / JUDGED_PX) ** 2 * (own + others)
@@ -122,7 +122,7 @@ def _measure_steps(do: Callable[[int], StepResult], device: torch.device, token:
     for step in range(_WARM_UP_STEPS + _STEPS):
         token.raise_if_cancelled()
         step_begun = time.monotonic()
-        # Fetching a number waits for the device.
+        # Reading a value waits for the device.
         float(do(step).norm)
         seconds.append(time.monotonic() - step_begun)
         most_bytes = max(most_bytes, resident_bytes() or 0)

@@ -1,4 +1,4 @@
-"""Before the first step of a run: what is done there is told of, waits where a pause is wished, and can be ended."""
+"""Before the first step of a run: work done there reports progress, can be paused, and can be cancelled."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from vdsr_trainer.events import EventCallback, Paused, PreparedKind, Preparing, 
 from vdsr_trainer.meter import TimeLeft
 
 _TELL_EVERY_S = 0.1
-"""How often it is told, besides the first and the last of each thing."""
+"""Interval between reports, besides the first and the last of each task."""
 
 
 class EarlyProgress(Protocol):
-    """Takes progress before the first step, and what saves that, to be called before a pause."""
+    """Takes progress before the first step, and a function that saves it, which is called before a pause."""
 
     def __call__(self, done: int, total: int, save: Callable[[], None] = ..., /) -> None:
-        """Tell of it, and do what is wished.
+        """Report progress and obey requests.
 
         Raises:
             Cancelled: the run is to end.
@@ -27,15 +27,15 @@ class EarlyProgress(Protocol):
 
 
 class Early:
-    """Obeys what is wished of a run that has nothing to save yet but what its parts save themselves.
+    """Obeys requests to a run that has nothing to save yet except what its parts save themselves.
 
     Args:
-        controller: tells what is wished.
-        token: cancelled where the run is to end, for the threads that read.
-        tell: takes the events.
+        controller: source of the requests.
+        token: cancelled if the run is to end, for the threads that read.
+        tell: called with the events.
 
     Attributes:
-        wish: what ended the run here; `Wish.GO_ON` while nothing did.
+        wish: the request that ended the run; `Wish.GO_ON` while there is none.
     """
 
     def __init__(self, controller: Controller, token: CancelToken, tell: EventCallback) -> None:
@@ -45,11 +45,11 @@ class Early:
         self._tell = tell
 
     def progress(self, what: PreparedKind, step: int) -> EarlyProgress:
-        """What takes the progress of one thing that is done before the first step.
+        """Callback for the progress of one task before the first step.
 
         Args:
-            what: is done.
-            step: steps done already, to be told with it.
+            what: the task.
+            step: steps already done, to be reported with it.
         """
         time_left = TimeLeft()
         last_told = 0.0
@@ -60,7 +60,7 @@ class Early:
                 self._pause(step, save)
                 time_left.restart()
             wish = self._controller.look()
-            # The first one counts: from then on the cancelled token itself looks like a signal.
+            # Only the first one counts: afterwards the cancelled token itself looks like a signal.
             if wish in (Wish.STOP, Wish.INTERRUPT, Wish.DISCARD) and self.wish is Wish.GO_ON:
                 self.wish = wish
                 self._token.cancel()
@@ -74,7 +74,7 @@ class Early:
         return told
 
     def _pause(self, step: int, save: Callable[[], None]) -> None:
-        save()  # first, so that nothing is lost with a machine that is switched off meanwhile
+        save()  # first, so that nothing is lost if the computer is switched off meanwhile
         self._tell(Paused(step))
         if self._controller.wait_while_paused() is Wish.GO_ON:
             self._tell(Resumed(step))

@@ -1,4 +1,4 @@
-"""What a run leaves behind: the weights, how they compare, and a card that says what they are."""
+"""The results of a run: the weights, how they compare, and a card that says what they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vdsr_trainer.runs import describe_run
 from vdsr_trainer.trials import MOST_PICTURES
 
 _PICTURES_OF_A_PART = 4
-"""Measured where a run was stopped before its end: somebody waits for it to be saved."""
+"""Pictures measured if a run was stopped before its end: the user is waiting for it to be saved."""
 
 
 def write_weights(average: VDSR, run: Path, config: TrainConfig, step: int) -> Path:
@@ -52,18 +52,18 @@ def write_result(
     still_wanted: Callable[[], bool],
     notice: Callable[[str], None],
 ) -> Compared | None:
-    """Measure the result beside other models and write the model card.
+    """Compare the result with other models and write the model card.
 
     Args:
         run: folder of the run.
         config: of the run.
-        average: the result.
-        data: the pictures; those held out are measured on.
+        average: the trained network.
+        data: the pictures; the held-out ones are measured.
         step: steps done.
         spent: where the time went.
-        device: what it ran on, for people.
-        still_wanted: asked before each picture; where it says no, the card is written without the table.
-        notice: takes a sentence for people.
+        device: what it ran on, for display.
+        still_wanted: called after each measurement; once it returns False, the card is written without the table.
+        notice: called with a message for the user.
 
     Raises:
         SaveError: the folder cannot be written.
