@@ -1,4 +1,4 @@
-"""What a training run tells: one frozen value an event, as one JSON object a line. No torch."""
+"""The events of a training run: frozen values, each one JSON object on a line. No torch."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any, Literal, get_args
 PreparedKind = Literal["pictures", "teacher", "answers"]
 
 TEACHER = "teacher"
-"""Among names of models, that of a run's teacher."""
+"""Name of a run's teacher among the names of models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The run begins or goes on. Whatever was told before of later steps than `step` is void: it is done again.
+    """The run starts or resumes. Earlier events about steps after `step` are void: those steps are done again.
 
     Attributes:
-        step: steps done already; 0 in a new run.
-        steps: steps in all.
-        parameters: trainable numbers of the network.
-        pictures: training pictures, without shrunk copies.
-        held_out: names of the validation pictures, also of those that are too many to be measured.
+        step: steps already done; 0 in a new run.
+        steps: steps in total.
+        parameters: number of trainable parameters.
+        pictures: number of training pictures, without shrunk copies.
+        held_out: names of the validation pictures, including those not measured because there are too many.
         device: what it runs on.
     """
 
@@ -37,14 +37,14 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Preparing:
-    """Something is being done before the first step.
+    """Work before the first step.
 
     Attributes:
-        step: steps done already.
-        done: of what is done: pictures, or the teacher's steps.
-        total: of them in all.
-        what: "pictures" are read, the "teacher" learns, or its "answers" are taken.
-        seconds_left: estimate to the end of it, None until there is one.
+        step: steps already done.
+        done: items done: pictures, or the teacher's steps.
+        total: items in total.
+        what: "pictures" are read, the "teacher" is trained, or its "answers" are computed.
+        seconds_left: estimated time left for it, None until there is an estimate.
     """
 
     step: int
@@ -60,15 +60,15 @@ class Stepped:
 
     Attributes:
         step: steps done.
-        loss: mean squared error of luma on the scale [0, 1], mean since the last event.
-        rate: learning rate of the last step (of the inner layers, where there are two).
-        gradient_norm: L2 norm over all gradients before clipping, last step.
-        clipped_share: share of gradient elements that were clipped, last step, 0 to 1.
-        samples_per_second: patches a second since the last event.
+        loss: mean squared error of luma on the scale [0, 1], averaged since the last event.
+        rate: learning rate of the last step (of the inner layers if there are two).
+        gradient_norm: L2 norm of all gradients before clipping, last step.
+        clipped_share: share of clipped gradient elements, last step, 0 to 1.
+        samples_per_second: patches per second since the last event.
         data_wait_share: share of the time spent waiting for patches, 0 to 1.
-        seconds_left: estimate to the end, None until there is one.
-        memory_bytes: resident memory of the process, 0 where the system does not tell.
-        device_memory_bytes: memory that torch holds on the GPU, 0 on a CPU.
+        seconds_left: estimated time to the end, None until there is an estimate.
+        memory_bytes: resident memory of the process, 0 if the OS does not report it.
+        device_memory_bytes: memory torch holds on the GPU (on CUDA, the peak), 0 on a CPU.
     """
 
     step: int
@@ -90,9 +90,9 @@ class Validated:
     Attributes:
         step: steps done.
         psnr_db: scale factor as text -> mean PSNR of the network.
-        bicubic_psnr_db: the same of bicubic.
-        crop: PNG of one held-out crop made by the network at this step, relative to the run folder; "" without one.
-            `crops/bicubic.png` and `crops/original.png` there show the same crop.
+        bicubic_psnr_db: the same for bicubic.
+        crop: PNG of a held-out crop as the network renders it at this step, relative to the run folder; "" if there is
+            none. `crops/bicubic.png` and `crops/original.png` show the same crop.
     """
 
     step: int
@@ -103,7 +103,7 @@ class Validated:
 
 @dataclass(frozen=True, slots=True)
 class Referenced:
-    """What other models reach on what `Validated` measures: lines to aim for. Told once, before the first validation.
+    """PSNR of other models on the pictures of `Validated`, as targets. Sent once, before the first validation.
 
     Attributes:
         step: steps done.
@@ -116,7 +116,7 @@ class Referenced:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSaved:
-    """A resumable state is on the disk."""
+    """A checkpoint is on disk."""
 
     step: int
     path: str
@@ -124,7 +124,7 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something a person should know: a picture was left out, memory was short."""
+    """Something the user should know: a picture was left out, memory was short."""
 
     step: int
     message: str
@@ -132,13 +132,13 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """The run diverged; it goes on from an earlier state with a lower learning rate.
+    """The run diverged; it continues from an earlier state with a lower learning rate.
 
     Attributes:
-        step: step at which it was seen.
-        to_step: step of the state it went back to.
-        reason: one sentence for people.
-        rate_share: what the configured learning rates are multiplied with from now on, below 1.
+        step: step at which this was noticed.
+        to_step: step of the state it rolled back to.
+        reason: one sentence for the user.
+        rate_share: factor on the configured learning rates from now on, below 1.
     """
 
     step: int
@@ -149,7 +149,7 @@ class RolledBack:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """The run waits, at the person's wish."""
+    """The run is paused, at the user's request."""
 
     step: int
 
@@ -163,11 +163,11 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The result beside others on the middles of validation pictures, at the end of a part of the run.
+    """The result compared with others on the centres of validation pictures, at the end of a part of the run.
 
     Attributes:
         step: steps done.
-        pictures: how many were measured.
+        pictures: number of pictures measured.
         rows: name ("bicubic", an installed model's name, "this run") -> scale factor as text -> [PSNR in dB, SSIM].
     """
 
@@ -178,18 +178,18 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A dry run of a few steps on made-up patches; no run folder is written.
+    """Result of a dry run of a few steps on random patches; no run folder is written.
 
     Attributes:
-        preset: name of the preset, or "" for a configuration of one's own.
+        preset: name of the preset, or "" for a custom configuration.
         seconds_a_step: median.
-        memory_bytes: most that the process held in RAM, plus the most that torch held on a GPU.
-        steps: steps that a whole run of this configuration takes; 0 where epochs count, and so the pictures decide.
-        seconds_before: what its teacher takes to learn, where it has one that has not learned yet.
-        seconds_a_megapixel: what such a teacher takes to answer, for each megapixel of the pictures and their shrunk
-            copies; 0 where there is none.
-        seconds_a_trial: what judging one held-out picture at one scale factor takes, at each validation.
-        seconds_compared: what comparing with the bundled models takes for each such trial, in the whole run.
+        memory_bytes: peak memory of the process in RAM, plus the peak that torch held on a GPU.
+        steps: steps of a whole run of this configuration; 0 if epochs are counted, because the pictures decide then.
+        seconds_before: time to train its teacher, if it has one that is still to be trained.
+        seconds_a_megapixel: time the teacher takes to answer, per megapixel of the pictures and their shrunk copies; 0
+            without a teacher.
+        seconds_a_trial: time to judge one held-out picture at one scale factor, at each validation.
+        seconds_compared: time to compare with the bundled models per such trial, in the whole run.
     """
 
     preset: str
@@ -208,12 +208,12 @@ class Finished:
 
     Attributes:
         step: steps done.
-        weights: path of the .safetensors file; "" where it was discarded.
-        complete: False where it was stopped before its last step; it can be resumed.
-        discarded: the person threw the run away; its folder is gone.
+        weights: path of the .safetensors file; "" if the run was discarded.
+        complete: False if it was stopped before its last step; it can be resumed.
+        discarded: the user discarded the run; its folder is deleted.
         seconds: time spent training in all parts of the run, without pauses.
         data_wait_share: share of it in which the network waited for patches, 0 to 1.
-        saving_share: share of it that checkpoints took, 0 to 1.
+        saving_share: share of it spent on checkpoints, 0 to 1.
     """
 
     step: int
@@ -227,11 +227,11 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The run, or this part of it, ended by an error; the last good checkpoint is kept.
+    """The run, or this part of it, ended with an error; the last good checkpoint is kept.
 
     Attributes:
         step: steps done.
-        message: cause, file and next step, one plain text.
+        message: cause, file and next step, as one plain text.
     """
 
     step: int
@@ -259,14 +259,14 @@ _EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)
 
 
 def to_json(event: Event) -> str:
-    """One line of JSON with the event's name under "event"; numbers that are not finite become null."""
+    """One line of JSON with the event's name under "event"; non-finite numbers become null."""
     values = {key: _finite(value) for key, value in asdict(event).items()}
-    # ASCII: a file's name may have bytes that are no text, which no encoding but this takes.
+    # ASCII: a file name may contain bytes that are not valid text, which no other encoding accepts.
     return json.dumps({"event": type(event).__name__, **values}, allow_nan=False)
 
 
 def from_json(line: str) -> Event | None:
-    """The event of one line, or None for a line or event that this version does not know."""
+    """The event in one line, or None for a line or event this version does not know."""
     try:
         values = _DECODER.decode(line)
         kind = _EVENTS[values.pop("event")]

@@ -1,4 +1,4 @@
-"""What people are told where a device fails or memory is short, of which PyTorch speaks in many ways."""
+"""Messages for device failures and memory shortages, which PyTorch reports in many ways."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from vdsr_app.core.device import device_name
 from vdsr_app.errors import DeviceError, DeviceMemoryError
 
 _SHORTAGE = ("out of memory", "enough memory", "alloc", "buffer size")
-"""Of a message that is about memory: of CUDA's libraries (CUBLAS_STATUS_ALLOC_FAILED), Apple's GPU, the processor."""
+"""In messages about memory: of CUDA's libraries (CUBLAS_STATUS_ALLOC_FAILED), Apple's GPU, the CPU."""
 
 _FAILURE = ("cuda error", "cuda driver", "cuda unknown error", "cudnn error", "cudnn_status", "cublas_status")
-"""Of a message of CUDA and its libraries, which are bare RuntimeErrors where they are not AcceleratorErrors."""
+"""In messages of CUDA and its libraries, which are plain RuntimeErrors where they are not AcceleratorErrors."""
 
 
 @contextmanager
 def device_failures(device: torch.device) -> Iterator[None]:
-    """Within it a device that fails or has no memory left is told in words; a GPU often says so late, when waited for.
+    """Turn failures and memory shortages of a device into clear errors; a GPU often reports them late, when waited for.
 
     Raises:
-        DeviceError: it failed, or PyTorch cannot compute there what is asked.
+        DeviceError: the device failed, or PyTorch does not support an operation there.
         DeviceMemoryError: it is out of memory.
     """
     try:
@@ -45,7 +45,7 @@ def device_failures(device: torch.device) -> Iterator[None]:
 
 
 def is_shortage(error: Exception) -> bool:
-    """Whether an error says that memory is short, be it in words alone: not every allocator has an error of its own."""
+    """Whether an error reports a memory shortage, if only in words: not every allocator has an error of its own."""
     if isinstance(error, MemoryError) or is_told_shortage(error):
         return True
     return not isinstance(error, (torch.AcceleratorError, NotImplementedError)) and _says(error, _SHORTAGE)
@@ -61,7 +61,7 @@ def _says(error: Exception, words: tuple[str, ...]) -> bool:
 
 
 def _name(device: torch.device) -> str:
-    """For people; a card that does not answer may not tell its own."""
+    """Name for the user; a card that does not respond may not report its own."""
     try:
         return device_name(device)
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Whether a run is getting anywhere, judged by its validations. No torch."""
+"""Whether a run makes progress, judged by its validations. No torch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 _PATIENCE_BEFORE_RISE = 3
-"""A run that never was better than bicubic gets so many times the patience: every run begins there."""
+"""Factor on the patience for a run that was never better than bicubic: every run starts there."""
 _CLEARLY_DB = 0.05
 _PROGRESS_DB = 0.01
 _WORST_GAIN_DB = -1000.0
 
 
 class Diverged(Enum):
-    """How a run went wrong, and with that how far back it has to go."""
+    """How a run diverged, which decides how far back it has to go."""
 
     NOT_FINITE = "not finite"
     FELL = "fell"
@@ -22,11 +22,11 @@ class Diverged(Enum):
 
     @property
     def most(self) -> int:
-        """How often a run may go wrong in this way before it fails."""
+        """How often a run may diverge in this way before it fails."""
         return 3 if self is Diverged.NEVER_ROSE else 12
 
     def reason(self, step: int) -> str:
-        """One sentence for people."""
+        """One sentence for the user."""
         match self:
             case Diverged.NOT_FINITE:
                 return f"The loss was no longer a number at step {step:,}."
@@ -38,13 +38,13 @@ class Diverged(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the validations so far say.
+    """What the validations so far show.
 
     Attributes:
-        rose: one of them was clearly better than bicubic.
-        below: how many of the last in a row were worse.
-        best_gain_db: the best mean PSNR above bicubic.
-        stale: how many validations ago that was.
+        rose: whether one of them was clearly better than bicubic.
+        below: how many of the latest in a row were worse.
+        best_gain_db: best gain in mean PSNR over bicubic.
+        stale: number of validations since then.
     """
 
     rose: bool = False
@@ -54,11 +54,11 @@ class Health:
 
     @property
     def sound(self) -> bool:
-        """Whether a state saved now is one to go back to."""
+        """Whether a state saved now is one to roll back to."""
         return self.rose and not self.below
 
     def after(self, gain_db: float) -> Health:
-        """With one more validation, whose mean PSNR is `gain_db` above bicubic's."""
+        """The health after one more validation, whose mean PSNR is `gain_db` above bicubic's."""
         better = gain_db > self.best_gain_db + _PROGRESS_DB
         return Health(
             self.rose or gain_db > _CLEARLY_DB,
@@ -68,12 +68,12 @@ class Health:
         )
 
     def verdict(self, patience: int) -> Diverged | None:
-        """Whether it is time to go back.
+        """Whether it is time to roll back.
 
-        A run that is still below bicubic but gets better is only slow, and is left alone.
+        A run that is still below bicubic but improving is only slow, and continues.
 
         Args:
-            patience: validations in a row that may be worse than bicubic; 0 for any number.
+            patience: consecutive validations that may be worse than bicubic; 0 for no limit.
         """
         if not patience:
             return None

@@ -1,4 +1,4 @@
-"""The events of a run as curves, for plots and CSV, and reading a log that is being written. No torch."""
+"""The events of a run as curves, for plots and CSV, and a reader for a log that is being written. No torch."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from vdsr_trainer.events import (
 from vdsr_trainer.run_tail import parse
 
 _MAX_READ_BYTES = 1 << 18
-"""Read at once, about a thousand events: so much is dealt with in some milliseconds, and the window stays alive."""
+"""Read at once, about a thousand events: handled in a few milliseconds, so that the window stays responsive."""
 
 CONTINUED = "The run continued."
-"""The mark at the step at which a stopped run was resumed; any other tells why a run rolled back."""
+"""The mark at the step where a stopped run was resumed; any other mark tells why a run rolled back."""
 
 
 class RunHistory:
-    """A fold of events; steps rise from one entry of a list to the next, whatever the run went back to.
+    """Accumulates events; steps increase from entry to entry of a list, even after roll-backs.
 
     Attributes:
         steps: steps done at each report, as numbers for plots.
@@ -46,14 +46,14 @@ class RunHistory:
         bicubic_psnr_db: scale factor as text -> PSNR of bicubic on the same pictures.
         targets: name of an installed model, or `TEACHER` -> scale factor as text -> PSNR on the same pictures.
         crops: (step, file relative to the run folder) of each held-out crop.
-        marks: (step, sentence) where the run rolled back or went on.
-        notices: (step, sentence) that a person should know.
-        started: the last `Started`; its step is where this part of the run began, or went back to from there.
-        preparing: how far it is with what comes before the first step; None once that is over.
+        marks: (step, sentence) where the run rolled back or was resumed.
+        notices: (step, sentence) for the user.
+        started: the last `Started`; its step is where this part of the run began, or an earlier one it rolled back to.
+        preparing: progress of the work before the first step; None once that is over.
         latest: the last report.
-        compared: the result beside others.
-        finished: how the last part ended; None while it goes on.
-        failed: the error it ended by.
+        compared: the result compared with others.
+        finished: how the last part ended; None while it continues.
+        failed: the error it ended with.
     """
 
     def __init__(self) -> None:
@@ -77,11 +77,11 @@ class RunHistory:
 
     @property
     def step(self) -> int:
-        """Steps done, by the last report that still holds or the beginning of this part of the run."""
+        """Steps done, from the last report that is still valid or the beginning of this part of the run."""
         return max(self.started.step if self.started else 0, int(self.steps[-1]) if self.steps else 0)
 
     def add(self, event: Event) -> None:
-        """Take one event in, in the order in which they were told."""
+        """Add one event, in the order in which they were reported."""
         match event:
             case Started():
                 self._start(event)
@@ -112,7 +112,7 @@ class RunHistory:
                 pass
 
     def to_csv(self) -> str:
-        """Every report and validation as one table with a line a step; cells without a value are empty."""
+        """Every report and validation as one table with a row per step; cells without a value are empty."""
         scales = sorted(self.psnr_db, key=scale_order)
         rows: dict[int, dict[str, object]] = {}
         for step, *values in zip(self.steps, self.losses, self.rates, self.norms, self.clipped, strict=True):
@@ -173,7 +173,7 @@ class RunHistory:
             self.crops.append((event.step, event.crop))
 
     def _forget_after(self, step: int) -> None:
-        """Drop what was told of later steps: they are done again."""
+        """Drop what was reported for later steps: they are done again."""
         kept = bisect.bisect_right(self.steps, step)
         if self.latest is not None and self.latest.step > step:
             self.latest = None
@@ -203,20 +203,20 @@ class EventTail:
 
     @property
     def offset(self) -> int:
-        """Bytes of the log that were read."""
+        """Bytes of the log read so far."""
         return self._offset
 
     def read_new(self, stop_at: int | None = None) -> list[Event]:
-        """Events that were told since the last call, at most some thousand; call again until there is none.
+        """Events reported since the last call, at most some thousands; call again until there are none.
 
-        A line without its end waits for the rest. A line or event that is not known is left out. A log that was cut
-        short or replaced is read from its beginning.
+        A line without its end waits for the rest. Unknown lines and events are skipped. A log that was truncated or
+        replaced is read from its beginning.
 
         Args:
             stop_at: byte of the log to read up to; None reads to its end.
 
         Raises:
-            OSError: the log is there and cannot be read.
+            OSError: the log exists but cannot be read.
         """
         events: list[Event] = []
         while not events and (block := self._read_block(stop_at)):
@@ -241,10 +241,10 @@ class EventTail:
 
 
 def read_history(path: Path) -> RunHistory:
-    """The whole history in a log; no log has an empty one.
+    """The whole history in a log; empty if there is no log.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the log cannot be read.
     """
     history, tail = RunHistory(), EventTail(path)
     while events := tail.read_new():
@@ -254,7 +254,7 @@ def read_history(path: Path) -> RunHistory:
 
 
 class Smoothed:
-    """Exponential mean without the pull towards the first value; NaN stays NaN and counts for nothing.
+    """Exponential moving average without bias towards the first value; NaN stays NaN and is left out of the average.
 
     Args:
         weight: share of the past, 0 to below 1.
@@ -265,7 +265,7 @@ class Smoothed:
         self._total = self._share = 0.0
 
     def go_on(self, values: Sequence[float]) -> list[float]:
-        """The means at `values`, any numbers, which follow those of earlier calls."""
+        """Averages at `values`, any numbers, continuing those of earlier calls."""
         weight, total, share = self._weight, self._total, self._share
         result: list[float] = []
         for value in values:
@@ -280,7 +280,7 @@ class Smoothed:
 
 
 def scale_order(scale: str) -> tuple[float, str]:
-    """Sorts the keys of validations and results, such as "2", "10" and "2 jpeg 40", by factor."""
+    """Sort key for the keys of validations and results, such as "2", "10" and "2 jpeg 40": by scale factor."""
     number = scale.split()[0] if scale.split() else scale
     try:
         return float(number), scale
@@ -289,7 +289,7 @@ def scale_order(scale: str) -> tuple[float, str]:
 
 
 def _number(value: object) -> float:
-    """A number of an event; JSON's null, which stands for what is not finite, is NaN."""
+    """A number of an event; JSON's null, which stands for a non-finite value, becomes NaN."""
     return float(value) if isinstance(value, int | float) else math.nan
 
 

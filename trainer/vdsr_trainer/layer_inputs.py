@@ -1,18 +1,18 @@
-"""Steps that take account of what a layer sees: its inputs less their means, and as if these had no common directions.
+"""Steps that take account of a layer's inputs: of their means, and of the directions in which they vary.
 
-What leaves a ReLU is never negative, so a change of a channel's weights moves what the channel gives as a whole by far
-more than it changes what it tells apart. Moved below zero everywhere, it has no gradient, and stays so: it is *dead*.
-But w * x + b is w * (x - m) + c with c = b + (sum of w) * m, and there w can turn while c keeps the channel where it
-is. *Centred*, w and c are what is learned, for m the means of the batch, while the network keeps w and b.
+The output of a ReLU is never negative, so changing a channel's weights shifts its output as a whole far more than it
+changes what it distinguishes. A channel shifted below zero everywhere has no gradient and stays so: it is *dead*. But
+w * x + b equals w * (x - m) + c with c = b + (sum of w) * m, and there w can turn while c keeps the channel where it
+is. *Centred*, w and c are what is learned, with m the means of the batch, while the network stores w and b.
 
-What is left of the inputs still has directions in which it hardly ever differs and others in which it differs a lot,
-and a step of one size for all is too large for these or too small for those. *Whitened*, the step is Muon's on V, for
-w = V * R with R = s * inverse(L), L * L' the covariance of the input channels and s^2 their mean variance: so a rate
-means for inputs without common directions what it means for plain Muon.
+The centred inputs still hardly vary in some directions and vary a lot in others, and a single step size is too small
+for the former or too large for the latter. *Whitened*, the step is Muon's on V, for w = V * R with R = s * inverse(L),
+where L * L' is the covariance of the input channels and s^2 their mean variance: so a learning rate means for whitened
+inputs what it means for plain Muon.
 
 Sources of the ideas: N. Schraudolph, "Centering neural network gradient factors", 1998; V. Gupta et al., "Shampoo:
 Preconditioned stochastic tensor optimization", ICML 2018; J. Martens and R. Grosse, "Optimizing neural networks with
-Kronecker-factored approximate curvature", ICML 2015. Borders, where padding is 0 and not m, are left out of account.
+Kronecker-factored approximate curvature", ICML 2015. Borders, where the padding is 0 rather than m, are ignored.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from torch import Tensor, nn
 
 _ROWS_APART = 6
 _LEAST = 0.01
-"""What is added to each direction's variance, as a share of the mean one: else a step would be boundless where the
-inputs never differ."""
+"""Added to the variance of each direction, as a share of the mean variance: otherwise steps would be unbounded where
+the inputs never vary."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerInput:
-    """What a layer saw, as sums over the places looked at.
+    """Statistics of a layer's input, as sums over sampled positions.
 
     Attributes:
-        total: (C,) float32, of each channel.
-        products: (C, C) float32, of the products of each two channels; None where only means are wanted.
-        places: how many.
+        total: (C,) float32, sum of each channel.
+        products: (C, C) float32, sums of the products of each two channels; None if only means are needed.
+        places: number of positions.
     """
 
     total: Tensor
@@ -50,7 +50,7 @@ class LayerInput:
 
     @property
     def mean(self) -> Tensor:
-        """(C,) float32, of the channels."""
+        """(C,) float32, mean of each channel."""
         return self.total / self.places
 
     @property
@@ -58,7 +58,7 @@ class LayerInput:
         """(C, C) float32, of the channels.
 
         Raises:
-            ValueError: only means were wanted.
+            ValueError: only means were collected.
         """
         if self.products is None:
             raise ValueError("The products of the channels were not summed.")
@@ -66,11 +66,11 @@ class LayerInput:
 
 
 def look_at(features: Tensor, *, covariance: bool = True) -> LayerInput:
-    """Estimate a layer's input on each sixth row.
+    """Sample a layer's input on every sixth row.
 
     Args:
         features: (N, C, H, W), of any floating type; not under autocast, which would round the products.
-        covariance: whether that is wanted, besides the means.
+        covariance: whether to collect the covariance as well as the means.
     """
     features = features.detach()
     if features.shape[2] > _ROWS_APART:
@@ -82,10 +82,10 @@ def look_at(features: Tensor, *, covariance: bool = True) -> LayerInput:
 
 @contextmanager
 def centred(layers: Sequence[nn.Conv2d], inputs: Sequence[LayerInput]) -> Iterator[None]:
-    """Within it an optimiser steps on the weights and the biases c of centred inputs.
+    """Make optimiser steps within the block act on the weights and on the biases c of centred inputs.
 
     Args:
-        layers: with a bias and with gradients, which are changed.
+        layers: with a bias and with gradients, which are modified.
         inputs: one for each layer.
 
     Raises:
@@ -106,17 +106,17 @@ def centred(layers: Sequence[nn.Conv2d], inputs: Sequence[LayerInput]) -> Iterat
 
 
 def whitening(inputs: Sequence[LayerInput]) -> Tensor:
-    """By what weights are multiplied that stand for inputs without common directions: see the module.
+    """Matrices R, by which weights for whitened inputs are multiplied: see the module.
 
     Args:
         inputs: of layers with C channels each.
 
     Returns:
-        (layers, C, C) float32, R; the identity for inputs of which every channel varies alike and by itself.
+        (layers, C, C) float32; nearly the identity if the channels are uncorrelated and vary alike.
     """
     covariance = torch.stack([seen.covariance for seen in inputs])
     variance = covariance.diagonal(dim1=1, dim2=2).mean(dim=1).clamp_min(1e-12)[:, None, None]
     one = torch.eye(covariance.shape[1], device=covariance.device)
-    root = torch.linalg.cholesky_ex(covariance / variance + _LEAST * one).L  # NaN stays NaN, for the loss to tell
+    root = torch.linalg.cholesky_ex(covariance / variance + _LEAST * one).L  # NaN stays NaN and shows in the loss
     right: Tensor = torch.linalg.solve_triangular(root, one.expand_as(root), upper=False)
     return right

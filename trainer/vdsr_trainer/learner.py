@@ -1,4 +1,4 @@
-"""The network that a run is about, with what changes it."""
+"""The network being trained, with its optimiser."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from vdsr_trainer.symmetry import Symmetry
 
 
 class Learner(Stepper[VDSR, Batch]):
-    """VDSR, its moving average and their optimiser; learns from patches and what they should become."""
+    """VDSR, its moving average and their optimiser; learns from patches and their targets."""
 
     def __init__(
         self, config: TrainConfig, notice: Callable[[str], None] = lambda _: None, start: Path | None = None
     ) -> None:
-        """Begin as a new run does.
+        """Initialise as for a new run.
 
         Args:
             config: of the run.
-            notice: takes a sentence when memory is short.
-            start: weight file that stands for `config.start_from`, see `keep_start`.
+            notice: called with a message for the user, such as when memory is short.
+            start: weight file to use for `config.start_from`, see `keep_start`.
 
         Raises:
             UsageError: there is no such kind of device.
@@ -46,7 +46,7 @@ class Learner(Stepper[VDSR, Batch]):
         super().__init__(config, notice)
 
     def restart(self) -> None:
-        """Forget all that was learned."""
+        """Forget everything learned."""
         super().restart()
         layers = self.model.convolutions
         suits = self._computes_itself() and CpuNetwork.suits(layers)
@@ -62,8 +62,8 @@ class Learner(Stepper[VDSR, Batch]):
         count, total = len(patches.bicubic), math.prod(patches.bicubic.shape)
         squares = torch.zeros((), device=self.device)
         self._seen = []
-        # The paper's scale with its optimiser: half the squared error, summed over a patch, mean over the batch; its
-        # rate and clip belong to that. Elsewhere the mean over all pixels.
+        # With SGD the paper's scale: half the squared error, summed over a patch, averaged over the batch; its rate and
+        # clipping belong to that. Otherwise the mean over all pixels.
         weight = (0.5 * total / count if self._config.optimizer == "sgd" else 1.0) / count
         for first in range(0, count, self._micro):
             piece = slice(first, first + self._micro)
@@ -81,10 +81,10 @@ class Learner(Stepper[VDSR, Batch]):
 def keep_start(config: TrainConfig, run: Path) -> Path | None:
     """Copy the model to start from into the run's folder, unless it is there.
 
-    So the run can be resumed, and can go back to its beginning, when that model is gone, or is another one by now.
+    The run can then be resumed, and go back to its beginning, even if that model is deleted or replaced.
 
     Returns:
-        The copy; None where the run begins from chance.
+        The copy; None if the run starts from random weights.
 
     Raises:
         WeightsError: the model is missing or damaged.
@@ -99,18 +99,18 @@ def keep_start(config: TrainConfig, run: Path) -> Path | None:
 
 
 def first_model(config: TrainConfig, start: Path | None = None) -> VDSR:
-    """The network as a new run begins with it: from chance (see `beginning`), or the weights of `config.start_from`.
+    """The initial network of a new run: random weights (see `beginning`), or those of `config.start_from`.
 
-    What comes from chance is tied where `config.symmetry` says so. Its last layer is weakened only where a skip
-    connection gives the picture that it adds to.
+    Random weights are tied if `config.symmetry` says so. Their last layer is weakened only if a skip connection
+    provides the picture it adds to.
 
     Args:
         config: of the run.
-        start: weight file that stands for `config.start_from`.
+        start: weight file to use for `config.start_from`.
 
     Raises:
-        TrainingError: that model is of another depth or width, or without the skip connection.
-        WeightsError: it is not there or damaged.
+        TrainingError: that model has another depth or width, or lacks the skip connection.
+        WeightsError: it is missing or damaged.
     """
     shape = VDSRConfig(config.depth, config.width, config.residual)
     if not config.start_from:
@@ -146,14 +146,14 @@ def forward_detail(
 ) -> Tensor:
     """The network without its skip connection, in the arithmetic of training.
 
-    The last convolution runs as the inner ones do: see `forward_features`.
+    The last convolution runs like the inner ones: see `forward_features`.
 
     Args:
         model: the network; its weights stay float32.
         bicubic: (N, 1, P, P) float32.
         precision: "bf16" or "fp32".
-        cpu_network: computes the layers in its own arithmetic; None leaves them to PyTorch.
-        inputs: gets what each layer sees, (N, C, P, P); with `cpu_network`, overwritten by the next call.
+        cpu_network: computes the layers with its own arithmetic; None leaves them to PyTorch.
+        inputs: receives the input of each layer, (N, C, P, P); with `cpu_network`, overwritten by the next call.
 
     Returns:
         (N, 1, P, P) float32.

@@ -1,4 +1,4 @@
-"""One training run, from pictures to a weight file: a plain function that anybody can drive."""
+"""One training run, from pictures to a weight file, as a plain function."""
 
 from __future__ import annotations
 
@@ -60,31 +60,32 @@ def train(
     resume: bool = False,
     preset: str = "",
 ) -> Path | None:
-    """Train, validate, checkpoint, and write the moving average as a weight file.
+    """Train, validate, save checkpoints, and write the moving average as a weight file.
 
-    The run folder is locked meanwhile, and its control file is obeyed: see `run_files`. A new run makes nothing before
-    its folders of pictures, its beginning, its teacher and its device are there, and may take a folder in which nothing
-    was learned.
+    The run folder is locked meanwhile, and its control file is obeyed: see `run_files`. A new run creates nothing until
+    its folders of pictures, its model to start from, its teacher and its device are found, and may use a folder in
+    which nothing was learned.
 
     Args:
         config: what to do.
-        run: folder of the run; made if missing.
+        run: folder of the run; created if missing.
         on_event: called for every event, from this thread.
         token: cancelling it saves a checkpoint and the weights so far, and returns.
-        resume: go on from the newest checkpoint in `run`, or begin where there is none yet.
-        preset: name of the preset that `config` began with, to be told in lists and on the card; "" where unknown.
+        resume: continue from the newest checkpoint in `run`, or begin if there is none yet.
+        preset: name of the preset `config` is based on, shown in lists and on the card; "" if unknown.
 
     Returns:
-        Path of the weight file; None where the run was discarded.
+        Path of the weight file; None if the run was discarded.
 
     Raises:
-        TrainingError: no usable pictures, a run that is there already or runs elsewhere, one that diverges again and
-            again, or a teacher for other scale factors. `Failed` was told before, once the folder could be written and
+        TrainingError: no usable pictures, a run that exists already or runs elsewhere, one that keeps diverging, or a
+            teacher for other scale factors. `Failed` was reported first, provided that the folder could be written and
             a new run had what it needs.
         SaveError: the run folder cannot be written.
-        DeviceError: the device is absent, failed, or has no memory for one patch.
+        DeviceError: the device is missing, failed, or lacks memory for one patch.
         WeightsError: the model to start from, or the teacher, is missing or damaged.
-        UsageError: a run that goes on has passed the number of steps in all that `config` names.
+        UsageError: there is no such kind of device, the model to start from has another shape than a new run, or a
+            resumed run is already past the number of steps in `config`.
         Cancelled: through `token` or the control file, before the first step.
     """
     if not resume:
@@ -98,7 +99,7 @@ def train(
         for folder in (run, *(run / name for name in (TEACHER_NAME, ANSWERS_NAME, CROPS_NAME))):
             remove_leftovers(folder)
         if not resume:
-            refuse_begun(run)  # another process may have been quicker
+            refuse_begun(run)  # another process may have started it meanwhile
             forget_earlier_try(run)
         else:
             refuse_passed(config, run)
@@ -115,7 +116,7 @@ def resume_config(run: Path) -> TrainConfig:
 
     Raises:
         TrainingError: the folder holds no run.
-        ConfigError: its configuration cannot be read, or is none of this program.
+        ConfigError: its configuration cannot be read, or is invalid.
     """
     if not (run / CONFIG_NAME).is_file():
         raise TrainingError(
@@ -127,7 +128,7 @@ def resume_config(run: Path) -> TrainConfig:
 class _Run:
     """State of one run while it runs."""
 
-    # Made by `_go` and `_train`, in this order: where one cannot be made, that is told as any other failure of the run.
+    # Created by `_go` and `_train`, in this order: a failure to create one is reported like any other of the run.
     _controller: Controller
     _early: Early
     _learner: Learner
@@ -152,12 +153,12 @@ class _Run:
         self._on_event = on_event
         self._token = token
         self._log = log
-        self._progress = Progress(checkpoint.saved_step(run))  # what fails before that is loaded loses nothing of it
+        self._progress = Progress(checkpoint.saved_step(run))  # right also for a failure before it is loaded
         self._resident: ResidentBatches | None = None
         self._teacher_psnr_db: dict[str, float] = {}
 
     def go(self) -> Path | None:
-        """Run, and tell how it ended where it failed."""
+        """Run, and report a failure as an event."""
         try:
             return self._go()
         except Cancelled:
@@ -198,7 +199,7 @@ class _Run:
             self._progress = checkpoint.load(self._folder, self._learner)
         take_over(self._config, self._folder)
         if self._resume:
-            self._write_config()  # only now: a device that is not there is not asked for again the next time
+            self._write_config()  # only now: a missing device is not stored for the next time
         with contextlib.closing(self._open_data()) as data:
             self._plan_steps(data)
             self._judge = Judge.prepare(data.validation, self._config)
@@ -220,7 +221,7 @@ class _Run:
             with Saver(self._folder, self._learner, self._progress, self._meter, self._tell) as saver:
                 self._saver = saver
                 if self._config.start_from and not self._progress.step:
-                    self._validate()  # where it begins: what is won shows from the first value on
+                    self._validate()  # the starting point: gains show from the first value on
                 wish = self._learn(data)
                 if wish is Wish.DISCARD:
                     self._tell(Finished(self._progress.step, "", complete=False, discarded=True))
@@ -248,7 +249,7 @@ class _Run:
         )
 
     def _plan_steps(self, data: TrainingData) -> None:
-        """Where epochs are counted, the steps follow from the pictures."""
+        """If epochs are counted, derive the steps from the pictures."""
         if self._config.epochs:
             steps = max(1, self._config.epochs * data.patches_per_epoch // self._config.batch)
             self._config = replace(self._config, steps=steps)
@@ -261,12 +262,12 @@ class _Run:
     # --- steps
 
     def _learn(self, data: TrainingData) -> Wish:
-        """Step until the end or until somebody wishes otherwise; goes back where the run diverges."""
+        """Step until the end or until requested otherwise; roll back if the run diverges."""
         while True:
             try:
                 wish = self._step_on(data)
                 if wish is not Wish.DISCARD:
-                    self._saver.save_if_new(self._progress, wait=False)  # refuses weights that are no numbers
+                    self._saver.save_if_new(self._progress, wait=False)  # refuses non-finite weights
             except NotFiniteError:
                 self._progress = self._saver.go_back(self._progress, Diverged.NOT_FINITE)
             except _Fell as fell:
@@ -277,7 +278,7 @@ class _Run:
     def _step_on(self, data: TrainingData) -> Wish:
         config, learner = self._config, self._learner
         with self._prefetcher(data) as batches:
-            # That is still reading pictures, and says nothing of how the steps wait.
+            # Pictures are still being read then, so this says nothing about how long steps wait.
             self._meter.add_pause(batches.wait_for_first())
             while self._progress.step < config.steps:
                 wish = self._controller.look()
@@ -311,13 +312,13 @@ class _Run:
         try:
             return batches.next()
         except TrainingError:
-            # A picture is gone: what was learned until here is not to be learned again.
+            # A picture is gone: save what was learned so far, so that it need not be learned again.
             self._saver.save_if_new(self._progress, wait=True)
             raise
 
     def _pause(self) -> Wish:
         begun = time.monotonic()
-        # Saved first, so that nothing is lost with a machine that is switched off meanwhile.
+        # Saved first, so that nothing is lost if the computer is switched off meanwhile.
         self._saver.save_if_new(self._progress, wait=True)
         self._tell(Paused(self._progress.step))
         wish = self._controller.wait_while_paused()
@@ -385,7 +386,7 @@ class _Run:
         return weights
 
     def _still_wanted(self) -> bool:
-        """Whether the result is to be measured on: no signal came since."""
+        """Whether to continue measuring the result: no signal has arrived since."""
         return self._controller.look() is not Wish.INTERRUPT
 
     def _notice(self, message: str) -> None:
@@ -403,7 +404,7 @@ class _Fell(Exception):  # noqa: N818 - it is caught within the run
 
 
 def _delete(run: Path) -> None:
-    """Throw the folder of a discarded run away; of what resists, the log tells alone."""
+    """Delete the folder of a discarded run; failures are only logged."""
     try:
         shutil.rmtree(run)
     except OSError as error:

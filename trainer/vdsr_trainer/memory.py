@@ -1,4 +1,4 @@
-"""How much memory of a GPU this process takes; `core.memory` tells of the machine's."""
+"""GPU memory that this process uses; for the computer's memory see `core.memory`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def device_bytes(device: torch.device) -> int:
-    """Most memory that torch held on a GPU since the process began, or since `forget_device_bytes`; 0 on a CPU."""
+    """Peak memory torch reserved on a GPU since start or `forget_device_bytes` (on MPS, that held now); 0 on a CPU."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_reserved(device))
     if device.type == "mps":
@@ -15,7 +15,7 @@ def device_bytes(device: torch.device) -> int:
 
 
 def forget_device_bytes(device: torch.device) -> None:
-    """Give back what torch keeps of a GPU's memory without a use, and let `device_bytes` begin anew."""
+    """Release GPU memory that torch keeps unused, and restart the peak of `device_bytes`."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

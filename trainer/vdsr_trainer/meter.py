@@ -1,4 +1,4 @@
-"""Averages steps into reports, and adds up what a run's time went into."""
+"""Averages steps into reports, and adds up how a run's time was spent."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from vdsr_trainer.stepper import StepResult
 _REPORT_SECONDS = 2.0
 _PAST_SHARE = 0.8
 _ESTIMATE_AFTER_S = 2.0
-"""An earlier guess would jump about."""
+"""An earlier estimate would fluctuate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Seconds of a run, in all its parts, without pauses.
+    """Seconds of a run, over all its parts, without pauses.
 
     Attributes:
-        training: from the first step to the last, all that follows included.
+        training: from the first step to the last, including all of the following.
         waiting: the network waited for patches.
-        saving: checkpoints held the steps up.
-        judging: validations, and the measurement of other models before the first.
+        saving: checkpoints held up the steps.
+        judging: validations, and measuring other models before the first.
     """
 
     training: float = 0.0
@@ -42,19 +42,19 @@ class Spent:
 
 
 class TimeLeft:
-    """Estimates the time left of something that is told of as done and total, where that may begin anew."""
+    """Estimates the time left for a task reported as done and total, which may start over."""
 
     def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """Forget what was seen, as after a pause."""
+        """Forget earlier progress, as after a pause."""
         self._first: tuple[int, int] | None = None
         self._last = 0
         self._begun = 0.0
 
     def after(self, done: int, total: int) -> float | None:
-        """Seconds left, by the pace since it began; None where that is not known yet."""
+        """Seconds left, from the pace since it began; None if not known yet."""
         now = time.monotonic()
         if self._first is None or done < self._last or total != self._first[1]:
             self._first, self._begun = (done, total), now
@@ -70,8 +70,8 @@ class Meter:
 
     Args:
         config: of the run.
-        device: whose memory is told.
-        spent: in earlier parts of the run.
+        device: whose memory is reported.
+        spent: time in earlier parts of the run.
     """
 
     def __init__(self, config: TrainConfig, device: torch.device, spent: Spent) -> None:
@@ -87,18 +87,18 @@ class Meter:
 
     @property
     def spent(self) -> Spent:
-        """Until now."""
+        """Time spent until now."""
         here = time.monotonic() - self._begun - self._paused
         return Spent(self._before.training + here, self._waiting, self._saving, self._judging)
 
     def add_step(self, step: int, result: StepResult, rate: float, waited: float) -> Stepped | None:
-        """Count one step; a report when two seconds are full or the run ends.
+        """Count one step; return a report every two seconds and when the run ends.
 
         Args:
             step: steps done.
             result: of this step.
             rate: its learning rate.
-            waited: seconds for which its patches were waited for.
+            waited: seconds spent waiting for its patches.
         """
         self._losses.append(result.mean_square)
         self._window_waited += waited
@@ -106,8 +106,8 @@ class Meter:
         elapsed = time.monotonic() - self._window_begun
         if elapsed < _REPORT_SECONDS and step < self._config.steps:
             return None
-        # Only here are numbers fetched from the device, where fetching waits for it.
-        losses = torch.stack(self._losses).cpu().double()  # in turn: Apple's GPUs know no float64
+        # Only here are values read from the device, which waits for it.
+        losses = torch.stack(self._losses).cpu().double()  # in this order: Apple's GPUs have no float64
         count = len(losses)
         a_step = max(elapsed, 1e-9) / count
         past = self._a_step if self._a_step is not None else a_step
@@ -128,21 +128,21 @@ class Meter:
         )
 
     def add_saving(self, seconds: float) -> None:
-        """Time for which a checkpoint held the steps up; it counts to the steps as well."""
+        """Add time for which a checkpoint held up the steps; it also counts as step time."""
         self._saving += seconds
 
     def add_judging(self, seconds: float) -> None:
-        """Time of a validation; it does not count to the steps."""
+        """Add the time of a validation; it does not count as step time."""
         self.add_comparing(seconds)
         self._a_validation = seconds
 
     def add_comparing(self, seconds: float) -> None:
-        """Time of measuring other models, which is done once: it says nothing of the validations still to come."""
+        """Add the time of measuring other models, which is done once: it says nothing about validations to come."""
         self._judging += seconds
         self._window_begun += seconds
 
     def add_pause(self, seconds: float) -> None:
-        """Time that counts to nothing."""
+        """Add time that counts as nothing."""
         self._paused += seconds
         self._window_begun += seconds
 

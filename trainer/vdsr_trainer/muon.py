@@ -1,8 +1,8 @@
-"""Muon: momentum whose steps are made orthogonal, for matrices of weights.
+"""Muon: momentum with orthogonalised steps, for weight matrices.
 
-It computes what `torch.optim.Muon` does, but for how: matrices of one shape are made orthogonal together, in float32,
-and by fewer products. torch takes them one by one in bfloat16, which processors without such arithmetic imitate: a
-third of a step of this network went there.
+It computes what `torch.optim.Muon` does, but differently: matrices of one shape are orthogonalised together, in
+float32, and with fewer products. torch takes them one by one in bfloat16, which CPUs without such arithmetic emulate: a
+third of a step of this network was spent on that.
 
 Source: Keller Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
 """
@@ -17,26 +17,26 @@ import torch
 from torch import Tensor, nn
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)
-"""Odd polynomial that pulls singular values in (0, 1] to about 1; the figures are the source's."""
+"""Odd polynomial that pulls singular values in (0, 1] to about 1; coefficients from the source."""
 
 _ROUNDS = 5
 _TINY = 1e-7
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, made orthogonal.
+    """Nesterov momentum, orthogonalised.
 
     State of a parameter: `momentum_buffer`, of its shape.
     """
 
     def __init__(self, matrices: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float) -> None:
-        """Take the parameters.
+        """Set up the parameters.
 
         Args:
-            matrices: of two dimensions each.
-            lr: largest singular value of a step, about; times sqrt(rows / columns) where there are more rows.
-            momentum: share of the former direction that is kept, 0 to below 1.
-            weight_decay: decoupled; share of `lr` by which weights shrink.
+            matrices: two-dimensional parameters.
+            lr: approximate largest singular value of a step; times sqrt(rows / columns) if there are more rows.
+            momentum: share of the previous direction that is kept, 0 to below 1.
+            weight_decay: decoupled; weights shrink by `lr * weight_decay` of themselves.
 
         Raises:
             ValueError: a parameter is not a matrix.
@@ -47,7 +47,7 @@ class Muon(torch.optim.Optimizer):
         self._whitening: dict[Tensor, Tensor] = {}
 
     def whiten(self, whitening: Tensor) -> None:
-        """Make the next steps on V, for weights V * R: see `layer_inputs`.
+        """Make the next steps act on V, for weights V * R: see `layer_inputs`.
 
         Args:
             whitening: (matrices, C, C) float32, R for each matrix; C divides its columns, which hold the channels one
@@ -58,7 +58,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Move all parameters that have a gradient."""
+        """Update all parameters that have a gradient."""
         for group in self.param_groups:
             alike: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
             for matrix in group["params"]:
@@ -94,16 +94,16 @@ def _times(matrices: Tensor, right: Tensor) -> Tensor:
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """The nearest matrices whose singular values are about 1 (0.7 to 1.2), by the source's Newton-Schulz iteration.
+    """The nearest matrices with singular values of about 1 (0.7 to 1.2), by the source's Newton-Schulz iteration.
 
-    Each round multiplies X by a polynomial P of S = X X'. What P does to S is known without X: it becomes P S P. So all
-    rounds are products of the small S, and X, which has many times its columns, is multiplied once, by that of all P.
+    Each round multiplies X by a polynomial P of S = X X'. The effect on S is known without X: it becomes P S P. So all
+    rounds are products of the small S, and X, with many times its columns, is multiplied once, by the product of all P.
 
     Args:
         matrices: (N, rows, columns), float32.
 
     Returns:
-        Likewise; a matrix of zeros stays one.
+        The same shape; a matrix of zeros stays one.
     """
     a, b, c = _QUINTIC
     tall = matrices.shape[-2] > matrices.shape[-1]

@@ -1,4 +1,4 @@
-"""What is looked at before a run makes anything, and which folder a new one may have."""
+"""Checks before a run creates anything, and which folder a new run may use."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from vdsr_trainer.run_tail import lines_backwards
 
 
 def refuse_begun(run: Path) -> None:
-    """Refuse a folder for a new run in which something was learned: by the network, or by its teacher.
+    """Refuse a folder for a new run if something was learned in it, by the network or by its teacher.
 
     Raises:
-        TrainingError: it is one.
+        TrainingError: something was.
     """
     if has_learned(run) or _has_started(run / EVENTS_NAME):
         raise TrainingError(
@@ -28,10 +28,10 @@ def refuse_begun(run: Path) -> None:
 
 
 def refuse_passed(config: TrainConfig, run: Path) -> None:
-    """Refuse a number of steps in all that a run which goes on has passed; where epochs count, there is none yet.
+    """Refuse a total number of steps that a resumed run has already passed; with epochs it is not known yet.
 
     Raises:
-        UsageError: it is one.
+        UsageError: it has.
     """
     step = saved_step(run)
     if step > config.steps and not config.epochs:
@@ -44,7 +44,7 @@ def refuse_passed(config: TrainConfig, run: Path) -> None:
 
 
 def _has_started(log: Path) -> bool:
-    """Whether a run came as far as its first step, by its log; one that cannot be read counts."""
+    """Whether a run reached its first step, by its log; a log that cannot be read counts."""
     try:
         return any(b'"event": "Started"' in line for line in lines_backwards(log))
     except OSError:
@@ -52,7 +52,7 @@ def _has_started(log: Path) -> bool:
 
 
 def forget_earlier_try(run: Path) -> None:
-    """Delete what a run that never began has left, and the new one must not take for its own.
+    """Delete what a run that never started left behind and the new one must not take for its own.
 
     Raises:
         SaveError: it cannot be deleted.
@@ -65,11 +65,11 @@ def forget_earlier_try(run: Path) -> None:
 
 
 def require_needed(config: TrainConfig) -> None:
-    """See that what a new run needs is there: a wrong name is to leave nothing behind.
+    """Check that what a new run needs is there: a wrong name must leave nothing behind.
 
     Raises:
         TrainingError: a folder of pictures is missing, or the teacher was made for other scale factors.
-        WeightsError: the model to start from, or the teacher, is missing or none.
+        WeightsError: the model to start from, or the teacher, is missing or invalid.
         UsageError: there is no such kind of device, or the model to start from has another shape than the run.
         DeviceError: this computer has no such device.
     """

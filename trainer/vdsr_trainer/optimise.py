@@ -19,10 +19,10 @@ from vdsr_trainer.muon import Muon
 Network = TypeVar("Network", bound=ConvolutionChain)
 
 _PLATEAU_END = 0.2
-"""Share of the steps in which the schedule "plateau" falls to zero."""
+"""Share of the steps over which the schedule "plateau" falls to zero."""
 
 _LEAST_SIZE = 1e-8
-"""Root mean square below which a tensor counts as having this one: all zeros would stay so."""
+"""Least root mean square assumed for a tensor: all zeros would otherwise stay zero."""
 
 _SMALLEST_GRADIENT = 1e-14
 
@@ -30,17 +30,17 @@ _SMALLEST_GRADIENT = 1e-14
 class Optimiser:
     """One or two torch optimisers that step together.
 
-    Under "muon" the inner layers' kernels, each seen as a matrix (width, 9 * width), are driven by Muon, which takes
-    matrices only; the first and last layer and all biases by Adam.
+    Under "muon", Muon drives the kernels of the inner layers, each seen as a matrix (width, 9 * width), since it takes
+    only matrices; Adam drives the first and last layer and all biases.
 
     Adam moves each number by about its rate, and the numbers of a trained network differ in size by 1e4: Muon makes the
-    inner layers strong, so what they hand on, and with it their biases, grows from one to the next, and the last layer
-    is left with little to do. With relative rates each tensor moves by a share of its own size.
+    inner layers strong, so their outputs, and with them their biases, grow from one layer to the next, and the last
+    layer is left with little to do. With relative rates each tensor moves by a share of its own size.
     Source: N. Shazeer and M. Stern, "Adafactor: Adaptive learning rates with sublinear memory cost", ICML 2018,
     section 8.
 
     Attributes:
-        parts: the torch optimisers, Muon first where there are two.
+        parts: the torch optimisers, Muon first if there are two.
     """
 
     def __init__(self, model: ConvolutionChain, config: TrainConfig) -> None:
@@ -79,16 +79,16 @@ class Optimiser:
         self._rate = self._peaks[0][0]
 
     def set_config(self, config: TrainConfig) -> None:
-        """Follow the schedule of `config` from now on; its optimiser and rates are not looked at."""
+        """Follow the schedule of `config` from now on; its optimiser and rates are ignored."""
         self._config = config
 
     @property
     def rate(self) -> float:
-        """Current learning rate of the first part, as it is scheduled."""
+        """Current scheduled learning rate of the first part."""
         return self._rate
 
     def set_step(self, step: int, rate_share: float = 1.0) -> None:
-        """Set the learning rates for the step that comes after `step` steps, `rate_share` of what is scheduled."""
+        """Set the learning rates for the step after `step` steps, to `rate_share` of the scheduled ones."""
         share = schedule(self._config, step) * rate_share
         self._rate = self._peaks[0][0] * share
         for part, peaks in zip(self.parts, self._peaks, strict=True):
@@ -103,10 +103,10 @@ class Optimiser:
         """Clip and apply the gradients, then clear them.
 
         Args:
-            seen: by each layer, where the step is to take account of it.
+            seen: inputs of each layer, if the step is to take account of them.
 
         Returns:
-            L2 norm of all gradients before clipping, and the share of elements that were clipped; on the device.
+            L2 norm of all gradients before clipping, and the share of clipped elements; on the device.
         """
         gradients = [parameter.grad for parameter in self._model.parameters() if parameter.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
@@ -132,20 +132,20 @@ def _relative(config: TrainConfig) -> bool:
 def _adam(parameters: list[nn.Parameter], config: TrainConfig) -> torch.optim.Adam:
     if not _relative(config):
         return torch.optim.Adam(parameters, lr=config.rate)
-    # Where features are strong, gradients of biases are no larger than Adam's usual epsilon.
+    # With strong features, gradients of biases are no larger than Adam's default epsilon.
     return torch.optim.Adam([{"params": [each]} for each in parameters], lr=config.rate, eps=_SMALLEST_GRADIENT)
 
 
 def _sizes(layers: Sequence[nn.Conv2d]) -> dict[Tensor, float]:
-    """What each relative rate is a share of: the root mean square, for a bias that of its layer's weights if larger.
+    """What each relative rate is a share of: the root mean square; for a bias, that of its layer's weights if larger.
 
-    A first layer's filters may leave out brightness; they then make far less of a picture than their weights say, whose
-    share would carry a bias beyond all that its channel sees. So there it is what they make of even brightness that
-    counts; for filters of chance that is as much.
+    A first layer's filters may ignore brightness; their response to a picture is then far smaller than their weights
+    suggest, and a share of these would carry a bias beyond everything its channel sees. So for the first layer the
+    response to uniform brightness counts instead; for random filters it is just as large.
     """
     parameters: list[Tensor] = [parameter for layer in layers for parameter in layer.parameters()]
     sums = layers[0].weight.detach().sum(dim=(1, 2, 3))
-    norms = torch.stack(torch._foreach_norm([*parameters, sums])).tolist()  # at once: a card is waited for
+    norms = torch.stack(torch._foreach_norm([*parameters, sums])).tolist()  # at once: each transfer waits for the GPU
     of_brightness = norms.pop() / layers[0].weight.numel() ** 0.5
     sizes = {
         parameter: max(norm / parameter.numel() ** 0.5, _LEAST_SIZE)
@@ -170,7 +170,7 @@ def schedule(config: TrainConfig, step: int) -> float:
             left = (config.steps - step) / max(1, config.steps - config.warmup_steps)
             return min(1.0, max(0.0, left) / _PLATEAU_END)
         case "step":
-            # The paper: a tenth after each 20 of 80 epochs.
+            # The paper: a tenth after every 20 of 80 epochs.
             return float(0.1 ** min(3, 4 * step // config.steps))
         case _:
             return 1.0
@@ -180,7 +180,7 @@ def clip_elements(gradients: Sequence[Tensor], limit: float) -> Tensor:
     """Clip each element to +-limit in place, as the paper does (not the global norm).
 
     Returns:
-        The share that was clipped, 0 to 1, on the device.
+        The share of clipped elements, 0 to 1, on the device.
     """
     total = sum(gradient.numel() for gradient in gradients)
     clipped = torch.stack([(gradient.abs() > limit).sum() for gradient in gradients]).sum() / total
@@ -193,7 +193,7 @@ class MovingAverage(Generic[Network]):
     """Exponential moving average of the weights, with a short memory at first.
 
     Attributes:
-        model: network that holds the average, same shape and device as the trained one.
+        model: network that holds the average, of the same shape and on the same device as the trained one.
     """
 
     def __init__(self, model: Network, decay: float) -> None:
@@ -201,7 +201,7 @@ class MovingAverage(Generic[Network]):
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
 
     def update(self, model: Network, step: int) -> None:
-        """Move towards `model` after `step` steps; the decay rises as (1 + step) / (10 + step) to its value."""
+        """Move towards `model` after `step` steps; the decay rises as (1 + step) / (10 + step) up to its value."""
         weight = 1.0 - min(self._decay, (1 + step) / (10 + step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), weight)

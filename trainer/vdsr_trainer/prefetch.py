@@ -1,4 +1,4 @@
-"""Cuts the next batches in threads while the network works on this one; numpy lets go of the GIL."""
+"""Cuts the next batches in threads while the network works on the current one; numpy releases the GIL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Batch = TypeVar("Batch")
 
 
 def threads_for(device: torch.device) -> int:
-    """How many threads cut for a network on a device: beside one on the processor more would only be in its way."""
+    """Number of threads that cut for a network on a device: beside one on the CPU, more would only be in its way."""
     return 1 if device.type == "cpu" else max(1, min(_MOST_THREADS, usable_cores() - 1))
 
 
@@ -31,7 +31,7 @@ class Prefetcher(Generic[Batch]):
         batch: makes the batch of a step; called from several threads.
         first: step of the first batch.
         last: step after the last one.
-        threads: how many cut.
+        threads: number of threads that cut.
     """
 
     def __init__(self, batch: Callable[[int], Batch], first: int, last: int, threads: int = 1) -> None:
@@ -50,14 +50,14 @@ class Prefetcher(Generic[Batch]):
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def wait_for_first(self) -> float:
-        """Wait until there is a batch; the seconds that it took, in which pictures may still have been read."""
+        """Wait for the first batch; return the seconds it took, in which pictures may still have been read."""
         begun = time.monotonic()
         if self._queue:
             concurrent.futures.wait([self._queue[0]])
         return time.monotonic() - begun
 
     def next(self) -> tuple[Batch, float]:
-        """The next batch, and the seconds it was waited for.
+        """The next batch, and the seconds spent waiting for it.
 
         Raises:
             TrainingError: a picture is gone.

@@ -1,4 +1,4 @@
-"""Named recipes for a training run, and what of them goes with another optimiser or a trained model. No torch."""
+"""Named recipes for training runs, and how they change with the optimiser or a model to start from. No torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROBUST = TrainConfig(
     muon_rate=8e-3,
     inputs="centred",
 )
-"""Not the defaults of the fields: a file that does not say is of a run before there was a choice."""
+"""Not the field defaults: a file that does not set a key is from a run before the key existed."""
 
 PRESETS: dict[str, TrainConfig] = {
     "robust": _ROBUST,
@@ -63,7 +63,7 @@ PRESETS: dict[str, TrainConfig] = {
 """Named starting points."""
 
 DEFAULT_PRESET = "robust"
-"""What a run is where nothing else is said."""
+"""Preset of a run if none is given."""
 
 _PLACES = ("data", "validation", "exclude", "device", "threads")
 _OF_OPTIMIZER = ("rate", "relative_rates", "muon_rate", "momentum", "weight_decay", "inputs", "clip_theta")
@@ -73,11 +73,11 @@ _USUAL = {
     "adamw": replace(_ROBUST, optimizer="adamw", rate=1e-3, weight_decay=0.01),
     "sgd": PRESETS["paper"],
 }
-"""Recipes that say what belongs to an optimiser."""
+"""Recipes with the usual settings of each optimiser."""
 
 
 def preset(name: str) -> TrainConfig:
-    """Configuration of that name.
+    """The configuration of that name.
 
     Raises:
         ConfigError: there is none.
@@ -88,11 +88,11 @@ def preset(name: str) -> TrainConfig:
 
 
 def preset_of(config: TrainConfig) -> str:
-    """Name of the preset that `config` is but for where its pictures and models are, and where it runs; else ""."""
+    """Name of the preset `config` equals, apart from where its pictures and models are and where it runs; else ""."""
     for name, recipe in PRESETS.items():
         if config.start_from:
             recipe = starting_from(recipe, config.start_from, config.depth, config.width)
-        # Where epochs count, a run writes down how many steps they came to.
+        # With epochs, a run stores the number of steps they amount to.
         free = (*_PLACES, "steps") if recipe.epochs else _PLACES
         if all(
             getattr(config, each.name) == getattr(recipe, each.name) for each in fields(config) if each.name not in free
@@ -102,16 +102,16 @@ def preset_of(config: TrainConfig) -> str:
 
 
 def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int = 64) -> TrainConfig:
-    """`config` for a run that begins with a trained model instead of with chance.
+    """`config` for a run that starts from a trained model instead of random weights.
 
-    What is there is to be refined and not forgotten: so the rates are a fifth, or small shares of the weights there are
-    (what counts for one of 0.5 is all for one of 0.0002, and a trained network has both), and fewer steps do. Channels
-    that do not divide as `config.symmetry` needs it leave that out.
+    The weights are to be refined, not forgotten: so the rates are a fifth, or small shares of the weights (a step that
+    is small for a weight of 0.5 overwrites one of 0.0002, and a trained network has both), and fewer steps suffice.
+    `config.symmetry` is dropped if `width` is not divisible as it requires.
 
     Args:
-        config: a recipe for a run from chance.
+        config: a recipe for random weights.
         model: installed model or .safetensors file.
-        depth: its convolutions.
+        depth: its number of convolutions.
         width: channels between them.
     """
     relative = config.optimizer in TAKE_RELATIVE_RATES
@@ -132,15 +132,15 @@ def starting_from(config: TrainConfig, model: str, depth: int = 20, width: int =
 
 
 def with_optimizer(config: TrainConfig, optimizer: str, like: TrainConfig = _ROBUST) -> TrainConfig:
-    """`config` with another optimiser, and with the rates, momentum and clip that belong to it.
+    """`config` with another optimiser, and with the rates, momentum and clipping that belong to it.
 
-    A rate that is right for one is far too small or too large for another: SGD's is multiplied with gradients that are
-    summed over a patch, Adam's is about the step itself, or a share of what moves.
+    A rate that is right for one is far too small or too large for another: SGD's multiplies gradients that are summed
+    over a patch; Adam's is about the size of the step itself, or a share of what it moves.
 
     Args:
         config: a recipe.
         optimizer: one of the choices.
-        like: a recipe from chance; takes them from here if it has that optimiser.
+        like: a recipe for random weights; provides these settings if it has that optimiser.
 
     Raises:
         ConfigError: there is no such optimiser.
@@ -153,12 +153,12 @@ def with_optimizer(config: TrainConfig, optimizer: str, like: TrainConfig = _ROB
 
 
 def with_relative_rates(config: TrainConfig, relative: bool, like: TrainConfig = _ROBUST) -> TrainConfig:
-    """`config` with a rate that is a share, or that is none; either as large as it usually is.
+    """`config` with a relative or an absolute rate, at its usual size.
 
     Args:
         config: a recipe.
-        relative: whether it is to be a share.
-        like: as of `with_optimizer`.
+        relative: whether the rate is to be a share.
+        like: see `with_optimizer`.
     """
     rate = _rate(_usual(config.optimizer, like), relative=relative, refining=bool(config.start_from))
     return replace(config, relative_rates=relative, rate=rate)
@@ -169,7 +169,7 @@ def _usual(optimizer: str, like: TrainConfig) -> TrainConfig:
 
 
 def _rate(recipe: TrainConfig, *, relative: bool, refining: bool) -> float:
-    """The usual rate where `recipe`, from chance and with one rate for all, goes on from a model or has a share."""
+    """The usual rate, if `relative` or for `refining` a model; `recipe` has an absolute one for random weights."""
     if relative:
         return _REFINING_RELATIVE if refining else _RELATIVE
     return recipe.rate * _REFINING if refining else recipe.rate

@@ -1,4 +1,4 @@
-"""The result of a run beside bicubic and the models that are there already, on the held-out pictures."""
+"""Compares the result of a run with bicubic and the existing models, on the held-out pictures."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def compare(
 ) -> Compared:
     """Measure `model`, bicubic, the bundled models and the one the run started from, and write `result.json`.
 
-    By the protocol of the papers (`core.protocol`), on the middle of at most 320 x 320 px of some pictures, spread
-    evenly, so that this takes a minute and not an hour. Every model runs as the upscaler would run it, on the
-    run's device in the arithmetic that suits it. A run that trained on JPEGs is measured on those too, under keys such
-    as "2 jpeg 40": the picture was shrunk, went through JPEG of quality 40, and is enlarged.
+    Follows the protocol of the papers (`core.protocol`) on the centre, at most 320 x 320 px, of some pictures, evenly
+    spread, so that it takes a minute rather than an hour. Every model runs as the upscaler would run it, on the run's
+    device with the arithmetic that suits it. A run trained on JPEGs is measured on those, too, under keys such as
+    "2 jpeg 40": the picture is shrunk, compressed as JPEG of quality 40, and enlarged.
 
     Args:
         model: the trained network, on any device; unchanged.
@@ -55,11 +55,11 @@ def compare(
         config: of the run; its scale factors above 1 are measured.
         run: folder of the run.
         step: steps done.
-        most_pictures: how many to measure at most.
-        token: tested at each picture; not the one that stopped the run, or nothing would be measured.
+        most_pictures: most pictures to measure.
+        token: checked at each picture; not the one that stopped the run, or nothing would be measured.
         on_progress: called with (done, total) measurements.
-        notice: takes a sentence where a model could not be measured: it is damaged, has no room on the device, or gives
-            numbers that are not finite. Its row is left out.
+        notice: called with a message if a model could not be measured because it is damaged, does not fit on the device
+            or gives non-finite values. Its row is left out.
 
     Returns:
         Rows "bicubic", installed names and "this run": scale factor as text -> [PSNR in dB, SSIM]. A factor for which
@@ -122,7 +122,7 @@ def _say(notice: Callable[[str], None] | None, error: VdsrError) -> None:
 def _row(
     planes: list[Plane], config: TrainConfig, estimate: Estimate, measured: Callable[[], None]
 ) -> dict[str, list[float]]:
-    """One line of the table; `measured` is called after each measurement, and may stop it by raising."""
+    """One row of the table; `measured` is called after each measurement, and may abort by raising."""
     row = {}
     for key, trials in _trials(planes, config):
         scores = []
@@ -139,7 +139,7 @@ def _bicubic(bicubic: Plane) -> Plane:
 
 
 def _trials(planes: list[Plane], config: TrainConfig) -> Iterator[tuple[str, Iterator[Trial]]]:
-    """Made anew for each model: kept, they would take more memory than the network."""
+    """Generated anew for each model: kept, they would take more memory than the network."""
     for key, scale, quality in trial_keys(config):
         yield key, (trial for plane in planes if (trial := degraded_trial(plane, scale, quality)) is not None)
 

@@ -1,7 +1,7 @@
-"""What lies in a run folder, the locks on it, and what the window asks of a training process. No torch.
+"""The files of a run folder, its locks, and the window's requests to a training process. No torch.
 
-The training process holds `run.lock` while it lives, and the system lets go of it however that process ends; so
-nothing here goes by process ids or by the age of a file.
+The training process holds `run.lock` while it lives, and the OS releases it however that process ends; so nothing here
+relies on process ids or on the age of a file.
 """
 
 from __future__ import annotations
@@ -45,28 +45,28 @@ COMMANDS: tuple[Command, ...] = ("run", "pause", "stop", "discard")
 WHEN_WINDOW_ENDS: tuple[WhenWindowEnds, ...] = ("go on", "save")
 
 _LOCK_PATIENCE_S = 2.0
-"""How long a starting run waits for its lock: whoever only asks whether the run lives holds it for an instant."""
+"""How long a starting run waits for its lock: a mere check whether the run is alive holds it for an instant."""
 _PROBE_PATIENCE_S = 0.01
-"""How long one who asks waits for another who asks, where locks cannot be shared (Windows)."""
+"""How long one such check waits for another, where locks cannot be shared (Windows)."""
 _SHARING_WAITS_S = (0.02,) * 4
-"""To replace a file is a matter of microseconds, and nobody waits here for a person."""
+"""Replacing a file takes microseconds, and nothing here waits for the user."""
 
 
 FOUND_IN_RUNS_ALONE = (RUN_NAME, EVENTS_NAME, NEWEST_NAME)
-"""By one of these a folder is known as a run's, wherever it is. A configuration other things have, too: what may get
-deleted must not be taken for a run by that."""
+"""Any of these identifies the folder of a run, wherever it is. A configuration does not: other folders have one, too,
+and must not be taken for a run that may be deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What the window asks of a running process; see `write_control`."""
+    """What the window requests of a running process; see `write_control`."""
 
     command: Command = "run"
     when_window_ends: WhenWindowEnds = "go on"
 
 
 class RunLock:
-    """A file that one process holds while it does something with a run; the system lets go of it when that ends.
+    """A file that one process locks while it works with a run; the OS releases the lock when the process ends.
 
     Args:
         run: folder of the run.
@@ -76,17 +76,17 @@ class RunLock:
     def __init__(self, run: Path, name: str = RUN_LOCK_NAME) -> None:
         self._run = run
         self._path = run / name
-        # Imported late: the window lists runs, but does not before it is on the screen.
+        # Imported late: the window lists runs, but only once it is on screen.
         from filelock import FileLock
 
-        # thread_local=False: made in one thread, it may be released in another.
+        # thread_local=False: created in one thread, it may be released in another.
         self._lock: BaseFileLock = FileLock(self._path, thread_local=False)
 
     def try_acquire(self, timeout_s: float = 0.0) -> bool:
-        """Take the file within `timeout_s` seconds; False where somebody else holds it.
+        """Acquire the lock within `timeout_s` seconds; False if somebody else holds it.
 
         Raises:
-            SaveError: the file cannot be made.
+            SaveError: the file cannot be created.
         """
         from filelock import Timeout
 
@@ -99,15 +99,15 @@ class RunLock:
         return True
 
     def release(self) -> None:
-        """Let go of the file; does nothing when it is not held."""
+        """Release the lock; does nothing if it is not held."""
         self._lock.release(force=True)
 
     def __enter__(self) -> RunLock:
-        """Take the file.
+        """Acquire the lock.
 
         Raises:
             TrainingError: another process holds it.
-            SaveError: the file cannot be made.
+            SaveError: the file cannot be created.
         """
         if not self.try_acquire(_LOCK_PATIENCE_S):
             raise TrainingError(
@@ -120,12 +120,12 @@ class RunLock:
 
 
 def has_state(folder: Path) -> bool:
-    """Whether the folder of a run, or that of its teacher, holds a state to go on from, sound or not."""
+    """Whether the folder of a run, or that of its teacher, holds a checkpoint to continue from, valid or not."""
     return any((folder / name).exists() for name in (NEWEST_NAME, PREVIOUS_NAME))
 
 
 def has_learned(run: Path) -> bool:
-    """Whether the network of a run, or its teacher before it, has a state to go on from."""
+    """Whether the network of a run, or its teacher before it, has a checkpoint to continue from."""
     return has_state(run) or has_state(run / TEACHER_NAME)
 
 
@@ -146,7 +146,7 @@ def is_alive(folder: Path) -> bool:
 
 
 def _is_held(lock: Path) -> bool:
-    """Whether a process holds this file; any number may ask at once and none is taken for the holder."""
+    """Whether a process holds this file; any number may ask at once, and none is taken for the holder."""
     if sys.platform == "win32":
         raise NotImplementedError
     import fcntl
@@ -158,18 +158,18 @@ def _is_held(lock: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
-        return isinstance(error, BlockingIOError | PermissionError)  # the second is said by some network disks
+        return isinstance(error, BlockingIOError | PermissionError)  # some network drives raise the latter
     finally:
         os.close(descriptor)
     return False
 
 
 def write_control(run: Path, command: Command, when_window_ends: WhenWindowEnds = "go on") -> None:
-    """Ask the training process of a run for something; it looks within a fraction of a second.
+    """Send a request to the training process of a run; it looks within a fraction of a second.
 
     Args:
         run: its folder.
-        command: "run" (go on), "pause", "stop" (save, then end) or "discard" (end and delete the folder).
+        command: "run" (continue), "pause", "stop" (save, then end) or "discard" (end and delete the folder).
         when_window_ends: "save": stop when the window's lock is free, that is, when the window has ended.
 
     Raises:
@@ -180,9 +180,9 @@ def write_control(run: Path, command: Command, when_window_ends: WhenWindowEnds 
 
 
 def read_control(run: Path) -> Control:
-    """What `write_control` asked last; a missing or damaged file asks for nothing."""
+    """The last request by `write_control`; a missing or damaged file requests nothing."""
     try:
-        # Windows refuses to open a file while it is replaced; not to get it would be to forget a pause.
+        # Windows refuses to open a file while it is being replaced; giving up would lose a pause.
         values = json.loads(outlast_sharing((run / CONTROL_NAME).read_bytes, _SHARING_WAITS_S))
         command, ends = values.get("command"), values.get("when_window_ends", "go on")
     except (OSError, ValueError, AttributeError, RecursionError):

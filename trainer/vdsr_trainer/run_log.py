@@ -1,4 +1,4 @@
-"""The log of a run's events, which must take the last words of a run also where the disk is full."""
+"""The log of a run's events, which must record the last ones even when the disk is full."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _RESERVE_BYTES = 16_384
 
 
 class RunLog:
-    """Appends one line an event. A line that the disk has no room for is lost, never the run.
+    """Appends one line per event. A line that the disk has no room for is lost, but never the run.
 
-    A small file is kept beside it and deleted when the disk is full, so that there is room to say so.
+    A small reserve file is kept beside it and deleted when the disk is full, so that there is room to say so.
 
     Args:
         run: folder of the run.
@@ -31,7 +31,7 @@ class RunLog:
         self._reserve = run / RESERVE_NAME
         path = run / EVENTS_NAME
         try:
-            # Unbuffered: what is told is on its way to the disk, whatever happens to this process.
+            # Unbuffered: an event is on its way to the disk whatever happens to this process.
             self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise save_error(path, error) from error
@@ -39,7 +39,7 @@ class RunLog:
         self._make_reserve()
 
     def write(self, event: Event) -> None:
-        """Add one event."""
+        """Append one event."""
         line = (to_json(event) + "\n").encode()
         if self._begin_line:
             # A process that was killed may have left half a line.
@@ -48,7 +48,7 @@ class RunLog:
             self._begin_line = False
 
     def close(self) -> None:
-        """Close the file and give the reserve back."""
+        """Close the file and delete the reserve."""
         self._file.close()
         self._reserve.unlink(missing_ok=True)
 
@@ -75,7 +75,7 @@ class RunLog:
             else:
                 if written == len(line):
                     return True
-                line = b"\n" + line.lstrip(b"\n")  # cut short by a full disk: once more, on a line of its own
+                line = b"\n" + line.lstrip(b"\n")  # truncated by a full disk: once more, on a new line
                 self._spend_reserve()
         self._begin_line = True
         return False

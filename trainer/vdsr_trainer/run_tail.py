@@ -1,4 +1,4 @@
-"""The last word of a run, read from the end of its log: a log of 50,000 lines is not read for one line of a list."""
+"""The latest state of a run, from the end of its log: listing a run must not take reading a log of 50,000 lines."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _KINDS: dict[str, type] = {
     **dict.fromkeys(("psnr_db", "bicubic_psnr_db", "rows"), dict),
     **dict.fromkeys(("message", "reason", "crop", "weights", "path", "device"), str),
 }
-"""What the fields of these names must be, whatever the event: whoever reads a log relies on it."""
+"""Types of the fields of these names, whatever the event: readers of a log rely on them."""
 _WANTED = tuple(_EVENT + kind.__name__.encode() + b'"' for kind in (Validated, Started, RolledBack, CheckpointSaved))
 
 
 class RunEnd(Enum):
-    """How the last part of a run ended, by its log."""
+    """How the last part of a run ended, according to its log."""
 
     NONE = "none"
-    """It did not say: it runs, or was killed."""
+    """Not recorded: it is running, or was killed."""
     COMPLETE = "complete"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -44,17 +44,17 @@ class RunEnd(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RunTail:
-    """What the log says last.
+    """What a log says last.
 
     Attributes:
         step: steps done.
-        steps: steps in all as the last part was told; 0 where the log was not read so far.
+        steps: steps in total, as reported by the last part; 0 if the log was not read that far.
         saved_step: step of the last checkpoint.
-        paused: the last event is a pause.
+        paused: whether the last event is a pause.
         end: how it ended.
         message: of a failure.
-        psnr_db: last validation that still holds.
-        bicubic_psnr_db: the same of bicubic.
+        psnr_db: last validation that is still valid.
+        bicubic_psnr_db: the same for bicubic.
     """
 
     step: int = 0
@@ -68,20 +68,20 @@ class RunTail:
 
 
 def read_tail(path: Path, *, with_steps: bool = False) -> RunTail:
-    """Read a log backwards until its last event, checkpoint and validation are known; no log says nothing.
+    """Read a log backwards until its last event, checkpoint and validation are known; without a log, all is empty.
 
     Args:
         path: the log.
-        with_steps: go on to the beginning of the last part, for `RunTail.steps`.
+        with_steps: continue to the beginning of the last part, for `RunTail.steps`.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the log cannot be read.
     """
     last: Event | None = None
     steps: int | None = None
     saved: int | None = None
     validated: Validated | None = None
-    limit: float = math.inf  # events of later steps were told before a part that does them again
+    limit: float = math.inf  # events of later steps precede a part that repeats those steps
     for line in lines_backwards(path):
         if last is not None and not any(wanted in line for wanted in _WANTED):
             continue
@@ -119,10 +119,10 @@ def read_tail(path: Path, *, with_steps: bool = False) -> RunTail:
 
 
 def parse(line: bytes) -> Event | None:
-    """The event of one line of a log; None for a line, an event or a shape that this version does not know.
+    """The event in one line of a log; None for a line, an event or a shape that this version does not know.
 
-    A process that was killed may have left half a line, to which the next one added its first event: that one counts.
-    Numbers that were not finite, null in JSON, are NaN again.
+    A process that was killed may have left half a line, to which the next one appended its first event: that counts.
+    Non-finite numbers, null in JSON, become NaN again.
     """
     event = from_json(line[max(0, line.rfind(_EVENT)) :].decode("utf-8", "replace"))
     if event is None:
@@ -137,9 +137,9 @@ def parse(line: bytes) -> Event | None:
 
 
 def lines_backwards(path: Path) -> Iterator[bytes]:
-    """Whole lines of a file from its end, without their line ends; no file has none.
+    """Complete lines of a file from its end, without their line ends; none if there is no file.
 
-    What follows the last line end is left out: it is being written, or was cut short.
+    Anything after the last line end is skipped: it is being written, or was truncated.
 
     Raises:
         OSError: the file cannot be read.
@@ -150,7 +150,7 @@ def lines_backwards(path: Path) -> Iterator[bytes]:
         return
     with file:
         end = file.seek(0, 2)
-        rest: bytes | None = None  # the beginning of the block after, None until the last line end was met
+        rest: bytes | None = None  # start of the following block, None until the last line end was found
         while end > 0:
             begin = max(0, end - _BLOCK_BYTES)
             file.seek(begin)
@@ -189,5 +189,5 @@ def _end(event: Event) -> RunEnd:
 
 
 def _numbers(values: dict[str, float]) -> dict[str, float]:
-    """`values` without what is no number: JSON's null stands for what is not finite."""
+    """`values` without what is not a number: JSON's null stands for a non-finite value."""
     return {str(key): float(value) for key, value in values.items() if isinstance(value, int | float)}

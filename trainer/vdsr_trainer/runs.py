@@ -1,4 +1,4 @@
-"""Training runs on the disk: which there are, how each does, and what may be done with them. No torch.
+"""Training runs on disk: listing them with their state, creating, renaming and deleting them. No torch.
 
 The names of a run's files, its locks and `write_control` are in `run_files`.
 """
@@ -34,7 +34,7 @@ from vdsr_trainer.run_files import (
 from vdsr_trainer.run_tail import RunEnd, RunTail, read_tail
 
 _DELETED_PREFIX = ".vdsr-deleted-"
-"""Of this program alone: everything of that name in a folder of runs is deleted."""
+"""Used by this program only: everything with this prefix in a folder of runs is deleted."""
 _NAME_CHARACTERS = 60
 _WINDOWS_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|(com|lpt)[\d¹²³])(\..*)?")
 
@@ -45,29 +45,29 @@ class RunState(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     STOPPED = "stopped"
-    """Not at its last step: stopped and saved, killed, or never started. It can go on."""
+    """Not at its last step: stopped and saved, killed, or never started. It can be resumed."""
     FINISHED = "finished"
     FAILED = "failed"
-    """Ended by an error; it can go on from its last checkpoint."""
+    """Ended with an error; it can be resumed from its last checkpoint."""
     DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """One run of the list.
+    """One run in the list.
 
     Attributes:
         folder: where it is.
-        title: name for people.
-        created: when, in UTC.
-        preset: name of the preset it began with; "" where that is not known.
+        title: display name.
+        created: when it was created, in UTC.
+        preset: name of the preset it started from; "" if unknown.
         state: what it is doing.
-        step: steps done; where the process was killed, those of the last checkpoint.
-        steps: steps in all; 0 where they follow from epochs and the run did not begin yet.
+        step: steps done; if the process was killed, those of the last checkpoint.
+        steps: steps in total; 0 if they follow from epochs and the run has not started yet.
         psnr_db: last validation by scale factor as text; empty before the first.
-        bicubic_psnr_db: the same of bicubic.
+        bicubic_psnr_db: the same for bicubic.
         weights: the weight file, None before there is one.
-        reason: why it is damaged or failed, one text for people; else "".
+        reason: why it is damaged or failed, as one text for the user; else "".
     """
 
     folder: Path
@@ -84,7 +84,7 @@ class RunInfo:
 
 
 def list_runs(root: Path) -> tuple[RunInfo, ...]:
-    """Every run below `root`, the newest first; a damaged one is listed with its reason. No `root`, no runs."""
+    """All runs below `root`, newest first; a damaged one is listed with its reason. Empty if there is no `root`."""
     try:
         with os.scandir(root) as entries:
             folders = [Path(entry.path) for entry in entries if not entry.name.startswith(".") and _is_folder(entry)]
@@ -95,14 +95,14 @@ def list_runs(root: Path) -> tuple[RunInfo, ...]:
 
 
 def describe_run(folder: Path) -> RunInfo:
-    """What can be told of one run without loading its weights; reads the end of a long log only."""
+    """Describe a run without loading its weights; of a long log only the end is read."""
     about = _read_about(folder)
     title = one_line(_text(about, "title")) or folder.name
     created = _created(folder, about)
     weights = folder / WEIGHTS_NAME
     try:
         config = read_config(folder / CONFIG_NAME)
-        # How many steps epochs are, the run itself works out.
+        # With epochs, only the run itself works out the number of steps.
         tail = read_tail(folder / EVENTS_NAME, with_steps=config.epochs > 0)
     except (ConfigError, OSError) as error:
         reason = error.words if isinstance(error, ConfigError) else _words(error)
@@ -125,16 +125,16 @@ def describe_run(folder: Path) -> RunInfo:
 
 
 def create_run(root: Path, title: str, preset: str, config: TrainConfig) -> Path:
-    """Make the folder of a new run below `root`; nothing is trained yet.
+    """Create the folder of a new run below `root`; nothing is trained yet.
 
     Args:
-        root: folder of all runs, made if missing.
-        title: name for people; the folder's name is made from it and is unique.
-        preset: name of the preset that `config` began with, or "".
+        root: folder of all runs, created if missing.
+        title: display name; the folder's name is derived from it and unique.
+        preset: name of the preset `config` is based on, or "".
         config: what to train.
 
     Raises:
-        SaveError: the folder cannot be made or written.
+        SaveError: the folder cannot be created or written.
     """
     title = _clean_title(title)
     folder = _new_folder(root, _folder_name(title))
@@ -149,12 +149,12 @@ def create_run(root: Path, title: str, preset: str, config: TrainConfig) -> Path
 
 
 def note_run(folder: Path, preset: str, *, anew: bool = False) -> None:
-    """Write down when a run was made and from which preset, unless that is known; for runs without `create_run`.
+    """Record when a run was created and from which preset, unless known; for runs made without `create_run`.
 
     Args:
         folder: of the run.
         preset: name of the preset, or "".
-        anew: the preset counts whatever was known; a title stays.
+        anew: replace a recorded preset; the title stays.
 
     Raises:
         SaveError: the folder cannot be written.
@@ -165,7 +165,7 @@ def note_run(folder: Path, preset: str, *, anew: bool = False) -> None:
 
 
 def rename_run(folder: Path, title: str) -> None:
-    """Give a run another title, also while it runs; the folder keeps its name.
+    """Change the title of a run, even while it runs; the folder keeps its name.
 
     Raises:
         SaveError: the folder cannot be written.
@@ -176,20 +176,20 @@ def rename_run(folder: Path, title: str) -> None:
 
 
 def duplicate_run(folder: Path, title: str) -> Path:
-    """A new run beside `folder` with the same configuration and nothing of its state.
+    """Create a run beside `folder` with the same configuration and none of its state.
 
     Raises:
         ConfigError: the configuration is damaged.
-        SaveError: the folder cannot be made or written.
+        SaveError: the folder cannot be created or written.
     """
     return create_run(folder.parent, title, _text(_read_about(folder), "preset"), read_config(folder / CONFIG_NAME))
 
 
 def delete_run(folder: Path) -> None:
-    """Delete a run with all it holds.
+    """Delete a run and everything in it.
 
-    It vanishes at once, for it is renamed first; files that cannot be deleted yet go when the next run is made or
-    deleted.
+    It disappears at once, because it is renamed first; files that cannot be deleted yet go when the next run is created
+    or deleted.
 
     Raises:
         TrainingError: it is running.
@@ -199,7 +199,7 @@ def delete_run(folder: Path) -> None:
         raise TrainingError("This run is running.", path=folder, hint="Stop it first, then delete it.")
     try:
         if folder.is_symlink():
-            folder.unlink()  # the link alone: where it leads is not ours
+            folder.unlink()  # only the link: its target may belong to others
             return
         folder.rename(folder.with_name(f"{_DELETED_PREFIX}{secrets.token_hex(6)}"))
     except OSError as error:
@@ -227,18 +227,18 @@ def _looks_like_run(folder: Path) -> bool:
     try:
         return any((folder / name).exists() for name in (CONFIG_NAME, *FOUND_IN_RUNS_ALONE))
     except OSError:
-        return True  # a folder that may not be looked into is listed as damaged, with the reason
+        return True  # a folder without access is listed as damaged, with the reason
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:
-        return False  # a link that leads back to itself hides no other run
+        return False  # a link to itself must not hide other runs
 
 
 def _read_about(folder: Path) -> dict[str, Any]:
-    """What run.json holds; a missing or damaged one only costs the title."""
+    """Contents of run.json; if it is missing or damaged, little more than the title is lost."""
     try:
         about = json.loads((folder / RUN_NAME).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -247,7 +247,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
 
 
 def _write_about(folder: Path, about: dict[str, Any]) -> None:
-    # What others wrote there need not be text that UTF-8 takes: that stays as JSON's escapes.
+    # Text written there by others may not be encodable as UTF-8: JSON's escapes keep it.
     write_atomically(folder / RUN_NAME, json.dumps(about, indent=1).encode())
 
 
@@ -275,7 +275,7 @@ def _clean_title(title: str) -> str:
 
 
 def _folder_name(title: str) -> str:
-    """A folder name that every system takes."""
+    """A folder name that is valid on every system."""
     name = re.sub(r"[^\w.-]+", "-", unicodedata.normalize("NFC", title))[:_NAME_CHARACTERS].strip("-._ ")
     return f"run-{name}" if not name or _WINDOWS_DEVICES.fullmatch(name) else name
 
@@ -298,7 +298,7 @@ def _new_folder(root: Path, name: str) -> Path:
 
 
 def _sweep(root: Path) -> None:
-    """Delete what `delete_run` renamed; what resists stays for the next time."""
+    """Delete what `delete_run` renamed; what cannot be deleted stays for the next time."""
     for folder in root.glob(f"{_DELETED_PREFIX}*"):
         shutil.rmtree(folder, ignore_errors=True)
 

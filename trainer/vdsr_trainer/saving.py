@@ -1,4 +1,4 @@
-"""Saving the states of a run while it goes on, and going back to one where it diverged."""
+"""Saving the states of a run while it continues, and rolling back when it diverges."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ logger = logging.getLogger(__name__)
 
 _RATE_CUT = 0.5
 _ROOM_IN_STATES = 4
-"""Room on the disk that a run wants at its start, in sizes of its states: two kept, one being written, the rest."""
+"""Disk space a run requires at its start, in sizes of its checkpoints: two kept, one being written, the rest."""
 
 
 class Saver:
-    """Takes states of a learner and tells of them.
+    """Saves the states of a learner and reports them.
 
     Args:
         run: folder of the run.
         learner: what is saved.
-        progress: where it stands at the beginning of this part of the run.
-        meter: counts the time that it takes, and knows where the rest went.
-        tell: takes the events.
+        progress: of the run at the beginning of this part.
+        meter: counts the time spent on saving, and knows where the rest went.
+        tell: called with the events.
     """
 
     def __init__(
@@ -56,15 +56,15 @@ class Saver:
         self._keeper.__exit__(*error)
 
     def is_due(self, progress: Progress, every: int) -> bool:
-        """Whether the state is to be saved now: each `every` steps, and a proven one where the last is as old."""
+        """Whether to save now: every `every` steps, and a proven state if the last proven one is that old."""
         return progress.step % every == 0 or (progress.proven and progress.step - self._keeper.proven_step >= every)
 
     def save(self, progress: Progress, *, wait: bool) -> None:
-        """Take the state now and write it, with `wait` before this returns.
+        """Copy the state now and write it; with `wait`, before returning.
 
         Raises:
-            NotFiniteError: a weight is NaN, infinite or absurd.
-            SaveError: it could not be written, and not for want of room.
+            NotFiniteError: a weight is NaN, infinite or absurdly large.
+            SaveError: it could not be written, other than for lack of space.
         """
         begun = time.monotonic()
         self.look(progress.step, wait=True)
@@ -74,19 +74,19 @@ class Saver:
         self._meter.add_saving(time.monotonic() - begun)
 
     def save_if_new(self, progress: Progress, *, wait: bool) -> None:
-        """The same, unless this very state is on the disk or on its way there."""
+        """The same, unless this very state is on disk or being written."""
         if self._keeper.step != progress.step:
             self.save(progress, wait=wait)
 
     def look(self, step: int, *, wait: bool, strict: bool = False) -> None:
-        """Tell of a state that has been written.
+        """Report a state that has been written.
 
-        A full disk is told and costs nothing else: it is tried again at the next checkpoint.
+        A full disk is only reported: saving is tried again at the next checkpoint.
 
         Args:
             step: steps done.
-            wait: until what is being written is there.
-            strict: a full disk is an error too.
+            wait: wait for a state that is being written.
+            strict: treat a full disk as an error, too.
 
         Raises:
             SaveError: it could not be written.
@@ -103,17 +103,17 @@ class Saver:
             self._tell(CheckpointSaved(self._keeper.step, str(path)))
 
     def go_back(self, progress: Progress, how: Diverged) -> Progress:
-        """Put a good state into the learner, or a new beginning where there is none, with a lower rate.
+        """Load a good state into the learner, or restart it if there is none, with a lower rate.
 
         Args:
-            progress: where the run was when it diverged.
-            how: it did.
+            progress: of the run when it diverged.
+            how: it diverged.
 
         Returns:
-            Where it goes on.
+            The progress to continue from.
 
         Raises:
-            TrainingError: it went back too often.
+            TrainingError: it rolled back too often.
             SaveError: the folder cannot be written.
         """
         self.look(progress.step, wait=True)
@@ -137,7 +137,7 @@ class Saver:
         place = f"to step {going_on.step:,}" if going_on.step else "to the beginning"
         words = f"{reason} The run went back {place} and continues with {share:.2g} times the learning rate."
         self._tell(RolledBack(progress.step, going_on.step, words, share))
-        # At once: a run that is killed now must not go on with the rate that was too high.
+        # At once: a run that is killed now must not resume with the rate that was too high.
         self.save(going_on, wait=True)
         return going_on
 
@@ -155,7 +155,7 @@ class Saver:
 
 
 def check_room(run: Path, learner: Learner) -> None:
-    """Refuse at once what would fail at the first checkpoint.
+    """Refuse a run that would fail at its first checkpoint.
 
     Raises:
         SaveError: the disk is almost full.

@@ -1,4 +1,4 @@
-"""What learners have in common: a network with what changes it, one optimiser step at a time."""
+"""What learners have in common: a network with its optimiser, trained one step at a time."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from vdsr_trainer.symmetry import Symmetry
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_ON_GPU = 25
-"""Steps from one look at the loss to the next on a GPU, where each look waits for the device."""
+"""Steps from one check of the loss to the next on a GPU, where each check waits for the device."""
 
 _TIE_EVERY = 100
-"""Steps after which the weights are tied again, which rounding unties."""
+"""Steps after which the weights are tied again, because rounding unties them."""
 
 Batch = TypeVar("Batch")
-"""Patches of one step, of the kind that a learner learns from."""
+"""Patches of one step, of the kind the learner takes."""
 
 
 class NotFiniteError(Exception):
-    """The loss became NaN or infinite; the weights are not to be used."""
+    """The loss became NaN or infinite; the weights must not be used."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepResult:
-    """One step; the numbers stay on the device until somebody needs them.
+    """Result of one step; the values stay on the device until needed.
 
     Attributes:
         mean_square: mean squared error of luma on the scale [0, 1].
         norm: L2 norm of all gradients before clipping.
-        clipped_share: share of gradient elements that were clipped, 0 to 1.
+        clipped_share: share of clipped gradient elements, 0 to 1.
     """
 
     mean_square: Tensor
@@ -56,11 +56,11 @@ class Stepper(ABC, Generic[Network, Batch]):
     """Network, moving average and optimiser of one run.
 
     Attributes:
-        device: what they are on.
-        precision: "bf16" or "fp32", what "auto" came to.
+        device: device they are on.
+        precision: "bf16" or "fp32", as "auto" was resolved.
         model: the trained network, float32.
         average: the moving average of its weights.
-        optimiser: what moves them.
+        optimiser: what updates them.
     """
 
     model: Network
@@ -68,11 +68,11 @@ class Stepper(ABC, Generic[Network, Batch]):
     optimiser: Optimiser
 
     def __init__(self, config: TrainConfig, notice: Callable[[str], None] = lambda _: None) -> None:
-        """Begin as a new run does.
+        """Initialise as for a new run.
 
         Args:
             config: of the run.
-            notice: takes a sentence when memory is short.
+            notice: called with a message for the user, such as when memory is short.
 
         Raises:
             UsageError: there is no such kind of device.
@@ -88,39 +88,39 @@ class Stepper(ABC, Generic[Network, Batch]):
         self.device = choose_device(config.device)
         self.precision = resolve_precision(config.precision, self.device, config.width)
         if self.device.type == "cuda":
-            torch.backends.cudnn.benchmark = True  # all batches have one shape, so its fastest way is worth a search
-            # PyTorch lets cuDNN round fp32 to 10 bits. The first layer must see more of the luma, and who wishes for
-            # fp32 gets it.
+            torch.backends.cudnn.benchmark = True  # all batches have one shape, so the search pays off
+            # PyTorch lets cuDNN round fp32 to 10 bits. The first layer needs more of the luma, and those who ask for
+            # fp32 must get it.
             torch.backends.cudnn.allow_tf32 = False
         self.restart()
 
     def restart(self) -> None:
-        """Forget all that was learned."""
+        """Forget everything learned."""
         self.model = self._first_model().to(self.device).train()
         self._symmetry: Symmetry | None = None
         self._begun = False
         self.average = MovingAverage(self.model, self._config.average_decay)
         self.optimiser = Optimiser(self.model, self._config)
-        self._seen: list[LayerInput] = []  # by each layer, sums over the last batch; empty for plain steps
+        self._seen: list[LayerInput] = []  # of each layer, sums over the last batch; empty for plain steps
 
     @abstractmethod
     def _first_model(self) -> Network:
-        """The network as a new run begins with it."""
+        """The initial network of a new run."""
 
     @abstractmethod
     def _make_symmetry(self) -> Symmetry:
-        """What ties the weights, where that is wished for."""
+        """The symmetry that ties the weights, if requested."""
 
     @abstractmethod
     def _accumulate(self, patches: Batch) -> Tensor:
-        """Add the gradients of the batch's mean loss, `_micro` patches at once, and set `_seen` anew.
+        """Add up the gradients of the batch's mean loss, `_micro` patches at once, and collect `_seen` anew.
 
         Returns:
             The batch's mean squared error of luma on the scale [0, 1].
         """
 
     def _begin(self) -> None:
-        """Keep weights tied, where that is wished for, if those that the first step finds are; a state's as well."""
+        """Keep weights tied, if requested and if those at the first step are, also those of a checkpoint."""
         self._begun = True
         if self._config.symmetry == "none":
             return
@@ -133,12 +133,12 @@ class Stepper(ABC, Generic[Network, Batch]):
             )
 
     def set_config(self, config: TrainConfig) -> None:
-        """Take over a number of steps that only now is known."""
+        """Take over a number of steps that is known only now."""
         self._config = config
         self.optimiser.set_config(config)
 
     def describe(self) -> str:
-        """Device and precision for people: "AMD EPYC · bf16"."""
+        """Device and precision for display: "AMD EPYC · bf16"."""
         return f"{device_name(self.device)} · {self.precision}"
 
     def step(self, patches: Batch, step: int, rate_share: float = 1.0) -> StepResult:
@@ -147,10 +147,10 @@ class Stepper(ABC, Generic[Network, Batch]):
         Args:
             patches: one batch.
             step: steps done before.
-            rate_share: what the scheduled rate is multiplied with.
+            rate_share: factor on the scheduled rate.
 
         Raises:
-            NotFiniteError: the loss is NaN or infinite; on a CPU the weights are as before.
+            NotFiniteError: the loss is NaN or infinite; on a CPU the weights are unchanged.
             DeviceMemoryError: memory is short even for one patch.
             DeviceError: the device failed.
         """
@@ -176,13 +176,13 @@ class Stepper(ABC, Generic[Network, Batch]):
         return StepResult(mean_square, norm, clipped_share)
 
     def _gradients(self, patches: Batch) -> Tensor:
-        """As `_accumulate`, in smaller pieces where memory is short."""
+        """As `_accumulate`, in smaller pieces if memory is short."""
         wished = self._micro
         while True:
             try:
                 mean_square = self._accumulate(patches)
             except (MemoryError, RuntimeError) as error:
-                # As in the upscaler's backend: not every shortage is told as one, so other errors are tried smaller.
+                # As in the upscaler's backend: not every shortage is reported as one, so other errors are retried too.
                 known = is_shortage(error)
                 if not known and isinstance(error, (torch.AcceleratorError, NotImplementedError)):
                     raise
@@ -195,13 +195,13 @@ class Stepper(ABC, Generic[Network, Batch]):
                     ) from error
                 logger.warning("A batch in pieces of %d did not fit.", self._micro, exc_info=error)
             else:
-                if self._micro < wished:  # only now is it sure that it was for want of memory
+                if self._micro < wished:  # only now is it certain that memory was short
                     self._notice(
                         f"Memory was short: each batch is now learned in pieces of {self._micro}."
                         " The result stays the same."
                     )
                 return mean_square
-            # Only here, after the traceback and the tensors it holds are gone, is there memory to give back.
+            # Only here, after the traceback and the tensors it holds are gone, can memory be released.
             self._clear()
             self._micro = max(1, min(self._micro, self._config.batch) // 2)
             if self.device.type == "cuda":
@@ -212,11 +212,11 @@ class Stepper(ABC, Generic[Network, Batch]):
             parameter.grad = None
 
     def _computes_itself(self) -> bool:
-        """Whether layers are computed by `cpu_network`, if they suit that, and not by PyTorch."""
+        """Whether `cpu_network` computes the layers, if they suit it, instead of PyTorch."""
         return self.device.type == "cpu" and (self.precision != "bf16" or _cpu_network_takes_bf16())
 
     def _see(self, inputs: list[Tensor]) -> None:
-        """Take account of what the layers saw of some patches, where steps do that."""
+        """Collect the inputs of the layers for some patches, if steps take account of them."""
         if self._config.inputs == "plain":
             return
         whitened = self._config.inputs == "whitened"
@@ -231,19 +231,19 @@ class Stepper(ABC, Generic[Network, Batch]):
 
 
 def _cpu_network_takes_bf16() -> bool:
-    """Whether bf16 on this CPU is faster by `CpuNetwork` than by PyTorch: it is there, but not in matrix units."""
+    """Whether bf16 on this CPU is faster with `CpuNetwork` than with PyTorch: supported, but not by matrix units."""
     return CpuNetwork.takes_bf16() and not cpu_has_matrix_units()
 
 
 def resolve_precision(wish: str, device: torch.device, width: int) -> str:
-    """What "auto" comes to: bf16 where it is the faster way to learn, else fp32; others as they are.
+    """Resolve "auto": bf16 where training is faster with it, else fp32; other values are returned as they are.
 
-    On a CPU without bf16 of its own, `CpuNetwork` in fp32 takes less time than PyTorch in either. fp16 is not offered:
-    its small gradients would need a scale of their own.
+    On a CPU without native bf16, `CpuNetwork` in fp32 takes less time than PyTorch in either. fp16 is not offered: its
+    small gradients would need loss scaling.
 
     Args:
         wish: "auto", "bf16" or "fp32".
-        device: where it learns.
+        device: where training runs.
         width: channels of the inner layers.
     """
     if wish != "auto":
@@ -260,17 +260,17 @@ def forward_features(
     cpu_features: CpuFeatures | None = None,
     inputs: list[Tensor] | None = None,
 ) -> Tensor:
-    """What the last layer of a chain sees, in the arithmetic of training.
+    """Input of the last layer of a chain, in the arithmetic of training.
 
     Under "bf16" without `cpu_features`, the inner convolutions run in bfloat16 on channels_last activations; the first
-    stays in float32, since 8 bits of mantissa cannot hold the luma whose small differences it must see.
+    stays in float32, since 8 bits of mantissa cannot resolve the small differences in luma that it must see.
 
     Args:
         model: the network; its weights stay float32.
         luma: (N, 1, P, P) float32.
         precision: "bf16" or "fp32".
-        cpu_features: computes the layers in its own arithmetic; None leaves them to PyTorch.
-        inputs: gets what each layer sees, (N, C, P, P); with `cpu_features`, overwritten by the next call.
+        cpu_features: computes the layers with its own arithmetic; None leaves them to PyTorch.
+        inputs: receives the input of each layer, (N, C, P, P); with `cpu_features`, overwritten by the next call.
 
     Returns:
         (N, width, P, P), channels last; bfloat16 under "bf16" without `cpu_features`, else float32.

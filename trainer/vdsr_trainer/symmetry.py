@@ -1,18 +1,18 @@
-"""Weights that serve a picture turned or mirrored as well as upright: the network's answer turns with its input.
+"""Weights that serve a turned or mirrored picture as well as an upright one: the network's output turns with its input.
 
-A photograph turned by 90 degrees is a photograph still, and an ordinary network has to learn each edge once more for
-each way it may lie. Here the hidden channels come in sets of 4 (group "p4", quarter turns) or 8 ("p4m", turns and
-mirrorings), one for each element g of the group, and the filter from channel (i, k) to channel (o, h) is tied:
+A photograph turned by 90 degrees is still a photograph, but an ordinary network has to learn each edge again in each
+orientation. Here the hidden channels come in sets of 4 (group "p4", quarter turns) or 8 ("p4m", turns and reflections),
+one for each element g of the group, and the filter from channel (i, k) to channel (o, h) is tied:
 
     W[(o, g h), (i, g k)] = g W[(o, h), (i, k)],    b[(o, g h)] = b[(o, h)]
 
-where g turns the 3x3 filter; the luma that enters and the detail that leaves are one channel that all g leave in its
-place. Such weights are those of an ordinary network; nothing else in the program knows of it. What a patch teaches
-about one direction, it teaches about all.
+where g turns the 3x3 filter; the luma that enters and the detail that leaves are a single channel, which every g leaves
+in place. Such weights are those of an ordinary network; nothing else in the program depends on them. What a patch
+teaches about one orientation, it teaches about all.
 
-Weights that are tied stay so under steps along tied gradients, since momentum, Adam's element-wise steps and Muon's
-orthogonal ones are the same in any order of the channels. So all there is to do is to begin with tied weights and to
-take the mean of each gradient over the group, which is the gradient of the tied weights.
+Tied weights stay tied under steps along tied gradients, since momentum, Adam's element-wise steps and Muon's orthogonal
+ones are the same in any order of the channels. So it suffices to start with tied weights and to average each gradient
+over the group, which gives the gradient of the tied weights.
 
 Source: T. Cohen and M. Welling, "Group equivariant convolutional networks", ICML 2016.
 """
@@ -30,15 +30,15 @@ from vdsr_trainer.config import SYMMETRIES
 from vdsr_trainer.layer_inputs import LayerInput
 
 _NEAR = 1e-4
-"""How far weights may be from tied, as a share of their size: rounding left 1e-7 after 9,900 steps."""
+"""How far weights may be from tied, relative to their norm: rounding left 1e-7 after 9,900 steps."""
 
 
 def turned(pixels: Tensor, element: int) -> Tensor:
-    """Let element g of the group turn a picture or filter.
+    """Apply element g of the group to a picture or filter.
 
     Args:
         pixels: (..., H, W).
-        element: g; it turns by g % 4 quarters, and from 4 on mirrors then.
+        element: g; it turns by g % 4 quarters, and from 4 on then mirrors.
     """
     pixels = torch.rot90(pixels, element % 4, (-2, -1))
     return pixels.flip(-1) if element >= 4 else pixels
@@ -48,20 +48,20 @@ class Symmetry:
     """Ties the weights of one network."""
 
     def __init__(self, group: str, layers: Sequence[nn.Conv2d], outputs: Tensor | None = None) -> None:
-        """Take the layers.
+        """Find out which weights of the layers to tie.
 
         Args:
             group: "p4" or "p4m".
-            layers: from one channel by hidden ones, a multiple of the group's elements, to one channel, or to some.
-            outputs: (elements, channels out) int64, which of the last channels each element brings to the place of
-                each; None where it is one, which all leave in its place.
+            layers: from one channel through hidden ones, a multiple of the group's elements, to one channel or several.
+            outputs: (elements, channels out) int64, which of the last channels each element moves to the place of each;
+                None for a single one, which all leave in place.
 
         Raises:
             ValueError: the channels are no such multiple, or there are as many at the end as between the layers.
         """
         device, width = layers[0].weight.device, layers[0].out_channels
         self._channels = _channel_orders(SYMMETRIES[group], width).to(device)  # (elements, C)
-        self._orders = {width: self._channels}  # by the number of channels, which tells where an axis lies
+        self._orders = {width: self._channels}  # by number of channels, which identifies an axis
         if outputs is not None:
             if outputs.shape[1] == width:
                 raise ValueError(f"{width} channels at the end cannot be told from those between the layers.")
@@ -71,27 +71,27 @@ class Symmetry:
 
     @property
     def elements(self) -> int:
-        """How many elements the group has."""
+        """Number of elements of the group."""
         return len(self._channels)
 
     def begin(self) -> None:
-        """Tie weights that came from chance; each keeps its variance, which the mean over the group would lessen."""
+        """Tie random weights; each keeps its variance, which averaging over the group would reduce."""
         with torch.no_grad():
             self._tie(list(self._parameters))
             for parameter in self._parameters:
                 parameter.mul_(len(self._channels) ** 0.5)
 
     def tie_weights(self) -> None:
-        """Take away what rounding has untied."""
+        """Undo what rounding has untied."""
         with torch.no_grad():
             self._tie(list(self._parameters))
 
     def tie_gradients(self) -> None:
-        """Put the gradient of the tied weights in the place of that of the single ones."""
+        """Replace the gradients of the individual weights by those of the tied weights."""
         self._tie([parameter.grad for parameter in self._parameters if parameter.grad is not None])
 
     def tie_inputs(self, seen: Sequence[LayerInput]) -> list[LayerInput]:
-        """What the layers would have seen of a batch that held each patch turned in all ways."""
+        """The layers' inputs as if the batch had held each patch in all orientations."""
         channels = self._channels.shape[1]
         rows, columns = self._channels[:, :, None], self._channels[:, None, :]
         tied = []
@@ -104,7 +104,7 @@ class Symmetry:
         return tied
 
     def holds(self) -> bool:
-        """Whether the weights are tied, but for rounding."""
+        """Whether the weights are tied, up to rounding."""
         return all(
             (self._mean(parameter.detach()[None])[0] - parameter).norm() <= _NEAR * parameter.norm()
             for parameter in self._parameters
@@ -118,7 +118,7 @@ class Symmetry:
             torch._foreach_copy_(same, list(self._mean(torch.stack(same)).unbind()))
 
     def _mean(self, tensors: Tensor) -> Tensor:
-        """(N, ...) tensors of one parameter's shape, tied."""
+        """Tie (N, ...) tensors of one parameter's shape."""
         sets, number = self._sets[tensors.shape[1:]]
         flat = tensors.flatten(start_dim=1)
         total = flat.index_select(1, sets[0])  # on a CPU a sixth of the time of flat[:, sets[0]]
@@ -127,11 +127,11 @@ class Symmetry:
         return (total / len(sets)).index_select(1, number).view_as(tensors)
 
     def _tied_places(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
-        """Which places of the flat parameter are tied.
+        """Which positions of the flat parameter are tied.
 
         Returns:
-            (elements, S) int64, the places of each of S sets, some of them more than once where elements of the group
-            leave them; and (numel,) int64, the set of each place.
+            (elements, S) int64, the positions of each of S sets, some repeated where elements of the group leave them
+            in place; and (numel,) int64, the set of each position.
         """
         places = torch.arange(parameter.numel(), device=parameter.device).view(parameter.shape)
         orders = []
@@ -141,15 +141,15 @@ class Symmetry:
                 if size in self._orders:
                     moved = moved.index_select(axis, self._orders[size][element])
             orders.append(moved.flatten())
-        order = torch.stack(orders)  # (elements, numel): what is brought to each place
+        order = torch.stack(orders)  # (elements, numel): what is moved to each position
         firsts, number = order.amin(dim=0).unique(return_inverse=True)  # type: ignore[no-untyped-call]
         return order[:, firsts], number
 
 
 def _channel_orders(elements: int, channels: int) -> Tensor:
-    """(elements, channels) int64: which channel each element of the group brings to the place of each.
+    """(elements, channels) int64: which channel each element of the group moves to the place of each.
 
-    Channel (i, k) lies at i * elements + k; element g brings it to (i, g k).
+    Channel (i, k) lies at i * elements + k; element g moves it to (i, g k).
 
     Raises:
         ValueError: the channels are no multiple of the elements.

@@ -1,4 +1,4 @@
-"""Which tests a run is judged by: held-out pictures, shrunk by each scale factor, clean and as JPEGs."""
+"""The tests a run is judged by: held-out pictures, shrunk by each scale factor, clean and as JPEGs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.degrade import Degradation, Luma8, degrade_whole
 
 JPEG_QUALITY = 40
-"""Of the pictures that show what a run for photographs was for."""
+"""JPEG quality of the pictures that show what a run for photographs achieves."""
 
 MOST_PICTURES = 16
-"""Held-out pictures that are measured, at most."""
+"""Most held-out pictures that are measured."""
 JUDGED_PX = 180
-"""Side of the middle of each that a validation looks at: enough to choose by, cheap enough to do often."""
+"""Side of the centre of each picture that a validation uses: enough to choose by, cheap enough to do often."""
 COMPARED_PX = 320
-"""Side of the middle that the table at the end is about."""
+"""Side of the centre used for the table at the end."""
 
 _EQUAL_PSNR_DB = 100.0
 
@@ -28,9 +28,9 @@ _Thing = TypeVar("_Thing")
 
 
 def capped_psnr_db(found: Score) -> float:
-    """PSNR with 100 dB for the infinite one of equal pictures, such as flat ones.
+    """PSNR, with 100 dB instead of infinity for equal pictures, such as flat ones.
 
-    A mean with an infinity says nothing, and JSON has none.
+    A mean with an infinity is meaningless, and JSON has no infinity.
     """
     return min(found.psnr_db, _EQUAL_PSNR_DB)
 
@@ -47,7 +47,7 @@ def trial_keys(config: TrainConfig) -> list[tuple[str, float, int]]:
 
 
 def degraded_trial(plane: Plane, scale: float, quality: int) -> Trial | None:
-    """One picture by the papers' protocol; with `quality`, its small version went through JPEG.
+    """One picture by the papers' protocol; with `quality`, its LR version is compressed as JPEG.
 
     Args:
         plane: (H, W) float64 whole numbers in [0, 255].
@@ -55,7 +55,7 @@ def degraded_trial(plane: Plane, scale: float, quality: int) -> Trial | None:
         quality: of the JPEG, or 0 for none.
 
     Returns:
-        None where the picture is too small for the factor.
+        None if the picture is too small for the factor.
     """
     try:
         trial = make_trial(plane, scale)
@@ -68,12 +68,12 @@ def degraded_trial(plane: Plane, scale: float, quality: int) -> Trial | None:
 
 
 def middle(luma: Luma8, side_px: int) -> Luma8:
-    """The middle of a picture, at most `side_px` high and wide."""
+    """The centre of a picture, at most `side_px` high and wide."""
     top, left = (max(0, (size - side_px) // 2) for size in luma.shape)
     return luma[top : top + side_px, left : left + side_px]
 
 
 def spread(things: Sequence[_Thing], most: int) -> list[_Thing]:
-    """At most `most` of some things, evenly spread; in their order."""
+    """At most `most` of some things, evenly spread, in their order."""
     count = min(len(things), most)
     return [things[i * len(things) // count] for i in range(count)]

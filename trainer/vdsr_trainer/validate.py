@@ -1,4 +1,4 @@
-"""Measuring the network on held-out pictures while it trains, and a crop of one of them to look at."""
+"""Measures the network on held-out pictures during training, and saves a crop of one of them to look at."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Judge:
     """Trials of the held-out pictures by scale factor, with bicubic's mean PSNR.
 
     Attributes:
-        trials: key of `trial_keys` -> one trial a picture.
+        trials: key of `trial_keys` -> one trial per picture.
         bicubic_psnr_db: the same key -> mean PSNR in dB.
     """
 
@@ -79,7 +79,7 @@ class Judge:
         return Validated(step, self.measure(model), self.bicubic_psnr_db, crop)
 
     def measure_teacher(self, teacher: Teacher) -> dict[str, float]:
-        """Mean PSNR of a teacher by key, at those of its scale factors that are judged at."""
+        """Mean PSNR of a teacher by key, at those of its scale factors that are judged."""
         keys = {f"{scale:g}": scale for scale in teacher.scales}
         return {
             key: _mean(
@@ -90,12 +90,12 @@ class Judge:
         }
 
     def referenced(self, device: torch.device, step: int, teacher: Mapping[str, float]) -> Referenced:
-        """What the bundled models reach; one that cannot be loaded is left out and logged.
+        """PSNR of the bundled models; one that cannot be loaded is skipped and logged.
 
         Args:
             device: to measure on.
             step: steps done.
-            teacher: what `measure_teacher` found, or nothing.
+            teacher: result of `measure_teacher`, or empty.
         """
         rows = {TEACHER: dict(teacher)} if teacher else {}
         rows.update((name, self.measure(model)) for name, model in bundled_models(device))
@@ -103,14 +103,14 @@ class Judge:
 
 
 class CropWriter:
-    """Keeps what the network made of one held-out crop, for the window to show over the steps.
+    """Saves what the network makes of one held-out crop, for the window to show over the steps.
 
     The crop is where bicubic does worst, at the largest scale factor up to 4, so that there is something to see. At
-    most `_MOST_CROPS` are written, evenly spread over the run.
+    most about twice `_MOST_CROPS` are written, evenly spread over the run.
 
     Args:
         run: folder of the run.
-        judge: whose trials it is taken from.
+        judge: provides the trials to choose from.
         config: of the run.
     """
 
@@ -134,7 +134,7 @@ class CropWriter:
         self._save("original", self._trial.reference)
 
     def write(self, model: VDSR, step: int, steps: int) -> str:
-        """Write the crop as `model` makes it; its place relative to the run, or "" where this one is left out."""
+        """Write the crop as `model` makes it; its path relative to the run, or "" if it is skipped or fails."""
         if step % (self._validate_every * self._stride) and step != steps:
             return ""
         name = f"{step:08d}"
@@ -146,7 +146,7 @@ class CropWriter:
         return f"{CROPS_NAME}/{name}.png"
 
     def _save(self, name: str, plane: Plane) -> None:
-        gray = luma_to_gray(plane[self._rows, self._cols])  # as luma, black and white would be shades of gray
+        gray = luma_to_gray(plane[self._rows, self._cols])  # left as luma, black and white would be shades of gray
         pixels = np.clip(np.floor(gray + 0.5), 0, 255).astype(np.uint8)
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "png")
@@ -154,7 +154,7 @@ class CropWriter:
 
 
 def bundled_models(device: torch.device) -> Iterator[tuple[str, VDSR]]:
-    """Name and network of each bundled model, on a device; one that cannot be loaded is left out and logged."""
+    """Name and network of each bundled model, on a device; one that cannot be loaded is skipped and logged."""
     for info in installed_models():
         if not info.bundled:
             continue
@@ -165,9 +165,9 @@ def bundled_models(device: torch.device) -> Iterator[tuple[str, VDSR]]:
 
 
 def _estimator(model: VDSR) -> Callable[[Plane], Plane]:
-    """What takes luma through `model`, with its weights as they are now, in fp32 on its device.
+    """A function that runs luma through `model`, with its current weights, in fp32 on its device.
 
-    It takes bicubic luma, (H, W) in [0, 255], and gives the same shape and range, not rounded.
+    It takes bicubic luma, (H, W) in [0, 255], and returns the same shape and range, not rounded.
     """
     device = next(model.parameters()).device
     if device.type == "cpu" and WinogradBackend.suits(model):
@@ -184,7 +184,7 @@ def _estimator(model: VDSR) -> Callable[[Plane], Plane]:
 
 
 def _worst_window(trials: list[Trial]) -> tuple[Trial, slice, slice]:
-    """Trial and window of `_CROP_PX` where bicubic errs most."""
+    """Trial and window of `_CROP_PX` where bicubic has the largest error."""
     best: tuple[float, Trial, int, int] | None = None
     for trial in trials:
         errors = (trial.bicubic - trial.reference) ** 2
