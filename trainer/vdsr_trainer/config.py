@@ -60,7 +60,7 @@ class TrainConfig:
         teacher_steps: steps for which a teacher is trained first, on the same pictures; the targets of clean patches at
             whole `scales` from 2 to 4 are then its outputs, without the detail nobody could guess: see `teacher`. 0 for
             no teacher. With one, pictures lose up to 11 rows and columns at the end, and a picture too large to be held
-            whole is learned from as it is.
+            whole is its own target.
         teacher_from: a trained teacher: `teacher.safetensors` of an earlier run's folder, made for the same whole
             `scales` from 2 to 4. `teacher_steps` and `teacher_width` then have no effect.
         teacher_between: the teacher also gives targets at all other `scales` below its largest, by shrinking its output

@@ -9,10 +9,10 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.lr_grid import lr_matrices
 
 _CHARBONNIER = 1e-3
-"""Where the Charbonnier loss turns from squared to absolute error, on the scale [0, 1]: a quarter of an 8-bit level."""
+"""Where Charbonnier changes from squared to absolute error, on the scale [0, 1]: a quarter of an 8-bit level."""
 
 _LEVEL = 1 / 255
-"""Where the root of a patch's mean square turns from quadratic to linear: one 8-bit level."""
+"""Where the root of a patch's mean square changes from quadratic to linear: one 8-bit level."""
 
 
 def patch_losses(error: Tensor, grid: Tensor | None, config: TrainConfig) -> Tensor:

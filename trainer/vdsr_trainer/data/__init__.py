@@ -1,1 +1,1 @@
-"""Training pictures: found, judged, split, degraded, and cut into batches."""
+"""Training pictures: found, checked, split, degraded, and cut into batches."""

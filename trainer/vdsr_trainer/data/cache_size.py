@@ -10,7 +10,7 @@ _LEAST_BYTES = 256 << 20
 
 
 def cache_bytes(config: TrainConfig) -> int:
-    """Bytes for decoded pictures: `config.cache_mb`, or a quarter of the machine's memory, but at least 256 MB."""
+    """Memory for decoded pictures, in bytes: `config.cache_mb`, or a quarter of the computer's, but at least 256 MB."""
     if config.cache_mb:
         return config.cache_mb << 20
     return max(_LEAST_BYTES, (machine_bytes() or 0) // _SHARE)

@@ -1,4 +1,4 @@
-"""Training pictures, and batches of patches of them that depend on nothing but (seed, step)."""
+"""Training pictures, and batches of their patches that depend only on (seed, step)."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from vdsr_trainer.trials import COMPARED_PX, MOST_PICTURES, middle, spread
 __all__ = ["Luma8", "Patches", "TrainingData", "open_data"]
 
 _JUDGES = 64
-"""Held-out pictures, spread over all in the order of files, from which those that are judged are taken in the order of
-names. One order would do, but a run that goes on is to be judged by the pictures that it began with."""
+"""Held-out pictures, spread over all in file order, from which the judged ones are taken in name order. One order would
+do, but a resumed run must be judged by the pictures it began with."""
 
 _NAMED_ISSUES = 20
 _DRAWS = 12
-"""Uniform numbers for each patch, before those for its candidates."""
+"""Uniform random numbers per patch, before those for its candidates."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,8 +44,8 @@ class Patches:
 
     Attributes:
         bicubic: (N, 1, P, P) float32, the network's input; 1 is full scale.
-        target: (N, 1, P, P) float32, what it should give.
-        grid: (N, 2, 2) float32, from `lr_grid`, 0 where the LR picture was worn; None where the loss does not ask.
+        target: (N, 1, P, P) float32, what the network should output.
+        grid: (N, 2, 2) float32, from `lr_grid`, 0 for patches that are not clean; None if the loss does not need it.
     """
 
     bicubic: npt.NDArray[np.float32]
@@ -61,21 +61,21 @@ def open_data(
     notice: Callable[[str], None],
     token: CancelToken,
 ) -> TrainingData:
-    """The pictures of a run, ready to be cut.
+    """Open the pictures of a run, ready to be cut.
 
-    A run that has a checkpoint goes on with the pictures that `pictures.json` in its folder names; any other looks at
-    its folders, decodes what that file does not know yet, and writes it. Where all pictures fit into the memory that
-    is set aside for them they are decoded now, else as the steps need them.
+    A run that has a checkpoint continues with the pictures named in `pictures.json` in its folder; any other searches
+    its folders, decodes what that file does not know yet, and writes it. If all pictures fit into the memory set aside
+    for them, they are decoded now, otherwise as the steps need them.
 
     Args:
         config: folders, sizes, sampling, degradations, seed.
         run: folder of the run.
-        on_progress: called with (done, total) pictures, from this thread; begins anew for each pass over them.
-        notice: takes a sentence for each picture that is left out, up to 20.
-        token: tested at each picture.
+        on_progress: called with (done, total) pictures, from this thread; starts over for each pass over them.
+        notice: called with a sentence for each picture that is left out, up to 20.
+        token: checked at each picture.
 
     Raises:
-        TrainingError: a folder is missing or empty, too few pictures are usable, or a picture of a run that goes on is
+        TrainingError: a folder is missing or empty, too few pictures are usable, or a picture of a resumed run is
             missing or has changed.
         SaveError: `pictures.json` cannot be written.
         Cancelled: by the token.
@@ -102,9 +102,9 @@ class TrainingData:
     """Pictures to validate on, and batches of patches of those to train on.
 
     Attributes:
-        pictures: training pictures, without shrunk copies.
+        pictures: number of training pictures, without shrunk copies.
         held_out: names of the pictures to validate on.
-        validation: (H, W) uint8 luma by name of those that are judged, at most `MOST_PICTURES`: the middle of at most
+        validation: (H, W) uint8 luma by name of those that are judged, at most `MOST_PICTURES`: the centre, at most
             `COMPARED_PX` on each side.
         patches_per_epoch: see `split.grid_patches`; at least 1.
     """
@@ -121,7 +121,7 @@ class TrainingData:
 
     @property
     def bytes_held(self) -> int:
-        """Memory that training pictures take now."""
+        """Memory that training pictures take now, in bytes."""
         return self._pictures.bytes_held
 
     def batch(self, step: int) -> Patches:
@@ -158,7 +158,7 @@ class TrainingData:
         return Patches(bicubic / np.float32(255.0), target / np.float32(255.0), grid)
 
     def bands(self, step: int, uniforms: npt.NDArray[np.float64]) -> list[Held]:
-        """Pictures or copies that a step may take, one for each row of `uniforms`, (N, 2) in [0, 1).
+        """Pictures or copies that a step may use, one for each row of `uniforms`, (N, 2) in [0, 1).
 
         Raises:
             TrainingError: a picture is gone or has changed.
@@ -168,12 +168,12 @@ class TrainingData:
     def set_teacher(
         self, teacher: Callable[[Luma8], Answers], on_progress: ProgressCallback, token: CancelToken
     ) -> None:
-        """Take what a teacher says for what clean patches should become, where it says something.
+        """Use a teacher's answers for the targets of clean patches, where it has any.
 
         Args:
-            teacher: asked about (H, W) uint8 luma; by several threads.
-            on_progress: called with (done, total) pictures, from this thread, where all fit into memory together.
-            token: tested at each picture.
+            teacher: called with (H, W) uint8 luma; from several threads.
+            on_progress: called with (done, total) pictures, from this thread, if all fit into memory together.
+            token: checked at each picture.
 
         Raises:
             TrainingError: a picture is gone or has changed.
@@ -181,7 +181,7 @@ class TrainingData:
         """
         all_fit = self.in_memory
         self._pictures.set_teacher(teacher)
-        self._wanted = None  # what was fetched ahead is gone
+        self._wanted = None  # what was fetched ahead is dropped
         if all_fit:
             self._pictures.load_all(on_progress, token)
             self._pictures.forget_teacher()
@@ -193,15 +193,15 @@ class TrainingData:
 
     @property
     def holds_all_whole(self) -> bool:
-        """Whether all pictures are held at once, and none of them in parts."""
+        """Whether all pictures are held at once, none of them in parts."""
         return self.in_memory and all(band.whole for item in self._pictures.items for band in item.bands)
 
     def everything(self) -> list[tuple[Item, tuple[Held, ...]]]:
-        """All items with what is held of them, in their order; to be asked for only where `in_memory`."""
+        """All items with what is held of them, in order; call it only if `in_memory`."""
         return [(item, self._pictures.get(number)) for number, item in enumerate(self._pictures.items)]
 
     def close(self) -> None:
-        """Let go of the pictures and the threads that fetch them."""
+        """Release the pictures and the threads that fetch them."""
         self._pictures.close()
 
     def _held(self, step: int, picks: Sequence[Pick]) -> list[Held]:
@@ -216,7 +216,7 @@ class TrainingData:
 
 
 def _earlier_plan(config: TrainConfig, run: Path, notice: Callable[[str], None]) -> Plan | None:
-    """What a run that goes on has settled on; None for one of which neither network nor teacher has a state."""
+    """Plan of a run that is resumed; None if it is lost, or neither network nor teacher has a checkpoint."""
     if not has_learned(run):
         return None
     index = read_index(run)
@@ -247,7 +247,7 @@ def _new_plan(
 
 
 def _check_again(records: Sequence[PictureRecord], on_progress: ProgressCallback, token: CancelToken) -> None:
-    """See that pictures are what they were; only files with another size or time are decoded."""
+    """Check that pictures are unchanged; only files with another size or time are decoded."""
     touched = [record for record in records if not is_unchanged(record)]
     for done, _ in enumerate(in_parallel(lambda record: read_recorded(record, token).shape, touched, token)):
         on_progress(done + 1, len(touched))
@@ -267,19 +267,19 @@ def _validation(records: Sequence[PictureRecord], token: CancelToken) -> dict[st
 
 
 def _middle(luma: Luma8) -> Luma8:
-    return middle(luma, COMPARED_PX).copy()  # no view, which would hold the whole
+    return middle(luma, COMPARED_PX).copy()  # not a view, which would keep the whole in memory
 
 
 def drawn_scales(config: TrainConfig, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Scale factors of patches, (N,), from their numbers in `draw_of_step`."""
+    """Scale factors of patches, (N,), from their random numbers in `draw_of_step`."""
     fixed = np.array(config.scales)[(draws[:, 3] * len(config.scales)).astype(np.int64)]
-    # Steps of 0.05, half of those that the slider of the upscaler has.
+    # Steps of 0.05, half of those of the upscaler's slider.
     free = np.rint((config.scale_min + draws[:, 3] * (config.scale_max - config.scale_min)) * 20) / 20
     return np.where(draws[:, 2] < config.fixed_share, fixed, free)
 
 
 def _degradation(draw: npt.NDArray[np.float64], config: TrainConfig, scale: float) -> Degradation:
-    """What happens to one patch, from uniform numbers in [0, 1)."""
+    """The degradation of one patch, from uniform random numbers in [0, 1)."""
     qualities = config.jpeg_quality_max - config.jpeg_quality_min + 1
     return Degradation(
         scale,
@@ -297,7 +297,7 @@ def _grid(
     turns: npt.NDArray[np.int64],
     side: int,
 ) -> npt.NDArray[np.float32]:
-    """LR samples of the patches of a step, see `Patches.grid`."""
+    """LR samples of the patches of a step: see `Patches.grid`."""
     sizes = [(each.source.height, each.source.luma.shape[1]) for each in held]
     scales = [degradation.scale for degradation in degradations]
     grid = lr_grid(
@@ -312,7 +312,7 @@ def _grid(
 
 
 def _hardest(held: Held, draw: npt.NDArray[np.float64], side: int) -> tuple[int, int]:
-    """The hardest of some random places."""
+    """The hardest of some random positions."""
     band = held.band
     tops, lefts = draw.reshape(2, -1)
     rows = band.first + (tops * (band.last - band.first - side + 1)).astype(np.int64)
@@ -326,13 +326,13 @@ def draw_of_step(config: TrainConfig, step: int) -> npt.NDArray[np.float64]:
 
     Returns:
         (batch, 12 + 2 * candidates) float64 in [0, 1): 0 and 1 choose the picture, 2 and 3 the scale factor, 4 the
-        turn, 5 to 11 degradations; then the tops of the candidates, then their lefts.
+        turn, 5 to 11 the degradation; then the tops of the candidates, then their lefts.
     """
     rng = np.random.default_rng([config.seed, step])
     return rng.random((config.batch, _DRAWS + 2 * config.hard_candidates))
 
 
 def turned(patch: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
-    """One of the eight turns and flips of a square."""
+    """One of the eight turns and reflections of a square."""
     square = np.rot90(patch, turn % 4)
     return square[:, ::-1] if turn >= 4 else square

@@ -1,17 +1,17 @@
-"""Making the picture that the network gets from the picture that it should give: blur, shrink, noise, JPEG, enlarge.
+"""Makes the network's input from its target: blur, shrink, noise, JPEG, enlarge.
 
-The whole picture is what is degraded: it is blurred and shrunk in one linear step per axis, gets noise, is rounded to
-8 bits and goes through JPEG, and bicubic enlarges it again. A patch of the result is computed from just the samples it
-depends on. That equals cutting it from the whole degraded picture, for these reasons:
+It is the whole picture that is degraded: it is blurred and shrunk in one linear step per axis, gets noise, is rounded
+to 8 bits, is compressed as JPEG, and is enlarged again by bicubic interpolation. A patch of the result is computed from
+just the samples it depends on. That equals cutting it from the whole degraded picture, because:
 
-- an axis is mirrored at its ends, and blurring, shrinking and enlarging a mirrored axis give mirrored axes, so that the
-  few samples beyond an edge can be had by reading mirrored input;
-- noise is a function of a seed and of the sample's place;
-- JPEG of a gray picture codes blocks of 8 x 8 one by one, so a region made of whole blocks comes out as it would of the
+- an axis is mirrored at its ends, and blurring, shrinking and enlarging a mirrored axis give mirrored axes, so the few
+  samples beyond an edge are obtained by reading mirrored input;
+- noise is a function of a seed and of the sample's position;
+- JPEG codes the 8 x 8 blocks of a gray picture independently, so a region of whole blocks comes out as it would in the
   whole picture;
-- what is rounded is rounded with a margin that is far above the error of float64, so the order of a sum cannot matter.
+- rounding uses a margin far above the error of float64, so the order of summation does not matter.
 
-So every patch can have a scale factor and degradations of its own, at a small part of the cost of the whole picture.
+So every patch can have its own scale factor and degradations, at a small part of the cost of the whole picture.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 
 _ROUNDING_MARGIN = 1e-6
-"""Added before rounding down: values that lie half-way but for float64's error then all go up."""
+"""Added before rounding down, so that values that are half-way up to the error of float64 all go up."""
 _BLOCK_PX = 8
 _CHUNK_SAMPLES = 1 << 16
-"""Patch samples whose tables are made together: enough to hide Python's cost, few enough for the cache."""
+"""Patch samples whose tables are made together: enough to hide Python's overhead, few enough for the cache."""
 _TILE_PX = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """What happens to a picture, in this order: blur, shrink, noise, JPEG, enlarge.
+    """What is done to a picture, in this order: blur, shrink, noise, JPEG, enlarge.
 
-    Without the three a picture is shrunk and enlarged in float; with any of them it is rounded to 8 bits between.
+    Without blur, noise and JPEG, it is shrunk and enlarged in float; with any of them, rounded to 8 bits in between.
 
     Attributes:
         scale: factor by which it is shrunk and enlarged, at least 1.
@@ -61,18 +61,18 @@ class Degradation:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing but shrinking and enlarging is done."""
+        """Whether the picture is only shrunk and enlarged."""
         return self.blur_sigma == 0 and self.noise_sigma == 0 and self.jpeg_quality == 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """A picture, or whole rows of it.
+    """A picture, or some whole rows of it.
 
     Attributes:
         luma: (rows, W) uint8.
         height: rows of the whole picture.
-        first_row: row of the whole picture that `luma` begins with.
+        first_row: row of the whole picture at which `luma` begins.
     """
 
     luma: Luma8
@@ -93,16 +93,16 @@ def reach_px(scale: float, blur_sigma: float) -> int:
 
 
 def through_jpeg(pixels: Luma8, quality: int) -> Luma8:
-    """An (H, W) uint8 gray picture, black 0 and white 255, after JPEG of `quality` (1 to 100)."""
-    # The same bytes as Pillow's, a seventh of the time: here the pictures are small and there are many. Imported
-    # late: most runs have no JPEG.
+    """An (H, W) uint8 gray picture, black 0 and white 255, after JPEG compression at `quality` (1 to 100)."""
+    # The same bytes as Pillow's in a seventh of the time: here the pictures are small and many. Imported late: most
+    # runs have no JPEG.
     from imagecodecs import jpeg8_decode, jpeg8_encode
 
     return np.asarray(jpeg8_decode(jpeg8_encode(np.ascontiguousarray(pixels), level=quality)))
 
 
 def degrade_whole(luma: Luma8, degradation: Degradation) -> npt.NDArray[np.float32]:
-    """The whole of a picture, degraded and enlarged to its size again.
+    """A whole picture, degraded and enlarged to its size again.
 
     Args:
         luma: (H, W) uint8.
@@ -128,13 +128,13 @@ def degraded_patches(
     shape: tuple[int, int],
     degradations: Sequence[Degradation],
 ) -> npt.NDArray[np.float32]:
-    """Patches as they would be cut from the whole degraded pictures.
+    """Patches as cut from the whole degraded pictures.
 
     Args:
-        sources: N pictures; where rows are missing, those within `reach_px` of the patch must be there.
-        places: top and left of each patch, in the whole picture.
+        sources: N pictures; if rows are missing, those within `reach_px` of the patch must be there.
+        places: top and left of each patch in the whole picture.
         shape: rows and columns of a patch.
-        degradations: what happens to each.
+        degradations: one for each patch.
 
     Returns:
         (N, rows, columns) float32 on the scale of the pictures, neither rounded nor clipped.
@@ -174,9 +174,9 @@ class _Axes:
     """Both axes of some patches: first all vertical ones, then all horizontal ones.
 
     Attributes:
-        up: (patch, LR read) matrix of each axis that enlarges.
-        down: (LR made, HR read) matrix of each that blurs and shrinks.
-        lr_first: first LR sample that is made; of a clean patch it may lie before the edge.
+        up: (patch, LR read) matrix that enlarges, for each axis.
+        down: (LR made, HR read) matrix that blurs and shrinks, for each axis.
+        lr_first: first LR sample that is made; for a clean patch it may lie before the edge.
         hr_first: first HR sample that is read; it may lie before the edge.
         reads: for each axis of a patch that is not clean, which of the LR samples made are read.
     """
@@ -193,7 +193,7 @@ class _Axes:
 
     @classmethod
     def of(cls, sizes: _Ints, starts: _Ints, counts: _Ints, degradations: Sequence[Degradation]) -> _Axes:
-        """Tables of axes with `sizes` samples, for the windows that begin at `starts` and have `counts` samples."""
+        """Tables of axes with `sizes` samples, for windows that begin at `starts` and have `counts` samples."""
         scales = np.array([degradation.scale for degradation in degradations])
         smalls = np.maximum(1, np.rint(sizes / scales).astype(np.int64))
         up = Taps.of(smalls, sizes, starts, counts)
@@ -213,7 +213,7 @@ class _Axes:
 
 
 def _within(first: _Ints, last: _Ints, size: _Ints, block: _Ints) -> tuple[_Ints, _Ints]:
-    """Least range of whole blocks within [0, size) that holds what [first, last) reads of a mirrored axis."""
+    """Smallest range of whole blocks within [0, size) that holds what [first, last) reads of a mirrored axis."""
     far = (first < 0) & (last > size) | (first < -size) | (last > 2 * size)
     low = np.where(last > size, np.minimum(first, 2 * size - last), first)
     high = np.where(first < 0, np.maximum(last, -first), last)
@@ -230,9 +230,9 @@ def _hr(source: Source, rows: tuple[int, int], cols: tuple[int, int]) -> _Floats
 
 
 def _worn(lr: _Floats, top: int, left: int, degradation: Degradation) -> _Floats:
-    """Noise, 8 bits and JPEG for a region of the LR picture that begins at (top, left), as a gray file would have it.
+    """Noise, 8 bits and JPEG for a region of the LR picture that begins at (top, left), as in a gray file.
 
-    A file that the upscaler meets has its black at 0, so that is the range in which it is rounded and compressed.
+    A file that the upscaler reads has black at 0, so that is the range used for rounding and compression.
     """
     pixels = luma_to_gray(lr)
     if degradation.noise_sigma:
@@ -244,10 +244,10 @@ def _worn(lr: _Floats, top: int, left: int, degradation: Degradation) -> _Floats
 
 
 def noise_plane(seed: int, top: int, left: int, rows: int, cols: int) -> _Floats:
-    """Window (top, left, rows, cols) of an endless plane of Gaussian noise with standard deviation 1.
+    """Window (top, left, rows, cols) of an infinite plane of Gaussian noise with standard deviation 1.
 
     Source: the finaliser of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014)
-    over a number for each place; Box and Muller, 1958.
+    over one number per position; Box and Muller, 1958.
     """
     y = np.arange(top, top + rows, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     x = np.arange(left, left + cols, dtype=np.uint64) * np.uint64(0xD1B54A32D192ED03)

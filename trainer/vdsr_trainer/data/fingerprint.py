@@ -1,12 +1,12 @@
-"""Finding pictures that resemble each other: resized, recompressed, slightly cropped or brightened copies. No torch.
+"""Finds pictures that resemble each other: resized, recompressed, slightly cropped or brightened copies. No torch.
 
-A picture is remembered as 16 x 16 gray values. Two are compared by the correlation of the differences between
-neighbours, which neither brightness nor contrast nor the large areas of sky and ground decide; and each is compared
-with small crops of the other.
+A picture is stored as 16 x 16 gray values. Two are compared by the correlation of the differences between neighbours,
+which brightness, contrast and the large areas of sky and ground do not dominate; and each is compared with slight crops
+of the other.
 
 Measured on the 525 pictures of T91, BSDS, Set5, Set14 and 15 photographs: the three pairs that show the same scene
-reach 0.96 and more, all others at most 0.63. Copies of half and double size or JPEG quality 50 reach 0.96, crops by 2 %
-at each side 0.82, and of crops by up to 5 % at each side 98 of 100 reach `RESEMBLES`.
+reach 0.96 or more, all others at most 0.63. Copies of half and double size or JPEG quality 50 reach 0.96, crops by 2 %
+on each side 0.82, and 98 of 100 crops by up to 5 % on each side reach `RESEMBLES`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from vdsr_trainer.data.degrade import Luma8
 _Floats = npt.NDArray[np.float32]
 
 RESEMBLES = 0.75
-"""Correlation from which two pictures count as one."""
+"""Correlation from which two pictures count as the same."""
 _SIDE = 16
 _FINE_SIDE = 64
 _FLAT = 1.0
 """Standard deviation, in gray levels without the linear trend, below which a picture has nothing to be known by."""
 _CANDIDATE = 0.25
-"""Correlation of the whole pictures below which crops are not tried; 2 pairs of different pictures in 1000 reach it."""
+"""Correlation of whole pictures below which crops are not tried; 2 in 1000 pairs of different pictures reach it."""
 _BLOCK = 2048
 _PAIRS_AT_ONCE = 256
 
@@ -52,19 +52,19 @@ def fingerprint(luma: Luma8) -> str:
 
 
 def check_fingerprint(text: str) -> None:
-    """See that `text` can be compared.
+    """Check that `text` can be compared.
 
     Raises:
-        ValueError: `fingerprint` never gives such a text.
+        ValueError: `fingerprint` never returns such a text.
     """
     if len(bytes.fromhex(text)) not in (0, _SIDE * _SIDE):
         raise ValueError(f"a fingerprint of {len(text)} characters")
 
 
 def resembling(prints: Sequence[str], others: Sequence[str]) -> dict[int, int]:
-    """Which of `prints` resembles one of `others`: index -> index of the one that it resembles most.
+    """Find which of `prints` resembles one of `others`: index -> index of the most similar one.
 
-    Memory stays below some tens of megabytes; 100,000 against 64 take seconds.
+    Takes at most some tens of megabytes; 100,000 against 64 take seconds.
     """
     found: dict[int, int] = {}
     known = [i for i, print_ in enumerate(others) if print_]
@@ -92,7 +92,7 @@ def resembling(prints: Sequence[str], others: Sequence[str]) -> dict[int, int]:
 
 
 def _grays(prints: Sequence[str]) -> _Floats:
-    """(N, 16, 16), from what was stored."""
+    """(N, 16, 16) with zero mean, from stored fingerprints."""
     flat = np.frombuffer(bytes.fromhex("".join(prints)), np.uint8).astype(np.float32)
     grays = flat.reshape(len(prints), _SIDE, _SIDE)
     return np.asarray(grays - grays.mean(axis=(1, 2), keepdims=True))
@@ -106,7 +106,7 @@ def _scores(ones: _Floats, others: _Floats) -> _Floats:
 
 
 def _differences(grays: _Floats) -> _Floats:
-    """(..., 480): differences between neighbours without their mean, of length 1."""
+    """(..., 480): differences between neighbours, with zero mean and of length 1."""
     across, down = np.diff(grays, axis=-1), np.diff(grays, axis=-2)
     across -= across.mean(axis=(-1, -2), keepdims=True)
     down -= down.mean(axis=(-1, -2), keepdims=True)
@@ -126,7 +126,7 @@ def _crops(grays: _Floats) -> _Floats:
 
 
 def _windows() -> _Floats:
-    """(7, 16, 16) matrices that stretch a window of an axis to the whole, bilinear."""
+    """(7, 16, 16) matrices that stretch a window of an axis to the whole, bilinearly."""
     spans = [(0.0, 1.0)]
     for length in (0.95, 0.9):
         spans += [(start, start + length) for start in (0.0, (1 - length) / 2, 1 - length)]

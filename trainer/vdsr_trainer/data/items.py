@@ -1,7 +1,7 @@
-"""What of the training pictures is held in memory as one, and decoding it.
+"""The units in which training pictures are held in memory, and decoding them.
 
-An *item* is a picture with its shrunk copies, or some rows of them where the whole would take more than a quarter of
-the memory for all. The rows that its patches depend on, beyond its own, are held with it.
+An *item* is a picture with its shrunk copies, or some rows of them if the whole would take more than a quarter of the
+memory for all. The rows beyond its own that its patches depend on are held with it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from vdsr_trainer.data.report import PictureRecord
 from vdsr_trainer.data.split import copy_sizes
 
 HARDNESS_PX = 8
-"""Side of the squares by which it is known how hard a place is."""
+"""Side of the squares for which hardness is known."""
 _ITEM_SHARE = 4
 _REACH = 2
 _STRIP_BLOCKS = 32
 
 Answers = Mapping[float, npt.NDArray[np.float16]]
-"""What a teacher says of a picture: scale factor -> (H, W), what it would have it be less what it is."""
+"""A teacher's answers for a picture: scale factor -> (H, W), its output minus the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Band:
         width: its columns.
         first: first row in which patches may begin.
         last: row after the last that they may touch.
-        held_first: first row that is held, so that a patch can be degraded as part of the whole.
+        held_first: first row held, so that a patch can be degraded as part of the whole.
         held_last: row after the last that is held.
     """
 
@@ -59,11 +59,11 @@ class Band:
 
     @property
     def whole(self) -> bool:
-        """Whether all of the picture is held."""
+        """Whether the whole picture is held."""
         return (self.held_first, self.held_last) == (0, self.height)
 
     def held_bytes(self, config: TrainConfig) -> int:
-        """Memory that it takes."""
+        """Memory that it takes, in bytes."""
         rows = self.held_last - self.held_first
         blocks = (-(-rows // HARDNESS_PX) + 1) * (-(-self.width // HARDNESS_PX) + 1)
         answers = len(config.answered_scales) if self.whole else 0
@@ -72,7 +72,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What is decoded and held as one.
+    """What is decoded and held as a unit.
 
     Attributes:
         record: the picture.
@@ -102,8 +102,8 @@ class Held:
     Attributes:
         band: which.
         source: its pixels.
-        hardness: (rows / 8 + 1, W / 8 + 1) float64, summed-area table of `detail` by squares; None where not needed.
-        answers: of a teacher; none where there is no teacher, or where only some rows are held.
+        hardness: (rows / 8 + 1, W / 8 + 1) float64, summed-area table of `_detail` by squares; None if not needed.
+        answers: of a teacher; empty without one, or if only some rows are held.
     """
 
     band: Band
@@ -114,7 +114,7 @@ class Held:
     def hardness_of(
         self, tops: npt.NDArray[np.int64], lefts: npt.NDArray[np.int64], side: int
     ) -> npt.NDArray[np.float64]:
-        """How badly bicubic will serve patches of `side` px: mean detail of the squares nearest to them."""
+        """How badly bicubic is expected to do on patches of `side` px: mean detail of the squares nearest to them."""
         table = self.hardness
         if table is None:
             return np.zeros(len(tops))
@@ -127,7 +127,7 @@ class Held:
 
 
 def make_items(records: Sequence[PictureRecord], config: TrainConfig, budget_bytes: int) -> tuple[Item, ...]:
-    """The items of some pictures; all whole where they fit into the budget together."""
+    """The items of some pictures; all whole if they fit into the budget together."""
     whole = [item for record in records for item in _cut(record, 1, config)]
     if sum(item.bytes for item in whole) <= budget_bytes:
         return tuple(whole)
@@ -144,7 +144,7 @@ def make_items(records: Sequence[PictureRecord], config: TrainConfig, budget_byt
 
 
 def _cut(record: PictureRecord, count: int, config: TrainConfig) -> list[Item]:
-    """A picture and its copies in `count` bands, each as high as a number of patches."""
+    """A picture and its copies in `count` bands, all but the last a whole number of patches high."""
     side = config.patch_px
     reach = reach_px(max(config.scale_max, *config.scales), config.blur_sigma_max if config.blur_share else 0.0)
     sizes = copy_sizes(record.height, record.width, config)
@@ -163,7 +163,7 @@ def _cut(record: PictureRecord, count: int, config: TrainConfig) -> list[Item]:
 
 
 def needs_hardness(config: TrainConfig) -> bool:
-    """Whether places are chosen by how hard they are."""
+    """Whether positions are chosen by hardness."""
     return config.sampling == "random" and config.hard_candidates > 1
 
 
@@ -178,8 +178,8 @@ def load(
     Args:
         item: what to decode.
         config: of the run.
-        token: tested while it is read.
-        teacher: is asked about whole pictures, (H, W) uint8.
+        token: checked while it is read.
+        teacher: called with whole pictures, (H, W) uint8.
 
     Raises:
         TrainingError: the file is gone, damaged, or not what it was when the run began.
@@ -188,12 +188,12 @@ def load(
     luma = read_recorded(item.record, token)
     held: list[Held] = []
     for number, band in enumerate(item.bands):
-        whole = luma[: band.height, : band.width]  # the picture comes first, and may be cut
+        whole = luma[: band.height, : band.width]  # the picture comes first, and may be cropped
         if number:
-            # Pillow's is the same antialiased bicubic, in integers: quick, and equal on every machine.
+            # Pillow's is the same antialiased bicubic, in integers: fast, and equal on every computer.
             size = (band.width, band.height)
             whole = np.asarray(Image.fromarray(luma).resize(size, Image.Resampling.BICUBIC))
-        # A copy where it is a part, for a view would hold the whole.
+        # A copy if it is a part: a view would keep the whole in memory.
         rows = np.ascontiguousarray(whole) if band.whole else whole[band.held_first : band.held_last].copy()
         hardness = _hardness(rows) if needs_hardness(config) else None
         answers = teacher(rows) if teacher is not None and band.whole else {}
@@ -235,8 +235,8 @@ def read_recorded(record: PictureRecord, token: CancelToken | None = None) -> Lu
 def _hardness(luma: Luma8) -> npt.NDArray[np.float64]:
     """Summed-area table, by squares of 8 px, of the squared second differences over 2 px.
 
-    They order patches as the error of bicubic at x3 does (0.95 to 0.99 of all pairs of patches, measured), for a
-    fiftieth of its cost.
+    They rank patches like the error of bicubic at x3 (0.95 to 0.99 of all pairs of patches, measured), at a fiftieth of
+    its cost.
     """
     height, width = luma.shape
     rows, cols = -(-height // HARDNESS_PX), -(-width // HARDNESS_PX)
@@ -249,7 +249,7 @@ def _hardness(luma: Luma8) -> npt.NDArray[np.float64]:
 
 
 def _detail(luma: Luma8, top: int, rows: int, cols: int) -> npt.NDArray[np.int32]:
-    """Squared second differences of `rows` x `cols` from row `top` on; 0 beyond the picture and close to its edges."""
+    """Squared second differences of `rows` x `cols` from row `top` on; 0 beyond the picture and near its edges."""
     height, width = luma.shape
     detail = np.zeros((rows, cols), np.int32)
     bottom = min(top + rows, height)

@@ -1,7 +1,7 @@
-"""Where the samples of the LR picture lie in a patch: what the input tells of the patch for sure.
+"""Where the samples of the LR picture lie in a patch: what the input says about the patch for certain.
 
-A patch is cut anywhere, at any scale factor, and turned. For each of its axes two numbers say where LR samples lie on
-it: how many HR samples one of them takes up, and where the centre of one is.
+A patch is cut anywhere, at any scale factor, and turned. Two numbers per axis say where LR samples lie on it: how many
+HR samples one of them covers, and where the centre of one is.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 CUBIC_REACH = 2
-"""Samples that bicubic reads on each side, in those of the coarser axis."""
+"""Samples that bicubic reads on each side, in samples of the coarser axis."""
 
 _ROUNDING = 1e-3
-"""HR samples that places may be off in float32, generously."""
+"""Generous bound on the float32 error of positions, in HR samples."""
 
 
 def lr_grid(sizes: Tensor, firsts: Tensor, scales: Tensor, turns: Tensor, side: int) -> Tensor:
@@ -23,12 +23,12 @@ def lr_grid(sizes: Tensor, firsts: Tensor, scales: Tensor, turns: Tensor, side: 
         sizes: (N, 2) int64, rows and columns of the pictures.
         firsts: (N, 2) int64, top and left of the patches.
         scales: (N,) float64, at least 1.
-        turns: (N,) int64, as `dataset.turned` takes them.
+        turns: (N,) int64, as for `dataset.turned`.
         side: of a patch.
 
     Returns:
-        (N, 2, 2) float32, for each patch and axis: HR samples of one LR sample, at least about 1, and the centre of an
-        LR sample from the patch's first sample on, in HR samples.
+        (N, 2, 2) float32, for each patch and axis: HR samples per LR sample, at least about 1, and the centre of an LR
+        sample, in HR samples from the patch's first sample on.
     """
     factors = lr_factors(sizes, scales[:, None])
     centres = torch.remainder(0.5 * factors - 0.5 - firsts, factors)
@@ -41,7 +41,7 @@ def lr_grid(sizes: Tensor, firsts: Tensor, scales: Tensor, turns: Tensor, side: 
 
 
 def lr_factors(sizes: Tensor, scales: Tensor) -> Tensor:
-    """HR samples that one LR sample takes up: about the scale factors, for sizes are rounded to whole samples."""
+    """HR samples per LR sample: about the scale factors, because sizes are rounded to whole samples."""
     return sizes / torch.round(sizes / scales).clamp(min=1)
 
 
@@ -49,16 +49,16 @@ def lr_matrices(axis: Tensor, side: int) -> Tensor:
     """Matrices that shrink an axis of patches to the LR samples that read nothing beyond the patch.
 
     Args:
-        axis: (N, 2), one axis of `lr_grid`; where its first number is 0, no sample is.
+        axis: (N, 2), one axis of `lr_grid`; if its first number is 0, there are no samples.
         side: of a patch.
 
     Returns:
-        (N, side, side) float32, a row a sample, the others zero; bicubic and antialiased.
+        (N, side, side) float32, one row per sample, the other rows zero; bicubic and antialiased.
     """
     factors = axis[:, :1].clamp(min=1.0)
     along = torch.arange(side, dtype=torch.float32, device=axis.device)
     at = torch.remainder(axis[:, 1:], factors) + factors * along
-    # The first pixel beyond the patch may lie where the kernel ends, and there it is flat.
+    # The first pixel beyond the patch may lie at the end of the kernel, where it is flat.
     reach = CUBIC_REACH * factors - _ROUNDING
     within = (at - reach >= -1.0) & (at + reach <= side) & (axis[:, :1] > 0)
     weights = cubic((at[..., None] - along) / factors[..., None])
@@ -66,7 +66,7 @@ def lr_matrices(axis: Tensor, side: int) -> Tensor:
 
 
 def cubic(distances: Tensor) -> Tensor:
-    """Weights of bicubic at distances in samples of the coarser axis.
+    """Bicubic weights at distances in samples of the coarser axis.
 
     Source: Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
     """

@@ -1,4 +1,4 @@
-"""The picture files of a run: finding them, decoding them to luma, and what is remembered of each. No torch."""
+"""The picture files of a run: finding them, decoding them to luma, and recording them. No torch."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from vdsr_trainer.data.fingerprint import fingerprint
 from vdsr_trainer.data.report import PictureRecord
 
 Found = tuple[str, str]
-"""Folder as the configuration names it, and the file's path below it with slashes."""
+"""Folder as named in the configuration, and the file's path below it with slashes."""
 
 _Argument = TypeVar("_Argument")
 _Result = TypeVar("_Result")
 _LARGE_PIXELS = 30_000_000
-"""Pictures with more pixels than this are decoded one at a time: several at once would be gigabytes."""
+"""Pictures with more pixels than this are decoded one at a time: several at once would take gigabytes."""
 _STRIP_PIXELS = 1 << 20
 _MAX_WORKERS = 16
 _large = threading.Lock()
 
 
 def workers() -> int:
-    """Threads that decode: as many as the process may use cores, at most 16."""
+    """Number of decoding threads: one for each core the process may use, at most 16."""
     return min(_MAX_WORKERS, usable_cores())
 
 
 def find_pictures(config: TrainConfig) -> list[Found]:
-    """Every picture file below the folders of `config`, in the order of folders and names.
+    """All picture files below the folders of `config`, in the order of folders and names.
 
-    A file that several folders reach, or several links, is listed once for training and once for validation; what is
-    hidden, or lies in a hidden folder, is not listed; links to folders are not followed.
+    A file that is reached through several folders or links is listed once for training and once for validation; hidden
+    files and those in hidden folders are skipped; links to folders are not followed.
 
     Raises:
         TrainingError: a folder is missing, cannot be listed, or holds no picture; or no folder is given.
@@ -84,10 +84,10 @@ def _files(folder: str) -> list[str]:
 
 
 def require_folder(folder: Path) -> None:
-    """See that a folder is there.
+    """Check that a folder exists.
 
     Raises:
-        TrainingError: it is not.
+        TrainingError: it does not.
     """
     if not folder.is_dir():
         raise TrainingError(
@@ -98,9 +98,9 @@ def require_folder(folder: Path) -> None:
 
 
 def read_luma(path: Path, token: CancelToken | None = None) -> Luma8:
-    """Luma of a picture file, (H, W) uint8; transparency is not looked at.
+    """Luma of a picture file, (H, W) uint8; transparency is ignored.
 
-    It is that of the evaluation protocol, but of a gray picture that of its copy in RGB, as the network sees it when it
+    It is the luma of the evaluation protocol; for a gray picture, that of its RGB copy, as the network sees it when it
     enlarges one.
 
     Raises:
@@ -133,7 +133,7 @@ def digest(luma: Luma8) -> str:
 
 
 def is_of_full_range(record: PictureRecord, token: CancelToken | None = None) -> bool:
-    """Whether a record is that of a gray picture, unchanged, by a version that learned from gray in its full range.
+    """Whether a record is of an unchanged gray picture, by a version that learned from gray in its full range.
 
     Raises:
         PictureError: the file cannot be read.
@@ -144,7 +144,7 @@ def is_of_full_range(record: PictureRecord, token: CancelToken | None = None) ->
 
 
 def record_picture(found: Found, token: CancelToken | None = None) -> PictureRecord:
-    """Decode one file; where that fails the record says why.
+    """Decode one file; if that fails, the record says why.
 
     Raises:
         Cancelled: by the token.
@@ -178,13 +178,13 @@ def record_pictures(
     on_progress: ProgressCallback,
     token: CancelToken,
 ) -> tuple[PictureRecord, ...]:
-    """One record for each file below the folders of `config`; only files that `known` does not hold are decoded.
+    """One record for each file below the folders of `config`; only files that are not in `known` are decoded.
 
     Args:
         config: folders.
-        known: records of an earlier time; those of files that have changed are not used.
+        known: earlier records; those of files that have changed are not used.
         on_progress: called with (done, total) files, from this thread.
-        token: tested at each file.
+        token: checked at each file.
 
     Raises:
         TrainingError: a folder is missing or empty, or vanished while it was read.
@@ -193,7 +193,7 @@ def record_pictures(
     found = find_pictures(config)
     wanted = set(found)
     earlier = {place: record for record in known if (place := (record.folder, record.file)) in wanted}
-    # What could not be read is tried again: it may be permitted now, or memory may suffice.
+    # Unreadable files are tried again: access may be permitted now, or memory may suffice.
     records = {place: record for place, record in earlier.items() if not record.reason and is_unchanged(record)}
     missing = [place for place in found if place not in records]
     done = len(found) - len(missing)
@@ -215,7 +215,7 @@ def record_pictures(
 def in_parallel(
     function: Callable[[_Argument], _Result], arguments: Iterable[_Argument], token: CancelToken
 ) -> Iterator[tuple[_Argument, _Result]]:
-    """Call `function` for each argument, in `workers` threads; pairs as they get ready.
+    """Call `function` for each argument, in `workers` threads; pairs in the order of completion.
 
     Raises:
         Cancelled: by the token.
@@ -240,7 +240,7 @@ def in_parallel(
 
 
 def unique_names(records: Sequence[PictureRecord]) -> Mapping[PictureRecord, str]:
-    """A name for each picture, as `PictureRecord.name` but with a number where two would be one."""
+    """A unique name for each picture: `PictureRecord.name`, with a number added to repeated ones."""
     names: dict[PictureRecord, str] = {}
     taken: set[str] = set()
     for record in records:

@@ -1,7 +1,7 @@
-"""Looking at every picture before a run, and remembering what was seen in the run's folder. No torch.
+"""Checks every picture before a run, and stores what was found in the run's folder. No torch.
 
-`pictures.json` holds one record a picture. Until a run has a checkpoint it only saves decoding files again. From its
-first checkpoint on, it also says which pictures the run trains and validates on, so that a resumed run goes on with
+`pictures.json` holds one record per picture. Until a run has a checkpoint, it only saves decoding files again. From the
+first checkpoint on, it also says which pictures the run trains and validates on, so that a resumed run continues with
 exactly those.
 """
 
@@ -32,12 +32,12 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run has settled on.
+    """The pictures and memory that a run has settled on.
 
     Attributes:
         training: pictures that are trained on.
         held_out: pictures that are validated on.
-        cache_bytes: memory for decoded pictures; which pictures a step may see depends on it.
+        cache_bytes: memory for decoded pictures; which pictures a step may use depends on it.
     """
 
     training: tuple[PictureRecord, ...]
@@ -47,12 +47,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What `pictures.json` holds.
+    """Contents of `pictures.json`.
 
     Attributes:
-        records: every file that was looked at.
+        records: every file that was examined.
         plan: None before the run has begun.
-        folders: those that the configuration named, in its order; the records have no others.
+        folders: those named in the configuration, in its order; the records have no others.
     """
 
     records: tuple[PictureRecord, ...]
@@ -63,13 +63,13 @@ class Index:
 def check_pictures(
     config: TrainConfig, on_progress: ProgressCallback, token: CancelToken, known: Sequence[PictureRecord] = ()
 ) -> PreflightReport:
-    """Decode every picture of `config`, on all processors, and decide what each is used for.
+    """Decode every picture of `config`, on all cores, and decide what each is used for.
 
     Args:
         config: folders, sizes, what to exclude.
         on_progress: called with (done, total) files, from this thread.
-        token: tested at each file.
-        known: of an earlier check; files that have not changed since are not decoded again.
+        token: checked at each file.
+        known: records of an earlier check; files unchanged since are not decoded again.
 
     Raises:
         TrainingError: a folder is missing, empty or vanished, or nothing is left to train or validate on.
@@ -79,11 +79,11 @@ def check_pictures(
 
 
 def require_places(config: TrainConfig) -> None:
-    """See that a new run finds what its configuration names; no picture is read, and of weight files the header alone.
+    """Check that a new run finds what its configuration names; reads no picture, and of weight files only the header.
 
     Raises:
         TrainingError: a folder of pictures is missing, or the teacher was made for other scale factors.
-        WeightsError: the model to start from, or the teacher, is missing or none.
+        WeightsError: the model to start from, or the teacher, is missing or invalid.
         UsageError: the model to start from has another shape than the run.
     """
     for folder in named_folders(config):
@@ -105,7 +105,7 @@ def _require_start(config: TrainConfig) -> None:
 
 
 def write_index(run: Path, report: PreflightReport) -> None:
-    """Keep what a check found in the folder of a run, so that the run need not decode all pictures again.
+    """Store what a check found in the folder of a run, so that the run need not decode all pictures again.
 
     Raises:
         SaveError: the folder cannot be written.
@@ -134,7 +134,7 @@ def save_index(run: Path, index: Index) -> None:
 
 
 def read_index(run: Path) -> Index | None:
-    """What `save_index` wrote; None where there is nothing, or it is damaged or of another version."""
+    """What `save_index` wrote; None if it is missing, damaged or of another version."""
     try:
         values = json.loads((run / INDEX_NAME).read_text("utf-8"))
         if values["version"] != _VERSION:
@@ -154,9 +154,9 @@ def read_index(run: Path) -> Index | None:
 
 
 def moved(index: Index, config: TrainConfig) -> Index:
-    """`index` with the folders that `config` names now, each in the place of the one that it named before.
+    """`index` with the folders that `config` names now, each in the place of the one named before.
 
-    A run can so be carried to another machine, where its pictures have another place.
+    So a run can be carried to another computer, where its pictures are elsewhere.
 
     Raises:
         TrainingError: there are more or fewer folders than before.

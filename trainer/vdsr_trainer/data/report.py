@@ -1,4 +1,4 @@
-"""What is known of a run's pictures before its first step: one record a file, and what is wrong with some. No torch."""
+"""What is known about a run's pictures before its first step: a record for each file, and any issues. No torch."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ class IssueKind(StrEnum):
     UNREADABLE = "unreadable"
     TOO_SMALL = "too small"
     DUPLICATE = "duplicate"
-    """It equals another picture, pixel by pixel."""
+    """It is equal to another picture, pixel by pixel."""
     NEAR_DUPLICATE = "near duplicate"
-    """A training picture that resembles a held-out one: the network would be judged by what it has learned."""
+    """A training picture that resembles a held-out one: the network would be judged on what it has learned."""
 
     @property
     def may_be_kept(self) -> bool:
-        """Whether `TrainConfig.keep_duplicates` trains on it all the same."""
+        """Whether `TrainConfig.keep_duplicates` trains on it nevertheless."""
         return self in (IssueKind.DUPLICATE, IssueKind.NEAR_DUPLICATE)
 
 
 @dataclass(frozen=True, slots=True)
 class PictureRecord:
-    """One file, as it was when it was decoded.
+    """One file, as it was when decoded.
 
     Attributes:
-        folder: the entry of `TrainConfig.data`, or `TrainConfig.validation`, below which it was found.
+        folder: the entry of `TrainConfig.data`, or `TrainConfig.validation`, under which it was found.
         file: its path below `folder`, with slashes.
         size_bytes: of the file.
         modified_ns: when the file was last changed.
-        height: of the picture in pixels, after its orientation was applied; 0 where it cannot be read.
+        height: of the picture in pixels, after applying its orientation; 0 if it cannot be read.
         width: the same.
-        digest: SHA-256 of its luma and size, hexadecimal; "" where it cannot be read.
-        thumbnail: a few bytes, hexadecimal, by which resembling pictures are found.
-        reason: why it cannot be read, one text for people; "" where it can.
+        digest: SHA-256 of its luma and size, hexadecimal; "" if it cannot be read.
+        thumbnail: a few bytes, hexadecimal, by which similar pictures are found.
+        reason: why it cannot be read, as one text for the user; "" if it can.
     """
 
     folder: str
@@ -51,7 +51,7 @@ class PictureRecord:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """Path of the file."""
         return Path(self.folder, self.file)
 
     @property
@@ -67,9 +67,9 @@ class PictureIssue:
     Attributes:
         kind: why.
         picture: which.
-        reason: one sentence for people.
-        other: the picture that it equals or resembles, None where that is not the matter.
-        held_out: whether it was to be validated on rather than trained on.
+        reason: one sentence for the user.
+        other: the picture that it equals or resembles, None for other issues.
+        held_out: whether it was meant for validation rather than training.
     """
 
     kind: IssueKind
@@ -84,11 +84,11 @@ class PreflightReport:
     """All files of a configuration, and what a run would do with each.
 
     Attributes:
-        records: every file that was looked at, in the order in which they are found.
+        records: every file that was examined, in the order in which they were found.
         training: pictures that are trained on.
         held_out: pictures that are validated on.
         issues: what is wrong; pictures that are left out are in neither of the two.
-        patches_per_epoch: patches of the grid without overlap, in `training` and its shrunk copies, at each scale.
+        patches_per_epoch: patches of the non-overlapping grid, in `training` and its shrunk copies, at each scale.
     """
 
     records: tuple[PictureRecord, ...]
@@ -99,5 +99,5 @@ class PreflightReport:
 
     @property
     def training_pixels(self) -> int:
-        """Pixels of all training pictures together."""
+        """Total pixels of all training pictures."""
         return sum(record.height * record.width for record in self.training)

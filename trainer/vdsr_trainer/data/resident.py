@@ -1,11 +1,11 @@
-"""Batches cut where the network learns: all pictures lie in a device's memory, and a step's patches are made there.
+"""Batches cut on the training device: all pictures are in its memory, and a step's patches are made there.
 
-A processor cuts some thousand patches a second, a data-centre GPU learns from ten times as many. Here the machine gives
-a few random numbers a patch, and the device does the rest: it picks places, gathers windows, shrinks and enlarges them
-by two products of matrices, and turns them. The patches are those of `TrainingData.batch`, but for float32's rounding:
-same places, scale factors and turns, from the same numbers.
+A CPU cuts some thousand patches per second, a data-centre GPU learns from ten times as many. Here the CPU provides a
+few random numbers per patch, and the device does the rest: it chooses positions, gathers windows, shrinks and enlarges
+them by two matrix products, and turns them. The patches are those of `TrainingData.batch`, up to float32 rounding: same
+positions, scale factors and turns, from the same numbers.
 
-For random places and pictures that are only shrunk; blur, noise and JPEG stay with the processor, which has a codec.
+For random positions and pictures that are only shrunk; blur, noise and JPEG stay on the CPU, which has a codec.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 _ROUNDING = 1.1
 """Sizes are rounded, so the true factor can be a little larger."""
 _LARGEST_SHARE = 0.5
-"""Of the device's free memory that pictures may take; the network needs the rest."""
+"""Share of the device's free memory that pictures may take; the network needs the rest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,8 +41,8 @@ class DevicePatches:
 
     Attributes:
         bicubic: (N, 1, P, P) float32, the network's input; 1 is full scale.
-        target: (N, 1, P, P) float32, what it should give.
-        grid: (N, 2, 2) float32, from `lr_grid`; None where the loss does not ask for it.
+        target: (N, 1, P, P) float32, what the network should output.
+        grid: (N, 2, 2) float32, from `lr_grid`; None if the loss does not need it.
     """
 
     bicubic: Tensor
@@ -57,21 +57,21 @@ Batch = Patches | DevicePatches
 def resident_batches(
     data: TrainingData, config: TrainConfig, device: torch.device, notice: Callable[[str], None] = lambda _: None
 ) -> ResidentBatches | None:
-    """The pictures of a run on a graphics card; None where the processor is to cut the patches.
+    """Load the pictures of a run onto a GPU; None if the CPU is to cut the patches.
 
-    That is where the card is none of CUDA's (others have no float64, in which places are computed), where the pictures
-    do not fit, where one was too large to be held whole, and where a patch needs what only a processor does.
+    The CPU does so if the device is not a CUDA GPU (others have no float64, in which positions are computed), if the
+    pictures do not fit, if one was too large to be held whole, or if a patch needs what only a CPU does.
 
     Args:
         data: of the run.
         config: of the run.
-        device: where it learns.
-        notice: takes a sentence where the pictures do not fit.
+        device: where training runs.
+        notice: called with a message if the pictures do not fit.
     """
     plain = not (config.jpeg_share or config.blur_share or config.noise_share)
     if device.type != "cuda" or not plain or config.sampling != "random" or not data.holds_all_whole:
         return None
-    # What torch keeps for later counts as taken there, though it is as good as free.
+    # Memory that torch keeps for later counts as taken there, but is as good as free.
     free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if data.bytes_held <= _LARGEST_SHARE * free:
         try:
@@ -80,7 +80,7 @@ def resident_batches(
             if not is_shortage(error):
                 raise
             logger.warning("The pictures did not fit into the card's memory.", exc_info=error)
-        # Only here, after the traceback and the tensors it holds are gone, is there memory to give back.
+        # Only here, after the traceback and the tensors it holds are gone, can memory be released.
         torch.cuda.empty_cache()
     notice(
         f"The pictures ({data.bytes_held / 1e6:,.0f} MB) do not fit into the card's memory, so the processor cuts"
@@ -93,9 +93,9 @@ class ResidentBatches:
     """Cuts batches on a device.
 
     Args:
-        data: of the run; all of it in memory, at random places, only shrunk.
+        data: of the run, all in memory; its positions are random, its pictures only shrunk.
         config: of the run.
-        device: where the pictures go; float64 must be known there.
+        device: where the pictures go; must support float64.
     """
 
     def __init__(self, data: TrainingData, config: TrainConfig, device: torch.device) -> None:
@@ -142,13 +142,13 @@ class ResidentBatches:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Odds:
-    """Which band a patch is cut from: each pixel is as likely as any other.
+    """Chooses the band a patch is cut from: each pixel is as likely as any other.
 
     Attributes:
         pixels: (items + 1,) float64, pixels before each item.
         shares: (items, bands) float64, running share of an item's bands; 2 beyond the last.
-        first: (items,) int64, number of each item's first band.
-        last: (items,) int64, number of its last one.
+        first: (items,) int64, index of each item's first band.
+        last: (items,) int64, index of its last one.
     """
 
     pixels: Tensor
@@ -167,7 +167,7 @@ class _Odds:
         return cls(*(_on(device, each) for each in (pixels, shares, first, first + counts - 1)))
 
     def pick(self, where: Tensor, within: Tensor) -> Tensor:
-        """Numbers of bands, (N,) int64, from uniform numbers, (N,) float64 each."""
+        """Indices of bands, (N,) int64, from uniform random numbers, (N,) float64 each."""
         items = torch.searchsorted(self.pixels, where * self.pixels[-1], right=True) - 1
         items = items.clamp(0, len(self.first) - 1)
         passed = (self.shares[items] <= within[:, None]).sum(dim=1)
@@ -183,9 +183,9 @@ class _Bands:
         starts: (bands,) int64, where each begins.
         heights: (bands,) int64.
         widths: (bands,) int64.
-        hardness: flat float64, tables as in `items.Held`; empty where not needed.
+        hardness: flat float64, tables as in `items.Held`; empty if not needed.
         tables: (bands,) int64, where each table begins.
-        answers: scale factor -> flat float16, what a teacher says, as in `items.Held`; none without a teacher.
+        answers: scale factor -> flat float16, a teacher's answers as in `items.Held`; empty without a teacher.
     """
 
     pixels: Tensor
@@ -202,7 +202,7 @@ class _Bands:
         sizes = heights * widths
         tables = [held.hardness for held in bands if held.hardness is not None]
         lengths = np.array([table.size for table in tables])
-        scales = bands[0].answers  # a teacher was asked about all that are whole, or about none
+        scales = bands[0].answers  # a teacher has answered for all bands, which are whole, or for none
         return cls(
             _on(device, np.concatenate([held.source.luma.ravel() for held in bands])),
             _on(device, np.cumsum(sizes) - sizes),
@@ -214,7 +214,7 @@ class _Bands:
         )
 
     def answers_at(self, bands: Tensor, tops: Tensor, lefts: Tensor, scales: Tensor, side: int) -> Tensor | float:
-        """What a teacher says of patches, (N, side, side) float32 on the pictures' scale; 0 where it is silent."""
+        """A teacher's answers for patches, (N, side, side) float32 on the pictures' scale; 0 where it has none."""
         if not self.answers:
             return 0.0
         along = torch.arange(side, device=bands.device)
@@ -231,11 +231,11 @@ class _Bands:
         return self.heights[bands], self.widths[bands]
 
     def places(self, bands: Tensor, draws: Tensor, side: int) -> tuple[Tensor, Tensor]:
-        """Top and left of each patch, (N,) int64: the hardest of some places that uniform numbers choose.
+        """Top and left of each patch, (N,) int64: the hardest of some random positions.
 
         Args:
             bands: (N,) int64.
-            draws: (N, 2 * candidates) float64, first for the tops.
+            draws: (N, 2 * candidates) float64 uniform numbers, tops first.
             side: of a patch.
         """
         rows, columns = (size[:, None] for size in self.sizes(bands))
@@ -262,7 +262,7 @@ class _Bands:
         return sums / ((bottom - top) * (right - left))
 
     def windows(self, bands: Tensor, tops: Tensor, lefts: Tensor, side: int) -> Tensor:
-        """Squares of bands that are mirrored at their ends, (N, side, side) float32 on the scale of the pictures."""
+        """Squares of bands, mirrored at the edges, (N, side, side) float32 on the scale of the pictures."""
         rows, columns = self.sizes(bands)
         along = torch.arange(side, device=bands.device)
         row = _mirrored(tops[:, None] + along, rows[:, None])
@@ -277,12 +277,12 @@ def shrunk_and_enlarged(sizes: Tensor, scales: Tensor, firsts: Tensor, side: int
     Args:
         sizes: (N,) int64, samples of each axis.
         scales: (N,) float64, at least 1.
-        firsts: (N,) int64, sample that each window begins with.
+        firsts: (N,) int64, first sample of each window.
         side: samples of a window.
-        margin: samples before and behind it that are read.
+        margin: samples before and after it that are read.
 
     Returns:
-        (N, side, side + 2 * margin) float32: from the samples from `firsts - margin` on to the window's.
+        (N, side, side + 2 * margin) float32: from the samples starting at `firsts - margin` to the window's.
     """
     factors = lr_factors(sizes, scales)[:, None]
     centres = (firsts[:, None] + torch.arange(side, device=sizes.device) + 0.5) / factors - 0.5
@@ -292,7 +292,7 @@ def shrunk_and_enlarged(sizes: Tensor, scales: Tensor, firsts: Tensor, side: int
     hr_centres = (first + lr + 0.5) * factors - 0.5 - (firsts[:, None] - margin)
     distances = hr_centres.to(torch.float32)[..., None] - torch.arange(side + 2 * margin, device=sizes.device)
     down = cubic(distances / factors.to(torch.float32)[..., None])  # (N, LR, HR)
-    # LR samples that no window reads may lie outside of all that is there: their sums are 0, or of a part.
+    # LR samples that no window reads may lie beyond the samples there are: their weights sum to 0, or only in part.
     sums = down.sum(dim=2, keepdim=True)
     down = down / torch.where(sums.abs() < 0.5, torch.ones_like(sums), sums)
     return (up / up.sum(dim=2, keepdim=True)) @ down

@@ -1,8 +1,8 @@
-"""Which patches a step takes: a function of the seed, the step, and the pictures with the memory they may take.
+"""Which patches a step takes: a function of the seed, the step, the pictures and the memory they may take.
 
-Where all pictures fit into memory, a step may take any of them. Where they do not, it takes from a *window* of a seeded
-order of pictures, which moves on at a fixed number of patches for each megapixel that is to be decoded; so decoding
-keeps up, and a step is repeatable without anything being remembered.
+If all pictures fit into memory, a step may take any of them. Otherwise it takes from a *window* of a seeded order of
+pictures, which advances by a fixed number of patches for each megapixel to be decoded; so decoding keeps up, and a step
+is repeatable without any stored state.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 
 PATCHES_A_MEGAPIXEL = 100
-"""Patches that are cut for each megapixel that is decoded. Decoding takes one processor 0.05 s a megapixel (a JPEG with
-two shrunk copies, measured). Two processors train on 150 patches a second, and spend 4 % of their time on decoding; a
-GPU that takes 5,000 needs between two and three processors for it."""
+"""Patches cut per decoded megapixel. Decoding takes one core 0.05 s per megapixel (a JPEG with two shrunk copies,
+measured). Two cores train on 150 patches per second, and spend 4 % of their time on decoding; a GPU that takes 5,000
+needs between two and three cores for it."""
 _WINDOW_SHARE = 0.7
-"""Part of the memory that a random window fills; the rest is for what comes next and what has just gone."""
+"""Share of the memory that a random window fills; the rest is for what comes next and what was just used."""
 _GROUP_SHARE = 0.4
-"""The same for a group of the grid; the group that comes next is in memory as well."""
+"""The same for a group of the grid; the next group is in memory as well."""
 
 _ORDER, _GROUP = 1, 2
 _Value = TypeVar("_Value")
@@ -41,10 +41,10 @@ class Pick:
     """Where one patch is cut.
 
     Attributes:
-        item: number of the item.
-        band: number of the band within it.
-        place: top and left within the whole copy; None where it may lie anywhere in the band.
-        scale: scale factor; None where it is drawn.
+        item: index of the item.
+        band: index of the band within it.
+        place: top and left within the whole copy; None for anywhere in the band.
+        scale: scale factor; None if it is drawn.
     """
 
     item: int
@@ -54,13 +54,13 @@ class Pick:
 
 
 class Order(Protocol):
-    """What patches come when."""
+    """Which patches come when."""
 
     def picks(self, step: int, uniforms: _Floats) -> list[Pick]:
         """One pick for each row of `uniforms`, (N, 2) in [0, 1)."""
 
     def wanted(self, step: int) -> tuple[tuple[int, ...], Callable[[], Sequence[int]]]:
-        """A key that changes when the items needed change, and what lists them, soonest first."""
+        """A key that changes when the items needed change, and a function that lists them, soonest first."""
 
 
 def make_order(items: Sequence[Item], config: TrainConfig, budget_bytes: int) -> Order:
@@ -71,7 +71,7 @@ def make_order(items: Sequence[Item], config: TrainConfig, budget_bytes: int) ->
 
 
 class RandomOrder:
-    """Random patches, each pixel of the pictures in the window as likely as any other."""
+    """Random patches; each pixel of the pictures in the window is as likely as any other."""
 
     def __init__(self, items: Sequence[Item], config: TrainConfig, budget_bytes: int) -> None:
         self._seed, self._batch, self._budget = config.seed, config.batch, budget_bytes
@@ -109,7 +109,7 @@ class RandomOrder:
         return min(int(np.searchsorted(shares, where, side="right")), len(shares) - 1)
 
     def _window(self, step: int) -> tuple[int, int, int]:
-        """Round, first place and last place of the items that a step may take."""
+        """Round, first position, and position after the last, of the items that a step may take."""
         if self._all:
             return 0, 0, len(self._bytes)
         clock = step * self._batch / PATCHES_A_MEGAPIXEL * 1e6
@@ -122,7 +122,7 @@ class RandomOrder:
         count = len(self._bytes)
         if self._all:
             items = np.arange(count)
-        else:  # with the next round behind it, for the window to run on into
+        else:  # followed by the next round, into which the window may extend
             rngs = [np.random.default_rng([self._seed, _ORDER, number + i]) for i in range(2)]
             items = np.concatenate([rng.permutation(count) for rng in rngs])
         sums = (running_sums(values[items]) for values in (self._pixels, self._bytes, self._decoded))
@@ -131,7 +131,7 @@ class RandomOrder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Round:
-    """Items in the order of a round, with sums up to each place."""
+    """Items in the order of a round, with sums up to each position."""
 
     items: _Ints
     pixels: _Floats
@@ -139,15 +139,15 @@ class _Round:
     decoded: _Floats
 
     def fits(self, first: int, budget_bytes: int) -> int:
-        """Place after the last of those that fit into the budget together from `first` on."""
+        """Position after the last of those that fit into the budget together from `first` on."""
         return int(np.searchsorted(self.bytes, self.bytes[first] + budget_bytes, side="right")) - 1
 
 
 class GridOrder:
-    """Every patch of the grid without overlap once an epoch at each scale factor, in a new order each time.
+    """Every patch of the non-overlapping grid once per epoch at each scale factor, in a new order each time.
 
-    What does not fill a patch at the right and bottom edges is left out. Where the pictures do not fit into memory,
-    they are put into groups that do, other groups each epoch, and the groups come one after the other.
+    What does not fill a patch at the right and bottom edges is left out. If the pictures do not fit into memory, they
+    are split into groups that do, other groups each epoch, and the groups come one after the other.
     """
 
     def __init__(self, items: Sequence[Item], config: TrainConfig, budget_bytes: int) -> None:
@@ -163,7 +163,7 @@ class GridOrder:
 
     @property
     def patches(self) -> int:
-        """Patches of an epoch."""
+        """Patches per epoch."""
         return int(self._patches.sum())
 
     def picks(self, step: int, uniforms: _Floats) -> list[Pick]:
@@ -230,8 +230,8 @@ class _Groups:
     """The groups of an epoch.
 
     Attributes:
-        items: numbers of the items of each.
-        sums: patches before each of its items, and in all, for each group.
+        items: indices of the items of each group.
+        sums: for each group, patches before each of its items, and in total.
         starts: patches of the epoch before each group.
     """
 
@@ -253,7 +253,7 @@ def _packed(order: _Ints, sizes: _Ints, most: int) -> list[_Ints]:
 
 
 def running_sums(values: npt.NDArray[np.floating | np.integer]) -> _Floats:
-    """0 and the running sums, one more than `values`."""
+    """0 and the running sums, one longer than `values`."""
     return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
 
 
@@ -261,7 +261,7 @@ _Key = TypeVar("_Key")
 
 
 class _Cache(Generic[_Key, _Value]):
-    """The last few values of a function; made once, whatever the number of threads that ask."""
+    """The last few values of a function, each computed once, whatever the number of threads that ask."""
 
     def __init__(self, make: Callable[[_Key], _Value], size: int) -> None:
         self._make = make

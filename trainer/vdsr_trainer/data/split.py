@@ -1,4 +1,4 @@
-"""Which pictures are trained on, which are validated on, and why the others are neither. Pure, and no torch."""
+"""Which pictures are trained on, which are validated on, and why the others are neither. Pure functions, no torch."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SMALLEST_JUDGE_PX = 64
 
 
 def plan_split(records: Sequence[PictureRecord], config: TrainConfig) -> PreflightReport:
-    """Decide what each picture is used for; the same records and configuration always give the same.
+    """Decide what each picture is used for; deterministic for given records and configuration.
 
-    Left out are, in this order: `config.exclude`, without a word; what cannot be read or is too small; all but the
-    first of equal pictures; training pictures that equal or resemble a held-out one. `config.keep_duplicates` trains
-    on the last two kinds all the same; they are reported nevertheless.
+    Left out are, in this order: those in `config.exclude`, silently; those that cannot be read or are too small; all
+    but the first of equal pictures; training pictures that equal or resemble a held-out one. With
+    `config.keep_duplicates`, the last two kinds are trained on nevertheless, but still reported.
 
     Held out are the pictures of `config.validation`, or `config.holdout` of `config.data`, but at most a fifth: spread
-    evenly over the larger half, for small pictures make poor judges, in the order of their names.
+    evenly, in the order of their names, over the larger half, because small pictures make poor judges.
 
     Raises:
         TrainingError: nothing is left to train or to validate on.
@@ -39,7 +39,7 @@ def plan_split(records: Sequence[PictureRecord], config: TrainConfig) -> Preflig
             raise _nothing("validate", config.validation, judge_px(config), issues)
     others = [record for record in looked_at if record.folder in config.data]
     if config.validation and not config.keep_duplicates:
-        # A folder for validation below one for training: that is no leak to be told of.
+        # A folder for validation below one for training is not a leak to be reported.
         places = {os.path.abspath(record.path) for record in mine}
         others = [r for r in others if r.folder == config.validation or os.path.abspath(r.path) not in places]
     of = config.size_multiple
@@ -59,7 +59,7 @@ def plan_split(records: Sequence[PictureRecord], config: TrainConfig) -> Preflig
 
 
 def judge_px(config: TrainConfig) -> int:
-    """Least side of a picture that is validated on, in pixels: what the metrics need at every scale factor."""
+    """Smallest side of a picture that is validated on, in pixels: what the metrics need at every scale factor."""
     sides = [_SMALLEST_JUDGE_PX]
     for scale in config.scales:
         step = Fraction(scale).limit_denominator(20).numerator  # see core.protocol.make_trial
@@ -68,17 +68,17 @@ def judge_px(config: TrainConfig) -> int:
 
 
 def copy_sizes(height: int, width: int, config: TrainConfig) -> list[tuple[int, int]]:
-    """(height, width) of a picture and of those of its shrunk copies that hold a patch; the picture's may be cut."""
+    """(height, width) of a picture and of those of its shrunk copies that hold a patch; the picture may be cropped."""
     of = config.size_multiple
     sizes = [(round(height * factor / of) * of, round(width * factor / of) * of) for factor in config.shrunk_copies]
     return [(height // of * of, width // of * of), *(size for size in sizes if min(size) >= config.patch_px)]
 
 
 def grid_patches(records: Iterable[PictureRecord], config: TrainConfig) -> int:
-    """Patches of an epoch: those of the grid without overlap in pictures and shrunk copies, at each scale factor.
+    """Patches per epoch: those of the non-overlapping grid in pictures and shrunk copies, at each scale factor.
 
-    So an epoch of the paper's 91 pictures at x2, x3 and x4 has 7,992 patches of 41 px, and 80 epochs in batches of 64
-    are 9,990 steps, which agrees with the 9,960 iterations that the paper tells of.
+    For the paper's 91 pictures at x2, x3 and x4, that is 7,992 patches of 41 px, and 80 epochs in batches of 64 are
+    9,990 steps, which agrees with the 9,960 iterations stated in the paper.
     """
     side = config.patch_px
     sizes = (size for record in records for size in copy_sizes(record.height, record.width, config))
@@ -87,7 +87,7 @@ def grid_patches(records: Iterable[PictureRecord], config: TrainConfig) -> int:
 
 
 def epoch_scales(config: TrainConfig) -> tuple[float | None, ...]:
-    """Scale factors at which an epoch shows each place; (None,) where some are drawn at random."""
+    """Scale factors at which an epoch shows each position; (None,) if some are drawn at random."""
     return config.scales if config.fixed_share == 1 else (None,)
 
 

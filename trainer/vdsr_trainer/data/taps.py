@@ -1,7 +1,7 @@
 """Windows of resampled axes: which samples they read and with which weights, for many windows at once.
 
-`core.resize` makes a table of a whole axis; here each patch has an axis and a scale factor of its own, so that only
-the rows of a window are made.
+`core.resize` makes a table of a whole axis; here each patch has its own axis and scale factor, so only the rows of a
+window are made.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 
 BLUR_SIGMAS = 3
-"""Standard deviations after which a blur is cut off."""
+"""Standard deviations at which a blur is cut off."""
 _SINGLE_THREAD_PRODUCTS = 250_000
 """Multiplications up to which OpenBLAS stays in the calling thread; more would wake a pool that contends with torch."""
 
@@ -29,8 +29,8 @@ class Taps:
     Attributes:
         left: (windows, samples) int64, first input sample.
         weights: (windows, samples, taps) float64; 0 beyond a window's own number of taps.
-        taps: (windows,) how many belong to each.
-        counts: (windows,) how many of the samples belong to each.
+        taps: (windows,) number of taps of each.
+        counts: (windows,) number of samples of each.
     """
 
     left: _Ints
@@ -40,7 +40,7 @@ class Taps:
 
     @classmethod
     def of(cls, size_in: _Ints, size_out: _Ints, first: _Ints, counts: _Ints) -> Taps:
-        """Bicubic, antialiased when it shrinks: the numbers of `core.resize.axis_table`, for a window alone."""
+        """Bicubic, antialiased when shrinking: the values of `core.resize.axis_table`, for a window only."""
         scale = size_out / size_in
         stretch = np.minimum(scale, 1.0)
         half = (2.0 / stretch)[:, None]
@@ -64,13 +64,13 @@ class Taps:
         return np.asarray(self.left[np.arange(len(self.left)), self.counts - 1] + self.taps)
 
     def blurred(self, sigmas: _Floats) -> Taps:
-        """The same of an input that is blurred first, by Gaussians of these standard deviations in input samples."""
+        """The same for an input blurred first, by Gaussians of these standard deviations in input samples."""
         radii = np.ceil(BLUR_SIGMAS * sigmas).astype(np.int64)
         count = self.weights.shape[2]
         weights = np.zeros((*self.left.shape, count + 2 * int(radii.max())))
         weights[:, :, :count] = self.weights
         some = np.flatnonzero(sigmas)
-        # distance[window, t, u]: of input sample u, counted from `radius` before the window, to blurred sample t.
+        # distance[window, t, u]: from input sample u, counted from `radius` before the window, to blurred sample t.
         distance = np.arange(weights.shape[2]) - np.arange(count)[:, None] - radii[some, None, None]
         gauss = np.exp(-0.5 * (distance / sigmas[some, None, None]) ** 2)
         gauss[np.abs(distance) > radii[some, None, None]] = 0.0
@@ -88,7 +88,7 @@ class Taps:
 
 
 def mirrored(first: int, last: int, size: int) -> _Ints:
-    """Samples first:last of an axis that is mirrored at its ends, as indices within it."""
+    """Samples first:last of an axis mirrored at its ends, as indices within it."""
     indices = np.arange(first, last)
     return indices if first >= 0 and last <= size else resize.mirrored(indices, size)
 

@@ -1,4 +1,4 @@
-"""Decoded pictures in bounded memory: what is wanted soon is fetched in threads, what is not wanted goes first."""
+"""Decoded pictures in bounded memory: what is needed soon is fetched in threads, what is not is evicted first."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ logger = logging.getLogger(__name__)
 
 
 class WorkingSet:
-    """The items in memory. Any thread may ask for any item; what is not there is decoded.
+    """The items in memory. Any thread may request any item; what is not there is decoded.
 
-    An item that is larger than the whole budget is held alone. What is being decoded comes on top of the budget.
+    An item larger than the whole budget is held alone. What is being decoded comes on top of the budget.
 
     Args:
-        items: all there are.
+        items: all items.
         config: of the run.
-        budget_bytes: most that is held.
+        budget_bytes: most memory that is held.
 
     Attributes:
-        items: all there are.
+        items: all items.
     """
 
     def __init__(self, items: Sequence[Item], config: TrainConfig, budget_bytes: int) -> None:
@@ -49,7 +49,7 @@ class WorkingSet:
 
     @property
     def bytes_held(self) -> int:
-        """Memory that pictures take now."""
+        """Memory that pictures take now, in bytes."""
         return self._bytes
 
     @property
@@ -58,7 +58,7 @@ class WorkingSet:
         return len(self._held) == len(self.items)
 
     def load_all(self, on_progress: ProgressCallback, token: CancelToken) -> None:
-        """Decode every item; where they fit into the budget, none is decoded again.
+        """Decode every item; if they fit into the budget, none is decoded again.
 
         Raises:
             TrainingError: a file is gone or has changed.
@@ -85,14 +85,14 @@ class WorkingSet:
         return self._load(number)
 
     def want(self, numbers: Sequence[int]) -> None:
-        """Say what will be asked for, soonest first; it is fetched ahead, and kept. Together it must fit the budget."""
+        """Announce what will be requested, soonest first; it is fetched ahead, and kept. All must fit the budget."""
         with self._changed:
             self._wanted = dict.fromkeys(numbers)
             self._to_fetch = [number for number in reversed(numbers) if number not in self._held]
             self._fetch_more()
 
     def set_teacher(self, teacher: Callable[[Luma8], Answers]) -> None:
-        """Ask a teacher about each picture from now on; what is held is let go of."""
+        """Ask a teacher about each picture from now on; what is held is dropped."""
         with self._changed:
             self._to_fetch = []
             while self._loading:
@@ -102,12 +102,12 @@ class WorkingSet:
             self._bytes = 0
 
     def forget_teacher(self) -> None:
-        """Ask nobody any more, where everything is held: a teacher takes memory, too."""
+        """Stop asking, once everything is held: a teacher takes memory, too."""
         with self._changed:
             self._teacher = None
 
     def close(self) -> None:
-        """Let go of everything; what is being decoded is given up."""
+        """Release everything; decoding in progress is abandoned."""
         self._closing.cancel()
         with self._changed:
             self._to_fetch = []
@@ -140,7 +140,7 @@ class WorkingSet:
         self._bytes += needed
 
     def _fetch_more(self) -> None:
-        """Give the threads something to do; called with the lock held."""
+        """Give the threads something to do; call it with the lock held."""
         while self._to_fetch and self._fetching < workers() and not self._closing.cancelled:
             number = self._to_fetch.pop()
             if number in self._held or number in self._loading:
@@ -153,7 +153,7 @@ class WorkingSet:
         try:
             self._load(number)
         except (TrainingError, Cancelled) as error:
-            # Whoever needs the item will meet the error; it may be needed never, or after the disk is back.
+            # Whoever needs the item will get the error; it may never be needed, or only after the disk is back.
             logger.warning("Fetching ahead failed: %s", error)
         finally:
             with self._changed:

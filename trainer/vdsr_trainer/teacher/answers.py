@@ -1,4 +1,4 @@
-"""What a teacher says of training pictures."""
+"""A teacher's answers for training pictures."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from vdsr_trainer.teacher.network import MARGIN_PX
 from vdsr_trainer.teacher.patches import Floats, lr_picture
 
 _METHOD = b"mean of two mirror images, one step of back-projection"
-"""Another text where other answers come of the same weights."""
+"""To be changed whenever the same weights give other answers."""
 _STEPS_BETWEEN = 2
-"""Steps of back-projection of an answer that was made smaller, which loses more of the LR picture: on twelve pictures
-0, 1, 2 and 3 have 36.39, 36.49, 36.51 and 36.52 dB at x1.5."""
+"""Steps of back-projection for an answer that was shrunk, which loses more of the LR picture: on twelve pictures 0, 1,
+2 and 3 give 36.39, 36.49, 36.51 and 36.52 dB at x1.5."""
 
 
 class Teacher:
-    """A teacher that has learned; any thread may ask it.
+    """A trained teacher; any thread may ask it.
 
     Args:
-        learner: whose average answers.
-        scales: scale factors at which it is asked, up to its largest; None for those that it is made for.
+        learner: its moving average gives the answers.
+        scales: scale factors to answer for, up to its largest; None for those it is made for.
 
     Attributes:
         scales: the same.
@@ -39,10 +39,10 @@ class Teacher:
         self._lock = threading.Lock()
 
     def __call__(self, luma: Luma8) -> Answers:
-        """What it would have a picture be, given its LR picture, less what the picture is.
+        """Its estimate of a picture from the LR picture, minus the picture.
 
         Args:
-            luma: (H, W) uint8, sizes multiples of all its scale factors.
+            luma: (H, W) uint8, sizes multiples of all scale factors it is made for.
 
         Returns:
             Scale factor -> (H, W) float16 on the scale of `luma`.
@@ -50,7 +50,7 @@ class Teacher:
         return {scale: (self.guess(luma, scale) - luma).astype(np.float16) for scale in self.scales}
 
     def fingerprint(self) -> bytes:
-        """Equal for teachers that say the same: the SHA-256 of its weights, and of how its answers come about."""
+        """SHA-256 of its weights and of how answers are computed: equal for teachers with equal answers."""
         digest = hashlib.sha256(_METHOD)
         for name, tensor in sorted(self._learner.average.model.state_dict().items()):
             digest.update(name.encode())
@@ -58,14 +58,13 @@ class Teacher:
         return digest.digest()
 
     def guess(self, luma: Luma8, scale: float) -> Floats:
-        """What it would have a picture be, given its LR picture.
+        """Its estimate of a picture, from the LR picture.
 
-        Between the scale factors that it is made for, it enlarges by the next larger one, and the result is made
-        smaller.
+        Between the scale factors it is made for, it enlarges by the next larger one, and the result is shrunk.
 
         Args:
-            luma: (H, W) uint8; sizes multiples of `scale` where that is whole.
-            scale: above 1, at most the largest that it is made for.
+            luma: (H, W) uint8; sizes multiples of `scale` if that is whole.
+            scale: above 1, at most the largest it is made for.
 
         Returns:
             (H, W) float32 on the scale of `luma`, not rounded.
@@ -83,7 +82,7 @@ class Teacher:
 
 
 def _missing(picture: Floats, low: Floats) -> Floats:
-    """What brings the LR picture of an answer nearer to the one asked about, of which nothing is to be guessed.
+    """Correction that brings an answer's LR picture closer to the given one, of which nothing has to be guessed.
 
     Source: M. Irani and S. Peleg, "Improving resolution by image registration", CVGIP 1991; one of its steps.
     """

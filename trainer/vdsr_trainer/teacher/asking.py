@@ -1,4 +1,4 @@
-"""A run's teacher before the run's first step: it learns, is measured, and is asked about each picture."""
+"""A run's teacher before the run's first step: it is trained, measured, and asked about each picture."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def ask_teacher(
     notice: Callable[[str], None],
     token: CancelToken,
 ) -> dict[str, float]:
-    """Let the teacher learn, unless it has, and take what it says for what patches should become.
+    """Train the teacher, unless it is trained, and use its answers for the targets of patches.
 
     Args:
         config: of the run.
         run: its folder.
         data: its pictures.
-        judge: measures the teacher on those that are held out.
-        network: what it is to teach, measured beside it; None where an earlier part of the run has measured it.
+        judge: measures the teacher on the held-out ones.
+        network: what it is to teach, measured beside it; None if an earlier part of the run has measured it.
         on_learned: called before each of its steps, see `phase.learned_teacher`.
-        on_answered: called with (done, total) pictures, from this thread, where all fit into memory together.
-        notice: takes a sentence for people.
-        token: tested at each picture.
+        on_answered: called with (done, total) pictures, from this thread, if all fit into memory together.
+        notice: called with a message for the user.
+        token: checked at each picture.
 
     Returns:
-        Its mean PSNR in dB by the judge's keys; nothing where it was not measured.
+        Its mean PSNR in dB by the judge's keys; empty if it was not measured.
 
     Raises:
         TrainingError, WeightsError, SaveError, DeviceError: see `phase.learned_teacher`.
-        Cancelled: by the token, or by what is called.
+        Cancelled: by the token, or by the callbacks.
     """
     if not data.holds_all_whole:
         notice(
@@ -54,7 +54,7 @@ def ask_teacher(
         )
     teacher = Teacher(learned_teacher(config, run, data, told=on_learned, notice=notice), config.answered_scales)
     psnr_db = {} if network is None else _measured(teacher, network, judge, config, notice)
-    # What does not fit into memory might fill the disk.
+    # Answers that do not fit into memory might fill the disk.
     asked = KeptAnswers(teacher, run) if data.holds_all_whole else teacher
     data.set_teacher(asked, on_answered, token)
     return psnr_db
@@ -63,7 +63,7 @@ def ask_teacher(
 def _measured(
     teacher: Teacher, network: VDSR, judge: Judge, config: TrainConfig, notice: Callable[[str], None]
 ) -> dict[str, float]:
-    """Its PSNR on the held-out pictures; it is told of one that has nothing to teach."""
+    """Its PSNR on the held-out pictures; gives a notice if it has nothing to teach."""
     psnr_db = judge.measure_teacher(teacher)
     if not psnr_db:
         return psnr_db

@@ -1,4 +1,4 @@
-"""What a teacher said, kept on the disk: to ask it takes as long as hundreds of steps, and a run is resumed often."""
+"""A teacher's answers, kept on disk: computing them takes as long as hundreds of steps, and a run is resumed often."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from vdsr_trainer.teacher.answers import Teacher
 logger = logging.getLogger(__name__)
 
 _LEFT_FREE_BYTES = 2 << 30
-"""Answers are a convenience: they leave this much of the disk to what matters more."""
+"""Answers are a convenience: they leave this much of the disk for what matters more."""
 
 
 class KeptAnswers:
-    """A teacher whose answers are kept in its run's folder, one file for each picture; any thread may ask it.
+    """A teacher whose answers are kept in its run's folder, one file per picture; any thread may ask it.
 
-    A file goes by what was asked and of whom, so that answers of another teacher, or about a picture that has changed,
-    are never taken. Where a file cannot be written, or read, the teacher is asked.
+    A file's name depends on the picture and the teacher, so that answers of another teacher, or about a picture that
+    has changed, are never used. If a file cannot be written, or read, the teacher is asked.
 
     Args:
-        teacher: who is asked about what is not there.
+        teacher: asked about pictures without a file.
         run: folder of the run.
     """
 
@@ -46,7 +46,7 @@ class KeptAnswers:
         self._lock = threading.Lock()
 
     def __call__(self, luma: Luma8) -> Answers:
-        """As `Teacher`'s."""
+        """As `Teacher.__call__`."""
         asked = hashlib.sha256(self._whose + digest(luma).encode()).hexdigest()
         path = self._folder / f"{asked[:32]}.safetensors"
         answers = self._read(path, luma.shape)
@@ -93,5 +93,5 @@ class KeptAnswers:
 
 
 def forget_answers(run: Path) -> None:
-    """Delete what `KeptAnswers` wrote: a run at its end asks nothing any more. What resists stays."""
+    """Delete what `KeptAnswers` wrote: a run at its end needs no more answers. What cannot be deleted stays."""
     shutil.rmtree(run / ANSWERS_NAME, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The teacher with what changes it."""
+"""The teacher with its optimiser."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from vdsr_trainer.teacher.network import (
 from vdsr_trainer.teacher.patches import BATCH, Floats, TeacherPatches
 
 _PIECE_PX = 256
-"""Side of what is enlarged at once, in LR pixels, without what it reads around."""
+"""Side of what is enlarged at once, in LR pixels, without its halo."""
 
 
 def teacher_config(config: TrainConfig) -> TrainConfig:
-    """The recipe by which the teacher of a run learns: that of *robust*, which it suits as it is."""
+    """The configuration for training the teacher of a run, with a recipe of its own."""
     return replace(
         config,
         depth=20,
@@ -38,7 +38,7 @@ def teacher_config(config: TrainConfig) -> TrainConfig:
         symmetry=SYMMETRY,
         batch=BATCH,
         micro_batch=0,
-        steps=max(1, config.teacher_steps),  # of one that has learned it does not matter
+        steps=max(1, config.teacher_steps),  # irrelevant for a trained one
         epochs=0,
         loss="rms",
         consistency=0.0,
@@ -60,17 +60,17 @@ class TeacherLearner(Stepper[TeacherNetwork, TeacherPatches]):
     """The teacher, its moving average and their optimiser; learns from squares of LR pictures."""
 
     def restart(self) -> None:
-        """Forget all that was learned."""
+        """Forget everything learned."""
         super().restart()
         self._features = self._fast(self.model)
         self._average_features = self._fast(self.average.model)
 
     def enlarge(self, low: Floats, scale: int) -> Floats:
-        """What the average makes of a whole LR picture: the mean of what it makes of it and of its mirror image.
+        """Enlarge a whole LR picture with the average: the mean of its outputs for it and for its mirror image.
 
         Args:
             low: (h + 4, w + 4) float32, from `patches.lr_picture`.
-            scale: a scale factor of the teacher's.
+            scale: one of the teacher's scale factors.
 
         Returns:
             (h * scale, w * scale) float32; 1 is full scale.
@@ -134,7 +134,7 @@ class TeacherLearner(Stepper[TeacherNetwork, TeacherPatches]):
 
 
 def _pieces(size: int) -> list[tuple[int, int]]:
-    """Parts of an axis that are enlarged at once: its memory is that of all layers' features."""
+    """Parts of an axis that are enlarged at once: memory is needed for the features of all layers."""
     count = -(-size // _PIECE_PX)
     return [(size * i // count, size * (i + 1) // count) for i in range(count)]
 

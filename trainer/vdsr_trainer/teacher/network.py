@@ -1,4 +1,4 @@
-"""The teacher's network: convolutions at the LR picture's size, and at the end the sub-pixels of each scale factor."""
+"""The teacher's network: convolutions at LR size, and at the end the sub-pixels of each scale factor."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MARGIN_PX = 2
 """LR pixels around a patch that its bicubic enlargement reads."""
 
 _HIDDEN_LAYERS, _LAST_LAYER = 0.3, 0.01
-"""How strong it begins: see `beginning`."""
+"""Initial strength of its layers: see `beginning`."""
 
 
 class TeacherNetwork(ConvolutionChain):
-    """Adds to a bicubic enlargement by a whole factor what that lost, as VDSR does, but computed before enlarging.
+    """Adds the lost detail to a bicubic enlargement by a whole factor, as VDSR does, but computes it before enlarging.
 
     Attributes:
-        layers: convolutions from 1 channel by hidden ones to one for each sub-pixel of each scale factor.
+        layers: convolutions from 1 channel through hidden ones to one for each sub-pixel of each scale factor.
         scales: the scale factors.
     """
 
@@ -35,7 +35,7 @@ class TeacherNetwork(ConvolutionChain):
         self.scales = scales
 
     def detail(self, features: Tensor, scale: int) -> Tensor:
-        """What is added, from what the last layer sees.
+        """The detail to add, from the input of the last layer.
 
         Args:
             features: (N, width, H, W), of any floating type.
@@ -57,14 +57,14 @@ def widths_of(scales: tuple[int, ...], depth: int, width: int) -> list[int]:
 
 
 def first_network(scales: tuple[int, ...], depth: int, width: int, seed: int) -> TeacherNetwork:
-    """The network as it begins to learn, its weights tied."""
+    """The initial network, its weights tied."""
     network = TeacherNetwork(scales, depth, width)
     initialise_weights(network, seed, make_symmetry(network), hidden_layers=_HIDDEN_LAYERS, last_layer=_LAST_LAYER)
     return network
 
 
 def make_symmetry(network: TeacherNetwork) -> Symmetry:
-    """What ties its weights: turned by a quarter, a picture's sub-pixels change places within their pixel."""
+    """The symmetry that ties its weights: a quarter turn of a picture permutes the sub-pixels within each pixel."""
     elements = SYMMETRIES[SYMMETRY]
     orders, first = [], 0
     for scale in network.scales:
@@ -78,7 +78,7 @@ def enlarged(low: Tensor, scale: int) -> Tensor:
     """Bicubic enlargement by a whole factor.
 
     Args:
-        low: (N, 1, H + 4, W + 4) float32, with `MARGIN_PX` around.
+        low: (N, 1, H + 4, W + 4) float32, with a margin of `MARGIN_PX`.
         scale: the factor.
 
     Returns:
@@ -89,7 +89,7 @@ def enlarged(low: Tensor, scale: int) -> Tensor:
 
 @cache
 def _bicubic(scale: int) -> Tensor:
-    """(scale * scale, 1, 5, 5) float32: what each sub-pixel reads."""
+    """(scale * scale, 1, 5, 5) float32: the taps of each sub-pixel."""
     along = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
     taps = cubic(along[:, None] - torch.arange(-MARGIN_PX, MARGIN_PX + 1))
     return torch.einsum("ay,bx->abyx", taps, taps).reshape(scale * scale, 1, 5, 5).float()

@@ -1,4 +1,4 @@
-"""The part of a run in which its teacher learns, before the network does."""
+"""The part of a run in which its teacher is trained, before the network."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from vdsr_trainer.teacher.patches import TeacherPatches, cut, scales_of_batch
 from vdsr_trainer.teacher.weight_file import load_teacher, save_teacher
 
 ToldOfTeacher = Callable[[int, int, Callable[[], None]], None]
-"""Takes steps done, steps in all, and what saves the state."""
+"""Called with steps done, steps in total, and a function that saves the state."""
 
 _DRAWS = 3
 _STREAM = 1
-"""Tells the numbers of a teacher's patches from those of the network's."""
+"""Separates the random numbers of a teacher's patches from those of the network's."""
 
 
 def learned_teacher(
@@ -37,24 +37,24 @@ def learned_teacher(
     told: ToldOfTeacher,
     notice: Callable[[str], None],
 ) -> TeacherLearner:
-    """Let a teacher learn from a run's pictures, or go on where it was; or load one that `take_over` copied.
+    """Train a teacher on a run's pictures, or resume its training; or load one that `take_over` copied.
 
-    States are kept in a folder of the run's, and what has learned in a weight file of its own.
+    Checkpoints are kept in a folder within the run's, and the trained teacher in a weight file of its own.
 
     Args:
         config: of the run.
         run: its folder.
         data: its pictures.
-        told: called before each step with steps done, steps in all, and what saves the state, for when it waits; where
-            it raises `Cancelled`, the state is saved.
-        notice: takes a sentence for people.
+        told: called before each step with steps done, steps in total, and a function that saves the state, for when it
+            pauses; if it raises `Cancelled`, the state is saved.
+        notice: called with a message for the user.
 
     Raises:
-        TrainingError: it diverged, its states cannot be used, or a picture is gone; one from elsewhere is for other
+        TrainingError: it diverged, its checkpoints cannot be used, or a picture is gone; a copied one is for other
             scale factors.
         WeightsError: the run's copy of one from elsewhere is damaged.
         SaveError: the folder cannot be written.
-        DeviceError: the device failed or has no memory for one patch.
+        DeviceError: the device failed or lacks memory for one patch.
         Cancelled: by `told`.
     """
     if config.teacher_from:
@@ -106,9 +106,9 @@ def learned_teacher(
 
 
 def take_over(config: TrainConfig, run: Path) -> None:
-    """Copy a teacher from elsewhere into the run's folder, so that the run can go on when that file is gone.
+    """Copy a teacher from elsewhere into the run's folder, so that the run can be resumed when that file is gone.
 
-    Does nothing where the run has its copy, or a teacher of its own.
+    Does nothing if the run has its copy, or trains a teacher of its own.
 
     Raises:
         WeightsError: the file is missing or damaged, or holds no teacher.
@@ -130,7 +130,7 @@ def _taken_over(config: TrainConfig, run: Path, notice: Callable[[str], None]) -
 
 
 class _Cutter:
-    """Makes the batch of a step, a function of the seed and the step."""
+    """Makes the batch of a step, as a function of the seed and the step."""
 
     def __init__(self, config: TrainConfig, data: TrainingData) -> None:
         self._seed = config.seed

@@ -1,4 +1,4 @@
-"""A teacher that has learned, as a weight file: one run's can show the networks of others, too."""
+"""A trained teacher as a weight file: a run's teacher can teach the networks of other runs, too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vdsr_trainer.teacher.weight_header import SCALES, require_teacher, scales_t
 
 
 def save_teacher(network: TeacherNetwork, path: Path) -> None:
-    """Write it atomically as float32 safetensors.
+    """Write a teacher atomically as float32 safetensors.
 
     Raises:
         WeightsError: a number is not finite.
@@ -23,11 +23,11 @@ def save_teacher(network: TeacherNetwork, path: Path) -> None:
 
 
 def load_teacher(path: Path, scales: tuple[int, ...]) -> TeacherNetwork:
-    """Read and check one for a run.
+    """Read and check a teacher for a run.
 
     Args:
         path: the file.
-        scales: scale factors at which the run wants to be taught.
+        scales: scale factors at which the run needs a teacher.
 
     Returns:
         The network, float32, on the CPU.

@@ -1,4 +1,4 @@
-"""What the weight file of a teacher says of itself, before it is loaded. No torch."""
+"""What the header of a teacher's weight file says, before the file is loaded. No torch."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from vdsr_app.errors import TrainingError, WeightsError
 from vdsr_trainer.run_files import TEACHER_WEIGHTS_NAME
 
 SCALES = "scales"
-"""Entry of the metadata: see `scales_text`."""
+"""Key in the metadata: see `scales_text`."""
 
 
 def scales_text(scales: tuple[int, ...]) -> str:
-    """Scale factors that a teacher is made for, as its file has them."""
+    """Scale factors a teacher is made for, as stored in its file."""
     return " ".join(str(scale) for scale in scales)
 
 
 def require_teacher(path: Path, scales: tuple[int, ...]) -> None:
-    """See that a file is a teacher for a run, by its header.
+    """Check by its header that a file is a teacher for a run.
 
     Args:
         path: the file.
-        scales: scale factors at which the run wants to be taught.
+        scales: scale factors at which the run needs a teacher.
 
     Raises:
-        WeightsError: the file is missing, or no teacher.
+        WeightsError: the file is missing, or not a teacher.
         TrainingError: it was made for other scale factors.
     """
     if not path.is_file():
