@@ -334,6 +334,8 @@ class _Crew:
             work(0, 0, count)
             return
         if self._pool is None or self._size < shares:
+            if self._pool is not None:
+                self._pool.shutdown()
             self._pool, self._size = ThreadPoolExecutor(shares, "cpu_network"), shares
         parts = [self._pool.submit(work, i, cuts[i], cuts[i + 1]) for i in range(shares)]
         wait(parts)  # for all of them before raising an error of one: they write to memory that the next call uses

@@ -106,7 +106,7 @@ class CropWriter:
     """Saves what the network makes of one held-out crop, for the window to show over the steps.
 
     The crop is where bicubic does worst, at the largest scale factor up to 4, so that there is something to see. At
-    most about twice `_MOST_CROPS` are written, evenly spread over the run.
+    most about `_MOST_CROPS` are written, evenly spread over the run.
 
     Args:
         run: folder of the run.
@@ -120,7 +120,8 @@ class CropWriter:
         self._folder = run / CROPS_NAME
         key = max(seen)[1] if seen else next(iter(judge.trials))
         self._trial, self._rows, self._cols = _worst_window(judge.trials[key])
-        self._stride = max(1, -(-config.steps // config.validate_every) // _MOST_CROPS)
+        validations = -(-config.steps // config.validate_every)
+        self._stride = -(-validations // _MOST_CROPS)
         self._validate_every = config.validate_every
 
     def write_fixed(self) -> None:

@@ -1,1 +1,1 @@
-"""One module a subcommand: its arguments, and what it does with them."""
+"""One module per subcommand: its arguments, and what it does with them."""

@@ -1,8 +1,8 @@
-"""Enlarge whole folders, overnight if need be: planned before, written down while it runs, and able to go on.
+"""Enlarge whole folders, overnight if need be: planned in advance, recorded as it runs, and resumable.
 
-The results lie in OUT, in the same subfolders as their sources. A picture that fails does not stop the others. Stopped
-or killed, the batch goes on with `vdsr batch --resume -o OUT`, and without --resume the same command does only what is
-new or changed. A full disk makes it wait until there is room.
+Results go to OUT, in the same subfolders as their sources. A picture that fails does not stop the others. A batch that
+was stopped or killed is continued by `vdsr batch --resume -o OUT`; the same command without --resume makes only what is
+new or changed. If the disk is full, it waits until there is room.
 """
 
 from __future__ import annotations

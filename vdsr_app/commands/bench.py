@@ -1,8 +1,8 @@
-"""Measure how fast this machine enlarges pictures, with how much memory, and how far from what it could do.
+"""Measure how fast this machine enlarges pictures, how much memory it takes, and how far it is from its limit.
 
-Each way of computing works in a process of its own, in turn with the others. `--peers` adds OpenVINO and onnxruntime by
-themselves, where they are installed. The matrix rate is what PyTorch reaches on products of large matrices; the network
-is credited with the arithmetic of plain convolutions, of which Winograd's method needs less than half.
+Each way of computing runs in a process of its own, in turn with the others. `--peers` adds OpenVINO and onnxruntime by
+themselves, if they are installed. The matrix rate is what PyTorch reaches on products of large matrices; the network is
+credited with the arithmetic of plain convolutions, of which Winograd's method needs less than half.
 """
 
 from __future__ import annotations

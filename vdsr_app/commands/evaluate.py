@@ -1,6 +1,6 @@
-"""Measure a model against bicubic by the papers' protocol: luma PSNR and SSIM, border shaved.
+"""Measure a model against bicubic by the papers' protocol: luma PSNR and SSIM, without the border.
 
-Each picture is shrunk by bicubic, enlarged again by bicubic and by the model, and compared with itself.
+Each picture is reduced by bicubic, enlarged again by bicubic and by the model, and compared with the original.
 """
 
 from __future__ import annotations

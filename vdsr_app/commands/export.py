@@ -1,6 +1,6 @@
 """Write a model as a file for other programs: ONNX, or safetensors with its metadata.
 
-The ONNX file is run on pictures of odd sizes and compared with this program's own network before it gets its name.
+Before the ONNX file gets its name, it is run on pictures of odd sizes and compared with this program's own network.
 """
 
 from __future__ import annotations

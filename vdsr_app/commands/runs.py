@@ -1,6 +1,6 @@
-"""List training runs, compare them, rename, copy and delete them, and write their curves as CSV.
+"""List and compare training runs; rename, copy and delete them; write their curves as CSV.
 
-RUN is the name of a folder below the folder of runs, the title of one run there, or a run's folder anywhere.
+RUN is the name of a folder in the folder of runs, the title of a run there, or the path of any run's folder.
 """
 
 from __future__ import annotations

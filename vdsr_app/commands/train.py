@@ -1,8 +1,8 @@
 """Train the network on folders of pictures.
 
 The run folder keeps the configuration, every event, two checkpoints and, at the end, the weights as .safetensors with a
-model card. Ctrl+C saves and stops; `vdsr train --resume RUN` goes on exactly where it was. `--measure` does a few steps
-and tells what a run would cost on this machine.
+model card. Ctrl+C saves and stops; `vdsr train --resume RUN` continues exactly where it stopped. `--measure` does a few
+steps and reports what a run would cost on this machine.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ class _Reporter:
             case Paused():
                 self._console.note(f"Paused at step {event.step}.")
             case Resumed():
-                self._console.note("Going on.")
+                self._console.note("Continued.")
             case Compared():
                 self._show_comparison(event)
             case Finished():

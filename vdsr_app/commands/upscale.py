@@ -1,9 +1,9 @@
 """Enlarge pictures with the network and save the results.
 
-A folder needs -o FOLDER; of it each file is taken once, and no link that leads out of it. Results that go into a folder
-are named NAME_MODEL_xSCALE, or by the size that was asked for, such as NAME_MODEL_6000long. Without -o the result of a
-picture lies beside it. In the folder that results go into, pictures named as results of others there are left out. One
-picture that fails does not stop the others.
+A folder needs -o FOLDER; each of its files is taken once, and links that lead out of it are not followed. Results that
+go into a folder are named NAME_MODEL_xSCALE, or after the size that was asked for, such as NAME_MODEL_6000long. Without
+-o, the result is saved beside its picture. Pictures in the results folder that are named like results of others there
+are left out. A picture that fails does not stop the others.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ def test_files_that_cannot_be_read_have_a_reason(tmp_path: Path) -> None:
     for name in ("broken.png", "empty.jpg", "cut.png"):
         assert records[name].reason, name
         assert str(tmp_path) not in records[name].reason
-        assert (records[name].height, records[name].digest, records[name].thumbnail) == (0, "", "")
+        assert (records[name].height, records[name].digest, records[name].fingerprint) == (0, "", "")
 
 
 def test_equal_pictures_have_one_digest_whatever_their_format(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_resemblance_among_training_pictures_does_no_harm(config: TrainConfig) -
     records = records_of(10)
     held_out = set(plan_split(records, config).held_out)
     one, other = [record for record in records if record not in held_out][:2]
-    records[records.index(other)] = replace(other, thumbnail=one.thumbnail)
+    records[records.index(other)] = replace(other, fingerprint=one.fingerprint)
     assert plan_split(records, config).issues == ()
 
 
@@ -249,7 +249,7 @@ def test_shrunk_copies_count_as_patches(config: TrainConfig) -> None:
 
 
 def test_a_hundred_thousand_pictures_are_split_in_seconds(config: TrainConfig) -> None:
-    prints = [record.thumbnail for record in records_of(1000)]
+    prints = [record.fingerprint for record in records_of(1000)]
     record = records_of(1)[0]
     records = [replace(record, file=f"{i}.png", digest=str(i), thumbnail=prints[i % 1000]) for i in range(100_000)]
     begun = time.monotonic()

@@ -35,7 +35,7 @@ class PictureRecord:
         height: of the picture in pixels, after applying its orientation; 0 if it cannot be read.
         width: the same.
         digest: SHA-256 of its luma and size, hexadecimal; "" if it cannot be read.
-        thumbnail: a few bytes, hexadecimal, by which similar pictures are found.
+        fingerprint: from `data.fingerprint`, hexadecimal, by which similar pictures are found.
         reason: why it cannot be read, as one text for the user; "" if it can.
     """
 
@@ -46,7 +46,7 @@ class PictureRecord:
     height: int = 0
     width: int = 0
     digest: str = ""
-    thumbnail: str = ""
+    fingerprint: str = ""
     reason: str = ""
 
     @property

@@ -166,7 +166,7 @@ def _leaked(
     """Training pictures that equal or resemble a held-out one."""
     leaked = set()
     equal = {record.digest: record for record in held_out}
-    alike = resembling([record.thumbnail for record in unique], [record.thumbnail for record in held_out])
+    alike = resembling([record.fingerprint for record in unique], [record.fingerprint for record in held_out])
     for i, record in enumerate(unique):
         if record.digest in equal:
             kind, other = IssueKind.DUPLICATE, equal[record.digest]
