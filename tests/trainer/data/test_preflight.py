@@ -251,7 +251,7 @@ def test_shrunk_copies_count_as_patches(config: TrainConfig) -> None:
 def test_a_hundred_thousand_pictures_are_split_in_seconds(config: TrainConfig) -> None:
     prints = [record.fingerprint for record in records_of(1000)]
     record = records_of(1)[0]
-    records = [replace(record, file=f"{i}.png", digest=str(i), thumbnail=prints[i % 1000]) for i in range(100_000)]
+    records = [replace(record, file=f"{i}.png", digest=str(i), fingerprint=prints[i % 1000]) for i in range(100_000)]
     begun = time.monotonic()
     report = plan_split(records, replace(config, holdout=64, exclude=("1.png",)))
     assert time.monotonic() - begun < 60

@@ -187,8 +187,8 @@ def named_folders(config: TrainConfig) -> tuple[str, ...]:
 def _record(folders: Sequence[str], row: Sequence[Any]) -> PictureRecord:
     names = [field.name for field in fields(PictureRecord)]
     values = dict(zip(names, row, strict=True))
-    kinds = {"file": str, "digest": str, "thumbnail": str, "reason": str, "folder": int}
+    kinds = {"file": str, "digest": str, "fingerprint": str, "reason": str, "folder": int}
     if not all(type(value) is kinds.get(name, int) for name, value in values.items()) or values["folder"] < 0:
         raise ValueError(f"damaged record {row}")
-    check_fingerprint(values["thumbnail"])
+    check_fingerprint(values["fingerprint"])
     return PictureRecord(**{**values, "folder": folders[values["folder"]]})
