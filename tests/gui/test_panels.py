@@ -482,7 +482,7 @@ def test_facts_are_shown_literally(qtbot: QtBot) -> None:
     assert "20 × 10 px · 0.00 Mpx" in shown  # noqa: RUF001
     for text in ("<b>bo.tif", "CMYK", "EXIF", "300 dpi", "none (sRGB assumed)"):
         assert text in shown, shown
-    assert any("CMYK was <i>converted</i>." in text and "first of 3" in text for text in shown)
+    assert any("CMYK was <i>converted</i>." in text and "One of 3 pictures" in text for text in shown)
     assert all(label.textFormat() == Qt.TextFormat.PlainText for label in panel.findChildren(QLabel))
     panel.show_picture(make_picture(3, 3))
     qtbot.waitUntil(lambda: "from the clipboard" in words(panel))
