@@ -213,7 +213,6 @@ class Session(QObject):
         """Compute on another device or in another precision."""
         if (device, precision) != (self._setup.device, self._setup.precision):
             self._setup = replace(self._setup, device=device, precision=precision)
-            self.setup_changed.emit()
             self._restart()
 
     def set_self_ensemble(self, wished: bool) -> None:
