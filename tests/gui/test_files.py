@@ -427,7 +427,7 @@ def test_a_factor_that_is_typed_just_before_leaves_nothing_of_the_former_size_to
     if how == "copied":
         window.commands.copy.trigger()
     else:
-        window.page.inspector.export.drag_wanted.emit()
+        window.page.inspector.export.drag_requested.emit()
     assert window.page.banner.text == words
     assert QGuiApplication.clipboard().image().isNull()
     assert service.waiting() == ["bicubic"]

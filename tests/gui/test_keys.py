@@ -51,7 +51,7 @@ def test_a_run_is_deleted_by_the_key_that_the_keyboard_has(
     monkeypatch.setattr(sys, "platform", system)
     panel = show_runs(qtbot, tmp_path)
     wanted: list[object] = []
-    panel.delete_wanted.connect(wanted.append)
+    panel.delete_requested.connect(wanted.append)
     qtbot.keyClick(panel.list, key)
     assert len(wanted) == (system == "darwin" or key is Qt.Key.Key_Delete)
 

@@ -277,7 +277,7 @@ def test_the_tooltip_tells_a_choice_that_is_cut(qtbot: QtBot, theme: ThemeManage
 
 def test_wanting_a_reference_leaves_the_choice_as_it_was(qtbot: QtBot, picker: LayerPicker) -> None:
     left, _ = boxes(picker)
-    with qtbot.waitSignal(picker.reference_wanted), qtbot.assertNotEmitted(picker.left_chosen):
+    with qtbot.waitSignal(picker.reference_requested), qtbot.assertNotEmitted(picker.left_chosen):
         activate(left, "Open reference…")
     assert left.currentText() == "Bicubic"
 
@@ -552,7 +552,7 @@ def test_the_status_line_shows_only_what_there_is(qtbot: QtBot) -> None:
     line.show_scores("Bicubic 33.66 dB 0.9300", "against a.png")
     assert words(line) == ["Fake, bf16", "VDSR · 43 %", "x 812  y 440", "Bicubic 33.66 dB 0.9300"]
     assert any("#010203" in w.accessibleName() for w in line.findChildren(QWidget))
-    with qtbot.waitSignal(line.cancel_wanted):
+    with qtbot.waitSignal(line.cancel_requested):
         line.findChildren(QToolButton)[0].click()
     line.show_activity(None)
     line.show_note("Done")
@@ -632,7 +632,7 @@ def test_settings_act_at_once_and_follow_the_store(qtbot: QtBot, store: Settings
     assert theme.currentText() == "Light"
     device = next(b for b in dialog.findChildren(QComboBox) if b.accessibleName() == "Device")
     assert device.currentText() == "Automatic (Fake, bf16)"
-    with qtbot.waitSignal(dialog.reset_wanted):
+    with qtbot.waitSignal(dialog.reset_requested):
         button(dialog, "Reset to defaults").click()
 
 

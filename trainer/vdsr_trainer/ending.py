@@ -49,7 +49,7 @@ def write_result(
     step: int,
     spent: Spent,
     device: str,
-    still_wanted: Callable[[], bool],
+    should_continue: Callable[[], bool],
     notice: Callable[[str], None],
 ) -> Compared | None:
     """Compare the result with other models and write the model card.
@@ -62,7 +62,7 @@ def write_result(
         step: steps done.
         spent: where the time went.
         device: what it ran on, for display.
-        still_wanted: called after each measurement; once it returns False, the card is written without the table.
+        should_continue: called after each measurement; once it returns False, the card is written without the table.
         notice: called with a message for the user.
 
     Raises:
@@ -71,7 +71,7 @@ def write_result(
     token = CancelToken()
 
     def told(done: int, total: int) -> None:
-        if not still_wanted():
+        if not should_continue():
             token.cancel()
 
     complete = step >= config.steps

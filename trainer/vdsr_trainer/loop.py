@@ -368,7 +368,7 @@ class _Run:
                 step=self._progress.step,
                 spent=spent,
                 device=self._learner.describe(),
-                still_wanted=self._still_wanted,
+                should_continue=self._should_continue,
                 notice=self._notice,
             )
             if event is not None:
@@ -385,7 +385,7 @@ class _Run:
         )
         return weights
 
-    def _still_wanted(self) -> bool:
+    def _should_continue(self) -> bool:
         """Whether to continue measuring the result: no signal has arrived since."""
         return self._controller.look() is not Wish.INTERRUPT
 

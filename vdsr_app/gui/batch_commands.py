@@ -38,12 +38,12 @@ class BatchCommands(QObject):
         host: the workspace; empty until it is first shown.
 
     Signals:
-        front_wanted: the workspace should be shown.
-        settings_wanted: the "Upscale" workspace should be shown, to change size, model or format.
+        show_requested: the workspace should be shown.
+        settings_requested: the "Upscale" workspace should be shown, to change size, model or format.
     """
 
-    front_wanted = Signal()
-    settings_wanted = Signal()
+    show_requested = Signal()
+    settings_requested = Signal()
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class BatchCommands(QObject):
         actions.batch_pause.triggered.connect(self._on_pause)
         for action in (actions.batch_retry, actions.batch_report, actions.batch_folder, actions.batch_clear):
             action.triggered.connect(self._on_button_action)
-        status.batch_wanted.connect(self.front_wanted)
+        status.batch_requested.connect(self.show_requested)
         upscale.session.setup_changed.connect(self._show_settings)
         store.changed.connect(self._show_settings)  # these include the save options
         self._show_offer()
@@ -98,7 +98,7 @@ class BatchCommands(QObject):
 
             self._service = self._make_service()
             self._page = BatchPage(self._service, self._store)
-            self._page.settings_wanted.connect(self.settings_wanted)
+            self._page.settings_requested.connect(self.settings_requested)
             self._page.activity_changed.connect(self._on_activity_changed)
             self._page.offer_changed.connect(self._show_offer)
             self.host.fill(self._page)
@@ -122,7 +122,7 @@ class BatchCommands(QObject):
 
     def add(self, paths: Sequence[Path]) -> None:
         """Show the workspace and add files and folders."""
-        self.front_wanted.emit()
+        self.show_requested.emit()
         self.page.add(paths)
 
     def set_in_front(self, in_front: bool) -> None:
@@ -203,7 +203,7 @@ class BatchCommands(QObject):
         action = self.sender()
         button = self._button_of(action) if isinstance(action, QAction) else None
         if button is not None:
-            self.front_wanted.emit()
+            self.show_requested.emit()
             button.click()
 
     def _on_first_shown(self) -> None:

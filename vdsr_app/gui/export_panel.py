@@ -22,11 +22,11 @@ class ExportPanel(Section):
 
     Signals:
         options_changed: the `SaveOptions` chosen by the user.
-        drag_wanted: the user drags the grip.
+        drag_requested: the user drags the grip.
     """
 
     options_changed = Signal(object)
-    drag_wanted = Signal()
+    drag_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class ExportPanel(Section):
         self._quality.moved.connect(self._on_changed)
         for box in (self._format, self._depth, self._metadata):
             box.activated.connect(self._on_changed)
-        self._grip.pulled.connect(self.drag_wanted)
+        self._grip.pulled.connect(self.drag_requested)
         self._show_rows()
 
     @property

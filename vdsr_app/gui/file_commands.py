@@ -46,12 +46,12 @@ class FileCommands(QObject):
     """Carries out the commands of menus, buttons, drops and pastes, and reports the outcome in the banner.
 
     Signals:
-        front_wanted: what is shown next, or reported in the banner, belongs to the "Upscale" workspace.
-        batch_wanted: Paths of files and folders to add to the batch.
+        show_requested: what is shown next, or reported in the banner, belongs to the "Upscale" workspace.
+        batch_requested: Paths of files and folders to add to the batch.
     """
 
-    front_wanted = Signal()
-    batch_wanted = Signal(object)
+    show_requested = Signal()
+    batch_requested = Signal(object)
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class FileCommands(QObject):
 
     def open(self, path: Path) -> None:
         """Open a picture file, or add a model file."""
-        self.front_wanted.emit()
+        self.show_requested.emit()
         if path.suffix.lower() == MODEL_SUFFIX:
             self.add_model(path)
         else:
@@ -112,10 +112,10 @@ class FileCommands(QObject):
             case DropKind.PICTURE:
                 self._take(data)
             case DropKind.REFUSED:
-                self.front_wanted.emit()
+                self.show_requested.emit()
                 self._banner.show_message(BannerKind.NOTICE, plan.words, topic=_OPENING)
             case DropKind.BATCH:
-                self.batch_wanted.emit(plan.paths)
+                self.batch_requested.emit(plan.paths)
             case DropKind.MODEL | DropKind.OPEN if plan.path is not None:
                 self.open(plan.path)
 
@@ -124,7 +124,7 @@ class FileCommands(QObject):
         data = QGuiApplication.clipboard().mimeData()
         plan = plan_drop(data)
         if plan.kind is DropKind.REFUSED:
-            self.front_wanted.emit()
+            self.show_requested.emit()
             text = self.tr("There is no picture on the clipboard.")
             self._banner.show_message(BannerKind.NOTICE, text, topic=_OPENING)
         else:
@@ -189,7 +189,7 @@ class FileCommands(QObject):
         return session.picture, session.target, session.setup.model
 
     def _take(self, data: QMimeData | None) -> None:
-        self.front_wanted.emit()
+        self.show_requested.emit()
         take = take_from(data)
         if take is None:
             text = self.tr("The picture cannot be read in this form. Save it as a file and open that.")
@@ -232,7 +232,7 @@ class FileCommands(QObject):
 
     def _add_to_batch(self, path: Path) -> None:
         self._banner.dismiss_about(_OPENING, _LAYERS)
-        self.batch_wanted.emit([path])
+        self.batch_requested.emit([path])
 
     def _on_layers_changed(self) -> None:
         if not self._session.comparison.stopped:

@@ -24,12 +24,12 @@ class LayerPicker(QWidget):
     Signals:
         left_chosen: the `LayerSpec` that the user chose for the left half.
         right_chosen: the same for the right half.
-        reference_wanted: the user wants to choose a reference file.
+        reference_requested: the user wants to choose a reference file.
     """
 
     left_chosen = Signal(object)
     right_chosen = Signal(object)
-    reference_wanted = Signal()
+    reference_requested = Signal()
 
     def __init__(self, models: ModelList, swap: QAction) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class LayerPicker(QWidget):
         spec = box.itemData(index)
         if spec is None:
             self._select(box, self._shown[box])
-            self.reference_wanted.emit()
+            self.reference_requested.emit()
         elif box is self._left:
             self.left_chosen.emit(spec)
         else:

@@ -259,19 +259,19 @@ class MainWindow(QMainWindow):
         c.cancel.triggered.connect(self._on_cancel_triggered)
         c.inspector.triggered.connect(self._preferences.show_inspector)
         c.full_screen.triggered.connect(self._set_full_screen)
-        self.page.reference_wanted.connect(files.choose_reference)
-        self.page.strip.open_wanted.connect(files.choose_picture)
+        self.page.reference_requested.connect(files.choose_reference)
+        self.page.strip.open_requested.connect(files.choose_picture)
         self.page.strip.recent_chosen.connect(files.open)
-        self.page.view.drag_out_requested.connect(self._on_drag_out_wanted)
-        self.page.inspector.export.drag_wanted.connect(self._on_drag_out_wanted)
+        self.page.view.drag_out_requested.connect(self._on_drag_out_requested)
+        self.page.inspector.export.drag_requested.connect(self._on_drag_out_requested)
         self._menus.recent_chosen.connect(files.open)
         self._help.told.connect(self._on_told)
-        self.status.cancel_wanted.connect(self._on_cancel_wanted)
-        files.front_wanted.connect(self._show_upscale)
-        files.batch_wanted.connect(self.batch.add)
-        self.training.front_wanted.connect(self._show_training)
-        self.batch.front_wanted.connect(self._show_batch)
-        self.batch.settings_wanted.connect(self._show_upscale)
+        self.status.cancel_requested.connect(self._on_cancel_requested)
+        files.show_requested.connect(self._show_upscale)
+        files.batch_requested.connect(self.batch.add)
+        self.training.show_requested.connect(self._show_training)
+        self.batch.show_requested.connect(self._show_batch)
+        self.batch.settings_requested.connect(self._show_upscale)
         self.training.model_made.connect(self._on_model_made)
         self.workspaces.changed.connect(self._on_workspace_changed)
 
@@ -326,7 +326,7 @@ class MainWindow(QMainWindow):
         self.page.inspector.scale.settle()
         self.files.copy()
 
-    def _on_drag_out_wanted(self) -> None:
+    def _on_drag_out_requested(self) -> None:
         self.page.inspector.scale.settle()
         self.files.drag_out()
 
@@ -340,7 +340,7 @@ class MainWindow(QMainWindow):
         if self.batch.in_front:
             self.batch.cancel()
         else:
-            self._on_cancel_wanted()
+            self._on_cancel_requested()
 
     def _set_full_screen(self, full: bool) -> None:
         """Enter or leave full screen; a window that was maximized is so again afterwards."""
@@ -350,7 +350,7 @@ class MainWindow(QMainWindow):
     def _on_told(self, text: str) -> None:
         self._banner.show_message(BannerKind.SUCCESS, text)
 
-    def _on_cancel_wanted(self) -> None:
+    def _on_cancel_requested(self) -> None:
         self.session.cancel()
         self._fall_back()
 

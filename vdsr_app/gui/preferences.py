@@ -63,7 +63,7 @@ class Preferences(QObject):
 
     def _settings_dialog(self, window: QWidget) -> SettingsDialog:
         dialog = SettingsDialog(self._store, self._help.device, window)
-        dialog.reset_wanted.connect(self.reset)
+        dialog.reset_requested.connect(self.reset)
         return dialog
 
     def _on_setup_changed(self) -> None:

@@ -18,10 +18,10 @@ class SettingsDialog(QDialog):
     """Applies changes at once; there is nothing to confirm.
 
     Signals:
-        reset_wanted: the user wants the defaults.
+        reset_requested: the user wants the defaults.
     """
 
-    reset_wanted = Signal()
+    reset_requested = Signal()
 
     def __init__(self, store: SettingsStore, device: str, parent: QWidget) -> None:
         """Show the settings of `store`; `device` describes what the network runs on now, or is empty."""
@@ -41,7 +41,7 @@ class SettingsDialog(QDialog):
             self.tr("Resets everything except recent files and folders; your models and pictures are not touched")
         )
         reset.setAutoDefault(False)
-        reset.clicked.connect(self.reset_wanted)
+        reset.clicked.connect(self.reset_requested)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.addButton(reset, QDialogButtonBox.ButtonRole.ResetRole)
         buttons.rejected.connect(self.close)

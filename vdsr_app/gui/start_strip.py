@@ -22,11 +22,11 @@ class StartStrip(QWidget):
     """An invitation, a button, and recently opened files.
 
     Signals:
-        open_wanted: the user wants to choose a file.
+        open_requested: the user wants to choose a file.
         recent_chosen: the `Path` of a recent file.
     """
 
-    open_wanted = Signal()
+    open_requested = Signal()
     recent_chosen = Signal(object)
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class StartStrip(QWidget):
         keys = QKeySequence(QKeySequence.StandardKey.Open).toString(QKeySequence.SequenceFormat.NativeText)
         button.setToolTip(self.tr("Choose a picture file ({keys})").format(keys=keys))
         set_role(button, "primary")
-        button.clicked.connect(self.open_wanted)
+        button.clicked.connect(self.open_requested)
         row = QHBoxLayout(self)
         row.setContentsMargins(PANE_GAP, SECTION_GAP, PANE_GAP, SECTION_GAP)
         row.setSpacing(SECTION_GAP)

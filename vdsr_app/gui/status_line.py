@@ -50,14 +50,14 @@ class StatusLine(QWidget):
     """One row; its parts are hidden while they have nothing to say.
 
     Signals:
-        cancel_wanted: the user wants to stop what is running.
-        training_wanted: the user wants to see the training run.
-        batch_wanted: the user wants to see the running batch.
+        cancel_requested: the user wants to stop what is running.
+        training_requested: the user wants to see the training run.
+        batch_requested: the user wants to see the running batch.
     """
 
-    cancel_wanted = Signal()
-    training_wanted = Signal()
-    batch_wanted = Signal()
+    cancel_requested = Signal()
+    training_requested = Signal()
+    batch_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,11 +79,11 @@ class StatusLine(QWidget):
         self._cancel = QToolButton()
         self._cancel.setIcon(icon("close"))
         set_role(self._cancel, "small")
-        self._cancel.clicked.connect(self.cancel_wanted)
+        self._cancel.clicked.connect(self.cancel_requested)
         self._training = _Link("school-outline", self.tr("Show the run"))
-        self._training.clicked.connect(self.training_wanted)
+        self._training.clicked.connect(self.training_requested)
         self._batch = _Link("image-multiple-outline", self.tr("Show the batch"))
-        self._batch.clicked.connect(self.batch_wanted)
+        self._batch.clicked.connect(self.batch_requested)
         self._place = text_label()
         self._left = _Swatch(self.tr("Colour of the left half"))
         self._right = _Swatch(self.tr("Colour of the right half"))

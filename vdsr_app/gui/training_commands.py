@@ -40,12 +40,12 @@ class TrainingCommands(QObject):
         host: the workspace; empty until it is first shown.
 
     Signals:
-        front_wanted: the workspace should be shown.
+        show_requested: the workspace should be shown.
         model_made: ModelInfo of a result to upscale pictures with.
         all_renamed: the user wanted to quit once runs are renamed, and nothing is left to rename.
     """
 
-    front_wanted = Signal()
+    show_requested = Signal()
     model_made = Signal(object)
     all_renamed = Signal()
 
@@ -88,7 +88,7 @@ class TrainingCommands(QObject):
         actions.train_pause.triggered.connect(self._on_pause)
         actions.train_stop.triggered.connect(self._on_stop)
         actions.train_folder.triggered.connect(self._on_folder)
-        status.training_wanted.connect(self.show_followed)
+        status.training_requested.connect(self.show_followed)
         self._refresh()
 
     @property
@@ -100,7 +100,7 @@ class TrainingCommands(QObject):
 
             service, watch, left = self._needed()
             self._page = TrainPage(service, watch, left, self._models, self._store)
-            self._page.use_wanted.connect(self._on_use_wanted)
+            self._page.use_requested.connect(self._on_use_requested)
             self.host.fill(self._page)
         return self._page
 
@@ -113,17 +113,17 @@ class TrainingCommands(QObject):
 
     def new_training(self) -> None:
         """Show the wizard's first page."""
-        self.front_wanted.emit()
+        self.show_requested.emit()
         self.page.new_training()
 
     def show_runs(self) -> None:
         """Show the list of runs."""
-        self.front_wanted.emit()
+        self.show_requested.emit()
         self.page.show_home()
 
     def show_followed(self) -> None:
         """Show the training run."""
-        self.front_wanted.emit()
+        self.show_requested.emit()
         self.page.show_followed()
 
     def set_in_front(self, in_front: bool) -> None:
@@ -248,7 +248,7 @@ class TrainingCommands(QObject):
         folder.mkdir(parents=True, exist_ok=True)
         open_folder(folder)
 
-    def _on_use_wanted(self, weights: Path) -> None:
+    def _on_use_requested(self, weights: Path) -> None:
         service, _, _ = self._needed()
         self.page.banner.show_message(BannerKind.NOTICE, self.tr("Adding it to the list of models…"))
         service.install(weights)

@@ -38,10 +38,10 @@ class UpscalePage(QWidget):
         strip: the invitation below the sample.
 
     Signals:
-        reference_wanted: the user wants to choose a reference file.
+        reference_requested: the user wants to choose a reference file.
     """
 
-    reference_wanted = Signal()
+    reference_requested = Signal()
 
     def __init__(self, actions: Actions, models: ModelList, service: UpscaleService, settings: AppSettings) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class UpscalePage(QWidget):
         session, picker, panels = self.session, self.bar.picker, self.inspector
         picker.left_chosen.connect(session.set_left)
         picker.right_chosen.connect(session.set_right)
-        picker.reference_wanted.connect(self.reference_wanted)
+        picker.reference_requested.connect(self.reference_requested)
         panels.scale.target_changed.connect(session.set_target)
         panels.model.model_chosen.connect(session.set_model)
         panels.model.self_ensemble_chosen.connect(session.set_self_ensemble)

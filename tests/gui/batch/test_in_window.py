@@ -79,7 +79,7 @@ def window(make_window: Callable[..., MainWindow], network: Network) -> Iterator
 
 @pytest.fixture
 def page(window: MainWindow) -> BatchPage:
-    window.batch.front_wanted.emit()
+    window.batch.show_requested.emit()
     return window.batch.page
 
 
@@ -259,7 +259,7 @@ def test_a_thumbnail_that_was_given_up_is_wanted_again(qtbot: QtBot, page: Batch
     index, path = page.table.index(0, Column.NAME), folder / "a.png"
     page.table.data(index, Qt.ItemDataRole.DecorationRole)  # wanted, made or on its way
     page._service.thumbnail_dropped.emit(path)
-    with qtbot.waitSignal(page.table.thumbnail_wanted, timeout=WAIT_MS) as wanted:
+    with qtbot.waitSignal(page.table.thumbnail_requested, timeout=WAIT_MS) as wanted:
         page.table.data(index, Qt.ItemDataRole.DecorationRole)
     assert wanted.args == [path]
 
@@ -423,7 +423,7 @@ def test_an_interrupted_batch_is_offered_at_the_next_start(
     journal.add_inputs([folder])
     journal.close()
     store.update(batch_folder=str(tmp_path / "out"))
-    window.batch.front_wanted.emit()
+    window.batch.show_requested.emit()
     page = window.batch.page
     qtbot.waitUntil(lambda: "was interrupted" in page.banner.text, timeout=WAIT_MS)
     window.session.set_target(Target(TargetKind.SCALE, 3.0))  # what is offered stays what was begun

@@ -31,14 +31,14 @@ class OptionsPanel(QWidget):
     Signals:
         changed: an option has changed.
         problem_changed: `problem` has changed.
-        folder_wanted: the user wants to choose the results folder.
-        settings_wanted: the user wants to change size, model or format.
+        folder_requested: the user wants to choose the results folder.
+        settings_requested: the user wants to change size, model or format.
     """
 
     changed = Signal()
     problem_changed = Signal()
-    folder_wanted = Signal()
-    settings_wanted = Signal()
+    folder_requested = Signal()
+    settings_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,8 +77,8 @@ class OptionsPanel(QWidget):
         self._pause.setInterval(_PAUSE_MS)
         self._pause.timeout.connect(self.changed)
         self._lay_out()
-        self._change.clicked.connect(self.settings_wanted)
-        self._choose.clicked.connect(self.folder_wanted)
+        self._change.clicked.connect(self.settings_requested)
+        self._choose.clicked.connect(self.folder_requested)
         self._template.textEdited.connect(self._on_typed)
         self._existing.activated.connect(self._on_changed)
         self._recursive.clicked.connect(self._on_changed)

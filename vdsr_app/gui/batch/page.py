@@ -53,12 +53,12 @@ class BatchPage(QWidget):
         flow: state of the batch.
 
     Signals:
-        settings_wanted: the user wants to change size, model or format.
+        settings_requested: the user wants to change size, model or format.
         activity_changed: what is running, in one line, or "".
         offer_changed: what the user can do now may have changed.
     """
 
-    settings_wanted = Signal()
+    settings_requested = Signal()
     activity_changed = Signal(str)
     offer_changed = Signal()
 
@@ -210,21 +210,21 @@ class BatchPage(QWidget):
         service.report_failed.connect(self.banner.show_report)
         service.thumbnail_made.connect(self.table.show_thumbnail)
         service.thumbnail_dropped.connect(self.table.forget_thumbnail)
-        self.table.thumbnail_wanted.connect(self._on_thumbnail_wanted)
+        self.table.thumbnail_requested.connect(self._on_thumbnail_requested)
         self.options.changed.connect(self._on_options_changed)
         self.options.problem_changed.connect(self._allow_start)
-        self.options.folder_wanted.connect(self._on_folder_wanted)
-        self.options.settings_wanted.connect(self.settings_wanted)
-        self.strip.pause_wanted.connect(flow.pause_or_continue)
-        self.strip.cancel_wanted.connect(self.cancel)
+        self.options.folder_requested.connect(self._on_folder_requested)
+        self.options.settings_requested.connect(self.settings_requested)
+        self.strip.pause_requested.connect(flow.pause_or_continue)
+        self.strip.cancel_requested.connect(self.cancel)
         self.list.paths_chosen.connect(self.add)
-        self.list.clear_wanted.connect(self._on_clear)
-        self.panel.start_wanted.connect(flow.start)
-        self.panel.again_wanted.connect(flow.plan)
-        self.panel.go_on_wanted.connect(flow.go_on_again)
-        self.panel.retry_wanted.connect(flow.retry)
-        self.panel.folder_wanted.connect(self._on_open_folder)
-        self.panel.report_wanted.connect(self._on_report)
+        self.list.clear_requested.connect(self._on_clear)
+        self.panel.start_requested.connect(flow.start)
+        self.panel.replan_requested.connect(flow.plan)
+        self.panel.resume_requested.connect(flow.go_on_again)
+        self.panel.retry_requested.connect(flow.retry)
+        self.panel.folder_requested.connect(self._on_open_folder)
+        self.panel.report_requested.connect(self._on_report)
 
     # Signals of the flow
 
@@ -390,7 +390,7 @@ class BatchPage(QWidget):
         self._store.update(batch_template=template, batch_existing=existing, batch_recursive=recursive)
         self.flow.plan_soon()
 
-    def _on_folder_wanted(self) -> None:
+    def _on_folder_requested(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, self.tr("Results folder"))
         if chosen:
             self.choose_folder(Path(chosen))
@@ -417,7 +417,7 @@ class BatchPage(QWidget):
     def _on_reported(self, path: Path) -> None:
         self.banner.show_message(BannerKind.SUCCESS, self.tr("Saved {name}.").format(name=file_name(path)))
 
-    def _on_thumbnail_wanted(self, path: Path) -> None:
+    def _on_thumbnail_requested(self, path: Path) -> None:
         self._service.make_thumbnail(path, THUMBNAIL_PX)
 
 

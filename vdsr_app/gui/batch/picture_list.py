@@ -24,11 +24,11 @@ class PictureList(QWidget):
 
     Signals:
         paths_chosen: list of Paths that the user chose to add.
-        clear_wanted: the user wants to empty the list.
+        clear_requested: the user wants to empty the list.
     """
 
     paths_chosen = Signal(object)
-    clear_wanted = Signal()
+    clear_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class PictureList(QWidget):
         self.setFocusProxy(self._add_folder)
         self._add_files.clicked.connect(self._on_add_files)
         self._add_folder.clicked.connect(self._on_add_folder)
-        self.clear.clicked.connect(self.clear_wanted)
+        self.clear.clicked.connect(self.clear_requested)
         self._view.chosen_changed.connect(self._show_chosen)
         for button in (self._add_files, self._add_folder):
             press_by_return(button)

@@ -16,20 +16,20 @@ class PlanPanel(Section):
     """Totals and buttons.
 
     Signals:
-        start_wanted: the user wants to run the batch.
-        again_wanted: the user wants to plan again after planning failed.
-        go_on_wanted: the user wants to resume the batch.
-        retry_wanted: the user wants to retry what failed.
-        folder_wanted: the user wants to see the results.
-        report_wanted: the user wants a table of the outcome.
+        start_requested: the user wants to run the batch.
+        replan_requested: the user wants to plan again after planning failed.
+        resume_requested: the user wants to resume the batch.
+        retry_requested: the user wants to retry what failed.
+        folder_requested: the user wants to see the results.
+        report_requested: the user wants a table of the outcome.
     """
 
-    start_wanted = Signal()
-    again_wanted = Signal()
-    go_on_wanted = Signal()
-    retry_wanted = Signal()
-    folder_wanted = Signal()
-    report_wanted = Signal()
+    start_requested = Signal()
+    replan_requested = Signal()
+    resume_requested = Signal()
+    retry_requested = Signal()
+    folder_requested = Signal()
+    report_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,12 +44,12 @@ class PlanPanel(Section):
         buttons = (self.start, self.again, self.go_on, self.retry, self.folder, self.report)
         for widget in (self._totals, *buttons):
             self.body.addWidget(widget)
-        self.start.clicked.connect(self.start_wanted)
-        self.again.clicked.connect(self.again_wanted)
-        self.go_on.clicked.connect(self.go_on_wanted)
-        self.retry.clicked.connect(self.retry_wanted)
-        self.folder.clicked.connect(self.folder_wanted)
-        self.report.clicked.connect(self.report_wanted)
+        self.start.clicked.connect(self.start_requested)
+        self.again.clicked.connect(self.replan_requested)
+        self.go_on.clicked.connect(self.resume_requested)
+        self.retry.clicked.connect(self.retry_requested)
+        self.folder.clicked.connect(self.folder_requested)
+        self.report.clicked.connect(self.report_requested)
         for button in (self.start, self.again, self.go_on, self.retry):
             press_by_return(button)
 

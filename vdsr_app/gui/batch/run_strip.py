@@ -19,12 +19,12 @@ class RunStrip(QWidget):
     """Two progress bars, one for the current picture and one for the batch.
 
     Signals:
-        pause_wanted: the user wants to pause or continue the batch.
-        cancel_wanted: the user wants to stop the batch.
+        pause_requested: the user wants to pause or continue the batch.
+        cancel_requested: the user wants to stop the batch.
     """
 
-    pause_wanted = Signal()
-    cancel_wanted = Signal()
+    pause_requested = Signal()
+    cancel_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,8 +55,8 @@ class RunStrip(QWidget):
         column.addWidget(self._waits)
         column.addLayout(row)
         self.setFocusProxy(self._pause)
-        self._pause.clicked.connect(self.pause_wanted)
-        self._cancel.clicked.connect(self.cancel_wanted)
+        self._pause.clicked.connect(self.pause_requested)
+        self._cancel.clicked.connect(self.cancel_requested)
         self._paused = False
         self._progress: Progress | None = None
         self.begin()

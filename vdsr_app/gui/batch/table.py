@@ -47,10 +47,10 @@ class BatchTable(QAbstractTableModel):
     """Model with one row per item.
 
     Signals:
-        thumbnail_wanted: Path of a picture that is in view and has no thumbnail yet.
+        thumbnail_requested: Path of a picture that is in view and has no thumbnail yet.
     """
 
-    thumbnail_wanted = Signal(object)
+    thumbnail_requested = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -202,7 +202,7 @@ class BatchTable(QAbstractTableModel):
     def _thumbnail(self, path: Path) -> QPixmap:
         if path not in self._thumbnails:
             self._thumbnails[path] = _square(QPixmap())
-            self.thumbnail_wanted.emit(path)
+            self.thumbnail_requested.emit(path)
         return self._thumbnails[path]
 
 

@@ -26,11 +26,11 @@ class CheckPage(Page):
 
     Signals:
         changed: whether the step is done may have changed.
-        other_pictures_wanted: the user wants to go back and choose others.
+        other_pictures_requested: the user wants to go back and choose others.
     """
 
     changed = Signal()
-    other_pictures_wanted = Signal()
+    other_pictures_requested = Signal()
 
     def __init__(self, draft: Draft, service: TrainingService) -> None:
         super().__init__(
@@ -48,7 +48,7 @@ class CheckPage(Page):
         self._again = plain(self.tr("Check now"), "refresh")
         self._again.clicked.connect(self.start)
         self._others = plain(self.tr("Choose other pictures"), "folder-outline")
-        self._others.clicked.connect(self.other_pictures_wanted)
+        self._others.clicked.connect(self.other_pictures_requested)
         ways = QHBoxLayout()
         ways.setSpacing(GROUP_GAP)
         ways.addWidget(self._again)

@@ -19,13 +19,13 @@ class ComparePage(QWidget):
     """The curves of the runs selected in the list.
 
     Signals:
-        back_wanted: the user wants to return to the list.
+        back_requested: the user wants to return to the list.
 
     Attributes:
         save: button that writes the curves.
     """
 
-    back_wanted = Signal()
+    back_requested = Signal()
 
     def __init__(self, store: SettingsStore) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class ComparePage(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "pane")
         self.back = plain(self.tr("Back to the list"), "arrow-left")
-        self.back.clicked.connect(self.back_wanted)
+        self.back.clicked.connect(self.back_requested)
         head = QHBoxLayout()
         head.addLayout(
             page_head(

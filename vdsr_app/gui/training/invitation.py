@@ -20,17 +20,17 @@ class Invitation(QWidget):
         button: asks to choose pictures.
 
     Signals:
-        choose_wanted: the user wants to choose pictures.
+        choose_requested: the user wants to choose pictures.
     """
 
-    choose_wanted = Signal()
+    choose_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "pane")
         self.button = primary(self.tr("Choose pictures…"), "folder-image")
-        self.button.clicked.connect(self.choose_wanted)
+        self.button.clicked.connect(self.choose_requested)
         press_by_return(self.button)
         words = self.tr(
             "The network that comes with the program has learned from all kinds of pictures. Show it a folder of "

@@ -237,7 +237,7 @@ class LivePlot(QFrame):
         column.addWidget(self._head)
         column.addWidget(self._stack, 1)
         self._head.log_toggled.connect(self._on_log_toggled)
-        self._head.back_wanted.connect(self.reset)
+        self._head.back_requested.connect(self.reset)
         self._take_tokens()
 
     def _ensured_canvas(self) -> PlotCanvas:
@@ -252,7 +252,7 @@ class LivePlot(QFrame):
             canvas.set_right_width(self._right_width)
             canvas.range_chosen.connect(self._on_range_chosen)
             canvas.pressed.connect(self._on_pressed)
-            canvas.reset_wanted.connect(self.reset)
+            canvas.reset_requested.connect(self.reset)
             canvas.pointed.connect(self._on_pointed)
             self._stack.addWidget(canvas)
             self._canvas = canvas

@@ -41,13 +41,13 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         range_chosen: the user zoomed or panned.
         pointed: x under the mouse (float) and the marks there, or None and no marks.
         pressed: the user pressed a mouse button.
-        reset_wanted: the user double-clicked.
+        reset_requested: the user double-clicked.
     """
 
     range_chosen = Signal()
     pointed = Signal(object, object)
     pressed = Signal()
-    reset_wanted = Signal()
+    reset_requested = Signal()
 
     def __init__(
         self,
@@ -233,7 +233,7 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         """Request that everything be shown again."""
         super().mouseDoubleClickEvent(event)
         if event.button() == Qt.MouseButton.LeftButton:
-            self.reset_wanted.emit()
+            self.reset_requested.emit()
 
     def leaveEvent(self, event: QEvent) -> None:
         """Report that nothing is under the mouse any more."""

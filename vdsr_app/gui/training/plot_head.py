@@ -51,11 +51,11 @@ class PlotHead(QWidget):
 
     Signals:
         log_toggled: whether the left axis is logarithmic (bool).
-        back_wanted: the user wants to see everything again.
+        back_requested: the user wants to see everything again.
     """
 
     log_toggled = Signal(bool)
-    back_wanted = Signal()
+    back_requested = Signal()
 
     def __init__(self, spec: PlotSpec) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class PlotHead(QWidget):
         self._back.hide()
         self._lay_out()
         self._log.toggled.connect(self.log_toggled)
-        self._back.clicked.connect(self.back_wanted)
+        self._back.clicked.connect(self.back_requested)
 
     @property
     def is_log(self) -> bool:

@@ -32,10 +32,10 @@ class ResultPage(Page):
     """A table of scores, a one-sentence verdict, and the next actions.
 
     Signals:
-        longer_wanted: total number of steps.
+        more_steps_requested: total number of steps.
     """
 
-    longer_wanted = Signal(int)
+    more_steps_requested = Signal(int)
 
     def __init__(self, watch: RunWatch, models: ModelList, exports: NetworkExports) -> None:
         super().__init__(self.tr("How well it did"))
@@ -181,7 +181,7 @@ class ResultPage(Page):
         self._longer.steps.setFocus()
 
     def _on_longer(self) -> None:
-        self.longer_wanted.emit(self._watch.steps + self._longer.steps.value())
+        self.more_steps_requested.emit(self._watch.steps + self._longer.steps.value())
 
     def _on_folder(self) -> None:
         folder = self._watch.folder

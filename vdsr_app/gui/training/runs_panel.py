@@ -39,35 +39,35 @@ class RunsPanel(QWidget):
     """The list with its buttons; only emits signals.
 
     Signals:
-        new_wanted: the user wants to train another network.
-        open_wanted: RunInfo.
-        resume_wanted: RunInfo.
-        use_wanted: RunInfo.
-        export_wanted: RunInfo, and whether to export as ONNX.
+        new_requested: the user wants to train another network.
+        open_requested: RunInfo.
+        resume_requested: RunInfo.
+        use_requested: RunInfo.
+        export_requested: RunInfo, and whether to export as ONNX.
         renamed: RunInfo and the new title.
-        duplicate_wanted: RunInfo.
-        delete_wanted: list of RunInfo.
-        compare_wanted: list of RunInfo.
-        folder_wanted: RunInfo.
+        duplicate_requested: RunInfo.
+        delete_requested: list of RunInfo.
+        compare_requested: list of RunInfo.
+        folder_requested: RunInfo.
     """
 
-    new_wanted = Signal()
-    open_wanted = Signal(object)
-    resume_wanted = Signal(object)
-    use_wanted = Signal(object)
-    export_wanted = Signal(object, bool)
+    new_requested = Signal()
+    open_requested = Signal(object)
+    resume_requested = Signal(object)
+    use_requested = Signal(object)
+    export_requested = Signal(object, bool)
     renamed = Signal(object, str)
-    duplicate_wanted = Signal(object)
-    delete_wanted = Signal(object)
-    compare_wanted = Signal(object)
-    folder_wanted = Signal(object)
+    duplicate_requested = Signal(object)
+    delete_requested = Signal(object)
+    compare_requested = Signal(object)
+    folder_requested = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "pane")
         self.new_button = primary(self.tr("New training"), "plus")
-        self.new_button.clicked.connect(self.new_wanted)
+        self.new_button.clicked.connect(self.new_requested)
         press_by_return(self.new_button)
         head = QHBoxLayout()
         head.addLayout(page_head(self.tr("Your training runs")), 1)
@@ -82,7 +82,7 @@ class RunsPanel(QWidget):
         column.addLayout(self._build_buttons())
         self.list.itemSelectionChanged.connect(self._show_allowed)
         self.list.itemActivated.connect(self._on_open)
-        self.list.customContextMenuRequested.connect(self._on_menu_wanted)
+        self.list.customContextMenuRequested.connect(self._on_menu_requested)
         self.list.itemChanged.connect(self._on_item_changed)
         self._show_allowed()
 
@@ -203,33 +203,33 @@ class RunsPanel(QWidget):
         runs = self.selected
         return runs[0] if len(runs) == 1 else None
 
-    def _on_menu_wanted(self, place: QPoint) -> None:
+    def _on_menu_requested(self, place: QPoint) -> None:
         if self.selected:
             self._menu.popup(self.list.viewport().mapToGlobal(place))
 
     def _on_open(self) -> None:
         if (run := self._one()) is not None:
-            self.open_wanted.emit(run)
+            self.open_requested.emit(run)
 
     def _on_resume(self) -> None:
         if (run := self._one()) is not None:
-            self.resume_wanted.emit(run)
+            self.resume_requested.emit(run)
 
     def _on_use(self) -> None:
         if (run := self._one()) is not None:
-            self.use_wanted.emit(run)
+            self.use_requested.emit(run)
 
     def _on_export_weights(self) -> None:
         if (run := self._one()) is not None:
-            self.export_wanted.emit(run, False)
+            self.export_requested.emit(run, False)
 
     def _on_export_onnx(self) -> None:
         if (run := self._one()) is not None:
-            self.export_wanted.emit(run, True)
+            self.export_requested.emit(run, True)
 
     def _on_compare(self) -> None:
         if len(self.selected) > 1:
-            self.compare_wanted.emit(self.selected)
+            self.compare_requested.emit(self.selected)
 
     def _on_rename(self) -> None:
         items = self.list.selectedItems()
@@ -239,15 +239,15 @@ class RunsPanel(QWidget):
 
     def _on_duplicate(self) -> None:
         if (run := self._one()) is not None:
-            self.duplicate_wanted.emit(run)
+            self.duplicate_requested.emit(run)
 
     def _on_folder(self) -> None:
         if (run := self._one()) is not None:
-            self.folder_wanted.emit(run)
+            self.folder_requested.emit(run)
 
     def _on_delete(self) -> None:
         if self.selected:
-            self.delete_wanted.emit(self.selected)
+            self.delete_requested.emit(self.selected)
 
     def _on_item_changed(self, item: QTreeWidgetItem, column: int) -> None:
         run: RunInfo = item.data(_NAME, _INFO)

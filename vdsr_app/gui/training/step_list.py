@@ -43,11 +43,11 @@ class StepList(QWidget):
 
     Signals:
         chosen: Step.
-        home_wanted: the user wants to see all runs.
+        home_requested: the user wants to see all runs.
     """
 
     chosen = Signal(object)
-    home_wanted = Signal()
+    home_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class StepList(QWidget):
         self.home = link(self.tr("All training runs"), self.tr("Back to the list; a run keeps training"))
         self.home.setIcon(icon("arrow-left", "accent"))
         self.home.setIconSize(ICON_SIZE)
-        self.home.clicked.connect(self.home_wanted)
+        self.home.clicked.connect(self.home_requested)
         column.addWidget(self.home, 0, Qt.AlignmentFlag.AlignLeading)
 
     def button(self, step: Step) -> QPushButton:

@@ -42,10 +42,10 @@ class TrainPage(QWidget):
         runs: list of runs.
 
     Signals:
-        use_wanted: Path of the weights to enlarge pictures with.
+        use_requested: Path of the weights to enlarge pictures with.
     """
 
-    use_wanted = Signal(object)
+    use_requested = Signal(object)
 
     def __init__(
         self, service: TrainingService, watch: RunWatch, left: LeftRun, models: ModelList, store: SettingsStore
@@ -148,19 +148,19 @@ class TrainPage(QWidget):
 
     def _connect(self) -> None:
         runs, wizard, desk, watch = self.runs, self.wizard, self._service.desk, self._watch
-        self.invitation.choose_wanted.connect(self._on_choose)
-        runs.new_wanted.connect(self.new_training)
-        runs.open_wanted.connect(self.show_run)
-        runs.resume_wanted.connect(self._on_resume)
-        runs.use_wanted.connect(self._on_use)
-        runs.export_wanted.connect(self._on_export)
+        self.invitation.choose_requested.connect(self._on_choose)
+        runs.new_requested.connect(self.new_training)
+        runs.open_requested.connect(self.show_run)
+        runs.resume_requested.connect(self._on_resume)
+        runs.use_requested.connect(self._on_use)
+        runs.export_requested.connect(self._on_export)
         runs.renamed.connect(self._on_renamed)
-        runs.duplicate_wanted.connect(self._on_duplicate)
-        runs.delete_wanted.connect(self._on_delete)
-        runs.compare_wanted.connect(self._on_compare)
-        runs.folder_wanted.connect(self._on_folder)
-        wizard.home_wanted.connect(self.show_home)
-        wizard.use_wanted.connect(self.use_wanted)
+        runs.duplicate_requested.connect(self._on_duplicate)
+        runs.delete_requested.connect(self._on_delete)
+        runs.compare_requested.connect(self._on_compare)
+        runs.folder_requested.connect(self._on_folder)
+        wizard.home_requested.connect(self.show_home)
+        wizard.use_requested.connect(self.use_requested)
         wizard.told.connect(self.tell)
         wizard.step_changed.connect(self.banner.dismiss)
         wizard.failed.connect(self.banner.show_report)
@@ -212,7 +212,7 @@ class TrainPage(QWidget):
 
     def _on_use(self, run: RunInfo) -> None:
         if run.weights is not None:
-            self.use_wanted.emit(run.weights)
+            self.use_requested.emit(run.weights)
 
     def _on_export(self, run: RunInfo, as_onnx: bool) -> None:
         if run.weights is not None:
@@ -262,7 +262,7 @@ class TrainPage(QWidget):
 
         if not isinstance(self._compare, ComparePage):
             self._compare = ComparePage(self._store)
-            self._compare.back_wanted.connect(self.show_home)
+            self._compare.back_requested.connect(self.show_home)
             self._compare.save.told.connect(self.tell)
             self._compare.save.failed.connect(self.banner.show_report)
             self._pages.addWidget(self._compare)

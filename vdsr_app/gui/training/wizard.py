@@ -53,15 +53,15 @@ class Wizard(QWidget):
         foot: the buttons below.
 
     Signals:
-        home_wanted: the user wants to see all runs.
-        use_wanted: Path of the weights to enlarge pictures with.
+        home_requested: the user wants to see all runs.
+        use_requested: Path of the weights to enlarge pictures with.
         told: message, and whether it is good news.
         failed: ErrorReport.
         step_changed: another page is shown.
     """
 
-    home_wanted = Signal()
-    use_wanted = Signal(object)
+    home_requested = Signal()
+    use_requested = Signal(object)
     told = Signal(str, bool)
     failed = Signal(object)
     step_changed = Signal()
@@ -201,14 +201,14 @@ class Wizard(QWidget):
     def _connect(self) -> None:
         service, watch = self._service, self._watch
         self.steps.chosen.connect(self.go_to)
-        self.steps.home_wanted.connect(self.home_wanted)
+        self.steps.home_requested.connect(self.home_requested)
         self.foot.pressed.connect(self._on_pressed)
         for page in (self.pictures, self.check, self.recipe):
             page.changed.connect(self.refresh)
         self.pictures.start_over.clicked.connect(self._on_start_over)
-        self.check.other_pictures_wanted.connect(self._on_other_pictures)
+        self.check.other_pictures_requested.connect(self._on_other_pictures)
         self.exports.told.connect(self.told)
-        self.result.longer_wanted.connect(self._on_longer)
+        self.result.more_steps_requested.connect(self._on_longer)
         service.checked.connect(self._on_checked)
         service.desk.created.connect(self._on_created)
         service.desk.create_failed.connect(self._on_create_failed)
@@ -323,7 +323,7 @@ class Wizard(QWidget):
             case "result":
                 self.go_to(Step.RESULT)
             case "use" if self.result.weights is not None:
-                self.use_wanted.emit(self.result.weights)
+                self.use_requested.emit(self.result.weights)
 
     def resume(self, folder: Path, steps: int | None = None) -> None:
         """Resume the run in this folder and show it."""
