@@ -102,10 +102,10 @@ def main(argv: Sequence[str]) -> int:
         return EXIT_FAILED
     except OSError as error:
         logger.info("vdsr %s ran into an unexpected error.", arguments.command, exc_info=True)
-        told = VdsrError(
+        reported = VdsrError(
             f"Something could not be read or written: {error.strerror or error}.", hint="The log has the details."
         )
-        told.path = error.filename if isinstance(error.filename, str) else None
-        console.error(told)
+        reported.path = error.filename if isinstance(error.filename, str) else None
+        console.error(reported)
         return EXIT_FAILED
     return EXIT_OK if done else EXIT_FAILED

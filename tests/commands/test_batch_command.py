@@ -108,9 +108,9 @@ def test_a_result_that_is_left_out_has_no_output(run, tiny, photo, tmp_path: Pat
     arguments = ("batch", folder, "-o", folder, "--model", tiny, "--json")
     assert run(*arguments)[0] == 0
     *lines, _ = json_lines(run(*arguments, "--template", "{name}_again", "--report", table)[1])
-    told = {Path(line["input"]).name: (line["state"], line["output"]) for line in lines}
+    reported = {Path(line["input"]).name: (line["state"], line["output"]) for line in lines}
     again = str(folder / "photo_again.png")
-    assert told == {"photo.png": ("done", again), "photo_tiny_x2.png": ("skipped", None)}
+    assert reported == {"photo.png": ("done", again), "photo_tiny_x2.png": ("skipped", None)}
     rows = csv.DictReader(table.read_text("utf-8-sig").splitlines())
     assert {row["state"]: row["output"] for row in rows} == {"done": again, "skipped": ""}
 

@@ -67,16 +67,16 @@ def test_json_is_one_object(run, birds: Path) -> None:
     (record,) = map(json.loads, said.splitlines())
     assert status == 0
     assert record["folder"] == str(paths.runs_dir())
-    (told,) = record["runs"]
-    assert (told["title"], told["folder"], told["state"], told["preset"]) == (
+    (reported,) = record["runs"]
+    assert (reported["title"], reported["folder"], reported["state"], reported["preset"]) == (
         "My birds",
         str(birds),
         "stopped",
         "quick",
     )
-    assert (told["step"], told["steps"], told["weights"], told["reason"]) == (1000, 2000, None, "")
-    assert told["psnr_db"] == {"10": 22.5, "2": 32.25}
-    assert told["gain_db"] == {"10": 0.5, "2": 2.25}
+    assert (reported["step"], reported["steps"], reported["weights"], reported["reason"]) == (1000, 2000, None, "")
+    assert reported["psnr_db"] == {"10": 22.5, "2": 32.25}
+    assert reported["gain_db"] == {"10": 0.5, "2": 2.25}
 
 
 def test_no_runs_are_no_error(run) -> None:

@@ -199,9 +199,11 @@ def test_a_result_that_is_given_itself_is_enlarged(run, tiny, photo, tmp_path: P
     assert "A picture is left out" in note
     assert photo.with_name("photo_tiny_x2_tiny_x3.png").is_file()
     _, said, _ = run("upscale", photo.parent, "-o", photo.parent, "--model", tiny, "--existing", "skip", "--json")
-    told = {Path(each["input"]).name: (each["state"], each["output"]) for each in map(json.loads, said.splitlines())}
-    assert told["photo.png"] == ("skipped", str(result))
-    assert told["photo_tiny_x2.png"] == ("skipped", None)
+    reported = {
+        Path(each["input"]).name: (each["state"], each["output"]) for each in map(json.loads, said.splitlines())
+    }
+    assert reported["photo.png"] == ("skipped", str(result))
+    assert reported["photo_tiny_x2.png"] == ("skipped", None)
 
 
 def test_names_that_would_collide_are_kept_apart(run, tiny, photo, tmp_path: Path) -> None:

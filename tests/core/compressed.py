@@ -32,7 +32,7 @@ def photograph(
     return np.stack([plane, plane[::-1], plane[:, ::-1], 255 - plane][:channels], axis=-1)
 
 
-def quality_told(path: Path, data: bytes, source_format: SourceFormat) -> int | None:
+def estimated_quality(path: Path, data: bytes, source_format: SourceFormat) -> int | None:
     """What a file of that content tells before it is read, which must be what it tells afterwards."""
     path.write_bytes(data)
     before = compression_of(path)

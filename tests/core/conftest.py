@@ -15,7 +15,7 @@ import pytest
 def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths of 260 characters and more lead nowhere, as Windows has it and tells it."""
 
-    def told(error: FileNotFoundError, number: int) -> FileNotFoundError:
+    def with_number(error: FileNotFoundError, number: int) -> FileNotFoundError:
         if not hasattr(error, "winerror") or number != 2:
             error.winerror = number  # type: ignore[attr-defined, unused-ignore]
         return error
@@ -26,11 +26,11 @@ def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
             if any(len(name) >= 260 for name in names):
                 error = FileNotFoundError(errno.ENOENT, "The system cannot find the path specified", *names[:1])
                 error.filename2 = names[1] if count == 2 else None
-                raise told(error, 3)
+                raise with_number(error, 3)
             try:
                 return act(*arguments, **options)
             except FileNotFoundError as error:
-                raise told(error, 2) from None
+                raise with_number(error, 2) from None
 
         return call
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.core.compressed import photograph, quality_told
+from tests.core.compressed import estimated_quality, photograph
 from vdsr_app.core import image_io
 from vdsr_app.core.compression import Compression
 from vdsr_app.core.formats import SourceFormat
@@ -29,13 +29,15 @@ def avif(pixels: np.ndarray[Any, Any], **options: Any) -> bytes:
     return out.getvalue()
 
 
-def told(path: Path, data: bytes) -> int | None:
-    return quality_told(path, data, SourceFormat.AVIF)
+def estimated(path: Path, data: bytes) -> int | None:
+    return estimated_quality(path, data, SourceFormat.AVIF)
 
 
 @pytest.mark.parametrize("quality", [0, 10, 30, 50, 60, 75, 80, 90, 95])
 def test_it_is_the_setting_of_the_encoder(tmp_path: Path, quality: int) -> None:
-    assert told(tmp_path / "no name that helps", avif(photograph(), quality=quality)) == pytest.approx(quality, abs=2)
+    assert estimated(tmp_path / "no name that helps", avif(photograph(), quality=quality)) == pytest.approx(
+        quality, abs=2
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,19 +55,19 @@ def test_it_is_the_setting_of_the_encoder(tmp_path: Path, quality: int) -> None:
 )
 def test_however_it_was_coded(tmp_path: Path, options: dict[str, Any]) -> None:
     pixels = photograph(300, 280)
-    assert told(tmp_path / "a.avif", avif(pixels, quality=60, **options)) == pytest.approx(60, abs=2)
+    assert estimated(tmp_path / "a.avif", avif(pixels, quality=60, **options)) == pytest.approx(60, abs=2)
 
 
 @pytest.mark.parametrize(("width", "height"), [(4200, 70), (70, 4200), (16, 16), (17, 129), (2400, 1100)])
 def test_of_any_size(tmp_path: Path, width: int, height: int) -> None:
-    assert told(tmp_path / "a.avif", avif(photograph(width, height), quality=60)) == pytest.approx(60, abs=2)
+    assert estimated(tmp_path / "a.avif", avif(photograph(width, height), quality=60)) == pytest.approx(60, abs=2)
 
 
 def test_beside_transparency_and_metadata(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[270] = "x" * 501
     data = avif(photograph(channels=4), quality=50, exif=exif, icc_profile=b"profile" * 99, xmp=b"<x/>")
-    assert told(tmp_path / "a.avif", data) == pytest.approx(50, abs=2)
+    assert estimated(tmp_path / "a.avif", data) == pytest.approx(50, abs=2)
 
 
 @pytest.mark.parametrize("content", ["default", "screen"])
@@ -82,7 +84,7 @@ def test_the_first_picture_of_an_animation_counts(tmp_path: Path, content: str) 
         advanced={"tune-content": content},
     )
     assert b"avis" in out.getvalue()[:64]
-    quality = told(tmp_path / "a.avif", out.getvalue())
+    quality = estimated(tmp_path / "a.avif", out.getvalue())
     assert quality is not None
     assert 40 < quality <= 75, "of moving pictures the encoder spends more on the first"
 
@@ -92,7 +94,7 @@ def test_what_the_program_saves(tmp_path: Path) -> None:
     for dtype, quality, expected in ((np.uint8, 60, 60), (np.uint16, 60, 60), (np.uint8, 100, None)):
         pixels = photograph().astype(dtype) * (257 if dtype is np.uint16 else 1)
         image_io.save(Picture(pixels), path, SaveOptions(FileFormat.AVIF, quality))
-        assert told(path, path.read_bytes()) == (expected and pytest.approx(expected, abs=2))
+        assert estimated(path, path.read_bytes()) == (expected and pytest.approx(expected, abs=2))
 
 
 def test_cut_anywhere_it_gives_its_quality_or_none(tmp_path: Path) -> None:
@@ -159,13 +161,13 @@ def test_a_coarser_step_is_never_called_better() -> None:
 
 def test_files_of_other_programs(shared_dir: Path) -> None:
     """Grids, gain maps, 10 and 12 bits: each says before reading what it says after, and nearly all say something."""
-    told: list[Compression | None] = []
+    estimated: list[Compression | None] = []
     for path in sorted((shared_dir / "corpus").rglob("*.avif")):
         try:
             after = image_io.read(path).source.compression
         except (PictureError, MemoryError):
             continue
         assert compression_of(path) == after, path
-        told.append(after)
-    assert len(told) > 20
-    assert sum(each is not None for each in told) > len(told) / 2
+        estimated.append(after)
+    assert len(estimated) > 20
+    assert sum(each is not None for each in estimated) > len(estimated) / 2

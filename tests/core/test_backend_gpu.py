@@ -33,28 +33,28 @@ CPU = torch.device("cpu")
 class Line:
     """A stream that does at once what it is told, and writes it down."""
 
-    def __init__(self, name: str, told: list[str]) -> None:
-        self.name, self.told = name, told
+    def __init__(self, name: str, calls: list[str]) -> None:
+        self.name, self.calls = name, calls
 
     @contextmanager
     def use(self) -> Iterator[None]:
-        self.told.append(self.name)
+        self.calls.append(self.name)
         yield
 
     def record(self) -> Event:
-        self.told.append(f"{self.name} marked")
-        return len(self.told)
+        self.calls.append(f"{self.name} marked")
+        return len(self.calls)
 
     def wait(self, event: Event) -> None:
-        self.told.append(f"{self.name} waits")
+        self.calls.append(f"{self.name} waits")
 
 
 class Imitation:
     """A card on the processor. Each replay runs the layers anew, into the tensor of the recording."""
 
     def __init__(self, free: int | None = 10**9, records: bool = True) -> None:
-        self.told: list[str] = []
-        self.upload, self.compute, self.download = (Line(name, self.told) for name in ("up", "layers", "down"))
+        self.calls: list[str] = []
+        self.upload, self.compute, self.download = (Line(name, self.calls) for name in ("up", "layers", "down"))
         self.free, self.records = free, records
         self.recorded = self.replays = self.buffers = 0
         self.fault: Exception | None = None
@@ -93,7 +93,7 @@ class Imitation:
         return replay, result
 
     def synchronise(self, event: Event) -> None:
-        self.told.append("wait for result")
+        self.calls.append("wait for result")
         if self.fault is not None:
             raise self.fault
 
@@ -127,12 +127,12 @@ class NoCuda(CudaCard):
 @pytest.fixture
 def marks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, CudaStream]]:
     """Lets `NoCuda` be made; the tensors that PyTorch was told are used in a stream, and the stream."""
-    told: list[tuple[Tensor, CudaStream]] = []
+    calls: list[tuple[Tensor, CudaStream]] = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: CudaStream())
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
-    monkeypatch.setattr(Tensor, "record_stream", lambda tensor, stream: told.append((tensor, stream)))
-    return told
+    monkeypatch.setattr(Tensor, "record_stream", lambda tensor, stream: calls.append((tensor, stream)))
+    return calls
 
 
 def backend(card: Card | None = None, precision: Precision = Precision.FP32, **kind: bool) -> GpuBackend:
@@ -165,17 +165,17 @@ def test_a_picture_is_the_same_as_by_the_plain_backend() -> None:
 def test_the_next_tiles_are_sent_before_the_first_is_waited_for() -> None:
     card = Imitation()
     engine = Engine(backend(card))
-    card.told.clear()
+    card.calls.clear()
     engine.upscale_luma(plane(32, 32 * 6), tile_px=32)
     sent = waited = 0
     most = 0
-    for what in card.told:
+    for what in card.calls:
         sent += what == "up"
         waited += what == "wait for result"
         most = max(most, sent - waited)
         assert waited == 0 or sent >= min(6, waited + LOOK_AHEAD)
     assert (sent, waited, most) == (6, 6, LOOK_AHEAD + 1)
-    first = card.told[: card.told.index("up", 1)]
+    first = card.calls[: card.calls.index("up", 1)]
     assert first == ["up", "up marked", "layers waits", "layers", "layers marked", "down waits", "down", "down marked"]
 
 
@@ -236,16 +236,16 @@ def test_memory_that_runs_short_makes_smaller_tiles_and_loses_none() -> None:
 class Failing(GpuBackend):
     """On a card that is lost at the fifth tile, from when on all calls fail; the layers say it in their own way."""
 
-    def __init__(self, card: Imitation, told_by_layers: Exception | None) -> None:
+    def __init__(self, card: Imitation, error_of_layers: Exception | None) -> None:
         super().__init__(MODEL, CPU, Precision.FP32, card)
-        self.imitation, self.told_by_layers, self.tiles = card, told_by_layers, 0
+        self.imitation, self.error_of_layers, self.tiles = card, error_of_layers, 0
 
     def _send(self, *tile: object) -> Event:
         self.tiles += 1
         if self.tiles >= 5:
             self.imitation.fault = torch.AcceleratorError("gone")
-            if self.told_by_layers is not None:
-                raise self.told_by_layers
+            if self.error_of_layers is not None:
+                raise self.error_of_layers
         return super()._send(*tile)  # type: ignore[arg-type]
 
 
@@ -253,13 +253,13 @@ def on_processor() -> TorchBackend:
     return TorchBackend(MODEL, CPU, Precision.FP32)
 
 
-@pytest.mark.parametrize("told", [None, torch.AcceleratorError("gone"), RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")])
+@pytest.mark.parametrize("error", [None, torch.AcceleratorError("gone"), RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")])
 @pytest.mark.parametrize("tile_px", [32, 64])
 def test_a_card_that_is_lost_while_tiles_are_under_way_gives_way_to_the_processor(
-    told: Exception | None, tile_px: int
+    error: Exception | None, tile_px: int
 ) -> None:
     notices: list[str] = []
-    engine = Engine(Failing(Imitation(), told), on_processor)
+    engine = Engine(Failing(Imitation(), error), on_processor)
     luma = plane(150, 130)
     out = engine.upscale_luma(luma, tile_px=tile_px, on_notice=notices.append)
     np.testing.assert_allclose(out, whole(MODEL, luma), atol=1e-5)
@@ -267,10 +267,10 @@ def test_a_card_that_is_lost_while_tiles_are_under_way_gives_way_to_the_processo
     assert "the processor is used instead" in notices[0]
 
 
-@pytest.mark.parametrize("told", [None, RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")])
-def test_nothing_that_lies_on_a_lost_card_is_freed(told: Exception | None) -> None:
+@pytest.mark.parametrize("error", [None, RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")])
+def test_nothing_that_lies_on_a_lost_card_is_freed(error: Exception | None) -> None:
     card = Imitation()
-    engine = Engine(Failing(card, told), on_processor)
+    engine = Engine(Failing(card, error), on_processor)
     engine.upscale_luma(plane(150, 130), tile_px=64, on_notice=lambda _: None)
     del engine
     assert card.lost()
@@ -322,18 +322,18 @@ def test_a_cancel_is_heard_before_a_tile() -> None:
 
 def cancelled_with_tiles_under_way(engine: Engine, side: int, tile_px: int) -> None:
     """Begin a black picture, and drop its first tiles as soon as all that may be are under way."""
-    token, begun = CancelToken(), 0
+    token, started = CancelToken(), 0
 
     def work(tile: Tile) -> Callable[[], object]:
-        nonlocal begun
-        begun += 1
-        if begun == LOOK_AHEAD:
+        nonlocal started
+        started += 1
+        if started == LOOK_AHEAD:
             token.cancel()
         return engine.begin_residual(np.zeros((tile.padded.height, tile.padded.width), np.float32), tile)
 
     with pytest.raises(Cancelled):
         engine.run_tiles(side, side, work, tile_px=tile_px, token=token)  # type: ignore[arg-type]
-    assert begun == LOOK_AHEAD
+    assert started == LOOK_AHEAD
 
 
 def test_memory_of_tiles_that_are_dropped_under_way_waits_for_all_streams(

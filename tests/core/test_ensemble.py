@@ -194,15 +194,15 @@ class TestTiedWeights:
 
 def test_progress_counts_a_pixel_when_all_its_passes_are_done() -> None:
     backend = CountingBackend()
-    told: list[tuple[float, float, int]] = []
+    reported: list[tuple[float, float, int]] = []
     Engine(backend).upscale_luma(
         plane(40, 60),
         tile_px=20,
         self_ensemble=True,
-        on_progress=lambda done, total: told.append((done, total, len(backend.passes))),
+        on_progress=lambda done, total: reported.append((done, total, len(backend.passes))),
     )
-    assert [(done, total) for done, total, _ in told] == [(400 * n, 2400) for n in range(1, 7)]
-    assert [passes for _, _, passes in told] == [8 * n for n in range(1, 7)]
+    assert [(done, total) for done, total, _ in reported] == [(400 * n, 2400) for n in range(1, 7)]
+    assert [passes for _, _, passes in reported] == [8 * n for n in range(1, 7)]
 
 
 def test_cancelling_ends_it_within_a_pass() -> None:
@@ -252,7 +252,7 @@ class TestPictures:
         assert np.abs(np.rot90(plain[0]) - plain[1]).max() > 1
 
     def test_tiles_and_progress_come_as_without(self) -> None:
-        told: dict[bool, list[tuple[int, int, int]]] = {}
+        reported: dict[bool, list[tuple[int, int, int]]] = {}
         for wish in (False, True):
             tiles: list[TileResult] = []
             result = upscale_picture(
@@ -265,8 +265,8 @@ class TestPictures:
             for tile in tiles:
                 shown = result.pixels[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width]
                 np.testing.assert_array_equal(shown, tile.pixels)
-            told[wish] = [(tile.x, tile.y, tile.done_px) for tile in tiles]
-        assert told[True] == told[False]
+            reported[wish] = [(tile.x, tile.y, tile.done_px) for tile in tiles]
+        assert reported[True] == reported[False]
 
     def test_both_stages_of_a_large_factor_take_part(self) -> None:
         backend = CountingBackend()

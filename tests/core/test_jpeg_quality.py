@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.core.compressed import photograph, quality_told
+from tests.core.compressed import estimated_quality, photograph
 from vdsr_app.core import image_io
 from vdsr_app.core.compression import Compression
 from vdsr_app.core.formats import SourceFormat
@@ -76,7 +76,7 @@ def test_every_kind_of_jpeg_tells_before_reading_what_it_tells_after(
 ) -> None:
     path = tmp_path / "no name that helps"
     data = jpeg(mode, quality=quality, progressive=progressive)
-    assert quality_told(path, data, SourceFormat.JPEG) == quality
+    assert estimated_quality(path, data, SourceFormat.JPEG) == quality
 
 
 def test_the_first_picture_of_an_mpo_counts(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.core.compressed import photograph, quality_told
+from tests.core.compressed import estimated_quality, photograph
 from vdsr_app.core import image_io
 from vdsr_app.core.compression import Compression
 from vdsr_app.core.formats import SourceFormat
@@ -32,14 +32,14 @@ def webp(channels: int = 3, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def told(path: Path, data: bytes) -> int | None:
-    return quality_told(path, data, SourceFormat.WEBP)
+def estimated(path: Path, data: bytes) -> int | None:
+    return estimated_quality(path, data, SourceFormat.WEBP)
 
 
 @pytest.mark.parametrize("quality", [0, 5, 20, 40, 60, 75, 80, 88, 89, 95, 100])
 @pytest.mark.parametrize("method", [0, 4, 6])
 def test_it_is_the_setting_of_the_encoder(tmp_path: Path, quality: int, method: int) -> None:
-    found = told(tmp_path / "no name that helps", webp(quality=quality, method=method))
+    found = estimated(tmp_path / "no name that helps", webp(quality=quality, method=method))
     assert found == pytest.approx(quality, abs=1)
 
 
@@ -48,7 +48,7 @@ def test_beside_transparency_and_metadata(tmp_path: Path) -> None:
     exif[270] = "x" * 501  # of odd length, so that a byte is filled in
     data = webp(4, quality=70, exif=exif, icc_profile=b"profile" * 99)
     assert data[12:16] == b"VP8X"
-    assert told(tmp_path / "a.webp", data) == pytest.approx(70, abs=1)
+    assert estimated(tmp_path / "a.webp", data) == pytest.approx(70, abs=1)
 
 
 def test_the_first_picture_of_an_animation_counts(tmp_path: Path) -> None:
@@ -56,12 +56,12 @@ def test_the_first_picture_of_an_animation_counts(tmp_path: Path) -> None:
     first, second = (Image.fromarray(busy()[::step]) for step in (1, -1))
     first.save(out, "webp", save_all=True, append_images=[second], quality=55)
     assert b"ANMF" in out.getvalue()
-    assert told(tmp_path / "a.webp", out.getvalue()) == pytest.approx(55, abs=1)
+    assert estimated(tmp_path / "a.webp", out.getvalue()) == pytest.approx(55, abs=1)
 
 
 def test_what_is_lossless_has_none(tmp_path: Path) -> None:
-    assert told(tmp_path / "a.webp", webp(lossless=True)) is None
-    assert told(tmp_path / "b.webp", webp(4, lossless=True)) is None
+    assert estimated(tmp_path / "a.webp", webp(lossless=True)) is None
+    assert estimated(tmp_path / "b.webp", webp(4, lossless=True)) is None
 
 
 def test_what_the_program_saves(tmp_path: Path) -> None:

@@ -509,13 +509,13 @@ def test_a_failed_save_is_still_told_when_the_next_picture_is_open_and_another_i
     window.files.open(tmp_path / "b.png")
     service.fail(SaveJob, "The disk is full.")
     service.open_with(make_picture(20, 10, path=tmp_path / "b.png"))
-    told = "a.png: The disk is full. Try again."
-    assert window.page.banner.text == told
+    message = "a.png: The disk is full. Try again."
+    assert window.page.banner.text == message
     service.finish_layer(LayerKind.BICUBIC)
     service.finish_layer(LayerKind.MODEL)
     window.session.save(SaveRequest(tmp_path / "o2.png", OPTIONS))
     service.finish_save()
-    assert window.page.banner.text == f"{told}\nSaved o2.png (5 B)"
+    assert window.page.banner.text == f"{message}\nSaved o2.png (5 B)"
 
 
 def test_what_was_said_about_opening_goes_when_a_picture_is_open(

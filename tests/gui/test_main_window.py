@@ -399,7 +399,7 @@ def test_a_window_that_was_closed_full_screen_leaves_it_at_the_first_key(
 
 def test_what_is_told_is_told_in_the_workspace_that_is_shown(window: MainWindow) -> None:
     window.batch.show_requested.emit()
-    window._help.told.emit("It is done.")
+    window._help.notified.emit("It is done.")
     assert window.batch.page.banner.text == "It is done."
     assert window.page.banner.text == ""
 

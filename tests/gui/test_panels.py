@@ -169,8 +169,8 @@ def test_a_success_that_nobody_sees_waits(qtbot: QtBot, monkeypatch: pytest.Monk
     pages.addWidget(page)
     pages.addWidget(QWidget())
     pages.show()
-    for told_while_shown in (True, False):
-        pages.setCurrentIndex(0 if told_while_shown else 1)
+    for was_shown in (True, False):
+        pages.setCurrentIndex(0 if was_shown else 1)
         banner.show_message(BannerKind.SUCCESS, "Saved.")
         pages.setCurrentIndex(1)
         with qtbot.assertNotEmitted(banner.dismissed, wait=50):
@@ -233,7 +233,7 @@ def test_a_name_without_room_ends_in_an_ellipsis_and_another_is_shown_whole(qtbo
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def tooltips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Words of tooltips; no window is shown for them."""
     words: list[str] = []
     monkeypatch.setattr(QToolTip, "showText", lambda _place, text, *_more: words.append(text))
@@ -246,7 +246,7 @@ def rest_on(box: QComboBox) -> None:
 
 
 def test_every_interpolation_is_shown_whole_in_the_narrowest_bar(
-    picker: LayerPicker, theme: ThemeManager, told: list[str]
+    picker: LayerPicker, theme: ThemeManager, tooltips: list[str]
 ) -> None:
     theme.apply(Theme.LIGHT)
     picker.resize(picker.minimumSizeHint())
@@ -256,23 +256,23 @@ def test_every_interpolation_is_shown_whole_in_the_narrowest_bar(
     for kind in (LayerKind.ORIGINAL, LayerKind.BILINEAR, LayerKind.BICUBIC, LayerKind.LANCZOS):
         picker.show_layers(LayerSpec(kind), LayerSpec(LayerKind.BICUBIC))
         rest_on(left)
-    assert told == []
+    assert tooltips == []
 
 
-def test_the_tooltip_tells_a_choice_that_is_cut(qtbot: QtBot, theme: ThemeManager, told: list[str]) -> None:
+def test_the_tooltip_tells_a_choice_that_is_cut(qtbot: QtBot, theme: ThemeManager, tooltips: list[str]) -> None:
     theme.apply(Theme.LIGHT)
     box = ElidedBox()
     qtbot.addWidget(box)
     box.addItems(["Short", "A <b>model</b> for old postcards"])
     box.setFixedSize(120, 32)
     rest_on(box)
-    assert told == []
+    assert tooltips == []
     box.setCurrentIndex(1)
     rest_on(box)
     box.setToolTip("Left half shows")
     rest_on(box)
     model = "A &lt;b&gt;model&lt;/b&gt; for old postcards"
-    assert told == [model, f"{model} — Left half shows"]
+    assert tooltips == [model, f"{model} — Left half shows"]
 
 
 def test_wanting_a_reference_leaves_the_choice_as_it_was(qtbot: QtBot, picker: LayerPicker) -> None:
@@ -448,9 +448,9 @@ def test_a_depth_waits_for_a_format_that_holds_it(export: ExportPanel) -> None:
 
 def test_slider_and_number_of_the_quality_are_one(qtbot: QtBot, export: ExportPanel) -> None:
     export.show_options(SaveOptions(FileFormat.JPEG, 92))
-    with qtbot.waitSignal(export.options_changed) as told:
+    with qtbot.waitSignal(export.options_changed) as blocker:
         export.findChildren(QSlider)[0].setValue(55)
-    assert told.args[0].quality == 55
+    assert blocker.args[0].quality == 55
     assert export.options.quality == 55
 
 

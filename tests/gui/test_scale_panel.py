@@ -51,9 +51,9 @@ def test_showing_a_wish_emits_nothing(qtbot: QtBot, panel: ScalePanel) -> None:
 
 
 def test_the_slider_moves_the_box(qtbot: QtBot, panel: ScalePanel) -> None:
-    with qtbot.waitSignal(panel.target_changed) as told:
+    with qtbot.waitSignal(panel.target_changed) as blocker:
         slider(panel).slider.setValue(25)
-    assert told.args == [Target(TargetKind.SCALE, 2.5)]
+    assert blocker.args == [Target(TargetKind.SCALE, 2.5)]
     assert (factor(panel).value(), box(panel).value()) == (2.5, 750)
     assert facts(panel) == "300 × 200 px  →  750 × 500 px · 0.38 Mpx"  # noqa: RUF001
 
@@ -72,9 +72,9 @@ def test_the_box_moves_the_slider(
     qtbot: QtBot, panel: ScalePanel, kind: TargetKind, value: float, scale: float, size: str
 ) -> None:
     choose(panel, kind)
-    with qtbot.waitSignal(panel.target_changed) as told:
+    with qtbot.waitSignal(panel.target_changed) as blocker:
         box(panel).setValue(value)
-    assert told.args == [Target(kind, value)]
+    assert blocker.args == [Target(kind, value)]
     assert factor(panel).value() == pytest.approx(scale)
     assert slider(panel).scale == pytest.approx(scale, abs=0.051)
     assert size in facts(panel)
@@ -82,12 +82,12 @@ def test_the_box_moves_the_slider(
 
 
 def test_a_drag_is_told_once(qtbot: QtBot, panel: ScalePanel) -> None:
-    told: list[Target] = []
-    panel.target_changed.connect(told.append)
+    reported: list[Target] = []
+    panel.target_changed.connect(reported.append)
     for value in range(20, 41):
         slider(panel).slider.setValue(value)
-    qtbot.waitUntil(lambda: told != [])
-    assert told == [Target(TargetKind.SCALE, 4.0)]
+    qtbot.waitUntil(lambda: reported != [])
+    assert reported == [Target(TargetKind.SCALE, 4.0)]
 
 
 def test_a_new_picture_drops_a_wish_that_was_not_told(qtbot: QtBot, panel: ScalePanel) -> None:
@@ -117,12 +117,12 @@ def test_awkward_pictures(qtbot: QtBot, panel: ScalePanel, source: tuple[int, in
     panel.show_target(Target(TargetKind.SCALE, 2.0), source)
     for kind in (TargetKind.WIDTH, TargetKind.SHORT_SIDE, TargetKind.MEGAPIXELS):
         choose(panel, kind)
-        with qtbot.waitSignal(panel.target_changed) as told:
+        with qtbot.waitSignal(panel.target_changed) as blocker:
             box(panel).setValue(box(panel).maximum())
             slider(panel).slider.setValue(80)
             box(panel).setValue(box(panel).minimum())
             slider(panel).slider.setValue(35)
-        assert told.args[0].size_for(*source).scale == pytest.approx(3.5)
+        assert blocker.args[0].size_for(*source).scale == pytest.approx(3.5)
 
 
 @pytest.mark.parametrize(("typed", "expected"), [("3", 3.0), ("2.5×", 2.5), ("4x", 4.0), ("abc", 2.0)])  # noqa: RUF001

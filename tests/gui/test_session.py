@@ -459,7 +459,7 @@ def test_a_save_whose_result_is_given_up_is_told(
     opened(session, service)
     service.finish_layer(LayerKind.BICUBIC)
     session.save(request("later.png"))
-    with qtbot.waitSignal(session.not_saved) as told:
+    with qtbot.waitSignal(session.not_saved) as blocker:
         match what:
             case "size":
                 session.set_target(Target(TargetKind.SCALE, 3.0))
@@ -471,7 +471,7 @@ def test_a_save_whose_result_is_given_up_is_told(
                 session.cancel()
             case _:
                 service.fail(LayerKind.MODEL)
-    assert told.args == [Path("/pictures/later.png")]
+    assert blocker.args == [Path("/pictures/later.png")]
     assert session.exporter.pending is None
 
 
@@ -480,9 +480,9 @@ def test_a_wish_to_save_that_takes_the_place_of_another_tells_that(
 ) -> None:
     opened(session, service)
     session.save(request("first.png"))
-    with qtbot.waitSignal(session.not_saved) as told:
+    with qtbot.waitSignal(session.not_saved) as blocker:
         session.save(request("second.png"))
-    assert told.args == [Path("/pictures/first.png")]
+    assert blocker.args == [Path("/pictures/first.png")]
     with qtbot.assertNotEmitted(session.not_saved):
         session.save(request("second.png"))
 
@@ -653,10 +653,10 @@ def test_layers_that_memory_cannot_hold_are_not_begun_and_a_smaller_size_is(
 ) -> None:
     have_memory(monkeypatch, PIXELS * 16 * A_PIXEL * 1.2)
     session.set_target(Target(TargetKind.SCALE, 8.0))
-    with qtbot.waitSignal(session.failed) as told:
+    with qtbot.waitSignal(session.failed) as blocker:
         opened(session, service)
-    assert "160 x 80" in told.args[0].what
-    assert "batch" in told.args[0].hint
+    assert "160 x 80" in blocker.args[0].what
+    assert "batch" in blocker.args[0].hint
     assert service.waiting() == []
     assert session.comparison.state(VDSR) is LayerState.STOPPED
     with qtbot.waitSignal(session.failed):

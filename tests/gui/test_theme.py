@@ -68,9 +68,9 @@ def test_a_missing_style_sheet_is_logged_and_survived(tmp_path: Path, caplog: py
 def test_light_and_dark_are_applied_and_told(qtbot: QtBot, qapp: QApplication, theme: ThemeManager) -> None:
     theme.apply(Theme.LIGHT)
     assert theme.tokens is LIGHT
-    with qtbot.waitSignal(theme.changed) as told:
+    with qtbot.waitSignal(theme.changed) as blocker:
         theme.apply(Theme.DARK)
-    assert told.args == [DARK]
+    assert blocker.args == [DARK]
     assert themes.tokens_in_use() is DARK
     window = QGuiApplication.palette().color(QPalette.ColorRole.Window).name()
     assert window == DARK.window

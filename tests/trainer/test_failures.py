@@ -15,7 +15,7 @@ from vdsr_trainer.failures import device_failures
 from vdsr_trainer.presets import preset
 
 
-def _told(error: Exception, device: str = "cuda") -> DeviceError:
+def _translated(error: Exception, device: str = "cuda") -> DeviceError:
     """What comes out as an error of the device where this goes in."""
     with pytest.raises(DeviceError) as caught, device_failures(torch.device(device)):
         raise error
@@ -40,9 +40,9 @@ def _named(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_shortage_is_told_of_whom_it_is(error: Exception, whose: str) -> None:
-    told = _told(error)
-    assert isinstance(told, DeviceMemoryError)
-    assert told.what == f"{whose} is out of memory."
+    translated = _translated(error)
+    assert isinstance(translated, DeviceMemoryError)
+    assert translated.what == f"{whose} is out of memory."
 
 
 @pytest.mark.parametrize(
@@ -54,16 +54,18 @@ def test_a_shortage_is_told_of_whom_it_is(error: Exception, whose: str) -> None:
     ],
 )
 def test_a_failure_is_no_shortage(error: Exception) -> None:
-    told = _told(error)
-    assert not isinstance(told, DeviceMemoryError)
-    assert told.what == "NVIDIA Example failed."
+    translated = _translated(error)
+    assert not isinstance(translated, DeviceMemoryError)
+    assert translated.what == "NVIDIA Example failed."
 
 
 def test_what_a_card_cannot_compute_is_the_processors() -> None:
-    told = _told(NotImplementedError("The operator 'aten::x' is not currently implemented for the MPS device."), "mps")
-    assert not isinstance(told, DeviceMemoryError)
-    assert "does not support a step" in told.what
-    assert "'cpu'" in told.hint
+    translated = _translated(
+        NotImplementedError("The operator 'aten::x' is not currently implemented for the MPS device."), "mps"
+    )
+    assert not isinstance(translated, DeviceMemoryError)
+    assert "does not support a step" in translated.what
+    assert "'cpu'" in translated.hint
 
 
 def test_a_card_that_does_not_answer_fails_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +73,7 @@ def test_a_card_that_does_not_answer_fails_without_its_name(monkeypatch: pytest.
         raise torch.AcceleratorError("CUDA error: unknown error")
 
     monkeypatch.setattr(torch.cuda, "get_device_name", fail)
-    assert _told(torch.AcceleratorError("CUDA error: unknown error")).what == "The graphics card failed."
+    assert _translated(torch.AcceleratorError("CUDA error: unknown error")).what == "The graphics card failed."
 
 
 def test_other_errors_pass() -> None:

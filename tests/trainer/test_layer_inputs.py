@@ -128,23 +128,23 @@ def test_what_each_layer_sees(fast: bool, precision: str) -> None:
 
 
 def test_what_is_seen_in_bf16_is_summed_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[LayerInput] = []
+    reported: list[LayerInput] = []
 
     def spy(features: Tensor, *, covariance: bool) -> LayerInput:
-        told.append(look_at(features, covariance=covariance))
-        return told[-1]
+        reported.append(look_at(features, covariance=covariance))
+        return reported[-1]
 
     monkeypatch.setattr(module, "look_at", spy)
     Learner(replace(WHITENED, precision="bf16")).step(_patches(0), 0)
-    assert len(told) == 5
-    for seen in told:
+    assert len(reported) == 5
+    for seen in reported:
         assert seen.products is not None
         assert seen.total.dtype == seen.products.dtype == torch.float32
-    told.clear()
+    reported.clear()
     Learner(CENTRED).step(_patches(0), 0)
-    assert [seen.products for seen in told] == [None] * 5  # centred steps need the means alone
+    assert [seen.products for seen in reported] == [None] * 5  # centred steps need the means alone
     with pytest.raises(ValueError, match="not summed"):
-        _ = told[0].covariance
+        _ = reported[0].covariance
 
 
 def test_few_rows_are_all_looked_at() -> None:

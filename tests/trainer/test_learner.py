@@ -107,8 +107,8 @@ def test_charbonnier_is_the_root_of_square_and_a_little(micro_batch: int) -> Non
     model = copy.deepcopy(learner.model)
     error = model(torch.from_numpy(patches.bicubic)) - torch.from_numpy(patches.target)
     (error**2 + 1e-6).sqrt().mean().backward()
-    told = float(learner._gradients(patches))
-    assert told == pytest.approx(float(error.detach().square().mean()), rel=1e-5)
+    reported = float(learner._gradients(patches))
+    assert reported == pytest.approx(float(error.detach().square().mean()), rel=1e-5)
     for ours, plain in zip(learner.model.parameters(), model.parameters(), strict=True):
         assert ours.grad is not None
         assert plain.grad is not None

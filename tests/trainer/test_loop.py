@@ -202,8 +202,8 @@ def test_a_run_that_cannot_go_on_at_once_has_lost_nothing(small: TrainConfig, tm
         train(replace(small, steps=30, device="cuda:999"), run, events.append, CancelToken(), resume=True)
     assert isinstance(events[-1], Failed)
     assert events[-1].step == 10
-    told = describe_run(run)
-    assert (told.state, told.step, told.steps) == (RunState.FAILED, 10, 10)
+    reported = describe_run(run)
+    assert (reported.state, reported.step, reported.steps) == (RunState.FAILED, 10, 10)
     assert resume_config(run) == replace(small, steps=10)
     _run(replace(small, steps=12), run, resume=True)
     assert resume_config(run).steps == 12
@@ -303,8 +303,8 @@ def test_a_folder_in_which_nothing_was_learned_can_be_taken(small: TrainConfig, 
     save_weights(model, tmp_path / "other.safetensors")
     right = replace(wrong, data=small.data, start_from=str(tmp_path / "other.safetensors"), steps=2)
     train(right, run, lambda _: None, CancelToken(), preset="robust")
-    told = describe_run(run)
-    assert (told.state, told.preset) == (RunState.FINISHED, "robust")
+    reported = describe_run(run)
+    assert (reported.state, reported.preset) == (RunState.FINISHED, "robust")
     assert resume_config(run) == right
     kept, wanted = load_weights(run / "start.safetensors"), load_weights(tmp_path / "other.safetensors")
     assert kept.checksum == wanted.checksum
@@ -373,11 +373,11 @@ def test_a_run_leaves_a_card_and_a_comparison(small: TrainConfig, tmp_path: Path
 def test_lines_to_aim_for_are_told_once(small: TrainConfig, tmp_path: Path) -> None:
     first = _run(small, tmp_path / "run", stop_at=20)
     second = _run(small, tmp_path / "run", resume=True)
-    (told,) = [event for event in first + second if isinstance(event, Referenced)]
-    assert set(told.psnr_db) == {"vdsr"}
+    (reported,) = [event for event in first + second if isinstance(event, Referenced)]
+    assert set(reported.psnr_db) == {"vdsr"}
     (validated, *_) = [event for event in first if isinstance(event, Validated)]
-    assert set(told.psnr_db["vdsr"]) == set(validated.psnr_db)
-    assert first.index(told) < first.index(validated)
+    assert set(reported.psnr_db["vdsr"]) == set(validated.psnr_db)
+    assert first.index(reported) < first.index(validated)
 
 
 def test_measuring_other_models_is_done_once_and_is_not_in_the_time_left(
@@ -403,9 +403,9 @@ def test_a_run_that_starts_from_a_model_shows_where_it_begins(small: TrainConfig
     config = starting_from(small, "vdsr", depth=2, width=4)
     events = _run(config, tmp_path / "run")
     first = next(event for event in events if isinstance(event, Validated))
-    told = next(event for event in events if isinstance(event, Referenced))
+    reported = next(event for event in events if isinstance(event, Referenced))
     assert first.step == 0
-    assert first.psnr_db == pytest.approx(told.psnr_db["vdsr"], abs=1e-4)
+    assert first.psnr_db == pytest.approx(reported.psnr_db["vdsr"], abs=1e-4)
     assert (tmp_path / "run" / first.crop).is_file()
     assert config.muon_rate < small.muon_rate
     assert config.relative_rates
@@ -709,13 +709,13 @@ def test_a_run_killed_after_it_went_back_keeps_the_lower_rate(
     class Killed(BaseException):
         pass
 
-    told: list[Event] = []
+    reported: list[Event] = []
 
     def die(event: Event) -> None:
         # Not before: that an earlier state was written may be told late.
-        if isinstance(event, CheckpointSaved) and any(isinstance(earlier, RolledBack) for earlier in told):
+        if isinstance(event, CheckpointSaved) and any(isinstance(earlier, RolledBack) for earlier in reported):
             raise Killed
-        told.append(event)
+        reported.append(event)
 
     config = replace(small, patience=2, validate_every=4, checkpoint_every=4, steps=24)
     gains = [1.0, -1.0, -1.0]

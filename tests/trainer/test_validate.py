@@ -96,11 +96,11 @@ def test_pictures_too_small_to_judge_by_are_said() -> None:
 
 def test_the_bundled_model_is_a_line_to_aim_for(lumas: dict[str, np.ndarray]) -> None:
     judge = Judge.prepare({name: luma[:40, :40] for name, luma in lumas.items()}, CONFIG)
-    told = judge.referenced(torch.device("cpu"), 7, {"2": 31.5})
-    assert told.step == 7
-    assert set(told.psnr_db) == {"teacher", "vdsr", "photo"}
-    assert told.psnr_db["teacher"] == {"2": 31.5}
-    assert told.psnr_db["vdsr"]["2"] > judge.bicubic_psnr_db["2"]
+    reported = judge.referenced(torch.device("cpu"), 7, {"2": 31.5})
+    assert reported.step == 7
+    assert set(reported.psnr_db) == {"teacher", "vdsr", "photo"}
+    assert reported.psnr_db["teacher"] == {"2": 31.5}
+    assert reported.psnr_db["vdsr"]["2"] > judge.bicubic_psnr_db["2"]
 
 
 def _pixels(path: Path) -> np.ndarray:

@@ -26,11 +26,11 @@ class Decoder:
     """Makes thumbnails as slowly as the test wants, and hears of no cancel meanwhile."""
 
     def __init__(self) -> None:
-        self.begun: list[Path] = []
+        self.started: list[Path] = []
         self.first, self.go_on = threading.Event(), threading.Event()
 
     def thumbnail(self, path: Path, side_px: int, context: JobContext) -> tuple[Path, np.ndarray]:
-        self.begun.append(path)
+        self.started.append(path)
         self.first.set()
         assert self.go_on.wait(WAIT_MS / 1000)
         return path, np.zeros((side_px, side_px, 4), np.uint8)
@@ -67,7 +67,7 @@ def test_a_plan_waits_for_no_thumbnail_and_gives_up_those_that_wait(
         service.make_thumbnail(paths[2], 8)  # it is looked at again
         decoder.go_on.set()
     assert made.args[0] == paths[2]
-    assert decoder.begun == [paths[0], paths[2]]
+    assert decoder.started == [paths[0], paths[2]]
 
 
 def test_of_many_thumbnails_the_last_are_made(
@@ -120,7 +120,7 @@ def runs(qtbot: QtBot) -> Iterator[Runs]:
 def test_a_batch_that_was_stopped_tells_nothing_any_more(qtbot: QtBot, runs: Runs, tmp_path: Path) -> None:
     service = runs.service
     log: list[object] = []
-    service.told.connect(log.append)
+    service.events_received.connect(log.append)
     service.stopped.connect(log.append)
     options = BatchOptions(tmp_path / "out")
     first, late, second = (Planned((item(name),)) for name in ("first", "late", "second"))
@@ -149,11 +149,11 @@ def test_that_the_network_is_fitted_is_told_to_the_window(
 
     monkeypatch.setattr(batch_jobs, "load_network", load_network)
     service = BatchService()
-    told: list[bool] = []
-    service.fitting_changed.connect(told.append)
+    reported: list[bool] = []
+    service.fitting_changed.connect(reported.append)
     with qtbot.waitSignal(service.ended, timeout=WAIT_MS):
         service.start([], BatchOptions(tmp_path))
-    assert told == [True, False]
+    assert reported == [True, False]
     assert service.close(WAIT_MS)
 
 

@@ -22,11 +22,11 @@ class Office:
 
     def __init__(self) -> None:
         self.errands = Errands("test")
-        self.told: list[tuple[str, object]] = []
-        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.reported: list[tuple[str, object]] = []
+        self.started, self.go_on = threading.Event(), threading.Event()
 
     def submit(self, kind: str, word: str) -> int:
-        tell = self.told.append
+        tell = self.reported.append
         return self.errands.submit(
             kind,
             partial(self.work, word),
@@ -36,7 +36,7 @@ class Office:
         )
 
     def work(self, word: str, context: JobContext) -> str:
-        self.begun.set()
+        self.started.set()
         assert self.go_on.wait(WAIT_MS / 1000)
         if word == "bad":
             raise UsageError("It is bad.")
@@ -57,20 +57,20 @@ def test_each_job_is_told_of_once_and_counts_until_then(qtbot: QtBot, office: Of
     assert len(set(numbers)) == 3
     assert (office.errands.count("good"), office.errands.count("bad"), office.errands.count("other")) == (2, 1, 0)
     office.go_on.set()
-    qtbot.waitUntil(lambda: len(office.told) == 3, timeout=WAIT_MS)
-    assert office.told == [("done", "a"), ("failed", "It is bad."), ("done", "b")]
+    qtbot.waitUntil(lambda: len(office.reported) == 3, timeout=WAIT_MS)
+    assert office.reported == [("done", "a"), ("failed", "It is bad."), ("done", "b")]
     assert office.errands.count("good") == office.errands.count("bad") == 0
 
 
 def test_jobs_of_one_kind_are_given_up_and_the_others_stay(qtbot: QtBot, office: Office) -> None:
     office.submit("one", "a")
-    qtbot.waitUntil(office.begun.is_set, timeout=WAIT_MS)
+    qtbot.waitUntil(office.started.is_set, timeout=WAIT_MS)
     for kind, word in (("two", "b"), ("one", "c"), ("two", "d"), ("two", "e")):
         office.submit(kind, word)
     office.errands.cancel("two", most=1)
-    assert office.told == [("cancelled", "b")]
+    assert office.reported == [("cancelled", "b")]
     office.errands.cancel("one")  # the first of them is at work
-    assert office.told[1:] == [("cancelled", "a"), ("cancelled", "c")]
+    assert office.reported[1:] == [("cancelled", "a"), ("cancelled", "c")]
     office.go_on.set()
     qtbot.waitUntil(lambda: office.errands.count("two") == 0, timeout=WAIT_MS)
-    assert office.told[3:] == [("done", "d"), ("done", "e")]
+    assert office.reported[3:] == [("done", "d"), ("done", "e")]

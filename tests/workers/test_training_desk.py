@@ -42,20 +42,20 @@ def test_pictures_are_counted_in_all_levels_without_hidden_ones(
         path = tmp_path / "pictures" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
-    with qtbot.waitSignal(desk.counted) as told:
+    with qtbot.waitSignal(desk.counted) as blocker:
         desk.count_pictures([str(tmp_path / "pictures"), str(tmp_path / "gone")])
-    assert told.args == [(2, -1)]
+    assert blocker.args == [(2, -1)]
 
 
 def test_only_the_last_count_is_told(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
     save(tmp_path / "one" / "a.png")
-    told: list[object] = []
-    desk.counted.connect(told.append)
+    reported: list[object] = []
+    desk.counted.connect(reported.append)
     for _ in range(5):
         desk.count_pictures([str(tmp_path)])
     desk.count_pictures([str(tmp_path / "none")])
-    qtbot.waitUntil(lambda: told != [])
-    assert told == [(-1,)]
+    qtbot.waitUntil(lambda: reported != [])
+    assert reported == [(-1,)]
 
 
 def test_thumbnails_are_small_and_those_that_cannot_be_made_are_left_out(
@@ -63,11 +63,11 @@ def test_thumbnails_are_small_and_those_that_cannot_be_made_are_left_out(
 ) -> None:
     good, bad = save(tmp_path / "a.png", 400), tmp_path / "b.png"
     bad.write_bytes(b"no picture")
-    told: list[tuple[Path, object]] = []
-    desk.thumbnail_made.connect(lambda path, rgba: told.append((path, rgba)))
+    reported: list[tuple[Path, object]] = []
+    desk.thumbnail_made.connect(lambda path, rgba: reported.append((path, rgba)))
     desk.make_thumbnails([bad, good], 64)
-    qtbot.waitUntil(lambda: told != [])
-    ((path, rgba),) = told
+    qtbot.waitUntil(lambda: reported != [])
+    ((path, rgba),) = reported
     assert path == good
     assert isinstance(rgba, np.ndarray)
     assert rgba.shape == (100, 200, 4)
@@ -77,13 +77,13 @@ def test_thumbnails_are_small_and_those_that_cannot_be_made_are_left_out(
 def test_a_run_is_made_listed_and_deleted(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
     save(tmp_path / "pictures" / "a.png")
     config = TrainConfig(data=(str(tmp_path / "pictures"),), steps=7)
-    with qtbot.waitSignal(desk.created) as told:
+    with qtbot.waitSignal(desk.created) as blocker:
         desk.create(NewRun(tmp_path / "runs", "Birds", "quick", config))
-    (folder,) = told.args
+    (folder,) = blocker.args
     assert read_config(folder / "config.toml") == config
-    with qtbot.waitSignal(desk.listed) as told:
+    with qtbot.waitSignal(desk.listed) as blocker:
         desk.list_runs(tmp_path / "runs")
-    assert [run.title for run in told.args[0]] == ["Birds"]
+    assert [run.title for run in blocker.args[0]] == ["Birds"]
     with qtbot.waitSignal(desk.deleted):
         desk.delete(folder)
     assert not folder.exists()
@@ -94,53 +94,53 @@ def test_a_run_is_renamed_and_its_settings_and_its_last_wish_are_read(
 ) -> None:
     config = TrainConfig(steps=7)
     folder = create_run(tmp_path, "Birds", "", config)
-    with qtbot.waitSignal(desk.renamed) as told:
+    with qtbot.waitSignal(desk.renamed) as blocker:
         desk.rename(folder, "Slides")
-    assert (told.args[0].folder, told.args[0].title) == (folder, "Slides")
+    assert (blocker.args[0].folder, blocker.args[0].title) == (folder, "Slides")
     run = describe_run(folder)
-    with qtbot.waitSignal(desk.settings_read) as told:
+    with qtbot.waitSignal(desk.settings_read) as blocker:
         desk.read_settings(run)
-    assert told.args == [run, config]
+    assert blocker.args == [run, config]
     write_control(folder, "pause")
-    with qtbot.waitSignal(desk.control_read) as told:
+    with qtbot.waitSignal(desk.control_read) as blocker:
         desk.read_control(folder)
-    assert told.args == [folder, Control("pause")]
+    assert blocker.args == [folder, Control("pause")]
 
 
 def test_what_cannot_be_read_or_written_of_a_run_is_told(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
     folder = create_run(tmp_path, "Birds", "", TrainConfig())
     run = describe_run(folder)
     (folder / "config.toml").unlink()
-    with qtbot.waitSignal(desk.failed) as told:
+    with qtbot.waitSignal(desk.failed) as blocker:
         desk.read_settings(run)
-    assert told.args[0].path == str(folder / "config.toml")
+    assert blocker.args[0].path == str(folder / "config.toml")
     (folder / "run.json").unlink()
     (folder / "run.json").mkdir()
-    with qtbot.waitSignal(desk.failed) as told:
+    with qtbot.waitSignal(desk.failed) as blocker:
         desk.rename(folder, "Slides")
-    assert told.args[0].path == str(folder / "run.json")
+    assert blocker.args[0].path == str(folder / "run.json")
 
 
 def test_a_folder_that_is_gone_and_a_full_disk_make_no_run(
     qtbot: QtBot, desk: TrainingDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with qtbot.waitSignal(desk.create_failed) as told:
+    with qtbot.waitSignal(desk.create_failed) as blocker:
         desk.create(NewRun(tmp_path / "runs", "Birds", "", TrainConfig(data=(str(tmp_path / "gone"),))))
-    assert told.args[0].what == "There is no such folder of pictures."
-    assert told.args[0].path == str(tmp_path / "gone")
+    assert blocker.args[0].what == "There is no such folder of pictures."
+    assert blocker.args[0].path == str(tmp_path / "gone")
     no_folder = save(tmp_path / "a.png")
-    with qtbot.waitSignal(desk.create_failed) as told:
+    with qtbot.waitSignal(desk.create_failed) as blocker:
         desk.create(NewRun(tmp_path / "runs", "Birds", "", TrainConfig(data=(str(no_folder),))))
-    assert told.args[0].what == "There is no such folder of pictures."
+    assert blocker.args[0].what == "There is no such folder of pictures."
     monkeypatch.setattr(training_errands, "_NEEDED_BYTES", 1 << 60)
-    with qtbot.waitSignal(desk.create_failed) as told:
+    with qtbot.waitSignal(desk.create_failed) as blocker:
         desk.create(NewRun(tmp_path / "runs", "Birds", "", TrainConfig(data=(str(tmp_path),))))
-    assert "not enough space" in told.args[0].what
+    assert "not enough space" in blocker.args[0].what
     assert not (tmp_path / "runs").exists()
 
 
 def test_histories_of_several_runs_come_together(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
     folders = [create_run(tmp_path, title, "", TrainConfig()) for title in ("A", "B")]
-    with qtbot.waitSignal(desk.histories_read) as told:
+    with qtbot.waitSignal(desk.histories_read) as blocker:
         desk.read_histories([("A", folders[0]), ("B", folders[1])])
-    assert [title for title, _ in told.args[0]] == ["A", "B"]
+    assert [title for title, _ in blocker.args[0]] == ["A", "B"]

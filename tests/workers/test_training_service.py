@@ -47,7 +47,7 @@ class Watcher(QObject):
         self.crashes: list[Any] = []
         self.failures: list[Any] = []
         self.order: list[object] = []
-        self.service.event_told.connect(self.on_event)
+        self.service.event_received.connect(self.on_event)
         self.service.state_changed.connect(self.on_state)
         self.service.crashed.connect(self.on_crash)
         self.service.job_failed.connect(self.failures.append)
@@ -70,7 +70,7 @@ class Watcher(QObject):
     def wait(self, condition: Callable[[], bool]) -> None:
         self.qtbot.waitUntil(condition, timeout=WAIT_MS)
 
-    def wait_told(self, kind: type, count: int = 1) -> None:
+    def wait_event(self, kind: type, count: int = 1) -> None:
         self.wait(lambda: sum(isinstance(event, kind) for event in self.events) >= count)
 
     def wait_state(self, state: RunState) -> None:
@@ -127,7 +127,7 @@ def test_a_run_is_started_followed_and_stopped(watch, folder: Path) -> None:
     assert one.service.attached is None
     assert one.service.start(folder)
     assert one.service.attached == folder
-    one.wait_told(Stepped, 3)
+    one.wait_event(Stepped, 3)
     assert one.states == [RunState.RUNNING]
     assert run_files.is_alive(folder)
     one.service.stop()
@@ -146,12 +146,12 @@ def test_a_run_is_started_followed_and_stopped(watch, folder: Path) -> None:
 def test_a_stopped_run_goes_on_and_only_new_events_are_told(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
-    one.wait_told(Stepped, 2)
+    one.wait_event(Stepped, 2)
     one.service.stop()
     one.wait_state(RunState.STOPPED)
     last = one.events[-1].step
     one.service.start(folder)
-    one.wait_told(Stepped, len([e for e in one.events if isinstance(e, Stepped)]) + 1)
+    one.wait_event(Stepped, len([e for e in one.events if isinstance(e, Stepped)]) + 1)
     assert [event.step for event in one.events if isinstance(event, Started)] == [0, last]
     assert one.states == [RunState.RUNNING, RunState.STOPPED, RunState.RUNNING]
     one.service.stop()
@@ -174,7 +174,7 @@ def test_an_end_that_was_told_is_no_crash(watch, folder: Path, how: str, state: 
 def test_pause_and_resume(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     one.service.pause()
     one.wait_state(RunState.PAUSED)
     assert isinstance(one.events[-1], Paused)
@@ -193,7 +193,7 @@ def test_a_wish_from_before_the_process_was_up_counts(watch, folder: Path) -> No
     one = watch()
     one.service.start(folder)
     one.service.stop()  # the process resets the file of wishes when it begins
-    one.wait_told(Finished)
+    one.wait_event(Finished)
     one.wait_state(RunState.STOPPED)
 
 
@@ -203,7 +203,7 @@ def test_what_an_earlier_part_was_asked_for_does_not_count(watch, folder: Path, 
     run_files.write_control(folder, "discard")
     one = watch()
     one.service.start(folder)
-    one.wait_told(Stepped, 2)
+    one.wait_event(Stepped, 2)
     one.service.stop()
     one.wait_state(RunState.STOPPED)
     assert folder.exists()
@@ -212,7 +212,7 @@ def test_what_an_earlier_part_was_asked_for_does_not_count(watch, folder: Path, 
 def test_discard_deletes_the_folder(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     one.service.discard()
     one.wait_state(RunState.STOPPED)
     assert list(folder.parent.iterdir()) == []
@@ -227,7 +227,7 @@ def test_discarding_a_process_that_dies_instead_deletes_too(watch, folder: Path)
     behave(folder, "deaf")
     one = watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     one.service.discard()
     os.kill(pid_of(folder), signal.SIGKILL)
     one.wait_state(RunState.STOPPED)
@@ -251,12 +251,12 @@ def test_a_process_that_ends_without_a_word_crashed(watch, folder: Path, how: st
 def test_kill_9_is_a_crash_and_the_run_can_go_on(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     os.kill(pid_of(folder), signal.SIGKILL)
     one.wait(lambda: bool(one.crashes))
     assert one.states == [RunState.RUNNING, RunState.STOPPED]
     one.service.start(folder)
-    one.wait_told(Started, 2)
+    one.wait_event(Started, 2)
     one.wait_state(RunState.RUNNING)
     one.service.stop()
     one.wait_state(RunState.STOPPED)
@@ -302,7 +302,7 @@ def test_a_folder_that_vanishes_under_way_is_told(watch, folder: Path) -> None:
     behave(folder, "deaf")
     one = watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     pid = pid_of(folder)
     folder.rename(folder.with_name("elsewhere"))
     os.kill(pid, signal.SIGKILL)
@@ -313,10 +313,10 @@ def test_a_folder_that_vanishes_under_way_is_told(watch, folder: Path) -> None:
 def test_a_running_run_is_found_again_and_not_started_twice(watch, folder: Path) -> None:
     one, other = watch(), watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     pid = pid_of(folder)
     assert other.service.start(folder)
-    other.wait_told(Stepped)
+    other.wait_event(Stepped)
     assert pid_of(folder) == pid
     assert other.events[: len(one.events)][:2] == one.events[:2]
     other.service.stop()
@@ -331,7 +331,7 @@ def test_a_second_start_before_the_first_is_up_starts_nothing(watch, folder: Pat
     assert one.service.start(folder)
     assert one.service.start(folder)
     assert len(one.service._children) == 1
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     one.service.stop()
     one.wait_state(RunState.STOPPED)
     assert one.crashes == []
@@ -342,10 +342,10 @@ def test_a_wish_to_discard_that_the_process_took_back_deletes_nothing(watch, fol
     behave(folder, "deaf")
     one, other = watch(), watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     run_files.write_control(folder, "discard")
     other.service.attach(folder)
-    other.wait_told(Stepped)
+    other.wait_event(Stepped)
     run_files.write_control(folder, "run")
     os.kill(pid_of(folder), signal.SIGKILL)
     other.wait_state(RunState.STOPPED)
@@ -355,14 +355,14 @@ def test_a_wish_to_discard_that_the_process_took_back_deletes_nothing(watch, fol
 def test_following_ends_with_detach_and_the_run_goes_on(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     one.service.detach()
     assert one.service.attached is None
-    told = len(one.events)
+    reported = len(one.events)
     other = watch()
     other.service.attach(folder)
-    other.wait_told(Stepped, told + 3)
-    assert len(one.events) == told
+    other.wait_event(Stepped, reported + 3)
+    assert len(one.events) == reported
     other.service.stop()
     other.wait_state(RunState.STOPPED)
 
@@ -413,7 +413,7 @@ def test_another_run_can_be_followed_instead(watch, folder: Path) -> None:
     write_events(other_folder, started(), Finished(9, "w", True))
     one = watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     one.service.attach(other_folder)
     assert one.service.attached == other_folder
     one.wait_state(RunState.FINISHED)
@@ -434,7 +434,7 @@ def test_who_is_told_may_turn_away_in_the_middle(watch, folder: Path) -> None:
         if at == folder and getattr(event, "step", 0) == 10:
             one.service.attach(other_folder)
 
-    one.service.event_told.connect(turn)
+    one.service.event_received.connect(turn)
     one.service.attach(folder)
     one.wait_state(RunState.STOPPED)
     assert [event.step for event in one.events] == [*range(11), 0, 70, 70]
@@ -452,7 +452,7 @@ def test_a_run_may_be_started_again_from_the_news_of_its_end(watch, folder: Path
 
     one.service.state_changed.connect(again)
     one.service.start(folder)
-    one.wait_told(Stepped, 2)
+    one.wait_event(Stepped, 2)
     assert one.crashes == []
     one.service.stop()
     one.wait(lambda: one.states.count(RunState.STOPPED) == 2)
@@ -470,7 +470,7 @@ def test_wishes_without_a_run_do_nothing(watch) -> None:
 def test_a_wish_that_cannot_be_passed_on_is_told(watch, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
 
     def full(run, command, ends):
         from vdsr_app.errors import SaveError
@@ -491,10 +491,10 @@ def test_a_wish_that_cannot_be_passed_on_is_told(watch, folder: Path, monkeypatc
 def test_closing_leaves_the_run_alive(watch, folder: Path) -> None:
     one, other = watch(), watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     assert one.service.close(WAIT_MS)
     other.service.attach(folder)
-    other.wait_told(Stepped, len(one.events) + 2)
+    other.wait_event(Stepped, len(one.events) + 2)
     assert run_files.is_alive(folder)
     other.service.stop()
     other.wait_state(RunState.STOPPED)
@@ -503,11 +503,11 @@ def test_closing_leaves_the_run_alive(watch, folder: Path) -> None:
 def test_closing_saves_and_stops_where_that_was_chosen(watch, folder: Path) -> None:
     one, other = watch(), watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     one.service.set_when_window_ends("save")
     other.service.attach(folder)
-    told = len(one.events)
-    one.wait_told(Stepped, told + 5)  # as long as the window lives, it goes on
+    reported = len(one.events)
+    one.wait_event(Stepped, reported + 5)  # as long as the window lives, it goes on
     assert one.service.close(WAIT_MS)
     other.wait_state(RunState.STOPPED)
     assert isinstance(other.events[-1], Finished)
@@ -517,17 +517,17 @@ def test_closing_saves_and_stops_where_that_was_chosen(watch, folder: Path) -> N
 def test_looking_elsewhere_is_not_closing(watch, folder: Path) -> None:
     one, other = watch(), watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     one.service.set_when_window_ends("save")
     one.service.detach()
     other.service.attach(folder)
-    other.wait_told(Stepped, len(one.events) + 10)
+    other.wait_event(Stepped, len(one.events) + 10)
     assert run_files.is_alive(folder)
     one.service.attach(folder)
     one.service.set_when_window_ends("go on")
     one.service.close(WAIT_MS)
-    told = len(other.events)
-    other.wait_told(Stepped, told + 10)
+    reported = len(other.events)
+    other.wait_event(Stepped, reported + 10)
     other.service.stop()
     other.wait_state(RunState.STOPPED)
 
@@ -536,7 +536,7 @@ def test_a_second_window_cannot_take_the_choice_over(watch, folder: Path, monkey
     monkeypatch.setattr("vdsr_app.workers.training._WINDOW_LOCK_PATIENCE_S", 0.05)
     one, other = watch(), watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     one.service.set_when_window_ends("save")
     other.service.attach(folder)
     other.service.set_when_window_ends("save")
@@ -564,8 +564,8 @@ def test_kill_9_of_the_window(watch, folder: Path, choice: str) -> None:
     if choice == "go on":
         one.wait_state(RunState.RUNNING)
         assert os.getsid(pid) != os.getsid(0)
-        told = len(one.events)
-        one.wait_told(Stepped, told + 5)
+        reported = len(one.events)
+        one.wait_event(Stepped, reported + 5)
         one.service.stop()
     one.wait_state(RunState.STOPPED)
     assert isinstance(one.events[-1], Finished)
@@ -592,7 +592,7 @@ def test_a_signal_to_the_windows_group_does_not_reach_the_run(watch, folder: Pat
 def test_a_window_that_lets_a_run_go_on_leaves_the_choice_to_another(watch, folder: Path) -> None:
     one, other = watch(), watch()
     one.service.start(folder)
-    one.wait_told(Stepped)
+    one.wait_event(Stepped)
     one.service.set_when_window_ends("save")
     one.service.set_when_window_ends("go on")
     other.service.attach(folder)

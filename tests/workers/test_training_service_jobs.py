@@ -28,7 +28,7 @@ from vdsr_trainer.presets import preset
 WAIT_MS = 30_000
 
 
-class Told:
+class Recorder:
     """Lists of what each signal brought."""
 
     def __init__(self, service: TrainingService) -> None:
@@ -46,8 +46,8 @@ class Told:
 @pytest.fixture
 def service(qtbot) -> Iterator[TrainingService]:
     service = TrainingService(command=lambda: COMMAND)
-    service.told = Told(service)
-    service.wait = lambda name: qtbot.waitUntil(lambda: bool(service.told.of(name)), timeout=WAIT_MS)
+    service.recorder = Recorder(service)
+    service.wait = lambda name: qtbot.waitUntil(lambda: bool(service.recorder.of(name)), timeout=WAIT_MS)
     yield service
     assert service.close(WAIT_MS)
 
@@ -80,7 +80,7 @@ def preflight(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def checked_folders(service) -> list[str]:
-    return [report.records[0].folder for report in service.told.of("checked")]
+    return [report.records[0].folder for report in service.recorder.of("checked")]
 
 
 def test_a_check_tells_its_progress_and_its_report(service, preflight) -> None:
@@ -88,7 +88,7 @@ def test_a_check_tells_its_progress_and_its_report(service, preflight) -> None:
     service.check(config)
     service.wait("checked")
     assert checked_folders(service) == ["birds"]
-    assert service.told.of("check_progress")[-1] == (3, 3)
+    assert service.recorder.of("check_progress")[-1] == (3, 3)
     assert preflight.configs == [config]
     assert threading.get_ident() not in preflight.threads
 
@@ -97,17 +97,17 @@ def test_what_the_last_check_saw_is_not_decoded_again(service, preflight, qtbot)
     service.check(replace(preset("quick"), data=("birds",)))
     service.wait("checked")
     service.check(replace(preset("quick"), data=("birds",), holdout=3))
-    qtbot.waitUntil(lambda: len(service.told.of("checked")) == 2)
+    qtbot.waitUntil(lambda: len(service.recorder.of("checked")) == 2)
     first, second = preflight.known
     assert first == ()
-    assert second == service.told.of("checked")[0].records
+    assert second == service.recorder.of("checked")[0].records
 
 
 def test_a_check_that_fails_says_why(service, preflight) -> None:
     preflight.error = TrainingError("There is no such folder.", path="/birds", hint="Choose another.")
     service.check(replace(preset("quick"), data=("birds",)))
     service.wait("check_failed")
-    (report,) = service.told.of("check_failed")
+    (report,) = service.recorder.of("check_failed")
     assert (report.what, report.path, report.hint) == ("There is no such folder.", "/birds", "Choose another.")
 
 
@@ -120,7 +120,7 @@ def test_a_new_check_takes_the_place_of_the_old(service, preflight, qtbot) -> No
     service.wait("checked")
     assert first != second
     assert checked_folders(service) == ["trees"]
-    assert service.told.of("check_failed") == []
+    assert service.recorder.of("check_failed") == []
 
 
 def test_a_cancelled_check_says_nothing_more(service, preflight) -> None:
@@ -146,22 +146,22 @@ def test_presets_are_measured_by_one_child_and_changed_ones_by_their_own(service
         }
     )
     service.wait("measure_finished")
-    assert [(each.preset, each.seconds_a_step) for each in service.told.of("measured")] == [
+    assert [(each.preset, each.seconds_a_step) for each in service.recorder.of("measured")] == [
         ("quick", 0.5),
         ("robust", 0.5),
         ("mine", 7.0),
     ]
-    assert [name for name, _ in service.told.all][-1] == "measure_finished"
-    assert service.told.of("measure_failed") == []
+    assert [name for name, _ in service.recorder.all][-1] == "measure_finished"
+    assert service.recorder.of("measure_failed") == []
 
 
 def test_a_dry_run_that_fails_says_why(service) -> None:
     service.measure({"quick": preset("quick"), "paper": preset("paper"), "robust": preset("robust")})
     service.wait("measure_finished")
-    assert [each.preset for each in service.told.of("measured")] == ["quick"]
-    (report,) = service.told.of("measure_failed")
+    assert [each.preset for each in service.recorder.of("measured")] == ["quick"]
+    (report,) = service.recorder.of("measure_failed")
     assert report.what == "There is no room. Make some."
-    assert len(service.told.of("measure_finished")) == 1
+    assert len(service.recorder.of("measure_finished")) == 1
 
 
 def test_a_cancelled_dry_run_leaves_no_process(service) -> None:
@@ -170,10 +170,10 @@ def test_a_cancelled_dry_run_leaves_no_process(service) -> None:
     process = service._measure._process
     pid = process.processId()
     service.cancel_measure()
-    assert service.told.of("measure_finished") == [None]
+    assert service.recorder.of("measure_finished") == [None]
     assert not Path(f"/proc/{pid}").exists()
     service.cancel_measure()
-    assert service.told.of("measure_finished") == [None]
+    assert service.recorder.of("measure_finished") == [None]
 
 
 def test_a_new_measurement_takes_the_place_of_the_old(service) -> None:
@@ -181,16 +181,16 @@ def test_a_new_measurement_takes_the_place_of_the_old(service) -> None:
     service.wait("measured")
     service.measure({"quick": preset("quick")})
     service.wait("measure_finished")
-    assert service.told.of("measured") == [Measured("photo", 0.5, 2**20, 100), Measured("quick", 0.5, 2**20, 100)]
-    assert len(service.told.of("measure_finished")) == 1
-    assert service.told.of("measure_failed") == []
+    assert service.recorder.of("measured") == [Measured("photo", 0.5, 2**20, 100), Measured("quick", 0.5, 2**20, 100)]
+    assert len(service.recorder.of("measure_finished")) == 1
+    assert service.recorder.of("measure_failed") == []
 
 
 def test_closing_ends_a_dry_run(qtbot) -> None:
     service = TrainingService(command=lambda: COMMAND)
-    told = Told(service)
+    recorder = Recorder(service)
     service.measure({"photo": preset("photo")})
-    qtbot.waitUntil(lambda: bool(told.of("measured")), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: bool(recorder.of("measured")), timeout=WAIT_MS)
     pid = service._measure._process.processId()
     assert service.close(WAIT_MS)
     assert not Path(f"/proc/{pid}").exists()
@@ -198,10 +198,10 @@ def test_closing_ends_a_dry_run(qtbot) -> None:
 
 def test_a_program_that_is_not_there_is_one_plain_error(qtbot, tmp_path: Path) -> None:
     service = TrainingService(command=lambda: [str(tmp_path / "nothing")])
-    told = Told(service)
+    recorder = Recorder(service)
     service.measure({"quick": preset("quick")})
-    qtbot.waitUntil(lambda: bool(told.of("measure_finished")), timeout=WAIT_MS)
-    (report,) = told.of("measure_failed")
+    qtbot.waitUntil(lambda: bool(recorder.of("measure_finished")), timeout=WAIT_MS)
+    (report,) = recorder.of("measure_failed")
     assert "could not be started" in report.what
     assert service.close(WAIT_MS)
 
@@ -209,8 +209,8 @@ def test_a_program_that_is_not_there_is_one_plain_error(qtbot, tmp_path: Path) -
 def test_no_place_for_temporary_files_is_one_plain_error(service, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
     service.measure({"mine": replace(preset("quick"), depth=7)})
-    assert [name for name, _ in service.told.all] == ["measure_failed", "measure_finished"]
-    assert "temporary files" in service.told.of("measure_failed")[0].what
+    assert [name for name, _ in service.recorder.all] == ["measure_failed", "measure_finished"]
+    assert "temporary files" in service.recorder.of("measure_failed")[0].what
 
 
 # --- results
@@ -228,7 +228,7 @@ def test_a_result_is_installed_under_the_title_of_its_run(service, tmp_path: Pat
     weights = trained(tmp_path)
     service.install(weights)
     service.wait("installed")
-    (info,) = service.told.of("installed")
+    (info,) = service.recorder.of("installed")
     assert (info.name, info.title, info.bundled) == ("My-birds", "My birds", False)
     assert info in installed_models()
     assert info.path.parent == paths.user_models_dir()
@@ -240,16 +240,16 @@ def test_installing_twice_adds_one_model(service, qtbot, tmp_path: Path) -> None
     weights = trained(tmp_path)
     for _ in range(3):
         service.install(weights)
-    qtbot.waitUntil(lambda: len(service.told.of("installed")) == 3, timeout=WAIT_MS)
-    assert len({info.name for info in service.told.of("installed")}) == 1
+    qtbot.waitUntil(lambda: len(service.recorder.of("installed")) == 3, timeout=WAIT_MS)
+    assert len({info.name for info in service.recorder.of("installed")}) == 1
     assert len(list(paths.user_models_dir().glob("*.safetensors"))) == 1
 
 
 def test_results_with_one_title_get_names_and_titles_of_their_own(service, qtbot, tmp_path: Path) -> None:
     for seed in (1, 2, 2, 3):
         service.install(trained(tmp_path, "VDSR", seed))
-    qtbot.waitUntil(lambda: len(service.told.of("installed")) == 4, timeout=WAIT_MS)
-    infos = service.told.of("installed")
+    qtbot.waitUntil(lambda: len(service.recorder.of("installed")) == 4, timeout=WAIT_MS)
+    infos = service.recorder.of("installed")
     assert infos[1] == infos[2]
     assert len({info.name for info in infos}) == len({info.title for info in infos}) == 3
     assert len({model.title for model in installed_models()}) == len(installed_models())
@@ -264,7 +264,7 @@ def test_damaged_weights_are_not_installed(service, tmp_path: Path) -> None:
     weights.write_bytes(data)
     service.install(weights)
     service.wait("job_failed")
-    assert "checksum" in service.told.of("job_failed")[0].what
+    assert "checksum" in service.recorder.of("job_failed")[0].what
     assert not list(paths.user_models_dir().glob("*"))
 
 
@@ -272,7 +272,7 @@ def test_a_result_is_exported_as_onnx(service, tmp_path: Path) -> None:
     out = tmp_path / "birds.onnx"
     service.export_onnx(trained(tmp_path), out)
     service.wait("exported")
-    (report,) = service.told.of("exported")
+    (report,) = service.recorder.of("exported")
     assert report.path == out
     assert report.max_difference < 1e-4
     onnx.checker.check_model(onnx.load(out), full_check=True)
@@ -282,17 +282,17 @@ def test_a_result_is_exported_as_it_is(service, tmp_path: Path) -> None:
     weights, out = trained(tmp_path), tmp_path / "birds.safetensors"
     service.export_weights(weights, out)
     service.wait("exported")
-    assert service.told.of("exported")[0].path == out
+    assert service.recorder.of("exported")[0].path == out
     assert out.read_bytes() == weights.read_bytes()
     service.export_weights(weights, weights)
     service.wait("job_failed")
-    assert "replace the model itself" in service.told.of("job_failed")[0].what
+    assert "replace the model itself" in service.recorder.of("job_failed")[0].what
 
 
 def test_an_export_into_nowhere_fails_plainly(service, tmp_path: Path) -> None:
     service.export_onnx(trained(tmp_path), tmp_path / "nowhere" / "birds.onnx")
     service.wait("job_failed")
-    assert "folder does not exist" in service.told.of("job_failed")[0].what
+    assert "folder does not exist" in service.recorder.of("job_failed")[0].what
 
 
 def test_the_window_may_import_it_without_torch() -> None:

@@ -65,7 +65,7 @@ class Window:
         self.events: list[Event] = []
         self.states: list[RunState] = []
         self.crashes: list[object] = []
-        self.service.event_told.connect(lambda _, event: self.events.append(event))
+        self.service.event_received.connect(lambda _, event: self.events.append(event))
         self.service.state_changed.connect(lambda _, state: self.states.append(state))
         self.service.crashed.connect(self.crashes.append)
 
@@ -128,8 +128,8 @@ def test_kill_9_of_the_window(window: Window, folder: Path, choice: str) -> None
     window.service.attach(folder)
     if choice == "go on":
         window.wait(lambda: window.states[-1:] == [RunState.RUNNING])
-        told = window.of(Stepped)[-1].step
-        window.wait(lambda: window.of(Stepped)[-1].step > told)
+        reported = window.of(Stepped)[-1].step
+        window.wait(lambda: window.of(Stepped)[-1].step > reported)
         window.service.stop()
     window.wait(lambda: window.states[-1:] == [RunState.STOPPED])
     assert isinstance(window.events[-1], Finished)

@@ -159,8 +159,8 @@ def test_device_is_told_again_only_when_it_changes(harness):
     harness.run(MODEL)
     harness.core.hooks["upscale"] = lambda engine, **_: setattr(engine, "name", "another")
     job_id = harness.run(MODEL)
-    told = [event[1] for event in harness.recorder.events if event[0] == "device_described"]
-    assert told == ["cpu · fp32", "another"]
+    reported = [event[1] for event in harness.recorder.events if event[0] == "device_described"]
+    assert reported == ["cpu · fp32", "another"]
     assert harness.recorder.result(job_id).device == "another"
 
 
@@ -213,9 +213,9 @@ def test_progress_is_throttled_but_ends_full(harness):
     harness.core.hooks["upscale"] = hasten
     began = time.monotonic()
     job_id = harness.run(MODEL)
-    told = [event[2] for event in harness.recorder.events if event[0] == "progress"]
-    assert len(told) <= 20 * (time.monotonic() - began) + 4
-    assert told[-1].done == told[-1].total
+    reported = [event[2] for event in harness.recorder.events if event[0] == "progress"]
+    assert len(reported) <= 20 * (time.monotonic() - began) + 4
+    assert reported[-1].done == reported[-1].total
     assert harness.recorder.names(job_id)[-1] == "succeeded"
 
 

@@ -30,7 +30,7 @@ def on_event(folder: Path, event: object) -> None:
         out("training")
 
 
-service.event_told.connect(on_event)
+service.event_received.connect(on_event)
 service.crashed.connect(lambda report: out(str(report)))
 service.start(Path(sys.argv[1]))
 sys.exit(application.exec())

@@ -90,13 +90,13 @@ def without_places(config: TrainConfig) -> TrainConfig:
 
 
 def _what_it_is(config: TrainConfig, facts: RunFacts) -> str:
-    begun = f", starting from the model '{_plain(_last_name(config.start_from))}'" if config.start_from else ""
+    origin = f", starting from the model '{_plain(_last_name(config.start_from))}'" if config.start_from else ""
     done = "" if facts.step >= config.steps else f" It was stopped before its end, {counted(config.steps, 'step')}."
     learned = counted(facts.training, "picture")
     return (
         "A VDSR network (Kim, Lee and Lee, CVPR 2016, arXiv 1511.04587) that enlarges pictures: bicubic first, then"
         f" the network adds detail. It was trained with VDSR Studio {__version__} on {learned}"
-        f"{begun}, for {counted(facts.step, 'step')}.{done}\n"
+        f"{origin}, for {counted(facts.step, 'step')}.{done}\n"
     )
 
 

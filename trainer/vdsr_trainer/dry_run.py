@@ -85,12 +85,12 @@ def _measure_teacher(config: TrainConfig, token: CancelToken) -> tuple[_Cost, fl
         patches = made_up(rng, config.taught_scales)
         cost = _measure_steps(lambda step: learner.step(patches, step, 0.0), learner.device, token)
     luma, ask = rng.integers(0, 256, (_ASKED_PX, _ASKED_PX), np.uint8), Teacher(learner, config.answered_scales)
-    begun = 0.0
+    started = 0.0
     for _ in range(2):  # the first time includes what is built once
         token.raise_if_cancelled()
-        begun = time.monotonic()
+        started = time.monotonic()
         ask(luma)
-    return cost, (time.monotonic() - begun) / (luma.size / 1e6)
+    return cost, (time.monotonic() - started) / (luma.size / 1e6)
 
 
 def _measure_judging(learner: Learner, token: CancelToken) -> tuple[float, float]:
@@ -104,9 +104,9 @@ def _measure_judging(learner: Learner, token: CancelToken) -> tuple[float, float
 
     def seconds(model: VDSR) -> float:
         token.raise_if_cancelled()
-        begun = time.monotonic()
+        started = time.monotonic()
         judge.measure(model)
-        return time.monotonic() - begun
+        return time.monotonic() - started
 
     seconds(learner.average.model)  # the first time includes what is built once
     own = seconds(learner.average.model)
@@ -118,14 +118,14 @@ def _measure_steps(do: Callable[[int], StepResult], device: torch.device, token:
     seconds: list[float] = []
     most_bytes = 0
     forget_device_bytes(device)
-    begun = time.monotonic()
+    started = time.monotonic()
     for step in range(_WARM_UP_STEPS + _STEPS):
         token.raise_if_cancelled()
-        step_begun = time.monotonic()
+        step_started = time.monotonic()
         # Reading a value waits for the device.
         float(do(step).norm)
-        seconds.append(time.monotonic() - step_begun)
+        seconds.append(time.monotonic() - step_started)
         most_bytes = max(most_bytes, resident_bytes() or 0)
-        if step >= _WARM_UP_STEPS and time.monotonic() - begun > _LONG_ENOUGH_S:
+        if step >= _WARM_UP_STEPS and time.monotonic() - started > _LONG_ENOUGH_S:
             break
     return _Cost(float(np.median(seconds[_WARM_UP_STEPS:])), most_bytes + device_bytes(device))

@@ -52,10 +52,10 @@ class Early:
             step: steps already done, to be reported with it.
         """
         time_left = TimeLeft()
-        last_told = 0.0
+        last_reported = 0.0
 
-        def told(done: int, total: int, save: Callable[[], None] = lambda: None) -> None:
-            nonlocal last_told
+        def report(done: int, total: int, save: Callable[[], None] = lambda: None) -> None:
+            nonlocal last_reported
             if self._controller.look() is Wish.PAUSE:
                 self._pause(step, save)
                 time_left.restart()
@@ -66,12 +66,12 @@ class Early:
                 self._token.cancel()
             now = time.monotonic()
             left = time_left.after(done, total)
-            if done in (0, total) or now - last_told > _TELL_EVERY_S:
-                last_told = now
+            if done in (0, total) or now - last_reported > _TELL_EVERY_S:
+                last_reported = now
                 self._tell(Preparing(step, done, total, what, left))
             self._token.raise_if_cancelled()
 
-        return told
+        return report
 
     def _pause(self, step: int, save: Callable[[], None]) -> None:
         save()  # first, so that nothing is lost if the computer is switched off meanwhile

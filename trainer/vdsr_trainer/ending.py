@@ -70,7 +70,7 @@ def write_result(
     """
     token = CancelToken()
 
-    def told(done: int, total: int) -> None:
+    def on_progress(done: int, total: int) -> None:
         if not should_continue():
             token.cancel()
 
@@ -84,7 +84,7 @@ def write_result(
             step=step,
             most_pictures=MOST_PICTURES if complete else _PICTURES_OF_A_PART,
             token=token,
-            on_progress=told,
+            on_progress=on_progress,
             notice=notice,
         )
     except Cancelled:

@@ -36,7 +36,7 @@ from vdsr_trainer.failures import device_failures
 from vdsr_trainer.health import Diverged
 from vdsr_trainer.learner import Learner, keep_start
 from vdsr_trainer.meter import Meter
-from vdsr_trainer.new_run import forget_earlier_try, refuse_begun, refuse_passed, require_needed
+from vdsr_trainer.new_run import forget_earlier_try, refuse_passed, refuse_started, require_needed
 from vdsr_trainer.prefetch import Prefetcher, threads_for
 from vdsr_trainer.run_files import ANSWERS_NAME, CONFIG_NAME, CROPS_NAME, TEACHER_NAME, RunLock, has_state
 from vdsr_trainer.run_log import RunLog
@@ -89,7 +89,7 @@ def train(
         Cancelled: through `token` or the control file, before the first step.
     """
     if not resume:
-        refuse_begun(run)
+        refuse_started(run)
         require_needed(config)
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def train(
         for folder in (run, *(run / name for name in (TEACHER_NAME, ANSWERS_NAME, CROPS_NAME))):
             remove_leftovers(folder)
         if not resume:
-            refuse_begun(run)  # another process may have started it meanwhile
+            refuse_started(run)  # another process may have started it meanwhile
             forget_earlier_try(run)
         else:
             refuse_passed(config, run)
@@ -187,9 +187,9 @@ class _Run:
         if not self._resume:
             self._write_config()
         with device_failures(choose_device(self._config.device)):
-            told = passed_over(self._config.device)
-            if told:
-                self._notice(told)
+            message = passed_over(self._config.device)
+            if message:
+                self._notice(message)
             return self._train()
 
     def _train(self) -> Path | None:
@@ -231,8 +231,8 @@ class _Run:
     # --- before the first step
 
     def _open_data(self) -> TrainingData:
-        told = self._early.progress("pictures", self._progress.step)
-        return open_data(self._config, self._folder, on_progress=told, notice=self._notice, token=self._token)
+        on_progress = self._early.progress("pictures", self._progress.step)
+        return open_data(self._config, self._folder, on_progress=on_progress, notice=self._notice, token=self._token)
 
     def _ask_teacher(self, data: TrainingData) -> dict[str, float]:
         step = self._progress.step
@@ -317,12 +317,12 @@ class _Run:
             raise
 
     def _pause(self) -> Wish:
-        begun = time.monotonic()
+        started = time.monotonic()
         # Saved first, so that nothing is lost if the computer is switched off meanwhile.
         self._saver.save_if_new(self._progress, wait=True)
         self._tell(Paused(self._progress.step))
         wish = self._controller.wait_while_paused()
-        self._meter.add_pause(time.monotonic() - begun)
+        self._meter.add_pause(time.monotonic() - started)
         if wish is Wish.GO_ON:
             self._tell(Resumed(self._progress.step))
         return wish
@@ -330,11 +330,11 @@ class _Run:
     def _validate(self) -> None:
         learner, step = self._learner, self._progress.step
         if not self._progress.referenced:
-            begun = time.monotonic()
+            started = time.monotonic()
             self._tell(self._judge.referenced(learner.device, step, self._teacher_psnr_db))
             self._progress = replace(self._progress, referenced=True)
-            self._meter.add_comparing(time.monotonic() - begun)
-        begun = time.monotonic()
+            self._meter.add_comparing(time.monotonic() - started)
+        started = time.monotonic()
         crop = self._crops.write(learner.average.model, step, self._config.steps)
         validated = self._judge.validated(learner.average.model, step, crop)
         count = len(validated.psnr_db)
@@ -342,7 +342,7 @@ class _Run:
         gain = mean - sum(validated.bicubic_psnr_db.values()) / count
         self._progress = replace(self._progress, judged_step=step, health=self._progress.health.after(gain))
         self._tell(validated)
-        self._meter.add_judging(time.monotonic() - begun)
+        self._meter.add_judging(time.monotonic() - started)
         # Without the skip connection a network is below bicubic for thousands of steps, as the paper's Section 4 shows.
         patience = self._config.patience if self._config.residual else 0
         verdict = self._progress.health.verdict(patience)

@@ -51,18 +51,18 @@ class TimeLeft:
         """Forget earlier progress, as after a pause."""
         self._first: tuple[int, int] | None = None
         self._last = 0
-        self._begun = 0.0
+        self._started = 0.0
 
     def after(self, done: int, total: int) -> float | None:
         """Seconds left, from the pace since it began; None if not known yet."""
         now = time.monotonic()
         if self._first is None or done < self._last or total != self._first[1]:
-            self._first, self._begun = (done, total), now
+            self._first, self._started = (done, total), now
         self._last = done
         first = self._first[0]
-        if done == first or now - self._begun < _ESTIMATE_AFTER_S:
+        if done == first or now - self._started < _ESTIMATE_AFTER_S:
             return None
-        return (now - self._begun) / (done - first) * (total - done)
+        return (now - self._started) / (done - first) * (total - done)
 
 
 class Meter:
@@ -79,7 +79,7 @@ class Meter:
         self._device = device
         self._before = spent
         self._waiting, self._saving, self._judging = spent.waiting, spent.saving, spent.judging
-        self._begun = time.monotonic()
+        self._started = time.monotonic()
         self._paused = 0.0
         self._a_step: float | None = None
         self._a_validation = 0.0
@@ -88,7 +88,7 @@ class Meter:
     @property
     def spent(self) -> Spent:
         """Time spent until now."""
-        here = time.monotonic() - self._begun - self._paused
+        here = time.monotonic() - self._started - self._paused
         return Spent(self._before.training + here, self._waiting, self._saving, self._judging)
 
     def add_step(self, step: int, result: StepResult, rate: float, waited: float) -> Stepped | None:
@@ -103,7 +103,7 @@ class Meter:
         self._losses.append(result.mean_square)
         self._window_waited += waited
         self._waiting += waited
-        elapsed = time.monotonic() - self._window_begun
+        elapsed = time.monotonic() - self._window_started
         if elapsed < _REPORT_SECONDS and step < self._config.steps:
             return None
         # Only here are values read from the device, which waits for it.
@@ -139,15 +139,15 @@ class Meter:
     def add_comparing(self, seconds: float) -> None:
         """Add the time of measuring other models, which is done once: it says nothing about validations to come."""
         self._judging += seconds
-        self._window_begun += seconds
+        self._window_started += seconds
 
     def add_pause(self, seconds: float) -> None:
         """Add time that counts as nothing."""
         self._paused += seconds
-        self._window_begun += seconds
+        self._window_started += seconds
 
     def _open_window(self) -> None:
-        self._window_begun = time.monotonic()
+        self._window_started = time.monotonic()
         self._window_waited = 0.0
         self._losses: list[Tensor] = []
 

@@ -15,7 +15,7 @@ from vdsr_trainer.run_files import EVENTS_NAME, START_WEIGHTS_NAME, TEACHER_WEIG
 from vdsr_trainer.run_tail import lines_backwards
 
 
-def refuse_begun(run: Path) -> None:
+def refuse_started(run: Path) -> None:
     """Refuse a folder for a new run if something was learned in it, by the network or by its teacher.
 
     Raises:

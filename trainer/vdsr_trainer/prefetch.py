@@ -51,10 +51,10 @@ class Prefetcher(Generic[Batch]):
 
     def wait_for_first(self) -> float:
         """Wait for the first batch; return the seconds it took, in which pictures may still have been read."""
-        begun = time.monotonic()
+        started = time.monotonic()
         if self._queue:
             concurrent.futures.wait([self._queue[0]])
-        return time.monotonic() - begun
+        return time.monotonic() - started
 
     def next(self) -> tuple[Batch, float]:
         """The next batch, and the seconds spent waiting for it.
@@ -62,9 +62,9 @@ class Prefetcher(Generic[Batch]):
         Raises:
             TrainingError: a picture is gone.
         """
-        begun = time.monotonic()
+        started = time.monotonic()
         patches = self._queue.popleft().result()
-        waited = time.monotonic() - begun
+        waited = time.monotonic() - started
         self._order()
         return patches, waited
 

@@ -66,12 +66,12 @@ class Saver:
             NotFiniteError: a weight is NaN, infinite or absurdly large.
             SaveError: it could not be written, other than for lack of space.
         """
-        begun = time.monotonic()
+        started = time.monotonic()
         self.look(progress.step, wait=True)
         self._keeper.begin(checkpoint.take(self._learner, replace(progress, spent=self._meter.spent)))
         if wait:
             self.look(progress.step, wait=True)
-        self._meter.add_saving(time.monotonic() - begun)
+        self._meter.add_saving(time.monotonic() - started)
 
     def save_if_new(self, progress: Progress, *, wait: bool) -> None:
         """The same, unless this very state is on disk or being written."""

@@ -98,7 +98,7 @@ class Stepper(ABC, Generic[Network, Batch]):
         """Forget everything learned."""
         self.model = self._first_model().to(self.device).train()
         self._symmetry: Symmetry | None = None
-        self._begun = False
+        self._started = False
         self.average = MovingAverage(self.model, self._config.average_decay)
         self.optimiser = Optimiser(self.model, self._config)
         self._seen: list[LayerInput] = []  # of each layer, sums over the last batch; empty for plain steps
@@ -121,7 +121,7 @@ class Stepper(ABC, Generic[Network, Batch]):
 
     def _begin(self) -> None:
         """Keep weights tied, if requested and if those at the first step are, also those of a checkpoint."""
-        self._begun = True
+        self._started = True
         if self._config.symmetry == "none":
             return
         symmetry = self._make_symmetry()
@@ -158,7 +158,7 @@ class Stepper(ABC, Generic[Network, Batch]):
             return self._step(patches, step, rate_share)
 
     def _step(self, patches: Batch, step: int, rate_share: float) -> StepResult:
-        if not self._begun:
+        if not self._started:
             self._begin()
         mean_square = self._gradients(patches)
         every = 1 if self.device.type == "cpu" else _LOOK_EVERY_ON_GPU

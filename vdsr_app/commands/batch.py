@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
         batch.add(arguments.inputs)
         try:
             report = batch.run(resume=arguments.resume, retry_failed=arguments.retry_failed)
-            teller.has_begun = True
+            teller.has_started = True
             stack.close()
             _tell_end(report, options, console)
         except Cancelled:
@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
             raise
         finally:
             stack.close()
-            if arguments.report is not None and teller.has_begun:
+            if arguments.report is not None and teller.has_started:
                 write_report(options.output, arguments.report)
     return report.failed == 0
 
@@ -234,10 +234,10 @@ class _Teller:
         self._stack = stack
         self._update: Callable[[float], None] | None = None
         self._total_px = 0
-        self.has_begun = False
+        self.has_started = False
 
     def on_event(self, event: BatchEvent) -> None:
-        self.has_begun = True
+        self.has_started = True
         match event:
             case Planned():
                 for item in event.items:

@@ -170,7 +170,7 @@ class _Work:
         self._token = token
         self._bar = ExitStack()
         self._update: Callable[[float], None] = lambda done: None
-        self._told: dict[int, Callable[[], bool]] = {}
+        self._reports: dict[int, Callable[[], bool]] = {}
         self._next = 0
         self.outcomes: list[bool] = []
 
@@ -199,12 +199,12 @@ class _Work:
         for number, each in enumerate(planned):
             job = FileJob(number, each.source, each.output, self._settings)
             if self._skip and os.path.exists(each.output):
-                self._told[number] = partial(self._skipped, job)
+                self._reports[number] = partial(self._skipped, job)
                 continue
             try:
                 refuse_overwriting_a_source(each.output, self._sources)
             except VdsrError as error:
-                self._told[number] = partial(self._failed, job, error)
+                self._reports[number] = partial(self._failed, job, error)
             else:
                 yield job
 
@@ -225,10 +225,10 @@ class _Work:
                 self._note(job, event.text)
             case FileFailed():
                 self._close_bar()
-                self._told[job.number] = partial(self._failed, job, event.error)
+                self._reports[job.number] = partial(self._failed, job, event.error)
                 self._tell_in_turn()
             case FileDone():
-                self._told[job.number] = partial(self._done, event)
+                self._reports[job.number] = partial(self._done, event)
                 self._tell_in_turn()
 
     def _close_bar(self) -> None:
@@ -237,9 +237,9 @@ class _Work:
 
     def _tell_in_turn(self) -> None:
         """Report every picture whose turn has come."""
-        while (tell := self._told.pop(self._next, None)) is not None:
+        while (report := self._reports.pop(self._next, None)) is not None:
             self._next += 1
-            self.outcomes.append(tell())
+            self.outcomes.append(report())
 
     def _note(self, job: FileJob, text: str) -> None:
         self._console.note(f"{job.source.name}: {text}")

@@ -216,9 +216,9 @@ def measure(model: VDSR, found: Sequence[Candidate], clock: Callable[[], float] 
     times: dict[Candidate, list[float]] = {}
 
     def seconds(backend: Backend) -> float:
-        begun = clock()
+        started = clock()
         backend.residual(luma, insets)
-        return clock() - begun
+        return clock() - started
 
     for each in found:
         try:

@@ -24,10 +24,10 @@ class HelpCommands(QObject):
         device: what the network runs on; empty while unknown.
 
     Signals:
-        told: a sentence about what was done.
+        notified: a sentence about what was done.
     """
 
-    told = Signal(str)
+    notified = Signal(str)
 
     def __init__(self, window: QWidget, actions: Actions, models: ModelList) -> None:
         super().__init__(window)
@@ -59,7 +59,7 @@ class HelpCommands(QObject):
 
         names = [model.name for model in self._models.models]
         QGuiApplication.clipboard().setText(system_information(self.device, names))
-        self.told.emit(self.tr("The system information is on the clipboard."))
+        self.notified.emit(self.tr("The system information is on the clipboard."))
 
 
 def show_once(window: QWidget, kind: type[Dialog], make: Callable[[QWidget], Dialog] | None = None) -> None:

@@ -265,7 +265,7 @@ class MainWindow(QMainWindow):
         self.page.view.drag_out_requested.connect(self._on_drag_out_requested)
         self.page.inspector.export.drag_requested.connect(self._on_drag_out_requested)
         self._menus.recent_chosen.connect(files.open)
-        self._help.told.connect(self._on_told)
+        self._help.notified.connect(self._on_notified)
         self.status.cancel_requested.connect(self._on_cancel_requested)
         files.show_requested.connect(self._show_upscale)
         files.batch_requested.connect(self.batch.add)
@@ -347,7 +347,7 @@ class MainWindow(QMainWindow):
         state, bit = self.windowState(), Qt.WindowState.WindowFullScreen
         self.setWindowState(state | bit if full else state & ~bit)
 
-    def _on_told(self, text: str) -> None:
+    def _on_notified(self, text: str) -> None:
         self._banner.show_message(BannerKind.SUCCESS, text)
 
     def _on_cancel_requested(self) -> None:

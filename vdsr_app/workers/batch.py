@@ -32,7 +32,8 @@ class BatchService(QObject):
     Signals:
         planned: the `Plan` of the last `plan`.
         plan_failed: ErrorReport.
-        told: tuple of BatchEvent, in order, since the last emission; of consecutive Progress only the latest.
+        events_received: tuple of BatchEvent, in order, since the last emission; only the latest of consecutive
+            Progress.
         ended: BatchReport.
         stopped: whether all its pictures are known; it was cancelled, can be resumed, and reports nothing more.
         failed: ErrorReport; the batch could not run or continue.
@@ -46,7 +47,7 @@ class BatchService(QObject):
 
     planned = Signal(object)
     plan_failed = Signal(object)
-    told = Signal(object)
+    events_received = Signal(object)
     ended = Signal(object)
     stopped = Signal(bool)
     failed = Signal(object)
@@ -190,7 +191,7 @@ class BatchService(QObject):
         with self._lock:
             events, self._outbox = tuple(self._outbox), []
         if events:
-            self.told.emit(events)
+            self.events_received.emit(events)
 
     def _on_ended(self, report: BatchReport) -> None:
         self._after_run()

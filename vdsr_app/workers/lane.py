@@ -55,7 +55,7 @@ class Lane(QObject):
         self._runner = JobRunner()
         self._runner.moveToThread(self._thread)
         self._dispatched.connect(self._runner.run, Qt.ConnectionType.QueuedConnection)
-        self._runner.begun.connect(self._on_begun)
+        self._runner.started.connect(self._on_started)
         self._runner.progressed.connect(self._on_progressed)
         self._runner.tile_done.connect(self._on_tile_done)
         self._runner.noted.connect(self._on_noted)
@@ -148,7 +148,7 @@ class Lane(QObject):
                 self.cancelled.emit(job_id)
 
     @Slot(int)
-    def _on_begun(self, job_id: int) -> None:
+    def _on_started(self, job_id: int) -> None:
         if job_id in self._open_ids:
             self.started.emit(job_id)
 

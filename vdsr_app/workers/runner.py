@@ -97,7 +97,7 @@ class JobRunner(QObject):
     """Runs jobs in the thread it was moved to.
 
     Signals:
-        begun: job id.
+        started: job id.
         progressed: job id, JobProgress.
         tile_done: job id, TileBlock; the receiver must acknowledge each with `tile_taken`.
         noted: job id, sentence.
@@ -105,7 +105,7 @@ class JobRunner(QObject):
         ended: job id, JobEnd, result or ErrorReport or None; always the last signal of a job.
     """
 
-    begun = Signal(int)
+    started = Signal(int)
     progressed = Signal(int, object)
     tile_done = Signal(int, object)
     noted = Signal(int, str)
@@ -123,7 +123,7 @@ class JobRunner(QObject):
     @Slot(object)
     def run(self, job: LaneJob) -> None:
         """Run `job` in this thread and report its end, whatever happens in it."""
-        self.begun.emit(job.id)
+        self.started.emit(job.id)
         end, value = self._outcome(job)
         self.ended.emit(job.id, end, value)
 

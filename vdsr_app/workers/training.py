@@ -57,7 +57,8 @@ class TrainingService(QObject):
         measured: Measured, one per configuration, each as soon as it is known.
         measure_failed: ErrorReport; the rest is not measured.
         measure_finished: nothing more is measured; always the last signal of a `measure`.
-        event_told: folder, Event: everything in the log of the followed run from its first line, then what is added.
+        event_received: folder, Event: everything in the log of the followed run from its first line, then what is
+            added.
         state_changed: folder, RunState: first emitted once the log has been read.
         crashed: ErrorReport: the process ended without giving a reason, or could not be started.
         exported: OnnxReport or SavedFile.
@@ -71,7 +72,7 @@ class TrainingService(QObject):
     measured = Signal(object)
     measure_failed = Signal(object)
     measure_finished = Signal()
-    event_told = Signal(object, object)  # `event` is a method of QObject
+    event_received = Signal(object, object)  # `event` is a method of QObject
     state_changed = Signal(object, object)
     crashed = Signal(object)
     exported = Signal(object)
@@ -93,7 +94,7 @@ class TrainingService(QObject):
         self._known: tuple[PictureRecord, ...] = ()
         # One follower for all runs: deleting one within its own signal would be a crash waiting to happen.
         self._follower = RunFollower(self)
-        self._follower.told.connect(self._on_told)
+        self._follower.event_read.connect(self._on_event_read)
         self._follower.state_changed.connect(self._on_state_changed)
         self._follower.crashed.connect(self.crashed)
         self._follower.ended.connect(self._on_ended)
@@ -320,8 +321,8 @@ class TrainingService(QObject):
                 self._release_window_lock(folder)
 
     @Slot(object)
-    def _on_told(self, event: Event) -> None:
-        self.event_told.emit(self.attached, event)
+    def _on_event_read(self, event: Event) -> None:
+        self.event_received.emit(self.attached, event)
 
     @Slot(object)
     def _on_state_changed(self, state: RunState) -> None:

@@ -31,7 +31,7 @@ class RunFollower(QObject):
     between its start and its lock is it recognised by its process object.
 
     Signals:
-        told: Event, in the order of the log.
+        event_read: Event, in the order of the log.
         state_changed: RunState, first emitted once the log has been read.
         crashed: ErrorReport, if the process ended without giving a reason.
         ended: the process is gone; emitted before the other three report how.
@@ -41,7 +41,7 @@ class RunFollower(QObject):
         state: what it is doing, None until known.
     """
 
-    told = Signal(object)
+    event_read = Signal(object)
     state_changed = Signal(object)
     crashed = Signal(object)
     ended = Signal()
@@ -160,7 +160,7 @@ class RunFollower(QObject):
             return False
         for event in events:
             self._take(folder, event, past)
-            self.told.emit(event)
+            self.event_read.emit(event)
             if generation != self._generation:
                 return False
         if past and not events:
@@ -235,7 +235,7 @@ class RunFollower(QObject):
         """Report how it ended, until a receiver switches to another run or starts this one again."""
         generation = self._generation
         for event in events:
-            self.told.emit(event)
+            self.event_read.emit(event)
         if generation == self._generation:
             self._change(state)
         if report is not None and generation == self._generation:

@@ -109,7 +109,7 @@ def crash_report(run: Path) -> ErrorReport:
             "What was in it is lost, unless you moved it: then move it back.",
         )
     said = output_tail(run)
-    if reason := told_error(said):
+    if reason := reported_error(said):
         return ErrorReport(reason, str(run), details=said)
     return ErrorReport(
         "The training ended unexpectedly.",
@@ -119,7 +119,7 @@ def crash_report(run: Path) -> ErrorReport:
     )
 
 
-def told_error(output: str) -> str:
+def reported_error(output: str) -> str:
     """The last error that a command named in its output, as one sentence or more; "" if it named none."""
     lines = [line.removeprefix("error: ") for line in output.splitlines() if line.startswith("error: ")]
     return lines[-1] if lines else ""

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QProcess, QTemporaryDir, Signal, Slot
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.errors import SaveError
 from vdsr_app.workers.messages import ErrorReport
-from vdsr_app.workers.training_launch import child_environment, told_error
+from vdsr_app.workers.training_launch import child_environment, reported_error
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.config_file import to_toml
 from vdsr_trainer.events import Measured, from_json
@@ -159,7 +159,7 @@ class MeasureProcess(QObject):
             self._next()
             return
         said = self._errors.decode("utf-8", "replace").strip()
-        self._fail(ErrorReport(told_error(said) or "The dry run ended unexpectedly.", details=said))
+        self._fail(ErrorReport(reported_error(said) or "The dry run ended unexpectedly.", details=said))
 
     def _fail(self, report: ErrorReport) -> None:
         logger.warning("The dry run failed: %s %s", report.what, report.details)

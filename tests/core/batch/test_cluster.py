@@ -53,18 +53,18 @@ def test_pictures_that_cannot_be_begun_are_told_by_the_calling_thread_and_counte
 ) -> None:
     settings = UpscaleSettings(model=str(tmp_path / "gone.safetensors"))
     jobs = [FileJob(number, tmp_path / "a.png", tmp_path / "out" / f"{number}.png", settings) for number in range(3)]
-    told: list[tuple[FileEvent, threading.Thread]] = []
+    reported: list[tuple[FileEvent, threading.Thread]] = []
 
     def on_event(event: FileEvent) -> None:
-        told.append((event, threading.current_thread()))
+        reported.append((event, threading.current_thread()))
 
     def on_no_room(*_: object) -> None:
         raise AssertionError
 
     report = cluster(jobs, on_event, CancelToken(), pause=PauseGate(), on_no_room=on_no_room)
-    assert [event.job.number for event, _ in told] == [0, 1, 2]
-    assert all(isinstance(event, FileFailed) for event, _ in told)
-    assert {thread for _, thread in told} == {threading.current_thread()}
+    assert [event.job.number for event, _ in reported] == [0, 1, 2]
+    assert all(isinstance(event, FileFailed) for event, _ in reported)
+    assert {thread for _, thread in reported} == {threading.current_thread()}
     assert (report.done, report.failed) == (0, 3)
 
 
@@ -72,10 +72,10 @@ def test_pictures_that_cannot_be_begun_are_told_by_the_calling_thread_and_counte
 def test_a_name_that_cannot_be_is_told_before_a_worker_begins(
     cluster: Cluster, tmp_path: Path, long_path: Path
 ) -> None:
-    told: list[FileEvent] = []
+    reported: list[FileEvent] = []
     job = FileJob(0, tmp_path / "a.png", long_path, UpscaleSettings(model="vdsr"))
-    report = cluster([job], told.append, CancelToken(), pause=PauseGate(), on_no_room=lambda *_: None)
-    assert ["too long" in event.error.what for event in told if isinstance(event, FileFailed)] == [True]
+    report = cluster([job], reported.append, CancelToken(), pause=PauseGate(), on_no_room=lambda *_: None)
+    assert ["too long" in event.error.what for event in reported if isinstance(event, FileFailed)] == [True]
     assert (report.done, report.failed) == (0, 1)
 
 

@@ -568,8 +568,8 @@ def test_a_disk_that_fills_while_a_large_picture_is_read_is_waited_for(
     monkeypatch.setattr(scratch, "on_disk", full_at_first)
     monkeypatch.setattr(disk, "_TRY_AGAIN_S", 0.01)
     assert held.run().done == 1
-    told = [type(event) for event in held.events if isinstance(event, WaitsForRoom | FoundRoom)]
-    assert told == [WaitsForRoom, FoundRoom]
+    reported = [type(event) for event in held.events if isinstance(event, WaitsForRoom | FoundRoom)]
+    assert reported == [WaitsForRoom, FoundRoom]
     found, done = (
         next(at for at, event in enumerate(held.events) if wanted(event))
         for wanted in (lambda event: isinstance(event, FoundRoom), is_end("a.png", State.DONE))
@@ -595,8 +595,8 @@ def test_a_disk_that_fills_while_a_result_is_written_costs_no_second_computation
     assert report.done == 1
     assert len(failed) == 2
     assert held.engine.tiles == 4  # 24 x 24 pixels in tiles of 16, once
-    told = [type(event) for event in held.events if isinstance(event, WaitsForRoom | FoundRoom)]
-    assert told == [WaitsForRoom, FoundRoom]
+    reported = [type(event) for event in held.events if isinstance(event, WaitsForRoom | FoundRoom)]
+    assert reported == [WaitsForRoom, FoundRoom]
 
 
 def test_two_batches_never_write_into_one_folder(held: Held) -> None:

@@ -22,14 +22,14 @@ def test_what_is_begun_counts_by_its_share_and_what_has_ended_in_full() -> None:
     tally.add([first, second, third, item(3, 99, State.SKIPPED)])
     tally.reach(first, 1, 4)
     tally.reach(second, 200, 200)  # the network is done with it, but it is not written
-    told = tally.progress(0, 1, 4)
-    assert (told.number, told.done_px, told.total_px) == (0, 1, 4)
-    assert (told.files_done, told.files) == (1, 4)
-    assert (told.batch_done_px, told.batch_px) == (25 + 200, 600)
+    reported = tally.progress(0, 1, 4)
+    assert (reported.number, reported.done_px, reported.total_px) == (0, 1, 4)
+    assert (reported.files_done, reported.files) == (1, 4)
+    assert (reported.batch_done_px, reported.batch_px) == (25 + 200, 600)
     tally.settle(replace(second, state=State.DONE))
     tally.settle(replace(first, state=State.FAILED))
-    told = tally.progress(1, 1, 1)
-    assert (told.files_done, told.batch_done_px) == (3, 300)
+    reported = tally.progress(1, 1, 1)
+    assert (reported.files_done, reported.batch_done_px) == (3, 300)
 
 
 def test_a_picture_that_became_another_counts_with_its_new_size() -> None:
@@ -38,8 +38,8 @@ def test_a_picture_that_became_another_counts_with_its_new_size() -> None:
     tally.add([before])
     tally.replan(before, now)
     tally.settle(replace(now, state=State.DONE))
-    told = tally.progress(0, 1, 1)
-    assert (told.batch_done_px, told.batch_px) == (400, 400)
+    reported = tally.progress(0, 1, 1)
+    assert (reported.batch_done_px, reported.batch_px) == (400, 400)
 
 
 def test_no_time_runs_while_it_stands_still() -> None:

@@ -23,7 +23,7 @@ class Service(QObject):
 
     planned = Signal(object)
     plan_failed = Signal(object)
-    told = Signal(object)
+    events_received = Signal(object)
     ended = Signal(object)
     stopped = Signal(bool)
     failed = Signal(object)
@@ -79,11 +79,11 @@ def run(flow: BatchFlow, batch: Service, path: Path) -> None:
 def test_what_comes_as_a_batch_ends_is_planned_after_it(flow: BatchFlow, batch: Service) -> None:
     run(flow, batch, Path("/in/a.png"))
     batch.takes_more = False
-    told: list[Phase] = []
-    flow.ended.connect(lambda _: told.append(flow.phase))
+    reported: list[Phase] = []
+    flow.ended.connect(lambda _: reported.append(flow.phase))
     flow.add([Path("/in/late.png")])
     batch.ended.emit(BatchReport(1, 0, 0, 1.0, 1.0))
-    assert told == [Phase.ENDED]
+    assert reported == [Phase.ENDED]
     assert flow.phase is Phase.PLANNING
     assert batch.asked[-1] == ("plan", Path("/in/late.png"))
 
@@ -101,10 +101,10 @@ def test_what_comes_as_a_batch_fails_is_planned_with_what_had_not_begun(flow: Ba
     run(flow, batch, Path("/in/a.png"))
     batch.takes_more = False
     flow.add([Path("/in/late.png")])
-    told: list[Phase] = []
-    flow.failed.connect(lambda _: told.append(flow.phase))
+    reported: list[Phase] = []
+    flow.failed.connect(lambda _: reported.append(flow.phase))
     batch.failed.emit(ErrorReport("It failed."))
-    assert told == [Phase.PLANNING]
+    assert reported == [Phase.PLANNING]
     assert batch.asked[-1] == ("plan", Path("/in/a.png"), Path("/in/late.png"))
 
 
@@ -116,12 +116,12 @@ def test_what_is_added_twice_is_planned_as_one(flow: BatchFlow, batch: Service) 
 
 
 def test_a_plan_that_comes_after_the_list_was_emptied_is_not_told(flow: BatchFlow, batch: Service) -> None:
-    told: list[object] = []
-    flow.planned.connect(lambda plan, _: told.append(plan))
+    reported: list[object] = []
+    flow.planned.connect(lambda plan, _: reported.append(plan))
     flow.add([Path("/in/a.png")])
     flow.clear()
     batch.planned.emit(plan(item(0, "a.png")))
-    assert told == []
+    assert reported == []
     assert flow.phase is Phase.EMPTY
 
 
@@ -144,8 +144,10 @@ def test_what_a_batch_tells_is_told_once_a_picture(flow: BatchFlow, batch: Servi
     first, second = item(0, "a.png"), item(1, "b.png")
     working, done = replace(first, state=State.WORKING), replace(first, state=State.DONE)
     progress = Progress(0, 1, 2, 0, 2, 1, 4, 1.0, None)
-    batch.told.emit((Planned((first, second)), WaitsForRoom(OUT, 7, 5), FoundRoom(), Changed(working), progress))
-    batch.told.emit((Changed(done), progress))
+    batch.events_received.emit(
+        (Planned((first, second)), WaitsForRoom(OUT, 7, 5), FoundRoom(), Changed(working), progress)
+    )
+    batch.events_received.emit((Changed(done), progress))
     assert changed == [(working, second), (done,)]
     assert names == ["a.png", ""]
     assert rooms == [(7, 5), None]
@@ -157,7 +159,7 @@ def test_what_was_at_work_when_a_batch_broke_off_waits_again(flow: BatchFlow, ba
     changed: list[tuple[Item, ...]] = []
     flow.items_changed.connect(changed.append)
     first, second = item(0, "a.png"), item(1, "b.png")
-    batch.told.emit((Planned((first, second)), Changed(replace(first, state=State.WORKING))))
+    batch.events_received.emit((Planned((first, second)), Changed(replace(first, state=State.WORKING))))
     if end == "stopped":
         batch.stopped.emit(True)
     else:
@@ -174,7 +176,7 @@ def test_a_batch_that_is_stopped_before_anything_was_written_down_begins_with_it
     batch.stopped.emit(False)
     flow.go_on_again()
     assert batch.asked[-1] == ("start", BatchOptions(OUT), False, False, path)
-    batch.told.emit((Planned((item(0, "a.png"),)),))
+    batch.events_received.emit((Planned((item(0, "a.png"),)),))
     for _ in range(2):  # what goes on and is stopped at once goes on as well
         batch.stopped.emit(True)
         flow.go_on_again()
@@ -187,14 +189,14 @@ def test_an_interrupted_batch_is_told_of_before_anything_is_added_and_goes_on_as
     store.update(batch_folder=str(OUT))
     flow = BatchFlow(batch, store, lambda: BatchOptions(Path("/elsewhere")))  # type: ignore[arg-type]
     assert batch.asked == [("look", OUT)]
-    told: list[Unfinished] = []
-    flow.interrupted_found.connect(told.append)
+    reported: list[Unfinished] = []
+    flow.interrupted_found.connect(reported.append)
     found = Unfinished(BatchOptions(OUT), 3, 0, ended=False)
     for answer in (None, replace(found, ended=True), found):
         batch.found.emit(answer)
-    assert told == [found]
+    assert reported == [found]
     flow.go_on(found.options)
     assert batch.asked[-1] == ("start", found.options, True, False)
     batch.stopped.emit(True)
     batch.found.emit(found)
-    assert told == [found]
+    assert reported == [found]

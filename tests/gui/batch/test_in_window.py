@@ -312,10 +312,10 @@ def test_a_cancelled_batch_says_what_is_left_where_that_is_known_and_nothing_mor
     network.engine.gate = threading.Semaphore(10**6)
     with qtbot.waitSignal(page._service.ended, timeout=WAIT_MS):
         page.flow.start()  # begins when what was stopped has come to its end
-        told: list[str] = []
-        page.activity_changed.connect(told.append)
-        page._service.told.connect(lambda events: told.extend(type(event).__name__ for event in events))
-    assert told[0] == "Planned"
+        reported: list[str] = []
+        page.activity_changed.connect(reported.append)
+        page._service.events_received.connect(lambda events: reported.extend(type(event).__name__ for event in events))
+    assert reported[0] == "Planned"
 
 
 def cancelled(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:

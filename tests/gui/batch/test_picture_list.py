@@ -102,10 +102,10 @@ def test_the_row_that_is_chosen_is_told_in_full_with_what_has_no_room(qtbot: QtB
     table.setFocus()
     QTest.keyClick(table, Qt.Key.Key_Home)
     QTest.keyClick(table, Qt.Key.Key_Down)
-    told = pictures._chosen
-    assert told.isVisible()
-    assert told.text().startswith("1.png · 1_vdsr_x2.png · 288 × 288 → 576 × 576 · Failed: The name of")  # noqa: RUF001
+    reported = pictures._chosen
+    assert reported.isVisible()
+    assert reported.text().startswith("1.png · 1_vdsr_x2.png · 288 × 288 → 576 × 576 · Failed: The name of")  # noqa: RUF001
     pictures.table.update_items([item(1, State.DONE)])
-    assert told.text().endswith("Done")
+    assert reported.text().endswith("Done")
     pictures.table.show_items([], Path("/out"))
-    assert not told.isVisible()
+    assert not reported.isVisible()

@@ -187,13 +187,13 @@ def test_an_action_with_the_same_key_acts_instead_and_nothing_acts_twice(window:
     action.setShortcut(QKeySequence("I"))
     action.triggered.connect(view.toggle_smooth)
     window.addAction(action)
-    told: list[bool] = []
-    view.smooth_changed.connect(told.append)
+    reported: list[bool] = []
+    view.smooth_changed.connect(reported.append)
     press(view, Key.Key_I)
-    assert told == [True]
+    assert reported == [True]
     action.setEnabled(False)
     press(view, Key.Key_I)
-    assert told == [True, False]
+    assert reported == [True, False]
 
 
 def test_space_and_arrows_belong_to_the_view(window: Window, view: CompareView) -> None:

@@ -433,32 +433,32 @@ def test_layers_that_were_replaced_are_forgotten(view: CompareView) -> None:
 
 
 def test_signals_tell_each_change_once(qtbot: QtBot, view: CompareView) -> None:
-    told: list[tuple[str, object]] = []
-    view.mode_changed.connect(lambda mode: told.append(("mode", mode)))
-    view.zoom_changed.connect(lambda percent: told.append(("zoom", percent)))
-    view.split_changed.connect(lambda split: told.append(("split", split)))
-    view.visible_region_changed.connect(lambda region: told.append(("region", region)))
-    view.smooth_changed.connect(lambda on: told.append(("smooth", on)))
+    reported: list[tuple[str, object]] = []
+    view.mode_changed.connect(lambda mode: reported.append(("mode", mode)))
+    view.zoom_changed.connect(lambda percent: reported.append(("zoom", percent)))
+    view.split_changed.connect(lambda split: reported.append(("split", split)))
+    view.visible_region_changed.connect(lambda region: reported.append(("region", region)))
+    view.smooth_changed.connect(lambda on: reported.append(("smooth", on)))
 
     view.set_zoom(100)
     view.set_zoom(100)
-    assert told == [("zoom", 100), ("region", (100, 75, 200, 150))]
-    told.clear()
+    assert reported == [("zoom", 100), ("region", (100, 75, 200, 150))]
+    reported.clear()
     view.set_mode(CompareMode.SINGLE)
     view.set_mode(CompareMode.SINGLE)
     view.set_split(0.75)
     view.set_split(0.75)
     view.set_smooth(True)
     view.set_smooth(True)
-    assert told == [("mode", CompareMode.SINGLE), ("split", 0.75), ("smooth", True)]
-    told.clear()
+    assert reported == [("mode", CompareMode.SINGLE), ("split", 0.75), ("smooth", True)]
+    reported.clear()
     view.set_layers(None, None)
-    assert told == [("region", None)]
+    assert reported == [("region", None)]
 
 
 def test_the_cursor_tells_both_colours(view: CompareView, left: Rgba, right: Rgba) -> None:
-    told: list[CursorReading | None] = []
-    view.cursor_moved.connect(told.append)
+    reported: list[CursorReading | None] = []
+    view.cursor_moved.connect(reported.append)
     view.set_zoom(100)
     reading = view._scene.reading_at(10.5, 20.5)
     assert reading == CursorReading(110, 95, tuple(left[95, 110].tolist()), tuple(right[95, 110].tolist()))
@@ -470,12 +470,12 @@ def test_the_cursor_tells_both_colours(view: CompareView, left: Rgba, right: Rgb
 
 def test_a_picture_that_moves_under_a_resting_mouse_tells_its_colours(qtbot: QtBot, view: CompareView) -> None:
     QTest.mouseMove(view, QPoint(50, 60))
-    with qtbot.waitSignal(view.cursor_moved) as told:
+    with qtbot.waitSignal(view.cursor_moved) as blocker:
         view.set_zoom(800)
-    assert isinstance(told.args[0], CursorReading)
-    with qtbot.waitSignal(view.cursor_moved) as told:
+    assert isinstance(blocker.args[0], CursorReading)
+    with qtbot.waitSignal(view.cursor_moved) as blocker:
         QApplication.sendEvent(view, QEvent(QEvent.Type.Leave))
-    assert told.args == [None]
+    assert blocker.args == [None]
 
 
 # Everything around the picture.

@@ -184,9 +184,9 @@ def test_a_plot_of_noughts_on_a_logarithmic_axis_can_be_drawn(plot: LivePlot) ->
 def test_the_axis_button_changes_the_axis(qtbot: QtBot, plot: LivePlot) -> None:
     plot.show_content(content([1.0, 1000.0]))
     assert plot.view[1][1] < 4
-    with qtbot.waitSignal(plot.log_changed) as told:
+    with qtbot.waitSignal(plot.log_changed) as blocker:
         buttons(plot)["Logarithmic axis"].click()
-    assert told.args == [False]
+    assert blocker.args == [False]
     assert plot.view[1][1] > 1000
 
 

@@ -21,19 +21,19 @@ def facts(qtbot: QtBot) -> RunFactsPanel:
     return made
 
 
-def told(facts: RunFactsPanel) -> dict[str, str]:
+def displayed(facts: RunFactsPanel) -> dict[str, str]:
     names = [w.accessibleName() for w in facts.findChildren(QWidget) if w.isVisible() and w.accessibleName()]
     return dict(name.split(": ", 1) for name in names)
 
 
 def test_without_a_run_there_are_dashes(facts: RunFactsPanel) -> None:
-    assert set(told(facts).values()) == {"–"}  # noqa: RUF001
-    assert "GPU memory" not in told(facts)
+    assert set(displayed(facts).values()) == {"–"}  # noqa: RUF001
+    assert "GPU memory" not in displayed(facts)
 
 
 def test_it_tells_the_newest_of_a_run(facts: RunFactsPanel) -> None:
     facts.show_history(make_history(1000))
-    assert told(facts) == {
+    assert displayed(facts) == {
         "Step": "1000 of 5000",
         "Time left": "about 10 min",
         "Speed": "310 patches/s",
@@ -47,19 +47,19 @@ def test_memory_of_the_gpu_where_there_is_one(qtbot: QtBot, facts: RunFactsPanel
     history = make_history(100)
     history.add(stepped(110, device_memory_bytes=12_340_000_000))
     facts.show_history(history)
-    qtbot.waitUntil(lambda: told(facts).get("GPU memory") == "12.3 GB")
+    qtbot.waitUntil(lambda: displayed(facts).get("GPU memory") == "12.3 GB")
     facts.show_history(make_history(100))
-    assert "GPU memory" not in told(facts)
+    assert "GPU memory" not in displayed(facts)
 
 
 def test_how_it_ended_stands_in_place_of_the_time_left(facts: RunFactsPanel) -> None:
     history = make_history(0)
     history.add(Preparing(0, 30, 120))
     facts.show_history(history)
-    assert told(facts)["Time left"] == "reading pictures, 25 %"
+    assert displayed(facts)["Time left"] == "reading pictures, 25 %"
     history.add(Preparing(0, 300, 1200, "teacher", 700.0))
     facts.show_history(history)
-    assert told(facts)["Time left"] == "teacher learns, 25 %"
+    assert displayed(facts)["Time left"] == "teacher learns, 25 %"
     history = make_history(100)
     for event, words in (
         (Finished(100, "", False), "stopped"),
@@ -68,7 +68,7 @@ def test_how_it_ended_stands_in_place_of_the_time_left(facts: RunFactsPanel) -> 
     ):
         history.add(event)
         facts.show_history(history)
-        assert told(facts)["Time left"] == words
+        assert displayed(facts)["Time left"] == words
 
 
 def test_numbers_that_shrink_move_nothing(facts: RunFactsPanel) -> None:
@@ -84,7 +84,7 @@ def test_numbers_that_shrink_move_nothing(facts: RunFactsPanel) -> None:
     before = places()
     history.add(stepped(1020, samples_per_second=9.5))
     facts.show_history(history)
-    assert told(facts)["Speed"] == "9.50 patches/s"
+    assert displayed(facts)["Speed"] == "9.50 patches/s"
     assert places() == before
 
 

@@ -137,9 +137,9 @@ def test_many_marks_fold(qtbot: QtBot, plots: RunPlots) -> None:
     for step in (200, 400, 600, 800):
         history.marks.append((step, "It diverged."))
     show(qtbot, plots, history)
-    told = [text for text in labels(plots) if "It diverged" in text]
-    assert len(told) == 2
-    assert "Step 800" in told[0]
+    reported = [text for text in labels(plots) if "It diverged" in text]
+    assert len(reported) == 2
+    assert "Step 800" in reported[0]
     next(b for b in plots.findChildren(QPushButton) if b.text() == "Show 2 more").click()
     qtbot.waitUntil(lambda: len([text for text in labels(plots) if "It diverged" in text]) == 4)
 

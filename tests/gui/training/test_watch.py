@@ -18,7 +18,7 @@ class Desk(QObject):
 
 
 class Service(QObject):
-    event_told = Signal(object, object)
+    event_received = Signal(object, object)
     state_changed = Signal(object, object)
     crashed = Signal(object)
     attached: Path | None = None

@@ -375,11 +375,11 @@ def test_a_run_that_ends_badly_says_why_and_can_go_on(
 
 def test_what_happens_on_the_way_is_told_in_words(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     behave("diverge")
-    told: list[str] = []
-    page.wizard._watch.noticed.connect(told.append)
+    reported: list[str] = []
+    page.wizard._watch.noticed.connect(reported.append)
     wizard = start(qtbot, page, pictures)
-    qtbot.waitUntil(lambda: len(told) >= 2, timeout=PATIENCE_MS)
-    assert "half the learning rate" in told[0]
+    qtbot.waitUntil(lambda: len(reported) >= 2, timeout=PATIENCE_MS)
+    assert "half the learning rate" in reported[0]
     qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
 
 

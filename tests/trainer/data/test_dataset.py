@@ -54,7 +54,7 @@ def opened(run: Path) -> Iterator[Opener]:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("pictures")]
 
 
-def begun(run: Path) -> None:
+def mark_started(run: Path) -> None:
     """As if the run had a checkpoint."""
     (run / NEWEST_NAME).write_bytes(b"")
 
@@ -280,9 +280,9 @@ def test_memory_is_bounded_and_batches_are_the_same_in_any_order(
         batches[step] = data.batch(step)
         most = max(most, data.bytes_held)
     assert 2**19 < most <= 2**20
-    begun_late = opened(config)
+    opened_late = opened(config)
     for step in reversed(steps):
-        assert equal(begun_late.batch(step), batches[step])
+        assert equal(opened_late.batch(step), batches[step])
     with ThreadPoolExecutor(4) as pool:
         for step, batch in zip(steps * 3, pool.map(opened(config).batch, steps * 3), strict=True):
             assert equal(batch, batches[step])
@@ -471,7 +471,7 @@ def test_a_run_that_goes_on_is_judged_by_the_pictures_that_it_began_with(
     report = check_pictures(config, lambda done, total: None, CancelToken())
     folders = (*config.data, config.validation)
     save_index(run, Index(report.records, Plan(report.training, report.held_out, 2**30), folders))
-    begun(run)
+    mark_started(run)
     assert [name.removeprefix("judges/") for name in opened(config).validation] == [
         *(f"b-g{i:03}.png" for i in (0, 4, 8, 13, 17, 22, 26, 30, 35, 39, 43)),
         *(f"b/g{i:03}.png" for i in (3, 7, 12, 16, 20)),
@@ -493,15 +493,15 @@ def test_pictures_of_one_name_in_two_folders_are_both_there(small: TrainConfig, 
 
 
 def test_opening_tells_its_progress_and_can_be_cancelled(small: TrainConfig, run: Path) -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     open_data(
         small,
         run,
-        on_progress=lambda done, total: told.append((done, total)),
+        on_progress=lambda done, total: reported.append((done, total)),
         notice=lambda message: None,
         token=CancelToken(),
     ).close()
-    assert told == [*((i, 8) for i in range(9)), *((i, 7) for i in range(8))]
+    assert reported == [*((i, 8) for i in range(9)), *((i, 7) for i in range(8))]
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):
@@ -537,7 +537,7 @@ def test_a_run_that_goes_on_keeps_its_pictures(
     small: TrainConfig, opened: Opener, run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = opened(small)
-    begun(run)
+    mark_started(run)
     Image.fromarray(draw_picture(20)).save(pictures / "aaa.png")
     for path in pictures.iterdir():
         os.utime(path, ns=(1, 1))
@@ -558,7 +558,7 @@ def test_a_run_that_goes_on_needs_its_pictures_as_they_were(
 ) -> None:
     config = replace(many, cache_mb=cache_mb)
     opened(config)
-    begun(run)
+    mark_started(run)
     path = Path(many.data[0]) / "g007.png"
     if harm == "missing":
         path.unlink()
@@ -582,7 +582,7 @@ def test_before_the_first_checkpoint_pictures_may_come_and_go(
 
 def test_memory_for_a_run_that_goes_on_is_what_it_was(many: TrainConfig, opened: Opener, run: Path) -> None:
     before = opened(many)
-    begun(run)
+    mark_started(run)
     after = opened(replace(many, cache_mb=2))
     for step in (0, 500):
         assert equal(before.batch(step), after.batch(step))
@@ -594,7 +594,7 @@ def test_a_run_goes_on_with_its_pictures_at_another_place(
 ) -> None:
     before = opened(small)
     batch = before.batch(4)
-    begun(run)
+    mark_started(run)
     moved = pictures.with_name("elsewhere")
     pictures.rename(moved)
     with pytest.raises(TrainingError, match="gone") as caught:
@@ -605,7 +605,7 @@ def test_a_run_goes_on_with_its_pictures_at_another_place(
 
 def test_a_lost_list_of_pictures_is_said_and_made_anew(small: TrainConfig, opened: Opener, run: Path) -> None:
     before = opened(small)
-    begun(run)
+    mark_started(run)
     (run / INDEX_NAME).write_bytes(b"{")
     said: list[str] = []
     after = opened(small, said)
@@ -647,7 +647,7 @@ def test_a_run_that_learned_from_gray_in_its_full_range_is_told_why_it_cannot_go
     known = {record.path: record for record in of_earlier}
     plan = Plan(*(tuple(known[one.path] for one in each) for each in (report.training, report.held_out)), 2**30)
     save_index(run, Index(tuple(of_earlier), plan, (folder,)))
-    begun(run)
+    mark_started(run)
     with pytest.raises(TrainingError, match="earlier version, which gave gray") as caught:
         opened(config).batch(0)
     assert "new run" in caught.value.hint

@@ -194,30 +194,30 @@ def test_what_is_known_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.
 def test_progress_counts_every_file_in_the_calling_thread(tmp_path: Path) -> None:
     for seed in range(5):
         save(tmp_path / f"{seed}.png", draw_picture(seed))
-    told = []
+    reported = []
     record_pictures(
         config_of(tmp_path),
         (),
-        lambda done, total: told.append((done, total, threading.current_thread())),
+        lambda done, total: reported.append((done, total, threading.current_thread())),
         CancelToken(),
     )
-    assert [(done, total) for done, total, _ in told] == [(i, 5) for i in range(6)]
-    assert {thread for *_, thread in told} == {threading.current_thread()}
+    assert [(done, total) for done, total, _ in reported] == [(i, 5) for i in range(6)]
+    assert {thread for *_, thread in reported} == {threading.current_thread()}
 
 
 def test_cancelling_stops_at_the_next_file(tmp_path: Path) -> None:
     for seed in range(40):
         save(tmp_path / f"{seed}.png", draw_picture(seed))
-    token, told = CancelToken(), []
+    token, reported = CancelToken(), []
 
     def progress(done: int, total: int) -> None:
-        told.append(done)
+        reported.append(done)
         if done == 3:
             token.cancel()
 
     with pytest.raises(Cancelled):
         record_pictures(config_of(tmp_path), (), progress, token)
-    assert max(told) < 40
+    assert max(reported) < 40
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("pictures")]
 
 

@@ -181,8 +181,8 @@ def test_a_folder_for_validation_is_held_out_whole(config: TrainConfig) -> None:
     report = plan_split([*mine, *judges, tiny, twin], replace(config, validation="judges"))
     assert report.training == tuple(mine)
     assert report.held_out == tuple(judges)
-    told = [(issue.kind, issue.picture, issue.held_out) for issue in report.issues]
-    assert told == [(IssueKind.TOO_SMALL, tiny, True), (IssueKind.DUPLICATE, twin, True)]
+    reported = [(issue.kind, issue.picture, issue.held_out) for issue in report.issues]
+    assert reported == [(IssueKind.TOO_SMALL, tiny, True), (IssueKind.DUPLICATE, twin, True)]
 
 
 def test_a_validation_folder_within_the_training_folder_is_not_trained_on(small: TrainConfig, pictures: Path) -> None:
@@ -252,9 +252,9 @@ def test_a_hundred_thousand_pictures_are_split_in_seconds(config: TrainConfig) -
     prints = [record.fingerprint for record in records_of(1000)]
     record = records_of(1)[0]
     records = [replace(record, file=f"{i}.png", digest=str(i), fingerprint=prints[i % 1000]) for i in range(100_000)]
-    begun = time.monotonic()
+    started = time.monotonic()
     report = plan_split(records, replace(config, holdout=64, exclude=("1.png",)))
-    assert time.monotonic() - begun < 60
+    assert time.monotonic() - started < 60
     assert len(report.issues) == 100 * 64 - 64
 
 

@@ -37,11 +37,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     pictures: list[bytes] = []
     real = Teacher.__call__
 
-    def told(self: Teacher, luma: Luma8) -> Answers:
+    def remembered(self: Teacher, luma: Luma8) -> Answers:
         pictures.append(luma.tobytes())
         return real(self, luma)
 
-    monkeypatch.setattr(Teacher, "__call__", told)
+    monkeypatch.setattr(Teacher, "__call__", remembered)
     return pictures
 
 

@@ -50,7 +50,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)
 
 
-class _Told:
+class _Recorder:
     """Keeps the events, and does something once the teacher has come to a step."""
 
     def __init__(self, at: int = -1, then: object = None) -> None:
@@ -82,18 +82,18 @@ def _weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 def test_it_learns_first_and_then_the_network_does(taught: TrainConfig, tmp_path: Path) -> None:
-    told, run = _Told(), tmp_path / "run"
-    train(taught, run, told, told.token)
-    learned = told.of("teacher")
+    recorder, run = _Recorder(), tmp_path / "run"
+    train(taught, run, recorder, recorder.token)
+    learned = recorder.of("teacher")
     assert (learned[0].done, learned[-1].done, learned[-1].total) == (0, 8, 8)
-    (started,) = [event for event in told.events if isinstance(event, Started)]
-    assert told.of("answers")[-1].done == told.of("answers")[-1].total == started.pictures
-    kinds = [type(event) for event in told.events]
-    assert kinds.index(Started) > max(i for i, event in enumerate(told.events) if isinstance(event, Preparing))
-    assert isinstance(told.events[-1], Finished)
-    assert told.events[-1].complete
+    (started,) = [event for event in recorder.events if isinstance(event, Started)]
+    assert recorder.of("answers")[-1].done == recorder.of("answers")[-1].total == started.pictures
+    kinds = [type(event) for event in recorder.events]
+    assert kinds.index(Started) > max(i for i, event in enumerate(recorder.events) if isinstance(event, Preparing))
+    assert isinstance(recorder.events[-1], Finished)
+    assert recorder.events[-1].complete
     plain = tmp_path / "plain"
-    train(replace(taught, teacher_steps=0), plain, _Told(), CancelToken())
+    train(replace(taught, teacher_steps=0), plain, _Recorder(), CancelToken())
     assert any(
         not torch.equal(one, other) for one, other in zip(_weights(run).values(), _weights(plain).values(), strict=True)
     )
@@ -103,10 +103,10 @@ def test_the_time_left_is_told_of_each_part(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_each_step: None
 ) -> None:
     monkeypatch.setattr("vdsr_trainer.meter._ESTIMATE_AFTER_S", 0.0)
-    told = _Told()
-    train(taught, tmp_path / "run", told, told.token)
+    recorder = _Recorder()
+    train(taught, tmp_path / "run", recorder, recorder.token)
     for what in ("pictures", "teacher", "answers"):
-        first, *_, last = told.of(what)
+        first, *_, last = recorder.of(what)
         assert first.seconds_left is None, "nobody can know yet"
         assert last.seconds_left == 0
 
@@ -114,19 +114,19 @@ def test_the_time_left_is_told_of_each_part(
 def test_a_stop_while_it_is_asked_costs_none_of_its_steps(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, told, real = tmp_path / "run", _Told(), Teacher.guess
+    run, recorder, real = tmp_path / "run", _Recorder(), Teacher.guess
 
     def stop(self: Teacher, luma: Luma8, scale: int) -> np.ndarray:
-        told.token.cancel()
+        recorder.token.cancel()
         return real(self, luma, scale)
 
     monkeypatch.setattr(Teacher, "guess", stop)
     config = replace(taught, teacher_steps=6, checkpoint_every=4)
     with pytest.raises(Cancelled):
-        train(config, run, told, told.token)
+        train(config, run, recorder, recorder.token)
     monkeypatch.undo()
     monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)
-    again = _Told()
+    again = _Recorder()
     newest = (run / TEACHER_NAME / NEWEST_NAME).read_bytes()
     assert train(config, run, again, again.token, resume=True) is not None
     assert {event.done for event in again.of("teacher")} == {6}
@@ -137,16 +137,16 @@ def test_one_that_was_interrupted_goes_on_to_the_same_bits(
     taught: TrainConfig, tmp_path: Path, at_each_step: None
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(taught, whole, _Told(), CancelToken())
+    train(taught, whole, _Recorder(), CancelToken())
     token = CancelToken()
-    told = _Told(3, token.cancel)
+    recorder = _Recorder(3, token.cancel)
     with pytest.raises(Cancelled):
-        train(taught, parts, told, token)
-    assert isinstance(told.events[-1], Finished)
-    assert not told.events[-1].complete
+        train(taught, parts, recorder, token)
+    assert isinstance(recorder.events[-1], Finished)
+    assert not recorder.events[-1].complete
     assert has_state(parts / TEACHER_NAME)
     assert not has_state(parts)
-    again = _Told()
+    again = _Recorder()
     train(taught, parts, again, CancelToken(), resume=True)
     assert again.of("teacher")[0].done >= 3, "it began anew"
     for one, other in zip(_weights(whole).values(), _weights(parts).values(), strict=True):
@@ -155,29 +155,29 @@ def test_one_that_was_interrupted_goes_on_to_the_same_bits(
 
 def test_one_that_has_learned_is_asked_again(taught: TrainConfig, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    train(taught, run, _Told(), CancelToken())
+    train(taught, run, _Recorder(), CancelToken())
     newest = run / TEACHER_NAME / NEWEST_NAME
     before = newest.read_bytes()
-    told = _Told()
-    train(replace(taught, steps=35), run, told, CancelToken(), resume=True)
-    assert [event.done for event in told.of("teacher")] == [8]
+    recorder = _Recorder()
+    train(replace(taught, steps=35), run, recorder, CancelToken(), resume=True)
+    assert [event.done for event in recorder.of("teacher")] == [8]
     assert newest.read_bytes() == before
-    assert [event.step for event in told.events if isinstance(event, Stepped)][-1] == 35
+    assert [event.step for event in recorder.events if isinstance(event, Stepped)][-1] == 35
 
 
 def test_a_run_at_its_end_asks_nobody(taught: TrainConfig, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    train(taught, run, _Told(), CancelToken())
-    told = _Told()
-    train(taught, run, told, CancelToken(), resume=True)
-    assert not told.of("teacher")
+    train(taught, run, _Recorder(), CancelToken())
+    recorder = _Recorder()
+    train(taught, run, recorder, CancelToken(), resume=True)
+    assert not recorder.of("teacher")
 
 
 def test_it_is_measured_on_the_held_out_pictures(taught: TrainConfig, tmp_path: Path) -> None:
-    told, run = _Told(), tmp_path / "run"
+    recorder, run = _Recorder(), tmp_path / "run"
     learns = replace(taught, teacher_steps=120)
-    train(learns, run, told, told.token)
-    (referenced,) = [event for event in told.events if isinstance(event, Referenced)]
+    train(learns, run, recorder, recorder.token)
+    (referenced,) = [event for event in recorder.events if isinstance(event, Referenced)]
     learner = TeacherLearner(small_teacher(learns))
     checkpoint.load(run / TEACHER_NAME, learner)
     expected = []
@@ -190,8 +190,8 @@ def test_it_is_measured_on_the_held_out_pictures(taught: TrainConfig, tmp_path: 
     assert expected
     assert referenced.psnr_db[TEACHER]["2"] == pytest.approx(np.mean(expected), abs=0.01)
     assert set(referenced.psnr_db[TEACHER]) == {"2", "3", "4"}
-    assert referenced.psnr_db[TEACHER]["2"] > _bicubic(told)["2"] + 0.3
-    assert not _notices(told)
+    assert referenced.psnr_db[TEACHER]["2"] > _bicubic(recorder)["2"] + 0.3
+    assert not _notices(recorder)
 
 
 def test_one_that_has_nothing_to_teach_is_told(
@@ -201,9 +201,9 @@ def test_one_that_has_nothing_to_teach_is_told(
         return np.full(luma.shape, 128, np.float32)
 
     monkeypatch.setattr(Teacher, "guess", poor)
-    told = _Told()
-    train(taught, tmp_path / "run", told, told.token)
-    (notice,) = _notices(told)
+    recorder = _Recorder()
+    train(taught, tmp_path / "run", recorder, recorder.token)
+    (notice,) = _notices(recorder)
     assert "teacher is no better" in notice
     assert "teacher_steps" in notice
 
@@ -213,29 +213,29 @@ def _held_out(run: Path) -> set[str]:
     return {Path(index["records"][number][1]).stem for number in index["plan"]["held_out"]}
 
 
-def _bicubic(told: _Told) -> dict[str, float]:
-    return next(event for event in told.events if isinstance(event, Validated)).bicubic_psnr_db
+def _bicubic(recorder: _Recorder) -> dict[str, float]:
+    return next(event for event in recorder.events if isinstance(event, Validated)).bicubic_psnr_db
 
 
-def _notices(told: _Told) -> list[str]:
-    return [event.message for event in told.events if isinstance(event, Noticed) and "teacher" in event.message]
+def _notices(recorder: _Recorder) -> list[str]:
+    return [event.message for event in recorder.events if isinstance(event, Noticed) and "teacher" in event.message]
 
 
 def test_it_can_be_paused_and_its_state_is_saved_first(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
     run = tmp_path / "run"
-    told = _Told(2, lambda: write_control(run, "pause"))
+    recorder = _Recorder(2, lambda: write_control(run, "pause"))
     states: list[bool] = []
 
-    class Goes(_Told):
+    class Goes(_Recorder):
         def __call__(self, event: Event) -> None:
-            told(event)
+            recorder(event)
             if isinstance(event, Paused):
                 states.append((run / TEACHER_NAME / NEWEST_NAME).is_file())
                 write_control(run, "run")
 
     train(replace(taught, teacher_steps=200, checkpoint_every=1000), run, Goes(), CancelToken())
     assert states == [True]
-    kinds = [type(event) for event in told.events]
+    kinds = [type(event) for event in recorder.events]
     assert kinds.index(Paused) < kinds.index(Resumed) < kinds.index(Started)
 
 
@@ -245,14 +245,14 @@ def test_a_pause_is_obeyed_while_it_is_asked(
     monkeypatch.setattr("vdsr_trainer.control._LOOK_EVERY_S", 0.0)
     run, events = tmp_path / "run", []
 
-    def told(event: Event) -> None:
+    def recorder(event: Event) -> None:
         events.append(event)
         if isinstance(event, Preparing) and event.what == "answers" and not event.done:
             write_control(run, "pause")
         if isinstance(event, Paused):
             write_control(run, "run")
 
-    train(taught, run, told, CancelToken())
+    train(taught, run, recorder, CancelToken())
     kinds = [type(event) for event in events]
     assert kinds.count(Paused) == 1
     assert kinds.index(Paused) < kinds.index(Resumed) < kinds.index(Started)
@@ -261,10 +261,10 @@ def test_a_pause_is_obeyed_while_it_is_asked(
 
 def test_it_can_be_discarded(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
     run = tmp_path / "run"
-    told = _Told(2, lambda: write_control(run, "discard"))
-    assert train(replace(taught, teacher_steps=400), run, told, told.token) is None
-    assert isinstance(told.events[-1], Finished)
-    assert told.events[-1].discarded
+    recorder = _Recorder(2, lambda: write_control(run, "discard"))
+    assert train(replace(taught, teacher_steps=400), run, recorder, recorder.token) is None
+    assert isinstance(recorder.events[-1], Finished)
+    assert recorder.events[-1].discarded
     assert not run.exists()
 
 
@@ -281,26 +281,26 @@ def test_a_disk_that_is_full_for_a_while_costs_none_of_its_steps(
         return real(folder, snapshot, keep_newest=keep_newest)
 
     monkeypatch.setattr(checkpoint, "write", write)
-    told = _Told()
-    train(taught, tmp_path / "run", told, told.token)
+    recorder = _Recorder()
+    train(taught, tmp_path / "run", recorder, recorder.token)
     assert tries[0] == TEACHER_NAME
-    assert len([notice for notice in _notices(told) if "checkpoint that fits" in notice]) == 1
-    assert isinstance(told.events[-1], Finished)
-    assert told.events[-1].complete
+    assert len([notice for notice in _notices(recorder) if "checkpoint that fits" in notice]) == 1
+    assert isinstance(recorder.events[-1], Finished)
+    assert recorder.events[-1].complete
 
 
 def test_pictures_that_come_while_it_learns_are_not_held_out_of_what_it_learned(
     taught: TrainConfig, pictures: Path, tmp_path: Path, at_each_step: None
 ) -> None:
     run = tmp_path / "run"
-    told = _Told(3)
-    told._then = told.token.cancel
+    recorder = _Recorder(3)
+    recorder._then = recorder.token.cancel
     with pytest.raises(Cancelled):
-        train(taught, run, told, told.token)
+        train(taught, run, recorder, recorder.token)
     before = json.loads((run / "pictures.json").read_text())
     for seed in range(6):
         Image.fromarray(draw_picture(70 + seed)).save(pictures / f"a{seed}.png")
-    train(taught, run, _Told(), CancelToken(), resume=True)
+    train(taught, run, _Recorder(), CancelToken(), resume=True)
     assert json.loads((run / "pictures.json").read_text()) == before
 
 
@@ -315,10 +315,10 @@ def test_a_loss_that_is_no_number_ends_the_run(
         return steps[-1] if len(steps) <= after else torch.tensor(float("nan"))
 
     monkeypatch.setattr(TeacherLearner, "_accumulate", fail)
-    told = _Told()
+    recorder = _Recorder()
     with pytest.raises(TrainingError, match="teacher"):
-        train(taught, tmp_path / "run", told, told.token)
-    assert isinstance(told.events[-1], Failed)
+        train(taught, tmp_path / "run", recorder, recorder.token)
+    assert isinstance(recorder.events[-1], Failed)
 
 
 def test_memory_that_is_short_takes_smaller_pieces(
@@ -333,5 +333,5 @@ def test_memory_that_is_short_takes_smaller_pieces(
         return real(self, patches)  # type: ignore[arg-type]
 
     monkeypatch.setattr(TeacherLearner, "_accumulate", short)
-    train(taught, tmp_path / "run", _Told(), CancelToken())
+    train(taught, tmp_path / "run", _Recorder(), CancelToken())
     assert sizes[:3] == [22, 11, 5]

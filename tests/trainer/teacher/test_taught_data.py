@@ -34,10 +34,10 @@ def _teach(data: TrainingData) -> TrainingData:
 
 def test_clean_patches_at_its_scale_factors_are_as_it_says(taught: TrainConfig, opened: Opener) -> None:
     config = replace(taught, fixed_share=0.5, batch=32, jpeg_share=0.3)
-    plain, told = opened(config), _teach(opened(config))
+    plain, reported = opened(config), _teach(opened(config))
     of = {"teacher": 0, "picture": 0}
     for step in range(4):
-        before, after = plain.batch(step), told.batch(step)
+        before, after = plain.batch(step), reported.batch(step)
         np.testing.assert_array_equal(after.bicubic, before.bicubic)
         draws = draw_of_step(config, step)
         for i, scale in enumerate(drawn_scales(config, draws)):

@@ -144,7 +144,7 @@ def test_a_wrong_one_leaves_nothing_of_a_new_run_behind(
     spoil(file)
     wrong = replace(taught, scales=(2.0, 3.0), teacher_from=str(file), teacher_steps=0)
     with pytest.raises(VdsrError, match=says):
-        train(wrong, tmp_path / "run", _Told(), CancelToken())
+        train(wrong, tmp_path / "run", _Recorder(), CancelToken())
     assert not (tmp_path / "run").exists()
 
 
@@ -154,7 +154,7 @@ def test_it_is_no_model_to_enlarge_with(file: Path) -> None:
             use(file)
 
 
-class _Told:
+class _Recorder:
     def __init__(self) -> None:
         self.events: list[Event] = []
 
@@ -171,30 +171,30 @@ def test_another_run_learns_from_it_as_from_its_own(
 ) -> None:
     monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)
     first, second, third = (tmp_path / name for name in ("first", "second", "third"))
-    train(taught, first, _Told(), CancelToken())
+    train(taught, first, _Recorder(), CancelToken())
     elsewhere = tmp_path / "elsewhere.safetensors"
     (first / TEACHER_WEIGHTS_NAME).rename(elsewhere)
 
-    told = _Told()
+    recorder = _Recorder()
     learns_from = replace(taught, teacher_from=str(elsewhere), teacher_steps=0)
-    train(learns_from, second, told, CancelToken())
-    assert told.steps_learned() == []
+    train(learns_from, second, recorder, CancelToken())
+    assert recorder.steps_learned() == []
     assert not (second / TEACHER_NAME).exists()
     assert (second / WEIGHTS_NAME).read_bytes()[-4096:] == (first / WEIGHTS_NAME).read_bytes()[-4096:]
 
     elsewhere.unlink()  # the run has its own copy
-    train(replace(learns_from, steps=35), second, _Told(), CancelToken(), resume=True)
+    train(replace(learns_from, steps=35), second, _Recorder(), CancelToken(), resume=True)
 
-    told = _Told()
+    recorder = _Recorder()
     with pytest.raises(WeightsError, match="no such"):
-        train(learns_from, third, told, CancelToken())
-    assert not told.events
+        train(learns_from, third, recorder, CancelToken())
+    assert not recorder.events
     assert not third.exists()
 
     made = create_run(tmp_path / "runs", "Third", "", learns_from)
     with pytest.raises(WeightsError, match="no such"):
-        train(learns_from, made, told, CancelToken(), resume=True)
-    assert [type(event) for event in told.events] == [Failed], "pictures were read before it was looked for"
+        train(learns_from, made, recorder, CancelToken(), resume=True)
+    assert [type(event) for event in recorder.events] == [Failed], "pictures were read before it was looked for"
 
 
 def test_what_it_says_is_that_of_the_average(file: Path, small: TrainConfig) -> None:

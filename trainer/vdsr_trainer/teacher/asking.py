@@ -11,7 +11,7 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import TrainingData
 from vdsr_trainer.teacher.answers import Teacher
 from vdsr_trainer.teacher.kept_answers import KeptAnswers
-from vdsr_trainer.teacher.phase import ToldOfTeacher, learned_teacher
+from vdsr_trainer.teacher.phase import TeacherProgress, learned_teacher
 from vdsr_trainer.validate import Judge
 
 
@@ -22,7 +22,7 @@ def ask_teacher(
     judge: Judge,
     network: VDSR | None,
     *,
-    on_learned: ToldOfTeacher,
+    on_learned: TeacherProgress,
     on_answered: ProgressCallback,
     notice: Callable[[str], None],
     token: CancelToken,
@@ -52,7 +52,7 @@ def ask_teacher(
             "The pictures do not fit into memory together with what the teacher says of them, so it is asked each"
             " time one is read, which takes long, and not about one that is too large. A larger cache_mb helps."
         )
-    teacher = Teacher(learned_teacher(config, run, data, told=on_learned, notice=notice), config.answered_scales)
+    teacher = Teacher(learned_teacher(config, run, data, on_progress=on_learned, notice=notice), config.answered_scales)
     psnr_db = {} if network is None else _measured(teacher, network, judge, config, notice)
     # Answers that do not fit into memory might fill the disk.
     asked = KeptAnswers(teacher, run) if data.holds_all_whole else teacher

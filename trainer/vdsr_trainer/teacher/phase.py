@@ -21,7 +21,7 @@ from vdsr_trainer.teacher.learner import TeacherLearner, teacher_config
 from vdsr_trainer.teacher.patches import TeacherPatches, cut, scales_of_batch
 from vdsr_trainer.teacher.weight_file import load_teacher, save_teacher
 
-ToldOfTeacher = Callable[[int, int, Callable[[], None]], None]
+TeacherProgress = Callable[[int, int, Callable[[], None]], None]
 """Called with steps done, steps in total, and a function that saves the state."""
 
 _DRAWS = 3
@@ -34,7 +34,7 @@ def learned_teacher(
     run: Path,
     data: TrainingData,
     *,
-    told: ToldOfTeacher,
+    on_progress: TeacherProgress,
     notice: Callable[[str], None],
 ) -> TeacherLearner:
     """Train a teacher on a run's pictures, or resume its training; or load one that `take_over` copied.
@@ -45,8 +45,8 @@ def learned_teacher(
         config: of the run.
         run: its folder.
         data: its pictures.
-        told: called before each step with steps done, steps in total, and a function that saves the state, for when it
-            pauses; if it raises `Cancelled`, the state is saved.
+        on_progress: called before each step with steps done, steps in total, and a function that saves the state, for
+            when it pauses; if it raises `Cancelled`, the state is saved.
         notice: called with a message for the user.
 
     Raises:
@@ -55,7 +55,7 @@ def learned_teacher(
         WeightsError: the run's copy of one from elsewhere is damaged.
         SaveError: the folder cannot be written.
         DeviceError: the device failed or lacks memory for one patch.
-        Cancelled: by `told`.
+        Cancelled: by `on_progress`.
     """
     if config.teacher_from:
         return _taken_over(config, run, notice)
@@ -86,12 +86,12 @@ def learned_teacher(
     with Prefetcher(_Cutter(own, data), progress.step, own.steps, threads_for(learner.device)) as batches:
         try:
             for step in range(progress.step, own.steps):
-                told(step, own.steps, save)
+                on_progress(step, own.steps, save)
                 learner.step(batches.next()[0], step)
                 progress = Progress(step + 1)
                 if progress.step % own.checkpoint_every == 0 or progress.step == own.steps:
                     save()
-            told(own.steps, own.steps, save)
+            on_progress(own.steps, own.steps, save)
         except NotFiniteError:
             raise TrainingError(
                 "The teacher's loss is no longer a number.",

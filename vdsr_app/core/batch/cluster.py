@@ -185,7 +185,7 @@ class _Run:
         self._folders: set[Path] = set()  # of results
 
     def all(self) -> PipelineReport:
-        begun, network, done, failed = time.perf_counter(), 0.0, 0, 0
+        started, network, done, failed = time.perf_counter(), 0.0, 0, 0
         thread = threading.Thread(target=self._hand_out, name="cluster-jobs")
         thread.start()
         try:
@@ -204,7 +204,7 @@ class _Run:
             self._give_up()
             if self._crash is not None:
                 raise self._crash
-        wall = time.perf_counter() - begun
+        wall = time.perf_counter() - started
         threads = max(1, self._threads())
         return PipelineReport(done, failed, wall, network / threads)
 
@@ -234,8 +234,8 @@ class _Run:
             job.output.parent.mkdir(parents=True, exist_ok=True)
             require_name(job.output)
         except (VdsrError, OSError) as error:
-            told = error if isinstance(error, VdsrError) else save_error(job.output.parent, error)
-            self._ended.put(FileFailed(job, told))  # reported, like everything, by the calling thread
+            reported = error if isinstance(error, VdsrError) else save_error(job.output.parent, error)
+            self._ended.put(FileFailed(job, reported))  # reported, like everything, by the calling thread
             return
         name = f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
         staged = job.output.parent / name

@@ -86,8 +86,8 @@ class DiskWatch:
 
     def _begin(self, folder: Path, needed_bytes: int, free: int, reason: str) -> None:
         with self._lock:
-            told, self._waits = self._waits, True
-        if not told:
+            waited, self._waits = self._waits, True
+        if not waited:
             logger.warning("%s: %d bytes are needed, %d are free. %s", folder, needed_bytes, free, reason)
             self._tell(WaitsForRoom(folder, needed_bytes + _SPARE_BYTES, free))
 

@@ -22,7 +22,7 @@ class Pace:
             clock: returns seconds.
         """
         self._clock = clock
-        self._begun = clock()
+        self._started = clock()
         self._stood = 0.0
         self._stopped_at: float | None = None
         self._marks: deque[tuple[float, int]] = deque([(0.0, 0)])
@@ -31,7 +31,7 @@ class Pace:
     def elapsed_s(self) -> float:
         """Seconds since the start, excluding pauses."""
         now = self._clock() if self._stopped_at is None else self._stopped_at
-        return now - self._begun - self._stood
+        return now - self._started - self._stood
 
     def stop(self) -> None:
         """Begin a pause."""

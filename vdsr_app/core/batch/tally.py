@@ -18,7 +18,7 @@ class Tally:
         self._files = self._files_done = 0
         self._px = self._px_done = 0
         # Of pictures without an outcome: the one in the network, and others still being written.
-        self._begun_px: dict[int, int] = {}
+        self._partial_px: dict[int, int] = {}
 
     @property
     def elapsed_s(self) -> float:
@@ -47,17 +47,17 @@ class Tally:
 
     def settle(self, item: Item) -> None:
         """Count a picture that has got its outcome."""
-        self._begun_px.pop(item.number, None)
+        self._partial_px.pop(item.number, None)
         self._files_done += 1
         self._px_done += item.output_px
 
     def reach(self, item: Item, done_px: int, total_px: int) -> None:
         """Record how far a picture without an outcome is, including pixels of intermediate stages."""
-        self._begun_px[item.number] = int(item.output_px * done_px / max(1, total_px))
+        self._partial_px[item.number] = int(item.output_px * done_px / max(1, total_px))
 
     def progress(self, number: int, done_px: int, total_px: int) -> Progress:
         """Progress of the batch together with that of one picture."""
-        done = self._px_done + sum(self._begun_px.values())
+        done = self._px_done + sum(self._partial_px.values())
         self._pace.reached(done)
         return Progress(
             number,

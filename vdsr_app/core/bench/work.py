@@ -132,9 +132,9 @@ def synchronise(device: torch.device) -> None:
 
 def seconds(work: Callable[[], object]) -> float:
     """How long `work` takes, in seconds."""
-    begun = time.perf_counter()
+    started = time.perf_counter()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def machine() -> dict[str, object]:

@@ -134,7 +134,7 @@ class _Run:
             threading.Thread(target=self._stage, args=(self._read_all, jobs), name="files-read"),
             threading.Thread(target=self._stage, args=(self._write_all,), name="files-write"),
         ]
-        begun = time.perf_counter()
+        started = time.perf_counter()
         for thread in threads:
             thread.start()
         try:
@@ -149,7 +149,7 @@ class _Run:
         if self._crash is not None:
             raise self._crash
         self._token.raise_if_cancelled()
-        return replace(self._report, wall_seconds=time.perf_counter() - begun)
+        return replace(self._report, wall_seconds=time.perf_counter() - started)
 
     def _stage(self, work: Callable[..., None], *arguments: object) -> None:
         """Run a stage in its thread; whatever ends it early ends the others too."""
@@ -184,7 +184,7 @@ class _Run:
 
     def _read_one(self, item: _Item) -> None:
         def read() -> tuple[Picture, float]:
-            begun = time.perf_counter()
+            started = time.perf_counter()
             self._require_folder(item.job.output.parent)
             require_name(item.job.output)
             item.allocate = _allocator(item.job)
@@ -194,9 +194,9 @@ class _Run:
                 # The pictures before it may be what leaves no room.
                 if not self._wait_alone():
                     raise
-                begun = time.perf_counter()
+                started = time.perf_counter()
                 picture = image_io.read(item.job.source, token=self._token, allocate=item.allocate)
-            return picture, time.perf_counter() - begun
+            return picture, time.perf_counter() - started
 
         picture, seconds = self._retrying_when_disk_full(item.job, Stage.READ, read)
         item.source = picture
@@ -242,13 +242,13 @@ class _Run:
         job, picture, target = item.job, item.source, item.target
         assert picture is not None
         assert target is not None
-        begun = time.perf_counter()
+        started = time.perf_counter()
         item.choice = choose_model(job.settings.model, picture.source.compression, has_photo=self._has_photo)
         engine = self._engines.get(item.choice.name)
         loaded = time.perf_counter()
-        self._add(loading_seconds=loaded - begun)
+        self._add(loading_seconds=loaded - started)
         self._tell(FileStarted(job, picture.width, picture.height, target, item.choice))
-        begun, paused = loaded, 0.0
+        started, paused = loaded, 0.0
 
         def on_progress(done: int, total: int) -> None:
             nonlocal paused
@@ -259,8 +259,8 @@ class _Run:
                 paused += time.perf_counter() - stopped
 
         def enlarge() -> Picture:
-            nonlocal begun, paused
-            begun, paused = time.perf_counter(), 0.0
+            nonlocal started, paused
+            started, paused = time.perf_counter(), 0.0
             return upscale_picture(
                 picture,
                 job.settings,
@@ -272,7 +272,7 @@ class _Run:
             )
 
         result = self._retrying_when_disk_full(job, Stage.NETWORK, enlarge)
-        spent = time.perf_counter() - begun - paused
+        spent = time.perf_counter() - started - paused
         self._add(network_seconds=spent, paused_seconds=paused)
         item.result, item.device, item.precision = result, engine.kind, engine.precision
         item.seconds = replace(item.seconds, network=spent)
@@ -304,7 +304,7 @@ class _Run:
         assert item.result is not None
         assert item.target is not None
         assert item.choice is not None
-        begun, result, allocate = time.perf_counter(), item.result, item.allocate
+        started, result, allocate = time.perf_counter(), item.result, item.allocate
 
         def tell_written(path: Path) -> None:
             self._tell(FileWritten(job, path))
@@ -317,7 +317,7 @@ class _Run:
         saved = self._retrying_when_disk_full(job, Stage.WRITE, save)
         for note in saved.notes:
             self._tell(FileNotice(job, note))
-        seconds = replace(item.seconds, write=time.perf_counter() - begun)
+        seconds = replace(item.seconds, write=time.perf_counter() - started)
         return FileDone(job, item.target, item.choice, item.device, item.precision, saved.size_bytes, seconds)
 
     # Shared by all stages
@@ -377,10 +377,10 @@ class _Run:
                 return line.get(timeout=POLL_S)
 
 
-def _described(told: VdsrError, item: _Item, error: BaseException) -> VdsrError:
+def _described(reported: VdsrError, item: _Item, error: BaseException) -> VdsrError:
     logger.error("%s failed in an unforeseen way.", item.job.source, exc_info=error)
-    told.path = str(item.job.source)
-    return told
+    reported.path = str(item.job.source)
+    return reported
 
 
 def _allocator(job: FileJob) -> Allocator:

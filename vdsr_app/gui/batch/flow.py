@@ -102,7 +102,7 @@ class BatchFlow(QObject):
         self._replan.timeout.connect(self.plan)
         service.planned.connect(self._on_planned)
         service.plan_failed.connect(self._on_plan_failed)
-        service.told.connect(self._on_told)
+        service.events_received.connect(self._on_events_received)
         service.ended.connect(self._on_ended)
         service.stopped.connect(self._on_stopped)
         service.failed.connect(self._on_failed)
@@ -253,7 +253,7 @@ class BatchFlow(QObject):
         self._enter(Phase.UNPLANNED)
         self.plan_failed.emit(report)
 
-    def _on_told(self, events: tuple[BatchEvent, ...]) -> None:
+    def _on_events_received(self, events: tuple[BatchEvent, ...]) -> None:
         self._is_written = True
         changed: dict[int, Item] = {}
         for event in events:

@@ -53,8 +53,8 @@ class PictureView(QTreeView):
         if not rows:
             return ""
         row = rows[0].row()
-        told = [c for c in Column if c in (Column.NAME, Column.STATE) or self.isColumnHidden(c)]
-        texts = (str(self._table.data(self._table.index(row, column))) for column in told)
+        columns = [c for c in Column if c in (Column.NAME, Column.STATE) or self.isColumnHidden(c)]
+        texts = (str(self._table.data(self._table.index(row, column))) for column in columns)
         return " · ".join(text for text in texts if text)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

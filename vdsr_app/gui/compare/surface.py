@@ -56,7 +56,7 @@ class CompareSurface(QWidget):
         self._reading: CursorReading | None = None
         self._shows_focus = False
         self._hides_grip = False
-        self._told = self._state()
+        self._announced = self._state()
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -110,9 +110,9 @@ class CompareSurface(QWidget):
         self._announce()
 
     def _announce(self) -> None:
-        told, self._told = self._told, self._state()
+        previous, self._announced = self._announced, self._state()
         signals = self.mode_changed, self.zoom_changed, self.split_changed, self.visible_region_changed
-        for signal, before, now in zip(signals, told, self._told, strict=True):
+        for signal, before, now in zip(signals, previous, self._announced, strict=True):
             if before != now:
                 signal.emit(now)
         self._read_cursor()

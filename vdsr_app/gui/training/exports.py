@@ -20,10 +20,10 @@ class NetworkExports(QObject):
     """Asks for a file name and lets the service write the file.
 
     Signals:
-        told: message, and whether it is good news.
+        notified: message, and whether it is good news.
     """
 
-    told = Signal(str, bool)
+    notified = Signal(str, bool)
 
     def __init__(self, service: TrainingService, store: SettingsStore, window: QWidget) -> None:
         super().__init__(window)
@@ -50,7 +50,7 @@ class NetworkExports(QObject):
         title = self.tr("Export the network")
         out = ask_for_name(self._window, title, start, kind, lambda chosen: with_ending(chosen, suffix))
         if out is not None:
-            self.told.emit(self.tr("Exporting {name}…").format(name=file_name(out)), False)
+            self.notified.emit(self.tr("Exporting {name}…").format(name=file_name(out)), False)
         return out
 
     def _on_exported(self, result: object) -> None:
@@ -66,4 +66,4 @@ class NetworkExports(QObject):
                 program=result.checked_with,  # type: ignore[attr-defined]
                 difference=f"{result.max_difference:.1g}",  # type: ignore[attr-defined]
             )
-        self.told.emit(words, True)
+        self.notified.emit(words, True)

@@ -144,8 +144,8 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
         if x is None:
             self._overlay.reading = None
         else:
-            told = [(series, value) for series, value in values if series.style is not LineStyle.FAINT]
-            ys = [(self._to_axis(value, series.on_right), series.ink) for series, value in told]
+            marked = [(series, value) for series, value in values if series.style is not LineStyle.FAINT]
+            ys = [(self._to_axis(value, series.on_right), series.ink) for series, value in marked]
             self._overlay.reading = Cursor(x, tuple((y, ink) for y, ink in ys if math.isfinite(y)))
         self._overlay.update()
 

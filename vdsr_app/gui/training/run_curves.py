@@ -27,7 +27,7 @@ class RunCurves:
         self._smooth = (Smoothed(), Smoothed())
         self._smoothed = np.empty((2, _FIRST_ROOM))
         self._marks: tuple[tuple[int, str], ...] = ()
-        self._begun: object = None
+        self._started: object = None
 
     @property
     def steps(self) -> Values:
@@ -68,11 +68,11 @@ class RunCurves:
         """Convert new entries of the history, or all of it after a part was repeated."""
         history = self.history
         columns = (history.steps, history.losses, history.rates, history.norms, history.clipped)
-        marks, begun = tuple(history.marks), history.started
-        if marks != self._marks or begun is not self._begun or not self._goes_on(columns):
+        marks, started = tuple(history.marks), history.started
+        if marks != self._marks or started is not self._started or not self._goes_on(columns):
             self._count = 0
             self._smooth = (Smoothed(), Smoothed())
-        self._marks, self._begun = marks, begun
+        self._marks, self._started = marks, started
         first, count = self._count, len(history.steps)
         self._make_room(count)
         for row, column in enumerate(columns):

@@ -32,11 +32,11 @@ class RunPage(QWidget):
         save: button that writes the curves.
 
     Signals:
-        told: message, and whether it is good news.
+        notified: message, and whether it is good news.
         failed: ErrorReport of a file that could not be written.
     """
 
-    told = Signal(str, bool)
+    notified = Signal(str, bool)
     failed = Signal(object)
 
     def __init__(self, watch: RunWatch, service: TrainingService, store: SettingsStore, models: ModelList) -> None:
@@ -123,7 +123,7 @@ class RunPage(QWidget):
         self.save = SaveCurvesButton(
             self._store, lambda path: self._plots.save_png(path), lambda path: self._plots.save_csv(path)
         )
-        self.save.told.connect(self.told)
+        self.save.notified.connect(self.notified)
         self.save.failed.connect(self.failed)
         first = QHBoxLayout()
         first.setSpacing(GROUP_GAP)
@@ -258,4 +258,4 @@ class RunPage(QWidget):
         else:
             text = f"{self._trouble_words.text}\n{watch.folder}"
         QGuiApplication.clipboard().setText(text)
-        self.told.emit(self.tr("The details are on the clipboard."), True)
+        self.notified.emit(self.tr("The details are on the clipboard."), True)

@@ -31,11 +31,11 @@ class SaveCurvesButton(QPushButton):
         subject: base of the suggested file name.
 
     Signals:
-        told: message, and whether it is good news.
+        notified: message, and whether it is good news.
         failed: ErrorReport of a file that could not be written.
     """
 
-    told = Signal(str, bool)
+    notified = Signal(str, bool)
     failed = Signal(object)
 
     def __init__(self, store: SettingsStore, save_png: Save, save_csv: Save) -> None:
@@ -73,7 +73,7 @@ class SaveCurvesButton(QPushButton):
             reason = self.tr("The curves could not be saved: {why}.").format(why=error.strerror or error)
             self.failed.emit(ErrorReport(reason, str(path), self.tr("Choose another folder.")))
         else:
-            self.told.emit(self.tr("Saved {name}").format(name=file_name(path)), True)
+            self.notified.emit(self.tr("Saved {name}").format(name=file_name(path)), True)
 
     def _on_png(self) -> None:
         self.save("png")

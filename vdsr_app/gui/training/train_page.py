@@ -88,13 +88,13 @@ class TrainPage(QWidget):
         """Start the wizard, or continue a draft that was not started; `folders` are added in its first step."""
         self.banner.dismiss()
         self._left.turn_back()
-        begun = not self.wizard.draft.is_empty
+        has_draft = not self.wizard.draft.is_empty
         self._show(self.wizard)
-        if begun:
+        if has_draft:
             self.wizard.go_on(folders)
         else:
             self.wizard.begin(folders)
-        if begun and not folders:
+        if has_draft and not folders:
             words = self.tr(
                 "This training has not been started. “Start over”, below its pictures, starts from scratch."
             )
@@ -161,7 +161,7 @@ class TrainPage(QWidget):
         runs.folder_requested.connect(self._on_folder)
         wizard.home_requested.connect(self.show_home)
         wizard.use_requested.connect(self.use_requested)
-        wizard.told.connect(self.tell)
+        wizard.notified.connect(self.tell)
         wizard.step_changed.connect(self.banner.dismiss)
         wizard.failed.connect(self.banner.show_report)
         desk.listed.connect(self._on_listed)
@@ -263,7 +263,7 @@ class TrainPage(QWidget):
         if not isinstance(self._compare, ComparePage):
             self._compare = ComparePage(self._store)
             self._compare.back_requested.connect(self.show_home)
-            self._compare.save.told.connect(self.tell)
+            self._compare.save.notified.connect(self.tell)
             self._compare.save.failed.connect(self.banner.show_report)
             self._pages.addWidget(self._compare)
         self._show(self._compare)

@@ -55,7 +55,7 @@ class RunWatch(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_CHANGED_MS)
         self._timer.timeout.connect(self.changed)
-        service.event_told.connect(self._on_event)
+        service.event_received.connect(self._on_event)
         service.state_changed.connect(self._on_state)
         service.crashed.connect(self._on_crashed)
         service.desk.renamed.connect(self._on_renamed)
@@ -146,8 +146,8 @@ class RunWatch(QObject):
             parts.append(preparing_short(history.preparing))
         else:
             parts.append(self.tr("{percent} %").format(percent=self.percent))
-        told = history.latest if history.preparing is None else history.preparing
-        left = told.seconds_left if told is not None else None
+        latest = history.latest if history.preparing is None else history.preparing
+        left = latest.seconds_left if latest is not None else None
         if left is not None and self.state is RunState.RUNNING:
             parts.append(time_left(left))
         return Activity(" · ".join(parts), history.step / self.steps if self.steps else None)

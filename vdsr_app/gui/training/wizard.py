@@ -55,14 +55,14 @@ class Wizard(QWidget):
     Signals:
         home_requested: the user wants to see all runs.
         use_requested: Path of the weights to enlarge pictures with.
-        told: message, and whether it is good news.
+        notified: message, and whether it is good news.
         failed: ErrorReport.
         step_changed: another page is shown.
     """
 
     home_requested = Signal()
     use_requested = Signal(object)
-    told = Signal(str, bool)
+    notified = Signal(str, bool)
     failed = Signal(object)
     step_changed = Signal()
 
@@ -207,7 +207,7 @@ class Wizard(QWidget):
             page.changed.connect(self.refresh)
         self.pictures.start_over.clicked.connect(self._on_start_over)
         self.check.other_pictures_requested.connect(self._on_other_pictures)
-        self.exports.told.connect(self.told)
+        self.exports.notified.connect(self.notified)
         self.result.more_steps_requested.connect(self._on_longer)
         service.checked.connect(self._on_checked)
         service.desk.created.connect(self._on_created)
@@ -224,7 +224,7 @@ class Wizard(QWidget):
             from vdsr_app.gui.training.run_page import RunPage
 
             page = RunPage(self._watch, self._service, self._store, self._models)
-            page.told.connect(self.told)
+            page.notified.connect(self.notified)
             page.failed.connect(self.failed)
             self._pages.addWidget(page)
             self.foot.set_beside(page.ends)
