@@ -20,7 +20,7 @@ from vdsr_trainer.run_files import WEIGHTS_NAME
 from vdsr_trainer.runs import describe_run
 from vdsr_trainer.trials import MOST_PICTURES
 
-_PICTURES_OF_A_PART = 4
+_MOST_PICTURES_UNFINISHED = 4
 """Pictures measured if a run was stopped before its end: the user is waiting for it to be saved."""
 
 
@@ -82,7 +82,7 @@ def write_result(
             config,
             run,
             step=step,
-            most_pictures=MOST_PICTURES if complete else _PICTURES_OF_A_PART,
+            most_pictures=MOST_PICTURES if complete else _MOST_PICTURES_UNFINISHED,
             token=token,
             on_progress=on_progress,
             notice=notice,

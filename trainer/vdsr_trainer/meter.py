@@ -81,8 +81,8 @@ class Meter:
         self._waiting, self._saving, self._judging = spent.waiting, spent.saving, spent.judging
         self._started = time.monotonic()
         self._paused = 0.0
-        self._a_step: float | None = None
-        self._a_validation = 0.0
+        self._seconds_per_step: float | None = None
+        self._seconds_per_validation = 0.0
         self._open_window()
 
     @property
@@ -109,9 +109,9 @@ class Meter:
         # Only here are values read from the device, which waits for it.
         losses = torch.stack(self._losses).cpu().double()  # in this order: Apple's GPUs have no float64
         count = len(losses)
-        a_step = max(elapsed, 1e-9) / count
-        past = self._a_step if self._a_step is not None else a_step
-        self._a_step = _PAST_SHARE * past + (1.0 - _PAST_SHARE) * a_step
+        seconds_per_step = max(elapsed, 1e-9) / count
+        past = self._seconds_per_step if self._seconds_per_step is not None else seconds_per_step
+        self._seconds_per_step = _PAST_SHARE * past + (1.0 - _PAST_SHARE) * seconds_per_step
         waited_share = min(1.0, self._window_waited / max(elapsed, 1e-9))
         self._open_window()
         return Stepped(
@@ -120,7 +120,7 @@ class Meter:
             rate,
             float(result.norm),
             float(result.clipped_share),
-            self._config.batch / a_step,
+            self._config.batch / seconds_per_step,
             waited_share,
             self._seconds_left(step),
             resident_bytes() or 0,
@@ -134,7 +134,7 @@ class Meter:
     def add_judging(self, seconds: float) -> None:
         """Add the time of a validation; it does not count as step time."""
         self.add_comparing(seconds)
-        self._a_validation = seconds
+        self._seconds_per_validation = seconds
 
     def add_comparing(self, seconds: float) -> None:
         """Add the time of measuring other models, which is done once: it says nothing about validations to come."""
@@ -152,8 +152,8 @@ class Meter:
         self._losses: list[Tensor] = []
 
     def _seconds_left(self, step: int) -> float | None:
-        if self._a_step is None:
+        if self._seconds_per_step is None:
             return None
         steps, every = self._config.steps, self._config.validate_every
         validations = -(-steps // every) - step // every
-        return (steps - step) * self._a_step + validations * self._a_validation
+        return (steps - step) * self._seconds_per_step + validations * self._seconds_per_validation

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
             rates = work.matrix_tflops(device)
             matrix = {name: max(rate, matrix.get(name, 0.0)) for name, rate in rates.items()}
             results += race.race(ways, size, count, arguments.model, token, on_run)
-    fraction = _Fraction(device.type, matrix, work.flops_a_pixel(config))
+    fraction = _Fraction(device.type, matrix, work.flops_per_pixel(config))
     console.record(
         {
             "machine": work.machine(),

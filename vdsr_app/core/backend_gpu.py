@@ -393,6 +393,6 @@ class GpuBackend(TorchBackend):
         if free is None:
             return _LARGEST_TILE_PX
         # Two activations of a layer, and the first layer's in fp32 beside its rounded copy.
-        bytes_a_px = self._width * (4 + 2 * self._precision.dtype.itemsize)
-        side = int((_MEMORY_SHARE * free / bytes_a_px) ** 0.5) - 2 * self._depth
+        bytes_per_px = self._width * (4 + 2 * self._precision.dtype.itemsize)
+        side = int((_MEMORY_SHARE * free / bytes_per_px) ** 0.5) - 2 * self._depth
         return max(_SMALLEST_TILE_PX, min(_LARGEST_TILE_PX, side // _TILE_STEP_PX * _TILE_STEP_PX))

@@ -15,7 +15,7 @@ from vdsr_app.core.bench import race as module
 from vdsr_app.core.bench.race import race, runs_for
 from vdsr_app.core.bench.work import (
     Way,
-    flops_a_pixel,
+    flops_per_pixel,
     matrix_tflops,
     output_size,
     picture_luma,
@@ -30,7 +30,7 @@ from vdsr_app.errors import Cancelled, DeviceError
 
 
 def test_the_arithmetic_of_a_pixel() -> None:
-    assert flops_a_pixel(VDSRConfig()) == 2 * 664_704
+    assert flops_per_pixel(VDSRConfig()) == 2 * 664_704
 
 
 @pytest.mark.parametrize("megapixels", [0.01, 1, 2, 8, 32, 600])

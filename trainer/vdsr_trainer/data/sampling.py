@@ -23,7 +23,7 @@ from vdsr_trainer.data.split import epoch_scales
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 
-PATCHES_A_MEGAPIXEL = 100
+PATCHES_PER_MEGAPIXEL = 100
 """Patches cut per decoded megapixel. Decoding takes one core 0.05 s per megapixel (a JPEG with two shrunk copies,
 measured). Two cores train on 150 patches per second, and spend 4 % of their time on decoding; a GPU that takes 5,000
 needs between two and three cores for it."""
@@ -112,7 +112,7 @@ class RandomOrder:
         """Round, first position, and position after the last, of the items that a step may take."""
         if self._all:
             return 0, 0, len(self._bytes)
-        clock = step * self._batch / PATCHES_A_MEGAPIXEL * 1e6
+        clock = step * self._batch / PATCHES_PER_MEGAPIXEL * 1e6
         number, past = divmod(clock, float(self._decoded.sum()))
         order = self._rounds.get(int(number))
         first = int(np.searchsorted(order.decoded, past, side="right")) - 1

@@ -9,7 +9,7 @@ from vdsr_app.core.formats import LOSSY, STREAMED, is_lossless
 from vdsr_app.core.job import FileFormat
 from vdsr_app.core.upscale import cascade_sizes
 
-_BYTES_A_SAMPLE = {
+_BYTES_PER_SAMPLE = {
     FileFormat.PNG: 0.75,
     FileFormat.TIFF: 0.85,
     FileFormat.JPEG: 0.25,
@@ -25,9 +25,9 @@ _WORKING_COPIES = 6
 def disk_bytes(options: BatchOptions, facts: SourceFacts, output_px: int) -> int:
     """Estimated file size of a result."""
     save, target = options.settings.save, options.file_format
-    share = _BYTES_A_SAMPLE[target]
+    share = _BYTES_PER_SAMPLE[target]
     if target in LOSSY and is_lossless(target, save.quality):
-        share = _BYTES_A_SAMPLE[FileFormat.PNG]
+        share = _BYTES_PER_SAMPLE[FileFormat.PNG]
     return int(share * _sample_bytes(facts, output_px, save.bits or facts.bits))
 
 

@@ -55,7 +55,7 @@ PEERS = ("onnxruntime", "openvino alone")
 """Other programs that are measured on their own, where they are installed."""
 
 
-def flops_a_pixel(config: VDSRConfig) -> int:
+def flops_per_pixel(config: VDSRConfig) -> int:
     """Multiplications and additions per output pixel, by direct convolution: 1,329,408 at the default shape."""
     return 2 * 9 * (config.width + (config.depth - 2) * config.width**2 + config.width)
 

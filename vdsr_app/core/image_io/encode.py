@@ -38,7 +38,7 @@ _AVIF = {"compression": "av1", "effort": 0}
 
 _BIGTIFF_FROM_BYTES = 3 << 30
 _MAX_OPTIMISED_PX = 60_000_000
-_MILLIMETRES_AN_INCH = 25.4
+_MILLIMETRES_PER_INCH = 25.4
 
 # The smallest possible EXIF block: it makes libheif create an EXIF item, which `replace_exif` points at the real block.
 _PLACEHOLDER_EXIF = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x01\0\0\0\0\0\0\0"
@@ -163,7 +163,7 @@ def _image(prepared: _Prepared, dpi: tuple[float, float] | None) -> Any:
         alpha = vips.from_array(np.ascontiguousarray(prepared.alpha[..., None]))
         image = image.bandjoin(alpha).copy(interpretation=image.interpretation)
     if dpi is not None:
-        image = image.copy(xres=dpi[0] / _MILLIMETRES_AN_INCH, yres=dpi[1] / _MILLIMETRES_AN_INCH)
+        image = image.copy(xres=dpi[0] / _MILLIMETRES_PER_INCH, yres=dpi[1] / _MILLIMETRES_PER_INCH)
     return image if prepared.icc is None else _with_profile(image, prepared.icc)
 
 

@@ -25,7 +25,7 @@ MAX_PIXELS_THROUGH_DISK = 1_000_000_000
 _MEMORY_SHARE = 0.9
 """Share of the free memory that one picture may take while it is read, compared or written."""
 
-_SCREEN_BYTES_A_PIXEL = 16 / 3
+_SCREEN_BYTES_PER_PIXEL = 16 / 3
 """What displaying a layer takes besides its samples: four bytes, plus a third for its reduced levels."""
 
 _BY_BATCH = "Choose a smaller size, or let the batch do it, which works through the disk."
@@ -45,7 +45,7 @@ _WEBP_LOSSLESS_COPIES = 11
 def check_size(
     width: int,
     height: int,
-    bytes_a_pixel: int,
+    bytes_per_pixel: int,
     path: str | PathLike[str] | None,
     *,
     source_format: SourceFormat,
@@ -59,7 +59,7 @@ def check_size(
     Args:
         width: columns.
         height: rows.
-        bytes_a_pixel: bytes per pixel of the decoded picture, transparency included.
+        bytes_per_pixel: bytes per pixel of the decoded picture, transparency included.
         path: for the message.
         source_format: determines how much memory the decoder takes.
         max_pixels: most pixels to accept.
@@ -85,7 +85,7 @@ def check_size(
         )
     if through_disk:
         return
-    needed = _READ_COPIES.get(source_format, 2) * pixels * bytes_a_pixel + file_bytes
+    needed = _READ_COPIES.get(source_format, 2) * pixels * bytes_per_pixel + file_bytes
     available = available_memory_bytes()
     if available is not None and needed > available * _MEMORY_SHARE:
         raise PictureTooLargeError(
@@ -116,7 +116,7 @@ def check_memory_to_compare(
     """
     samples = picture.pixels.shape[2] + (picture.alpha is not None)
     made_bytes = (layers - read) * samples * picture.pixels.itemsize
-    needed = size.width * size.height * (made_bytes + (layers + painted) * _SCREEN_BYTES_A_PIXEL)
+    needed = size.width * size.height * (made_bytes + (layers + painted) * _SCREEN_BYTES_PER_PIXEL)
     available = available_memory_bytes()
     if available is None:
         return

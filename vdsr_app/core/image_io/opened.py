@@ -38,7 +38,7 @@ class Header:
     in_strips: bool = False
 
     @property
-    def bytes_a_pixel(self) -> int:
+    def bytes_per_pixel(self) -> int:
         """Bytes per pixel of the decoded samples."""
         return (self.channels + int(self.has_alpha)) * self.bits // 8
 

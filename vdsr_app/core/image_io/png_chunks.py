@@ -13,13 +13,13 @@ from vdsr_app.core.image_io.exif import plausible_dpi
 
 _SIGNATURE_BYTES = 8
 _MAX_SMALL_CHUNK = 1024
-_METRES_AN_INCH = 0.0254
+_METRES_PER_INCH = 0.0254
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 
 MAX_DEFLATE_RATIO = 1032
 """No deflate stream expands by more than this factor (zlib technical notes)."""
 
-_SAMPLES_A_PIXEL = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_SAMPLES_PER_PIXEL = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 Chromaticities = tuple[float, float, float, float, float, float, float, float]
 """x and y of white, red, green and blue."""
@@ -61,7 +61,7 @@ def read_info(stream: BinaryIO) -> PngInfo:
         match kind, len(body):
             case b"IHDR", 13:
                 width, info.height, bits, colour = struct.unpack(">IIBB", body[:10])
-                info.row_bytes = (width * bits * _SAMPLES_A_PIXEL.get(colour, 1) + 7) // 8
+                info.row_bytes = (width * bits * _SAMPLES_PER_PIXEL.get(colour, 1) + 7) // 8
             case b"pHYs", 9:
                 info.dpi = _dpi(body)
             case b"acTL", 8:
@@ -97,7 +97,7 @@ def add_chunks(
     view = memoryview(data)
     extra = []
     if dpi is not None:
-        metres = [round(value / _METRES_AN_INCH) for value in dpi]
+        metres = [round(value / _METRES_PER_INCH) for value in dpi]
         extra.append(_chunk(b"pHYs", struct.pack(">IIB", *metres, 1)))
     if exif is not None:
         extra.append(_chunk(b"eXIf", exif))
@@ -136,7 +136,7 @@ def _small_chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
 
 def _dpi(body: bytes) -> tuple[float, float] | None:
     horizontal, vertical, unit = struct.unpack(">IIB", body)
-    return plausible_dpi(horizontal * _METRES_AN_INCH, vertical * _METRES_AN_INCH) if unit == 1 else None
+    return plausible_dpi(horizontal * _METRES_PER_INCH, vertical * _METRES_PER_INCH) if unit == 1 else None
 
 
 def _chromaticities(body: bytes) -> Chromaticities:

@@ -137,7 +137,7 @@ def _read(file: PictureFile, max_pixels: int | None, token: CancelToken | None, 
     check_size(
         header.width,
         header.height,
-        header.bytes_a_pixel,
+        header.bytes_per_pixel,
         path,
         source_format=source_format,
         max_pixels=max_pixels,

@@ -16,7 +16,7 @@ UNIT_BYTES: Mapping[int, int] = MappingProxyType(
 )
 """Size of the units whose bytes are reversed when the byte order changes, by field type."""
 
-_UNITS_A_VALUE = {5: 2, 10: 2}
+_UNITS_PER_VALUE = {5: 2, 10: 2}
 _INTEGER_CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _RATIONAL_CODES = {5: "I", 10: "i"}
 MAX_VALUE_BYTES = 16 << 20
@@ -120,7 +120,7 @@ class DirectoryReader:
         else:
             tag, kind, count, pointer = struct.unpack_from(f"{self.order}HHII", body, at)
             inline_at, inline_size = position + 8, 4
-        size = count * UNIT_BYTES.get(kind, 1) * _UNITS_A_VALUE.get(kind, 1)
+        size = count * UNIT_BYTES.get(kind, 1) * _UNITS_PER_VALUE.get(kind, 1)
         return Entry(tag, kind, count, position, inline_at if size <= inline_size else pointer, size)
 
     def raw(self, entry: Entry) -> bytes | None:

@@ -38,10 +38,10 @@ from vdsr_app.core.image_io.tiff_directory import (
 )
 
 _SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 0xFE, 0x14A, 0xC612
-_COMPRESSION, _PHOTOMETRIC, _SAMPLES_A_PIXEL, _EXTRA_SAMPLES = 0x103, 0x106, 0x115, 0x152
+_COMPRESSION, _PHOTOMETRIC, _SAMPLES_PER_PIXEL, _EXTRA_SAMPLES = 0x103, 0x106, 0x115, 0x152
 _YCBCR_COEFFICIENTS, _YCBCR_SUBSAMPLING, _XMP = 0x211, 0x212, 0x2BC
-_WIDTH, _HEIGHT, _BITS_A_SAMPLE = 0x100, 0x101, 0x102
-_ROWS_A_STRIP, _STRIP_BYTES, _PLANES, _TILE_BYTES = 0x116, 0x117, 0x11C, 0x145
+_WIDTH, _HEIGHT, _BITS_PER_SAMPLE = 0x100, 0x101, 0x102
+_ROWS_PER_STRIP, _STRIP_BYTES, _PLANES, _TILE_BYTES = 0x116, 0x117, 0x11C, 0x145
 _PALETTE, _YCBCR = 3, 6
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 4: 1, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3}  # samples by photometric interpretation
 _UNCOMPRESSED, _JPEG_COMPRESSIONS = 1, (6, 7)
@@ -108,7 +108,7 @@ def read_info(stream: BinaryIO) -> TiffInfo:
     orientation = reader.integer(entries.get(ORIENTATION))
     unit = reader.integer(entries.get(RESOLUTION_UNIT))
     photometric = reader.integer(entries.get(_PHOTOMETRIC))
-    extra = (reader.integer(entries.get(_SAMPLES_A_PIXEL)) or 1) - _COLOURS.get(photometric or 0, 1)
+    extra = (reader.integer(entries.get(_SAMPLES_PER_PIXEL)) or 1) - _COLOURS.get(photometric or 0, 1)
     kinds = reader.integers(entries.get(_EXTRA_SAMPLES))
     reduced = bool((reader.integer(entries.get(_SUBFILE_TYPE)) or 0) & 1)
     xmp = entries.get(_XMP)
@@ -143,9 +143,9 @@ def _block_bytes(stream: BinaryIO, reader: DirectoryReader, entries: Mapping[int
     if compression not in _WHOLE_STRIP_COMPRESSIONS or tiled:
         return stored
     width, height, samples, bits = (
-        reader.integer(entries.get(tag)) or 1 for tag in (_WIDTH, _HEIGHT, _SAMPLES_A_PIXEL, _BITS_A_SAMPLE)
+        reader.integer(entries.get(tag)) or 1 for tag in (_WIDTH, _HEIGHT, _SAMPLES_PER_PIXEL, _BITS_PER_SAMPLE)
     )
-    rows = min(height, reader.integer(entries.get(_ROWS_A_STRIP)) or height)
+    rows = min(height, reader.integer(entries.get(_ROWS_PER_STRIP)) or height)
     return max(stored, width * rows * samples * bits // 8)
 
 

@@ -22,7 +22,7 @@ from vdsr_app.errors import DeviceMemoryError
 
 _TILE_PX = 256
 _NO_MASK = np.zeros((0, 0, 0), np.float32)
-_BANDS_A_THREAD = 2
+_BANDS_PER_THREAD = 2
 """Bands of a layer per thread: more than one, so that a delayed thread does not keep all others waiting."""
 
 
@@ -172,7 +172,7 @@ class WinogradBackend:
             work(box)
             return
         blocks = -(-(bottom - top) // BLOCK)
-        count = min(blocks, self._threads * _BANDS_A_THREAD)
+        count = min(blocks, self._threads * _BANDS_PER_THREAD)
         cuts = [min(bottom, top + BLOCK * (blocks * i // count)) for i in range(count + 1)]
         bands = [(first, last, left, right) for first, last in pairwise(cuts)]
         for _ in self._pool.map(work, bands):
