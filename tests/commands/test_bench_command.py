@@ -37,10 +37,10 @@ def no_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in absent else real(name, *rest))
 
 
-@pytest.mark.parametrize("wish", ["auto", "fp32"])
-def test_json(run, tiny, no_peers, wish) -> None:
-    precision = choose_precision(torch.device("cpu"), wish)  # "auto" is what this processor is fast in
-    status, said, _ = run("bench", *SMALL, "--precision", wish, "--model", tiny, "--all", "--json")
+@pytest.mark.parametrize("requested", ["auto", "fp32"])
+def test_json(run, tiny, no_peers, requested) -> None:
+    precision = choose_precision(torch.device("cpu"), requested)  # "auto" is what this processor is fast in
+    status, said, _ = run("bench", *SMALL, "--precision", requested, "--model", tiny, "--all", "--json")
     assert status == 0
     record = json.loads(said)
     assert record["machine"]["cores"] >= 1

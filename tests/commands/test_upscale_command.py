@@ -246,7 +246,7 @@ def test_existing_results_are_skipped_on_request(run, tiny, photo, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("wish", "said_of_it"),
+    ("requested", "said_of_it"),
     [
         (("--scale", "9"), "A picture cannot be scaled by 9."),
         (("--scale", "8.004"), "A picture cannot be scaled by 8.004."),
@@ -255,8 +255,8 @@ def test_existing_results_are_skipped_on_request(run, tiny, photo, tmp_path: Pat
         (("--megapixels", "0.0717"), "A 40 x 28 picture cannot be scaled by 8.001116."),
     ],
 )
-def test_a_factor_out_of_reach_is_told_as_it_is(run, tiny, photo, tmp_path: Path, wish, said_of_it) -> None:
-    status, _, complaint = run("upscale", photo, *wish, "-o", tmp_path / "out.png", "--model", tiny)
+def test_a_factor_out_of_reach_is_told_as_it_is(run, tiny, photo, tmp_path: Path, requested, said_of_it) -> None:
+    status, _, complaint = run("upscale", photo, *requested, "-o", tmp_path / "out.png", "--model", tiny)
     assert status != 0
     assert f"{said_of_it} The scale factor must lie between 1 and 8." in complaint
 

@@ -427,7 +427,7 @@ class Halved:
 
 
 @pytest.mark.parametrize(
-    ("wish", "error", "taken"),
+    ("requested", "error", "taken"),
     [
         ("auto", 1e-4, Precision.FP16),
         ("auto", 1e-2, Precision.FP32),
@@ -436,11 +436,11 @@ class Halved:
         ("fp32", 1e-2, Precision.FP32),
     ],
 )
-def test_half_precision_must_be_exact_enough(wish: str, error: float, taken: Precision) -> None:
+def test_half_precision_must_be_exact_enough(requested: str, error: float, taken: Precision) -> None:
     made = gpu_backend(
         MODEL,
         torch.device("mps"),
-        wish,
+        requested,
         lambda model, device, precision: Halved(precision, error),  # type: ignore[arg-type, return-value]
     )
     assert made.precision is taken

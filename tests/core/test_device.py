@@ -55,21 +55,21 @@ def test_auto_takes_apples_gpu_where_there_is_no_cuda(monkeypatch: pytest.Monkey
 
 @pytest.mark.usefixtures("two_gpus")
 @pytest.mark.parametrize(
-    ("wish", "expected"),
+    ("requested", "expected"),
     [
         *(("cpu", "cpu"), ("mps", "mps"), ("mps:0", "mps")),
         *(("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1")),
     ],
 )
-def test_a_wish_is_granted(wish: str, expected: str) -> None:
-    assert choose_device(wish) == torch.device(expected)
+def test_a_wish_is_granted(requested: str, expected: str) -> None:
+    assert choose_device(requested) == torch.device(expected)
 
 
 @pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize("wish", ["cuda", "cuda:0", "mps"])
-def test_an_absent_device_is_named_with_a_way_out(wish: str) -> None:
+@pytest.mark.parametrize("requested", ["cuda", "cuda:0", "mps"])
+def test_an_absent_device_is_named_with_a_way_out(requested: str) -> None:
     with pytest.raises(DeviceError) as caught:
-        choose_device(wish)
+        choose_device(requested)
     assert "auto" in caught.value.hint
 
 
@@ -150,11 +150,11 @@ def test_a_card_runs_code_for_its_generation_and_what_is_made_for_it(
 
 
 @pytest.mark.parametrize(
-    "wish", ["", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:1000000", "meta", "cpu:0", "cuda:0\n", "mps:1"]
+    "requested", ["", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:1000000", "meta", "cpu:0", "cuda:0\n", "mps:1"]
 )
-def test_a_word_that_is_no_device_is_refused(wish: str) -> None:
+def test_a_word_that_is_no_device_is_refused(requested: str) -> None:
     with pytest.raises(UsageError):
-        choose_device(wish)
+        choose_device(requested)
 
 
 @pytest.mark.parametrize(
@@ -196,9 +196,9 @@ def test_precision_by_name() -> None:
     assert choose_precision(torch.device("mps"), "auto") is Precision.FP16
     assert choose_precision(torch.device("mps"), "fp16").dtype is torch.float16
     assert ("auto", *Precision) == PRECISIONS
-    for wish in ("fp16", "int8", "", "BF16"):
+    for requested in ("fp16", "int8", "", "BF16"):
         with pytest.raises(UsageError):
-            choose_precision(CPU, wish)
+            choose_precision(CPU, requested)
 
 
 def test_the_cpu_has_a_name_without_trade_marks(monkeypatch: pytest.MonkeyPatch) -> None:

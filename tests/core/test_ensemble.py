@@ -132,7 +132,7 @@ def test_tiled_or_whole_it_is_the_mean_of_eight_whole_passes(
 
 def test_it_is_another_result_than_one_pass() -> None:
     luma = plane(30, 40)
-    one, eight = (engine().upscale_luma(luma, self_ensemble=wish) for wish in (False, True))
+    one, eight = (engine().upscale_luma(luma, self_ensemble=requested) for requested in (False, True))
     assert np.abs(one - eight).max() > 0.01
 
 
@@ -253,11 +253,11 @@ class TestPictures:
 
     def test_tiles_and_progress_come_as_without(self) -> None:
         reported: dict[bool, list[tuple[int, int, int]]] = {}
-        for wish in (False, True):
+        for requested in (False, True):
             tiles: list[TileResult] = []
             result = upscale_picture(
                 self.picture(),
-                replace(self.SETTINGS, self_ensemble=wish),
+                replace(self.SETTINGS, self_ensemble=requested),
                 engine(),
                 on_tile=tiles.append,
                 visible=lambda: Rect(40, 20, 5, 5),
@@ -265,7 +265,7 @@ class TestPictures:
             for tile in tiles:
                 shown = result.pixels[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width]
                 np.testing.assert_array_equal(shown, tile.pixels)
-            reported[wish] = [(tile.x, tile.y, tile.done_px) for tile in tiles]
+            reported[requested] = [(tile.x, tile.y, tile.done_px) for tile in tiles]
         assert reported[True] == reported[False]
 
     def test_both_stages_of_a_large_factor_take_part(self) -> None:

@@ -76,11 +76,11 @@ def test_a_file_that_tells_of_no_compression_gets_the_clean_model(install: Insta
     assert choose_model(AUTO_MODEL, None) == ModelChoice(CLEAN_MODEL, ChoiceReason.NO_SIGN)
 
 
-@pytest.mark.parametrize("wish", ["vdsr", "photo", "mine", "/models/auto.safetensors"])
+@pytest.mark.parametrize("requested", ["vdsr", "photo", "mine", "/models/auto.safetensors"])
 @pytest.mark.parametrize("compression", [None, JPEG_50, Compression(SourceFormat.JPEG, 99)])
-def test_what_the_person_names_is_taken(wish: str, compression: Compression | None) -> None:
-    choice = choose_model(wish, compression)
-    assert (choice.name, choice.reason) == (wish, ChoiceReason.WISH)
+def test_what_the_person_names_is_taken(requested: str, compression: Compression | None) -> None:
+    choice = choose_model(requested, compression)
+    assert (choice.name, choice.reason) == (requested, ChoiceReason.REQUESTED)
 
 
 def test_without_the_photo_model_the_clean_one_is_taken_and_that_is_said(install: Install) -> None:

@@ -15,7 +15,14 @@ import safetensors.torch
 import torch
 
 from vdsr_app import paths
-from vdsr_app.core.models import AUTO_MODEL, describe_model, find_model, install_model, installed_models, lasting_name
+from vdsr_app.core.models import (
+    AUTO_MODEL,
+    describe_model,
+    find_model,
+    install_model,
+    installed_models,
+    persistent_name,
+)
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.core.weight_header import read_shape
 from vdsr_app.core.weights import load_model, load_weights, save_weights
@@ -201,13 +208,13 @@ def test_a_file_is_known_from_another_folder_and_a_name_stays_one(
     (tmp_path / "latest").symlink_to(mine)
     (tmp_path / "small").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
-    for wish in ("deep/mine", "link/../mine"):
-        assert lasting_name(wish) == str(mine)
-    assert lasting_name("latest") == str(tmp_path / "latest"), "results are named after it"
-    assert lasting_name("small") == "small", "an installed model comes before a file"
+    for requested in ("deep/mine", "link/../mine"):
+        assert persistent_name(requested) == str(mine)
+    assert persistent_name("latest") == str(tmp_path / "latest"), "results are named after it"
+    assert persistent_name("small") == "small", "an installed model comes before a file"
     monkeypatch.setattr("vdsr_app.core.models.installed_models", lambda: pytest.fail("they were looked through"))
-    for wish in (AUTO_MODEL, "vdsr", "gone", "gone.safetensors", ""):
-        assert lasting_name(wish) == wish
+    for requested in (AUTO_MODEL, "vdsr", "gone", "gone.safetensors", ""):
+        assert persistent_name(requested) == requested
 
 
 def test_a_damaged_file_in_the_folder_does_not_hide_the_others(file: Path) -> None:

@@ -1034,15 +1034,15 @@ def test_best_quality_reaches_the_layers_what_is_remembered_and_the_batch(
     window: MainWindow, service: FakeService, store: SettingsStore
 ) -> None:
     finish(window, service, Path("/a.png"))
-    for wished in (True, False):
+    for enabled in (True, False):
         best_quality(window).click()
         assert window.session.result is None
         service.finish_layer(LayerKind.BICUBIC)
         job = service.jobs[service.find(LayerKind.MODEL)]
         assert isinstance(job, LayerJob)
-        assert job.settings.self_ensemble is wished
-        assert store.current.self_ensemble is wished
-        assert window.batch.settings.self_ensemble is wished
+        assert job.settings.self_ensemble is enabled
+        assert store.current.self_ensemble is enabled
+        assert window.batch.settings.self_ensemble is enabled
         service.finish_layer(LayerKind.MODEL)
 
 

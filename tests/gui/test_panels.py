@@ -339,7 +339,7 @@ def test_the_panel_says_what_was_chosen_and_why(
     panel.show_choice("auto", ModelChoice("vdsr", reason, compression))
     assert any(said in text for text in words(panel))
     assert panel.findChildren(QComboBox)[0].currentText() == "Automatic"
-    panel.show_choice("vdsr", ModelChoice("vdsr", ChoiceReason.WISH, compression))
+    panel.show_choice("vdsr", ModelChoice("vdsr", ChoiceReason.REQUESTED, compression))
     assert "Comes with the program" in words(panel)
 
 

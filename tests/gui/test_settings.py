@@ -92,8 +92,8 @@ def test_derived_values() -> None:
 @pytest.mark.parametrize("file_format", FileFormat)
 @pytest.mark.parametrize("bits", [0, 8, 16])
 def test_a_depth_counts_only_where_it_can_be_chosen(file_format: FileFormat, bits: int) -> None:
-    wished = AppSettings(format=file_format, bits=bits).save_options.bits
-    assert wished == (bits or None if file_format in (FileFormat.PNG, FileFormat.TIFF) else None)
+    expected = AppSettings(format=file_format, bits=bits).save_options.bits
+    assert expected == (bits or None if file_format in (FileFormat.PNG, FileFormat.TIFF) else None)
 
 
 @pytest.mark.parametrize(

@@ -260,8 +260,8 @@ def test_a_log_that_another_process_has_open_goes_on_and_loses_no_earlier_one(
     assert sorted(found) == [program.LOG_NAME, *(f"{program.LOG_NAME}.{number}" for number in (1, 2, 3))]
     assert "old 1" in found.values()
     text = "".join(found[name] for name in sorted(found, reverse=True))
-    wished = [f"{word} {number:02}" for word in ("held", "free") for number in range(60)]
-    assert [line[-7:] for line in text.splitlines() if line[-7:-3] in ("held", "free")] == wished
+    expected = [f"{word} {number:02}" for word in ("held", "free") for number in range(60)]
+    assert [line[-7:] for line in text.splitlines() if line[-7:-3] in ("held", "free")] == expected
     assert len(found[program.LOG_NAME]) <= 2000
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from vdsr_app.control import CancelToken
 from vdsr_trainer import control
-from vdsr_trainer.control import Controller, Wish
+from vdsr_trainer.control import Controller, RunRequest
 from vdsr_trainer.run_files import WINDOW_LOCK_NAME, Control, RunLock, read_control, write_control
 
 
@@ -31,21 +31,26 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.mark.parametrize(
-    ("command", "wish"),
-    [("run", Wish.GO_ON), ("pause", Wish.PAUSE), ("stop", Wish.STOP), ("discard", Wish.DISCARD)],
+    ("command", "request"),
+    [
+        ("run", RunRequest.CONTINUE),
+        ("pause", RunRequest.PAUSE),
+        ("stop", RunRequest.STOP),
+        ("discard", RunRequest.DISCARD),
+    ],
 )
-def test_commands_are_obeyed(tmp_path: Path, clock: Clock, command, wish: Wish) -> None:
+def test_commands_are_obeyed(tmp_path: Path, clock: Clock, command, request: RunRequest) -> None:
     controller = Controller(tmp_path, CancelToken())
-    assert controller.look() is Wish.GO_ON
+    assert controller.look() is RunRequest.CONTINUE
     write_control(tmp_path, command)
     clock.now += 1
-    assert controller.look() is wish
+    assert controller.look() is request
 
 
 @pytest.mark.parametrize("command", ["pause", "stop", "discard"])
 def test_what_an_earlier_part_was_asked_for_does_not_count(tmp_path: Path, command) -> None:
     write_control(tmp_path, command, "go on")
-    assert Controller(tmp_path, CancelToken()).look() is Wish.GO_ON
+    assert Controller(tmp_path, CancelToken()).look() is RunRequest.CONTINUE
     assert read_control(tmp_path) == Control("run", "go on")
 
 
@@ -64,9 +69,9 @@ def test_a_signal_comes_first(tmp_path: Path, clock: Clock) -> None:
     controller = Controller(tmp_path, token)
     write_control(tmp_path, "pause")
     clock.now += 1
-    assert controller.look() is Wish.PAUSE
+    assert controller.look() is RunRequest.PAUSE
     token.cancel()
-    assert controller.look() is Wish.INTERRUPT
+    assert controller.look() is RunRequest.INTERRUPT
 
 
 def test_the_end_of_the_window_is_noticed_where_it_was_asked_for(tmp_path: Path, clock: Clock) -> None:
@@ -75,30 +80,30 @@ def test_the_end_of_the_window_is_noticed_where_it_was_asked_for(tmp_path: Path,
     write_control(tmp_path, "run", "save")
     controller = Controller(tmp_path, CancelToken())
     clock.now += 5
-    assert controller.look() is Wish.GO_ON
+    assert controller.look() is RunRequest.CONTINUE
     window.release()
     clock.now += 5
-    assert controller.look() is Wish.INTERRUPT
+    assert controller.look() is RunRequest.INTERRUPT
 
 
 def test_the_end_of_the_window_is_none_of_its_business_elsewhere(tmp_path: Path, clock: Clock) -> None:
     controller = Controller(tmp_path, CancelToken())
     clock.now += 5
-    assert controller.look() is Wish.GO_ON
+    assert controller.look() is RunRequest.CONTINUE
 
 
 def test_a_window_that_is_gone_at_the_start_asks_for_nothing(tmp_path: Path, clock: Clock) -> None:
     write_control(tmp_path, "run", "save")
     controller = Controller(tmp_path, CancelToken())
     clock.now += 5
-    assert controller.look() is Wish.GO_ON
+    assert controller.look() is RunRequest.CONTINUE
 
 
 def test_a_pause_ends_by_whatever_is_wished_next(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     controller = Controller(tmp_path, CancelToken())
     write_control(tmp_path, "pause")
     clock.now += 1
-    assert controller.look() is Wish.PAUSE
+    assert controller.look() is RunRequest.PAUSE
     waits = []
 
     def sleep(seconds: float) -> None:
@@ -108,5 +113,5 @@ def test_a_pause_ends_by_whatever_is_wished_next(tmp_path: Path, clock: Clock, m
             write_control(tmp_path, "stop")
 
     monkeypatch.setattr(clock, "sleep", sleep)
-    assert controller.wait_while_paused() is Wish.STOP
+    assert controller.wait_while_paused() is RunRequest.STOP
     assert len(waits) >= 20

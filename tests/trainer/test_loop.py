@@ -254,7 +254,7 @@ def test_a_device_that_fails_anywhere_in_a_run_is_told_in_words(
 def test_a_run_tells_of_a_card_that_is_passed_over(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vdsr_trainer.loop.passed_over", lambda wish: f"{wish}: the processor is used instead.")
+    monkeypatch.setattr("vdsr_trainer.loop.passed_over", lambda device: f"{device}: the processor is used instead.")
     events = _run(replace(small, steps=1), tmp_path / "run")
     assert [event.message for event in events if isinstance(event, Noticed)] == ["cpu: the processor is used instead."]
 
@@ -423,7 +423,7 @@ def test_a_held_out_crop_is_kept_for_each_validation(small: TrainConfig, tmp_pat
     assert len(sizes) == 1
 
 
-# --- wishes
+# --- requests
 
 
 @pytest.fixture
@@ -433,10 +433,10 @@ def alert(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vdsr_trainer.control._PAUSED_LOOK_EVERY_S", 0.001)
 
 
-def _run_obeying(config: TrainConfig, run: Path, wishes: dict[type, str]) -> list[Event]:
+def _run_obeying(config: TrainConfig, run: Path, requests: dict[type, str]) -> list[Event]:
     """Train, and ask for something when an event of a kind comes for the first time."""
     events: list[Event] = []
-    left = dict(wishes)
+    left = dict(requests)
 
     def collect(event: Event) -> None:
         events.append(event)
@@ -498,22 +498,22 @@ def test_discard_leaves_no_folder(small: TrainConfig, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("alert")
-@pytest.mark.parametrize("wish", ["stop", "discard"])
-def test_a_run_can_be_ended_while_it_reads_pictures(small: TrainConfig, tmp_path: Path, wish: str) -> None:
+@pytest.mark.parametrize("command", ["stop", "discard"])
+def test_a_run_can_be_ended_while_it_reads_pictures(small: TrainConfig, tmp_path: Path, command: str) -> None:
     run, events = tmp_path / "run", []
 
     def collect(event: Event) -> None:
         events.append(event)
-        write_control(run, wish)  # type: ignore[arg-type]
+        write_control(run, command)  # type: ignore[arg-type]
 
-    if wish == "discard":
+    if command == "discard":
         assert train(small, run, collect, CancelToken()) is None
     else:
         with pytest.raises(Cancelled):
             train(small, run, collect, CancelToken())
     assert not any(isinstance(event, Stepped) for event in events)
-    assert events[-1] == Finished(0, "", complete=False, discarded=wish == "discard")
-    assert run.exists() == (wish == "stop")
+    assert events[-1] == Finished(0, "", complete=False, discarded=command == "discard")
+    assert run.exists() == (command == "stop")
 
 
 def test_a_picture_that_is_gone_costs_no_step(small: TrainConfig, tmp_path: Path, monkeypatch) -> None:

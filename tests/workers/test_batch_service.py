@@ -16,7 +16,7 @@ from vdsr_app.core.batch.events import Planned, Progress
 from vdsr_app.workers import batch as module
 from vdsr_app.workers import batch_jobs, thumbnails
 from vdsr_app.workers.batch import BatchService
-from vdsr_app.workers.batch_jobs import Handle, Wish
+from vdsr_app.workers.batch_jobs import BatchRequest, Handle
 from vdsr_app.workers.runner import JobContext
 
 WAIT_MS = 20_000
@@ -96,14 +96,14 @@ class Runs:
 
     def run(
         self,
-        wish: Wish,
+        request: BatchRequest,
         handle: Handle,
         pause: PauseGate,
         facts: dict[Path, SourceFacts],
         tell: Callable[[BatchEvent], None],
         context: JobContext,
     ) -> BatchReport:
-        handle.attach(Batch(wish.options, tell, context.token))
+        handle.attach(Batch(request.options, tell, context.token))
         self.tells.append(tell)
         assert self.ends.acquire(timeout=WAIT_MS / 1000)
         return BatchReport(0, 0, 0, 1.0, 1.0)

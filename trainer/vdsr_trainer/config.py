@@ -281,9 +281,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def symmetry_for(width: int, wish: str) -> str:
-    """`wish`, or "none" if `width` is not divisible as that symmetry requires."""
-    return "none" if width % SYMMETRIES[wish] else wish
+def symmetry_for(width: int, requested: str) -> str:
+    """`requested`, or "none" if `width` is not divisible as that symmetry requires."""
+    return "none" if width % SYMMETRIES[requested] else requested
 
 
 def _choose(choices: tuple[str, ...]) -> str:

@@ -18,10 +18,10 @@ _LOOK_AT_WINDOW_EVERY_S = 2.0
 _PAUSED_LOOK_EVERY_S = 0.1
 
 
-class Wish(Enum):
+class RunRequest(Enum):
     """What the run should do before its next step."""
 
-    GO_ON = "go on"
+    CONTINUE = "go on"
     PAUSE = "pause"
     STOP = "stop"
     """Save, measure the result, end."""
@@ -41,42 +41,42 @@ class Controller:
     def __init__(self, run: Path, token: CancelToken) -> None:
         self._run = run
         self._token = token
-        self._wish = Wish.GO_ON
+        self._request = RunRequest.CONTINUE
         self._look_at = 0.0
         self._look_at_window_at = time.monotonic() + _LOOK_AT_WINDOW_EVERY_S
         self._forget_the_past()
 
-    def look(self) -> Wish:
+    def look(self) -> RunRequest:
         """The current request; the disk is read at most five times a second."""
         if self._token.cancelled:
-            return Wish.INTERRUPT
+            return RunRequest.INTERRUPT
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + _LOOK_EVERY_S
-            self._wish = self._read(now)
-        return self._wish
+            self._request = self._read(now)
+        return self._request
 
-    def wait_while_paused(self) -> Wish:
+    def wait_while_paused(self) -> RunRequest:
         """Sleep until the request is no longer a pause, and return it."""
-        while (wish := self.look()) is Wish.PAUSE:
+        while (request := self.look()) is RunRequest.PAUSE:
             time.sleep(_PAUSED_LOOK_EVERY_S)
-        return wish
+        return request
 
-    def _read(self, now: float) -> Wish:
+    def _read(self, now: float) -> RunRequest:
         control = read_control(self._run)
         if control.when_window_ends == "save" and now >= self._look_at_window_at:
             self._look_at_window_at = now + _LOOK_AT_WINDOW_EVERY_S
             if self._window_is_gone():
-                return Wish.INTERRUPT
+                return RunRequest.INTERRUPT
         match control.command:
             case "pause":
-                return Wish.PAUSE
+                return RunRequest.PAUSE
             case "stop":
-                return Wish.STOP
+                return RunRequest.STOP
             case "discard":
-                return Wish.DISCARD
+                return RunRequest.DISCARD
             case _:
-                return Wish.GO_ON
+                return RunRequest.CONTINUE
 
     def _window_is_gone(self) -> bool:
         """Whether nobody holds the window's lock, which the OS releases however the window ends."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vdsr_app.control import CancelToken
-from vdsr_trainer.control import Controller, Wish
+from vdsr_trainer.control import Controller, RunRequest
 from vdsr_trainer.events import EventCallback, Paused, PreparedKind, Preparing, Resumed
 from vdsr_trainer.meter import TimeLeft
 
@@ -35,11 +35,11 @@ class Early:
         tell: called with the events.
 
     Attributes:
-        wish: the request that ended the run; `Wish.GO_ON` while there is none.
+        request: the one that ended the run; `RunRequest.CONTINUE` while there is none.
     """
 
     def __init__(self, controller: Controller, token: CancelToken, tell: EventCallback) -> None:
-        self.wish = Wish.GO_ON
+        self.request = RunRequest.CONTINUE
         self._controller = controller
         self._token = token
         self._tell = tell
@@ -56,13 +56,16 @@ class Early:
 
         def report(done: int, total: int, save: Callable[[], None] = lambda: None) -> None:
             nonlocal last_reported
-            if self._controller.look() is Wish.PAUSE:
+            if self._controller.look() is RunRequest.PAUSE:
                 self._pause(step, save)
                 time_left.restart()
-            wish = self._controller.look()
+            request = self._controller.look()
             # Only the first one counts: afterwards the cancelled token itself looks like a signal.
-            if wish in (Wish.STOP, Wish.INTERRUPT, Wish.DISCARD) and self.wish is Wish.GO_ON:
-                self.wish = wish
+            if (
+                request in (RunRequest.STOP, RunRequest.INTERRUPT, RunRequest.DISCARD)
+                and self.request is RunRequest.CONTINUE
+            ):
+                self.request = request
                 self._token.cancel()
             now = time.monotonic()
             left = time_left.after(done, total)
@@ -76,5 +79,5 @@ class Early:
     def _pause(self, step: int, save: Callable[[], None]) -> None:
         save()  # first, so that nothing is lost if the computer is switched off meanwhile
         self._tell(Paused(step))
-        if self._controller.wait_while_paused() is Wish.GO_ON:
+        if self._controller.wait_while_paused() is RunRequest.CONTINUE:
             self._tell(Resumed(step))

@@ -17,7 +17,7 @@ from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Progress
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.config_file import read_config, to_toml
-from vdsr_trainer.control import Controller, Wish
+from vdsr_trainer.control import Controller, RunRequest
 from vdsr_trainer.data.dataset import TrainingData, open_data
 from vdsr_trainer.data.resident import Batch, ResidentBatches, resident_batches
 from vdsr_trainer.early import Early
@@ -162,7 +162,7 @@ class _Run:
         try:
             return self._go()
         except Cancelled:
-            discarded = self._early.wish is Wish.DISCARD
+            discarded = self._early.request is RunRequest.DISCARD
             self._tell(Finished(self._progress.step, "", complete=False, discarded=discarded))
             if discarded:
                 return None
@@ -222,11 +222,11 @@ class _Run:
                 self._saver = saver
                 if self._config.start_from and not self._progress.step:
                     self._validate()  # the starting point: gains show from the first value on
-                wish = self._learn(data)
-                if wish is Wish.DISCARD:
+                request = self._learn(data)
+                if request is RunRequest.DISCARD:
                     self._tell(Finished(self._progress.step, "", complete=False, discarded=True))
                     return None
-                return self._finish(data, wish)
+                return self._finish(data, request)
 
     # --- before the first step
 
@@ -261,31 +261,31 @@ class _Run:
 
     # --- steps
 
-    def _learn(self, data: TrainingData) -> Wish:
+    def _learn(self, data: TrainingData) -> RunRequest:
         """Step until the end or until requested otherwise; roll back if the run diverges."""
         while True:
             try:
-                wish = self._step_on(data)
-                if wish is not Wish.DISCARD:
+                request = self._step_on(data)
+                if request is not RunRequest.DISCARD:
                     self._saver.save_if_new(self._progress, wait=False)  # refuses non-finite weights
             except NotFiniteError:
                 self._progress = self._saver.go_back(self._progress, Diverged.NOT_FINITE)
             except _Fell as fell:
                 self._progress = self._saver.go_back(self._progress, fell.how)
             else:
-                return wish
+                return request
 
-    def _step_on(self, data: TrainingData) -> Wish:
+    def _step_on(self, data: TrainingData) -> RunRequest:
         config, learner = self._config, self._learner
         with self._prefetcher(data) as batches:
             # Pictures are still being read then, so this says nothing about how long steps wait.
             self._meter.add_pause(batches.wait_for_first())
             while self._progress.step < config.steps:
-                wish = self._controller.look()
-                if wish is Wish.PAUSE:
-                    wish = self._pause()
-                if wish is not Wish.GO_ON:
-                    return wish
+                request = self._controller.look()
+                if request is RunRequest.PAUSE:
+                    request = self._pause()
+                if request is not RunRequest.CONTINUE:
+                    return request
                 patches, waited = self._next_batch(batches)
                 result = learner.step(patches, self._progress.step, self._progress.rate_share)
                 step = self._progress.step + 1
@@ -298,7 +298,7 @@ class _Run:
                 if self._saver.is_due(self._progress, config.checkpoint_every):
                     self._saver.save(self._progress, wait=False)
                 self._saver.look(self._progress.step, wait=False)
-        return Wish.GO_ON
+        return RunRequest.CONTINUE
 
     def _prefetcher(self, data: TrainingData) -> Prefetcher[Batch]:
         device, first, last = self._learner.device, self._progress.step, self._config.steps
@@ -316,16 +316,16 @@ class _Run:
             self._saver.save_if_new(self._progress, wait=True)
             raise
 
-    def _pause(self) -> Wish:
+    def _pause(self) -> RunRequest:
         started = time.monotonic()
         # Saved first, so that nothing is lost if the computer is switched off meanwhile.
         self._saver.save_if_new(self._progress, wait=True)
         self._tell(Paused(self._progress.step))
-        wish = self._controller.wait_while_paused()
+        request = self._controller.wait_while_paused()
         self._meter.add_pause(time.monotonic() - started)
-        if wish is Wish.GO_ON:
+        if request is RunRequest.CONTINUE:
             self._tell(Resumed(self._progress.step))
-        return wish
+        return request
 
     def _validate(self) -> None:
         learner, step = self._learner, self._progress.step
@@ -351,7 +351,7 @@ class _Run:
 
     # --- the end
 
-    def _finish(self, data: TrainingData, wish: Wish) -> Path:
+    def _finish(self, data: TrainingData, request: RunRequest) -> Path:
         self._saver.look(self._progress.step, wait=True, strict=True)
         spent = self._meter.spent
         complete = self._progress.step >= self._config.steps
@@ -359,7 +359,7 @@ class _Run:
         weights = write_weights(average, self._folder, self._config, self._progress.step)
         if complete:
             forget_answers(self._folder)
-        if wish is not Wish.INTERRUPT:
+        if request is not RunRequest.INTERRUPT:
             event = write_result(
                 self._folder,
                 self._config,
@@ -387,7 +387,7 @@ class _Run:
 
     def _should_continue(self) -> bool:
         """Whether to continue measuring the result: no signal has arrived since."""
-        return self._controller.look() is not Wish.INTERRUPT
+        return self._controller.look() is not RunRequest.INTERRUPT
 
     def _notice(self, message: str) -> None:
         self._tell(Noticed(self._progress.step, message))

@@ -177,7 +177,7 @@ class Stepper(ABC, Generic[Network, Batch]):
 
     def _gradients(self, patches: Batch) -> Tensor:
         """As `_accumulate`, in smaller pieces if memory is short."""
-        wished = self._micro
+        initial = self._micro
         while True:
             try:
                 mean_square = self._accumulate(patches)
@@ -195,7 +195,7 @@ class Stepper(ABC, Generic[Network, Batch]):
                     ) from error
                 logger.warning("A batch in pieces of %d did not fit.", self._micro, exc_info=error)
             else:
-                if self._micro < wished:  # only now is it certain that memory was short
+                if self._micro < initial:  # only now is it certain that memory was short
                     self._notice(
                         f"Memory was short: each batch is now learned in pieces of {self._micro}."
                         " The result stays the same."
@@ -235,19 +235,19 @@ def _cpu_network_takes_bf16() -> bool:
     return CpuNetwork.takes_bf16() and not cpu_has_matrix_units()
 
 
-def resolve_precision(wish: str, device: torch.device, width: int) -> str:
+def resolve_precision(requested: str, device: torch.device, width: int) -> str:
     """Resolve "auto": bf16 where training is faster with it, else fp32; other values are returned as they are.
 
     On a CPU without native bf16, `CpuNetwork` in fp32 takes less time than PyTorch in either. fp16 is not offered: its
     small gradients would need loss scaling.
 
     Args:
-        wish: "auto", "bf16" or "fp32".
+        requested: "auto", "bf16" or "fp32".
         device: where training runs.
         width: channels of the inner layers.
     """
-    if wish != "auto":
-        return wish
+    if requested != "auto":
+        return requested
     if device.type == "cpu" and CpuNetwork.takes_width(width) and not cpu_has_matrix_units():
         return "bf16" if CpuNetwork.takes_bf16() else "fp32"
     return "bf16" if choose_precision(device) is Precision.BF16 else "fp32"

@@ -60,7 +60,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, automatic: bool = F
 
 def choice_note(choice: ModelChoice) -> str:
     """A note on an automatic choice: "photo model, since ..."; empty if there is nothing to say."""
-    if choice.compression is None or choice.reason in (ChoiceReason.WISH, ChoiceReason.NO_SIGN):
+    if choice.compression is None or choice.reason in (ChoiceReason.REQUESTED, ChoiceReason.NO_SIGN):
         return ""
     saved, quality = f"it was saved as {TITLES[choice.compression.format]} at", choice.compression.quality
     match choice.reason:

@@ -6,7 +6,7 @@ import argparse
 
 from vdsr_app.commands.common import add_engine_arguments
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, TargetKind, UpscaleSettings
-from vdsr_app.core.models import lasting_name
+from vdsr_app.core.models import persistent_name
 from vdsr_app.errors import UsageError
 
 
@@ -59,7 +59,7 @@ def settings_of(arguments: argparse.Namespace) -> UpscaleSettings:
     )
     return UpscaleSettings(
         target,
-        lasting_name(arguments.model),
+        persistent_name(arguments.model),
         arguments.device,
         arguments.precision,
         arguments.tile,

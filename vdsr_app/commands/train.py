@@ -15,7 +15,7 @@ from typing import Any
 
 from vdsr_app.commands.common import duration, stop_on_signals
 from vdsr_app.console import Console, ProgressUpdate
-from vdsr_app.core.models import find_model, lasting_name
+from vdsr_app.core.models import find_model, persistent_name
 from vdsr_app.core.weight_header import read_shape
 from vdsr_app.core.words import counted
 from vdsr_app.errors import UsageError
@@ -178,7 +178,7 @@ def _found_from_anywhere(config: TrainConfig) -> TrainConfig:
         config,
         data=tuple(anchored(folder) for folder in config.data),
         validation=anchored(config.validation),
-        start_from=lasting_name(config.start_from),
+        start_from=persistent_name(config.start_from),
         teacher_from=anchored(config.teacher_from),
     )
 

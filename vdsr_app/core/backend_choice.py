@@ -167,19 +167,19 @@ def candidates(
         accelerators: include OpenVINO's devices other than the CPU.
         openvino: include OpenVINO, where it is installed.
     """
-    wished = choose_precision(torch.device("cpu"), precision)
+    requested = choose_precision(torch.device("cpu"), precision)
     found = []
-    if _winograd_suits(model) and (precision == "auto" or wished is Precision.FP32):
+    if _winograd_suits(model) and (precision == "auto" or requested is Precision.FP32):
         found.append(Candidate("winograd", Precision.FP32))
-    found.append(Candidate("torch", wished))
+    found.append(Candidate("torch", requested))
     for device in backend_openvino.devices() if openvino else ():
         if device != "CPU" and not (accelerators and precision == "auto"):
             continue
         fast = backend_openvino.fast_precision(device)
         if precision != "auto":
-            if wished is not Precision.FP32 and fast is not wished:
+            if requested is not Precision.FP32 and fast is not requested:
                 continue
-            fast = wished
+            fast = requested
         found.append(Candidate("openvino", fast, device.lower()))
     return found
 

@@ -28,31 +28,32 @@ class Precision(StrEnum):
         return {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}[self]
 
 
-def choose_device(wish: str = "auto") -> torch.device:
-    """Find the device for `wish`.
+def choose_device(requested: str = "auto") -> torch.device:
+    """Find the device for `requested`.
 
     Args:
-        wish: "cpu", "cuda", "cuda:<index>", "mps" ("mps:0", as PyTorch names it on tensors, is the same), or "auto" for
-            the best available: CUDA on the first card that this PyTorch supports, else Apple's GPU, else the CPU.
+        requested: "cpu", "cuda", "cuda:<index>", "mps" ("mps:0", as PyTorch names it on tensors, is the same), or
+            "auto" for the best available: CUDA on the first card that this PyTorch supports, else Apple's GPU, else the
+            CPU.
 
     Raises:
-        UsageError: `wish` is none of these.
+        UsageError: `requested` is none of these.
         DeviceError: this computer has no such device, or this PyTorch does not support it.
     """
-    if wish == "auto":
+    if requested == "auto":
         known = _known_cards()
         if known:
             return torch.device("cuda", known[0])
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if wish == "cpu":
+    if requested == "cpu":
         return torch.device("cpu")
-    if wish in ("mps", "mps:0"):
+    if requested in ("mps", "mps:0"):
         if not torch.backends.mps.is_available():
             raise DeviceError("This computer has no Apple GPU that can be used.", hint="Choose the device 'auto'.")
         return torch.device("mps")
-    parts = re.fullmatch(r"cuda(?::(\d{1,3}))?", wish)
+    parts = re.fullmatch(r"cuda(?::(\d{1,3}))?", requested)
     if parts is None:
-        raise UsageError(f"'{wish}' is not a device.", hint="Choose auto, cpu, cuda, cuda:<index> or mps.")
+        raise UsageError(f"'{requested}' is not a device.", hint="Choose auto, cpu, cuda, cuda:<index> or mps.")
     count = _count_of_cards()
     index = int(parts[1] or 0)
     if not count and torch.version.cuda is None and torch.version.hip is None:
@@ -66,9 +67,9 @@ def choose_device(wish: str = "auto") -> torch.device:
     return device
 
 
-def passed_over(wish: str) -> str:
+def passed_over(requested: str) -> str:
     """Notice for "auto" when there are cards but this PyTorch supports none of them; else empty."""
-    if wish != "auto" or not _count_of_cards() or _known_cards():
+    if requested != "auto" or not _count_of_cards() or _known_cards():
         return ""
     name = device_name(torch.device("cuda", 0))
     return f"This PyTorch does not support the {name}: the processor is used instead, which is slower."
@@ -117,25 +118,25 @@ def _how_to_get_cuda() -> str:
     return f"{auto}, or install the build with CUDA: README.md says how."
 
 
-def choose_precision(device: torch.device, wish: str = "auto") -> Precision:
-    """Find the precision for `wish` on `device`.
+def choose_precision(device: torch.device, requested: str = "auto") -> Precision:
+    """Find the precision for `requested` on `device`.
 
     "auto" goes by the hardware's stated capabilities, never by a measurement: a race between formats would end
     differently from run to run, and the same settings must give the same bytes.
 
     Args:
         device: from `choose_device`.
-        wish: "fp32", "bf16", "fp16", or "auto" for the fastest that keeps PSNR within 0.01 dB of fp32.
+        requested: "fp32", "bf16", "fp16", or "auto" for the fastest that keeps PSNR within 0.01 dB of fp32.
 
     Raises:
-        UsageError: `wish` is none of these, or is not offered on `device`.
+        UsageError: `requested` is none of these, or is not offered on `device`.
     """
-    if wish != "auto":
-        if wish not in tuple(Precision):
-            raise UsageError(f"'{wish}' is not a precision.", hint="Choose auto, fp32, bf16 or fp16.")
-        if wish == Precision.FP16 and device.type == "cpu":
+    if requested != "auto":
+        if requested not in tuple(Precision):
+            raise UsageError(f"'{requested}' is not a precision.", hint="Choose auto, fp32, bf16 or fp16.")
+        if requested == Precision.FP16 and device.type == "cpu":
             raise UsageError("fp16 is not offered on the CPU.", hint="Choose auto, fp32 or bf16.")
-        return Precision(wish)
+        return Precision(requested)
     match device.type:
         case "cuda":
             return _cuda_precision(torch.cuda.get_device_capability(device))

@@ -311,8 +311,8 @@ class Engine:
     def _place(self) -> str:
         return "Memory" if self._backend.kind == "cpu" else "Graphics memory"
 
-    def _tile_px(self, wished_px: int | None) -> int:
-        side = wished_px if wished_px is not None else self._backend.tile_px
+    def _tile_px(self, requested_px: int | None) -> int:
+        side = requested_px if requested_px is not None else self._backend.tile_px
         return side if self._limit_px is None else min(side, self._limit_px)
 
     def _recover(self, tile: Tile, error: DeviceError | MemoryError) -> str:

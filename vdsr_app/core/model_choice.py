@@ -33,7 +33,7 @@ PHOTO_MAX_QUALITY: Mapping[SourceFormat, int] = MappingProxyType(
 class ChoiceReason(StrEnum):
     """Why a model was chosen. The window and the commands supply the wording."""
 
-    WISH = "wish"
+    REQUESTED = "wish"
     """The user named it."""
     COMPRESSED = "compressed"
     """The picture is a JPEG, WebP or AVIF whose compression shows."""
@@ -60,16 +60,16 @@ class ModelChoice:
     compression: Compression | None = None
 
 
-def choose_model(wish: str, compression: Compression | None, *, has_photo: bool | None = None) -> ModelChoice:
+def choose_model(requested: str, compression: Compression | None, *, has_photo: bool | None = None) -> ModelChoice:
     """Choose the model to enlarge a picture with.
 
     Args:
-        wish: "auto", or the name or path of the model that the user wants.
+        requested: "auto", or the name or path of the model that the user wants.
         compression: `SourceInfo.compression` of the picture.
         has_photo: whether the photo model is installed; None looks it up.
     """
-    if wish != AUTO_MODEL:
-        return ModelChoice(wish, ChoiceReason.WISH, compression)
+    if requested != AUTO_MODEL:
+        return ModelChoice(requested, ChoiceReason.REQUESTED, compression)
     if compression is None:
         return ModelChoice(CLEAN_MODEL, ChoiceReason.NO_SIGN)
     if compression.quality > PHOTO_MAX_QUALITY[compression.format]:

@@ -80,25 +80,29 @@ def find_model(name_or_path: str) -> ModelInfo:
     raise WeightsError(f"There is no model '{name_or_path}'.", hint=f"{installed} A .safetensors file works too.")
 
 
-def is_file_name(wish: str) -> bool:
-    """Whether `wish` looks like the path of a weight file, which need not exist, rather than a model's name."""
-    return wish.lower().endswith(SUFFIX) or any(mark in wish for mark in (os.sep, os.altsep) if mark)
+def is_file_name(name_or_path: str) -> bool:
+    """Whether `name_or_path` looks like the path of a weight file, which need not exist, rather than a model's name."""
+    return name_or_path.lower().endswith(SUFFIX) or any(mark in name_or_path for mark in (os.sep, os.altsep) if mark)
 
 
-def lasting_name(wish: str) -> str:
+def persistent_name(requested: str) -> str:
     """Name that means the same model later and from another folder: the full path of a weight file.
 
     Args:
-        wish: as `find_model` takes it, or `AUTO_MODEL`, or an empty text.
+        requested: as `find_model` takes it, or `AUTO_MODEL`, or an empty text.
 
     Returns:
-        `wish` itself if it is the name of an installed model, or no existing path.
+        `requested` itself if it is the name of an installed model, or no existing path.
     """
     # It is nearly always a name: then the installed models need not be searched.
-    if wish == AUTO_MODEL or not os.path.exists(wish) or any(wish == each.name for each in installed_models()):
-        return wish
+    if (
+        requested == AUTO_MODEL
+        or not os.path.exists(requested)
+        or any(requested == each.name for each in installed_models())
+    ):
+        return requested
     # Links are resolved in the folder only, where ".." may follow one: results are named after the file.
-    folder, name = os.path.split(wish)
+    folder, name = os.path.split(requested)
     return os.path.join(os.path.realpath(folder), name)
 
 

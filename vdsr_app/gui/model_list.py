@@ -44,9 +44,9 @@ class ModelList(QObject):
         logger.info("The model %s is not installed any more", name)
         return DEFAULT_MODEL if DEFAULT_MODEL in names else names[0]
 
-    def choose(self, wish: str, compression: Compression | None) -> ModelChoice:
+    def choose(self, requested: str, compression: Compression | None) -> ModelChoice:
         """Choose the model for a picture; see `choose_model`."""
-        return choose_model(wish, compression, has_photo=self.has_photo)
+        return choose_model(requested, compression, has_photo=self.has_photo)
 
     @property
     def has_photo(self) -> bool:

@@ -49,20 +49,20 @@ class ModelPanel(Section):
         models.changed.connect(self._fill)
         self._fill()
 
-    def show_choice(self, wish: str, made: ModelChoice | None) -> None:
+    def show_choice(self, requested: str, made: ModelChoice | None) -> None:
         """Show the requested model and the resulting choice; emits nothing.
 
         Args:
-            wish: "auto", or the name of a model.
+            requested: "auto", or the name of a model.
             made: the choice for the open picture, or None if none is open.
         """
         self._made = made
-        self._choice.setCurrentIndex(self._choice.findData(wish))
+        self._choice.setCurrentIndex(self._choice.findData(requested))
         self._show_reason()
 
-    def show_self_ensemble(self, wished: bool) -> None:
+    def show_self_ensemble(self, enabled: bool) -> None:
         """Show whether the network runs on all flips and rotations; emits nothing."""
-        self._self_ensemble.setChecked(wished)
+        self._self_ensemble.setChecked(enabled)
 
     def _fill(self) -> None:
         chosen = self._choice.currentData()
@@ -111,7 +111,7 @@ class ModelPanel(Section):
                     "{model}: the picture is {format} of about quality {quality}, but the model for such pictures is "
                     "not installed."
                 )
-            case ChoiceReason.NO_SIGN | ChoiceReason.WISH:
+            case ChoiceReason.NO_SIGN | ChoiceReason.REQUESTED:
                 text = self.tr("{model}: the picture is neither a JPEG nor a lossy WebP or AVIF.")
         return text.format(
             model=self._models.title(made.name),

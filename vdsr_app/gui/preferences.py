@@ -70,7 +70,7 @@ class Preferences(QObject):
         setup = self._page.session.setup
         halves = {"left": setup.left.kind, "right": setup.right.kind}
         kept = {name: kind for name, kind in halves.items() if kind is not LayerKind.REFERENCE}
-        self._store.update(model=setup.wished_model, self_ensemble=setup.self_ensemble, **kept)
+        self._store.update(model=setup.requested_model, self_ensemble=setup.self_ensemble, **kept)
 
     def _on_target_chosen(self, target: Target) -> None:
         measure = self._store.current.size_measure if target.kind is TargetKind.SCALE else target.kind

@@ -53,23 +53,25 @@ def suggested_path(
 
 def request_for(path: Path, options: SaveOptions) -> SaveRequest:
     """Return what to write for a chosen name: a known suffix sets the format, else that of `options` is appended."""
-    wished = options.format_or_default
+    file_format = options.format_or_default
     try:
         chosen = format_for_path(path)
     except SaveError:
-        chosen = wished
-        path = path.with_name(path.name + USUAL_SUFFIX[wished])
+        chosen = file_format
+        path = path.with_name(path.name + USUAL_SUFFIX[file_format])
     return SaveRequest(path, replace(options, format=chosen, bits=options.bits if chosen in DEEP else None))
 
 
 def ask_where(parent: QWidget, suggested: Path, options: SaveOptions, source: Path | None) -> SaveRequest | None:
     """Ask for a name until one is given that overwrites nothing unconfirmed, or the user cancels."""
-    wished = options.format_or_default
+    file_format = options.format_or_default
     path = ask_for_name(
         parent,
         translate("SaveDialog", "Save the result as"),
         suggested,
-        f"{WRITABLE_TITLES[wished]} (*{USUAL_SUFFIX[wished]});;" + translate("SaveDialog", "All files") + " (*)",
+        f"{WRITABLE_TITLES[file_format]} (*{USUAL_SUFFIX[file_format]});;"
+        + translate("SaveDialog", "All files")
+        + " (*)",
         lambda chosen: request_for(chosen, options).path,
         source,
     )

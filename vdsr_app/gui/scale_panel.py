@@ -137,12 +137,12 @@ class ScalePanel(Section):
         self.measure_chosen.emit(self._measure)
 
     def _on_factor_changed(self, scale: float) -> None:
-        self._wish(Target(TargetKind.SCALE, scale))
+        self._request(Target(TargetKind.SCALE, scale))
 
     def _on_value_changed(self, value: float) -> None:
-        self._wish(Target(self._chosen_kind(), value))
+        self._request(Target(self._chosen_kind(), value))
 
-    def _wish(self, target: Target) -> None:
+    def _request(self, target: Target) -> None:
         self._target = target if self._source is None else feasible(target, *self._source)
         self._show()
         self._debounce.start()

@@ -81,11 +81,11 @@ class Session(QObject):
         self._is_sample = False
         self._sample: Path | None = None
         self._halves: tuple[Half | None, Half | None] = (None, None)
-        wish = models.usable(settings.model)
-        model = models.choose(wish, None).name
+        requested = models.usable(settings.model)
+        model = models.choose(requested, None).name
         self._setup = Setup(
             settings.target,
-            wish,
+            requested,
             model,
             *remembered_halves(settings.left, settings.right, model),
             settings.device,
@@ -129,13 +129,13 @@ class Session(QObject):
     @property
     def choice(self) -> ModelChoice:
         """Which model makes the result of the open picture, and why."""
-        return self._choice(self._setup.wished_model, self._picture)
+        return self._choice(self._setup.requested_model, self._picture)
 
     @property
     def target(self) -> Target:
         """The requested size, or the nearest scale factor if that is out of reach for the open picture."""
-        wish, picture = self._setup.target, self._picture
-        return wish if picture is None else feasible(wish, picture.width, picture.height)
+        requested, picture = self._setup.target, self._picture
+        return requested if picture is None else feasible(requested, picture.width, picture.height)
 
     @property
     def size(self) -> TargetSize | None:
@@ -169,7 +169,7 @@ class Session(QObject):
         setup = self._setup
         return UpscaleSettings(
             target=setup.target,
-            model=setup.wished_model,
+            model=setup.requested_model,
             device=setup.device,
             precision=setup.precision,
             save=save,
@@ -215,21 +215,21 @@ class Session(QObject):
             self._setup = replace(self._setup, device=device, precision=precision)
             self._restart()
 
-    def set_self_ensemble(self, wished: bool) -> None:
+    def set_self_ensemble(self, enabled: bool) -> None:
         """Run the network on all eight flips and rotations, or only on the picture as it is."""
-        if wished != self._setup.self_ensemble:
-            self._setup = replace(self._setup, self_ensemble=wished)
+        if enabled != self._setup.self_ensemble:
+            self._setup = replace(self._setup, self_ensemble=enabled)
             self.setup_changed.emit()
             self._restart()
 
     def reset(self, settings: AppSettings) -> None:
         """Apply the choices in `settings`."""
-        wish = self._models.usable(settings.model)
-        model = self._choice(wish, self._picture).name
+        requested = self._models.usable(settings.model)
+        model = self._choice(requested, self._picture).name
         self._show(
             replace(
                 self._setup,
-                wished_model=wish,
+                requested_model=requested,
                 model=model,
                 left=layer_spec(settings.left, model),
                 right=layer_spec(settings.right, model),
@@ -242,7 +242,7 @@ class Session(QObject):
         """Make the result with another model, "auto" for the one that suits the picture; show it on the right."""
         model = self._choice(name, self._picture).name
         right = layer_spec(LayerKind.MODEL, model)
-        self._show(replace(self._setup, wished_model=name, model=model, right=right))
+        self._show(replace(self._setup, requested_model=name, model=model, right=right))
 
     def set_left(self, spec: LayerSpec) -> None:
         """Show another layer on the left."""
@@ -255,7 +255,7 @@ class Session(QObject):
         """
         setup = replace(self._setup, right=spec)
         if spec.kind is LayerKind.MODEL and spec.model != setup.model:
-            setup = replace(setup, wished_model=spec.model, model=spec.model)
+            setup = replace(setup, requested_model=spec.model, model=spec.model)
         self._show(setup)
 
     def swap(self) -> None:
@@ -315,8 +315,8 @@ class Session(QObject):
         self._measure()
         self.result_changed.emit()
 
-    def _choice(self, wish: str, picture: Picture | None) -> ModelChoice:
-        return self._models.choose(wish, None if picture is None else picture.source.compression)
+    def _choice(self, requested: str, picture: Picture | None) -> ModelChoice:
+        return self._models.choose(requested, None if picture is None else picture.source.compression)
 
     def _wanted(self) -> list[LayerSpec]:
         """Layers to make, the result first."""

@@ -33,7 +33,7 @@ class Setup:
 
     Attributes:
         target: requested size, whether or not the open picture can reach it.
-        wished_model: requested model: "auto", or the name of a model.
+        requested_model: requested model: "auto", or the name of a model.
         model: name of the model that makes the result; never "auto".
         left: layer of the left half.
         right: layer of the right half.
@@ -43,7 +43,7 @@ class Setup:
     """
 
     target: Target
-    wished_model: str
+    requested_model: str
     model: str
     left: LayerSpec
     right: LayerSpec

@@ -49,7 +49,7 @@ class UpscalePage(QWidget):
         self._models = models
         self._fit_next = False
         self._in_front = True
-        self._shown_wish: tuple[Target, tuple[int, int] | None] | None = None
+        self._shown_request: tuple[Target, tuple[int, int] | None] | None = None
         self.view = CompareView()
         self.session = Session(service, models, settings, self.view.visible_region, self)
         self.banner = Banner()
@@ -176,11 +176,11 @@ class UpscalePage(QWidget):
         session = self.session
         picture = session.picture
         source = None if picture is None else (picture.width, picture.height)
-        wish = (session.setup.target, source)
-        if wish != self._shown_wish:  # else the slider may already have moved on
-            self._shown_wish = wish
-            self.inspector.scale.show_target(*wish)
-        self.inspector.model.show_choice(session.setup.wished_model, None if picture is None else session.choice)
+        request = (session.setup.target, source)
+        if request != self._shown_request:  # else the slider may already have moved on
+            self._shown_request = request
+            self.inspector.scale.show_target(*request)
+        self.inspector.model.show_choice(session.setup.requested_model, None if picture is None else session.choice)
         self.inspector.model.show_self_ensemble(session.setup.self_ensemble)
         self.bar.picker.show_layers(session.setup.left, session.setup.right)
 

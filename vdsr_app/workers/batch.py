@@ -117,8 +117,8 @@ class BatchService(QObject):
         self._pause = PauseGate()
         self._handle = batch_jobs.Handle()
         self._awake.begin()
-        wish = batch_jobs.Wish(tuple(inputs), options, resume, retry_failed, self.fitting_changed.emit)
-        work = partial(self._run, wish, self._handle, self._pause, self._facts, partial(self._take, self._handle))
+        request = batch_jobs.BatchRequest(tuple(inputs), options, resume, retry_failed, self.fitting_changed.emit)
+        work = partial(self._run, request, self._handle, self._pause, self._facts, partial(self._take, self._handle))
         self._work.submit("run", work, self._on_ended, self._on_failed, self._on_stopped)
 
     def add(self, inputs: Sequence[Path]) -> bool:

@@ -26,7 +26,7 @@ from vdsr_app.workers.runner import JobContext
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class BatchRequest:
     """A request to run a batch; see `BatchService.start`, and `preload.load_network` for `on_fitting`."""
 
     inputs: tuple[Path, ...]
@@ -66,12 +66,12 @@ class Handle:
 
 
 Run = Callable[
-    [Wish, Handle, PauseGate, dict[Path, SourceFacts], Callable[[BatchEvent], None], JobContext], BatchReport
+    [BatchRequest, Handle, PauseGate, dict[Path, SourceFacts], Callable[[BatchEvent], None], JobContext], BatchReport
 ]
 
 
 def run(
-    wish: Wish,
+    request: BatchRequest,
     handle: Handle,
     pause: PauseGate,
     facts: dict[Path, SourceFacts],
@@ -79,13 +79,13 @@ def run(
     context: JobContext,
 ) -> BatchReport:
     """Run a batch to its end."""
-    settings = wish.options.settings
-    load_network(settings.device, settings.precision, context.token, wish.on_fitting)
-    batch = Batch(wish.options, tell, context.token, pause=pause, probe=_remembering(facts))
-    if wish.inputs:
-        batch.add(wish.inputs)
+    settings = request.options.settings
+    load_network(settings.device, settings.precision, context.token, request.on_fitting)
+    batch = Batch(request.options, tell, context.token, pause=pause, probe=_remembering(facts))
+    if request.inputs:
+        batch.add(request.inputs)
     handle.attach(batch)
-    return batch.run(resume=wish.resume, retry_failed=wish.retry_failed)
+    return batch.run(resume=request.resume, retry_failed=request.retry_failed)
 
 
 def plan(inputs: tuple[Path, ...], options: BatchOptions, facts: dict[Path, SourceFacts], context: JobContext) -> Plan:

@@ -100,8 +100,8 @@ def test_natural_order_tells_all_names_apart() -> None:
 
 
 def test_natural_order_holds_for_names_that_are_others_with_more_behind(tmp_path: Path) -> None:
-    wished = ["", "2", "10", "album", "album2", "album2b", "album2b1", "album10", "ALBUM10x", "album 3"]
-    assert sorted([*wished[5:], *wished[:5]], key=natural_key) == wished
+    expected = ["", "2", "10", "album", "album2", "album2b", "album2b1", "album10", "ALBUM10x", "album 3"]
+    assert sorted([*expected[5:], *expected[:5]], key=natural_key) == expected
     for folder in ("scan10", "scan", "scan2"):
         touch(tmp_path / folder / "a.png")
     assert names(tmp_path) == ["scan/a.png", "scan2/a.png", "scan10/a.png"]

@@ -35,7 +35,7 @@ from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.save_dialog import request_for
 from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.workers.batch import BatchService
-from vdsr_app.workers.batch_jobs import Handle, Wish
+from vdsr_app.workers.batch_jobs import BatchRequest, Handle
 from vdsr_app.workers.runner import JobContext
 
 WAIT_MS = 20_000
@@ -52,18 +52,18 @@ class Network:
 
     def run(
         self,
-        wish: Wish,
+        request: BatchRequest,
         handle: Handle,
         pause: PauseGate,
         facts: dict[Path, SourceFacts],
         tell: Callable[[BatchEvent], None],
         context: JobContext,
     ) -> BatchReport:
-        batch = Batch(wish.options, tell, context.token, pause=pause, do_files=run_locally(self))  # type: ignore[arg-type]
-        if wish.inputs:
-            batch.add(wish.inputs)
+        batch = Batch(request.options, tell, context.token, pause=pause, do_files=run_locally(self))  # type: ignore[arg-type]
+        if request.inputs:
+            batch.add(request.inputs)
         handle.attach(batch)
-        return batch.run(resume=wish.resume, retry_failed=wish.retry_failed)
+        return batch.run(resume=request.resume, retry_failed=request.retry_failed)
 
 
 @pytest.fixture

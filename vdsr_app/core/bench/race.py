@@ -65,9 +65,9 @@ class Result:
         return self.megapixels / self.network_s
 
 
-def runs_for(megapixels: float, wished: int | None = None) -> int:
+def runs_for(megapixels: float, requested: int | None = None) -> int:
     """How often a size is measured: as requested, else fewer times if one run takes minutes."""
-    return wished or next((runs for limit, runs in _RUNS if megapixels <= limit), 1)
+    return requested or next((runs for limit, runs in _RUNS if megapixels <= limit), 1)
 
 
 def race(

@@ -47,10 +47,7 @@ def _emit(builder: Any, args: Any, rows: int, *, transposed: bool, add: bool) ->
     multiply_add = fused_multiply_add(builder)
     undefined, first = ir.Constant(vector, ir.Undefined), ir.Constant(ir.IntType(32), 0)
     everywhere = ir.Constant(ir.VectorType(ir.IntType(32), PANEL), [first] * PANEL)
-    seconds_per_step, c_step = (
-        builder.mul(stride, constant(_FLOAT_BYTES)),
-        builder.mul(c_stride, constant(_FLOAT_BYTES)),
-    )
+    a_step, c_step = builder.mul(stride, constant(_FLOAT_BYTES)), builder.mul(c_stride, constant(_FLOAT_BYTES))
 
     def place(base: Any, step: Any, index: int) -> Any:
         return builder.add(base, builder.mul(step, constant(index)))
@@ -71,9 +68,9 @@ def _emit(builder: Any, args: Any, rows: int, *, transposed: bool, add: bool) ->
         panel.align = _FLOAT_BYTES
         for i, total in enumerate(sums):
             if transposed:
-                at = place(builder.add(a, builder.mul(k, seconds_per_step)), constant(_FLOAT_BYTES), i)
+                at = place(builder.add(a, builder.mul(k, a_step)), constant(_FLOAT_BYTES), i)
             else:
-                at = builder.add(place(a, seconds_per_step, i), builder.mul(k, constant(_FLOAT_BYTES)))
+                at = builder.add(place(a, a_step, i), builder.mul(k, constant(_FLOAT_BYTES)))
             one = builder.load(builder.inttoptr(at, number.as_pointer()))
             spread = builder.shuffle_vector(builder.insert_element(undefined, one, first), undefined, everywhere)
             builder.store(builder.call(multiply_add, [spread, panel, builder.load(total)]), total)

@@ -234,10 +234,8 @@ class Draft(QObject):
         if measured is None:
             return None
         once, every = self._seconds(config, measured, 0), config.validate_every
-        seconds_per_step = (
-            self._seconds(config, measured, every) - once
-        ) / every  # including its share of a validation
-        return max(1, round((seconds - once) / max(seconds_per_step, 1e-6)))
+        a_step = (self._seconds(config, measured, every) - once) / every  # including its share of a validation
+        return max(1, round((seconds - once) / max(a_step, 1e-6)))
 
     def _seconds(self, config: TrainConfig, measured: Measured, steps: int) -> float:
         """Total time of a run of `steps` steps."""

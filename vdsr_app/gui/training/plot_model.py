@@ -181,9 +181,9 @@ def fit_y(content: Content, x_range: Range, log: bool) -> Range:
 def spread(wanted: Iterable[float], gap: float, low: float, high: float) -> list[float]:
     """Places for labels: in the order of `wanted` (rising), `gap` apart, between `low` and `high` if they fit."""
     places = list(wanted)
-    for index, wish in enumerate(places):
+    for index, preferred in enumerate(places):
         floor = low if index == 0 else places[index - 1] + gap
-        places[index] = max(wish, floor)
+        places[index] = max(preferred, floor)
     ceiling = high
     for index in reversed(range(len(places))):
         places[index] = min(places[index], ceiling)

@@ -47,7 +47,7 @@ class RunsPlot(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._runs: tuple[tuple[str, RunHistory], ...] = ()
-        self._wished = MEAN_GAIN
+        self._measure_key = MEAN_GAIN
         self._measure = QComboBox()
         self._against = QComboBox()
         self._note = text_label(role="quiet", wrap=True)
@@ -68,12 +68,12 @@ class RunsPlot(QWidget):
             for scale in all_scales(self._runs):
                 words = self.tr("PSNR at {scale}").format(scale=scale_key_text(scale))
                 self._measure.addItem(words, scale)
-            self._measure.setCurrentIndex(max(0, self._measure.findData(self._wished)))
+            self._measure.setCurrentIndex(max(0, self._measure.findData(self._measure_key)))
         self._show()
 
     def show_choice(self, measure: str, *, by_time: bool) -> None:
         """Compare by a scale factor if the runs have it, or "" for the mean gain over bicubic; emits nothing."""
-        self._wished = measure
+        self._measure_key = measure
         with QSignalBlocker(self._against):
             self._against.setCurrentIndex(self._against.findData(by_time))
         self.set_runs(self._runs)
@@ -118,13 +118,13 @@ class RunsPlot(QWidget):
         self._against.currentIndexChanged.connect(self._on_chosen)
 
     def _on_measure_chosen(self) -> None:
-        self._wished = self._measure.currentData()
+        self._measure_key = self._measure.currentData()
         self._on_chosen()
 
     def _on_chosen(self) -> None:
         self.plot.reset()
         self._show()
-        self.choice_changed.emit(self._wished, self._against.currentData())
+        self.choice_changed.emit(self._measure_key, self._against.currentData())
 
     def _unit_s(self) -> float | None:
         return time_unit(self._runs) if self._against.currentData() else None
