@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     multiprocessing.freeze_support()
     if paths.CHILD_VARIABLE in os.environ:
-        _speak_to_window()
+        _set_up_child_output()
     # Before numpy is imported: its matrix products here are small, and after each its threads would spin for a while
     # on the cores that the network runs on. That alone cost a quarter of the speed.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -146,7 +146,7 @@ def _log_crash(kind: type[BaseException], error: BaseException, trace: Traceback
     logger.critical("VDSR Studio ran into an unexpected error.", exc_info=(kind, error, trace))
 
 
-def _speak_to_window() -> None:
+def _set_up_child_output() -> None:
     """Write UTF-8 whatever the system's encoding, and a traceback after a crash within a native library."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

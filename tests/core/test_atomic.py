@@ -269,7 +269,7 @@ def test_before_it_gets_its_name_nothing_of_the_file_changes_any_more(tmp_path: 
         status = temporary.stat()
         seen.append((status.st_size, status.st_mtime_ns, target.exists()))
 
-    with atomic_file(target, before_naming=look) as file:
+    with atomic_file(target, before_rename=look) as file:
         file.write(b"one")
     assert seen == [(3, target.stat().st_mtime_ns, False)]
 

@@ -233,9 +233,9 @@ class TestMemory:
     def test_an_engine_tells_that_it_gave_way(self, error: type[Exception]) -> None:
         engine = Engine(FakeBackend(too_large_above(70, error)), lambda: FakeBackend(kind="cpu"))
         engine.upscale_luma(plane(30, 30))
-        assert not engine.has_given_way
+        assert not engine.has_fallen_back
         engine.upscale_luma(plane(100, 100))
-        assert engine.has_given_way
+        assert engine.has_fallen_back
 
     @pytest.mark.parametrize(
         ("raised", "expected"),
@@ -367,7 +367,7 @@ class TestReports:
         monkeypatch.setattr(torch.cuda, "get_device_capability", broken)
         engine = Engine.create(MODEL)
         assert engine.kind == "cpu"
-        assert engine.has_given_way
+        assert engine.has_fallen_back
         with pytest.raises(DeviceError, match="'cuda'"):
             Engine.create(MODEL, device="cuda")
 
@@ -391,7 +391,7 @@ class TestReports:
         monkeypatch.setattr(engine_module, "gpu_backend", choose)
         engine = Engine.create(MODEL)
         assert engine.kind == "cpu"
-        assert engine.has_given_way
+        assert engine.has_fallen_back
         notices: list[str] = []
         for _ in range(2):
             engine.upscale_luma(plane(20, 20), on_notice=notices.append)

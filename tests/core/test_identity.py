@@ -10,7 +10,7 @@ import pytest
 
 from vdsr_app.core.batch.scan import Scanner
 from vdsr_app.core.identity import same_file
-from vdsr_app.core.naming import refuse_overwriting_a_source
+from vdsr_app.core.naming import refuse_overwriting_source
 from vdsr_app.errors import SaveError
 
 
@@ -50,9 +50,9 @@ def test_a_link_is_the_file_that_it_leads_to(drive: Path) -> None:
 
 
 def test_a_source_is_not_replaced_and_any_other_file_may_be(drive: Path) -> None:
-    refuse_overwriting_a_source(drive / "b.png", [drive / "a.png"])
+    refuse_overwriting_source(drive / "b.png", [drive / "a.png"])
     with pytest.raises(SaveError, match="own source"):
-        refuse_overwriting_a_source(drive / "deep" / ".." / "a.png", [drive / "b.png", drive / "a.png"])
+        refuse_overwriting_source(drive / "deep" / ".." / "a.png", [drive / "b.png", drive / "a.png"])
 
 
 def test_a_file_that_is_not_there_is_no_other(drive: Path) -> None:
@@ -65,10 +65,10 @@ def test_files_with_numbers_are_told_apart_without_another_look(
 ) -> None:
     for number in range(20):
         (tmp_path / f"{number}.png").write_bytes(b"x")
-    looked_at: list[object] = []
+    resolved: list[object] = []
     realpath = os.path.realpath
-    monkeypatch.setattr(os.path, "realpath", lambda path: (looked_at.append(path), realpath(path))[1])
+    monkeypatch.setattr(os.path, "realpath", lambda path: (resolved.append(path), realpath(path))[1])
     scanner = Scanner(tmp_path / "out", recursive=True)
     assert len(list(scanner.scan([tmp_path]))) == 20
     assert all(scanner.has_found(tmp_path / f"{number}.png") for number in range(20))
-    assert looked_at == [tmp_path]
+    assert resolved == [tmp_path]

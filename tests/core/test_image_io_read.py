@@ -855,8 +855,8 @@ def test_cmyk_whose_own_profile_cannot_be_used_is_read_by_a_standard_one(tmp_pat
     picture = Image.new("CMYK", (8, 8), (10, 200, 30, 40))
     picture.save(tmp_path / "plain.jpg")
     picture.save(tmp_path / "worn.jpg", icc_profile=bytes(profile))
-    plain, worn = image_io.read(tmp_path / "plain.jpg"), image_io.read(tmp_path / "worn.jpg")
-    assert np.array_equal(worn.pixels, plain.pixels)
-    assert worn.source.notes == (
+    plain, damaged = image_io.read(tmp_path / "plain.jpg"), image_io.read(tmp_path / "worn.jpg")
+    assert np.array_equal(damaged.pixels, plain.pixels)
+    assert damaged.source.notes == (
         "CMYK was converted to sRGB by a standard profile, because the picture's own cannot be used.",
     )

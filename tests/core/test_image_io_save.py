@@ -377,8 +377,8 @@ def test_profile_for_gray_is_applied_where_only_rgb_can_be_stored(tmp_path: Path
 
 @pytest.mark.parametrize("target", [FileFormat.WEBP, FileFormat.AVIF])
 def test_profile_for_gray_that_cannot_be_applied_is_left_out_and_told(tmp_path: Path, target: FileFormat) -> None:
-    worn = GRAY_PROFILE[:20] + b"Luv " + GRAY_PROFILE[24:]  # connects to no space that there are profiles for
-    picture = Picture(np.full((8, 8, 1), 128, np.uint8), icc=worn)
+    damaged = GRAY_PROFILE[:20] + b"Luv " + GRAY_PROFILE[24:]  # connects to no space that there are profiles for
+    picture = Picture(np.full((8, 8, 1), 128, np.uint8), icc=damaged)
     back, report = _save(picture, tmp_path, target, quality=100)
     assert any("profile for gray could not be applied and was left out" in note for note in report.notes)
     assert np.abs(back.pixels.astype(int) - 128).max() <= 1
@@ -403,8 +403,8 @@ def test_a_profile_with_stray_bytes_is_kept_without_them(
 ) -> None:
     profile = SRGB[:8] + bytes([version]) + SRGB[9:]
     assert len(profile) % 4 == 0
-    worn = profile + bytes(stray)
-    back, report = _save(Picture(_noise(3), icc=_in_length(worn) if stated else worn), tmp_path, target)
+    damaged = profile + bytes(stray)
+    back, report = _save(Picture(_noise(3), icc=_in_length(damaged) if stated else damaged), tmp_path, target)
     assert report.notes == ()
     assert back.icc is not None
     assert len(back.icc) % 4 == 0

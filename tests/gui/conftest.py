@@ -80,7 +80,7 @@ def make_window(
 
     yield make
     for window in windows:
-        window.close_unasked()
+        window.close_without_asking()
         assert window.batch.close(5000)
         window.deleteLater()
     windows.clear()

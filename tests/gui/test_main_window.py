@@ -969,7 +969,7 @@ def test_quit_now_and_the_systems_wish_close_at_once(
     finish(window, service, tmp_path / "a.png")
     window.session.save(SaveRequest(tmp_path / "out.png", SaveOptions()))
     asked = answer(monkeypatch, "Quit now")
-    window.close_unasked()
+    window.close_without_asking()
     assert not window.isVisible()
     assert asked == []
 

@@ -162,13 +162,13 @@ def test_whatever_comes_the_curves_rise_and_have_one_length(events: list[Event])
 
 
 def test_smoothing_starts_at_the_first_value_and_follows() -> None:
-    assert Smoothed().go_on([3.0, 3.0, 3.0]) == pytest.approx([3.0] * 3)
-    assert Smoothed(0.5).go_on([1.0, 2.0]) == pytest.approx([1.0, 5 / 3])
-    values = Smoothed().go_on([1.0, math.nan, 1.0])
+    assert Smoothed().extend([3.0, 3.0, 3.0]) == pytest.approx([3.0] * 3)
+    assert Smoothed(0.5).extend([1.0, 2.0]) == pytest.approx([1.0, 5 / 3])
+    values = Smoothed().extend([1.0, math.nan, 1.0])
     assert values[0] == values[2] == pytest.approx(1.0)
     assert math.isnan(values[1])
-    assert Smoothed(0.0).go_on([4.0, 7.0]) == [4.0, 7.0]
-    assert Smoothed().go_on([]) == []
+    assert Smoothed(0.0).extend([4.0, 7.0]) == [4.0, 7.0]
+    assert Smoothed().extend([]) == []
 
 
 @pytest.fixture

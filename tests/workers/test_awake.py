@@ -116,7 +116,7 @@ def test_a_batch_keeps_the_computer_awake_until_it_is_over(
     qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: str
 ) -> None:
     log: list[str] = []
-    go_on = threading.Event()
+    proceed = threading.Event()
 
     class Recorded:
         def begin(self) -> None:
@@ -126,7 +126,7 @@ def test_a_batch_keeps_the_computer_awake_until_it_is_over(
             log.append("end")
 
     def run(*_: object) -> BatchReport:
-        assert go_on.wait(WAIT_S)
+        assert proceed.wait(WAIT_S)
         if outcome == "failed":
             raise SaveError("The disk is full.", path=tmp_path)
         return BatchReport(0, 0, 0, 1.0, 1.0)
@@ -144,9 +144,9 @@ def test_a_batch_keeps_the_computer_awake_until_it_is_over(
                 if outcome == "stopped":
                     service.cancel()
                 else:
-                    go_on.set()
+                    proceed.set()
         assert log[0] == "begin"
         assert set(log[1:]) == {"end"}
     finally:
-        go_on.set()
+        proceed.set()
         assert service.close(WAIT_MS)

@@ -27,12 +27,12 @@ class Decoder:
 
     def __init__(self) -> None:
         self.started: list[Path] = []
-        self.first, self.go_on = threading.Event(), threading.Event()
+        self.first, self.proceed = threading.Event(), threading.Event()
 
     def thumbnail(self, path: Path, side_px: int, context: JobContext) -> tuple[Path, np.ndarray]:
         self.started.append(path)
         self.first.set()
-        assert self.go_on.wait(WAIT_MS / 1000)
+        assert self.proceed.wait(WAIT_MS / 1000)
         return path, np.zeros((side_px, side_px, 4), np.uint8)
 
 
@@ -47,7 +47,7 @@ def decoder(monkeypatch: pytest.MonkeyPatch) -> Decoder:
 def service(qtbot: QtBot, decoder: Decoder) -> Iterator[BatchService]:
     made = BatchService()
     yield made
-    decoder.go_on.set()
+    decoder.proceed.set()
     assert made.close(WAIT_MS)
 
 
@@ -65,7 +65,7 @@ def test_a_plan_waits_for_no_thumbnail_and_gives_up_those_that_wait(
     assert dropped == paths
     with qtbot.waitSignal(service.thumbnail_made, timeout=WAIT_MS) as made:
         service.make_thumbnail(paths[2], 8)  # it is looked at again
-        decoder.go_on.set()
+        decoder.proceed.set()
     assert made.args[0] == paths[2]
     assert decoder.started == [paths[0], paths[2]]
 
@@ -82,7 +82,7 @@ def test_of_many_thumbnails_the_last_are_made(
     for path in paths:
         service.make_thumbnail(path, 8)
     assert dropped == paths[:6]
-    decoder.go_on.set()
+    decoder.proceed.set()
     qtbot.waitUntil(lambda: made == paths[6:], timeout=WAIT_MS)
 
 

@@ -23,7 +23,7 @@ class Office:
     def __init__(self) -> None:
         self.errands = Errands("test")
         self.reported: list[tuple[str, object]] = []
-        self.started, self.go_on = threading.Event(), threading.Event()
+        self.started, self.proceed = threading.Event(), threading.Event()
 
     def submit(self, kind: str, word: str) -> int:
         tell = self.reported.append
@@ -37,7 +37,7 @@ class Office:
 
     def work(self, word: str, context: JobContext) -> str:
         self.started.set()
-        assert self.go_on.wait(WAIT_MS / 1000)
+        assert self.proceed.wait(WAIT_MS / 1000)
         if word == "bad":
             raise UsageError("It is bad.")
         return word
@@ -47,7 +47,7 @@ class Office:
 def office(qtbot: QtBot) -> Iterator[Office]:
     made = Office()
     yield made
-    made.go_on.set()
+    made.proceed.set()
     made.errands.start_closing()
     assert made.errands.wait_closed(QDeadlineTimer(WAIT_MS))
 
@@ -56,7 +56,7 @@ def test_each_job_is_told_of_once_and_counts_until_then(qtbot: QtBot, office: Of
     numbers = [office.submit("good", "a"), office.submit("bad", "bad"), office.submit("good", "b")]
     assert len(set(numbers)) == 3
     assert (office.errands.count("good"), office.errands.count("bad"), office.errands.count("other")) == (2, 1, 0)
-    office.go_on.set()
+    office.proceed.set()
     qtbot.waitUntil(lambda: len(office.reported) == 3, timeout=WAIT_MS)
     assert office.reported == [("done", "a"), ("failed", "It is bad."), ("done", "b")]
     assert office.errands.count("good") == office.errands.count("bad") == 0
@@ -71,6 +71,6 @@ def test_jobs_of_one_kind_are_given_up_and_the_others_stay(qtbot: QtBot, office:
     assert office.reported == [("cancelled", "b")]
     office.errands.cancel("one")  # the first of them is at work
     assert office.reported[1:] == [("cancelled", "a"), ("cancelled", "c")]
-    office.go_on.set()
+    office.proceed.set()
     qtbot.waitUntil(lambda: office.errands.count("two") == 0, timeout=WAIT_MS)
     assert office.reported[3:] == [("done", "d"), ("done", "e")]

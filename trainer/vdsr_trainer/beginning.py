@@ -52,7 +52,7 @@ def initialise_weights(
         last_layer: strength of the last layer, likewise.
         whitened: whether the first layer starts with filters that respond equally to all structure of a picture: see
             `_whitened`. Needs a single input channel.
-        reach_px: how far away the features that weak hidden layers pass on may come from: see `_handed_on`.
+        reach_px: how far away the features that weak hidden layers pass on may come from: see `_pass_through_filters`.
     """
     initialise(network, seed)
     if symmetry is not None:
@@ -66,7 +66,7 @@ def initialise_weights(
         if hidden_layers < 1.0:
             for number, layer in enumerate(hidden):
                 layer.weight *= hidden_layers
-                layer.weight += _handed_on(first.out_channels, elements, reach_px, number)
+                layer.weight += _pass_through_filters(first.out_channels, elements, reach_px, number)
 
 
 def _whitened(channels: int, elements: int, seed: int) -> Tensor:
@@ -109,7 +109,7 @@ def _whitened(channels: int, elements: int, seed: int) -> Tensor:
     return filters
 
 
-def _handed_on(channels: int, elements: int, reach_px: int, layer: int) -> Tensor:
+def _pass_through_filters(channels: int, elements: int, reach_px: int, layer: int) -> Tensor:
     """Filters that pass each channel on to the next layer, from the same pixel or a neighbouring one.
 
     Features travel at most one pixel per layer, and the samples of an LR picture lie up to four pixels apart. To let

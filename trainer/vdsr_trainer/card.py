@@ -68,7 +68,7 @@ def card_text(config: TrainConfig, facts: RunFacts, compared: Compared | None) -
     """The card as Markdown."""
     parts = [
         f"# {_plain(facts.title)}\n",
-        _what_it_is(config, facts),
+        _description(config, facts),
         _facts_table(config, facts),
         _results(facts, compared),
         _use(config),
@@ -89,7 +89,7 @@ def without_places(config: TrainConfig) -> TrainConfig:
     )
 
 
-def _what_it_is(config: TrainConfig, facts: RunFacts) -> str:
+def _description(config: TrainConfig, facts: RunFacts) -> str:
     origin = f", starting from the model '{_plain(_last_name(config.start_from))}'" if config.start_from else ""
     done = "" if facts.step >= config.steps else f" It was stopped before its end, {counted(config.steps, 'step')}."
     learned = counted(facts.training, "picture")

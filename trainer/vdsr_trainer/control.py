@@ -42,17 +42,17 @@ class Controller:
         self._run = run
         self._token = token
         self._request = RunRequest.CONTINUE
-        self._look_at = 0.0
-        self._look_at_window_at = time.monotonic() + _LOOK_AT_WINDOW_EVERY_S
-        self._forget_the_past()
+        self._next_look = 0.0
+        self._next_window_look = time.monotonic() + _LOOK_AT_WINDOW_EVERY_S
+        self._discard_stale_requests()
 
     def look(self) -> RunRequest:
         """The current request; the disk is read at most five times a second."""
         if self._token.cancelled:
             return RunRequest.INTERRUPT
         now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + _LOOK_EVERY_S
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_EVERY_S
             self._request = self._read(now)
         return self._request
 
@@ -64,8 +64,8 @@ class Controller:
 
     def _read(self, now: float) -> RunRequest:
         control = read_control(self._run)
-        if control.when_window_ends == "save" and now >= self._look_at_window_at:
-            self._look_at_window_at = now + _LOOK_AT_WINDOW_EVERY_S
+        if control.when_window_ends == "save" and now >= self._next_window_look:
+            self._next_window_look = now + _LOOK_AT_WINDOW_EVERY_S
             if self._window_is_gone():
                 return RunRequest.INTERRUPT
         match control.command:
@@ -90,7 +90,7 @@ class Controller:
         lock.release()
         return True
 
-    def _forget_the_past(self) -> None:
+    def _discard_stale_requests(self) -> None:
         """Discard what an earlier part of the run was asked for.
 
         A window writes "run" before it starts a process, so any other command here is stale; and the request to save

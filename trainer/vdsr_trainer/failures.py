@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from vdsr_app.core.backend import is_told_shortage
+from vdsr_app.core.backend import reports_shortage
 from vdsr_app.core.device import device_name
 from vdsr_app.errors import DeviceError, DeviceMemoryError
 
@@ -30,11 +30,11 @@ def device_failures(device: torch.device) -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         if is_shortage(error):
-            whose = "This computer" if _is_of_the_computer(error) else _name(device)
+            whose = "This computer" if _is_host_memory(error) else _name(device)
             raise DeviceMemoryError(
                 f"{whose} is out of memory.", hint="Close other programs, then resume the run."
             ) from error
-        if isinstance(error, torch.AcceleratorError) or _says(error, _FAILURE):
+        if isinstance(error, torch.AcceleratorError) or _mentions(error, _FAILURE):
             raise DeviceError(f"{_name(device)} failed.", hint="Resume the run.") from error
         if isinstance(error, NotImplementedError) and device.type != "cpu":
             raise DeviceError(
@@ -46,16 +46,16 @@ def device_failures(device: torch.device) -> Iterator[None]:
 
 def is_shortage(error: Exception) -> bool:
     """Whether an error reports a memory shortage, if only in words: not every allocator has an error of its own."""
-    if isinstance(error, MemoryError) or is_told_shortage(error):
+    if isinstance(error, MemoryError) or reports_shortage(error):
         return True
-    return not isinstance(error, (torch.AcceleratorError, NotImplementedError)) and _says(error, _SHORTAGE)
+    return not isinstance(error, (torch.AcceleratorError, NotImplementedError)) and _mentions(error, _SHORTAGE)
 
 
-def _is_of_the_computer(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or _says(error, ("cpuallocator",))
+def _is_host_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or _mentions(error, ("cpuallocator",))
 
 
-def _says(error: Exception, words: tuple[str, ...]) -> bool:
+def _mentions(error: Exception, words: tuple[str, ...]) -> bool:
     message = str(error).lower()
     return any(each in message for each in words)
 

@@ -264,7 +264,7 @@ class Smoothed:
         self._weight = weight
         self._total = self._share = 0.0
 
-    def go_on(self, values: Sequence[float]) -> list[float]:
+    def extend(self, values: Sequence[float]) -> list[float]:
         """Averages at `values`, any numbers, continuing those of earlier calls."""
         weight, total, share = self._weight, self._total, self._share
         result: list[float] = []

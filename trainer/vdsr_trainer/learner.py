@@ -49,7 +49,7 @@ class Learner(Stepper[VDSR, Batch]):
         """Forget everything learned."""
         super().restart()
         layers = self.model.convolutions
-        suits = self._computes_itself() and CpuNetwork.suits(layers)
+        suits = self._uses_cpu_network() and CpuNetwork.suits(layers)
         self._cpu_network = CpuNetwork(layers, bf16=self.precision == "bf16") if suits else None
 
     def _first_model(self) -> VDSR:

@@ -36,7 +36,7 @@ from vdsr_trainer.failures import device_failures
 from vdsr_trainer.health import Diverged
 from vdsr_trainer.learner import Learner, keep_start
 from vdsr_trainer.meter import Meter
-from vdsr_trainer.new_run import forget_earlier_try, refuse_passed, refuse_started, require_needed
+from vdsr_trainer.new_run import refuse_passed, refuse_started, remove_failed_start, require_needed
 from vdsr_trainer.prefetch import Prefetcher, threads_for
 from vdsr_trainer.run_files import ANSWERS_NAME, CONFIG_NAME, CROPS_NAME, TEACHER_NAME, RunLock, has_state
 from vdsr_trainer.run_log import RunLog
@@ -100,7 +100,7 @@ def train(
             remove_leftovers(folder)
         if not resume:
             refuse_started(run)  # another process may have started it meanwhile
-            forget_earlier_try(run)
+            remove_failed_start(run)
         else:
             refuse_passed(config, run)
         note_run(run, preset, anew=not resume)

@@ -51,7 +51,7 @@ def _has_started(log: Path) -> bool:
         return log.exists()
 
 
-def forget_earlier_try(run: Path) -> None:
+def remove_failed_start(run: Path) -> None:
     """Delete what a run that never started left behind and the new one must not take for its own.
 
     Raises:

@@ -211,7 +211,7 @@ class Stepper(ABC, Generic[Network, Batch]):
         for parameter in self.model.parameters():
             parameter.grad = None
 
-    def _computes_itself(self) -> bool:
+    def _uses_cpu_network(self) -> bool:
         """Whether `cpu_network` computes the layers, if they suit it, instead of PyTorch."""
         return self.device.type == "cpu" and (self.precision != "bf16" or _cpu_network_takes_bf16())
 

@@ -38,7 +38,7 @@ from vdsr_app.core.batch import (
     write_report,
 )
 from vdsr_app.core.batch.cluster import Cluster, check_address
-from vdsr_app.core.folders import require_there
+from vdsr_app.core.folders import require_exists
 from vdsr_app.core.formats import READABLE_SUFFIXES
 from vdsr_app.core.naming import DEFAULT_TEMPLATE
 from vdsr_app.core.words import counted
@@ -155,7 +155,7 @@ def _options(arguments: argparse.Namespace) -> BatchOptions:
     if os.path.isfile(arguments.output):
         raise UsageError("The results need a folder.", path=arguments.output, hint="Give -o FOLDER.")
     for each in arguments.inputs:
-        require_there(each)
+        require_exists(each)
     return BatchOptions(
         arguments.output,
         settings_of(arguments),

@@ -17,7 +17,7 @@ from vdsr_app.commands.common import require_place_of_table
 from vdsr_app.console import Console
 from vdsr_app.core.atomic import write_atomically
 from vdsr_app.core.identity import same_file
-from vdsr_app.core.naming import refuse_overwriting_a_source
+from vdsr_app.core.naming import refuse_overwriting_source
 from vdsr_app.core.words import counted
 from vdsr_app.errors import TrainingError, UsageError
 from vdsr_trainer.history import RunHistory, read_history, scale_order
@@ -195,7 +195,7 @@ def _csv(run: RunInfo, output: Path | None, console: Console) -> bool:
         for line in text.splitlines():
             console.result(line)
         return True
-    refuse_overwriting_a_source(output, [log])
+    refuse_overwriting_source(output, [log])
     require_place_of_table(output, RunHistory().to_csv().rstrip().encode())
     write_atomically(output, text.encode())
     console.record({"file": str(output)})

@@ -158,7 +158,7 @@ def _configuration(arguments: argparse.Namespace) -> TrainConfig:
     config = apply_values(config, _given(arguments))
     if arguments.data:
         config = replace(config, data=tuple(arguments.data))
-    return _found_from_anywhere(config)
+    return _with_absolute_paths(config)
 
 
 def _preset_name(arguments: argparse.Namespace, config: TrainConfig) -> str:
@@ -168,7 +168,7 @@ def _preset_name(arguments: argparse.Namespace, config: TrainConfig) -> str:
     return arguments.preset or DEFAULT_PRESET
 
 
-def _found_from_anywhere(config: TrainConfig) -> TrainConfig:
+def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
     """`config` with its paths made absolute, so that the run can be resumed from another folder."""
 
     def anchored(place: str) -> str:

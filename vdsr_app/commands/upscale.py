@@ -24,7 +24,7 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core import image_io
 from vdsr_app.core.batch.scan import Scanner
 from vdsr_app.core.engines import Engines
-from vdsr_app.core.folders import require_there
+from vdsr_app.core.folders import require_exists
 from vdsr_app.core.formats import USUAL_SUFFIX, format_for_path
 from vdsr_app.core.job import UpscaleSettings
 from vdsr_app.core.model_choice import AUTO_MODEL, choose_model, photo_installed
@@ -33,7 +33,7 @@ from vdsr_app.core.naming import (
     PlannedOutput,
     model_text,
     plan_outputs,
-    refuse_overwriting_a_source,
+    refuse_overwriting_source,
     results_among,
 )
 from vdsr_app.core.pipeline import (
@@ -104,7 +104,7 @@ def _plan(
             by_folder.setdefault(os.path.realpath(source.parent), []).append(source)
         planned = [each for those in by_folder.values() for each in _plan_by_model(those, those[0].parent, settings)]
         return sources, planned, {}
-    if len(arguments.inputs) > 1 or folders or os.path.isdir(output) or _ends_as_folder(arguments.output):
+    if len(arguments.inputs) > 1 or folders or os.path.isdir(output) or _looks_like_folder(arguments.output):
         if os.path.isfile(output):
             raise UsageError("Several pictures need a folder.", path=output, hint="Give -o FOLDER.")
         results = _results_among(sources, set(arguments.inputs), output, settings.model)
@@ -117,7 +117,7 @@ def _plan(
 
 def _pictures_in(folder: Path, output: Path) -> list[Path]:
     """Pictures of one folder, as a batch finds them: each file once, and none through a link that leads elsewhere."""
-    require_there(folder)
+    require_exists(folder)
     found = [each.path for each in Scanner(output, recursive=False).scan([folder])]
     if not found:
         hint = "Choose another one; links that lead out of a folder are not followed."
@@ -133,7 +133,7 @@ def _require_format(output: Path) -> None:
         raise UsageError(error.what, path=output, hint=f"Use {endings}, or give --format.") from error
 
 
-def _ends_as_folder(output: str) -> bool:
+def _looks_like_folder(output: str) -> bool:
     return output.endswith(tuple(mark for mark in (os.sep, os.altsep) if mark))
 
 
@@ -192,7 +192,7 @@ class _Work:
         engines = Engines(self._settings.device, self._settings.precision)
         with self._bar:
             run_files(self._jobs(planned), engines, self._on_event, self._token)
-        self._tell_in_turn()
+        self._report_in_order()
 
     def _jobs(self, planned: Sequence[PlannedOutput]) -> Iterator[FileJob]:
         """The jobs to do; pictures without one are reported when their turn comes."""
@@ -202,7 +202,7 @@ class _Work:
                 self._reports[number] = partial(self._skipped, job)
                 continue
             try:
-                refuse_overwriting_a_source(each.output, self._sources)
+                refuse_overwriting_source(each.output, self._sources)
             except VdsrError as error:
                 self._reports[number] = partial(self._failed, job, error)
             else:
@@ -226,16 +226,16 @@ class _Work:
             case FileFailed():
                 self._close_bar()
                 self._reports[job.number] = partial(self._failed, job, event.error)
-                self._tell_in_turn()
+                self._report_in_order()
             case FileDone():
                 self._reports[job.number] = partial(self._done, event)
-                self._tell_in_turn()
+                self._report_in_order()
 
     def _close_bar(self) -> None:
         self._bar.close()
         self._update = lambda done: None
 
-    def _tell_in_turn(self) -> None:
+    def _report_in_order(self) -> None:
         """Report every picture whose turn has come."""
         while (report := self._reports.pop(self._next, None)) is not None:
             self._next += 1

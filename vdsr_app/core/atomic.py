@@ -62,7 +62,7 @@ def save_error(path: str | os.PathLike[str], error: OSError) -> SaveError:
     what, hint = _REASONS.get(
         error.errno or 0, (f"The file could not be written: {error.strerror or error}.", "Choose another folder.")
     )
-    if _is_of_long_path(error):
+    if _is_path_too_long(error):
         what, hint = _TOO_LONG
     return SaveError(what, path=path, hint=hint)
 
@@ -86,7 +86,7 @@ def outlast_sharing(action: Callable[[], _Result], waits_s: Sequence[float] = _S
         try:
             return action()
         except PermissionError as error:
-            if not _is_of_windows(error):
+            if not _is_windows_error(error):
                 raise
             time.sleep(wait_s)
     return action()
@@ -101,7 +101,7 @@ def replace_file(finished: Path, path: Path) -> None:
     try:
         outlast_sharing(lambda: os.replace(finished, path))
     except PermissionError as error:
-        if not _is_of_windows(error):
+        if not _is_windows_error(error):
             raise save_error(path, error) from error
         # The folder is writable, or `finished` would not be there.
         raise SaveError(
@@ -113,12 +113,12 @@ def replace_file(finished: Path, path: Path) -> None:
         raise save_error(path, error) from error
 
 
-def _is_of_windows(error: OSError) -> bool:
+def _is_windows_error(error: OSError) -> bool:
     # Errors have `winerror` on Windows only; it is None for those that come through the C library.
     return hasattr(error, "winerror")
 
 
-def _is_of_long_path(error: OSError) -> bool:
+def _is_path_too_long(error: OSError) -> bool:
     """Whether Windows could not follow a path, most likely because it is too long."""
     if error.errno != errno.ENOENT or getattr(error, "winerror", _NO_SUCH_FILE) == _NO_SUCH_FILE:
         return False
@@ -131,7 +131,7 @@ def atomic_file(
     path: Path,
     *,
     verify: Callable[[Path], None] | None = None,
-    before_naming: Callable[[Path], None] | None = None,
+    before_rename: Callable[[Path], None] | None = None,
 ) -> Iterator[BinaryIO]:
     """Open a hidden file beside `path`; on a clean exit it is flushed to disk and renamed, otherwise deleted.
 
@@ -141,7 +141,7 @@ def atomic_file(
     Args:
         path: the final name.
         verify: called with the finished hidden file before it is renamed; an exception prevents the replacement.
-        before_naming: likewise, as the last step before the rename: only the name changes after it.
+        before_rename: likewise, as the last step before the rename: only the name changes after it.
 
     Raises:
         SaveError: the file could not be written; what was at `path` before is untouched.
@@ -164,9 +164,9 @@ def atomic_file(
                 verify(temporary)
             if os.name != "nt":
                 # Still open, and so still locked, until it is renamed; Windows cannot rename open files.
-                _give_name(temporary, path, before_naming)
+                _rename_into_place(temporary, path, before_rename)
         if os.name == "nt":
-            _give_name(temporary, path, before_naming)
+            _rename_into_place(temporary, path, before_rename)
         _sync_folder(path.parent)
     except OSError as error:
         raise save_error(path, error) from error
@@ -200,9 +200,9 @@ def require_name(path: Path) -> None:
         raise save_error(path, error) from error
 
 
-def _give_name(finished: Path, path: Path, before_naming: Callable[[Path], None] | None) -> None:
-    if before_naming is not None:
-        before_naming(finished)
+def _rename_into_place(finished: Path, path: Path, before_rename: Callable[[Path], None] | None) -> None:
+    if before_rename is not None:
+        before_rename(finished)
     replace_file(finished, path)
 
 
@@ -263,7 +263,7 @@ def _mode_to_keep(path: Path) -> int | None:
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError as error:
-        if _is_of_long_path(error):
+        if _is_path_too_long(error):
             raise
         return None
     if stat.S_ISDIR(mode):

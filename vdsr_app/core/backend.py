@@ -91,7 +91,7 @@ class Pipelined(Protocol):
         """Begin a tile; the returned function waits for its result."""
 
 
-def is_told_shortage(error: BaseException) -> bool:
+def reports_shortage(error: BaseException) -> bool:
     """Whether PyTorch reports by `error` that memory ran out, and nothing else.
 
     Page-locked memory and graphs are requested from CUDA directly, which reports a shortage like a fault and tells it
@@ -177,7 +177,7 @@ class TorchBackend:
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise DeviceMemoryError("Memory ran out within a tile.") from error
         except torch.AcceleratorError as error:
-            if is_told_shortage(error):
+            if reports_shortage(error):
                 raise DeviceMemoryError("Memory ran out within a tile.") from error
             raise DeviceError(f"{device_name(self._device)} failed.") from error
         except NotImplementedError as error:  # a subclass of RuntimeError, for an operator that the device lacks

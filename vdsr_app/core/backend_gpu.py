@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from vdsr_app.control import CancelToken
-from vdsr_app.core.backend import FloatPlane, TorchBackend, is_told_shortage
+from vdsr_app.core.backend import FloatPlane, TorchBackend, reports_shortage
 from vdsr_app.core.device import Precision
 from vdsr_app.core.network import VDSR
 from vdsr_app.core.tiling import Insets
@@ -359,7 +359,7 @@ class GpuBackend(TorchBackend):
         try:
             made = self._card.record(lambda: self._layers_of(plane, shape.padding))
         except RuntimeError as error:
-            if is_told_shortage(error):
+            if reports_shortage(error):
                 raise
             logger.warning("The layers cannot be recorded on this card; they are run one by one.", exc_info=error)
             made = None

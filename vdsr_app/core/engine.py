@@ -43,7 +43,7 @@ class Engine:
     interactive callers create a new engine instead.
 
     Attributes:
-        has_given_way: whether either has happened, so that a new engine may do better.
+        has_fallen_back: whether either has happened, so that a new engine may do better.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Engine:
         self._fallback = fallback
         self._find_positions = find_positions
         self._limit_px: int | None = None
-        self.has_given_way = False
+        self.has_fallen_back = False
         self._notice = ""  # to be reported with the first picture
 
     @classmethod
@@ -105,7 +105,7 @@ class Engine:
                 raise DeviceError(f"The device '{device}' cannot be used.", hint="Choose the device 'cpu'.") from error
             logger.warning("%s cannot be used, the CPU is", chosen, exc_info=True)
             engine = cls(on_cpu(), None, positions)
-            engine.has_given_way = True
+            engine.has_fallen_back = True
             engine._notice = "The graphics card cannot be used now: the processor is used instead, which is slower."
             return engine
 
@@ -292,7 +292,7 @@ class Engine:
             try:
                 self._backend.release_memory()
             except DeviceError as error:  # the apparent shortage was the first sign of a lost card
-                notice = self._give_way(error, short=False)
+                notice = self._fall_back(error, short=False)
             for unfinished in (tile, *(other for other, _ in under_way if other is not tile)):
                 queue.put_back(unfinished)
             under_way.clear()
@@ -324,13 +324,13 @@ class Engine:
         short = isinstance(error, DeviceMemoryError | MemoryError)
         side = max(tile.core.width, tile.core.height)
         if short and side > SMALLEST_TILE_PX:
-            first, self.has_given_way = self._limit_px is None, True
+            first, self.has_fallen_back = self._limit_px is None, True
             self._limit_px = max(SMALLEST_TILE_PX, side // 2)
             logger.warning("memory was short at %d px, now %d px", side, self._limit_px, exc_info=error)
             return f"{self._place} was short: smaller tiles are used." if first else ""
-        return self._give_way(error, short)
+        return self._fall_back(error, short)
 
-    def _give_way(self, error: DeviceError | MemoryError, short: bool) -> str:
+    def _fall_back(self, error: DeviceError | MemoryError, short: bool) -> str:
         """Move to the CPU after `error`; returns a notice for the user.
 
         Raises:
@@ -339,7 +339,7 @@ class Engine:
         if self._fallback is not None:
             logger.warning("%s gives way to the CPU", self._backend.describe(), exc_info=error)
             self._backend, self._fallback, self._limit_px = self._fallback(), None, None
-            self.has_given_way = True
+            self.has_fallen_back = True
             reason = "Graphics memory was short" if short else "The graphics processor failed"
             return f"{reason}: the processor is used instead, which is slower."
         if not short:

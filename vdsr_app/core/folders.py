@@ -53,7 +53,7 @@ def picture_files(place: Path) -> list[Path]:
     return files
 
 
-def require_there(place: Path) -> None:
+def require_exists(place: Path) -> None:
     """Check that there is a file, or a folder that can be listed.
 
     Raises:

@@ -241,7 +241,7 @@ def _kind(source: Path) -> str:
     return source.suffix.removeprefix(".").lower()
 
 
-def refuse_overwriting_a_source(output: Path, sources: Sequence[Path]) -> None:
+def refuse_overwriting_source(output: Path, sources: Sequence[Path]) -> None:
     """Raise if `output` is one of `sources`, also through a link or another spelling of the name.
 
     Raises:

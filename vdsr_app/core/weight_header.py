@@ -37,14 +37,14 @@ def read_header(path: Path) -> dict[str, Any]:
             prefix = file.read(8)
             length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
             if size > MAX_FILE_BYTES or not 2 <= length <= min(_MAX_HEADER_BYTES, size - 8):
-                raise _stranger(path)
+                raise _not_a_weight_file(path)
             header = json.loads(file.read(length))
     except OSError as error:
         raise WeightsError(f"The file cannot be read: {error.strerror}.", path=path, hint=HINT) from error
     except (ValueError, RecursionError) as error:
-        raise _stranger(path) from error
+        raise _not_a_weight_file(path) from error
     if not isinstance(header, dict):
-        raise _stranger(path)
+        raise _not_a_weight_file(path)
     if _payload_bytes(header) != size - 8 - length:
         raise WeightsError("The weight file is damaged or truncated.", path=path, hint=HINT)
     return header
@@ -107,5 +107,5 @@ def _payload_bytes(header: dict[str, Any]) -> int:
     return end
 
 
-def _stranger(path: Path) -> WeightsError:
+def _not_a_weight_file(path: Path) -> WeightsError:
     return WeightsError("This is not a safetensors weight file of VDSR.", path=path, hint=HINT)

@@ -47,7 +47,7 @@ def run(paths: Sequence[Path] = ()) -> int:
     window = MainWindow(service, store, theme, paths)
     faults = _Faults(window)
     signals = SystemSignals(app)
-    signals.received.connect(window.close_unasked)
+    signals.received.connect(window.close_without_asking)
     window.first_painted.connect(window.start)
     window.show()
     gc.freeze()  # nearly all objects live until exit; full collections would scan them while all threads wait

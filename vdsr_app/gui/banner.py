@@ -136,7 +136,7 @@ class Banner(QFrame):
     def showEvent(self, event: QShowEvent) -> None:
         """Time a success from when it becomes visible, not from when it was posted in another workspace."""
         super().showEvent(event)
-        if self._goes_by_itself() and not event.spontaneous():
+        if self._dismisses_itself() and not event.spontaneous():
             self._timer.start(SUCCESS_MS)
 
     def hideEvent(self, event: QHideEvent) -> None:
@@ -162,7 +162,7 @@ class Banner(QFrame):
         self._copy_button.setVisible(bool(self._details))
         self._timer.stop()
         self.show()
-        if self._goes_by_itself() and self.isVisible():
+        if self._dismisses_itself() and self.isVisible():
             self._timer.start(SUCCESS_MS)
 
     def _keep(self, messages: list[_Message]) -> None:
@@ -171,7 +171,7 @@ class Banner(QFrame):
         elif not messages and self._messages:
             self.dismiss()
 
-    def _goes_by_itself(self) -> bool:
+    def _dismisses_itself(self) -> bool:
         return bool(self._messages) and self._messages[-1].kind is BannerKind.SUCCESS
 
     def _on_success_seen(self) -> None:

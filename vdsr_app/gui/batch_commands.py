@@ -183,7 +183,7 @@ class BatchCommands(QObject):
             button = self._button_of(action)
             allow(action, button is not None and can_be_pressed(button), reason)
         if self.in_front and page is not None:
-            allow(a.run, page.panel.way_on is not None, page.panel.start.toolTip())
+            allow(a.run, page.panel.next_button is not None, page.panel.start.toolTip())
             allow(a.cancel, can_pause, no_batch)
 
     def _button_of(self, action: QAction) -> QPushButton | None:

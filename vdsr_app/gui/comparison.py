@@ -158,7 +158,7 @@ class Comparison(QObject):
         self._results = {}
         self._unfinished.keep(())
         self._stopped.clear()
-        if self._former is not None and _makes_alike(self._former.settings, settings):
+        if self._former is not None and _same_layers(self._former.settings, settings):
             self._results, self._former = self._former.results, None
             self.want(self._wanted, keep)
             return
@@ -192,7 +192,7 @@ class Comparison(QObject):
         if not set(self._wanted) <= {BICUBIC, *before}:
             self._stopped.discard(BICUBIC)  # a request for another layer includes what it depends on
         self._give_up_unwanted()
-        self._go_on()
+        self._submit_waiting()
         self.changed.emit()
 
     def set_reference(self, picture: Picture | None) -> None:
@@ -224,7 +224,7 @@ class Comparison(QObject):
         if again:
             self._results = {s: r for s, r in self._results.items() if s.kind is not LayerKind.MODEL}
         self._unfinished.keep(self._jobs.values())
-        self._go_on()
+        self._submit_waiting()
         self.changed.emit()
 
     def set_visible(self, rect: Rect | None) -> None:
@@ -260,7 +260,7 @@ class Comparison(QObject):
         """Not while torch is yet to be loaded, which would delay bicubic, nor if tiles may be transparent."""
         return self._service.network_ready and picture.alpha is None
 
-    def _go_on(self) -> None:
+    def _submit_waiting(self) -> None:
         """Submit the wanted layers that are neither finished, running nor stopped; bicubic before all others."""
         first = [BICUBIC] if BICUBIC not in self._results else list(self._wanted)
         waiting = [spec for spec in first if self.state(spec) is LayerState.WAITING]
@@ -363,7 +363,7 @@ class Comparison(QObject):
             self._unfinished.set_bicubic(result.pyramid)
         # Announced before the next is submitted, so that the visible region is one of the new size.
         self.changed.emit()
-        self._go_on()
+        self._submit_waiting()
         self.changed.emit()
         self.finished.emit(result)
 
@@ -382,6 +382,6 @@ class Comparison(QObject):
             self.changed.emit()
 
 
-def _makes_alike(one: UpscaleSettings, other: UpscaleSettings) -> bool:
+def _same_layers(one: UpscaleSettings, other: UpscaleSettings) -> bool:
     """Whether two settings give the same layers; `model` is ignored, because each layer names its own."""
     return replace(one, model="") == replace(other, model="")

@@ -141,7 +141,7 @@ class FileCommands(QObject):
 
     def save_as(self) -> None:
         """Ask for a name and write the result there as soon as it is finished."""
-        picture, target, model = named = self._what_is_made()
+        picture, target, model = named = self._result_identity()
         if picture is None:
             return
         options = self._store.current.save_options
@@ -152,7 +152,7 @@ class FileCommands(QObject):
         request = ask_where(self._window, suggested, options, picture.source.path)
         if request is None:
             return
-        if self._what_is_made() != named:  # it changed while the dialog was open
+        if self._result_identity() != named:  # it changed while the dialog was open
             text = self.tr("{name} was not saved: the picture, size or model changed while you chose a name.")
             self._banner.show_message(BannerKind.NOTICE, text.format(name=file_name(request.path)))
             return
@@ -164,7 +164,7 @@ class FileCommands(QObject):
         """Put the result on the clipboard."""
         result = self._session.result
         if result is None:
-            self._tell_to_wait(self.tr("The result can be copied as soon as it is finished."))
+            self._show_wait_notice(self.tr("The result can be copied as soon as it is finished."))
             return
         self._session.clipboard.begin(result.picture)
 
@@ -172,7 +172,7 @@ class FileCommands(QObject):
         """Let the user drag the result into another program."""
         result, picture = self._session.result, self._session.picture
         if result is None or picture is None:
-            self._tell_to_wait(self.tr("The result can be dragged out as soon as it is finished."))
+            self._show_wait_notice(self.tr("The result can be dragged out as soon as it is finished."))
             return
         setup, current = self._session.setup, self._store.current
         source = picture.source.path or Path(PASTED_NAME)
@@ -183,7 +183,7 @@ class FileCommands(QObject):
         """Remove temporary files; call when the window closes."""
         self._drag_out.close()
 
-    def _what_is_made(self) -> tuple[Picture | None, Target, str]:
+    def _result_identity(self) -> tuple[Picture | None, Target, str]:
         """What identifies a result: picture, size and model."""
         session = self._session
         return session.picture, session.target, session.setup.model
@@ -251,7 +251,7 @@ class FileCommands(QObject):
     def _on_reference_opened(self) -> None:
         self._banner.dismiss_about(_REFERENCE)
 
-    def _tell_to_wait(self, text: str) -> None:
+    def _show_wait_notice(self, text: str) -> None:
         self._banner.show_message(BannerKind.NOTICE, text, topic=_WAITING)
 
     def _on_saved(self, saved: SavedFile, notes: tuple[str, ...]) -> None:

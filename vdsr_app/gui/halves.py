@@ -36,7 +36,7 @@ def half_of(
         if meanwhile is None:
             return None
         if early is None:
-            return meanwhile if meanwhile.pyramid is first_view else _from_before(meanwhile, label, state)
+            return meanwhile if meanwhile.pyramid is first_view else _keep_previous(meanwhile, label, state)
         pyramid, under = early, pyramid or meanwhile.under or meanwhile.pyramid
     match state:
         case LayerState.DONE:
@@ -47,7 +47,7 @@ def half_of(
             return Half(label, _working(label), pyramid, under)
 
 
-def _from_before(half: Half, label: str, state: LayerState) -> Half:
+def _keep_previous(half: Half, label: str, state: LayerState) -> Half:
     """Keep showing a former size or device, labelled as previous if nothing will replace it, else as in the making.
 
     The latter label is also used once bicubic is shown instead, so that it stays the same until the layer is finished.

@@ -135,7 +135,7 @@ class MainWindow(QMainWindow):
         )
         self._banner.show_report(report)
 
-    def close_unasked(self) -> None:
+    def close_without_asking(self) -> None:
         """Close without asking, as the system demands."""
         self._quit_now = True
         self.close()
@@ -144,7 +144,7 @@ class MainWindow(QMainWindow):
         """Ask if something would be lost; remember the window's geometry."""
         if not self._quit_now and not (
             self._saves.may_close()
-            and self.training.may_leave_names()
+            and self.training.may_discard_names()
             and self.batch.may_close()
             and self.training.may_close()
         ):

@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from vdsr_app.core.naming import refuse_overwriting_a_source
+from vdsr_app.core.naming import refuse_overwriting_source
 from vdsr_app.errors import SaveError
 from vdsr_app.gui.parts import ask
 from vdsr_app.gui.texts import file_name
@@ -62,7 +62,7 @@ def ask_for_name(
 def _may_write(parent: QWidget, path: Path, source: Path | None) -> bool:
     if source is not None:
         try:
-            refuse_overwriting_a_source(path, [source])
+            refuse_overwriting_source(path, [source])
         except SaveError:
             return _confirm(
                 parent,

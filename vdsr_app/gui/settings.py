@@ -240,11 +240,11 @@ class SettingsStore(QObject):
         backend = None if damaged else QSettings(str(self._path), QSettings.Format.IniFormat)
         if backend is None or backend.status() == QSettings.Status.FormatError:
             del backend
-            self._keep_aside(move=True)
+            self._back_up(move=True)
             backend = QSettings(str(self._path), QSettings.Format.IniFormat)
         return backend
 
-    def _keep_aside(self, *, move: bool) -> None:
+    def _back_up(self, *, move: bool) -> None:
         backup = self._path.with_name(self._path.name + ".bak")
         logger.warning("The settings file %s cannot be used as it is; it is kept as %s", self._path, backup)
         try:
@@ -259,7 +259,7 @@ class SettingsStore(QObject):
         version = str(self._backend.value(_VERSION_KEY, str(FORMAT_VERSION)))
         # Python refuses to parse numbers of thousands of digits.
         if version.isdecimal() and (len(version) > 9 or int(version) > FORMAT_VERSION):
-            self._keep_aside(move=False)
+            self._back_up(move=False)
         values = AppSettings()
         for field in fields(AppSettings):
             stored = self._stored(field.name, getattr(values, field.name))

@@ -85,14 +85,14 @@ class _RecentRow(QWidget):
         self._words.setText(self.tr("Open again:") if paths else sample)
         self._words.setWordWrap(not paths)
         self._row.setStretchFactor(self._words, 0 if paths else 1000)  # the sentence has the row to itself
-        self._hide_what_does_not_fit()
+        self._hide_overflowing_links()
 
     def minimumSizeHint(self) -> QSize:
         return QSize(self._words.minimumSizeHint().width(), self.sizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._hide_what_does_not_fit()
+        self._hide_overflowing_links()
 
     def _link(self, path: str) -> QPushButton:
         name = file_name(path)
@@ -107,7 +107,7 @@ class _RecentRow(QWidget):
         link.clicked.connect(self._on_clicked)
         return link
 
-    def _hide_what_does_not_fit(self) -> None:
+    def _hide_overflowing_links(self) -> None:
         left = self.width() - self._words.sizeHint().width()
         for link in self._links:
             left -= link.sizeHint().width() + GROUP_GAP

@@ -64,7 +64,7 @@ class StatusLine(QWidget):
         self._shown_activity: Activity | None = None
         self._note = ""
         self._in_upscale = True
-        self._said_scores = ("", "")
+        self._scores_shown = ("", "")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         set_role(self, "bar")
         self._device = ElidedLabel(mode=Qt.TextElideMode.ElideRight)
@@ -152,7 +152,7 @@ class StatusLine(QWidget):
 
     def show_scores(self, text: str, explanation: str) -> None:
         """Show PSNR and SSIM; "" for none."""
-        self._said_scores = (text, explanation)
+        self._scores_shown = (text, explanation)
         self._say_scores()
 
     def _say_activity(self) -> None:
@@ -172,7 +172,7 @@ class StatusLine(QWidget):
         self._cancel.setToolTip(plain_tooltip(tip))
 
     def _say_scores(self) -> None:
-        text, explanation = self._said_scores
+        text, explanation = self._scores_shown
         self._scores.setText(text)
         self._scores.explain(explanation)
         self._scores.setVisible(bool(text) and self._in_upscale)

@@ -146,7 +146,7 @@ class TrainingCommands(QObject):
             return self.tr("Learn from the pictures in {name}").format(name=file_name(folders[0]))
         return self.tr("Learn from the pictures in {count} folders").format(count=len(folders))
 
-    def may_leave_names(self) -> bool:
+    def may_discard_names(self) -> bool:
         """Ask if the new name of a run would be lost; return whether the window may close in that respect."""
         return self._names is None or self._names.may_close()
 
@@ -223,19 +223,19 @@ class TrainingCommands(QObject):
 
     def _on_pause(self) -> None:
         paused = self._is_paused
-        if self._watch is None or not self._turn_to_what_trains():
+        if self._watch is None or not self._switch_to_training_run():
             return
         if paused:
-            self._watch.go_on()
+            self._watch.resume()
         else:
             self._watch.pause()
 
     def _on_stop(self) -> None:
-        if self._watch is not None and self._turn_to_what_trains():
+        if self._watch is not None and self._switch_to_training_run():
             self._watch.stop()
             self.show_followed()
 
-    def _turn_to_what_trains(self) -> bool:
+    def _switch_to_training_run(self) -> bool:
         """Switch to the training run if another one is on display; return False if it has ended meanwhile."""
         if self._left is None or not self._left.trains_alone or self._left.turn_back():
             return True

@@ -166,7 +166,7 @@ class LazyCore:
         state = info.path.stat()
         key = (info.path, state.st_mtime_ns, state.st_size, device, precision)
         started_s = time.monotonic()
-        tired = self._engine_key == key and self._engine.has_given_way and started_s - self._made_s > _SECOND_CHANCE_S
+        tired = self._engine_key == key and self._engine.has_fallen_back and started_s - self._made_s > _SECOND_CHANCE_S
         if key != self._engine_key or tired:
             self._engine, self._engine_key = None, None  # so that a GPU never holds two
             self._engine = TorchEngine.create(load_model(info).model, device=device, precision=precision)

@@ -127,7 +127,7 @@ class RunFollower(QObject):
         # could be seen without that event.
         alive = True
         if self._countdown <= 0:
-            alive = self._look_alive(folder)
+            alive = self._check_alive(folder)
             self._countdown = _LIFE_EVERY
         more = self._read(folder)
         if generation != self._generation:
@@ -143,7 +143,7 @@ class RunFollower(QObject):
         else:
             self._end(folder)
 
-    def _look_alive(self, folder: Path) -> bool:
+    def _check_alive(self, folder: Path) -> bool:
         locked = is_alive(folder)
         if locked and not self._locked:
             self._locked = self._seen_alive = True

@@ -277,7 +277,7 @@ def test_settings_travel_through_json() -> None:
 def test_a_batch_that_goes_on_gives_no_name_and_no_number_a_second_time() -> None:
     options = choose(template="{folder} {width}x{height}")
     planner = Planner(options, There())
-    planner.go_on_from(plan("a.png", "b.png", options=options))
+    planner.resume_from(plan("a.png", "b.png", options=options))
     found = Found(Path("/in/c.png"), Path())
     planner.expect([found])
     item = planner.plan(found, FACTS)

@@ -712,7 +712,7 @@ def test_time_left_goes_by_what_was_done_lately() -> None:
     pace.stop()
     now[0] = 1000
     assert pace.left_s(100, 200) == pytest.approx(10)
-    pace.go_on()
+    pace.resume()
     for second in range(1, 400):  # ten times slower from here on
         now[0] = 1000 + second
         pace.reached(100 + second)

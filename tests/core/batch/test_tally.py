@@ -44,8 +44,8 @@ def test_a_picture_that_became_another_counts_with_its_new_size() -> None:
 
 def test_no_time_runs_while_it_stands_still() -> None:
     tally = Tally()
-    tally.stand_still(True)
+    tally.set_stalled(True)
     before = tally.elapsed_s
     assert tally.elapsed_s == before
-    tally.stand_still(False)
+    tally.set_stalled(False)
     assert tally.elapsed_s >= before

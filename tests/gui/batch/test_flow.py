@@ -174,12 +174,12 @@ def test_a_batch_that_is_stopped_before_anything_was_written_down_begins_with_it
     path = Path("/in/a.png")
     run(flow, batch, path)
     batch.stopped.emit(False)
-    flow.go_on_again()
+    flow.resume_last()
     assert batch.asked[-1] == ("start", BatchOptions(OUT), False, False, path)
     batch.events_received.emit((Planned((item(0, "a.png"),)),))
     for _ in range(2):  # what goes on and is stopped at once goes on as well
         batch.stopped.emit(True)
-        flow.go_on_again()
+        flow.resume_last()
         assert batch.asked[-1] == ("start", BatchOptions(OUT), True, False)
 
 
@@ -195,7 +195,7 @@ def test_an_interrupted_batch_is_told_of_before_anything_is_added_and_goes_on_as
     for answer in (None, replace(found, ended=True), found):
         batch.found.emit(answer)
     assert reported == [found]
-    flow.go_on(found.options)
+    flow.resume(found.options)
     assert batch.asked[-1] == ("start", found.options, True, False)
     batch.stopped.emit(True)
     batch.found.emit(found)

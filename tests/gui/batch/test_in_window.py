@@ -283,10 +283,10 @@ def test_a_cancelled_batch_goes_on_where_it_was_also_after_another_message(
     assert "Finished results are kept" in page.banner.text
     page._service.write_report(page.flow.output, tmp_path / "report.csv")
     qtbot.waitUntil(lambda: page.banner.text == "Saved report.csv.", timeout=WAIT_MS)
-    qtbot.mouseClick(page.panel.go_on, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(page.panel.resume, Qt.MouseButton.LeftButton)
     assert page.phase is Phase.RUNNING
     ended(qtbot, page)
-    assert not page.panel.go_on.isVisible()
+    assert not page.panel.resume.isVisible()
     assert [state for _, state in states(page)].count(State.DONE) == 2
 
 
@@ -401,7 +401,7 @@ def test_a_batch_that_cannot_go_on_keeps_its_pictures_and_can_be_asked_again(
     assert states(page) == rows
     assert page.panel.text == "The batch could not continue"
     other.close()
-    page.panel.go_on.click()
+    page.panel.resume.click()
     ended(qtbot, page)
     assert states(page) == rows
 

@@ -89,7 +89,7 @@ def make_window(
     # First the threads: one that is still running when its object goes would end the whole test run.
     closed = []
     for window in windows:
-        window.close_unasked()
+        window.close_without_asking()
         closed.append(window.training.close(PATIENCE_MS))
         window.deleteLater()
     windows.clear()

@@ -245,7 +245,7 @@ def test_every_field_writes_what_it_reads() -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "value"),
     [
-        (FieldKind.WHETHER, "no", False),
+        (FieldKind.YES_NO, "no", False),
         (FieldKind.SCALES, "2, 3,4", (2.0, 3.0, 4.0)),
         (FieldKind.SCALES, "1.5 2", (1.5, 2.0)),
         (FieldKind.PERCENT, "80", 0.8),

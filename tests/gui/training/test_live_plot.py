@@ -198,16 +198,16 @@ def test_keys_read_zoom_and_go_back(qtbot: QtBot, plot: LivePlot) -> None:
     keys = [(Qt.Key.Key_Left, 50), (Qt.Key.Key_Left, 49), (Qt.Key.Key_Home, 1), (Qt.Key.Key_Right, 2)]
     for key, step in keys:
         qtbot.keyClick(plot, key)
-        assert plot.looked_at == step
+        assert plot.cursor_x == step
     qtbot.keyClick(plot, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
-    assert plot.looked_at == 12
+    assert plot.cursor_x == 12
     qtbot.keyClick(plot, Qt.Key.Key_End)
-    assert plot.looked_at == 50
+    assert plot.cursor_x == 50
     qtbot.keyClick(plot, Qt.Key.Key_Plus)
     assert plot.is_zoomed
     qtbot.keyClick(plot, Qt.Key.Key_0)
     assert not plot.is_zoomed
-    assert plot.looked_at is None
+    assert plot.cursor_x is None
 
 
 def test_keys_are_claimed_from_menus_only_while_there_is_something_to_read(plot: LivePlot) -> None:

@@ -161,8 +161,8 @@ def test_curves_follow_a_history_whatever_it_does_again() -> None:
             (curves.steps, history.steps),
             (curves.losses, history.losses),
             (curves.clipped, history.clipped),
-            (curves.smooth_losses, Smoothed().go_on(history.losses)),
-            (curves.smooth_norms, Smoothed().go_on(history.norms)),
+            (curves.smooth_losses, Smoothed().extend(history.losses)),
+            (curves.smooth_norms, Smoothed().extend(history.norms)),
         ):
             np.testing.assert_array_equal(mine, theirs)
 
@@ -240,10 +240,10 @@ def test_zooming_one_zooms_all_along_the_steps(qtbot: QtBot, plots: RunPlots) ->
 def test_a_place_is_read_in_all_plots(qtbot: QtBot, plots: RunPlots) -> None:
     show(qtbot, plots, make_history(1000))
     plots.loss.point_at(612.0)
-    assert [plot.looked_at for plot in plots.plots] == [610, 500, 610, 610]
+    assert [plot.cursor_x for plot in plots.plots] == [610, 500, 610, 610]
     assert words(plots.psnr).startswith("Step 500 | ")
     plots.loss.point_at(None)
-    assert {plot.looked_at for plot in plots.plots} == {None}
+    assert {plot.cursor_x for plot in plots.plots} == {None}
 
 
 def test_another_run_is_seen_whole(qtbot: QtBot, plots: RunPlots) -> None:
@@ -252,7 +252,7 @@ def test_another_run_is_seen_whole(qtbot: QtBot, plots: RunPlots) -> None:
     plots.loss.point_at(300)
     show(qtbot, plots, make_history(300))
     assert not plots.loss.is_zoomed
-    assert plots.loss.looked_at is None
+    assert plots.loss.cursor_x is None
     assert 300 < plots.loss.view[0][1] < 320
 
 

@@ -121,9 +121,9 @@ def test_a_whole_picture_larger_than_a_tile(done: Degradation) -> None:
 def test_black_and_white_stay_what_they_are() -> None:
     luma = np.full((40, 40), 16, np.uint8)
     luma[:, 20:] = 235
-    worn = degrade_whole(luma, Degradation(2.0, jpeg_quality=95))
-    assert worn[:, 2:10] == pytest.approx(16, abs=3)
-    assert worn[:, 30:38] == pytest.approx(235, abs=3)
+    degraded = degrade_whole(luma, Degradation(2.0, jpeg_quality=95))
+    assert degraded[:, 2:10] == pytest.approx(16, abs=3)
+    assert degraded[:, 30:38] == pytest.approx(235, abs=3)
 
 
 def test_each_degradation_does_harm_of_its_kind() -> None:

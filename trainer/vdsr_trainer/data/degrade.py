@@ -164,7 +164,7 @@ def _degrade(
         j = i + len(sources)
         lr = _product(axes.down[i], _hr(source, axes.hr_range(i), axes.hr_range(j)), axes.down[j])
         if not degradation.clean:
-            lr = _worn(lr, int(axes.lr_first[i]), int(axes.lr_first[j]), degradation)
+            lr = _degraded(lr, int(axes.lr_first[i]), int(axes.lr_first[j]), degradation)
             lr = lr[np.ix_(axes.reads[i], axes.reads[j])]
         out[i] = _product(axes.up[i], lr, axes.up[j])
 
@@ -197,17 +197,17 @@ class _Axes:
         scales = np.array([degradation.scale for degradation in degradations])
         smalls = np.maximum(1, np.rint(sizes / scales).astype(np.int64))
         up = Taps.of(smalls, sizes, starts, counts)
-        worn = np.array([not degradation.clean for degradation in degradations])
+        degraded = np.array([not degradation.clean for degradation in degradations])
         block = np.array([_BLOCK_PX if degradation.jpeg_quality else 1 for degradation in degradations])
         made_first, made_last = _within(up.first, up.last, smalls, block)
-        lr_first, lr_last = np.where(worn, made_first, up.first), np.where(worn, made_last, up.last)
+        lr_first, lr_last = np.where(degraded, made_first, up.first), np.where(degraded, made_last, up.last)
         down = Taps.of(sizes, smalls, lr_first, lr_last - lr_first)
         sigmas = np.array([degradation.blur_sigma for degradation in degradations]) * sizes / smalls
         if sigmas.any():
             down = down.blurred(sigmas)
         reads = [
-            mirrored(int(first), int(last), int(small)) - made if is_worn else made
-            for first, last, small, made, is_worn in zip(up.first, up.last, smalls, lr_first, worn, strict=True)
+            mirrored(int(first), int(last), int(small)) - made if is_degraded else made
+            for first, last, small, made, is_degraded in zip(up.first, up.last, smalls, lr_first, degraded, strict=True)
         ]
         return cls(up.matrices(), down.matrices(), lr_first, down.first, reads)
 
@@ -229,7 +229,7 @@ def _hr(source: Source, rows: tuple[int, int], cols: tuple[int, int]) -> _Floats
     return np.asarray(source.luma[np.ix_(held, mirrored(*cols, width))].astype(np.float64))
 
 
-def _worn(lr: _Floats, top: int, left: int, degradation: Degradation) -> _Floats:
+def _degraded(lr: _Floats, top: int, left: int, degradation: Degradation) -> _Floats:
     """Noise, 8 bits and JPEG for a region of the LR picture that begins at (top, left), as in a gray file.
 
     A file that the upscaler reads has black at 0, so that is the range used for rounding and compression.

@@ -30,14 +30,14 @@ def plan_split(records: Sequence[PictureRecord], config: TrainConfig) -> Preflig
         TrainingError: nothing is left to train or to validate on.
     """
     excluded = _Excluded(config.exclude)
-    looked_at = [record for record in records if not excluded.holds(record)]
+    considered = [record for record in records if not excluded.holds(record)]
     issues: list[PictureIssue] = []
     if config.validation:
-        mine = [record for record in looked_at if record.folder == config.validation]
+        mine = [record for record in considered if record.folder == config.validation]
         held_out = _without_repeats(_usable(mine, judge_px(config), issues, held_out=True), issues, held_out=True)
         if not held_out:
             raise _nothing("validate", config.validation, judge_px(config), issues)
-    others = [record for record in looked_at if record.folder in config.data]
+    others = [record for record in considered if record.folder in config.data]
     if config.validation and not config.keep_duplicates:
         # A folder for validation below one for training is not a leak to be reported.
         places = {os.path.abspath(record.path) for record in mine}

@@ -11,7 +11,7 @@ from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.dataset import TrainingData
 from vdsr_trainer.teacher.answers import Teacher
 from vdsr_trainer.teacher.kept_answers import KeptAnswers
-from vdsr_trainer.teacher.phase import TeacherProgress, learned_teacher
+from vdsr_trainer.teacher.phase import TeacherProgress, trained_teacher
 from vdsr_trainer.validate import Judge
 
 
@@ -35,7 +35,7 @@ def ask_teacher(
         data: its pictures.
         judge: measures the teacher on the held-out ones.
         network: what it is to teach, measured beside it; None if an earlier part of the run has measured it.
-        on_learned: called before each of its steps, see `phase.learned_teacher`.
+        on_learned: called before each of its steps, see `phase.trained_teacher`.
         on_answered: called with (done, total) pictures, from this thread, if all fit into memory together.
         notice: called with a message for the user.
         token: checked at each picture.
@@ -44,7 +44,7 @@ def ask_teacher(
         Its mean PSNR in dB by the judge's keys; empty if it was not measured.
 
     Raises:
-        TrainingError, WeightsError, SaveError, DeviceError: see `phase.learned_teacher`.
+        TrainingError, WeightsError, SaveError, DeviceError: see `phase.trained_teacher`.
         Cancelled: by the token, or by the callbacks.
     """
     if not data.holds_all_whole:
@@ -52,7 +52,7 @@ def ask_teacher(
             "The pictures do not fit into memory together with what the teacher says of them, so it is asked each"
             " time one is read, which takes long, and not about one that is too large. A larger cache_mb helps."
         )
-    teacher = Teacher(learned_teacher(config, run, data, on_progress=on_learned, notice=notice), config.answered_scales)
+    teacher = Teacher(trained_teacher(config, run, data, on_progress=on_learned, notice=notice), config.answered_scales)
     psnr_db = {} if network is None else _measured(teacher, network, judge, config, notice)
     # Answers that do not fit into memory might fill the disk.
     asked = KeptAnswers(teacher, run) if data.holds_all_whole else teacher

@@ -105,7 +105,7 @@ class TeacherLearner(Stepper[TeacherNetwork, TeacherPatches]):
 
     def _fast(self, model: TeacherNetwork) -> CpuFeatures | None:
         layers = model.convolutions[:-1]
-        suits = self._computes_itself() and CpuFeatures.suits(layers)
+        suits = self._uses_cpu_network() and CpuFeatures.suits(layers)
         return CpuFeatures(layers, bf16=self.precision == "bf16") if suits else None
 
     def _accumulate(self, patches: TeacherPatches) -> Tensor:

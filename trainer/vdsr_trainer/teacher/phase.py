@@ -29,7 +29,7 @@ _STREAM = 1
 """Separates the random numbers of a teacher's patches from those of the network's."""
 
 
-def learned_teacher(
+def trained_teacher(
     config: TrainConfig,
     run: Path,
     data: TrainingData,

@@ -179,18 +179,18 @@ class _Run:
         self._ended: queue.SimpleQueue[Future | FileFailed] = queue.SimpleQueue()
         self._running: dict[Future, _Running] = {}
         self._lock = threading.Lock()
-        self._all_handed_out = False
+        self._all_submitted = False
         self._crash: BaseException | None = None
         self._weights: dict[str, Any] = {}
         self._folders: set[Path] = set()  # of results
 
     def all(self) -> PipelineReport:
         started, network, done, failed = time.perf_counter(), 0.0, 0, 0
-        thread = threading.Thread(target=self._hand_out, name="cluster-jobs")
+        thread = threading.Thread(target=self._submit_jobs, name="cluster-jobs")
         thread.start()
         try:
             while (ended := self._next_ended()) is not None:
-                event = ended if isinstance(ended, FileFailed) else self._take_in(ended)
+                event = ended if isinstance(ended, FileFailed) else self._accept_result(ended)
                 if event is None:
                     continue
                 if isinstance(event, FileDone):
@@ -208,7 +208,7 @@ class _Run:
         threads = max(1, self._threads())
         return PipelineReport(done, failed, wall, network / threads)
 
-    def _hand_out(self) -> None:
+    def _submit_jobs(self) -> None:
         """Body of the thread that fetches pictures, which may block."""
         try:
             while True:
@@ -226,7 +226,7 @@ class _Run:
             if not self._token.cancelled:
                 self._crash = error
                 self._token.cancel()
-        self._all_handed_out = True
+        self._all_submitted = True
 
     def _submit(self, job: FileJob) -> None:
         try:
@@ -274,10 +274,10 @@ class _Run:
             if self._client.status not in ("running", "connecting"):
                 raise DeviceError("The cluster can no longer be reached.", hint="Start the batch with --resume.")
             with self._lock:
-                if self._all_handed_out and not self._running and self._ended.empty():
+                if self._all_submitted and not self._running and self._ended.empty():
                     return None
 
-    def _take_in(self, future: Future) -> FileDone | FileFailed | None:
+    def _accept_result(self, future: Future) -> FileDone | FileFailed | None:
         """Rename a result into place; None if the picture has to be done again."""
         with self._lock:
             running = self._running.pop(future, None)

@@ -120,7 +120,7 @@ class Journal(JournalView):
         """Record that work on a picture begins."""
         self.add([item])
 
-    def begin_naming(self, item: Item, finished: Path) -> None:
+    def begin_rename(self, item: Item, finished: Path) -> None:
         """Record that a picture's result is complete and about to be renamed into place, which keeps its stamp."""
         stamp = stamp_of(finished)
         if stamp is None:

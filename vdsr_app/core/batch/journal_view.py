@@ -73,7 +73,7 @@ class JournalView:
     def inputs(self) -> list[Path]:
         """The input files and folders of the batch."""
         rows = self._rows("SELECT value FROM facts WHERE name = 'inputs'")
-        with self._understanding():
+        with self._malformed_as_damage():
             return [to_path(bytes.fromhex(each), self._folder) for each in json.loads(rows[0][0])] if rows else []
 
     @property
@@ -93,14 +93,14 @@ class JournalView:
             if not rows:
                 return
             last = rows[-1][0]
-            with self._understanding():
+            with self._malformed_as_damage():
                 items = [item_of(row, self._folder) for row in rows]
             yield from items
 
     def counts(self) -> dict[State, int]:
         """Number of pictures in each state."""
         rows = self._rows("SELECT state, COUNT(*) FROM items GROUP BY state")
-        with self._understanding():
+        with self._malformed_as_damage():
             found = {State(state): count for state, count in rows}
         return {state: found.get(state, 0) for state in State}
 
@@ -109,7 +109,7 @@ class JournalView:
         rows = self._rows_of("made", output)
         if not rows:
             return None
-        with self._understanding():
+        with self._malformed_as_damage():
             _, source, size, mtime_ns, digest, recipe, out_size, out_mtime_ns = rows[0]
             place = to_path(source, self._folder)
         return Made(place, Stamp(size, mtime_ns), digest, recipe, Stamp(out_size, out_mtime_ns))
@@ -134,7 +134,7 @@ class JournalView:
                 raise journal_error(self._folder, error) from error
 
     @contextlib.contextmanager
-    def _understanding(self) -> Iterator[None]:
+    def _malformed_as_damage(self) -> Iterator[None]:
         """Treat malformed values as damage too: SQLite returns whatever it finds."""
         try:
             yield

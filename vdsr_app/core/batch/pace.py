@@ -23,7 +23,7 @@ class Pace:
         """
         self._clock = clock
         self._started = clock()
-        self._stood = 0.0
+        self._paused_s = 0.0
         self._stopped_at: float | None = None
         self._marks: deque[tuple[float, int]] = deque([(0.0, 0)])
 
@@ -31,17 +31,17 @@ class Pace:
     def elapsed_s(self) -> float:
         """Seconds since the start, excluding pauses."""
         now = self._clock() if self._stopped_at is None else self._stopped_at
-        return now - self._started - self._stood
+        return now - self._started - self._paused_s
 
     def stop(self) -> None:
         """Begin a pause."""
         if self._stopped_at is None:
             self._stopped_at = self._clock()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """End a pause."""
         if self._stopped_at is not None:
-            self._stood += self._clock() - self._stopped_at
+            self._paused_s += self._clock() - self._stopped_at
             self._stopped_at = None
 
     def reached(self, pixels: int) -> None:

@@ -67,7 +67,7 @@ class Planner:
         self._makers: dict[Path, Path] = {}
         self._next = 0
 
-    def go_on_from(self, items: Iterable[Item]) -> None:
+    def resume_from(self, items: Iterable[Item]) -> None:
         """Take over what was planned before: taken names, and numbers."""
         for item in items:
             self._next = max(self._next, item.number + 1)
@@ -108,7 +108,7 @@ class Planner:
         if facts.error or error:
             return replace(item, state=State.FAILED, note=facts.error or error)
         item = replace(item, disk_bytes=disk_bytes(self._options, facts, item.output_px))
-        return self._beside_what_is_there(item)
+        return self._check_existing(item)
 
     def plan_again(self, item: Item, facts: SourceFacts) -> Item:
         """Decide again on a picture whose source has changed; only `check_again` may change its name."""
@@ -128,7 +128,7 @@ class Planner:
             found = Found(item.source, _below(item.output.parent, self._options.output))
             output, note = self._output(found, item.number, item.model, item.target)
             return replace(item, output=output, note=note)
-        return self._beside_what_is_there(item)
+        return self._check_existing(item)
 
     def _note(self, found: Found) -> None:
         self._stems[_stem_key(found)] += 1
@@ -161,7 +161,7 @@ class Planner:
             case Existing.OVERWRITE:
                 return False
 
-    def _beside_what_is_there(self, item: Item) -> Item:
+    def _check_existing(self, item: Item) -> Item:
         """Skip or fail a picture whose result would harm an existing file."""
         maker = self._taken.get(_key(item.source))
         if maker is not None and maker != item.source:

@@ -39,7 +39,7 @@ from vdsr_app.core.batch.tally import Tally
 from vdsr_app.core.engines import Engines
 from vdsr_app.core.model_choice import AUTO_MODEL
 from vdsr_app.core.models import find_model
-from vdsr_app.core.naming import refuse_overwriting_a_source
+from vdsr_app.core.naming import refuse_overwriting_source
 from vdsr_app.core.pipeline import (
     FileDone,
     FileEvent,
@@ -143,7 +143,7 @@ class Batch:
             rounds = [*self._inputs]
             if journal is not None and (resume or retry_failed):
                 rounds.insert(0, journal.inputs())
-                for item in survey.go_on_from(list(journal.items()), retry_failed=retry_failed):
+                for item in survey.resume_from(list(journal.items()), retry_failed=retry_failed):
                     self._token.raise_if_cancelled()
                     items.append(item if item.state.is_outcome else survey.look_again(item))
             for inputs in rounds:  # one by one, as in `run`: names depend on what is planned together
@@ -188,7 +188,7 @@ class Batch:
         self._survey = Survey(self._options, journal, self._probe)
         remove_leftovers(self._options.output)
         if resume:
-            self._take_up(retry_failed)
+            self._resume_from_journal(retry_failed)
         else:
             journal.begin(self._options)
         thread = threading.Thread(target=self._plan_all, name="batch-plan")
@@ -208,10 +208,10 @@ class Batch:
             counts[State.DONE], counts[State.SKIPPED], counts[State.FAILED], self._tally.elapsed_s, report.busy_share
         )
 
-    def _take_up(self, retry_failed: bool) -> None:
+    def _resume_from_journal(self, retry_failed: bool) -> None:
         """Resume from the journal."""
         written = list(self._journal.items())
-        before = self._survey.go_on_from(written, retry_failed=retry_failed)
+        before = self._survey.resume_from(written, retry_failed=retry_failed)
         self._journal.add(now for now, then in zip(before, written, strict=True) if now is not then)
         self._admit(before)
         with self._changed:
@@ -280,7 +280,7 @@ class Batch:
             self._tally.replan(before, item)
         if not item.state.is_outcome:
             try:
-                refuse_overwriting_a_source(item.output, [item.source])
+                refuse_overwriting_source(item.output, [item.source])
             except VdsrError as error:
                 item = replace(item, state=State.FAILED, note=error.words)
         if item.state.is_outcome:
@@ -330,7 +330,7 @@ class Batch:
             case FileNotice():
                 self._tell(Noticed(item, event.text))
             case FileWritten():
-                self._write_down(partial(self._journal.begin_naming, item, event.path))
+                self._write_down(partial(self._journal.begin_rename, item, event.path))
             case FileDone():
                 self._disk.found_room()
                 ended = replace(item, state=State.DONE, target=event.target, seconds=event.seconds.total)
@@ -364,7 +364,7 @@ class Batch:
         self._tell_progress(item, 1, 1)
 
     def _tell_progress(self, item: Item, done_px: int, total_px: int) -> None:
-        self._tally.stand_still(self._pause.paused)
+        self._tally.set_stalled(self._pause.paused)
         with self._changed:
             if item.number in self._at_work:
                 self._tally.reach(item, done_px, total_px)
@@ -390,7 +390,7 @@ class Batch:
             self._disk.found_room()
 
     def _on_waiting(self, event: WaitsForRoom | FoundRoom) -> None:
-        self._tally.stand_still(isinstance(event, WaitsForRoom))
+        self._tally.set_stalled(isinstance(event, WaitsForRoom))
         self._tell(event)
 
     def _write_down(self, write: Callable[[], None]) -> None:

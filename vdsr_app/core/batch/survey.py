@@ -43,7 +43,7 @@ class Survey:
         self._probe = probe
         self._before: set[Path] = set()
 
-    def go_on_from(self, items: Sequence[Item], *, retry_failed: bool) -> list[Item]:
+    def resume_from(self, items: Sequence[Item], *, retry_failed: bool) -> list[Item]:
         """Take over the pictures of a batch begun earlier; they are not found again.
 
         Args:
@@ -55,7 +55,7 @@ class Survey:
         """
         again = (State.WORKING, State.FAILED) if retry_failed else (State.WORKING,)
         items = [replace(item, state=State.QUEUED, note="") if item.state in again else item for item in items]
-        self._planner.go_on_from(items)
+        self._planner.resume_from(items)
         self._before = {item.source for item in items}
         return items
 

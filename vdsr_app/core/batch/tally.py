@@ -25,12 +25,12 @@ class Tally:
         """Seconds since the start, excluding those in which it stood still."""
         return self._pace.elapsed_s
 
-    def stand_still(self, still: bool) -> None:
+    def set_stalled(self, stalled: bool) -> None:
         """Stop the clock, or let it run again."""
-        if still:
+        if stalled:
             self._pace.stop()
         else:
-            self._pace.go_on()
+            self._pace.resume()
 
     def add(self, items: Sequence[Item]) -> None:
         """Count planned pictures; those that already have an outcome take no time."""

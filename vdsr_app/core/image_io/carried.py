@@ -40,7 +40,7 @@ def carry(picture: Picture, wanted: Metadata, target: FileFormat) -> CarriedMeta
     """
     carried = CarriedMetadata()
     if wanted is not Metadata.NONE:
-        _carry_edited(carried, picture, private=wanted is Metadata.PRIVATE)
+        _carry_edited(carried, picture, strip_private=wanted is Metadata.PRIVATE)
     if target in _RESOLUTION_BY_EXIF and picture.dpi is not None:
         if carried.exif is None:
             carried.exif = ExifBlock.of_resolution(picture.dpi)
@@ -51,36 +51,36 @@ def carry(picture: Picture, wanted: Metadata, target: FileFormat) -> CarriedMeta
     return carried
 
 
-def _carry_edited(carried: CarriedMetadata, picture: Picture, *, private: bool) -> None:
+def _carry_edited(carried: CarriedMetadata, picture: Picture, *, strip_private: bool) -> None:
     if picture.exif:
         try:
-            carried.exif = _edited_exif(picture, private=private)
+            carried.exif = _edited_exif(picture, strip_private=strip_private)
         except ExifError:
             carried.notes.append("The EXIF data is damaged and was left out.")
     if picture.xmp:
         try:
-            carried.xmp = _edited_xmp(picture, private=private)
+            carried.xmp = _edited_xmp(picture, strip_private=strip_private)
         except XmpError as error:
             carried.notes.append(f"The XMP data is {error} and was left out.")
 
 
-def _edited_exif(picture: Picture, *, private: bool) -> ExifBlock:
+def _edited_exif(picture: Picture, *, strip_private: bool) -> ExifBlock:
     block = ExifBlock(picture.exif or b"")
     block.set_upright()
     block.set_size(picture.width, picture.height)
     block.drop_thumbnail()
-    if private:
+    if strip_private:
         return block.without_private()
     # Parse again: in a malformed block values may overlap, so editing one may have damaged the tables.
     return ExifBlock(block.to_bytes())
 
 
-def _edited_xmp(picture: Picture, *, private: bool) -> bytes:
+def _edited_xmp(picture: Picture, *, strip_private: bool) -> bytes:
     packet = XmpPacket(picture.xmp or b"")
     packet.set_upright()
     packet.set_size(picture.width, picture.height)
     packet.drop_stale()
-    if private:
+    if strip_private:
         packet.drop_private()
     return packet.to_bytes()
 

@@ -68,7 +68,7 @@ def in_stated_length(profile: bytes) -> bytes:
     return b"".join((padded.to_bytes(4, "big"), profile[4:84], bytes(16), profile[100:size], bytes(padded - size)))
 
 
-def png_takes(profile: bytes) -> bool:
+def png_accepts(profile: bytes) -> bool:
     """Whether PNG readers and writers accept a profile cut to its stated length: they check its header and tag table.
 
     Source: libpng's checks of iCCP; ICC.1:2022, 7.2 and 7.3: class at byte 12, connection space at 20, intent at 64,

@@ -78,7 +78,7 @@ class VipsPicture:
         raw.icc = self._blob("icc-profile-data")
         plain = self._plain(raw)
         raw.samples = self._at_full_range(vips.to_array(plain, token, allocate if self.header.in_strips else in_memory))
-        self._add_what_libvips_leaves_out(raw)
+        self._add_missing_metadata(raw)
         raw.notes += frames_note(self._format, self.header.frames)
         return raw
 
@@ -230,7 +230,7 @@ class VipsPicture:
             return samples
         return scale_depth(samples >> (16 - stored), (1 << stored) - 1, 16)
 
-    def _add_what_libvips_leaves_out(self, raw: RawPicture) -> None:
+    def _add_missing_metadata(self, raw: RawPicture) -> None:
         stream, channels = self._file.stream, self.header.channels
         match self._format:
             case SourceFormat.JPEG:

@@ -12,7 +12,7 @@ from vdsr_app.control import CancelToken
 from vdsr_app.core.formats import DEEP, WRITABLE_TITLES, is_lossless
 from vdsr_app.core.image_io import heif_items, jpeg_segments, png_chunks, tiff_file, vips, webp_chunks
 from vdsr_app.core.image_io.carried import CarriedMetadata
-from vdsr_app.core.image_io.color_profiles import can_be_opened, in_stated_length, png_takes, profile_space
+from vdsr_app.core.image_io.color_profiles import can_be_opened, in_stated_length, png_accepts, profile_space
 from vdsr_app.core.image_io.samples import flatten_on_white, round_to_12_bits, to_8_bits, to_16_bits
 from vdsr_app.core.job import FileFormat, SaveOptions
 from vdsr_app.core.picture import Picture, Pixels
@@ -118,7 +118,7 @@ def _prepare(picture: Picture, target: FileFormat, options: SaveOptions, allocat
             notes.append("JPEG has no transparency, so the picture was placed on white.")
         alpha = None
     icc = _fitting_profile(picture, notes)
-    if icc is not None and target is FileFormat.PNG and not png_takes(icc):
+    if icc is not None and target is FileFormat.PNG and not png_accepts(icc):
         icc = None
         notes.append("PNG does not take this colour profile, so it was left out; TIFF does.")
     if pixels.shape[2] == 1 and target not in _GRAY_FORMATS:

@@ -52,7 +52,7 @@ def save(
     *,
     token: CancelToken | None = None,
     allocate: Allocator = in_memory,
-    before_naming: Callable[[Path], None] | None = None,
+    before_rename: Callable[[Path], None] | None = None,
 ) -> SaveReport:
     """Write `picture` to `path`, atomically replacing an existing file once everything has succeeded.
 
@@ -67,7 +67,7 @@ def save(
         token: checked between the steps and while libvips runs, though not within the AVIF encoder.
         allocate: where converted samples go. If that is not in memory, PNG, TIFF and JPEG are encoded through an
             unnamed file in the folder of `path`; the bytes are the same.
-        before_naming: called with the hidden file when it is complete, just before it takes its final name.
+        before_rename: called with the hidden file when it is complete, just before it takes its final name.
 
     Raises:
         SaveError: the format cannot hold the picture, or the file could not be written; an existing file is untouched.
@@ -89,7 +89,7 @@ def save(
         atomic_file(
             file,
             verify=lambda temporary: _verify(temporary, picture, target, file),
-            before_naming=before_naming,
+            before_rename=before_rename,
         ) as stream,
         tempfile.TemporaryFile(dir=file.parent) if through_disk else nullcontext() as through,
     ):

@@ -174,7 +174,7 @@ class _Run:
             with self._fewer:
                 self._in_work += 1
             item = _Item(job)
-            with self._failures_into(item):
+            with self._capturing_errors(item):
                 self._read_one(item)
             self._put(self._read, item)
 
@@ -231,7 +231,7 @@ class _Run:
                 self._put(self._computed, None)
                 return
             if item.error is None:
-                with self._failures_into(item):
+                with self._capturing_errors(item):
                     self._compute_one(item)
             item.source = None
             self._put(self._computed, item)
@@ -286,7 +286,7 @@ class _Run:
                 return
             event: FileEvent | None = None
             if item.error is None:
-                with self._failures_into(item):
+                with self._capturing_errors(item):
                     event = self._write_one(item)
             if event is None:
                 assert item.error is not None
@@ -311,7 +311,12 @@ class _Run:
 
         def save() -> image_io.SaveReport:
             return image_io.save(
-                result, job.output, job.settings.save, token=self._token, allocate=allocate, before_naming=tell_written
+                result,
+                job.output,
+                job.settings.save,
+                token=self._token,
+                allocate=allocate,
+                before_rename=tell_written,
             )
 
         saved = self._retrying_when_disk_full(job, Stage.WRITE, save)
@@ -335,7 +340,7 @@ class _Run:
                 self._on_no_room(job, stage, error)
 
     @contextmanager
-    def _failures_into(self, item: _Item) -> Iterator[None]:
+    def _capturing_errors(self, item: _Item) -> Iterator[None]:
         """Store what goes wrong with one picture in its item."""
         try:
             yield

@@ -188,17 +188,17 @@ class BatchFlow(QObject):
         if self._options is not None:
             self._run(self._options, [], retry_failed=True)
 
-    def go_on(self, options: BatchOptions) -> None:
+    def resume(self, options: BatchOptions) -> None:
         """Resume a batch with the options it was started with."""
         if self._phase is not Phase.RUNNING:
             self._run(options, [], resume=True)
 
-    def go_on_again(self) -> None:
+    def resume_last(self) -> None:
         """Resume the last batch, or start it again if it had not begun."""
         if self._options is None:
             return
         if self._is_written:
-            self.go_on(self._options)
+            self.resume(self._options)
         elif self._phase is not Phase.RUNNING:
             self._run(self._options, self._inputs)
 
@@ -284,13 +284,13 @@ class BatchFlow(QObject):
         self._add_late()
 
     def _on_stopped(self, planned: bool) -> None:
-        self._lay_down_work()
+        self._requeue_work()
         self._enter(Phase.ENDED)
         self.stopped.emit(planned)
         self._add_late()
 
     def _on_failed(self, report: ErrorReport) -> None:
-        self._lay_down_work()
+        self._requeue_work()
         if not self._is_written and self._planned is not None and self._planned[1] == self._options:
             self._enter(Phase.PLANNED)
             self.planned.emit(*self._planned)
@@ -304,7 +304,7 @@ class BatchFlow(QObject):
         late, self._late = self._late, []
         self.add(late)
 
-    def _lay_down_work(self) -> None:
+    def _requeue_work(self) -> None:
         """Put the pictures that were in progress when the batch broke off back into the queue."""
         waiting = tuple(replace(item, state=State.QUEUED) for item in self._at_work.values())
         self._at_work.clear()

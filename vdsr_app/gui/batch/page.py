@@ -106,8 +106,8 @@ class BatchPage(QWidget):
 
     def begin(self) -> None:
         """Start, plan again or resume, whichever is possible now."""
-        if self.panel.way_on is not None:
-            self.panel.way_on.click()
+        if self.panel.next_button is not None:
+            self.panel.next_button.click()
 
     def cancel(self) -> None:
         """Stop the running batch; finished results are kept."""
@@ -221,7 +221,7 @@ class BatchPage(QWidget):
         self.list.clear_requested.connect(self._on_clear)
         self.panel.start_requested.connect(flow.start)
         self.panel.replan_requested.connect(flow.plan)
-        self.panel.resume_requested.connect(flow.go_on_again)
+        self.panel.resume_requested.connect(flow.resume_last)
         self.panel.retry_requested.connect(flow.retry)
         self.panel.folder_requested.connect(self._on_open_folder)
         self.panel.report_requested.connect(self._on_report)
@@ -335,7 +335,7 @@ class BatchPage(QWidget):
         notify(self.window(), self.tr("The batch is finished"), words)
 
     def _on_stopped(self, planned: bool) -> None:
-        self.panel.show_buttons(ended=True, go_on=True)
+        self.panel.show_buttons(ended=True, resume=True)
         self.offer_changed.emit()
         self._pass_focus_on()
         left = sum(not item.state.is_outcome for item in self.table.items)
@@ -348,7 +348,7 @@ class BatchPage(QWidget):
 
     def _on_failed(self, report: ErrorReport) -> None:
         if self.phase is Phase.ENDED:
-            self.panel.show_buttons(ended=True, go_on=True)
+            self.panel.show_buttons(ended=True, resume=True)
             self.offer_changed.emit()
             self.panel.say(self.tr("The batch could not continue"))
         self._pass_focus_on()
@@ -358,8 +358,8 @@ class BatchPage(QWidget):
         text = self.tr("A batch into {folder} was interrupted, with {pictures} left.")
         text = text.format(folder=file_name(found.options.output), pictures=pictures_text(found.left))
         # With the options it was started with, whatever has been chosen since.
-        go_on = partial(self.flow.go_on, found.options)
-        self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Resume"), go_on))
+        resume = partial(self.flow.resume, found.options)
+        self.banner.show_message(BannerKind.NOTICE, text, action=(self.tr("Resume"), resume))
 
     # User actions
 

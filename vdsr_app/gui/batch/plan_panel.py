@@ -37,20 +37,20 @@ class PlanPanel(Section):
         self._totals = text_label(wrap=True)
         self.start = primary(self.tr("Start"), "play-outline")
         self.again = plain(self.tr("Try again"), "refresh")
-        self.go_on = plain(self.tr("Resume"), "play-outline")
+        self.resume = plain(self.tr("Resume"), "play-outline")
         self.retry = plain(self.tr("Retry failed"), "refresh")
         self.folder = plain(self.tr("Open folder"), "folder-open-outline")
         self.report = plain(self.tr("Save report…"), "content-save-outline")
-        buttons = (self.start, self.again, self.go_on, self.retry, self.folder, self.report)
+        buttons = (self.start, self.again, self.resume, self.retry, self.folder, self.report)
         for widget in (self._totals, *buttons):
             self.body.addWidget(widget)
         self.start.clicked.connect(self.start_requested)
         self.again.clicked.connect(self.replan_requested)
-        self.go_on.clicked.connect(self.resume_requested)
+        self.resume.clicked.connect(self.resume_requested)
         self.retry.clicked.connect(self.retry_requested)
         self.folder.clicked.connect(self.folder_requested)
         self.report.clicked.connect(self.report_requested)
-        for button in (self.start, self.again, self.go_on, self.retry):
+        for button in (self.start, self.again, self.resume, self.retry):
             press_by_return(button)
 
     @property
@@ -62,18 +62,18 @@ class PlanPanel(Section):
         """Show a text instead of the totals."""
         self._totals.setText(text)
 
-    def show_buttons(self, *, ended: bool, again: bool = False, go_on: bool = False, retry: bool = False) -> None:
+    def show_buttons(self, *, ended: bool, again: bool = False, resume: bool = False, retry: bool = False) -> None:
         """Show the buttons that apply before or after a batch.
 
         Args:
             ended: a batch has ended.
             again: planning failed.
-            go_on: the batch can be resumed.
+            resume: the batch can be resumed.
             retry: some of its pictures failed.
         """
         self.start.setVisible(not ended)
         self.again.setVisible(again)
-        self.go_on.setVisible(ended and go_on)
+        self.resume.setVisible(ended and resume)
         self.retry.setVisible(ended and retry)
         self.folder.setVisible(ended)
         self.report.setVisible(ended)
@@ -83,13 +83,13 @@ class PlanPanel(Section):
         allow_button(self.start, allowed, reason)
 
     @property
-    def way_on(self) -> QPushButton | None:
+    def next_button(self) -> QPushButton | None:
         """The button that starts, plans again or resumes, whichever can be pressed now."""
-        return next((button for button in (self.start, self.again, self.go_on) if can_be_pressed(button)), None)
+        return next((button for button in (self.start, self.again, self.resume) if can_be_pressed(button)), None)
 
     def take_focus(self) -> bool:
         """Focus the button that the user most likely wants; False if there is none."""
-        for button in (self.start, self.again, self.go_on, self.retry, self.folder):
+        for button in (self.start, self.again, self.resume, self.retry, self.folder):
             if button.isEnabled() and button.isVisible():
                 button.setFocus()
                 return True

@@ -158,7 +158,7 @@ class Draft(QObject):
         Raises:
             ConfigError: a value or their combination is not allowed; nothing is changed.
         """
-        changed = replace(self._suited(values), **values)
+        changed = replace(self._with_usual_rates(values), **values)
         if any(_costs(name) and getattr(changed, name) != getattr(self.config, name) for name in values):
             self.measured.pop(OWN, None)
         self.config = changed
@@ -211,7 +211,7 @@ class Draft(QObject):
         for name, preset in PRESETS.items():
             if name not in self.measured:
                 stock = self.stock(name)
-                wanted[name] = preset if _cost_alike(stock, preset) else stock
+                wanted[name] = preset if _costs_equal(stock, preset) else stock
         return wanted
 
     def cost(self, preset: str) -> tuple[float, int] | None:
@@ -255,13 +255,13 @@ class Draft(QObject):
 
     def needs_measuring(self) -> bool:
         """Whether a step of this recipe differs in cost from its preset and was not measured yet."""
-        return OWN not in self.measured and not _cost_alike(self.config, self.stock(self.preset))
+        return OWN not in self.measured and not _costs_equal(self.config, self.stock(self.preset))
 
     def costs_as(self, config: TrainConfig) -> bool:
         """Whether a step of this recipe costs the same as one of `config`."""
-        return _cost_alike(self.config, config)
+        return _costs_equal(self.config, config)
 
-    def _suited(self, values: dict[str, Any]) -> TrainConfig:
+    def _with_usual_rates(self, values: dict[str, Any]) -> TrainConfig:
         """The recipe with the usual rates for an optimiser or kind of rate that `values` changes."""
         config, like = self.config, PRESETS[self.preset]
         optimizer, relative = (values.get(name, getattr(config, name)) for name in ("optimizer", "relative_rates"))
@@ -302,7 +302,7 @@ def _costs(name: str) -> bool:
     return name not in _FREE_OF_COST
 
 
-def _cost_alike(one: TrainConfig, other: TrainConfig) -> bool:
+def _costs_equal(one: TrainConfig, other: TrainConfig) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in TrainConfig.__slots__ if _costs(name))
 
 

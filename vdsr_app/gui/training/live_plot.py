@@ -168,7 +168,7 @@ class LivePlot(QFrame):
     # Reading values.
 
     @property
-    def looked_at(self) -> float | None:
+    def cursor_x(self) -> float | None:
         """X at the cursor; None means the newest."""
         return self._cursor
 

@@ -38,7 +38,7 @@ class PlotKeys:
         if not _plain(event) or self._plot.content.is_empty:
             return False
         if key == _Key.Key_Escape:
-            return self._plot.is_zoomed or self._plot.looked_at is not None
+            return self._plot.is_zoomed or self._plot.cursor_x is not None
         return key in _STEPS or key in _ENDS or key in _ZOOMS or key in _BACK
 
     def press(self, event: QKeyEvent) -> bool:
@@ -60,7 +60,7 @@ class PlotKeys:
         return True
 
     def _go(self, steps: int) -> None:
-        xs, cursor = self._xs(), self._plot.looked_at
+        xs, cursor = self._xs(), self._plot.cursor_x
         index = len(xs) - 1 if cursor is None else nearest(xs, cursor) + steps
         self._plot.point_at(float(xs[min(max(index, 0), len(xs) - 1)]))
 

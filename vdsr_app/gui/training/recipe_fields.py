@@ -22,7 +22,7 @@ class FieldKind(StrEnum):
     PERCENT = "percent"
     SCALES = "scales"
     CHOICE = "choice"
-    WHETHER = "whether"
+    YES_NO = "whether"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class FieldSpec:
         tip: what it does, in one sentence.
         kind: how it is written.
         unit: text after the control.
-        choices: values and their texts, for CHOICE and WHETHER; those of WHETHER are "yes" and "no".
+        choices: values and their texts, for CHOICE and YES_NO; those of YES_NO are "yes" and "no".
     """
 
     key: str
@@ -82,7 +82,7 @@ def to_text(spec: FieldSpec, config: TrainConfig) -> str:
             return ", ".join(f"{scale:g}" for scale in value)
         case FieldKind.NUMBER:
             return f"{value:g}"
-        case FieldKind.WHETHER:
+        case FieldKind.YES_NO:
             return "yes" if value else "no"
         case _:
             return str(value)
@@ -105,7 +105,7 @@ def from_text(spec: FieldSpec, text: str) -> object:
                 return _number(text)
             case FieldKind.WHOLE:
                 return int("".join(text.split()))
-            case FieldKind.WHETHER:
+            case FieldKind.YES_NO:
                 return text == "yes"
             case _:
                 return text
@@ -314,7 +314,7 @@ def _learning() -> tuple[FieldSpec, ...]:
             translate(
                 "RecipeFields", "A share moves strong and weak layers alike; the same for all moves weak ones more."
             ),
-            FieldKind.WHETHER,
+            FieldKind.YES_NO,
             choices=kinds_of_rate,
         ),
         FieldSpec(

@@ -44,7 +44,7 @@ class RecipePage(Page):
         self._models = models
         self._cards: dict[str, Card] = {}
         self._asked: set[str] = set()
-        self._own_asked: TrainConfig | None = None
+        self._own_pending: TrainConfig | None = None
         self._why_unmeasured = ""
         self._busy = ""
         self.body.addLayout(self._build_cards())
@@ -107,9 +107,9 @@ class RecipePage(Page):
         return self._details
 
     @property
-    def _own_is_asked(self) -> bool:
+    def _own_is_pending(self) -> bool:
         """Whether a dry run of the current recipe is in progress."""
-        return OWN in self._asked and self._own_asked is not None and self._draft.costs_as(self._own_asked)
+        return OWN in self._asked and self._own_pending is not None and self._draft.costs_as(self._own_pending)
 
     @property
     def _has_faults(self) -> bool:
@@ -163,7 +163,7 @@ class RecipePage(Page):
 
     def _on_recipe_changed(self) -> None:
         self.refresh()
-        if self._draft.needs_measuring() and not self._own_is_asked and not self._busy and self.isVisible():
+        if self._draft.needs_measuring() and not self._own_is_pending and not self._busy and self.isVisible():
             self._timer.start()
 
     def _build_cards(self) -> QVBoxLayout:
@@ -266,12 +266,12 @@ class RecipePage(Page):
         if not self._draft.needs_measuring() or self._has_faults:
             return
         wanted = {OWN: self._draft.config, **self._draft.to_measure()}
-        self._asked, self._own_asked, self._why_unmeasured = set(wanted), self._draft.config, ""
+        self._asked, self._own_pending, self._why_unmeasured = set(wanted), self._draft.config, ""
         self._service.measure(wanted)
         self.refresh()
 
     def _on_measured(self, measured: Measured) -> None:
-        current = measured.preset != OWN or self._own_is_asked
+        current = measured.preset != OWN or self._own_is_pending
         self._asked.discard(measured.preset)
         if current:
             self._draft.set_measured(measured)

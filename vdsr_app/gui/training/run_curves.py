@@ -69,7 +69,7 @@ class RunCurves:
         history = self.history
         columns = (history.steps, history.losses, history.rates, history.norms, history.clipped)
         marks, started = tuple(history.marks), history.started
-        if marks != self._marks or started is not self._started or not self._goes_on(columns):
+        if marks != self._marks or started is not self._started or not self._is_continuation(columns):
             self._count = 0
             self._smooth = (Smoothed(), Smoothed())
         self._marks, self._started = marks, started
@@ -78,10 +78,10 @@ class RunCurves:
         for row, column in enumerate(columns):
             self._table[row, first:count] = column[first:]
         for row, (smooth, column) in enumerate(zip(self._smooth, (history.losses, history.norms), strict=True)):
-            self._smoothed[row, first:count] = smooth.go_on(column[first:])
+            self._smoothed[row, first:count] = smooth.extend(column[first:])
         self._count = count
 
-    def _goes_on(self, columns: tuple[list[float], ...]) -> bool:
+    def _is_continuation(self, columns: tuple[list[float], ...]) -> bool:
         """Whether the converted entries still are the start of the history, judged by the last of them."""
         last = self._count - 1
         if last < 0:

@@ -240,16 +240,16 @@ class RunPage(QWidget):
     def _on_end_chosen(self, index: int) -> None:
         choice = self._ends.itemData(index)
         self._store.update(training_end=choice)
-        self._pass_end_choice()
+        self._send_end_choice()
 
-    def _pass_end_choice(self) -> None:
+    def _send_end_choice(self) -> None:
         if self._watch.alive:
             self._service.set_when_window_ends("save" if self._store.current.training_end == "save" else "go on")
 
     def _on_state_changed(self, state: RunState) -> None:
         # "go on" is the default of a run; sending it could undo the choice made in another window.
         if state is RunState.RUNNING and self._store.current.training_end == "save":
-            self._pass_end_choice()
+            self._send_end_choice()
 
     def _on_copy(self) -> None:
         watch = self._watch

@@ -190,7 +190,7 @@ class RunPlots(QWidget):
         curves = self._curves if self._curves is not None else RunCurves(RunHistory())
         curves.update()
         history = curves.history
-        self._say_what_is_missing(history)
+        self._update_empty_texts(history)
         psnr = psnr_content(history, history.targets if self._targets is None else self._targets, self._title_of)
         names = [series.label for series in psnr.series]
         if not narrow:
@@ -207,7 +207,7 @@ class RunPlots(QWidget):
         self.marks.show_marks(marks_of(history))
         self.redrawn.emit()
 
-    def _say_what_is_missing(self, history: RunHistory) -> None:
+    def _update_empty_texts(self, history: RunHistory) -> None:
         reports = self.tr("The first values come after the first steps, within seconds")
         validation = self.tr("The first values come after the first validation")
         if self._curves is None:

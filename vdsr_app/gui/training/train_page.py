@@ -91,7 +91,7 @@ class TrainPage(QWidget):
         has_draft = not self.wizard.draft.is_empty
         self._show(self.wizard)
         if has_draft:
-            self.wizard.go_on(folders)
+            self.wizard.continue_draft(folders)
         else:
             self.wizard.begin(folders)
         if has_draft and not folders:

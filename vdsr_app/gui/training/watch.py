@@ -119,7 +119,7 @@ class RunWatch(QObject):
         self._ask("pause")
         self._service.pause()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """End a pause."""
         self._ask("run")
         self._service.resume()

@@ -115,7 +115,7 @@ class Wizard(QWidget):
             self.pictures.add_folders(folders)
         self.go_to(Step.PICTURES)
 
-    def go_on(self, folders: Sequence[str] = ()) -> None:
+    def continue_draft(self, folders: Sequence[str] = ()) -> None:
         """Show the draft as it was left, or its pictures if folders are added."""
         self._on_run = False
         self.draft.set_models(self._models.models)
@@ -312,7 +312,7 @@ class Wizard(QWidget):
             case "start":
                 self._start()
             case "pause":
-                self._pause_or_go_on()
+                self._toggle_pause()
             case "stop":
                 self._watch.stop()
                 self.refresh()
@@ -338,9 +338,9 @@ class Wizard(QWidget):
         title = draft.title or self.tr("Training")
         self._service.desk.create(NewRun(paths.runs_dir(), title, draft.preset, draft.config, draft.report))
 
-    def _pause_or_go_on(self) -> None:
+    def _toggle_pause(self) -> None:
         if self._watch.state is RunState.PAUSED:
-            self._watch.go_on()
+            self._watch.resume()
         else:
             self._watch.pause()
         self.refresh()
