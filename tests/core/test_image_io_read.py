@@ -854,8 +854,8 @@ def test_cmyk_whose_own_profile_cannot_be_used_is_read_by_a_standard_one(tmp_pat
         profile = profile.replace(b"wtpt", b"A2B1")
     picture = Image.new("CMYK", (8, 8), (10, 200, 30, 40))
     picture.save(tmp_path / "plain.jpg")
-    picture.save(tmp_path / "worn.jpg", icc_profile=bytes(profile))
-    plain, damaged = image_io.read(tmp_path / "plain.jpg"), image_io.read(tmp_path / "worn.jpg")
+    picture.save(tmp_path / "damaged.jpg", icc_profile=bytes(profile))
+    plain, damaged = image_io.read(tmp_path / "plain.jpg"), image_io.read(tmp_path / "damaged.jpg")
     assert np.array_equal(damaged.pixels, plain.pixels)
     assert damaged.source.notes == (
         "CMYK was converted to sRGB by a standard profile, because the picture's own cannot be used.",

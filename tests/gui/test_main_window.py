@@ -911,7 +911,7 @@ def test_a_file_that_is_lost_keeps_the_window_that_waited_for_it_and_is_told(
     else:
         assert "out.png was not saved" in window.page.banner.text
 
-    # The wish to quit went with that file: another that is saved later is only saved.
+    # The request to quit went with that file: another that is saved later is only saved.
     finish(window, service, tmp_path / "b.png")
     window.session.save(SaveRequest(tmp_path / "other.png", SaveOptions()))
     service.finish_save()

@@ -1,4 +1,4 @@
-"""Slider, factor and size box follow each other, without loops, and tell a wish once."""
+"""Slider, factor and size box follow each other, without loops, and report a request once."""
 
 from __future__ import annotations
 

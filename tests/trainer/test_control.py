@@ -1,4 +1,4 @@
-"""What a running training process does with the wishes it finds."""
+"""What a running training process does with the requests it finds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.mark.parametrize(
-    ("command", "request"),
+    ("command", "expected"),
     [
         ("run", RunRequest.CONTINUE),
         ("pause", RunRequest.PAUSE),
@@ -39,12 +39,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         ("discard", RunRequest.DISCARD),
     ],
 )
-def test_commands_are_obeyed(tmp_path: Path, clock: Clock, command, request: RunRequest) -> None:
+def test_commands_are_obeyed(tmp_path: Path, clock: Clock, command, expected: RunRequest) -> None:
     controller = Controller(tmp_path, CancelToken())
     assert controller.look() is RunRequest.CONTINUE
     write_control(tmp_path, command)
     clock.now += 1
-    assert controller.look() is request
+    assert controller.look() is expected
 
 
 @pytest.mark.parametrize("command", ["pause", "stop", "discard"])

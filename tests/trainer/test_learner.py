@@ -75,7 +75,7 @@ def test_what_the_lr_picture_tells_counts_more(loss: str, micro_batch: int) -> N
     config = replace(CONFIG, loss=loss, consistency=4.0, micro_batch=micro_batch)
     plain = _patches()
     grid = np.random.default_rng(3).uniform(1.0, 2.5, (len(plain.bicubic), 2, 2)).astype(np.float32)
-    grid[1] = 0.0  # worn: nothing is known there
+    grid[1] = 0.0  # degraded: nothing is known there
     patches = replace(plain, grid=grid)
     learner = Learner(config)
     model = copy.deepcopy(learner.model)

@@ -1,4 +1,4 @@
-"""Errands around training: counts, thumbnails, new runs, and that each wish has one answer."""
+"""Errands around training: counts, thumbnails, new runs, and that each request has one answer."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def test_pause_and_resume(watch, folder: Path) -> None:
 def test_a_wish_from_before_the_process_was_up_counts(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
-    one.service.stop()  # the process resets the file of wishes when it begins
+    one.service.stop()  # the process resets the file of requests when it begins
     one.wait_event(Finished)
     one.wait_state(RunState.STOPPED)
 
@@ -338,7 +338,7 @@ def test_a_second_start_before_the_first_is_up_starts_nothing(watch, folder: Pat
 
 
 def test_a_wish_to_discard_that_the_process_took_back_deletes_nothing(watch, folder: Path) -> None:
-    """Attached between the lock and the reset of old wishes: what the window read no longer holds."""
+    """Attached between the lock and the reset of old requests: what the window read no longer holds."""
     behave(folder, "deaf")
     one, other = watch(), watch()
     one.service.start(folder)
@@ -461,8 +461,8 @@ def test_a_run_may_be_started_again_from_the_news_of_its_end(watch, folder: Path
 
 def test_wishes_without_a_run_do_nothing(watch) -> None:
     service = watch().service
-    for wish in (service.pause, service.resume, service.stop, service.discard, service.detach):
-        wish()
+    for request in (service.pause, service.resume, service.stop, service.discard, service.detach):
+        request()
     service.set_when_window_ends("save")
     assert service.attached is None
 

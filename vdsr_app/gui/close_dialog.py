@@ -57,7 +57,7 @@ def _ask_whether_to_wait(parent: QWidget, text: str, more: str) -> CloseAnswer:
 class TrainingAnswer(Enum):
     """The user's choice about a run that is training."""
 
-    GO_ON = auto()
+    KEEP_TRAINING = auto()
     SAVE = auto()
     STAY = auto()
 
@@ -86,7 +86,7 @@ def ask_about_training(parent: QWidget, title: str) -> tuple[TrainingAnswer, boo
     clicked = box.clickedButton()
     if clicked is stay or clicked is None:
         return TrainingAnswer.STAY, False
-    answer = TrainingAnswer.SAVE if clicked is save else TrainingAnswer.GO_ON
+    answer = TrainingAnswer.SAVE if clicked is save else TrainingAnswer.KEEP_TRAINING
     return answer, remember.isChecked()
 
 
