@@ -164,7 +164,7 @@ def _degrade(
         j = i + len(sources)
         lr = _product(axes.down[i], _hr(source, axes.hr_range(i), axes.hr_range(j)), axes.down[j])
         if not degradation.clean:
-            lr = _degraded(lr, int(axes.lr_first[i]), int(axes.lr_first[j]), degradation)
+            lr = _with_noise_and_jpeg(lr, int(axes.lr_first[i]), int(axes.lr_first[j]), degradation)
             lr = lr[np.ix_(axes.reads[i], axes.reads[j])]
         out[i] = _product(axes.up[i], lr, axes.up[j])
 
@@ -229,7 +229,7 @@ def _hr(source: Source, rows: tuple[int, int], cols: tuple[int, int]) -> _Floats
     return np.asarray(source.luma[np.ix_(held, mirrored(*cols, width))].astype(np.float64))
 
 
-def _degraded(lr: _Floats, top: int, left: int, degradation: Degradation) -> _Floats:
+def _with_noise_and_jpeg(lr: _Floats, top: int, left: int, degradation: Degradation) -> _Floats:
     """Noise, 8 bits and JPEG for a region of the LR picture that begins at (top, left), as in a gray file.
 
     A file that the upscaler reads has black at 0, so that is the range used for rounding and compression.
