@@ -36,8 +36,6 @@ class PicturePanel(Section):
             words.setAccessibleName(f"{label}: {value}")
             add_row(self._form, label, words)
         notes = [printable(note) for note in picture.source.notes]
-        if picture.source.frames > 1:
-            notes.append(self.tr("One of {count} pictures in the file is used.").format(count=picture.source.frames))
         self._notes.setText(breakable("\n".join(notes)))
         self._notes.setVisible(bool(notes))
 
