@@ -1,4 +1,4 @@
-"""For every test: no window on the screen, nothing of the person's own files, no network, one CPU thread."""
+"""For every test: no window on the screen, none of the user's own files, no network, one CPU thread."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from vdsr_app.core.winograd import made
 # Before torch or Qt are imported. Child processes inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-# Kernels are compiled, and ways of computing measured, once for all tests instead of once for each home folder.
+# Kernels are compiled, and ways of computing measured, once for all tests instead of once per home folder.
 os.environ.setdefault("VDSR_CACHE", tempfile.mkdtemp(prefix="vdsr-tests-cache-"))
 
-# The speed of the machine decides no test. In CI, the examples are the same each time.
+# No test depends on the speed of the machine. In CI, the examples are the same each time.
 settings.register_profile("vdsr", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("vdsr")
 
@@ -28,18 +28,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """As many processes as there are cores for, a container's limit included."""
+    """One process per usable core, with a container's limit taken into account."""
     return usable_cores()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Bytes that are no word have no name of their own: colour profiles hold the second in which they were made."""
+    """Name long bytes after their argument: colour profiles contain the second in which they were made."""
     return argname if isinstance(val, bytes) and len(val) > 40 else None
 
 
 @pytest.fixture(autouse=True)
 def _kernels_are_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test waits for a process that compiles kernels, but those that are about it."""
+    """No test waits for a process that compiles kernels, except those that test it."""
     monkeypatch.setattr(made, "is_made", lambda processor: True)
 
 
@@ -81,7 +81,7 @@ def checkout() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """Pictures and reference numbers that lie beside the checkout; the test is skipped where they are absent."""
+    """Pictures and reference numbers that lie beside the checkout; the test is skipped if they are absent."""
     folder = ROOT.parent / "shared"
     if not (folder / "data").is_dir():
         pytest.skip("the shared material is not beside this checkout")

@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source: see docs/architecture.md. Imports inside functions count as well."""
+"""Which layer may import which, read from the source: see docs/architecture.md. Imports in functions count too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ABOVE_CORE = ("vdsr_app.gui", "vdsr_app.workers", "vdsr_app.cli", "vdsr_app.comm
 NETWORK = ("vdsr_app.core.engine", "vdsr_app.core.network", "vdsr_app.core.weights", "torch")
 ONNX = ("vdsr_app.core.onnx_export", "onnx", "onnxruntime")
 KERNELS = ("numba", "llvmlite")
-# What the window may know of training; each is shown below to do without torch and Qt.
+# What the window may import of training; a test below checks that each does without torch and Qt.
 TORCH_FREE = (
     *("config", "config_file", "cost", "events", "history", "data.report", "presets"),
     *("run_files", "run_tail", "runs"),
@@ -42,7 +42,7 @@ FORBIDDEN = {
     "vdsr_app.core": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE, *ONNX, *KERNELS, "openvino"),
     "vdsr_app.core.winograd": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE, *ONNX, "openvino"),
     "vdsr_app.core.backend_openvino": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE, *ONNX, *KERNELS),
-    # It measures other programs by themselves.
+    # It measures other programs on their own.
     "vdsr_app.core.bench": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE, "onnx", "onnxruntime", "openvino"),
     "vdsr_app.core.onnx_export": (*QT, "argparse", "tqdm", "vdsr_trainer", *ABOVE_CORE),
     "vdsr_trainer": (*QT, "argparse", "tqdm", *ABOVE_CORE, *ONNX, *KERNELS, "openvino"),
@@ -59,7 +59,7 @@ FORBIDDEN = {
     "vdsr_app.console": (*QT, "argparse", "torch", "vdsr_app.core", "vdsr_app.gui", "vdsr_app.workers", "vdsr_trainer"),
     "vdsr_app.__main__": (*QT, "argparse", "torch", "vdsr_app.core", "vdsr_app.workers", "vdsr_trainer"),
 }
-# Layer -> what it may import, but only inside a function (or for the type checker): it makes the start slow.
+# Layer -> what it may import, but only inside a function (or for the type checker), as it makes the start slow.
 LATE = {
     "vdsr_app.workers": (*NETWORK, *ONNX, *PREFLIGHT),
     "vdsr_app.cli": (*NETWORK, *ONNX),
@@ -114,7 +114,7 @@ def violations(module: str, tree: ast.AST) -> list[str]:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
-def test_imports_only_what_its_layer_may(path: Path) -> None:
+def test_module_imports_only_what_its_layer_may(path: Path) -> None:
     assert violations(module_name(path), ast.parse(path.read_bytes())) == []
 
 
@@ -140,7 +140,7 @@ def test_imports_only_what_its_layer_may(path: Path) -> None:
         ("vdsr_trainer.loop", "import urllib.request"),
     ],
 )
-def test_sees_a_forbidden_import(module: str, code: str) -> None:
+def test_violations_reports_a_forbidden_import(module: str, code: str) -> None:
     assert violations(module, ast.parse(code)) != []
 
 
@@ -154,7 +154,7 @@ def test_sees_a_forbidden_import(module: str, code: str) -> None:
         ("vdsr_app.gui.theme", "from vdsr_app.core.weight_header import read_metadata"),
     ],
 )
-def test_lets_an_allowed_import_pass(module: str, code: str) -> None:
+def test_violations_accepts_an_allowed_import(module: str, code: str) -> None:
     assert violations(module, ast.parse(code)) == []
 
 
@@ -178,7 +178,7 @@ def names_used(path: Path) -> set[str]:
         ("basicConfig", {"vdsr_app.__main__"}),
     ],
 )
-def test_used_in_one_place_only(name: str, home: set[str]) -> None:
+def test_name_is_used_in_its_home_module_only(name: str, home: set[str]) -> None:
     assert {module_name(path) for path in SOURCES if name in names_used(path)} <= home
 
 
@@ -196,8 +196,8 @@ def test_used_in_one_place_only(name: str, home: set[str]) -> None:
         *((f"vdsr_trainer.{name}", ("torch", "PySide6")) for name in TORCH_FREE),
     ],
 )
-def test_starts_without(module: str, absent: tuple[str, ...]) -> None:
-    """What a module drags in with all that it imports, seen in a new process."""
+def test_module_is_imported_without_loading_others(module: str, absent: tuple[str, ...]) -> None:
+    """Checks in a new process what a module loads, directly or through what it imports."""
     code = f"import sys, {module}; print(*[name for name in {absent!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.split() == []

@@ -1,4 +1,4 @@
-"""A tiny installed model and a few small pictures for the command line."""
+"""Fixtures for the command line: a tiny installed model, a small picture, and a call of `vdsr`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def tiny() -> str:
-    """Name of an installed network of three thin layers whose detail is small."""
+    """Name of an installed network of three thin layers that adds little detail."""
     model = VDSR(VDSRConfig(3, 4))
     initialise(model, 0)
     for parameter in model.layers[-1].parameters():
@@ -43,7 +43,7 @@ def photo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `vdsr` in this process; gives exit status, standard output and standard error."""
+    """Runs `vdsr` in this process; returns exit status, standard output and standard error."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()

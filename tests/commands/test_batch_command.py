@@ -1,4 +1,4 @@
-"""`vdsr batch`: plans, runs, goes on, reports, and gives the same bytes as a single picture."""
+"""`vdsr batch`: plans, runs, resumes, reports, and writes the same bytes as `vdsr upscale`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="names of POSIX")
 
 @pytest.fixture
 def folder(photo: Path, tmp_path: Path) -> Path:
-    """Two pictures, one of them in a subfolder, and one that is none."""
+    """Two pictures, one of them in a subfolder, and a file that is not a picture."""
     source = tmp_path / "in"
     (source / "sub").mkdir(parents=True)
     shutil.copy(photo, source / "a.png")
@@ -43,7 +43,7 @@ def folder(photo: Path, tmp_path: Path) -> Path:
     return source
 
 
-def test_the_plan_is_printed_and_nothing_is_done(run, tiny, folder, tmp_path: Path) -> None:
+def test_dry_run_prints_the_plan_and_writes_nothing(run, tiny, folder, tmp_path: Path) -> None:
     status, said, _ = run("batch", folder, "-o", tmp_path / "out", "--model", tiny, "--recursive", "--dry-run")
     assert status == 1  # one picture cannot be done
     assert f"{Path('sub') / 'b_tiny_x2.png'}" in said
@@ -54,7 +54,7 @@ def test_the_plan_is_printed_and_nothing_is_done(run, tiny, folder, tmp_path: Pa
     assert lines[-1]["summary"]["output_px"] == 80 * 56
 
 
-def test_one_picture_is_planned_as_one(run, tiny, photo: Path, tmp_path: Path) -> None:
+def test_dry_run_uses_the_singular_for_one_picture(run, tiny, photo: Path, tmp_path: Path) -> None:
     _, said, _ = run("batch", photo, "-o", tmp_path / "out", "--model", tiny, "--dry-run")
     assert "1 picture: 1 to do" in said
 
@@ -69,14 +69,14 @@ def test_one_picture_is_planned_as_one(run, tiny, photo: Path, tmp_path: Path) -
         pytest.param(os.fsdecode(b"caf\xe9.png"), marks=posix_only),
     ],
 )
-def test_json_has_every_name_as_it_is(run, tiny, photo, tmp_path: Path, name: str) -> None:
+def test_json_contains_file_names_unchanged(run, tiny, photo, tmp_path: Path, name: str) -> None:
     shutil.copy(photo, tmp_path / name)
     arguments = ("batch", tmp_path / name, "-o", tmp_path / "out", "--model", tiny, "--dry-run", "--json")
     line, _ = json_lines(run(*arguments)[1])
     assert line["input"] == str(tmp_path / name)
 
 
-def test_a_batch_and_the_same_again(run, tiny, folder, tmp_path: Path) -> None:
+def test_repeated_batch_skips_results_and_retry_failed_does_the_rest(run, tiny, folder, tmp_path: Path) -> None:
     out, table = tmp_path / "out", tmp_path / "table.csv"
     arguments = ("batch", folder, "-o", out, "--model", tiny, "--recursive", "--report", table, "--json")
     status, said, _ = run(*arguments)
@@ -103,7 +103,7 @@ def test_a_batch_and_the_same_again(run, tiny, folder, tmp_path: Path) -> None:
     assert (out / "bad_tiny_x2.png").exists()
 
 
-def test_a_result_that_is_left_out_has_no_output(run, tiny, photo, tmp_path: Path) -> None:
+def test_skipped_result_of_another_picture_has_no_output(run, tiny, photo, tmp_path: Path) -> None:
     folder, table = photo.parent, tmp_path / "table.csv"
     arguments = ("batch", folder, "-o", folder, "--model", tiny, "--json")
     assert run(*arguments)[0] == 0
@@ -115,10 +115,10 @@ def test_a_result_that_is_left_out_has_no_output(run, tiny, photo, tmp_path: Pat
     assert {row["state"]: row["output"] for row in rows} == {"done": again, "skipped": ""}
 
 
-def test_the_plan_of_going_on_is_what_is_left_of_the_batch(run, tiny, folder, photo, tmp_path: Path) -> None:
+def test_dry_run_of_resume_shows_what_is_left_of_the_batch(run, tiny, folder, photo, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run("batch", folder, "-o", out, "--model", tiny, "--recursive")[0] == 1
-    with contextlib.closing(Journal(out)) as journal:  # as a kill in the midst of the second leaves it
+    with contextlib.closing(Journal(out)) as journal:  # as left by a kill in the middle of the second picture
         second = next(item for item in journal.items() if item.source.name == "b.png")
         second.output.unlink()
         journal.begin_work(replace(second, state=State.WORKING))
@@ -142,7 +142,7 @@ def test_the_plan_of_going_on_is_what_is_left_of_the_batch(run, tiny, folder, ph
     assert json_lines(run("batch", "--retry-failed", "-o", out, "--json")[1])[-1]["summary"]["done"] == 4
 
 
-def test_a_batch_gives_the_bytes_of_a_single_picture(run, tiny, photo, tmp_path: Path) -> None:
+def test_batch_writes_the_same_bytes_as_upscale(run, tiny, photo, tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
     picture = image_io.read(photo)
@@ -157,7 +157,7 @@ def test_a_batch_gives_the_bytes_of_a_single_picture(run, tiny, photo, tmp_path:
         assert (tmp_path / "batch" / name).read_bytes() == (tmp_path / "single" / name).read_bytes()
 
 
-def test_a_batch_gives_the_pixels_of_the_core(run, tiny, photo, tmp_path: Path) -> None:
+def test_batch_writes_the_same_pixels_as_the_core(run, tiny, photo, tmp_path: Path) -> None:
     assert run("batch", photo, "-o", tmp_path / "out", "--model", tiny)[0] == 0
     engine = Engine.create(load_model(find_model(tiny)).model)
     wanted = upscale_picture(image_io.read(photo), UpscaleSettings(Target(value=2.0), tiny), engine)
@@ -181,7 +181,7 @@ def test_a_batch_gives_the_pixels_of_the_core(run, tiny, photo, tmp_path: Path) 
         ([".", "-o", "out", "--scale", "9"], "between 1 and 8"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(run, tmp_path: Path, monkeypatch, arguments, words) -> None:
+def test_impossible_request_prints_one_error_line(run, tmp_path: Path, monkeypatch, arguments, words) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     status, said, noted = run("batch", *arguments)
@@ -191,9 +191,7 @@ def test_what_cannot_be_done_is_one_line(run, tmp_path: Path, monkeypatch, argum
     assert len(noted.strip().splitlines()) == 1
 
 
-def test_a_batch_goes_on_with_its_own_weight_file_wherever_that_is_asked_for(
-    run, tiny, folder, tmp_path: Path, monkeypatch
-) -> None:
+def test_batch_resumes_with_its_own_weight_file_from_any_folder(run, tiny, folder, tmp_path: Path, monkeypatch) -> None:
     shutil.copy(find_model(tiny).path, tmp_path / "mine.safetensors")
     monkeypatch.chdir(tmp_path)
     assert run("batch", folder, "-o", "out", "--model", "mine.safetensors")[0] == 1
@@ -221,7 +219,7 @@ def test_a_batch_goes_on_with_its_own_weight_file_wherever_that_is_asked_for(
         "--recursive",
     ],
 )
-def test_what_a_batch_that_goes_on_would_not_follow_is_refused(
+def test_resume_rejects_options_that_it_would_ignore(
     run, tiny, folder, tmp_path: Path, resume: str, option: str
 ) -> None:
     out = tmp_path / "out"
@@ -233,9 +231,9 @@ def test_what_a_batch_that_goes_on_would_not_follow_is_refused(
     assert not (out / "bad_tiny_x2.png").exists()
 
 
-def test_a_batch_goes_on_with_its_own_device_unless_another_is_asked_for(run, tiny, photo, tmp_path: Path) -> None:
+def test_resume_uses_the_device_of_the_batch_unless_another_is_given(run, tiny, photo, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with contextlib.closing(Journal(out)) as journal:  # as a batch leaves it that was begun on a larger machine
+    with contextlib.closing(Journal(out)) as journal:  # as left by a batch that was started on a larger machine
         journal.begin(BatchOptions(out, UpscaleSettings(model=tiny, device="cuda:99")))
         journal.add_inputs([photo])
     status, said, _ = run("batch", "--resume", "-o", out)
@@ -245,14 +243,14 @@ def test_a_batch_goes_on_with_its_own_device_unless_another_is_asked_for(run, ti
     assert (status, noted) == (0, "")
 
 
-def test_what_a_format_does_not_look_at_makes_nothing_anew(run, tiny, folder, tmp_path: Path) -> None:
+def test_options_that_the_format_ignores_do_not_remake_results(run, tiny, folder, tmp_path: Path) -> None:
     command = ("batch", folder, "-o", tmp_path / "out", "--model", tiny, "--json")
     assert json_lines(run(*command)[1])[-1]["summary"]["done"] == 1
     for more, skipped in ((("--format", "png"), 1), (("--quality", "40"), 1), (("--bits", "16"), 0)):
         assert json_lines(run(*command, *more)[1])[-1]["summary"]["skipped"] == skipped
 
 
-def test_a_report_may_lie_among_the_results_or_above_them(run, tiny, photo, tmp_path: Path) -> None:
+def test_report_may_be_written_among_the_results_or_above_them(run, tiny, photo, tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
     for table in (out / "r.csv", out.parent / "r.csv"):
         assert run("batch", photo, "-o", out, "--model", tiny, "--report", table)[0] == 0
@@ -264,7 +262,7 @@ def test_a_report_may_lie_among_the_results_or_above_them(run, tiny, photo, tmp_
     "name", ["in/a.png", "in/sub/b.png", "out/a_tiny_x2.png", "out/.vdsr-batch.sqlite3", "in/notes"]
 )
 @pytest.mark.parametrize("again", [False, True])
-def test_a_report_replaces_no_picture_no_result_no_journal_and_no_other_file(
+def test_report_does_not_replace_pictures_results_journal_or_other_files(
     run, tiny, folder, tmp_path: Path, name: str, again: bool
 ) -> None:
     (folder / "notes").write_text("mine")
@@ -278,7 +276,7 @@ def test_a_report_replaces_no_picture_no_result_no_journal_and_no_other_file(
     assert {each: each.read_bytes() for each in tmp_path.rglob("*") if each.is_file()} == before
 
 
-def test_a_report_replaces_an_earlier_one(run, tiny, photo, tmp_path: Path) -> None:
+def test_report_replaces_an_earlier_report(run, tiny, photo, tmp_path: Path) -> None:
     table = tmp_path / "r.csv"
     table.touch()  # as `mktemp` makes one
     command = ("batch", photo, "-o", tmp_path / "out", "--model", tiny, "--report", table)
@@ -287,8 +285,8 @@ def test_a_report_replaces_an_earlier_one(run, tiny, photo, tmp_path: Path) -> N
         assert [row["state"] for row in csv.DictReader(table.read_text("utf-8-sig").splitlines())] == [state]
 
 
-def test_a_report_that_cannot_be_written_is_told_before_the_work(run, tiny, photo, tmp_path: Path, monkeypatch) -> None:
-    """A folder is closed by hand, as root may write into all."""
+def test_unwritable_report_fails_before_any_work(run, tiny, photo, tmp_path: Path, monkeypatch) -> None:
+    """The folder is made unwritable by a patch, as root may write into any folder."""
     (tmp_path / "closed").mkdir()
     real = Path.open
 
@@ -305,7 +303,7 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(run, tiny, phot
     assert not (tmp_path / "out").exists()
 
 
-def test_the_end_is_told_before_a_report_that_fails(run, tiny, photo, tmp_path: Path, monkeypatch) -> None:
+def test_summary_is_printed_even_when_the_report_fails(run, tiny, photo, tmp_path: Path, monkeypatch) -> None:
     def full(folder: Path, path: Path) -> None:
         raise SaveError("There is no space left on the disk.", path=path)
 
@@ -317,21 +315,21 @@ def test_the_end_is_told_before_a_report_that_fails(run, tiny, photo, tmp_path: 
     assert "no space left" in noted
 
 
-def test_no_report_is_written_of_a_batch_that_was_not_begun(run, tiny, folder, tmp_path: Path) -> None:
+def test_no_report_is_written_when_the_batch_does_not_start(run, tiny, folder, tmp_path: Path) -> None:
     table = tmp_path / "r.csv"
     assert run("batch", folder, "-o", tmp_path / "out", "--model", tiny)[0] == 1
     assert run("batch", folder, "-o", tmp_path / "out", "--model", "nothing", "--report", table)[0] == 1
     assert not table.exists()
 
 
-def test_the_command_to_go_on_with_can_be_typed(run, tiny, folder, tmp_path: Path) -> None:
+def test_suggested_retry_command_is_quoted_for_the_shell(run, tiny, folder, tmp_path: Path) -> None:
     out = tmp_path / "out of 'order'"
     _, _, noted = run("batch", folder, "-o", out, "--model", tiny)
     command = noted.strip().splitlines()[-1].partition("with: ")[2]
     assert shlex.split(command) == ["vdsr", "batch", "--retry-failed", "-o", str(out)]
 
 
-def test_a_batch_that_is_interrupted_goes_on(tiny, photo, tmp_path: Path) -> None:
+def test_interrupted_batch_resumes(tiny, photo, tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     for number in range(30):
@@ -351,7 +349,7 @@ def test_a_batch_that_is_interrupted_goes_on(tiny, photo, tmp_path: Path) -> Non
 
 
 def start(*arguments: object, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    """The program in a process of its own."""
+    """Start the program in its own process."""
     command = [sys.executable, "-m", "vdsr_app", *(str(argument) for argument in arguments)]
     return subprocess.Popen(
         command, env=environment or environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
@@ -363,9 +361,7 @@ def environ() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_cluster_without_dask_says_how_it_comes_to_the_program_that_runs(
-    run, folder, tmp_path: Path, monkeypatch, packed: bool
-) -> None:
+def test_cluster_without_dask_tells_how_to_install_it(run, folder, tmp_path: Path, monkeypatch, packed: bool) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(sys, "frozen", packed, raising=False)
     status, _, noted = run("batch", folder, "-o", tmp_path / "out", "--cluster", "tcp://127.0.0.1:9")
@@ -379,7 +375,7 @@ def test_a_cluster_without_dask_says_how_it_comes_to_the_program_that_runs(
 
 
 class LocalCluster:
-    """A scheduler and two workers, each a process of its own."""
+    """A scheduler and two workers, each in its own process."""
 
     def __init__(self, folder: Path) -> None:
         self._processes: list[subprocess.Popen[str]] = []
@@ -424,7 +420,7 @@ def cluster(tmp_path: Path):
     made.close()
 
 
-def test_a_cluster_that_loses_a_worker_does_every_picture_once(cluster, tiny, photo, tmp_path: Path) -> None:
+def test_cluster_that_loses_a_worker_does_every_picture_once(cluster, tiny, photo, tmp_path: Path) -> None:
     source, here, there = tmp_path / "in", tmp_path / "here", tmp_path / "there"
     source.mkdir()
     for number in range(16):
@@ -437,9 +433,9 @@ def test_a_cluster_that_loses_a_worker_does_every_picture_once(cluster, tiny, ph
     while '"done"' not in said[-1]:
         said.append(process.stdout.readline())
     cluster.workers[0].kill()
-    (there / ".vdsr-0123456789ab.part").write_bytes(b"half")  # as it leaves one where it was just writing
+    (there / ".vdsr-0123456789ab.part").write_bytes(b"half")  # as a worker leaves it when killed while writing
     rest, noted = process.communicate()
-    assert process.returncode == 1, noted  # for the one that is no picture
+    assert process.returncode == 1, noted  # because of the file that is not a picture
     *lines, last = json_lines("".join(said) + rest)
     assert sorted(Path(line["input"]).name for line in lines) == sorted(path.name for path in source.iterdir())
     assert {name: last["summary"][name] for name in ("done", "failed")} == {"done": 16, "failed": 1}
@@ -452,7 +448,7 @@ def test_a_cluster_that_loses_a_worker_does_every_picture_once(cluster, tiny, ph
     assert not list(there.glob(".vdsr-*.part"))
 
 
-def test_a_cluster_that_cannot_be_used_is_told(tiny, folder, tmp_path: Path) -> None:
+def test_unreachable_cluster_is_reported(tiny, folder, tmp_path: Path) -> None:
     process = start("batch", folder, "-o", tmp_path / "out", "--model", tiny, "--cluster", "tcp://127.0.0.1:9")
     _, noted = process.communicate()
     assert process.returncode == 1

@@ -1,4 +1,4 @@
-"""`vdsr bench`: what it prints, what it refuses, and that Ctrl+C ends it whole."""
+"""`vdsr bench`: what it prints, what it rejects, and that Ctrl+C ends all its processes."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def a_result(**about: object) -> Result:
 
 @pytest.fixture
 def no_peers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if they were not installed; OpenVINO must not be loaded into the tests' process, where Qt is."""
+    """Hides installed peers; OpenVINO must not be loaded into the process of the tests, which has Qt loaded."""
     real = importlib.util.find_spec
     absent = ("onnxruntime", "openvino")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in absent else real(name, *rest))
 
 
 @pytest.mark.parametrize("requested", ["auto", "fp32"])
-def test_json(run, tiny, no_peers, requested) -> None:
-    precision = choose_precision(torch.device("cpu"), requested)  # "auto" is what this processor is fast in
+def test_json_reports_machine_and_results(run, tiny, no_peers, requested) -> None:
+    precision = choose_precision(torch.device("cpu"), requested)  # "auto" is what is fast on this processor
     status, said, _ = run("bench", *SMALL, "--precision", requested, "--model", tiny, "--all", "--json")
     assert status == 0
     record = json.loads(said)
@@ -55,7 +55,7 @@ def test_json(run, tiny, no_peers, requested) -> None:
         assert each["peak_memory_bytes"] is None or 0 < each["peak_memory_bytes"] < 2**30
 
 
-def test_a_table_for_people_with_a_peer(run, tiny) -> None:
+def test_table_shows_engine_and_peer(run, tiny) -> None:
     pytest.importorskip("onnxruntime")
     status, said, _ = run("bench", *SMALL, "--precision", "fp32", "--model", tiny, "--peers")
     assert status == 0
@@ -64,7 +64,7 @@ def test_a_table_for_people_with_a_peer(run, tiny) -> None:
     assert "onnxruntime fp32" in said
 
 
-def test_peers_that_are_missing_are_named(run, tiny, no_peers) -> None:
+def test_missing_peers_are_named(run, tiny, no_peers) -> None:
     status, said, complaint = run("bench", *SMALL, "--model", tiny, "--peers", "--json")
     assert status == 0
     assert json.loads(said)["missing_peers"] == ["onnxruntime", "openvino"]
@@ -73,21 +73,21 @@ def test_peers_that_are_missing_are_named(run, tiny, no_peers) -> None:
 
 
 @pytest.mark.parametrize("wrong", [("--runs", 0), ("--sizes", 0), ("--sizes", 9999), ("--model", "nobody")])
-def test_wrong_wishes(run, wrong) -> None:
+def test_rejects_invalid_arguments(run, wrong) -> None:
     status, said, complaint = run("bench", *wrong)
     assert status in (1, 2)
     assert said == ""
     assert complaint.startswith("error: ")
 
 
-def test_the_fraction_is_of_the_device_and_precision_that_were_measured() -> None:
+def test_fraction_is_given_only_for_the_measured_device_and_precision() -> None:
     fraction = bench._Fraction("cpu", {"fp32": 1.0}, 2 * 10**6)
     assert fraction(a_result()) == pytest.approx(2 / 4 * 1e6 * 2e6 / 1e12)
     assert fraction(a_result(kind="cuda")) is None
     assert fraction(a_result(precision="bf16")) is None
 
 
-def test_strips_are_told() -> None:
+def test_table_reports_the_number_of_strips() -> None:
     peer = a_result(calls=8)
     (line,) = bench.table([peer], {"fp32": 1.0}, bench._Fraction("cpu", {"fp32": 1.0}, 1))[-1:]
     assert line.endswith("3, in 8 strips")
@@ -99,14 +99,14 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes as Linux lists them")
-def test_an_interrupt_on_the_terminal_ends_it_with_130_and_leaves_no_process(tiny) -> None:
+def test_interrupt_exits_with_130_and_leaves_no_process(tiny) -> None:
     command = [sys.executable, "-m", "vdsr_app", "bench", "--sizes", "30", "--device", "cpu", "--model", tiny]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     while process.poll() is None and not (started := children(process.pid)):
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all that belong to the command
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes of the command
     said, complaint = process.communicate(timeout=120)
     assert process.returncode == 130, complaint
     assert "Stopped" in complaint

@@ -1,4 +1,4 @@
-"""`vdsr export`, from the arguments to the files."""
+"""`vdsr export`: from the arguments to the files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vdsr_app import paths
 from vdsr_app.core.weights import load_weights
 
 
-def test_writes_both_kinds(run, tiny: str, tmp_path: Path) -> None:
+def test_writes_onnx_and_safetensors(run, tiny: str, tmp_path: Path) -> None:
     onnx_file, weights = tmp_path / "a.onnx", tmp_path / "a.safetensors"
     status, said, wrong = run("export", tiny, "--onnx", onnx_file, "--safetensors", weights)
     assert (status, wrong) == (0, "")
@@ -25,21 +25,21 @@ def test_writes_both_kinds(run, tiny: str, tmp_path: Path) -> None:
     assert weights.read_bytes() == (paths.user_models_dir() / "tiny.safetensors").read_bytes()
 
 
-def test_a_file_of_another_program_is_exported_as_it_is(run, tiny: str, tmp_path: Path) -> None:
+def test_weights_of_another_program_are_exported_unchanged(run, tiny: str, tmp_path: Path) -> None:
     tensors = load_file(paths.user_models_dir() / "tiny.safetensors")
     save_file(tensors, tmp_path / "plain.safetensors", {"format": "pt"})
     assert run("export", tmp_path / "plain.safetensors", "--safetensors", tmp_path / "a.safetensors")[0] == 0
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "plain.safetensors").read_bytes()
 
 
-def test_an_installed_model_is_not_replaced_by_itself(run, tiny: str) -> None:
+def test_rejects_an_output_that_is_the_model_itself(run, tiny: str) -> None:
     own = paths.user_models_dir() / "tiny.safetensors"
     status, _, wrong = run("export", tiny, "--safetensors", own, "--existing", "overwrite")
     assert status == 2
     assert "replace the model itself" in wrong
 
 
-def test_a_file_that_is_there_is_replaced_only_where_that_is_asked_for(run, tiny: str, tmp_path: Path) -> None:
+def test_existing_file_is_replaced_only_on_request(run, tiny: str, tmp_path: Path) -> None:
     weights, onnx_file = tmp_path / "a.safetensors", tmp_path / "a.onnx"
     onnx_file.write_bytes(b"another")
     status, said, wrong = run("export", tiny, "--safetensors", weights, "--onnx", onnx_file)
@@ -55,7 +55,7 @@ def test_a_file_that_is_there_is_replaced_only_where_that_is_asked_for(run, tiny
     assert b"another" not in (weights.read_bytes(), onnx_file.read_bytes())
 
 
-def test_json_is_one_object_a_file(run, tiny: str, tmp_path: Path) -> None:
+def test_json_is_one_object_per_file(run, tiny: str, tmp_path: Path) -> None:
     status, said, _ = run("export", tiny, "--onnx", tmp_path / "a.onnx", "--json")
     (record,) = map(json.loads, said.splitlines())
     assert status == 0
@@ -79,7 +79,7 @@ def test_wrong_usage_writes_nothing(run, tiny: str, tmp_path: Path, monkeypatch,
     assert not any(tmp_path.glob("model.*"))
 
 
-def test_a_model_that_is_not_there_fails(run, tmp_path: Path) -> None:
+def test_missing_model_fails(run, tmp_path: Path) -> None:
     status, _, wrong = run("export", "nobody", "--onnx", tmp_path / "a.onnx")
     assert status == 1
     assert "There is no model 'nobody'" in wrong

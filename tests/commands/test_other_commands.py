@@ -1,4 +1,4 @@
-"""`vdsr evaluate`, `train`, `info`, `--help`, and what the program imports."""
+"""`vdsr evaluate`, `train`, `info` and `--help`, what the program imports, its error lines and interrupts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from vdsr_app.core.weights import load_model
 ROOT = Path(vdsr_app.__file__).parent.parent
 
 
-def test_evaluate_prints_the_contract(run, tiny, photo) -> None:
+def test_evaluate_prints_json_for_each_scale_and_picture(run, tiny, photo) -> None:
     status, said, _ = run("evaluate", "--data", photo.parent, "--scales", 2, 1.5, "--model", tiny, "--json")
     assert status == 0
     result = json.loads(said)
@@ -41,7 +41,7 @@ def test_evaluate_prints_the_contract(run, tiny, photo) -> None:
         assert row["pictures"][0]["bicubic"] == row["bicubic"]
 
 
-def test_evaluate_agrees_with_the_definition(run, tiny, photo) -> None:
+def test_evaluate_psnr_matches_its_definition(run, tiny, photo) -> None:
     _, said, _ = run("evaluate", "--data", photo, "--scales", 2, "--model", tiny, "--json")
     rgb = np.asarray(Image.open(photo)).astype(float)
     luma = np.floor(rgb @ np.array([65.481, 128.553, 24.966]) / 255 + 16.5)
@@ -54,7 +54,7 @@ def test_evaluate_agrees_with_the_definition(run, tiny, photo) -> None:
     )
 
 
-def test_evaluate_measures_gray_in_its_own_range_as_the_upscaler_shows_it_to_the_network(run, tiny, tmp_path) -> None:
+def test_evaluate_measures_gray_pictures_in_full_range(run, tiny, tmp_path) -> None:
     from vdsr_app.core.metrics import psnr_db
     from vdsr_app.core.resize import resize
 
@@ -75,9 +75,9 @@ def test_evaluate_measures_gray_in_its_own_range_as_the_upscaler_shows_it_to_the
     assert abs(row["model"]["psnr_db"] - row["bicubic"]["psnr_db"]) > 0.1
 
 
-def test_evaluate_measures_a_picture_wherever_it_can_be_in_whatever_order(run, tiny, photo) -> None:
+def test_evaluate_result_is_independent_of_the_order_of_scales(run, tiny, photo) -> None:
     Image.open(photo).resize((24, 20)).save(photo.parent / "small.png")  # too small for x8
-    Image.new("RGB", (64, 64), (90, 90, 90)).save(photo.parent / "flat.png")  # bicubic gives it back
+    Image.new("RGB", (64, 64), (90, 90, 90)).save(photo.parent / "flat.png")  # bicubic reproduces it exactly
     said = {}
     for scales in ((2, 8), (8, 2)):
         _, out, complaint = run("evaluate", "--data", photo.parent, "--scales", *scales, "--model", tiny, "--json")
@@ -88,7 +88,7 @@ def test_evaluate_measures_a_picture_wherever_it_can_be_in_whatever_order(run, t
     assert math.isfinite(said[2, 8]["bicubic"]["psnr_db"])
 
 
-def test_evaluate_shows_a_table_and_names_what_is_too_small(run, tiny, photo) -> None:
+def test_evaluate_shows_a_table_and_names_pictures_that_are_too_small(run, tiny, photo) -> None:
     Image.new("RGB", (9, 9)).save(photo.parent / "dot.png")
     status, said, complaint = run("evaluate", "--data", photo.parent, "--scales", 2, "--model", tiny)
     assert status == 1
@@ -97,7 +97,7 @@ def test_evaluate_shows_a_table_and_names_what_is_too_small(run, tiny, photo) ->
     assert "dot.png" in complaint
 
 
-def test_train_from_the_command_line_to_a_usable_model(run, tmp_path: Path, photo) -> None:
+def test_train_writes_a_usable_model_and_resumes(run, tmp_path: Path, photo) -> None:
     folder = tmp_path / "training"
     folder.mkdir()
     for i in range(4):
@@ -120,7 +120,7 @@ def test_train_from_the_command_line_to_a_usable_model(run, tmp_path: Path, phot
     assert run("train", "--resume", out, "--depth", 9)[0] == 2
 
 
-def test_info(run, tiny) -> None:
+def test_info_reports_version_devices_models_and_formats(run, tiny) -> None:
     status, said, _ = run("info", "--json")
     assert status == 0
     facts = json.loads(said)
@@ -134,7 +134,7 @@ def test_info(run, tiny) -> None:
     assert str(paths.user_models_dir()) in said
 
 
-def test_info_measures_when_asked(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_info_measures_only_on_request(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "measurements_file", lambda: tmp_path / "backends.json")
     assert json.loads(run("info", "--json")[1])["measured"] == {}
     (found,) = json.loads(run("info", "--measure", "--json")[1])["measured"].values()
@@ -150,7 +150,7 @@ def test_help_names_every_command(run) -> None:
         assert run(name, "--help")[0] == 0
 
 
-def test_help_says_what_holds_for_this_command(run) -> None:
+def test_help_is_specific_to_its_command(run) -> None:
     said = {name: " ".join(run(*name.split(), "--help")[1].split()) for name in ("", "upscale", "batch", "train")}
     assert "130 interrupted" in said[""]
     assert "the ending of -o" in said["upscale"]
@@ -159,7 +159,7 @@ def test_help_says_what_holds_for_this_command(run) -> None:
     assert "the network (as in the preset)" in said["train"]
 
 
-def test_the_command_line_needs_no_qt_and_help_no_torch() -> None:
+def test_command_line_loads_no_qt_and_help_loads_no_torch() -> None:
     program = (
         "import sys; from vdsr_app.cli import main; main(sys.argv[1:]);"
         "print([m for m in ('PySide6', 'torch') if m in sys.modules])"
@@ -173,7 +173,7 @@ def test_the_command_line_needs_no_qt_and_help_no_torch() -> None:
 
 @pytest.fixture
 def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that may not be looked into, as root may look into all."""
+    """A folder that cannot be accessed, by patches, as root may access any folder."""
     folder = tmp_path / "closed"
     folder.mkdir()
 
@@ -217,7 +217,7 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("runs", "csv", "LONG"),
     ],
 )
-def test_what_may_not_be_looked_at_and_names_too_long_give_one_line(
+def test_unreadable_paths_and_too_long_names_print_one_error_line(
     run, tiny, photo, tmp_path: Path, closed: Path, arguments
 ) -> None:
     names = {"CLOSED": closed, "OUT": tmp_path / "out", "PHOTO": photo, "LONG": tmp_path / ("n" * 300)}
@@ -230,7 +230,7 @@ def test_what_may_not_be_looked_at_and_names_too_long_give_one_line(
     assert complaint.startswith("error: ")
 
 
-def test_what_the_system_refuses_where_nobody_expects_it_is_one_line(run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_system_error_is_reported_with_its_path(run, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> bool:
         raise OSError(errno.EIO, "Input/output error", "somewhere")
 
@@ -241,7 +241,7 @@ def test_what_the_system_refuses_where_nobody_expects_it_is_one_line(run, monkey
     assert "Input/output error" in complaint
 
 
-def test_a_damaged_file_gives_one_line(tiny, photo, tmp_path: Path) -> None:
+def test_damaged_file_prints_one_error_line(tiny, photo, tmp_path: Path) -> None:
     damaged = bytearray(photo.read_bytes())
     damaged[16:24] = bytes(8)
     (tmp_path / "zero.png").write_bytes(damaged)
@@ -255,7 +255,7 @@ def test_a_damaged_file_gives_one_line(tiny, photo, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_an_interrupt_ends_with_130_and_no_half_file(tiny, tmp_path: Path) -> None:
+def test_interrupt_exits_with_130_and_leaves_no_partial_file(tiny, tmp_path: Path) -> None:
     Image.effect_noise((900, 900), 60).save(tmp_path / "large.png")
     out = tmp_path / "x.png"
     command = [sys.executable, "-m", "vdsr_app", "upscale", str(tmp_path / "large.png"), "--scale", "8"]
@@ -268,7 +268,7 @@ def test_an_interrupt_ends_with_130_and_no_half_file(tiny, tmp_path: Path) -> No
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert process.stderr is not None
-    # The note about the conversion is not sent here, so wait until the network is at work: torch is mapped by then.
+    # The note about the conversion is not printed here, so wait until the network runs: torch is mapped by then.
     maps = Path(f"/proc/{process.pid}/maps")
     while maps.exists() and process.poll() is None and "libtorch_cpu" not in maps.read_text():
         pass

@@ -49,7 +49,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_list_has_a_line_a_run(run, birds: Path, trees: Path) -> None:
+def test_list_prints_one_line_per_run(run, birds: Path, trees: Path) -> None:
     status, said, wrong = run("runs")
     assert (status, wrong) == (0, "")
     head, *lines = said.splitlines()
@@ -62,7 +62,7 @@ def test_the_list_has_a_line_a_run(run, birds: Path, trees: Path) -> None:
     assert "finished" in "".join(lines)
 
 
-def test_json_is_one_object(run, birds: Path) -> None:
+def test_list_json_is_one_object(run, birds: Path) -> None:
     status, said, _ = run("runs", "--json")
     (record,) = map(json.loads, said.splitlines())
     assert status == 0
@@ -79,7 +79,7 @@ def test_json_is_one_object(run, birds: Path) -> None:
     assert reported["gain_db"] == {"10": 0.5, "2": 2.25}
 
 
-def test_no_runs_are_no_error(run) -> None:
+def test_list_without_runs_is_not_an_error(run) -> None:
     status, said, _ = run("runs")
     assert status == 0
     assert "no training run" in said
@@ -87,7 +87,7 @@ def test_no_runs_are_no_error(run) -> None:
     assert json.loads(run("runs", "--json")[1])["runs"] == []
 
 
-def test_what_is_wrong_with_a_run_is_said(run, birds: Path, trees: Path) -> None:
+def test_list_reports_damaged_and_failed_runs(run, birds: Path, trees: Path) -> None:
     (birds / "config.toml").write_text("steps = [", "utf-8")
     with (trees / "events.jsonl").open("a", encoding="utf-8") as log:
         log.write(to_json(Failed(2000, "There is no room left.")) + "\n")
@@ -99,13 +99,13 @@ def test_what_is_wrong_with_a_run_is_said(run, birds: Path, trees: Path) -> None
     assert "Trees: There is no room left." in noted
 
 
-def test_another_folder_of_runs(run, birds: Path, tmp_path: Path) -> None:
+def test_folder_option_selects_another_folder_of_runs(run, birds: Path, tmp_path: Path) -> None:
     other = make_run("Other", root=tmp_path / "other")
     for arguments in (("--folder", other.parent), ("--folder", other.parent, "--json")):
         said = run("runs", *arguments)[1]
         assert "Other" in said
         assert "birds" not in said
-    # Before or after the action, both count.
+    # The option is accepted before and after the action.
     assert run("runs", "--folder", other.parent, "rename", "Other", "One")[0] == 0
     assert run("runs", "rename", "One", "Two", "--folder", other.parent)[0] == 0
     assert runs.describe_run(other).title == "Two"
@@ -115,14 +115,16 @@ def test_another_folder_of_runs(run, birds: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["title", "name", "path", "relative"])
-def test_a_run_has_several_names(run, birds: Path, trees: Path, monkeypatch, how: str) -> None:
+def test_run_is_found_by_title_folder_name_or_path(run, birds: Path, trees: Path, monkeypatch, how: str) -> None:
     monkeypatch.chdir(birds.parent.parent)
     name = {"title": "My birds", "name": "My-birds", "path": str(birds), "relative": "runs/My-birds"}[how]
     assert run("runs", "rename", name, "Better")[0] == 0
     assert {each.title for each in runs.list_runs(birds.parent)} == {"Better", "Trees"}
 
 
-def test_a_run_elsewhere_is_named_by_its_folder(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_outside_the_folder_of_runs_is_found_by_its_path(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = make_run("Far", root=tmp_path / "far")
     monkeypatch.chdir(folder)
     assert run("runs", "rename", ".", "Near")[0] == 0
@@ -131,8 +133,8 @@ def test_a_run_elsewhere_is_named_by_its_folder(run, tmp_path: Path, monkeypatch
     assert sorted(each.title for each in runs.list_runs(folder.parent)) == ["Copy", "Near"]
 
 
-def test_a_name_for_two_runs_changes_neither(run, birds: Path, trees: Path) -> None:
-    runs.rename_run(trees, "My-birds")  # as the folder of the other is called
+def test_delete_rejects_an_ambiguous_name(run, birds: Path, trees: Path) -> None:
+    runs.rename_run(trees, "My-birds")  # the folder name of the other run
     status, _, wrong = run("runs", "delete", "My-birds", "--yes")
     assert status == 2
     assert "More than one run" in wrong
@@ -143,7 +145,7 @@ def test_a_name_for_two_runs_changes_neither(run, birds: Path, trees: Path) -> N
     assert birds.exists()
 
 
-def test_a_folder_of_something_else_is_no_run(run, tmp_path: Path) -> None:
+def test_delete_rejects_a_folder_that_is_not_a_run(run, tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()
     (project / "config.toml").write_text("", "utf-8")
@@ -154,7 +156,7 @@ def test_a_folder_of_something_else_is_no_run(run, tmp_path: Path) -> None:
     assert (project / "config.toml").exists()
 
 
-def test_duplicate_takes_the_settings(run, birds: Path) -> None:
+def test_duplicate_copies_the_settings_only(run, birds: Path) -> None:
     status, said, _ = run("runs", "duplicate", "My birds", "Again", "--json")
     assert status == 0
     copy = Path(json.loads(said)["folder"])
@@ -164,13 +166,15 @@ def test_duplicate_takes_the_settings(run, birds: Path) -> None:
 
 
 @pytest.mark.parametrize("action", ["rename", "duplicate"])
-def test_an_empty_title_is_refused(run, birds: Path, action: str) -> None:
+def test_empty_title_is_rejected(run, birds: Path, action: str) -> None:
     assert run("runs", action, "My birds", "  ")[0] == 2
     assert [each.title for each in runs.list_runs(birds.parent)] == ["My birds"]
 
 
 @pytest.mark.parametrize(("answer", "deleted"), [("y\n", True), ("YES\n", True), ("n\n", False), ("", False)])
-def test_delete_asks(run, birds: Path, monkeypatch: pytest.MonkeyPatch, answer: str, deleted: bool) -> None:
+def test_delete_asks_for_confirmation(
+    run, birds: Path, monkeypatch: pytest.MonkeyPatch, answer: str, deleted: bool
+) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     status, said, asked = run("runs", "delete", "My birds")
     assert status == 0
@@ -179,7 +183,7 @@ def test_delete_asks(run, birds: Path, monkeypatch: pytest.MonkeyPatch, answer: 
     assert ("deleted" in said) is deleted
 
 
-def test_delete_without_a_terminal_wants_to_be_told(run, birds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delete_without_a_terminal_requires_yes(run, birds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     status, _, wrong = run("runs", "delete", "My birds")
     assert status == 2
@@ -190,7 +194,7 @@ def test_delete_without_a_terminal_wants_to_be_told(run, birds: Path, monkeypatc
     assert list(birds.parent.iterdir()) == []
 
 
-def test_a_running_run_is_not_deleted(run, birds: Path) -> None:
+def test_running_run_is_not_deleted(run, birds: Path) -> None:
     with RunLock(birds):
         assert "running" in run("runs")[1]
         status, _, wrong = run("runs", "delete", "My birds", "--yes")
@@ -212,7 +216,7 @@ def test_compare_puts_runs_side_by_side(run, birds: Path, trees: Path) -> None:
     assert [each["gain_db"]["2"] for each in json.loads(said)["runs"]] == [3.0, 2.25]
 
 
-def test_compare_says_what_cannot_be_compared(run, birds: Path) -> None:
+def test_compare_reports_what_cannot_be_compared(run, birds: Path) -> None:
     make_run("Others", validated(10, 40.0, 35.0))
     make_run("New")
     status, said, noted = run("runs", "compare", "My birds", "Others", "New")
@@ -224,7 +228,7 @@ def test_compare_says_what_cannot_be_compared(run, birds: Path) -> None:
     assert run("runs", "compare", "My birds", "Others")[0] == 1
 
 
-def test_csv_is_shown_or_written(run, birds: Path, tmp_path: Path) -> None:
+def test_csv_is_printed_or_written_to_a_file(run, birds: Path, tmp_path: Path) -> None:
     status, said, wrong = run("runs", "csv", "My birds")
     assert (status, wrong) == (0, "")
     rows = list(csv.DictReader(io.StringIO(said)))
@@ -236,7 +240,7 @@ def test_csv_is_shown_or_written(run, birds: Path, tmp_path: Path) -> None:
     assert json.loads(run("runs", "csv", "My birds", "-o", out, "--json")[1]) == {"file": str(out)}
 
 
-def test_csv_replaces_a_table_of_a_run_and_no_other_file(run, birds: Path, tmp_path: Path) -> None:
+def test_csv_replaces_an_empty_file_but_no_file_of_another_kind(run, birds: Path, tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(b"a photograph")
     status, said, wrong = run("runs", "csv", "My birds", "-o", photo)
@@ -247,7 +251,7 @@ def test_csv_replaces_a_table_of_a_run_and_no_other_file(run, birds: Path, tmp_p
     assert run("runs", "csv", "My birds", "-o", tmp_path / "new.csv")[0] == 0
 
 
-def test_csv_does_not_replace_the_log_nor_pass_for_json(run, birds: Path) -> None:
+def test_csv_keeps_the_log_and_rejects_json_without_a_file(run, birds: Path) -> None:
     log = birds / "events.jsonl"
     before = log.read_bytes()
     assert run("runs", "csv", "My birds", "-o", log)[0] == 1

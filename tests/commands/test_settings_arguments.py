@@ -1,4 +1,4 @@
-"""What the command line says reaches the settings: each option its own field, and every field has one."""
+"""Settings from the command line: each option sets its own field, and every field has an option."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SAID: list[tuple[list[str], str, object]] = [
     (["--bits", "16"], "bits", 16),
     (["--metadata", "private"], "metadata", Metadata.PRIVATE),
 ]
-"""What is said, the field that it is for, and what that is then."""
+"""Arguments, the field that they set, and its value then."""
 
 
 def settings(command: Any, *said: str) -> UpscaleSettings:

@@ -55,7 +55,7 @@ def _train(run, pictures: Path, config: Path, out: Path, *more: object) -> tuple
     return run("train", "--data", pictures, "--out", out, "--config", config, *options)
 
 
-def test_every_event_is_one_json_object_a_line(run, pictures: Path, config: Path, tmp_path: Path) -> None:
+def test_json_prints_one_event_per_line(run, pictures: Path, config: Path, tmp_path: Path) -> None:
     status, said, _ = _train(run, pictures, config, tmp_path / "run", "--steps", 8, "--json")
     events = json_lines(said)
     assert status == 0
@@ -68,7 +68,9 @@ def test_every_event_is_one_json_object_a_line(run, pictures: Path, config: Path
     assert (tmp_path / "run" / "events.jsonl").read_text().splitlines() == said.splitlines()
 
 
-def test_people_read_the_gain_and_where_the_weights_are(run, pictures: Path, config: Path, tmp_path: Path) -> None:
+def test_text_output_shows_the_comparison_and_the_path_of_the_weights(
+    run, pictures: Path, config: Path, tmp_path: Path
+) -> None:
     status, said, noted = _train(run, pictures, config, tmp_path / "run", "--steps", 4)
     assert status == 0
     assert "5 pictures, 1 held out" in said
@@ -78,7 +80,7 @@ def test_people_read_the_gain_and_where_the_weights_are(run, pictures: Path, con
     assert "on 1 held-out picture (" in said
 
 
-def test_one_step_is_told_as_one(run, pictures: Path, config: Path, tmp_path: Path) -> None:
+def test_one_step_is_reported_in_the_singular(run, pictures: Path, config: Path, tmp_path: Path) -> None:
     said = run("train", "--measure", "--config", config, "--device", "cpu", "--threads", 1, "--steps", 1)[1]
     assert "1 step takes about" in said
     _train(run, pictures, config, tmp_path / "run", "--steps", 1)
@@ -95,7 +97,7 @@ def test_each_preset_trains(run, pictures: Path, config: Path, tmp_path: Path, p
     assert (kept.depth, kept.steps, kept.epochs) == (3, 4, 0)
 
 
-def test_settings_of_ones_own_are_no_preset(
+def test_preset_name_is_empty_for_custom_settings(
     run, pictures: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named: list[str] = []
@@ -108,7 +110,7 @@ def test_settings_of_ones_own_are_no_preset(
     assert named == ["", "quick", "photo", "robust"]
 
 
-def test_epochs_become_steps(run, pictures: Path, config: Path, tmp_path: Path) -> None:
+def test_epochs_are_converted_to_steps(run, pictures: Path, config: Path, tmp_path: Path) -> None:
     config.write_text(TINY + "epochs = 2\n")
     status, said, _ = _train(run, pictures, config, tmp_path / "run", "--preset", "paper", "--json")
     assert status == 0
@@ -118,7 +120,7 @@ def test_epochs_become_steps(run, pictures: Path, config: Path, tmp_path: Path) 
     assert json_lines(said)[-1]["step"] == started["steps"]
 
 
-def test_the_bar_of_a_run_of_epochs_has_the_steps_that_the_pictures_decided(
+def test_progress_bar_of_an_epoch_run_shows_the_converted_steps(
     run, pictures: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Terminal(StringIO):
@@ -136,7 +138,7 @@ def test_the_bar_of_a_run_of_epochs_has_the_steps_that_the_pictures_decided(
 
 
 @pytest.mark.parametrize("by", ["name", "file"])
-def test_a_model_is_refined(run, tiny: str, pictures: Path, config: Path, tmp_path: Path, by: str) -> None:
+def test_start_from_refines_a_model(run, tiny: str, pictures: Path, config: Path, tmp_path: Path, by: str) -> None:
     config.write_text("patch_px = 16\nbatch = 2\nholdout = 1\nscales = [2]\nshrunk_copies = []\n")
     model = tiny if by == "name" else paths.user_models_dir() / "tiny.safetensors"
     status, said, _ = _train(run, pictures, config, tmp_path / "run", "--start-from", model, "--steps", 4, "--json")
@@ -145,12 +147,12 @@ def test_a_model_is_refined(run, tiny: str, pictures: Path, config: Path, tmp_pa
     assert (kept.depth, kept.width) == (3, 4)
     assert kept.start_from == str(model)
     assert kept.muon_rate == pytest.approx(PRESETS["robust"].muon_rate / 5)
-    assert (kept.relative_rates, kept.rate) == (True, 5e-4)  # a share of what is there
+    assert (kept.relative_rates, kept.rate) == (True, 5e-4)  # relative to the weights
     first = next(event for event in json_lines(said) if event["event"] == "Validated")
     assert first["step"] == 0
 
 
-def test_what_a_run_begins_with_is_what_the_command_line_says(
+def test_start_from_option_overrides_the_configuration(
     run, tiny: str, pictures: Path, config: Path, tmp_path: Path
 ) -> None:
     config.write_text(TINY.replace("depth = 3", "depth = 5") + "start_from = 'the one before'\nmuon_rate = 0.0015\n")
@@ -162,7 +164,7 @@ def test_what_a_run_begins_with_is_what_the_command_line_says(
 
 
 @pytest.mark.parametrize("name", ["mine", "mine.safetensors"])
-def test_a_weight_file_to_start_from_is_known_from_anywhere_whatever_its_ending(
+def test_start_from_stores_the_absolute_path_of_a_weight_file(
     run, tiny: str, pictures: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     (paths.user_models_dir() / "tiny.safetensors").rename(tmp_path / name)
@@ -172,7 +174,7 @@ def test_a_weight_file_to_start_from_is_known_from_anywhere_whatever_its_ending(
     assert read_config(tmp_path / "run" / "config.toml").start_from == str(tmp_path / name)
 
 
-def test_places_in_a_configuration_are_found_from_anywhere(
+def test_relative_paths_in_a_configuration_become_absolute(
     run, tiny: str, pictures: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(pictures.parent)
@@ -185,7 +187,7 @@ def test_places_in_a_configuration_are_found_from_anywhere(
     assert (kept.data, kept.start_from) == ((str(pictures),), str(model))
 
 
-def test_a_preset_cannot_be_given_to_a_resumed_run(run, tmp_path: Path) -> None:
+def test_resume_rejects_preset_and_start_from(run, tmp_path: Path) -> None:
     status, _, err = run("train", "--resume", tmp_path, "--preset", "quick")
     assert status == 2
     assert "--preset cannot change" in err
@@ -193,14 +195,14 @@ def test_a_preset_cannot_be_given_to_a_resumed_run(run, tmp_path: Path) -> None:
     assert "--start-from cannot change" in err
 
 
-def test_fewer_steps_than_a_run_has_done_are_wrong_usage(run, pictures: Path, config: Path, tmp_path: Path) -> None:
+def test_resume_rejects_fewer_steps_than_are_done(run, pictures: Path, config: Path, tmp_path: Path) -> None:
     _train(run, pictures, config, tmp_path / "run", "--steps", 2)
     status, said, noted = run("train", "--resume", tmp_path / "run", "--steps", 1)
     assert (status, said) == (2, "")
     assert "stands at step 2 already, beyond the 1 step" in noted
 
 
-def test_a_run_of_epochs_is_measured_by_the_step(run, config: Path) -> None:
+def test_measure_reports_seconds_per_step_but_no_total_for_epochs(run, config: Path) -> None:
     few = ("--preset", "paper", "--config", config, "--threads", 1, "--device", "cpu")
     status, said, _ = run("train", "--measure", *few)
     assert status == 0
@@ -209,7 +211,7 @@ def test_a_run_of_epochs_is_measured_by_the_step(run, config: Path) -> None:
     assert "20,000" not in said
 
 
-def test_a_depth_that_the_model_to_start_from_has_not_is_refused_before_a_folder_is_made(
+def test_rejects_depth_option_that_differs_from_the_model_to_start_from(
     run, tiny, pictures: Path, config: Path, tmp_path: Path
 ) -> None:
     status, said, err = _train(run, pictures, config, tmp_path / "run", "--start-from", tiny, "--depth", 12)
@@ -218,7 +220,7 @@ def test_a_depth_that_the_model_to_start_from_has_not_is_refused_before_a_folder
     assert not (tmp_path / "run").exists()
 
 
-def test_so_is_a_depth_that_stands_beside_such_a_model_in_a_file(
+def test_rejects_depth_in_file_that_differs_from_the_model_to_start_from(
     run, tiny, pictures: Path, config: Path, tmp_path: Path
 ) -> None:
     config.write_text(TINY.replace("depth = 3", "depth = 5") + f"start_from = '{tiny}'\n")
@@ -228,14 +230,14 @@ def test_so_is_a_depth_that_stands_beside_such_a_model_in_a_file(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_model_to_start_from_that_is_not_there_is_named(run, pictures: Path, config: Path, tmp_path: Path) -> None:
+def test_missing_model_to_start_from_is_named(run, pictures: Path, config: Path, tmp_path: Path) -> None:
     status, _, err = _train(run, pictures, config, tmp_path / "run", "--start-from", "nothing")
     assert status == 1
     assert "There is no model 'nothing'" in err
     assert not (tmp_path / "run").exists()
 
 
-def test_measuring_tells_each_preset_and_writes_nothing(run, config: Path, tmp_path: Path) -> None:
+def test_measure_reports_the_cost_and_writes_nothing(run, config: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     status, said, _ = run("train", "--measure", "--config", config, "--threads", 1, "--device", "cpu", "--json")
     assert status == 0
@@ -250,11 +252,13 @@ def test_measuring_tells_each_preset_and_writes_nothing(run, config: Path, tmp_p
     ]
 
 
-def test_what_validations_take_is_told_beside_the_steps(run, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measure_reports_the_time_of_validations_besides_the_steps(
+    run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vdsr_trainer.dry_run.measure", lambda *_: Measured("", 0.5, 10**9, 600, 0.0, 0.0, 1.0, 2.0))
     config.write_text(TINY.replace("holdout = 1", "holdout = 10"))
     _, said, _ = run("train", "--measure", "--config", config)
-    # Ten pictures at one scale factor, at 150 validations and for two seconds in all.
+    # Ten pictures at one scale factor, each measured at 150 validations and for two seconds at the end.
     assert "600 steps take about 5 min, validations and the comparison at the end 25 min" in said
 
 
@@ -268,7 +272,9 @@ def test_what_validations_take_is_told_beside_the_steps(run, config: Path, monke
         ("depth = [", "not valid TOML"),
     ],
 )
-def test_a_bad_configuration_is_named(run, pictures: Path, config: Path, tmp_path: Path, line: str, said: str) -> None:
+def test_invalid_configuration_is_reported(
+    run, pictures: Path, config: Path, tmp_path: Path, line: str, said: str
+) -> None:
     config.write_text(f"{line}\n")
     status, out, err = _train(run, pictures, config, tmp_path / "run")
     assert status != 0
@@ -285,7 +291,7 @@ def test_a_bad_configuration_is_named(run, pictures: Path, config: Path, tmp_pat
         (lambda folder: (folder.mkdir(), (folder / "a.png").write_bytes(b"no picture")), "(1 unreadable)"),
     ],
 )
-def test_a_folder_without_pictures_is_one_plain_error(run, config: Path, tmp_path: Path, make, said: str) -> None:
+def test_folder_without_pictures_prints_one_error(run, config: Path, tmp_path: Path, make, said: str) -> None:
     folder = tmp_path / "nothing"
     make(folder)
     status, _, err = _train(run, folder, config, tmp_path / "run")
@@ -304,12 +310,14 @@ def test_a_folder_without_pictures_is_one_plain_error(run, config: Path, tmp_pat
         ("--out", "x"),
     ],
 )
-def test_wrong_usage(run, tmp_path: Path, arguments: tuple[object, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_usage_exits_with_status_2(
+    run, tmp_path: Path, arguments: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert run("train", *arguments)[0] == 2
 
 
-def test_a_teacher_of_an_earlier_run_is_found_from_wherever_the_run_is_resumed(
+def test_teacher_from_is_used_and_stored_as_an_absolute_path(
     run, pictures: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_teacher(first_network((2,), 3, 8, 1), tmp_path / "wise.safetensors")
@@ -321,7 +329,7 @@ def test_a_teacher_of_an_earlier_run_is_found_from_wherever_the_run_is_resumed(
     assert read_config(tmp_path / "run" / "config.toml").teacher_from == str(tmp_path / "wise.safetensors")
 
 
-def test_a_teacher_that_has_learned_takes_no_time_but_for_its_answers(run, config: Path) -> None:
+def test_measure_counts_only_the_answers_of_a_trained_teacher(run, config: Path) -> None:
     def costs(teacher: str) -> tuple[bool, bool]:
         config.write_text(TINY + teacher)
         status, said, _ = run("train", "--measure", "--config", config, "--device", "cpu", "--threads", 1, "--json")
@@ -334,7 +342,7 @@ def test_a_teacher_that_has_learned_takes_no_time_but_for_its_answers(run, confi
     assert costs("teacher_steps = 9\nteacher_width = 8\n") == (True, True)
 
 
-def test_rates_of_another_kind_are_those_of_the_preset(
+def test_rates_of_the_preset_are_used_when_the_kind_of_rate_changes(
     run, tiny: str, pictures: Path, config: Path, tmp_path: Path
 ) -> None:
     config.write_text(TINY + "relative_rates = false\n")
@@ -346,7 +354,7 @@ def test_rates_of_another_kind_are_those_of_the_preset(
 
 
 @pytest.mark.parametrize("name", ["out", "preset", "data", "config", "depth", "seed", "validation", "start-from"])
-def test_what_decides_a_run_cannot_change_under_way(run, tmp_path: Path, monkeypatch, name: str) -> None:
+def test_resume_rejects_options_that_are_fixed_from_the_start(run, tmp_path: Path, monkeypatch, name: str) -> None:
     monkeypatch.setattr("vdsr_trainer.loop.resume_config", lambda _: PRESETS["quick"])
     monkeypatch.setattr("vdsr_trainer.loop.train", lambda *_, **__: pytest.fail("it went on"))
     value = {"preset": "photo", "depth": 4, "seed": 1}.get(name, tmp_path / "x")

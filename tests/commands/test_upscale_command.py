@@ -1,4 +1,4 @@
-"""`vdsr upscale` as a person or a program calls it."""
+"""`vdsr upscale`, as called by a user or a program."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEYS = {
 }
 
 
-def test_one_picture_by_scale(run, tiny, photo, tmp_path: Path) -> None:
+def test_scale_enlarges_a_picture_and_adds_detail(run, tiny, photo, tmp_path: Path) -> None:
     out = tmp_path / "big.png"
     status, said, _ = run("upscale", photo, "--scale", 3, "-o", out, "--model", tiny)
     assert status == 0
@@ -45,7 +45,7 @@ def test_one_picture_by_scale(run, tiny, photo, tmp_path: Path) -> None:
     assert difference.max() > 1, "the network added nothing"
 
 
-def test_json_is_one_object_a_picture(run, tiny, photo, tmp_path: Path) -> None:
+def test_json_is_one_object_per_picture(run, tiny, photo, tmp_path: Path) -> None:
     status, said, _ = run("upscale", photo, "--width", 100, "-o", tmp_path / "w.jpg", "--model", tiny, "--json")
     assert status == 0
     (line,) = [json.loads(text) for text in said.splitlines()]
@@ -72,7 +72,9 @@ def test_json_is_one_object_a_picture(run, tiny, photo, tmp_path: Path) -> None:
         ("--scale", 8, (320, 224)),
     ],
 )
-def test_every_way_to_say_the_size(run, tiny, photo, tmp_path: Path, option: str, value: float, size) -> None:
+def test_each_size_option_determines_the_size_of_the_result(
+    run, tiny, photo, tmp_path: Path, option: str, value: float, size
+) -> None:
     status, _, said = run("upscale", photo, option, value, "-o", tmp_path / "x.png", "--model", tiny)
     assert (status, said) == (0, "")
     with Image.open(tmp_path / "x.png") as result:
@@ -80,22 +82,20 @@ def test_every_way_to_say_the_size(run, tiny, photo, tmp_path: Path, option: str
 
 
 @pytest.mark.parametrize(("name", "kind"), [("o.jfif", "JPEG"), ("o.JPE", "JPEG"), ("o.tiff", "TIFF")])
-def test_every_ending_of_a_format_that_is_written_can_be_asked_for(
-    run, tiny, photo, tmp_path: Path, name: str, kind: str
-) -> None:
+def test_ending_of_the_output_selects_the_format(run, tiny, photo, tmp_path: Path, name: str, kind: str) -> None:
     assert run("upscale", photo, "-o", tmp_path / name, "--model", tiny)[0] == 0
     with Image.open(tmp_path / name) as result:
         assert result.format == kind
 
 
 @pytest.mark.parametrize("name", ["o", "o.apng", "o.docx"])
-def test_an_ending_of_no_format_is_told_with_what_to_do(run, tiny, photo, tmp_path: Path, name: str) -> None:
+def test_rejects_an_unknown_ending_with_a_hint(run, tiny, photo, tmp_path: Path, name: str) -> None:
     status, _, complaint = run("upscale", photo, "-o", tmp_path / name, "--model", tiny)
     assert status == 2
     assert "Use .png, .jpg, .webp, .tif, .avif, or give --format." in complaint
 
 
-def test_a_bad_file_does_not_stop_the_others(run, tiny, photo, tmp_path: Path) -> None:
+def test_bad_file_does_not_stop_the_others(run, tiny, photo, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"<html>not a picture</html>")
     other = shutil.copy(photo, tmp_path / "other.png")
@@ -111,7 +111,7 @@ def test_a_bad_file_does_not_stop_the_others(run, tiny, photo, tmp_path: Path) -
     assert sorted(path.name for path in out.iterdir()) == ["other_tiny_x2.png", "photo_tiny_x2.png"]
 
 
-def test_a_folder_gives_a_folder(run, tiny, photo, tmp_path: Path) -> None:
+def test_folder_is_enlarged_into_a_folder(run, tiny, photo, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("a.png", "b.PNG", ".hidden.png", "._a.png"):
@@ -124,7 +124,7 @@ def test_a_folder_gives_a_folder(run, tiny, photo, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-def test_a_folder_holds_the_pictures_that_a_batch_finds_in_it(run, tiny, photo, tmp_path: Path) -> None:
+def test_pictures_found_in_a_folder_match_those_of_batch(run, tiny, photo, tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     (folder / "below").mkdir(parents=True)
     for name in ("page10.png", "page9.png", "below/a.png"):
@@ -140,34 +140,34 @@ def test_a_folder_holds_the_pictures_that_a_batch_finds_in_it(run, tiny, photo, 
     assert inputs == [each["input"] for each in map(json.loads, planned.splitlines()) if "input" in each]
 
 
-def test_a_folder_without_pictures_is_told(run, tiny, photo, tmp_path: Path) -> None:
+def test_rejects_a_folder_without_pictures(run, tiny, photo, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     status, _, complaint = run("upscale", photo.parent, tmp_path / "empty", "-o", tmp_path / "out", "--model", tiny)
     assert status == 2
     assert "The folder contains no pictures." in complaint
 
 
-def test_what_is_given_twice_is_enlarged_once(run, tiny, photo, tmp_path: Path) -> None:
+def test_picture_given_twice_is_enlarged_once(run, tiny, photo, tmp_path: Path) -> None:
     _, said, _ = run("upscale", photo, photo.parent, photo.parent, "-o", tmp_path / "out", "--model", tiny, "--json")
     assert [json.loads(line)["input"] for line in said.splitlines()] == [str(photo)]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-def test_a_picture_given_by_a_second_name_gets_a_result_of_that_name(run, tiny, photo, tmp_path: Path) -> None:
+def test_link_to_a_given_picture_gets_its_own_result(run, tiny, photo, tmp_path: Path) -> None:
     link = tmp_path / "link.png"
     link.symlink_to(photo)
     assert run("upscale", photo, link, "-o", tmp_path / "out", "--model", tiny)[0] == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"photo_tiny_x2.png", "link_tiny_x2.png"}
 
 
-def test_a_folder_needs_a_place_for_its_results(run, tiny, photo) -> None:
+def test_folder_requires_an_output_folder(run, tiny, photo) -> None:
     status, said, complaint = run("upscale", photo.parent, "--model", tiny)
     assert (status, said) == (2, "")
     assert "-o FOLDER" in complaint
     assert list(photo.parent.glob("*_tiny_x2.png")) == []
 
 
-def test_results_in_the_folder_of_their_sources_are_not_enlarged_again(run, tiny, photo, tmp_path: Path) -> None:
+def test_results_among_their_sources_are_not_enlarged_again(run, tiny, photo, tmp_path: Path) -> None:
     Image.open(photo).save(tmp_path / "photo.jpg")
     before = {path: path.read_bytes() for path in tmp_path.glob("photo.*")}
     for _ in range(2):
@@ -178,8 +178,8 @@ def test_results_in_the_folder_of_their_sources_are_not_enlarged_again(run, tiny
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_results_of_another_scale_among_the_sources_are_left_out(run, tiny, photo, tmp_path: Path) -> None:
-    shutil.copy(photo, tmp_path / "no_tiny_x2.png")  # nothing beside it that it could be made of
+def test_results_of_another_scale_among_the_sources_are_skipped(run, tiny, photo, tmp_path: Path) -> None:
+    shutil.copy(photo, tmp_path / "no_tiny_x2.png")  # no picture beside it that it could be made from
     for scale, left_out in (("2", None), ("3", "2 pictures are left out"), ("3", "4 pictures are left out")):
         status, said, note = run("upscale", tmp_path, "-o", tmp_path, "--model", tiny, "--scale", scale)
         assert status == 0
@@ -189,7 +189,7 @@ def test_results_of_another_scale_among_the_sources_are_left_out(run, tiny, phot
     assert sorted(path.name for path in tmp_path.glob("*.png")) == sorted(["no_tiny_x2.png", "photo.png", *made])
 
 
-def test_a_result_that_is_given_itself_is_enlarged(run, tiny, photo, tmp_path: Path) -> None:
+def test_explicitly_given_result_is_enlarged(run, tiny, photo, tmp_path: Path) -> None:
     assert run("upscale", photo, "--model", tiny)[0] == 0
     result = photo.with_name("photo_tiny_x2.png")
     assert run("upscale", result, "-o", photo.parent, "--model", tiny)[0] == 0
@@ -206,14 +206,14 @@ def test_a_result_that_is_given_itself_is_enlarged(run, tiny, photo, tmp_path: P
     assert reported["photo_tiny_x2.png"] == ("skipped", None)
 
 
-def test_names_that_would_collide_are_kept_apart(run, tiny, photo, tmp_path: Path) -> None:
+def test_colliding_names_are_made_unique(run, tiny, photo, tmp_path: Path) -> None:
     Image.open(photo).save(tmp_path / "photo.jpg")
     status, _, _ = run("upscale", photo, tmp_path / "photo.jpg", "-o", tmp_path / "out", "--model", tiny)
     assert status == 0
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
-def test_without_output_the_result_lies_beside_its_source(run, tiny, photo) -> None:
+def test_result_is_written_beside_its_source_by_default(run, tiny, photo) -> None:
     before = photo.read_bytes()
     assert run("upscale", photo, "--model", tiny)[0] == 0
     assert photo.with_name("photo_tiny_x2.png").is_file()
@@ -221,7 +221,7 @@ def test_without_output_the_result_lies_beside_its_source(run, tiny, photo) -> N
 
 
 @pytest.mark.parametrize("through", ["same", "link", "hardlink"])
-def test_a_source_is_never_replaced(run, tiny, photo, tmp_path: Path, through: str) -> None:
+def test_source_is_never_replaced(run, tiny, photo, tmp_path: Path, through: str) -> None:
     before = photo.read_bytes()
     output = photo if through == "same" else tmp_path / "link.png"
     if through == "link":
@@ -255,7 +255,9 @@ def test_existing_results_are_skipped_on_request(run, tiny, photo, tmp_path: Pat
         (("--megapixels", "0.0717"), "A 40 x 28 picture cannot be scaled by 8.001116."),
     ],
 )
-def test_a_factor_out_of_reach_is_told_as_it_is(run, tiny, photo, tmp_path: Path, requested, said_of_it) -> None:
+def test_scale_factor_out_of_range_is_reported_without_rounding_into_range(
+    run, tiny, photo, tmp_path: Path, requested, said_of_it
+) -> None:
     status, _, complaint = run("upscale", photo, *requested, "-o", tmp_path / "out.png", "--model", tiny)
     assert status != 0
     assert f"{said_of_it} The scale factor must lie between 1 and 8." in complaint
@@ -281,7 +283,7 @@ def test_a_factor_out_of_reach_is_told_as_it_is(run, tiny, photo, tmp_path: Path
         ("train", "--out", "OUT/run"),
     ],
 )
-def test_wrong_usage_is_status_2_with_one_clear_line(run, tiny, photo, tmp_path: Path, arguments) -> None:
+def test_wrong_usage_exits_with_status_2_and_an_error(run, tiny, photo, tmp_path: Path, arguments) -> None:
     names = {"IN": str(photo), "OUT": str(tmp_path / "o"), "DIR": str(tmp_path)}
     filled = [names.get(a, a.replace("OUT", names["OUT"])) for a in arguments]
     model = ["--model", tiny] if arguments[0] in ("upscale", "evaluate") else []
@@ -292,7 +294,7 @@ def test_wrong_usage_is_status_2_with_one_clear_line(run, tiny, photo, tmp_path:
     assert not (tmp_path / "o" / "x.xyz").exists()
 
 
-def test_a_slash_at_its_end_makes_the_output_a_folder(run, tiny, photo, tmp_path: Path, monkeypatch) -> None:
+def test_output_with_a_trailing_slash_is_a_folder(run, tiny, photo, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     second = shutil.copy(photo, tmp_path / "second.png")
     for source in (photo, second):
@@ -303,7 +305,7 @@ def test_a_slash_at_its_end_makes_the_output_a_folder(run, tiny, photo, tmp_path
 
 
 @pytest.mark.parametrize("name", ["own.SAFETENSORS", "own.bin"])
-def test_a_weight_file_gives_its_name_and_not_its_place(
+def test_result_is_named_after_the_stem_of_the_weight_file(
     run, tiny, photo, tmp_path: Path, monkeypatch, name: str
 ) -> None:
     shutil.copy(find_model(tiny).path, tmp_path / name)
@@ -313,14 +315,14 @@ def test_a_weight_file_gives_its_name_and_not_its_place(
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo_own_x2.png"]
 
 
-def test_an_unknown_model_is_named(run, photo, tmp_path: Path) -> None:
+def test_unknown_model_is_named(run, photo, tmp_path: Path) -> None:
     status, said, complaint = run("upscale", photo, "-o", tmp_path / "x.png", "--model", "nothing", "--json")
     assert status == 1
     assert "nothing" in json.loads(said)["error"]
     assert "nothing" in complaint
 
 
-def test_markup_and_line_ends_in_names_are_shown_literally(run, tiny, photo, tmp_path: Path) -> None:
+def test_file_names_are_printed_with_markup_but_no_control_characters(run, tiny, photo, tmp_path: Path) -> None:
     odd = tmp_path / "<b>x<b>\n\x1b[31m.png"
     shutil.copy(photo, odd)
     status, said, _ = run("upscale", odd, "-o", tmp_path / "x.png", "--model", tiny)
@@ -330,14 +332,16 @@ def test_markup_and_line_ends_in_names_are_shown_literally(run, tiny, photo, tmp
     assert len(said.splitlines()) == 1
 
 
-def test_tile_size_and_precision_change_nothing_visible(run, tiny, photo, tmp_path: Path) -> None:
+def test_tile_size_makes_no_visible_difference(run, tiny, photo, tmp_path: Path) -> None:
     for name, extra in (("a", ("--precision", "fp32")), ("b", ("--precision", "fp32", "--tile", 16))):
         assert run("upscale", photo, "-o", tmp_path / f"{name}.png", "--model", tiny, *extra)[0] == 0
     first, second = (np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in "ab")
     assert np.abs(first - second).max() <= 1
 
 
-def test_one_folder_spelled_in_two_ways_is_one_folder(run, tiny, photo, tmp_path: Path, monkeypatch) -> None:
+def test_colliding_names_are_unique_when_a_folder_is_spelled_in_two_ways(
+    run, tiny, photo, tmp_path: Path, monkeypatch
+) -> None:
     Image.open(photo).save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     assert run("upscale", "photo.jpg", photo, "--model", tiny)[0] == 0
@@ -345,7 +349,7 @@ def test_one_folder_spelled_in_two_ways_is_one_folder(run, tiny, photo, tmp_path
 
 
 @pytest.mark.parametrize("beside", [True, False])
-def test_no_result_replaces_another_picture_that_was_given(run, tiny, photo, tmp_path: Path, beside: bool) -> None:
+def test_result_never_replaces_another_given_picture(run, tiny, photo, tmp_path: Path, beside: bool) -> None:
     second = tmp_path / "photo_tiny_x2.png"
     Image.open(photo).transpose(Image.Transpose.ROTATE_180).save(second)
     before = {path: path.read_bytes() for path in (photo, second)}

@@ -1,4 +1,4 @@
-"""A picture for encoders, and what a file tells of its compression before and after it is read."""
+"""Helpers for tests of compression: a test picture, and the quality estimated before and after reading a file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from vdsr_app.core.image_io.compression import compression_of
 def photograph(
     width: int = 96, height: int = 96, channels: int = 3, *, grain: float = 6.0, calm: float = 0.0
 ) -> np.ndarray[Any, Any]:
-    """Edges, even areas and fine texture, (height, width, channels) uint8.
+    """Picture with edges, even areas and fine texture, (height, width, channels) uint8.
 
     Args:
         width: columns.
         height: rows.
         channels: 1 to 4.
         grain: standard deviation of the texture.
-        calm: share of the columns, from the left, that have none.
+        calm: share of the columns, from the left, without texture.
     """
     y, x = np.mgrid[0:height, 0:width] / max(96, min(width, height))
     shapes = 120 + 70 * np.sin(7 * x + 3 * y) + 50 * ((x - 0.5) ** 2 + (y - 0.4) ** 2 < 0.08)
@@ -33,7 +33,7 @@ def photograph(
 
 
 def estimated_quality(path: Path, data: bytes, source_format: SourceFormat) -> int | None:
-    """What a file of that content tells before it is read, which must be what it tells afterwards."""
+    """Quality estimated for a file of that content; checks that it is the same before and after reading."""
     path.write_bytes(data)
     before = compression_of(path)
     assert image_io.read(path).source.compression == before

@@ -1,4 +1,4 @@
-"""What tests of the core share."""
+"""Fixtures shared by tests of the core."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture
 def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paths of 260 characters and more lead nowhere, as Windows has it and tells it."""
+    """Paths of 260 characters and more are not found, with the error codes of Windows."""
 
     def with_number(error: FileNotFoundError, number: int) -> FileNotFoundError:
         if not hasattr(error, "winerror") or number != 2:
@@ -40,5 +40,5 @@ def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def long_path(tmp_path: Path) -> Path:
-    """A path of 260 characters in a folder that is there."""
+    """A path of 260 characters in an existing folder."""
     return tmp_path / ("n" * (260 - len(str(tmp_path)) - len("/.png")) + ".png")

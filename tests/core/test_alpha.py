@@ -1,4 +1,4 @@
-"""No colour bleeds out of what does not show, and nothing else changes."""
+"""Enlarging with transparency: hidden colours do not bleed, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WHOLE = slice(None)
 
 
 def disc(hidden: tuple[int, int, int], *, side: int = 41, soft: bool = True) -> tuple[Pixels, Pixels]:
-    """A red disc with a smooth or hard edge; `hidden` is the colour where nothing shows."""
+    """A red disc with a smooth or hard edge; `hidden` is the colour of fully transparent pixels."""
     y, x = np.mgrid[:side, :side] - side // 2
     distance = np.hypot(x, y) - side / 3
     cover = np.clip(0.5 - distance, 0, 1) if soft else distance < 0
@@ -50,7 +50,7 @@ def over(
 @pytest.mark.parametrize("soft", [True, False])
 @pytest.mark.parametrize("scale", [1.0, 1.3, 2.0, 4.0])
 @pytest.mark.parametrize("kernel", ["bilinear", "bicubic", "lanczos"])
-def test_a_red_disc_has_no_fringe_over_white_nor_over_black(
+def test_red_disc_has_no_fringe_over_white_or_black(
     hidden: tuple[int, int, int], soft: bool, scale: float, kernel: str
 ) -> None:
     colours, alpha = enlarged(*disc(hidden, soft=soft), scale, kernel)
@@ -63,13 +63,13 @@ def test_a_red_disc_has_no_fringe_over_white_nor_over_black(
 
 
 @pytest.mark.parametrize("hidden", [BLACK, GREEN])
-def test_the_colours_themselves_go_on_beyond_the_edge(hidden: tuple[int, int, int]) -> None:
-    # The network looks at them, so an edge there would be sharpened.
+def test_visible_colours_extend_beyond_the_edge(hidden: tuple[int, int, int]) -> None:
+    # The network sees these colours, so it would sharpen an edge in them.
     colours, _ = enlarged(*disc(hidden), 2.0)
     assert np.abs(colours - RED).max() < 1.0
 
 
-def test_enlarging_and_compositing_can_be_exchanged() -> None:
+def test_enlarging_commutes_with_compositing() -> None:
     rng = np.random.default_rng(1)
     pixels = rng.integers(40, 216, (30, 24, 3), dtype=np.uint8)
     alpha = rng.integers(90, 200, (30, 24), dtype=np.uint8)
@@ -83,7 +83,7 @@ def test_enlarging_and_compositing_can_be_exchanged() -> None:
     assert error.size > 0.7 * colours.size
 
 
-def test_faint_noise_does_not_colour_its_neighbours() -> None:
+def test_nearly_transparent_pixels_do_not_colour_their_neighbours() -> None:
     pixels, alpha = disc(GREEN, soft=False)
     alpha[alpha == 0] = 1  # as editors leave it: colours there are arbitrary
     colours, shown = enlarged(pixels, alpha, 2.0)
@@ -91,7 +91,7 @@ def test_faint_noise_does_not_colour_its_neighbours() -> None:
     assert colours[..., 1][visible].max() < RED[1] + 4
 
 
-def test_at_scale_one_everything_that_shows_stays() -> None:
+def test_scale_one_keeps_alpha_and_visible_colours() -> None:
     rng = np.random.default_rng(2)
     pixels = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
     alpha = rng.integers(0, 256, (20, 30), dtype=np.uint8)
@@ -103,7 +103,7 @@ def test_at_scale_one_everything_that_shows_stays() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("level", [1, 100, None])
-def test_even_transparency_changes_neither_colours_nor_itself(dtype: type[np.uint8], level: int | None) -> None:
+def test_uniform_alpha_is_kept_and_does_not_affect_colours(dtype: type[np.uint8], level: int | None) -> None:
     full = int(np.iinfo(dtype).max)
     pixels = np.random.default_rng(3).integers(0, full, (17, 9, 3)).astype(dtype)
     alpha = np.full((17, 9), level or full, dtype)
@@ -116,8 +116,8 @@ def test_even_transparency_changes_neither_colours_nor_itself(dtype: type[np.uin
     np.testing.assert_array_equal(colours, plain)
 
 
-def test_where_nothing_is_transparent_the_opaque_route_is_met() -> None:
-    # A window that holds both must agree with one that holds opaque pixels alone.
+def test_opaque_pixels_match_those_of_an_opaque_window() -> None:
+    # A window with both kinds of pixels must agree with one of opaque pixels only.
     pixels = np.random.default_rng(4).integers(0, 256, (60, 60, 3), dtype=np.uint8)
     alpha = np.full((60, 60), 255, np.uint8)
     alpha[50:, 50:] = 0
@@ -135,7 +135,7 @@ def test_where_nothing_is_transparent_the_opaque_route_is_met() -> None:
     channels=st.sampled_from([1, 3]),
     data=st.data(),
 )
-def test_any_window_is_the_same_as_in_the_whole(
+def test_any_window_matches_the_whole_result(
     height: int, width: int, scale: float, channels: int, data: st.DataObject
 ) -> None:
     rng = np.random.default_rng(height * 20 + width)
@@ -150,11 +150,11 @@ def test_any_window_is_the_same_as_in_the_whole(
     assert shown is not None
     assert np.isfinite(whole).all()
     np.testing.assert_allclose(shown, whole_alpha[rows, cols], atol=1e-3)
-    # Where almost nothing shows, a division by almost nothing magnifies rounding.
+    # Where alpha is close to 0, dividing by it magnifies rounding errors.
     np.testing.assert_allclose(colours, whole[rows, cols], atol=0.05)
 
 
-def test_a_window_where_nothing_shows_has_the_fill_as_well() -> None:
+def test_fully_transparent_window_gets_fill_colours() -> None:
     source = PictureResampler(*disc(GREEN), 82, 82)
     colours, shown = source.region(slice(0, 8), slice(0, 8))
     assert shown is not None
@@ -162,7 +162,7 @@ def test_a_window_where_nothing_shows_has_the_fill_as_well() -> None:
     assert np.abs(colours - RED).max() < 1.0
 
 
-def test_nearest_neighbour_keeps_hidden_colours_too() -> None:
+def test_nearest_neighbour_keeps_hidden_colours() -> None:
     pixels, alpha = disc(GREEN, side=9)
     colours, shown = enlarged(pixels, alpha, 2.0, "nearest")
     np.testing.assert_array_equal(colours, pixels.repeat(2, 0).repeat(2, 1))
@@ -170,7 +170,7 @@ def test_nearest_neighbour_keeps_hidden_colours_too() -> None:
 
 
 class TestFill:
-    def test_there_is_none_where_all_or_nothing_shows(self) -> None:
+    def test_fill_is_none_when_all_or_no_pixels_are_visible(self) -> None:
         pixels = np.zeros((4, 4, 3), np.uint8)
         assert half_size_fill(pixels, np.full((4, 4), 1, np.uint8)) is None
         assert half_size_fill(pixels, np.zeros((4, 4), np.uint8)) is None
@@ -188,7 +188,7 @@ class TestFill:
             assert fill.shape == ((shape[0] + 1) // 2, (shape[1] + 1) // 2, 3)
             assert (fill == (60000, 500, 7)).all()
 
-    def test_it_is_smooth_and_between_what_shows(self) -> None:
+    def test_fill_changes_smoothly_between_visible_colours(self) -> None:
         pixels = np.zeros((64, 64, 1), np.uint8)
         alpha = np.zeros((64, 64), np.uint8)
         pixels[:, 0], alpha[:, 0] = 50, 255
@@ -200,13 +200,13 @@ class TestFill:
         assert np.diff(row).min() >= -1
         assert np.diff(row).max() <= 40
 
-    def test_it_can_be_cancelled(self) -> None:
+    def test_fill_can_be_cancelled(self) -> None:
         token = CancelToken()
         token.cancel()
         with pytest.raises(Cancelled):
             PictureResampler(*disc(GREEN), 82, 82, token=token)
 
-    def test_the_source_is_left_alone(self) -> None:
+    def test_source_is_not_modified(self) -> None:
         pixels, alpha = disc(GREEN)
         before = pixels.copy(), alpha.copy()
         pixels.flags.writeable = alpha.flags.writeable = False

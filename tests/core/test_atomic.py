@@ -1,4 +1,4 @@
-"""Atomic replacement: the name stands for the old file or the new one, whole, and nothing else is left behind."""
+"""Atomic replacement: a name refers to the complete old or new file, and nothing else is left behind."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def umask_027() -> Iterator[None]:
     os.umask(before)
 
 
-def test_writes_and_replaces(tmp_path: Path) -> None:
+def test_write_atomically_creates_and_replaces_a_file(tmp_path: Path) -> None:
     target = tmp_path / "a.bin"
     write_atomically(target, b"one")
     write_atomically(target, b"two")
@@ -51,13 +51,13 @@ def test_writes_and_replaces(tmp_path: Path) -> None:
 
 @posix_only
 @pytest.mark.usefixtures("umask_027")
-def test_a_new_file_gets_the_mode_of_the_umask(tmp_path: Path) -> None:
+def test_new_file_gets_its_mode_from_the_umask(tmp_path: Path) -> None:
     write_atomically(tmp_path / "a.bin", b"one")
     assert stat.S_IMODE((tmp_path / "a.bin").stat().st_mode) == 0o640
 
 
 @posix_only
-def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
+def test_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
     target = tmp_path / "a.bin"
     target.write_bytes(b"one")
     target.chmod(0o604)
@@ -65,7 +65,7 @@ def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
     assert stat.S_IMODE(target.stat().st_mode) == 0o604
 
 
-def test_an_exception_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
+def test_exception_keeps_the_earlier_file_and_leaves_no_other(tmp_path: Path) -> None:
     target = tmp_path / "a.bin"
     target.write_bytes(b"one")
 
@@ -84,7 +84,7 @@ def test_an_exception_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -
     ("code", "words"),
     [(errno.ENOSPC, "no space"), (errno.EROFS, "read-only"), (errno.EACCES, "does not allow"), (errno.EIO, "written")],
 )
-def test_system_errors_are_told_in_words(
+def test_system_error_is_reported_with_reason_and_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str
 ) -> None:
     target = tmp_path / "a.bin"
@@ -104,7 +104,7 @@ def test_system_errors_are_told_in_words(
 
 
 @posix_only
-def test_a_file_size_limit_is_a_full_disk(tmp_path: Path) -> None:
+def test_exceeding_a_file_size_limit_is_reported_as_too_large(tmp_path: Path) -> None:
     code = (
         "import resource, sys\n"
         "from pathlib import Path\n"
@@ -122,7 +122,7 @@ def test_a_file_size_limit_is_a_full_disk(tmp_path: Path) -> None:
 
 
 class Held:
-    """Takes the place of `os.replace` while another program has the target open, as Windows tells it."""
+    """Replacement for `os.replace` that fails as on Windows while another program has the target open."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, refusals: int, number: int | None) -> None:
         self.slept_s: list[float] = []
@@ -142,14 +142,14 @@ class Held:
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """A file that is there already."""
+    """A file that already exists."""
     path = tmp_path / "a.bin"
     path.write_bytes(b"one")
     return path
 
 
 @pytest.mark.parametrize("number", [5, 32])
-def test_a_file_that_another_program_opens_for_a_moment_is_replaced_when_that_has_gone(
+def test_file_briefly_opened_by_another_program_is_replaced_after_retries(
     target: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     held = Held(monkeypatch, 3, number)
@@ -160,7 +160,7 @@ def test_a_file_that_another_program_opens_for_a_moment_is_replaced_when_that_ha
 
 
 @pytest.mark.parametrize("number", [5, 32])
-def test_a_file_that_another_program_keeps_open_is_told_after_a_second(
+def test_file_kept_open_by_another_program_is_reported_after_a_second(
     target: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     held = Held(monkeypatch, 1000, number)
@@ -174,7 +174,9 @@ def test_a_file_that_another_program_keeps_open_is_told_after_a_second(
 
 
 @posix_only
-def test_elsewhere_a_missing_right_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_permission_is_reported_at_once_outside_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held = Held(monkeypatch, 1000, None)
     with pytest.raises(SaveError, match="folder does not allow writing"):
         write_atomically(tmp_path / "a.bin", b"two")
@@ -183,7 +185,7 @@ def test_elsewhere_a_missing_right_is_told_at_once(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.usefixtures("short_paths")
-def test_a_path_that_is_too_long_for_windows_is_told_as_such(long_path: Path) -> None:
+def test_path_too_long_for_windows_is_reported_as_such(long_path: Path) -> None:
     with pytest.raises(SaveError, match="too long for Windows") as caught:
         write_atomically(long_path, b"")
     assert "shorter name" in caught.value.hint
@@ -194,7 +196,7 @@ def test_a_path_that_is_too_long_for_windows_is_told_as_such(long_path: Path) ->
 
 
 @pytest.mark.usefixtures("short_paths")
-def test_a_folder_that_leaves_no_room_for_a_name_is_told_as_such(
+def test_require_writable_reports_folder_path_too_long_for_windows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / ("f" * (240 - len(str(tmp_path)) - 1))
@@ -211,17 +213,17 @@ def test_a_folder_that_leaves_no_room_for_a_name_is_told_as_such(
 
 
 @posix_only
-def test_elsewhere_a_longer_path_is_no_fault(long_path: Path) -> None:
+def test_long_path_is_accepted_outside_windows(long_path: Path) -> None:
     write_atomically(long_path, b"")
     assert _names(long_path.parent) == [long_path.name]
 
 
-def test_missing_folder(tmp_path: Path) -> None:
+def test_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SaveError, match="folder does not exist"):
         write_atomically(tmp_path / "none" / "a.bin", b"")
 
 
-def test_a_folder_in_the_way(tmp_path: Path) -> None:
+def test_folder_with_the_target_name_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.bin").mkdir()
     with pytest.raises(SaveError, match="folder with that name"):
         write_atomically(tmp_path / "a.bin", b"")
@@ -229,7 +231,7 @@ def test_a_folder_in_the_way(tmp_path: Path) -> None:
 
 
 @posix_only
-def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+def test_pipe_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SaveError, match="device or pipe"):
         write_atomically(tmp_path / "pipe", b"")
@@ -237,7 +239,7 @@ def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
 
 
 @posix_only
-def test_a_link_is_replaced_and_what_it_led_to_is_not(tmp_path: Path) -> None:
+def test_symbolic_link_is_replaced_and_its_target_kept(tmp_path: Path) -> None:
     (tmp_path / "real").write_bytes(b"one")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     write_atomically(tmp_path / "link", b"two")
@@ -246,7 +248,7 @@ def test_a_link_is_replaced_and_what_it_led_to_is_not(tmp_path: Path) -> None:
     assert (tmp_path / "real").read_bytes() == b"one"
 
 
-def test_verify_sees_the_whole_file_and_can_refuse_it(tmp_path: Path) -> None:
+def test_verify_sees_the_complete_file_and_can_reject_it(tmp_path: Path) -> None:
     target = tmp_path / "a.bin"
     target.write_bytes(b"one")
     seen = []
@@ -262,7 +264,7 @@ def test_verify_sees_the_whole_file_and_can_refuse_it(tmp_path: Path) -> None:
     assert _names(tmp_path) == ["a.bin"]
 
 
-def test_before_it_gets_its_name_nothing_of_the_file_changes_any_more(tmp_path: Path) -> None:
+def test_file_does_not_change_after_before_rename_is_called(tmp_path: Path) -> None:
     target, seen = tmp_path / "a.bin", []
 
     def look(temporary: Path) -> None:
@@ -276,12 +278,12 @@ def test_before_it_gets_its_name_nothing_of_the_file_changes_any_more(tmp_path: 
 
 @posix_only
 @pytest.mark.parametrize("name", ["n" * 255, "\N{GRINNING FACE}\n.png", os.fsdecode(b"caf\xe9.png")])
-def test_any_name_that_the_system_allows(tmp_path: Path, name: str) -> None:
+def test_any_name_that_the_system_allows_is_written(tmp_path: Path, name: str) -> None:
     write_atomically(tmp_path / name, b"one")
     assert (tmp_path / name).read_bytes() == b"one"
 
 
-def test_a_name_too_long(tmp_path: Path) -> None:
+def test_too_long_name_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SaveError, match="too long"):
         write_atomically(tmp_path / ("n" * 300), b"one")
     assert _names(tmp_path) == []
@@ -301,7 +303,7 @@ with atomic_file(Path(sys.argv[1])) as file:
 
 @contextmanager
 def _writing(target: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has written half of `target`; killed in the end."""
+    """Another process that has written half of `target`; it is killed at the end."""
     with subprocess.Popen([sys.executable, "-c", _CHILD, target], stdout=subprocess.PIPE, text=True) as child:
         try:
             assert child.stdout is not None
@@ -312,7 +314,7 @@ def _writing(target: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @posix_only
-def test_killed_while_writing(tmp_path: Path) -> None:
+def test_remove_leftovers_deletes_only_parts_of_killed_writers(tmp_path: Path) -> None:
     target = tmp_path / "a.bin"
     target.write_bytes(b"one")
     with _writing(target):
@@ -325,7 +327,7 @@ def test_killed_while_writing(tmp_path: Path) -> None:
 
 
 @posix_only
-def test_the_first_save_into_a_folder_deletes_what_a_killed_one_left(tmp_path: Path) -> None:
+def test_first_save_into_a_folder_deletes_leftovers_of_killed_writers(tmp_path: Path) -> None:
     with _writing(tmp_path / "a.bin"):
         pass
     assert len(_names(tmp_path)) == 1
@@ -334,7 +336,7 @@ def test_the_first_save_into_a_folder_deletes_what_a_killed_one_left(tmp_path: P
 
 
 @posix_only
-def test_a_save_leaves_what_another_process_is_writing(tmp_path: Path) -> None:
+def test_save_keeps_files_that_another_process_is_writing(tmp_path: Path) -> None:
     with _writing(tmp_path / "a.bin"):
         before = _names(tmp_path)
         write_atomically(tmp_path / "b.bin", b"two")
@@ -342,14 +344,14 @@ def test_a_save_leaves_what_another_process_is_writing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".vdsr-00000000-0123456789ab.part", ".vdsr-0123456789ab.part", ".vdsr-mine.part"])
-def test_a_save_leaves_what_may_be_another_machines_or_a_clusters(tmp_path: Path, name: str) -> None:
+def test_save_keeps_parts_that_may_belong_to_another_machine_or_a_cluster(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"whole")
     write_atomically(tmp_path / "b.bin", b"two")
     assert _names(tmp_path) == sorted([name, "b.bin"])
 
 
 @posix_only
-def test_a_hidden_file_that_another_process_took_for_a_leftover_is_made_anew(
+def test_hidden_file_is_recreated_when_another_process_removes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold, held = atomic.hold, []
@@ -367,7 +369,7 @@ def test_a_hidden_file_that_another_process_took_for_a_leftover_is_made_anew(
     assert _names(tmp_path) == ["a.bin"]
 
 
-def test_who_leaves_at_once_deletes_what_it_is_writing(tmp_path: Path) -> None:
+def test_remove_unfinished_deletes_files_being_written(tmp_path: Path) -> None:
     kept = tmp_path / "a.bin"
     kept.write_bytes(b"one")
     code = (
@@ -382,12 +384,12 @@ def test_who_leaves_at_once_deletes_what_it_is_writing(tmp_path: Path) -> None:
     assert kept.read_bytes() == b"one"
 
 
-def test_leftovers_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_remove_leftovers_returns_zero_for_a_missing_folder(tmp_path: Path) -> None:
     assert remove_leftovers(tmp_path / "none") == 0
 
 
 @posix_only
-def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_it_is_called_done(
+def test_file_is_flushed_to_disk_before_rename_and_folder_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log: list[str] = []

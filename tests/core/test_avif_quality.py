@@ -1,4 +1,4 @@
-"""The quality of an AVIF: what its headers tell before and after it is read, however it was coded."""
+"""AVIF quality: estimated from the headers, before and after reading, for any encoder options."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def estimated(path: Path, data: bytes) -> int | None:
 
 
 @pytest.mark.parametrize("quality", [0, 10, 30, 50, 60, 75, 80, 90, 95])
-def test_it_is_the_setting_of_the_encoder(tmp_path: Path, quality: int) -> None:
+def test_estimate_matches_the_encoder_setting(tmp_path: Path, quality: int) -> None:
     assert estimated(tmp_path / "no name that helps", avif(photograph(), quality=quality)) == pytest.approx(
         quality, abs=2
     )
@@ -53,17 +53,17 @@ def test_it_is_the_setting_of_the_encoder(tmp_path: Path, quality: int) -> None:
     ],
     ids=str,
 )
-def test_however_it_was_coded(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_estimate_is_correct_for_any_encoder_options(tmp_path: Path, options: dict[str, Any]) -> None:
     pixels = photograph(300, 280)
     assert estimated(tmp_path / "a.avif", avif(pixels, quality=60, **options)) == pytest.approx(60, abs=2)
 
 
 @pytest.mark.parametrize(("width", "height"), [(4200, 70), (70, 4200), (16, 16), (17, 129), (2400, 1100)])
-def test_of_any_size(tmp_path: Path, width: int, height: int) -> None:
+def test_estimate_is_correct_for_any_picture_size(tmp_path: Path, width: int, height: int) -> None:
     assert estimated(tmp_path / "a.avif", avif(photograph(width, height), quality=60)) == pytest.approx(60, abs=2)
 
 
-def test_beside_transparency_and_metadata(tmp_path: Path) -> None:
+def test_estimate_is_correct_with_transparency_and_metadata(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[270] = "x" * 501
     data = avif(photograph(channels=4), quality=50, exif=exif, icc_profile=b"profile" * 99, xmp=b"<x/>")
@@ -71,7 +71,7 @@ def test_beside_transparency_and_metadata(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["default", "screen"])
-def test_the_first_picture_of_an_animation_counts(tmp_path: Path, content: str) -> None:
+def test_animation_is_estimated_from_its_first_picture(tmp_path: Path, content: str) -> None:
     out = io.BytesIO()
     first, second = (Image.fromarray(photograph()[::step]) for step in (1, -1))
     first.save(
@@ -89,7 +89,7 @@ def test_the_first_picture_of_an_animation_counts(tmp_path: Path, content: str) 
     assert 40 < quality <= 75, "of moving pictures the encoder spends more on the first"
 
 
-def test_what_the_program_saves(tmp_path: Path) -> None:
+def test_estimate_matches_the_saved_quality_and_is_none_if_lossless(tmp_path: Path) -> None:
     path = tmp_path / "a.avif"
     for dtype, quality, expected in ((np.uint8, 60, 60), (np.uint16, 60, 60), (np.uint8, 100, None)):
         pixels = photograph().astype(dtype) * (257 if dtype is np.uint16 else 1)
@@ -97,7 +97,7 @@ def test_what_the_program_saves(tmp_path: Path) -> None:
         assert estimated(path, path.read_bytes()) == (expected and pytest.approx(expected, abs=2))
 
 
-def test_cut_anywhere_it_gives_its_quality_or_none(tmp_path: Path) -> None:
+def test_truncated_file_yields_its_quality_or_none(tmp_path: Path) -> None:
     data, path = avif(photograph(), quality=60), tmp_path / "cut.avif"
     answers = []
     for length in range(0, len(data), 3):
@@ -108,7 +108,7 @@ def test_cut_anywhere_it_gives_its_quality_or_none(tmp_path: Path) -> None:
     assert answers == sorted(answers, key=lambda answer: answer is not None)
 
 
-def test_bytes_of_any_value_are_survived(tmp_path: Path) -> None:
+def test_corrupted_header_yields_a_valid_quality_or_none(tmp_path: Path) -> None:
     rng, path = np.random.default_rng(1), tmp_path / "bad.avif"
     data = avif(photograph(), quality=60)
     header = data.index(b"mdat") + 40
@@ -121,7 +121,7 @@ def test_bytes_of_any_value_are_survived(tmp_path: Path) -> None:
         assert found is None or 0 <= found.quality <= 100
 
 
-def test_obus_of_any_bytes_are_survived() -> None:
+def test_random_obus_yield_a_valid_base_q_idx_or_none() -> None:
     rng = np.random.default_rng(2)
     for _ in range(3000):
         sequence, frame = rng.integers(0, 256, (2, 24), dtype=np.uint8)
@@ -130,7 +130,7 @@ def test_obus_of_any_bytes_are_survived() -> None:
         assert found is None or 0 <= found <= 255
 
 
-def test_tables_that_claim_more_than_there_is_are_not_believed(tmp_path: Path) -> None:
+def test_item_tables_that_claim_more_than_the_file_holds_are_tolerated(tmp_path: Path) -> None:
     data = bytearray(avif(photograph(), quality=60))
     place = data.index(b"iloc") + 4 + 4
     for claim in (b"\xff\xff\xff\xff", b"\x00\x00\xff\xff", b"\x44\x40\xff\xff"):
@@ -142,25 +142,25 @@ def test_tables_that_claim_more_than_there_is_are_not_believed(tmp_path: Path) -
     assert compression_of(tmp_path / "a.avif") is None
 
 
-def test_tables_of_pieces_without_size_are_not_gone_through(tmp_path: Path) -> None:
+def test_item_table_of_extents_without_size_is_not_iterated(tmp_path: Path) -> None:
     def box(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I4s", len(body) + 8, kind) + body
 
-    entry = struct.pack(">IHHH", 7, 0, 0, 65_535)  # pieces whose place and size take no bytes
+    entry = struct.pack(">IHHH", 7, 0, 0, 65_535)  # extents whose offset and length take no bytes
     iloc = box(b"iloc", struct.pack(">IHI", 2 << 24, 0, 2**32 - 1) + entry * 200_000)
     meta = box(b"meta", bytes(4) + box(b"pitm", struct.pack(">IH", 0, 1)) + iloc)
     (tmp_path / "a.avif").write_bytes(box(b"ftyp", b"avif" + bytes(4) + b"mif1") + meta)
     assert compression_of(tmp_path / "a.avif") is None
 
 
-def test_a_coarser_step_is_never_called_better() -> None:
+def test_quality_never_rises_with_the_quantiser_index() -> None:
     qualities = [quality_of_index(index) for index in range(256)]
     assert qualities == sorted(qualities, reverse=True)
     assert (qualities[0], qualities[-1]) == (100, 0)
 
 
-def test_files_of_other_programs(shared_dir: Path) -> None:
-    """Grids, gain maps, 10 and 12 bits: each says before reading what it says after, and nearly all say something."""
+def test_corpus_estimates_are_the_same_before_and_after_reading(shared_dir: Path) -> None:
+    """Grids, gain maps, 10 and 12 bits: the estimate is the same before and after reading, and nearly all have one."""
     estimated: list[Compression | None] = []
     for path in sorted((shared_dir / "corpus").rglob("*.avif")):
         try:

@@ -1,4 +1,4 @@
-"""Which way of computing is taken, and that it is kept."""
+"""Choice of the fastest backend by measurement, and storage of the measurements."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def model() -> VDSR:
 
 
 class Fake:
-    """A backend with a speed and an error of its own; its clock goes on as it works."""
+    """A backend with a given speed and error; computing advances the clock of its race."""
 
     halo_px, kind, precision = 3, "cpu", "fp32"
 
@@ -54,7 +54,7 @@ class Fake:
 
 
 class Race:
-    """Candidates with speeds and errors that a test chooses."""
+    """Candidates with speeds and errors set by a test."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, model: VDSR, seconds: dict[str, float], **errors: float
@@ -76,32 +76,36 @@ class Race:
     [
         ({"winograd": 1.0, "torch": 3.0, "openvino": 2.5}, "winograd"),
         ({"winograd": 1.0, "torch": 0.3, "openvino": 0.25}, "openvino"),
-        ({"winograd": 1.0, "torch": 0.97, "openvino": 0.98}, "winograd"),  # too little to tell
+        ({"winograd": 1.0, "torch": 0.97, "openvino": 0.98}, "winograd"),  # too small a lead to decide
     ],
 )
-def test_the_fastest_wins(monkeypatch: pytest.MonkeyPatch, model: VDSR, seconds: dict[str, float], winner: str) -> None:
+def test_measure_chooses_the_clearly_fastest_backend(
+    monkeypatch: pytest.MonkeyPatch, model: VDSR, seconds: dict[str, float], winner: str
+) -> None:
     assert Race(monkeypatch, model, seconds).run() == winner
 
 
 @pytest.mark.parametrize("error", [2e-3, float("nan")])
-def test_what_is_not_exact_enough_is_left_out(monkeypatch: pytest.MonkeyPatch, model: VDSR, error: float) -> None:
+def test_measure_ignores_a_backend_that_is_not_exact_enough(
+    monkeypatch: pytest.MonkeyPatch, model: VDSR, error: float
+) -> None:
     assert Race(monkeypatch, model, {"winograd": 1.0, "openvino": 0.1}, openvino=error).run() == "winograd"
 
 
-def test_a_network_that_gives_no_numbers_is_no_backends_fault(model: VDSR, own_cache: Path) -> None:
+def test_choose_backend_accepts_a_network_that_outputs_nan(model: VDSR, own_cache: Path) -> None:
     with backend_choice.torch.no_grad():
         model.layers[1].weight.fill_(float("nan"))
     assert choose_backend(model).name in backend_choice.BACKENDS
 
 
-def test_what_is_hopeless_is_measured_once(monkeypatch: pytest.MonkeyPatch, model: VDSR) -> None:
+def test_measure_times_a_hopelessly_slow_backend_once(monkeypatch: pytest.MonkeyPatch, model: VDSR) -> None:
     race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 9.0})
     assert race.run() == "winograd"
     assert race.calls.count("torch") == 2
     assert race.calls.count("winograd") > 2
 
 
-def test_a_measurement_is_made_once(monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path) -> None:
+def test_measured_reuses_a_stored_measurement(monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path) -> None:
     race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.2})
     first = measured(model, race.found, race.clock)
     calls = len(race.calls)
@@ -111,7 +115,7 @@ def test_a_measurement_is_made_once(monkeypatch: pytest.MonkeyPatch, model: VDSR
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"x": 1}', b"\xff\xfe", None])
-def test_a_file_that_is_damaged_is_made_anew(
+def test_damaged_measurements_file_is_rebuilt(
     monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path, content: bytes | None
 ) -> None:
     race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.2})
@@ -124,7 +128,9 @@ def test_a_file_that_is_damaged_is_made_anew(
     assert json.loads(paths.measurements_file().read_text())
 
 
-def test_another_version_measures_anew(monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path) -> None:
+def test_measured_measures_again_when_a_package_version_changes(
+    monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path
+) -> None:
     race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.2})
     measured(model, race.found, race.clock)
     calls = len(race.calls)
@@ -133,7 +139,7 @@ def test_another_version_measures_anew(monkeypatch: pytest.MonkeyPatch, model: V
     assert len(race.calls) > calls
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(
+def test_measured_tolerates_an_unwritable_cache_folder(
     monkeypatch: pytest.MonkeyPatch, model: VDSR, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -142,7 +148,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(
     assert measured(model, race.found, race.clock).choice.backend == "torch"
 
 
-def test_every_backend_gives_the_same(model: VDSR, own_cache: Path) -> None:
+def test_every_backend_matches_torch(model: VDSR, own_cache: Path) -> None:
     luma = sample_luma(90)
     from vdsr_app.core.engine import Engine
 
@@ -153,7 +159,7 @@ def test_every_backend_gives_the_same(model: VDSR, own_cache: Path) -> None:
         ), each
 
 
-def test_openvino_in_bf16_keeps_what_the_first_layer_sees() -> None:
+def test_openvino_split_preserves_luma_in_bf16() -> None:
     from vdsr_app.core.backend_openvino import _rounded, _split
 
     luma = sample_luma(40)
@@ -171,13 +177,15 @@ def test_openvino_in_bf16_keeps_what_the_first_layer_sees() -> None:
         ("torch", "fp64", 16, UsageError),
     ],
 )
-def test_what_cannot_be_is_said(backend: str, precision: str, width: int, error: type[Exception]) -> None:
+def test_choose_backend_rejects_impossible_requests(
+    backend: str, precision: str, width: int, error: type[Exception]
+) -> None:
     with pytest.raises(error):
         choose_backend(VDSR(VDSRConfig(3, width)), backend, precision)
 
 
 @pytest.mark.parametrize(("beside_qt", "asked"), [(True, False), (False, True)])
-def test_openvino_takes_part_by_itself_where_qt_is_not(
+def test_auto_considers_openvino_only_when_qt_is_not_loaded(
     monkeypatch: pytest.MonkeyPatch, own_cache: Path, model: VDSR, beside_qt: bool, asked: bool
 ) -> None:
     seen: list[bool] = []
@@ -193,14 +201,16 @@ def test_openvino_takes_part_by_itself_where_qt_is_not(
     assert seen == [asked]
 
 
-def test_without_openvino_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, model: VDSR) -> None:
+def test_openvino_is_no_candidate_and_rejected_when_not_installed(monkeypatch: pytest.MonkeyPatch, model: VDSR) -> None:
     monkeypatch.setattr(backend_choice.backend_openvino, "installed", lambda: False)
     assert {each.backend for each in candidates(model, openvino=True)} == {"winograd", "torch"}
     with pytest.raises(DeviceError, match="not installed"):
         choose_backend(model, "openvino")
 
 
-def test_what_was_measured_can_be_shown(monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path) -> None:
+def test_kept_returns_stored_measurements_and_ignores_damaged_ones(
+    monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path
+) -> None:
     assert measurements.kept() == {}
     race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.5})
     measured(model, race.found, race.clock)
@@ -211,7 +221,7 @@ def test_what_was_measured_can_be_shown(monkeypatch: pytest.MonkeyPatch, model: 
     assert measurements.kept() == {}
 
 
-def test_what_is_used_again_is_the_last_once_more(
+def test_reused_measurement_becomes_the_last_used(
     monkeypatch: pytest.MonkeyPatch, model: VDSR, own_cache: Path
 ) -> None:
     race = Race(monkeypatch, model, {"winograd": 1.0, "torch": 0.5})
@@ -226,8 +236,8 @@ def test_what_is_used_again_is_the_last_once_more(
 
 
 @pytest.mark.skipif(not backend_choice.backend_openvino.installed(), reason="OpenVINO is not installed")
-def test_openvino_gives_the_same(own_cache: Path) -> None:
-    # In a process of its own: see `candidates`.
+def test_openvino_matches_torch(own_cache: Path) -> None:
+    # In a process of its own, without Qt: see `_beside_qt`.
     script = """
 import numpy as np
 from vdsr_app.core.backend_choice import choose_backend, sample_luma

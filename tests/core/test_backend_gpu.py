@@ -1,4 +1,4 @@
-"""Several tiles under way on a card: imitated on the processor, and what it is told written down; a real one if any."""
+"""GPU backend with several tiles in flight: on a simulated card that logs its calls, and on a real one if present."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 
 
 class Line:
-    """A stream that does at once what it is told, and writes it down."""
+    """A stream that does its work at once and logs each call."""
 
     def __init__(self, name: str, calls: list[str]) -> None:
         self.name, self.calls = name, calls
@@ -50,7 +50,7 @@ class Line:
 
 
 class Imitation:
-    """A card on the processor. Each replay runs the layers anew, into the tensor of the recording."""
+    """A card simulated on the CPU. Each replay runs the layers again, into the tensor of the recording."""
 
     def __init__(self, free: int | None = 10**9, records: bool = True) -> None:
         self.calls: list[str] = []
@@ -58,7 +58,7 @@ class Imitation:
         self.free, self.records = free, records
         self.recorded = self.replays = self.buffers = 0
         self.fault: Exception | None = None
-        self.marks: list[object] = [object()]  # each is held by a tensor that lies on the card, but the first by none
+        self.marks: list[object] = [object()]  # each but the first is referenced by a tensor on the card
 
     def free_bytes(self) -> int | None:
         return self.free
@@ -75,7 +75,7 @@ class Imitation:
 
     @property
     def freed(self) -> int:
-        """Tensors that lay on the card and are gone. Weak references tell of those, too, that were brought back."""
+        """Tensors on the card that were freed. Weak references would also count those that were resurrected."""
         gc.collect()
         by_none, *held = [sys.getrefcount(mark) for mark in self.marks]
         return held.count(by_none)
@@ -102,7 +102,7 @@ class Imitation:
 
 
 class CudaStream:
-    """What `CudaCard` asks of a stream of PyTorch's."""
+    """The methods of a PyTorch stream that `CudaCard` calls."""
 
     def record_event(self) -> SimpleNamespace:
         return SimpleNamespace(synchronize=lambda: None)
@@ -112,7 +112,7 @@ class CudaStream:
 
 
 class NoCuda(CudaCard):
-    """A `CudaCard` on the processor, but for what only CUDA can do."""
+    """A `CudaCard` on the CPU, except for what only CUDA can do."""
 
     def free_bytes(self) -> int:
         return 10**9
@@ -126,7 +126,7 @@ class NoCuda(CudaCard):
 
 @pytest.fixture
 def marks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, CudaStream]]:
-    """Lets `NoCuda` be made; the tensors that PyTorch was told are used in a stream, and the stream."""
+    """Makes `NoCuda` usable; lists the tensors that PyTorch was told are used in a stream, each with the stream."""
     calls: list[tuple[Tensor, CudaStream]] = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
     monkeypatch.setattr(torch.cuda, "Stream", lambda device: CudaStream())
@@ -151,7 +151,7 @@ def test_tiled_equals_whole(height: int, width: int, residual: bool) -> None:
         np.testing.assert_allclose(out, whole(model, luma), atol=1e-5)
 
 
-def test_a_picture_is_the_same_as_by_the_plain_backend() -> None:
+def test_picture_matches_torch_backend_and_tiles_arrive_in_order() -> None:
     picture = Picture(np.random.default_rng(1).integers(0, 256, (50, 70, 3), np.uint8))
     settings = UpscaleSettings(Target(value=2.0), tile_px=32)
     wanted = upscale_picture(picture, settings, Engine(TorchBackend(MODEL, CPU, Precision.FP32)))
@@ -162,7 +162,7 @@ def test_a_picture_is_the_same_as_by_the_plain_backend() -> None:
     assert tiles == sorted(tiles, key=lambda place: place[::-1])
 
 
-def test_the_next_tiles_are_sent_before_the_first_is_waited_for() -> None:
+def test_next_tiles_are_sent_before_waiting_for_the_first() -> None:
     card = Imitation()
     engine = Engine(backend(card))
     card.calls.clear()
@@ -179,7 +179,7 @@ def test_the_next_tiles_are_sent_before_the_first_is_waited_for() -> None:
     assert first == ["up", "up marked", "layers waits", "layers", "layers marked", "down waits", "down", "down marked"]
 
 
-def test_buffers_are_used_again() -> None:
+def test_buffers_are_reused() -> None:
     card = Imitation()
     engine = Engine(backend(card))
     engine.upscale_luma(plane(200, 200), tile_px=20)
@@ -189,7 +189,7 @@ def test_buffers_are_used_again() -> None:
     assert made <= 9 * 2 * (LOOK_AHEAD + 1)
 
 
-def test_a_shape_is_recorded_when_it_comes_often_and_then_replayed() -> None:
+def test_shape_is_recorded_at_its_third_use_and_then_replayed() -> None:
     card = Imitation()
     engine = Engine(backend(card))
     luma = plane(30, 30)
@@ -199,7 +199,7 @@ def test_a_shape_is_recorded_when_it_comes_often_and_then_replayed() -> None:
     assert card.replays == 3
 
 
-def test_a_card_that_cannot_record_runs_the_layers_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
+def test_layers_run_one_by_one_when_card_cannot_record(caplog: pytest.LogCaptureFixture) -> None:
     card = Imitation(records=False)
     engine = Engine(backend(card))
     luma = plane(30, 30)
@@ -209,7 +209,7 @@ def test_a_card_that_cannot_record_runs_the_layers_one_by_one(caplog: pytest.Log
 
 
 @pytest.mark.parametrize(("free", "side"), [(10**5, 128), (40_000_000, 544), (10**11, 1024), (None, 1024)])
-def test_the_tile_follows_the_free_memory(free: int | None, side: int) -> None:
+def test_tile_size_follows_free_memory(free: int | None, side: int) -> None:
     assert GpuBackend(network(depth=20, width=64), CPU, Precision.BF16, Imitation(free)).tile_px == pytest.approx(
         side, abs=0 if side in (128, 1024) else 500
     )
@@ -217,7 +217,7 @@ def test_the_tile_follows_the_free_memory(free: int | None, side: int) -> None:
     assert free is None or side == 128 or activations <= free or side == 544
 
 
-def test_memory_that_runs_short_makes_smaller_tiles_and_loses_none() -> None:
+def test_tiles_shrink_and_none_is_lost_when_memory_runs_short() -> None:
     class Short(GpuBackend):
         def _take(self, shape: object) -> object:
             if self.most_px < max(shape.height, shape.width):  # type: ignore[attr-defined]
@@ -234,7 +234,7 @@ def test_memory_that_runs_short_makes_smaller_tiles_and_loses_none() -> None:
 
 
 class Failing(GpuBackend):
-    """On a card that is lost at the fifth tile, from when on all calls fail; the layers say it in their own way."""
+    """Backend whose card is lost at the fifth tile, after which all calls fail; the layers raise their own error."""
 
     def __init__(self, card: Imitation, error_of_layers: Exception | None) -> None:
         super().__init__(MODEL, CPU, Precision.FP32, card)
@@ -255,9 +255,7 @@ def on_processor() -> TorchBackend:
 
 @pytest.mark.parametrize("error", [None, torch.AcceleratorError("gone"), RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")])
 @pytest.mark.parametrize("tile_px", [32, 64])
-def test_a_card_that_is_lost_while_tiles_are_under_way_gives_way_to_the_processor(
-    error: Exception | None, tile_px: int
-) -> None:
+def test_engine_falls_back_to_cpu_when_card_is_lost_with_tiles_in_flight(error: Exception | None, tile_px: int) -> None:
     notices: list[str] = []
     engine = Engine(Failing(Imitation(), error), on_processor)
     luma = plane(150, 130)
@@ -268,7 +266,7 @@ def test_a_card_that_is_lost_while_tiles_are_under_way_gives_way_to_the_processo
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("CUDNN_STATUS_EXECUTION_FAILED")])
-def test_nothing_that_lies_on_a_lost_card_is_freed(error: Exception | None) -> None:
+def test_tensors_on_a_lost_card_are_not_freed(error: Exception | None) -> None:
     card = Imitation()
     engine = Engine(Failing(card, error), on_processor)
     engine.upscale_luma(plane(150, 130), tile_px=64, on_notice=lambda _: None)
@@ -278,7 +276,7 @@ def test_nothing_that_lies_on_a_lost_card_is_freed(error: Exception | None) -> N
 
 
 @pytest.mark.parametrize("lost", [True, False])
-def test_what_lies_on_a_card_that_is_idle_is_freed_unless_it_is_lost(lost: bool) -> None:
+def test_tensors_on_an_idle_card_are_freed_unless_it_is_lost(lost: bool) -> None:
     card = Imitation()
     engine = Engine(backend(card))
     for _ in range(4):
@@ -291,7 +289,7 @@ def test_what_lies_on_a_card_that_is_idle_is_freed_unless_it_is_lost(lost: bool)
     assert card.freed - dropped == (0 if lost else 4 + 1)  # the buffers, and what the recording reads
 
 
-def test_a_cancel_on_a_lost_card_frees_nothing() -> None:
+def test_cancel_on_a_lost_card_frees_nothing() -> None:
     card = Imitation()
     engine = Engine(backend(card))
     card.fault = torch.AcceleratorError("gone")
@@ -299,7 +297,7 @@ def test_a_cancel_on_a_lost_card_frees_nothing() -> None:
     assert card.freed == 0
 
 
-def test_cuda_tells_that_a_card_is_lost(
+def test_cuda_card_reports_that_it_is_lost(
     marks: list[tuple[Tensor, CudaStream]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = NoCuda(CPU)
@@ -313,7 +311,7 @@ def test_cuda_tells_that_a_card_is_lost(
     monkeypatch.undo()
 
 
-def test_a_cancel_is_heard_before_a_tile() -> None:
+def test_begin_raises_cancelled_when_token_is_cancelled() -> None:
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):
@@ -321,7 +319,7 @@ def test_a_cancel_is_heard_before_a_tile() -> None:
 
 
 def cancelled_with_tiles_under_way(engine: Engine, side: int, tile_px: int) -> None:
-    """Begin a black picture, and drop its first tiles as soon as all that may be are under way."""
+    """Begin a black picture, and cancel it once `LOOK_AHEAD` tiles are in flight."""
     token, started = CancelToken(), 0
 
     def work(tile: Tile) -> Callable[[], object]:
@@ -336,7 +334,7 @@ def cancelled_with_tiles_under_way(engine: Engine, side: int, tile_px: int) -> N
     assert started == LOOK_AHEAD
 
 
-def test_memory_of_tiles_that_are_dropped_under_way_waits_for_all_streams(
+def test_tensors_of_tiles_dropped_in_flight_are_shared_with_all_streams(
     marks: list[tuple[Tensor, CudaStream]],
 ) -> None:
     card = NoCuda(CPU)
@@ -344,11 +342,11 @@ def test_memory_of_tiles_that_are_dropped_under_way_waits_for_all_streams(
     cancelled_with_tiles_under_way(engine, 200, 64)
     streams = {card.upload.stream, card.compute.stream, card.download.stream}
     marked = {id(tensor): tensor for tensor, _ in marks}
-    assert len(marked) == 2 * LOOK_AHEAD  # what is sent there, and what comes of it
+    assert len(marked) == 2 * LOOK_AHEAD  # input and output of each tile
     assert all({stream for tensor, stream in marks if id(tensor) == each} == streams for each in marked)
 
 
-def test_memory_of_a_recording_that_is_dropped_waits_for_all_streams(marks: list[tuple[Tensor, CudaStream]]) -> None:
+def test_input_of_a_recording_is_shared_with_streams(marks: list[tuple[Tensor, CudaStream]]) -> None:
     engine = Engine(GpuBackend(MODEL, CPU, Precision.FP32, NoCuda(CPU)))
     counts = []
     for _ in range(4):
@@ -357,7 +355,7 @@ def test_memory_of_a_recording_that_is_dropped_waits_for_all_streams(marks: list
     assert counts == [2, 2, 3, 3]
 
 
-def test_memory_is_let_go() -> None:
+def test_release_memory_drops_buffers() -> None:
     card = Imitation()
     made = backend(card)
     for _ in range(4):
@@ -370,13 +368,13 @@ def test_memory_is_let_go() -> None:
 
 
 def out_of_memory() -> torch.AcceleratorError:
-    """As CUDA tells it where PyTorch has asked it for page-locked memory, or to make a graph."""
+    """The error that CUDA reports when PyTorch requests page-locked memory or a graph."""
     error = torch.AcceleratorError("CUDA error: out of memory")
     error.error_code = 2
     return error
 
 
-def test_page_locked_memory_that_runs_short_makes_smaller_tiles() -> None:
+def test_tiles_shrink_when_page_locked_memory_runs_short() -> None:
     class Short(Imitation):
         def locked(self, height: int, width: int) -> Tensor:
             if height > 60:
@@ -392,7 +390,7 @@ def test_page_locked_memory_that_runs_short_makes_smaller_tiles() -> None:
 
 
 @pytest.mark.parametrize("error", [out_of_memory(), torch.OutOfMemoryError("full")])
-def test_memory_that_runs_short_as_layers_are_recorded_is_no_reason_to_record_none(error: Exception) -> None:
+def test_memory_shortage_while_recording_raises_device_memory_error(error: Exception) -> None:
     class Short(Imitation):
         def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
             raise error
@@ -404,7 +402,7 @@ def test_memory_that_runs_short_as_layers_are_recorded_is_no_reason_to_record_no
         made.residual(plane(20, 20), Insets(0, 0, 0, 0))
 
 
-def test_a_shortage_is_told_as_one() -> None:
+def test_memory_error_becomes_device_memory_error() -> None:
     class Short(Imitation):
         def locked(self, height: int, width: int) -> Tensor:
             raise MemoryError
@@ -436,7 +434,7 @@ class Halved:
         ("fp32", 1e-2, Precision.FP32),
     ],
 )
-def test_half_precision_must_be_exact_enough(requested: str, error: float, taken: Precision) -> None:
+def test_auto_uses_half_precision_only_when_exact_enough(requested: str, error: float, taken: Precision) -> None:
     made = gpu_backend(
         MODEL,
         torch.device("mps"),
@@ -446,7 +444,7 @@ def test_half_precision_must_be_exact_enough(requested: str, error: float, taken
     assert made.precision is taken
 
 
-def test_bf16_is_exact_enough_by_that_check() -> None:
+def test_result_of_auto_precision_is_close_to_fp32() -> None:
     made = gpu_backend(
         network(depth=8, width=16),
         torch.device("mps"),
@@ -463,7 +461,7 @@ def test_bf16_is_exact_enough_by_that_check() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize("precision", list(Precision))
-def test_a_real_card(precision: Precision) -> None:
+def test_real_card_matches_cpu(precision: Precision) -> None:
     model = network(depth=20, width=64)
     luma = plane(700, 900)
     engine = Engine(GpuBackend(model, torch.device("cuda"), precision))
@@ -477,11 +475,11 @@ def test_a_real_card(precision: Precision) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_after_a_cancel_the_next_picture_is_right_on_a_real_card() -> None:
+def test_picture_after_a_cancel_is_correct_on_a_real_card() -> None:
     engine = Engine(GpuBackend(network(depth=20, width=64), torch.device("cuda"), Precision.FP32))
     luma = plane(1600, 1600)
     expected = engine.upscale_luma(luma, tile_px=800)
     for _ in range(5):
-        engine._backend.release_memory()  # so that each try makes its buffers anew
-        cancelled_with_tiles_under_way(engine, 1600, 800)  # the card is at work for some milliseconds yet
+        engine._backend.release_memory()  # so that each try allocates new buffers
+        cancelled_with_tiles_under_way(engine, 1600, 800)  # the card keeps working for some milliseconds
         np.testing.assert_allclose(engine.upscale_luma(luma, tile_px=800), expected, rtol=0, atol=1e-5)

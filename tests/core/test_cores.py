@@ -1,4 +1,4 @@
-"""How many cores count as usable."""
+"""Number of usable cores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from vdsr_app.core.cores import usable_cores
 @pytest.mark.parametrize(
     ("quota", "expected"), [("150000 100000", 2), ("50000 100000", 1), ("max 100000", 6), ("?", 6)]
 )
-def test_a_containers_limit_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quota: str, expected: int) -> None:
+def test_usable_cores_respects_the_limit_of_a_container(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quota: str, expected: int
+) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
     monkeypatch.setattr(cores, "_CGROUP_QUOTA", tmp_path / "cpu.max")
     assert usable_cores() == 6

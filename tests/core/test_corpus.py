@@ -1,4 +1,4 @@
-"""The corpus of awkward and hostile pictures: each opens or is refused with one clear error, quickly and quietly."""
+"""Corpus of awkward and hostile pictures: each opens or is rejected with one clear error, quickly and quietly."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.shared
 
 MAX_SECONDS = 5.0
 
-# Labelled "too large", but its 64 megapixels are all there and less than many cameras take.
+# Labelled "too large", but its 64 megapixels are genuine, and many cameras take more.
 HONEST_64_MEGAPIXELS = "made/8000x8000_rgb_64MP_real.png"
 
 
 def _rows() -> list[tuple[str, str]]:
-    """Name and label of every picture; none where the corpus is absent."""
+    """Name and label of every picture; empty if the corpus is absent."""
     index = CORPUS / "INDEX.tsv"
     if not index.is_file():
         return []
@@ -34,7 +34,7 @@ def _rows() -> list[tuple[str, str]]:
 
 
 def _read(path: Path) -> Picture | PictureError:
-    """What reading gives; the header alone must agree with it."""
+    """Result of reading; checks that the header alone agrees with it."""
     info = None
     try:
         info = image_io.probe(path)
@@ -58,7 +58,9 @@ def _read(path: Path) -> Picture | PictureError:
 
 @pytest.mark.skipif(not _rows(), reason="the corpus is not beside this checkout")
 @pytest.mark.parametrize(("name", "label"), _rows())
-def test_picture(name: str, label: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_corpus_picture_opens_or_raises_one_clear_error(
+    name: str, label: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = CORPUS / name
     started = time.process_time()
     result = _read(path)
@@ -80,7 +82,7 @@ def test_picture(name: str, label: str, capfd: pytest.CaptureFixture[str]) -> No
         assert isinstance(result, Picture if advertised else UnsupportedFormatError), str(result)
 
 
-def test_headers_that_lie_take_no_memory() -> None:
+def test_headers_with_false_sizes_take_no_memory() -> None:
     hostile = [name for name, label in _rows() if "too large" in label and name != HONEST_64_MEGAPIXELS]
     if not hostile:
         pytest.skip("the corpus is not beside this checkout")

@@ -1,4 +1,4 @@
-"""Which device and precision are chosen, and what is said where that is impossible."""
+"""Choice of device and precision, and the errors when it is impossible."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_auto_is_the_cpu_where_there_is_no_gpu() -> None:
+def test_auto_chooses_cpu_when_there_is_no_gpu() -> None:
     assert choose_device() == CPU
 
 
 @pytest.mark.usefixtures("two_gpus")
-def test_auto_prefers_cuda_and_takes_the_first() -> None:
+def test_auto_prefers_cuda_and_chooses_the_first_gpu() -> None:
     assert choose_device("auto") == torch.device("cuda", 0)
 
 
-def test_auto_takes_apples_gpu_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_chooses_mps_when_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert choose_device("auto") == torch.device("mps")
@@ -61,13 +61,13 @@ def test_auto_takes_apples_gpu_where_there_is_no_cuda(monkeypatch: pytest.Monkey
         *(("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1")),
     ],
 )
-def test_a_wish_is_granted(requested: str, expected: str) -> None:
+def test_choose_device_returns_the_requested_device(requested: str, expected: str) -> None:
     assert choose_device(requested) == torch.device(expected)
 
 
 @pytest.mark.usefixtures("no_gpu")
 @pytest.mark.parametrize("requested", ["cuda", "cuda:0", "mps"])
-def test_an_absent_device_is_named_with_a_way_out(requested: str) -> None:
+def test_absent_device_is_rejected_with_a_hint(requested: str) -> None:
     with pytest.raises(DeviceError) as caught:
         choose_device(requested)
     assert "auto" in caught.value.hint
@@ -77,7 +77,7 @@ def test_an_absent_device_is_named_with_a_way_out(requested: str) -> None:
 @pytest.mark.parametrize(
     ("built", "said", "hint"), [(False, "without CUDA", "README.md"), (True, "none found", "auto")]
 )
-def test_a_build_without_cuda_is_told_from_an_absent_card(
+def test_error_distinguishes_build_without_cuda_from_absent_card(
     monkeypatch: pytest.MonkeyPatch, said: str, hint: str, *, built: bool
 ) -> None:
     monkeypatch.setattr(torch.version, "cuda", "12.8" if built else None)
@@ -89,14 +89,14 @@ def test_a_build_without_cuda_is_told_from_an_absent_card(
 
 
 @pytest.mark.usefixtures("two_gpus")
-def test_a_gpu_beyond_the_last_is_absent() -> None:
+def test_gpu_index_beyond_the_last_is_rejected() -> None:
     with pytest.raises(DeviceError, match=r"no CUDA GPU 2 \(2 found\)"):
         choose_device("cuda:2")
 
 
 @pytest.fixture
 def an_old_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card of the Pascal generation, for which newer builds of PyTorch hold no machine code."""
+    """A card of the Pascal generation, for which newer builds of PyTorch contain no machine code."""
     monkeypatch.setattr(torch.version, "hip", None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
@@ -107,7 +107,7 @@ def an_old_card(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("an_old_card")
-def test_a_card_that_this_pytorch_does_not_know_is_passed_over_and_told_of() -> None:
+def test_card_unsupported_by_pytorch_is_passed_over_and_reported() -> None:
     assert choose_device() == CPU
     assert "GTX 1080: the processor is used" in passed_over("auto")
     assert passed_over("cpu") == ""
@@ -118,7 +118,7 @@ def test_a_card_that_this_pytorch_does_not_know_is_passed_over_and_told_of() -> 
 
 
 @pytest.mark.usefixtures("an_old_card")
-def test_auto_takes_the_first_card_that_this_pytorch_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_chooses_the_first_card_supported_by_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: [(6, 1), (8, 9)][index])
     assert choose_device() == torch.device("cuda", 1)
@@ -141,7 +141,7 @@ def test_auto_takes_the_first_card_that_this_pytorch_knows(monkeypatch: pytest.M
         ((6, 1), "", True),
     ],
 )
-def test_a_card_runs_code_for_its_generation_and_what_is_made_for_it(
+def test_card_is_chosen_only_when_pytorch_has_code_that_runs_on_it(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], architectures: str, *, runs: bool
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
@@ -152,7 +152,7 @@ def test_a_card_runs_code_for_its_generation_and_what_is_made_for_it(
 @pytest.mark.parametrize(
     "requested", ["", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:1000000", "meta", "cpu:0", "cuda:0\n", "mps:1"]
 )
-def test_a_word_that_is_no_device_is_refused(requested: str) -> None:
+def test_choose_device_rejects_invalid_names(requested: str) -> None:
     with pytest.raises(UsageError):
         choose_device(requested)
 
@@ -166,7 +166,7 @@ def test_a_word_that_is_no_device_is_refused(requested: str) -> None:
         ({}, Precision.FP32),
     ],
 )
-def test_a_cpu_works_in_bf16_only_where_it_has_it_in_hardware(
+def test_cpu_uses_bf16_only_with_hardware_support(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: Precision
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
@@ -183,14 +183,14 @@ def test_a_cpu_works_in_bf16_only_where_it_has_it_in_hardware(
         ((9, 0), Precision.BF16),
     ],
 )
-def test_a_cuda_gpu_works_in_what_its_matrix_units_know(
+def test_cuda_precision_follows_compute_capability(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: Precision
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     assert choose_precision(torch.device("cuda", 0)) is expected
 
 
-def test_precision_by_name() -> None:
+def test_choose_precision_accepts_offered_names_and_rejects_others() -> None:
     assert choose_precision(CPU, "fp32") is Precision.FP32
     assert choose_precision(CPU, "bf16") is Precision.BF16
     assert choose_precision(torch.device("mps"), "auto") is Precision.FP16
@@ -201,14 +201,14 @@ def test_precision_by_name() -> None:
             choose_precision(CPU, requested)
 
 
-def test_the_cpu_has_a_name_without_trade_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpu_name_has_no_trademarks_and_frequency(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device_name(CPU)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "Intel(R) Core(TM) i7-8700 CPU @ 3.20GHz"})
     assert device_name(CPU) == "Intel Core i7-8700"
     assert device_name(torch.device("mps")) == "Intel Core i7-8700 GPU"
 
 
-def test_a_processor_that_pytorch_does_not_know_has_a_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpu_name_and_precision_fall_back_when_pytorch_does_not_know_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> dict[str, object]:
         raise RuntimeError
 

@@ -1,4 +1,4 @@
-"""What the screen gets: depth, gray, alpha and colour profiles."""
+"""Conversion for the screen: depth, gray, alpha and colour profiles."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def random_pixels(shape: tuple[int, ...], dtype: type = np.uint8, seed: int = 1)
 
 
 @given(st.integers(0, 65535))
-def test_16_bits_go_to_the_nearest_level(value):
+def test_to_8_bits_rounds_to_the_nearest_level(value):
     shown = int(to_8_bits(np.array([value], dtype=np.uint16))[0])
     assert abs(shown * 257 - value) <= 128
 
 
-def test_8_bits_of_white_and_black_survive_the_16_bit_route():
+def test_to_8_bits_restores_8_bit_levels_and_returns_uint8_uncopied():
     eight = np.arange(256, dtype=np.uint8)
     assert np.array_equal(to_8_bits(eight.astype(np.uint16) * 257), eight)
     assert to_8_bits(eight) is eight
@@ -57,7 +57,7 @@ def test_rgb_without_profile_is_unchanged_and_opaque():
     assert (shown[..., 3] == 255).all()
 
 
-def test_gray_is_spread_and_alpha_kept_straight():
+def test_gray_is_repeated_to_rgb_and_alpha_stays_straight():
     pixels, alpha = random_pixels((4, 6, 1), np.uint16), random_pixels((4, 6), np.uint16, seed=2)
     shown = picture_to_rgba(Picture(pixels, alpha=alpha))
     for channel in range(3):
@@ -65,28 +65,28 @@ def test_gray_is_spread_and_alpha_kept_straight():
     assert np.array_equal(shown[..., 3], to_8_bits(alpha))
 
 
-def test_many_chunks_give_what_one_gives(monkeypatch):
+def test_conversion_in_many_chunks_matches_one_chunk(monkeypatch):
     pixels, alpha = random_pixels((33, 9, 3), np.uint16), random_pixels((33, 9), np.uint16)
     whole = pixels_to_rgba(pixels, alpha, swapped_icc())
     monkeypatch.setattr(display, "_CHUNK_PX", 20)
     assert np.array_equal(pixels_to_rgba(pixels, alpha, swapped_icc()), whole)
 
 
-def test_srgb_profile_changes_no_byte():
+def test_srgb_profile_changes_no_pixels():
     pixels = random_pixels((16, 16, 3))
     assert np.array_equal(pixels_to_rgba(pixels, icc=profile_bytes("sRGB"))[..., :3], pixels)
 
 
-def test_another_profile_is_converted():
+def test_other_rgb_profile_is_converted_to_srgb():
     icc = swapped_icc()
     pixels = np.array([[[0, 255, 0], [128, 128, 128]]], dtype=np.uint8)
-    # Green light of the swapped profile is sRGB's red; gray is gray in both.
+    # Green in the swapped profile is red in sRGB; gray is gray in both.
     shown = pixels_to_rgba(pixels, icc=icc)[0]
     assert shown[0].tolist() == pytest.approx([255, 0, 0, 255], abs=1)
     assert shown[1].tolist() == pytest.approx([128, 128, 128, 255], abs=1)
 
 
-def test_conversion_agrees_with_littlecms_on_the_whole():
+def test_conversion_matches_littlecms():
     pixels = random_pixels((6, 6, 3))
     expected = ImageCms.profileToProfile(
         Image.fromarray(pixels),
@@ -98,14 +98,14 @@ def test_conversion_agrees_with_littlecms_on_the_whole():
     assert np.array_equal(pixels_to_rgba(pixels, icc=swapped_icc())[..., :3], np.asarray(expected))
 
 
-def test_a_tile_is_shown_as_the_same_window_of_the_whole():
+def test_converted_tile_matches_the_window_of_the_whole():
     pixels = random_pixels((20, 20, 3))
     icc = swapped_icc()
     whole = pixels_to_rgba(pixels, icc=icc)
     assert np.array_equal(pixels_to_rgba(pixels[5:9, 3:17], icc=icc), whole[5:9, 3:17])
 
 
-def test_gray_pixels_with_an_rgb_profile_use_it():
+def test_rgb_profile_is_applied_to_gray_pixels():
     gray = random_pixels((5, 5, 1))
     spread = np.repeat(gray, 3, axis=2)
     icc = swapped_icc()
@@ -121,14 +121,14 @@ def test_useless_profile_is_ignored_and_logged(icc, caplog):
     assert "ignored" in caplog.text
 
 
-def test_cancel_ends_a_conversion():
+def test_conversion_can_be_cancelled():
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):
         picture_to_rgba(Picture(random_pixels((2, 2, 3))), token)
 
 
-def test_gray_profile_is_converted():
+def test_gray_profile_is_converted_to_srgb():
     gray = np.full((1, 1, 1), 128, dtype=np.uint8)
     shown = pixels_to_rgba(gray, icc=gray_icc())
     # Linear 128/255 is sRGB level 188.

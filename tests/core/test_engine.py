@@ -1,4 +1,4 @@
-"""Tiled equals whole; memory that runs short, a device that fails, a person who cancels."""
+"""Engine: tiled results equal whole ones; memory shortage, failing devices and cancelling."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def convolutions(model: VDSR) -> list[nn.Conv2d]:
 
 
 def network(depth: int = 4, width: int = 6, *, residual: bool = True, seed: int = 0) -> VDSR:
-    """A network with biases, so that a layer padded wrongly shows."""
+    """A network with biases, so that a wrongly padded layer is detected."""
     torch.manual_seed(seed)
     model = VDSR(VDSRConfig(depth, width, residual))
     with torch.no_grad():
@@ -60,7 +60,7 @@ def whole(model: VDSR, luma: FloatPlane) -> FloatPlane:
 
 
 class FakeBackend:
-    """Adds 1 everywhere, after `before` had its say; a luma of its own halo is not needed."""
+    """Adds 1 everywhere, after calling `before`; the values of the halo do not matter."""
 
     precision = "fp32"
     halo_px = 3
@@ -117,12 +117,12 @@ class TestExactness:
         np.testing.assert_allclose(engine.upscale_luma(luma), expected, rtol=0, atol=1e-5)
 
     @pytest.mark.parametrize("shape", [(1, 3000), (3000, 1)])
-    def test_one_pixel_high_or_wide(self, shape: tuple[int, int]) -> None:
+    def test_plane_one_pixel_high_or_wide_is_exact(self, shape: tuple[int, int]) -> None:
         engine = Engine.create(MODEL, device="cpu", precision="fp32")
         luma = plane(*shape)
         np.testing.assert_allclose(engine.upscale_luma(luma), whole(MODEL, luma), rtol=0, atol=1e-5)
 
-    def test_bf16_is_near(self) -> None:
+    def test_bf16_error_is_small(self) -> None:
         model = network(20, 64)
         luma = plane(64, 64)
         exact = Engine.create(model, device="cpu", precision="fp32").upscale_luma(luma) - luma
@@ -130,7 +130,7 @@ class TestExactness:
         error = np.sqrt(np.mean((exact - rounded) ** 2) / np.mean(exact**2))
         assert 0 < error < 0.02
 
-    def test_the_model_is_left_alone_and_need_not_stay(self) -> None:
+    def test_engine_copies_the_model_without_modifying_it(self) -> None:
         model = network()
         engine = Engine.create(model, device="cpu", precision="bf16")
         assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
@@ -140,18 +140,18 @@ class TestExactness:
             convolutions(model)[0].weight.zero_()
         np.testing.assert_array_equal(engine.upscale_luma(luma), before)
 
-    def test_a_plane_that_cannot_be_written_is_read(self) -> None:
+    def test_read_only_plane_is_accepted(self) -> None:
         luma = plane(9, 9)
         luma.flags.writeable = False
         assert Engine.create(MODEL, device="cpu").upscale_luma(luma).shape == (9, 9)
 
-    def test_a_plane_has_two_axes(self) -> None:
+    def test_plane_with_three_axes_is_rejected(self) -> None:
         with pytest.raises(ShapeMismatchError):
             Engine.create(MODEL, device="cpu").upscale_luma(np.zeros((3, 3, 1), np.float32))
 
 
 class TestMemory:
-    def test_tiles_are_halved_until_they_fit_and_it_is_said_once(self) -> None:
+    def test_tiles_are_halved_until_they_fit_with_one_notice(self) -> None:
         backend = FakeBackend(too_large_above(70))
         engine = Engine(backend)
         notices: list[str] = []
@@ -160,19 +160,19 @@ class TestMemory:
         assert notices == ["Graphics memory was short: smaller tiles are used."]
         assert max(backend.sides) <= 64
         assert backend.releases == 2  # 250 px, 125 px, then 62 px
-        # The next picture starts with what worked.
+        # The next picture starts with the size that worked.
         engine.upscale_luma(luma, on_notice=notices.append)
         assert len(notices) == 1
         assert backend.releases == 2
 
-    def test_memory_that_numpy_misses_counts_too(self) -> None:
+    def test_memory_error_also_leads_to_smaller_tiles(self) -> None:
         notices: list[str] = []
         engine = Engine(FakeBackend(too_large_above(130, MemoryError), kind="cpu"))
         luma = plane(300, 300)
         np.testing.assert_array_equal(engine.upscale_luma(luma, on_notice=notices.append), luma + 1)
         assert notices == ["Memory was short: smaller tiles are used."]
 
-    def test_when_the_smallest_tile_fails_the_cpu_takes_over_with_its_own_tiles(self) -> None:
+    def test_engine_falls_back_to_cpu_and_its_tiles_when_smallest_tile_fails(self) -> None:
         gpu, cpu = FakeBackend(too_large_above(0)), FakeBackend(kind="cpu", tile_px=100)
         engine = Engine(gpu, lambda: cpu)
         notices: list[str] = []
@@ -183,9 +183,9 @@ class TestMemory:
             "Graphics memory was short: the processor is used instead, which is slower.",
         ]
         assert engine.describe() == "fake cpu · fp32"
-        assert sorted(cpu.sides)[len(cpu.sides) // 2] > 80  # the pictures' other tiles were not cut to the smallest
+        assert sorted(cpu.sides)[len(cpu.sides) // 2] > 80  # the other tiles were not reduced to the smallest size
 
-    def test_tiles_done_before_the_shortage_are_kept(self) -> None:
+    def test_tiles_finished_before_a_shortage_are_kept(self) -> None:
         calls = 0
 
         def fail_at_the_third(luma: FloatPlane) -> None:
@@ -209,14 +209,14 @@ class TestMemory:
         assert (covered == 1).all()
         assert [core.width for core in done] == [64, 64, *[32] * 8]
 
-    def test_at_the_very_end_there_is_an_error_with_advice(self) -> None:
+    def test_memory_shortage_on_gpu_and_cpu_raises_error_with_hint(self) -> None:
         engine = Engine(FakeBackend(too_large_above(0)), lambda: FakeBackend(too_large_above(0), kind="cpu"))
         with pytest.raises(DeviceMemoryError) as caught:
             engine.upscale_luma(plane(300, 300))
         assert caught.value.hint
         assert isinstance(caught.value.__cause__, DeviceMemoryError)
 
-    def test_a_device_that_fails_is_left_at_once(self) -> None:
+    def test_engine_falls_back_at_once_when_device_fails(self) -> None:
         def fail(luma: FloatPlane) -> None:
             raise DeviceError("gone")
 
@@ -230,7 +230,7 @@ class TestMemory:
             Engine(FakeBackend(fail)).upscale_luma(luma)
 
     @pytest.mark.parametrize("error", [DeviceMemoryError, MemoryError, DeviceError])
-    def test_an_engine_tells_that_it_gave_way(self, error: type[Exception]) -> None:
+    def test_has_fallen_back_is_set_when_engine_falls_back(self, error: type[Exception]) -> None:
         engine = Engine(FakeBackend(too_large_above(70, error)), lambda: FakeBackend(kind="cpu"))
         engine.upscale_luma(plane(30, 30))
         assert not engine.has_fallen_back
@@ -247,7 +247,7 @@ class TestMemory:
             (NotImplementedError, DeviceError),
         ],
     )
-    def test_what_pytorch_raises_becomes_typed(
+    def test_pytorch_errors_become_device_errors(
         self, monkeypatch: pytest.MonkeyPatch, raised: type[Exception], expected: type[DeviceError]
     ) -> None:
         def fail(*_: object, **__: object) -> None:
@@ -259,9 +259,9 @@ class TestMemory:
             backend.residual(plane(8, 8), Insets(0, 0, 0, 0))
         assert type(caught.value) is expected
 
-    def test_a_real_shortage_of_the_cpu_is_a_device_memory_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_cpu_allocation_raises_device_memory_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         backend = TorchBackend(MODEL, torch.device("cpu"), Precision.FP32)
-        # PyTorch's own allocator refuses, whatever it raises for that.
+        # PyTorch's own allocator fails, with whatever error it raises then.
         monkeypatch.setattr(torch.nn.functional, "conv2d", lambda *_, **__: torch.empty(2**60, dtype=torch.uint8))
         with pytest.raises(DeviceMemoryError):
             backend.residual(plane(8, 8), Insets(0, 0, 0, 0))
@@ -269,7 +269,7 @@ class TestMemory:
 
 class TestNonFinite:
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-    def test_a_single_bad_number_is_found(self, value: float) -> None:
+    def test_single_non_finite_value_is_detected(self, value: float) -> None:
         class Bad(FakeBackend):
             def residual(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> FloatPlane:
                 added = super().residual(luma, insets, token)
@@ -279,7 +279,7 @@ class TestNonFinite:
         with pytest.raises(NonFiniteOutputError):
             Engine(Bad()).upscale_luma(plane(10, 10))
 
-    def test_a_real_network_that_overflows_is_found(self) -> None:
+    def test_overflow_in_a_real_network_is_detected(self) -> None:
         model = network()
         with torch.no_grad():
             convolutions(model)[1].weight.fill_(3e38)
@@ -289,7 +289,7 @@ class TestNonFinite:
 
 
 class TestCancel:
-    def test_before_any_work(self) -> None:
+    def test_cancel_before_start_does_no_work(self) -> None:
         token = CancelToken()
         token.cancel()
         backend = FakeBackend()
@@ -297,7 +297,7 @@ class TestCancel:
             Engine(backend).upscale_luma(plane(10, 10), token=token)
         assert not backend.sides
 
-    def test_between_tiles(self) -> None:
+    def test_cancel_stops_between_tiles(self) -> None:
         token = CancelToken()
 
         def stop(done: int, total: int) -> None:
@@ -309,7 +309,7 @@ class TestCancel:
             Engine(backend).upscale_luma(plane(40, 40), token=token, on_progress=stop)
         assert len(backend.sides) == 8
 
-    def test_within_a_tile_between_any_two_layers(self) -> None:
+    def test_cancel_is_checked_once_per_layer_within_a_tile(self) -> None:
         class CountingToken(CancelToken):
             asked = 0
 
@@ -327,7 +327,7 @@ class TestCancel:
 
 
 class TestReports:
-    def test_progress_counts_pixels_up_to_all(self) -> None:
+    def test_progress_counts_pixels_up_to_the_total(self) -> None:
         reports: list[tuple[int, int]] = []
         Engine(FakeBackend(tile_px=7)).upscale_luma(
             plane(20, 30), on_progress=lambda done, total: reports.append((done, total))
@@ -337,7 +337,7 @@ class TestReports:
         assert {total for _, total in reports} == {600}
         assert len(reports) == 15
 
-    def test_the_visible_region_is_asked_for_before_each_tile(self) -> None:
+    def test_visible_region_is_queried_before_each_tile(self) -> None:
         corners = [Rect(90, 90, 10, 10), Rect(0, 90, 10, 10), None]
         order: list[Rect] = []
         engine = Engine(FakeBackend(tile_px=50))
@@ -345,20 +345,18 @@ class TestReports:
         assert [core[:2] for core in order[:2]] == [(50, 50), (0, 50)]
         assert len(order) == 4
 
-    def test_the_engine_says_what_it_runs_on(self) -> None:
+    def test_engine_reports_device_precision_and_halo(self) -> None:
         engine = Engine.create(MODEL, device="cpu", precision="fp32")
         assert engine.describe().endswith(" · fp32")
         assert (engine.kind, engine.precision, engine.halo_px) == ("cpu", "fp32", 4)
 
-    def test_words_that_are_no_device_or_precision_are_refused(self) -> None:
+    def test_create_rejects_unknown_device_and_precision(self) -> None:
         with pytest.raises(UsageError):
             Engine.create(MODEL, device="abacus")
         with pytest.raises(UsageError):
             Engine.create(MODEL, device="cpu", precision="fp8")
 
-    def test_a_gpu_that_does_not_even_start_is_passed_over_unless_it_was_asked_for(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_gpu_that_cannot_start_is_passed_over_unless_requested(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(_: torch.device) -> tuple[int, int]:
             raise RuntimeError("driver")
 
@@ -374,7 +372,7 @@ class TestReports:
     @pytest.mark.parametrize(
         "error", [torch.OutOfMemoryError("full"), torch.AcceleratorError("failed"), RuntimeError("no workspace")]
     )
-    def test_a_gpu_that_fails_at_its_first_tile_is_passed_over_unless_it_was_asked_for(
+    def test_gpu_that_fails_at_its_first_tile_is_passed_over_unless_requested(
         self, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
         class Fails(TorchBackend):
@@ -400,7 +398,7 @@ class TestReports:
             Engine.create(MODEL, device="mps")
         assert "'cpu'" in caught.value.hint
 
-    def test_a_gpu_that_this_pytorch_does_not_know_is_told_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_gpu_unsupported_by_pytorch_is_reported_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.version, "hip", None)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
@@ -415,7 +413,7 @@ class TestReports:
         assert engine.kind == "cpu"
         assert ["GTX 1080" in text for text in notices] == [True]
 
-    def test_default_tiles_stay_below_the_allocators_mapping_threshold(self) -> None:
+    def test_default_tiles_stay_below_mapping_threshold_of_allocator(self) -> None:
         for width in (16, 64, 128):
             for precision in (Precision.FP32, Precision.BF16):
                 backend = TorchBackend(VDSR(VDSRConfig(20, width)), torch.device("cpu"), precision)
@@ -427,7 +425,7 @@ class TestReports:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("auto", 0.02)])
-def test_cuda_gives_what_the_cpu_gives(precision: str, tolerance: float) -> None:
+def test_cuda_matches_cpu(precision: str, tolerance: float) -> None:
     model = network(20, 64)
     luma = plane(300, 700)
     engine = Engine.create(model, device="cuda", precision=precision)

@@ -1,4 +1,4 @@
-"""The engine's work counted, where a stopwatch would tell of the machine: tiles, arithmetic, memory."""
+"""Work of the engine, counted because timing would depend on the machine: tiles, arithmetic, memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _model(depth: int, width: int = 16) -> VDSR:
 
 
 class Counted(WinogradBackend):
-    """Computes nothing; adds up the pixels of every layer, as blocks round them up."""
+    """Computes nothing; adds up the pixels of every layer, rounded up to whole blocks."""
 
     layer_px = 0
 
@@ -39,7 +39,7 @@ class Counted(WinogradBackend):
 
 
 @pytest.mark.parametrize(("width", "height", "most"), [(WIDTH, HEIGHT, 1.2), (3840, 2160, 1.2), (640, 480, 1.2)])
-def test_little_is_computed_twice(width: int, height: int, most: float) -> None:
+def test_tile_overlap_adds_at_most_20_percent_work(width: int, height: int, most: float) -> None:
     backend = Counted(_model(20))
     backend.layer_px = 0
 
@@ -50,7 +50,7 @@ def test_little_is_computed_twice(width: int, height: int, most: float) -> None:
     assert backend.layer_px <= most * 20 * width * height
 
 
-def test_the_number_of_tiles() -> None:
+def test_number_of_tiles_matches_the_plan() -> None:
     backend = Counted(_model(20))
     tiles = plan_tiles(WIDTH, HEIGHT, backend.tile_px, backend.halo_px)
     assert len(tiles) == -(-WIDTH // backend.tile_px) * -(-HEIGHT // backend.tile_px)
@@ -60,7 +60,7 @@ def test_the_number_of_tiles() -> None:
     assert len(TileQueue(WIDTH, HEIGHT, backend.tile_px, backend.halo_px)) == len(tiles)
 
 
-def test_the_planes_of_a_tile_are_made_once() -> None:
+def test_feature_planes_of_a_tile_are_allocated_once() -> None:
     backend = WinogradBackend(_model(4), 1)
     engine = Engine(backend)
     luma = np.random.default_rng(0).random((400, 400)).astype(np.float32)
@@ -75,7 +75,7 @@ def test_the_planes_of_a_tile_are_made_once() -> None:
     assert peak - luma.nbytes < plane_bytes / 4, "features were allocated anew"
 
 
-def test_no_float_copy_of_the_whole_picture_is_alive() -> None:
+def test_upscaling_holds_no_float_copy_of_the_whole_picture() -> None:
     backend = WinogradBackend(_model(3), 1)
     engine = Engine(backend)
     source = Picture(np.random.default_rng(0).integers(0, 256, (500, 600, 3), np.uint8))
@@ -91,6 +91,6 @@ def test_no_float_copy_of_the_whole_picture_is_alive() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # The result has 3 bytes a pixel; a float copy of its luma would have 4, and of all 12.
+    # The result has 3 bytes per pixel; a float copy of its luma would have 4, and of all channels 12.
     assert max(largest) == 3 * result_px
     assert peak < (3 + 4) * result_px + 2 * backend._memory[0].nbytes

@@ -1,4 +1,4 @@
-"""Engines are made once a model and kept, but never more than two."""
+"""Engines: created once per model and kept, but never more than two."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEPTHS = {"a": 2, "b": 3, "c": 4}
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, dict[str, Any]]]:
-    """Depth of each network for which an engine was made, with the options."""
+    """Depth of each network for which an engine was created, with the options."""
     for name, depth in DEPTHS.items():
         model = VDSR(VDSRConfig(depth, 4))
         initialise(model, 0)
@@ -37,7 +37,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, dict[str, Any]]]:
     return calls
 
 
-def test_a_mixed_folder_loads_each_model_once(made: list[tuple[int, dict[str, Any]]]) -> None:
+def test_each_model_is_loaded_once_when_models_alternate(made: list[tuple[int, dict[str, Any]]]) -> None:
     engines = Engines("cpu", "fp32")
     assert made == []
     first = [engines.get(name) for name in ("a", "b")]
@@ -47,7 +47,7 @@ def test_a_mixed_folder_loads_each_model_once(made: list[tuple[int, dict[str, An
     assert made == [(2, {"device": "cpu", "precision": "fp32"}), (3, {"device": "cpu", "precision": "fp32"})]
 
 
-def test_the_engine_not_used_for_longest_goes(made: list[tuple[int, dict[str, Any]]]) -> None:
+def test_least_recently_used_engine_is_dropped(made: list[tuple[int, dict[str, Any]]]) -> None:
     engines = Engines("cpu", "fp32")
     assert MAX_KEPT == 2
     kept = engines.get("a")
@@ -59,7 +59,7 @@ def test_the_engine_not_used_for_longest_goes(made: list[tuple[int, dict[str, An
     assert [depth for depth, _ in made] == [2, 3, 4, 3]
 
 
-def test_a_model_that_is_missing_leaves_the_others_kept(made: list[tuple[int, dict[str, Any]]]) -> None:
+def test_missing_or_damaged_model_leaves_other_engines_kept(made: list[tuple[int, dict[str, Any]]]) -> None:
     engines = Engines("cpu", "fp32")
     kept = [engines.get("a"), engines.get("b")]
     with pytest.raises(WeightsError, match="nothing"):
@@ -71,7 +71,7 @@ def test_a_model_that_is_missing_leaves_the_others_kept(made: list[tuple[int, di
     assert [engines.get("a"), engines.get("b")] == kept
 
 
-def test_after_closing_nothing_is_kept(made: list[tuple[int, dict[str, Any]]], tmp_path: Path) -> None:
+def test_close_drops_all_engines(made: list[tuple[int, dict[str, Any]]], tmp_path: Path) -> None:
     engines = Engines("cpu", "fp32")
     before = engines.get("a")
     engines.close()

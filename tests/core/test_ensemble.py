@@ -1,4 +1,4 @@
-"""Self-ensemble: the mean of eight whole passes, tiled or not, and the same however the picture lies."""
+"""Self-ensemble: the mean of eight passes, tiled or whole, independent of how the picture is turned."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
 
 
 def network(depth: int = 4, *, width: int = 6, residual: bool = True) -> VDSR:
-    """A network without any symmetry, so that each position gives another answer."""
+    """A network without any symmetry, so that each position gives a different result."""
     torch.manual_seed(3)
     model = VDSR(VDSRConfig(depth, width, residual))
     with torch.no_grad():
@@ -46,7 +46,7 @@ MODEL = network()
 
 
 def tied(kind: str, *, residual: bool = True) -> VDSR:
-    """The same with tied weights: for quarter turns ("p4"), for mirrorings too ("p4m"), or free ("none")."""
+    """Such a network, its weights tied for quarter turns ("p4"), also for reflections ("p4m"), or not ("none")."""
     model = network(width=8, residual=residual)
     if kind != "none":
         Symmetry(kind, model.convolutions).tie_weights()
@@ -54,7 +54,7 @@ def tied(kind: str, *, residual: bool = True) -> VDSR:
 
 
 class CountingBackend(TorchBackend):
-    """Counts passes and their pixels; can fail for want of memory, or be cancelled on the way."""
+    """Records the shape of each pass; can run out of memory, or cancel a token at a given pass."""
 
     def __init__(self, model: VDSR = MODEL, precision: Precision = Precision.FP32) -> None:
         super().__init__(model, CPU, precision)
@@ -82,7 +82,7 @@ def whole(model: VDSR, luma: FloatPlane) -> FloatPlane:
 
 
 def mean_of_eight(model: VDSR, luma: FloatPlane) -> FloatPlane:
-    """By the definition, with other means than the code's: transposing and mirroring along each axis."""
+    """By the definition, computed differently from the code: by transposing and mirroring along each axis."""
     answers = []
     for transposed in (False, True):
         for down in (1, -1):
@@ -98,7 +98,7 @@ def engine(model: VDSR = MODEL) -> Engine:
     return Engine(CountingBackend(model))
 
 
-def test_the_eight_positions_differ_and_are_undone() -> None:
+def test_eight_positions_differ_and_round_trip() -> None:
     luma = plane(3, 5)
     turned = [position.turn(luma) for position in POSITIONS]
     assert len({(each.shape, each.tobytes()) for each in turned}) == len(POSITIONS) == 8
@@ -121,16 +121,14 @@ def test_insets_turn_with_the_plane(position: Position) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), tile_px=st.integers(1, 50), residual=st.booleans())
-def test_tiled_or_whole_it_is_the_mean_of_eight_whole_passes(
-    height: int, width: int, tile_px: int, residual: bool
-) -> None:
+def test_self_ensemble_equals_mean_of_eight_whole_passes(height: int, width: int, tile_px: int, residual: bool) -> None:
     model = MODEL if residual else network(residual=False)
     luma = plane(height, width)
     result = engine(model).upscale_luma(luma, tile_px=tile_px, self_ensemble=True)
     np.testing.assert_allclose(result, mean_of_eight(model, luma), rtol=0, atol=1e-5)
 
 
-def test_it_is_another_result_than_one_pass() -> None:
+def test_self_ensemble_differs_from_one_pass() -> None:
     luma = plane(30, 40)
     one, eight = (engine().upscale_luma(luma, self_ensemble=requested) for requested in (False, True))
     assert np.abs(one - eight).max() > 0.01
@@ -138,7 +136,7 @@ def test_it_is_another_result_than_one_pass() -> None:
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])
 @pytest.mark.parametrize("position", POSITIONS)
-def test_a_turned_picture_has_the_turned_result(precision: Precision, position: Position) -> None:
+def test_turned_plane_gives_the_turned_result(precision: Precision, position: Position) -> None:
     luma = plane(33, 46)
     computer = Engine(CountingBackend(precision=precision))
     result = computer.upscale_luma(luma, self_ensemble=True)
@@ -146,14 +144,14 @@ def test_a_turned_picture_has_the_turned_result(precision: Precision, position: 
     np.testing.assert_allclose(position.turn_back(turned), result, rtol=0, atol=1e-6)
 
 
-def test_one_pass_is_not_as_even_handed() -> None:
+def test_one_pass_depends_on_the_position() -> None:
     luma = plane(33, 46)
     result = engine().upscale_luma(luma)
     turned = engine().upscale_luma(POSITIONS[1].turn(luma))
     assert np.abs(POSITIONS[1].turn_back(turned) - result).max() > 0.01
 
 
-def test_exactly_eight_passes_a_tile_none_larger_than_the_tile() -> None:
+def test_each_tile_takes_eight_passes_of_its_own_size() -> None:
     backend = CountingBackend()
     Engine(backend).upscale_luma(plane(50, 70), tile_px=32, self_ensemble=True)
     expected = [tile.padded for tile in plan_tiles(70, 50, 32, backend.halo_px)]
@@ -164,11 +162,11 @@ def test_exactly_eight_passes_a_tile_none_larger_than_the_tile() -> None:
 
 
 class TestTiedWeights:
-    """A network that answers a turned picture with the turned answer: fewer passes, the same mean."""
+    """A network whose result turns with the picture: fewer passes give the same mean."""
 
     @pytest.mark.parametrize(("kind", "passes"), [("none", 8), ("p4", 2), ("p4m", 1)])
     @pytest.mark.parametrize("residual", [True, False])
-    def test_passes_are_as_many_as_answers_differ(self, kind: str, passes: int, residual: bool) -> None:
+    def test_only_positions_with_distinct_results_are_computed(self, kind: str, passes: int, residual: bool) -> None:
         model = tied(kind, residual=residual)
         backend = CountingBackend(model)
         computer = Engine.create(model, device="cpu", precision="fp32", backend="torch")
@@ -179,12 +177,12 @@ class TestTiedWeights:
         np.testing.assert_allclose(result, mean_of_eight(model, luma), rtol=0, atol=1e-5)
 
     @pytest.mark.parametrize("name", ["vdsr", "photo"])
-    def test_the_bundled_models_need_two(self, name: str) -> None:
+    def test_bundled_models_need_two_passes(self, name: str) -> None:
         model = load_model(find_model(name)).model
         positions = Engine.create(model, device="cpu", precision="fp32", backend="torch")._positions
         assert positions == (Position(False, 0), Position(True, 0))
 
-    def test_a_network_that_is_nearly_even_handed_needs_all(self) -> None:
+    def test_nearly_symmetric_network_needs_all_passes(self) -> None:
         model = tied("p4")
         with torch.no_grad():
             model.convolutions[1].weight[0, 0, 0, 1] += 0.01
@@ -192,7 +190,7 @@ class TestTiedWeights:
         assert positions == POSITIONS
 
 
-def test_progress_counts_a_pixel_when_all_its_passes_are_done() -> None:
+def test_progress_counts_pixels_after_all_their_passes() -> None:
     backend = CountingBackend()
     reported: list[tuple[float, float, int]] = []
     Engine(backend).upscale_luma(
@@ -205,7 +203,7 @@ def test_progress_counts_a_pixel_when_all_its_passes_are_done() -> None:
     assert [passes for _, _, passes in reported] == [8 * n for n in range(1, 7)]
 
 
-def test_cancelling_ends_it_within_a_pass() -> None:
+def test_cancel_stops_within_a_pass() -> None:
     backend, token = CountingBackend(), CancelToken()
     backend.cancel_at = (3, token)
     with pytest.raises(Cancelled):
@@ -213,7 +211,7 @@ def test_cancelling_ends_it_within_a_pass() -> None:
     assert len(backend.passes) == 3
 
 
-def test_where_memory_is_short_smaller_tiles_give_the_same() -> None:
+def test_smaller_tiles_give_the_same_result_when_memory_is_short() -> None:
     backend = CountingBackend()
     backend.largest_px = 60
     notices: list[str] = []
@@ -223,7 +221,7 @@ def test_where_memory_is_short_smaller_tiles_give_the_same() -> None:
     np.testing.assert_allclose(result, mean_of_eight(MODEL, luma), rtol=0, atol=1e-5)
 
 
-def test_one_position_that_is_not_finite_is_told() -> None:
+def test_non_finite_result_of_one_position_raises() -> None:
     class Odd(CountingBackend):
         def residual(self, luma: FloatPlane, insets: Insets, token: CancelToken | None = None) -> FloatPlane:
             added = super().residual(luma, insets, token)
@@ -234,7 +232,7 @@ def test_one_position_that_is_not_finite_is_told() -> None:
 
 
 class TestPictures:
-    """Through `upscale_picture`, as the window and the command line use it."""
+    """Self-ensemble through `upscale_picture`, as the window and the command line use it."""
 
     SETTINGS = UpscaleSettings(Target(TargetKind.SCALE, 2.0), tile_px=24, self_ensemble=True)
 
@@ -242,7 +240,7 @@ class TestPictures:
         rng = np.random.default_rng(8)
         return Picture(rng.integers(0, 256, (21, 30, 3), dtype=np.uint8))
 
-    def test_a_turned_picture_has_the_turned_result(self) -> None:
+    def test_turned_picture_gives_the_turned_result(self) -> None:
         source = self.picture()
         turned = replace(source, pixels=np.ascontiguousarray(np.rot90(source.pixels)))
         results = [upscale_picture(each, self.SETTINGS, engine()).pixels.astype(int) for each in (source, turned)]
@@ -251,7 +249,7 @@ class TestPictures:
         plain = [upscale_picture(each, once, engine()).pixels.astype(int) for each in (source, turned)]
         assert np.abs(np.rot90(plain[0]) - plain[1]).max() > 1
 
-    def test_tiles_and_progress_come_as_without(self) -> None:
+    def test_tiles_and_progress_match_those_without_self_ensemble(self) -> None:
         reported: dict[bool, list[tuple[int, int, int]]] = {}
         for requested in (False, True):
             tiles: list[TileResult] = []
@@ -268,7 +266,7 @@ class TestPictures:
             reported[requested] = [(tile.x, tile.y, tile.done_px) for tile in tiles]
         assert reported[True] == reported[False]
 
-    def test_both_stages_of_a_large_factor_take_part(self) -> None:
+    def test_both_stages_of_a_large_scale_factor_use_self_ensemble(self) -> None:
         backend = CountingBackend()
         settings_8 = UpscaleSettings(Target(TargetKind.SCALE, 8.0), self_ensemble=True)
         small = Picture(self.picture().pixels[:6, :7].copy())

@@ -1,4 +1,4 @@
-"""Which files of a folder are pictures."""
+"""Listing the pictures of a folder."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def _files(folder: Path, *names: str) -> None:
         (folder / name).touch()
 
 
-def test_what_is_hidden_or_lies_in_a_hidden_folder_is_left_out(tmp_path: Path) -> None:
+def test_list_pictures_skips_hidden_files_and_folders(tmp_path: Path) -> None:
     _files(tmp_path, "b.png", "a/c.JPG", ".thumbs/x.png", "a/.thumbs/deep/x.png", ".x.png", "a/._c.jpg", "a/notes.txt")
     (tmp_path / "folder.png").mkdir()
     assert list_pictures(tmp_path) == [tmp_path / "a" / "c.JPG", tmp_path / "b.png"]
 
 
-def test_a_folder_that_was_given_may_be_hidden(tmp_path: Path) -> None:
+def test_list_pictures_accepts_a_hidden_folder_as_argument(tmp_path: Path) -> None:
     folder = tmp_path / ".cache" / ".pictures"
     _files(folder, "a.png", "b/c.png", ".d/e.png")
     assert list_pictures(folder) == [folder / "a.png", folder / "b" / "c.png"]
 
 
-def test_it_can_be_cancelled(tmp_path: Path) -> None:
+def test_list_pictures_can_be_cancelled(tmp_path: Path) -> None:
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):

@@ -1,4 +1,4 @@
-"""The one table of file formats."""
+"""The table of file formats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vdsr_app.core.job import FileFormat
 
 
 @pytest.mark.parametrize("target", FileFormat)
-def test_what_is_written_under_an_ending_is_read_under_it(target: FileFormat) -> None:
+def test_writable_suffixes_are_readable_as_the_same_format(target: FileFormat) -> None:
     for suffix in WRITABLE_SUFFIXES[target]:
         assert suffix in READABLE_SUFFIXES
         assert format_for_path(f"a{suffix.upper()}") is target
@@ -26,5 +26,5 @@ def test_what_is_written_under_an_ending_is_read_under_it(target: FileFormat) ->
         (FileFormat.JPEG, False, False),
     ],
 )
-def test_quality_100_is_lossless_where_the_format_can(target: FileFormat, below: bool, at_100: bool) -> None:
+def test_quality_100_is_lossless_when_the_format_allows_it(target: FileFormat, below: bool, at_100: bool) -> None:
     assert (is_lossless(target, 99), is_lossless(target, 100)) == (below, at_100)

@@ -1,4 +1,4 @@
-"""Which names are one file: on drives that number their files, and on those that tell 0 for each (Windows)."""
+"""Whether names refer to the same file: with inode numbers, and on drives that report 0 for each file (Windows)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vdsr_app.errors import SaveError
 
 @pytest.fixture(params=["numbers", "no numbers"])
 def drive(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of a drive of either kind, with two pictures and one in a folder."""
+    """A folder on a drive of either kind, with two pictures and one in a subfolder."""
     for name in ("in/a.png", "in/b.png", "in/deep/c.png", "in/out/a_vdsr_x2.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
@@ -32,7 +32,7 @@ def drive(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     return tmp_path / "in"
 
 
-def test_a_batch_finds_each_picture_once(drive: Path) -> None:
+def test_scanner_finds_each_picture_once(drive: Path) -> None:
     scanner = Scanner(drive / "out", recursive=True)
     found = [each.path.relative_to(drive).as_posix() for each in scanner.scan([drive, drive / "a.png", drive])]
     assert found == ["a.png", "b.png", "deep/c.png"]
@@ -41,7 +41,7 @@ def test_a_batch_finds_each_picture_once(drive: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-def test_a_link_is_the_file_that_it_leads_to(drive: Path) -> None:
+def test_symbolic_link_is_the_same_file_as_its_target(drive: Path) -> None:
     (drive / "again.png").symlink_to(drive / "a.png")
     (drive / "loop").symlink_to(drive)
     found = [each.path.name for each in Scanner(drive / "out", recursive=True).scan([drive])]
@@ -49,20 +49,18 @@ def test_a_link_is_the_file_that_it_leads_to(drive: Path) -> None:
     assert same_file(drive / "again.png", drive / "a.png")
 
 
-def test_a_source_is_not_replaced_and_any_other_file_may_be(drive: Path) -> None:
+def test_refuse_overwriting_source_rejects_only_sources(drive: Path) -> None:
     refuse_overwriting_source(drive / "b.png", [drive / "a.png"])
     with pytest.raises(SaveError, match="own source"):
         refuse_overwriting_source(drive / "deep" / ".." / "a.png", [drive / "b.png", drive / "a.png"])
 
 
-def test_a_file_that_is_not_there_is_no_other(drive: Path) -> None:
+def test_same_file_raises_when_a_file_is_missing(drive: Path) -> None:
     with pytest.raises(FileNotFoundError):
         same_file(drive / "a.png", drive / "none.png")
 
 
-def test_files_with_numbers_are_told_apart_without_another_look(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paths_are_not_resolved_when_files_have_inode_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         (tmp_path / f"{number}.png").write_bytes(b"x")
     resolved: list[object] = []

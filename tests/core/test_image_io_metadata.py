@@ -1,4 +1,4 @@
-"""EXIF and XMP: brought up to date in place, cleared of what is private, and harmless when damaged."""
+"""EXIF and XMP: updated in place, stripped of private data, and harmless when damaged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECRETS = [b"Jane Doe", b"BODY-4711", b"LENS-0815", b"serial 4711", b"thumbnail"
 
 
 def _directory(order: str, at: int, fields: list[tuple[int, int, int, bytes]], following: int = 0) -> bytes:
-    """A directory with the long values behind it."""
+    """A directory, followed by the values longer than 4 bytes."""
     out, values = struct.pack(f"{order}H", len(fields)), b""
     values_at = at + 2 + 12 * len(fields) + 4
     for tag, kind, count, value in fields:
@@ -42,7 +42,7 @@ def _directory(order: str, at: int, fields: list[tuple[int, int, int, bytes]], f
 
 
 def exif_block(order: str = "<", *, orientation: int = 6) -> bytes:
-    """A block as cameras write it: description, exposure, maker's note, place, thumbnail."""
+    """A block as cameras write it: description, exposure, maker note, location, thumbnail."""
 
     def short(number: int) -> bytes:
         return struct.pack(f"{order}H", number)
@@ -101,7 +101,7 @@ both_orders = pytest.mark.parametrize("order", ["<", ">"])
 
 
 @both_orders
-def test_orientation(order: str) -> None:
+def test_orientation_is_read_and_reset_by_set_upright(order: str) -> None:
     block = ExifBlock(b"Exif\0\0" + exif_block(order))
     assert block.orientation == 6
     block.set_upright()
@@ -112,7 +112,7 @@ def test_orientation(order: str) -> None:
 
 @both_orders
 @pytest.mark.parametrize(("width", "height"), [(8000, 6000), (100_000, 70_000)])
-def test_sizes_are_brought_up_to_date_and_nothing_moves(order: str, width: int, height: int) -> None:
+def test_set_size_updates_sizes_and_moves_nothing(order: str, width: int, height: int) -> None:
     original = exif_block(order)
     block = ExifBlock(original)
     block.set_size(width, height)
@@ -122,7 +122,7 @@ def test_sizes_are_brought_up_to_date_and_nothing_moves(order: str, width: int, 
     assert block.to_bytes().index(MAKER_NOTE) == original.index(MAKER_NOTE)
 
 
-def test_sizes_that_are_not_stated_are_not_added() -> None:
+def test_absent_sizes_and_orientation_are_not_added() -> None:
     exif = Image.Exif()
     exif[0x010F] = "Camera"
     block = ExifBlock(exif.tobytes())
@@ -133,7 +133,7 @@ def test_sizes_that_are_not_stated_are_not_added() -> None:
 
 
 @both_orders
-def test_a_resolution_is_added_and_nothing_moves(order: str) -> None:
+def test_state_resolution_sets_the_resolution_and_moves_nothing(order: str) -> None:
     plain = exif_block(order)
     block = ExifBlock(plain)
     assert block.dpi == (300.0, 300.0)
@@ -150,7 +150,7 @@ def test_a_resolution_is_added_and_nothing_moves(order: str) -> None:
 
 
 @both_orders
-def test_thumbnail_is_dropped(order: str) -> None:
+def test_drop_thumbnail_removes_the_thumbnail_and_moves_nothing(order: str) -> None:
     original = exif_block(order)
     block = ExifBlock(original)
     block.drop_thumbnail()
@@ -164,7 +164,7 @@ def test_thumbnail_is_dropped(order: str) -> None:
 
 
 @both_orders
-def test_private_data_is_gone_to_the_last_byte(order: str) -> None:
+def test_without_private_leaves_no_byte_of_private_data(order: str) -> None:
     original = exif_block(order)
     assert all(secret in original for secret in SECRETS)
     block = ExifBlock(original).without_private()
@@ -184,8 +184,8 @@ def test_private_data_is_gone_to_the_last_byte(order: str) -> None:
 
 @both_orders
 @pytest.mark.parametrize("section", ["image", "exif"])
-def test_private_is_whatever_is_not_known_to_be_harmless(order: str, section: str) -> None:
-    """Camera raw's owner and serial number, a history, a geographic reference, a keyword; a tag given twice."""
+def test_without_private_keeps_only_tags_known_to_be_harmless(order: str, section: str) -> None:
+    """Owner and serial number of camera raw, a history, a geographic reference, a keyword; a tag given twice."""
     fields = [(tag, 2, 9, b"Jane Doe\0") for tag in (0x010D, 0x87B1, 0x9286, 0x9213, 0x9C9E, 0xA430, 0xFDE8, 0xFDE9)]
     fields += [(0xA430, 2, 9, b"Jane Roe\0")]
     exposure = [(0x829A, 5, 1, struct.pack(f"{order}2I", 1, 250))]
@@ -201,7 +201,7 @@ def test_private_is_whatever_is_not_known_to_be_harmless(order: str, section: st
     assert dict(_by_pillow(after).get_ifd(0x8769)) == {0x829A: pytest.approx(1 / 250)}
 
 
-def test_a_block_of_which_nothing_may_stay_is_still_a_block() -> None:
+def test_without_private_returns_a_valid_block_when_nothing_is_kept() -> None:
     exif = Image.Exif()
     exif[0x013B] = "Jane Doe"
     after = ExifBlock(exif.tobytes()).without_private()
@@ -211,13 +211,13 @@ def test_a_block_of_which_nothing_may_stay_is_still_a_block() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"Exif\0\0", b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"II+\0" * 9]
 )
-def test_damaged_blocks_are_told(data: bytes) -> None:
+def test_damaged_exif_block_raises_exif_error(data: bytes) -> None:
     with pytest.raises(ExifError):
         ExifBlock(data)
 
 
 @given(st.data())
-def test_edits_of_a_damaged_block_raise_at_most_exif_error(data: st.DataObject) -> None:
+def test_edits_of_a_damaged_block_raise_only_exif_error(data: st.DataObject) -> None:
     block = bytearray(exif_block(data.draw(st.sampled_from(["<", ">"]))))
     for _ in range(data.draw(st.integers(1, 6))):
         block[data.draw(st.integers(0, len(block) - 1))] = data.draw(st.integers(0, 255))
@@ -245,7 +245,7 @@ def _tiff_file(*, big: bool = False) -> bytes:
 
 @both_orders
 @pytest.mark.parametrize("big", [False, True])
-def test_exif_into_a_tiff_and_out_again(order: str, big: bool) -> None:
+def test_exif_round_trips_through_a_tiff(order: str, big: bool) -> None:
     block = ExifBlock(exif_block(order, orientation=1))
     packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
     whole = b"".join(add_metadata(_tiff_file(big=big), exif=block, xmp=packet, has_resolution=True))
@@ -266,7 +266,7 @@ def test_exif_into_a_tiff_and_out_again(order: str, big: bool) -> None:
 
 
 def _overlapping(count: int) -> bytes:
-    """A TIFF, or EXIF block, of 100 kB whose EXIF, GPS and interop directories have `count` values each: all of it."""
+    """A TIFF, or EXIF block, of 100 kB; its EXIF, GPS and interop directories have `count` values, each spanning it."""
     size = 100_000
     at = {
         pointer: size + number * (2 + 12 * (count + 2) + 4)
@@ -285,7 +285,7 @@ def _overlapping(count: int) -> bytes:
     return (b"II*\0" + struct.pack("<I", at[0])).ljust(size, b"x") + b"".join(tables)
 
 
-def test_values_that_overlap_make_no_large_block_of_a_small_file() -> None:
+def test_overlapping_values_do_not_inflate_a_small_file() -> None:
     data = _overlapping(50)
     block = extract_exif(io.BytesIO(data))
     assert block is not None
@@ -295,7 +295,7 @@ def test_values_that_overlap_make_no_large_block_of_a_small_file() -> None:
     assert sum(map(len, pieces)) < 2 * len(data)
 
 
-def test_a_resolution_that_means_nothing_is_removed() -> None:
+def test_add_metadata_removes_a_meaningless_resolution() -> None:
     whole = b"".join(add_metadata(_tiff_file(), exif=None, xmp=None, has_resolution=False))
     assert tiff_info(io.BytesIO(whole)).dpi is None
     with Image.open(io.BytesIO(whole)) as image:
@@ -303,7 +303,7 @@ def test_a_resolution_that_means_nothing_is_removed() -> None:
 
 
 @given(st.data())
-def test_damaged_tiff_directories_raise_nothing(data: st.DataObject) -> None:
+def test_damaged_tiff_directories_do_not_raise(data: st.DataObject) -> None:
     block = ExifBlock(exif_block())
     whole = bytearray(b"".join(add_metadata(_tiff_file(), exif=block, xmp=None, has_resolution=True)))
     for _ in range(data.draw(st.integers(1, 6))):
@@ -313,7 +313,7 @@ def test_damaged_tiff_directories_raise_nothing(data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=64))
-def test_other_parsers_bear_any_bytes(data: bytes) -> None:
+def test_heif_and_jxl_parsers_tolerate_any_bytes(data: bytes) -> None:
     assert primary_colour_code(io.BytesIO(data)) is None
     with contextlib.suppress(JxlHeaderError):
         parse_header(b"\xff\x0a" + data)
@@ -343,7 +343,7 @@ PACKET = (
 ).encode()
 
 
-def test_xmp_sizes_and_orientation() -> None:
+def test_xmp_size_and_orientation_are_updated_and_thumbnails_dropped() -> None:
     packet = XmpPacket(PACKET)
     assert orientation_of(PACKET) == 6
     packet.set_upright()
@@ -361,7 +361,7 @@ def test_xmp_sizes_and_orientation() -> None:
     assert orientation_of(packet.to_bytes()) == 1
 
 
-def test_xmp_private_data_is_gone() -> None:
+def test_drop_private_removes_private_xmp_data() -> None:
     packet = XmpPacket(PACKET)
     packet.drop_private()
     text = packet.to_bytes().decode()
@@ -371,7 +371,7 @@ def test_xmp_private_data_is_gone() -> None:
 
 
 def _packet(properties: str, attributes: str = "") -> bytes:
-    """A packet whose properties may have the prefixes below."""
+    """A packet whose properties may use the prefixes below."""
     spaces = {
         "dji": "http://www.dji.com/drone-dji/1.0/",
         "rights": "http://ns.adobe.com/xap/1.0/rights/",
@@ -405,7 +405,7 @@ def _packet(properties: str, attributes: str = "") -> bytes:
         *("exif:GPSLatitude", "exif:UserComment", "tiff:Artist", "mm:InstanceID", "other:HomeOfTheCat"),
     ],
 )
-def test_xmp_private_is_whatever_is_not_known_to_be_harmless(name: str) -> None:
+def test_drop_private_removes_xmp_properties_not_known_to_be_harmless(name: str) -> None:
     for packet in (_packet(f"<{name}>SECRET</{name}>", 'tiff:Make="X"'), _packet("", f'{name}="SECRET" tiff:Make="X"')):
         parsed = XmpPacket(packet)
         parsed.drop_private()
@@ -425,14 +425,14 @@ def test_xmp_private_is_whatever_is_not_known_to_be_harmless(name: str) -> None:
         "<!-- SECRET --><dc:title>Cat<!-- SECRET --></dc:title>",
     ],
 )
-def test_xmp_private_data_inside_of_structures_is_gone(properties: str) -> None:
+def test_drop_private_removes_private_data_inside_xmp_structures(properties: str) -> None:
     packet = XmpPacket(_packet(properties, 'rdf:about="uuid:SECRET"'))
     packet.drop_private()
     assert b"SECRET" not in packet.to_bytes()
     assert (b"Cat" in packet.to_bytes()) is ("Cat" in properties)
 
 
-def test_xmp_keeps_what_tells_of_the_picture_and_how_it_was_taken() -> None:
+def test_drop_private_keeps_xmp_description_and_camera_data() -> None:
     properties = (
         '<dc:title><rdf:Alt><rdf:li xml:lang="x-default">A cat</rdf:li></rdf:Alt></dc:title>'
         '<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">(c) 2024</rdf:li></rdf:Alt></dc:rights>'
@@ -447,12 +447,12 @@ def test_xmp_keeps_what_tells_of_the_picture_and_how_it_was_taken() -> None:
     assert packet.to_bytes() == whole
 
 
-def test_what_is_no_xmp_at_all_is_told_where_it_would_have_to_be_judged() -> None:
+def test_drop_private_raises_when_the_packet_is_not_xmp() -> None:
     with pytest.raises(XmpError):
         XmpPacket(b"<place>48 N, 8 E</place>").drop_private()
 
 
-def test_a_packet_that_needs_no_edit_stays_as_it_is() -> None:
+def test_xmp_packet_that_needs_no_edit_is_unchanged() -> None:
     plain = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'  />   "
     packet = XmpPacket(plain)
     packet.set_upright()
@@ -462,7 +462,7 @@ def test_a_packet_that_needs_no_edit_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("packet", [PACKET + b"\0", PACKET + b"\0\0\0\0", PACKET.decode().encode("utf-16")])
-def test_common_oddities_are_borne(packet: bytes) -> None:
+def test_xmp_with_trailing_nulls_or_in_utf_16_is_accepted(packet: bytes) -> None:
     assert orientation_of(packet) == 6
     XmpPacket(packet)
 
@@ -478,7 +478,7 @@ def test_common_oddities_are_borne(packet: bytes) -> None:
         b'<a xmlns:t="http://ns.adobe.com/tiff/1.0/" t:Orientation="6">' + b"<a>" * 20_000 + b"</a>" * 20_001,
     ],
 )
-def test_damaged_packets_are_told(packet: bytes) -> None:
+def test_damaged_xmp_packet_raises_xmp_error(packet: bytes) -> None:
     def edit() -> None:
         parsed = XmpPacket(packet)
         parsed.set_upright()
@@ -497,7 +497,7 @@ def test_damaged_packets_are_told(packet: bytes) -> None:
     ],
     ids=["attributes", "elements", "comments"],
 )
-def test_a_packet_of_very_many_parts_takes_no_long_time(properties: str, attributes: str) -> None:
+def test_xmp_packet_of_very_many_parts_is_edited_within_5_seconds(properties: str, attributes: str) -> None:
     started = time.process_time()
     packet = XmpPacket(_packet(properties, attributes))
     packet.set_upright()
@@ -510,8 +510,8 @@ def test_a_packet_of_very_many_parts_takes_no_long_time(properties: str, attribu
     XmpPacket(text.encode())
 
 
-def test_a_packet_of_megabytes_is_read_and_edited() -> None:
-    ancestors = "".join(f"<rdf:li>{number:032X}</rdf:li>" for number in range(60_000))  # as Photoshop has them
+def test_xmp_packet_of_megabytes_is_read_and_edited() -> None:
+    ancestors = "".join(f"<rdf:li>{number:032X}</rdf:li>" for number in range(60_000))  # as Photoshop writes them
     packet = XmpPacket(PACKET.replace(b"<xmp:Thumbnails>", f"<rdf:Bag>{ancestors}</rdf:Bag><xmp:Thumbnails>".encode()))
     packet.set_upright()
     text = packet.to_bytes()
@@ -521,7 +521,7 @@ def test_a_packet_of_megabytes_is_read_and_edited() -> None:
 
 
 @pytest.mark.parametrize("more", ["<a/>" * 160_000, "<!---->" * 160_000, "<![CDATA[]]>" * 160_000, "<?a?>" * 160_000])
-def test_a_packet_of_too_many_parts_is_told_and_still_turns_the_picture(more: str) -> None:
+def test_too_large_xmp_packet_is_rejected_but_its_orientation_is_read(more: str) -> None:
     packet = PACKET.replace(b"<xmp:Thumbnails>", f"{more}<xmp:Thumbnails>".encode())
     assert orientation_of(packet) == 6
     with pytest.raises(XmpError, match="too large"):
@@ -539,13 +539,13 @@ def test_a_packet_of_too_many_parts_is_told_and_still_turns_the_picture(more: st
         ('<t:Orientation xmlns:t="http://elsewhere.org/">3</t:Orientation>', None),
     ],
 )
-def test_orientation_is_known_by_its_namespace(inside: str, orientation: int | None) -> None:
+def test_xmp_orientation_is_identified_by_its_namespace(inside: str, orientation: int | None) -> None:
     packet = f'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">{inside}</rdf:RDF>'
     assert orientation_of(packet.encode()) == orientation
 
 
 @given(st.binary(max_size=80))
-def test_any_bytes_raise_at_most_xmp_error(data: bytes) -> None:
+def test_any_bytes_in_xmp_raise_only_xmp_error(data: bytes) -> None:
     for packet in (data, PACKET[:200] + data + PACKET[200:]):
         try:
             parsed = XmpPacket(packet)
@@ -556,7 +556,7 @@ def test_any_bytes_raise_at_most_xmp_error(data: bytes) -> None:
             pass
 
 
-def test_quality_of_foreign_tables_is_a_number_between() -> None:
+def test_estimate_quality_is_plausible_for_unknown_jpeg_tables() -> None:
     assert estimate_quality([1] * 64) == 100
     assert estimate_quality([255] * 64) <= 10
     assert estimate_quality([16, 11, 12, 14] + [40] * 60) in range(30, 80)

@@ -1,4 +1,4 @@
-"""Reading: every depth, colour type and orientation comes out right, and what cannot be read gives one clear error."""
+"""Reading pictures: depths, colour types and orientations, and one clear error for what cannot be read."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _png_chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _png(width: int, height: int, bits: int, colour: int, rows: bytes, *extra: tuple[bytes, bytes]) -> bytes:
-    """A PNG whose unfiltered rows are given, with more chunks before the pixels."""
+    """A PNG with the given unfiltered rows, and with extra chunks before the pixels."""
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     stride = len(rows) // height
     filtered = b"".join(b"\0" + rows[at : at + stride] for at in range(0, len(rows), stride))
@@ -81,7 +81,7 @@ def _pillow(path: Path, image: Image.Image, **options: Any) -> Path:
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_gray_of_few_bits_is_stretched_to_8(tmp_path: Path, bits: int) -> None:
+def test_gray_of_up_to_8_bits_is_scaled_to_8_bits(tmp_path: Path, bits: int) -> None:
     rows = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)))
     levels = 1 << bits
     file = _written(tmp_path / "g.png", _png(8 * 256 // bits // 16, 16, bits, 0, rows.tobytes()))
@@ -92,7 +92,7 @@ def test_gray_of_few_bits_is_stretched_to_8(tmp_path: Path, bits: int) -> None:
     assert picture.source.mode == f"{bits}-bit gray"
 
 
-def test_palette_with_transparency(tmp_path: Path) -> None:
+def test_palette_with_transparency_is_expanded(tmp_path: Path) -> None:
     palette, alpha = bytes([255, 0, 0, 0, 255, 0, 0, 0, 255]), bytes([255, 128])
     file = _written(tmp_path / "p.png", _png(3, 1, 8, 3, bytes([0, 1, 2]), (b"PLTE", palette), (b"tRNS", alpha)))
     picture = image_io.read(file)
@@ -102,7 +102,7 @@ def test_palette_with_transparency(tmp_path: Path) -> None:
     assert picture.source.mode == "8-bit palette with transparency"
 
 
-def test_one_transparent_colour(tmp_path: Path) -> None:
+def test_transparent_colour_of_png_becomes_alpha(tmp_path: Path) -> None:
     file = _written(tmp_path / "t.png", _png(2, 1, 8, 2, bytes([1, 2, 3, 4, 5, 6]), (b"tRNS", b"\0\4\0\5\0\6")))
     picture = image_io.read(file)
     assert picture.alpha is not None
@@ -149,7 +149,7 @@ def _lossless_files(folder: Path) -> dict[str, tuple[Path, Samples]]:
     return {name: (_written(folder / name, data), samples) for name, (data, samples) in files.items()}
 
 
-def test_lossless_files_of_every_format_come_out_exactly(tmp_path: Path) -> None:
+def test_lossless_files_of_every_format_are_read_exactly(tmp_path: Path) -> None:
     for name, (file, samples) in _lossless_files(tmp_path).items():
         picture = image_io.read(file)
         colours = 3 if samples.shape[2] >= 3 else 1
@@ -206,7 +206,7 @@ def test_jxl_of_10_and_12_bits_reaches_full_white(tmp_path: Path, bits: int) -> 
     np.testing.assert_array_equal(picture.pixels[0, :, 0], scale_depth(steps, (1 << bits) - 1, 16))
 
 
-def test_premultiplied_tiff_becomes_straight(tmp_path: Path) -> None:
+def test_premultiplied_tiff_is_converted_to_straight_alpha(tmp_path: Path) -> None:
     samples = np.full((4, 4, 4), [200, 100, 50, 128], np.uint8)
     data = _vips(samples).tiffsave_buffer(premultiply=True)
     picture = image_io.read(_written(tmp_path / "a.tif", data))
@@ -249,27 +249,27 @@ def test_tiff_with_unspecified_extra_channel_has_no_transparency(tmp_path: Path)
     assert not image_io.probe(file).has_alpha
 
 
-def test_tiff_that_does_not_say_what_its_extra_channel_is(tmp_path: Path) -> None:
+def test_undeclared_extra_channel_of_tiff_is_read_as_alpha(tmp_path: Path) -> None:
     picture = image_io.read(_written(tmp_path / "x.tif", _tiff(RGBA8, 2)))
     np.testing.assert_array_equal(picture.alpha, RGBA8[..., 3])
 
 
-def test_tiff_in_plain_ycbcr_is_converted(tmp_path: Path) -> None:
+def test_uncompressed_ycbcr_tiff_is_converted_to_rgb(tmp_path: Path) -> None:
     ycbcr = np.asarray(Image.fromarray(RGB8).convert("YCbCr"))
     picture = image_io.read(_written(tmp_path / "y.tif", _tiff(ycbcr, 6, (530, 3, 2, b"\1\0\1\0"))))
     assert np.abs(picture.pixels.astype(int) - RGB8).max() <= 3
 
 
 @pytest.mark.parametrize("through_disk", [False, True])
-def test_tiff_in_one_large_strip(tmp_path: Path, through_disk: bool) -> None:
-    """More than the 50 MiB that libvips allows libtiff unless told otherwise."""
+def test_tiff_in_one_large_strip_is_read(tmp_path: Path, through_disk: bool) -> None:
+    """The strip exceeds the 50 MiB that libvips allows libtiff by default."""
     samples = np.random.default_rng(3).integers(0, 256, (3520, 5000, 3), np.uint8)
     file = _written(tmp_path / "a.tif", _tiff(samples, 2, deflated=True))
     picture = image_io.read(file, allocate=scratch.on_disk(tmp_path) if through_disk else scratch.in_memory)
     assert np.array_equal(picture.pixels, samples)
 
 
-def test_tiff_in_one_strip_too_large_to_be_held_beside_others_counts_as_held(
+def test_compressed_tiff_with_too_large_strip_counts_as_held_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = _written(tmp_path / "a.tif", _tiff(RGB8, 2, deflated=True))
@@ -279,11 +279,11 @@ def test_tiff_in_one_strip_too_large_to_be_held_beside_others_counts_as_held(
     monkeypatch.setattr("vdsr_app.core.image_io.decode_vips._MAX_BLOCK_BYTES", RGB8.nbytes - 1)
     with pytest.raises(PictureTooLargeError, match="memory"):
         image_io.read(file, allocate=allocate)
-    # What is not compressed need not be held, whatever the strips.
+    # Uncompressed samples need not be held in memory, whatever the size of the strips.
     assert image_io.read(_written(tmp_path / "b.tif", _tiff(RGB8, 2)), allocate=allocate).pixels.shape == RGB8.shape
 
 
-def test_what_a_tiff_says_of_its_strips_is_believed_up_to_the_length_of_the_file(tmp_path: Path) -> None:
+def test_claimed_strip_size_of_tiff_is_limited_to_the_file_length(tmp_path: Path) -> None:
     data = bytearray(_tiff(RGB8, 2, deflated=True))
     at = data.index(struct.pack("<HHI", 279, 4, 1)) + 8
     struct.pack_into("<I", data, at, 0xFFFFFFF0)
@@ -292,25 +292,25 @@ def test_what_a_tiff_says_of_its_strips_is_believed_up_to_the_length_of_the_file
     assert read_info(io.BytesIO(webp)).block_bytes > len(webp)
 
 
-def test_tiff_where_white_is_zero(tmp_path: Path) -> None:
+def test_tiff_with_white_as_zero_is_inverted(tmp_path: Path) -> None:
     picture = image_io.read(_written(tmp_path / "w.tif", _tiff(255 - GRAY8, 0)))
     np.testing.assert_array_equal(picture.pixels, GRAY8)
 
 
-def test_floating_point_tiff_is_refused(tmp_path: Path) -> None:
+def test_floating_point_tiff_is_rejected(tmp_path: Path) -> None:
     image = _vips(RGB8).cast("float")
     file = _written(tmp_path / "f.tif", image.tiffsave_buffer())
     with pytest.raises(UnsupportedFormatError, match="floating-point"):
         image_io.read(file)
 
 
-def test_camera_raw_in_tiff_clothes_is_refused(tmp_path: Path) -> None:
+def test_camera_raw_in_a_tiff_container_is_rejected(tmp_path: Path) -> None:
     file = _written(tmp_path / "r.tif", _tiff(RGB8, 2, (0xC612, 1, 4, b"\1\4\0\0")))
     with pytest.raises(UnsupportedFormatError, match="camera raw"):
         image_io.read(file)
 
 
-def test_cmyk_is_converted_and_said_so(tmp_path: Path) -> None:
+def test_cmyk_is_converted_to_srgb_with_a_note(tmp_path: Path) -> None:
     white = Image.new("CMYK", (8, 8), (0, 0, 0, 0))
     black = Image.new("CMYK", (8, 8), (255, 255, 255, 255))
     red = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
@@ -327,7 +327,7 @@ def test_cmyk_is_converted_and_said_so(tmp_path: Path) -> None:
     assert means[2][1:].max() < 80
 
 
-def test_first_frame_of_animations(tmp_path: Path) -> None:
+def test_first_frame_of_animations_is_read_with_a_note(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (9, 7), colour) for colour in ("#ff0000", "#00ff00", "#0000ff")]
     for name in ("a.gif", "a.webp", "a.png", "a.tif", "a.avif"):
         options = {"lossless": True} if name.endswith("webp") else {}
@@ -346,7 +346,7 @@ _QUADRANTS = np.zeros((16, 40, 3), np.uint8)
 _QUADRANTS[:8, :20], _QUADRANTS[:8, 20:] = (255, 0, 0), (0, 255, 0)
 _QUADRANTS[8:, :20], _QUADRANTS[8:, 20:] = (0, 0, 255), (255, 255, 255)
 
-# What must be seen, written independently of the code: EXIF 3.0, "0th row, 0th column" of each value.
+# Expected results, written independently of the code: EXIF 3.0, "0th row, 0th column" of each value.
 _UPRIGHT: dict[int, Callable[[Samples], Samples]] = {
     1: lambda stored: stored,
     2: np.fliplr,
@@ -369,7 +369,7 @@ def _oriented_files(folder: Path, orientation: int) -> list[Path]:
     image, exif = Image.fromarray(_QUADRANTS), _exif(orientation)
     heic = folder / "o.heic"
     container = pillow_heif.from_pillow(image)
-    container[0].info["exif"] = exif  # from here it becomes a property of the container as well
+    container[0].info["exif"] = exif  # from here it also becomes a property of the container
     container.save(heic, quality=-1)
     return [
         _pillow(folder / "o.jpg", image, exif=exif, quality=95, subsampling=0),
@@ -397,8 +397,8 @@ def test_orientation_is_applied_exactly_once(tmp_path: Path, orientation: int) -
             assert exif.get(0x0112, 1) == 1, file.name
 
 
-def test_exif_orientation_of_avif_is_only_a_note(tmp_path: Path) -> None:
-    """By HEIF the container's own properties say how a picture is turned; browsers go by them alone."""
+def test_exif_orientation_of_avif_is_ignored(tmp_path: Path) -> None:
+    """In HEIF the container's own properties determine how a picture is turned; browsers use them alone."""
     image = _vips(_QUADRANTS).copy()
     image.set_type(vips.load().GValue.blob_type, "exif-data", _exif(1))
     data = image.heifsave_buffer(compression="av1", lossless=True, keep="exif")
@@ -410,10 +410,10 @@ def test_exif_orientation_of_avif_is_only_a_note(tmp_path: Path) -> None:
 
 
 def _jxl_with_orientation(orientation: int) -> bytes:
-    """A lossless codestream whose header is rewritten to carry an orientation, which the encoder cannot be told.
+    """A lossless codestream whose header is rewritten to carry an orientation, which the encoder cannot set.
 
-    Of 8-bit sRGB without alpha the header is: size, 0 (not all default), 0 (no extra fields), depth 0 00, buffers 1,
-    extra channels 00, colour space of its own 0, colour…; then zeros up to the next byte.
+    For 8-bit sRGB without alpha the header is: size, 0 (not all default), 0 (no extra fields), depth 0 00, buffers 1,
+    extra channels 00, own colour space 0, colour…; then zeros up to the next byte.
     """
     data = bytes(imagecodecs.jpegxl_encode(_QUADRANTS, lossless=True))
     bits = "".join(f"{byte:08b}"[::-1] for byte in data[2:40])
@@ -452,7 +452,7 @@ def _xmp(orientation: int) -> bytes:
     ).encode()
 
 
-def test_orientation_in_xmp_counts_where_exif_has_none(tmp_path: Path) -> None:
+def test_xmp_orientation_is_used_when_exif_has_none(tmp_path: Path) -> None:
     image = Image.fromarray(_QUADRANTS)
     picture = image_io.read(_pillow(tmp_path / "x.webp", image, xmp=_xmp(6), lossless=True))
     np.testing.assert_array_equal(picture.pixels, _UPRIGHT[6](_QUADRANTS))
@@ -460,7 +460,7 @@ def test_orientation_in_xmp_counts_where_exif_has_none(tmp_path: Path) -> None:
     assert b'Orientation="1"' in picture.xmp
 
 
-def test_orientation_in_exif_goes_before_xmp(tmp_path: Path) -> None:
+def test_exif_orientation_takes_precedence_over_xmp(tmp_path: Path) -> None:
     image = Image.fromarray(_QUADRANTS)
     picture = image_io.read(_pillow(tmp_path / "x.webp", image, xmp=_xmp(6), exif=_exif(3), lossless=True))
     np.testing.assert_array_equal(picture.pixels, _UPRIGHT[3](_QUADRANTS))
@@ -469,7 +469,7 @@ def test_orientation_in_exif_goes_before_xmp(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 9, 65535])
-def test_a_nonsensical_orientation_is_ignored(tmp_path: Path, value: int) -> None:
+def test_invalid_orientation_is_ignored(tmp_path: Path, value: int) -> None:
     picture = image_io.read(_pillow(tmp_path / "o.png", Image.fromarray(_QUADRANTS), exif=_exif(value)))
     np.testing.assert_array_equal(picture.pixels, _QUADRANTS)
 
@@ -481,7 +481,7 @@ def _srgb_profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def test_profile_is_kept_where_it_fits(tmp_path: Path) -> None:
+def test_profile_is_kept_only_when_it_fits(tmp_path: Path) -> None:
     profile = _srgb_profile()
     kept = image_io.read(_pillow(tmp_path / "c.png", Image.fromarray(RGB8), icc_profile=profile))
     assert kept.icc == profile
@@ -490,7 +490,7 @@ def test_profile_is_kept_where_it_fits(tmp_path: Path) -> None:
     assert any("does not fit" in note for note in dropped.source.notes)
 
 
-def test_gray_profile_on_gray(tmp_path: Path) -> None:
+def test_gray_profile_of_a_gray_picture_is_kept(tmp_path: Path) -> None:
     profile = bytes(imagecodecs.cms_profile("gray", gamma=2.2))
     picture = image_io.read(_pillow(tmp_path / "g.png", Image.fromarray(GRAY8[..., 0]), icc_profile=profile))
     assert picture.icc == profile
@@ -524,22 +524,22 @@ def test_colour_codes_of_png_become_a_profile(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["r.png", "r.jpg", "r.tif", "r.bmp"])
-def test_resolution(tmp_path: Path, name: str) -> None:
+def test_resolution_is_read_and_none_when_absent(tmp_path: Path, name: str) -> None:
     image = Image.fromarray(RGB8)
     assert image_io.read(_pillow(tmp_path / name, image, dpi=(300, 150))).dpi == pytest.approx((300, 150), abs=0.01)
-    if not name.endswith("bmp"):  # Pillow always states one there
+    if not name.endswith("bmp"):  # Pillow always writes one there
         assert image_io.read(_pillow(tmp_path / name, image)).dpi is None
 
 
 @pytest.mark.parametrize(("orientation", "expected"), [(1, (204, 98)), (3, (204, 98)), (6, (98, 204)), (8, (98, 204))])
-def test_the_resolution_turns_with_the_picture(tmp_path: Path, orientation: int, expected: tuple[float, float]) -> None:
+def test_resolution_turns_with_the_picture(tmp_path: Path, orientation: int, expected: tuple[float, float]) -> None:
     file = _pillow(tmp_path / "fax.jpg", Image.fromarray(RGB8), dpi=(204, 98), exif=_exif(orientation))
     assert image_io.read(file).dpi == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["fax.jpg", "fax.png", "fax.webp"])
 @pytest.mark.parametrize(("orientation", "expected"), [(3, (204, 98)), (5, (98, 204)), (6, (98, 204))])
-def test_the_resolution_in_exif_and_xmp_turns_with_the_picture(
+def test_resolution_in_exif_and_xmp_turns_with_the_picture(
     tmp_path: Path, name: str, orientation: int, expected: tuple[int, int]
 ) -> None:
     exif = Image.Exif()
@@ -564,7 +564,7 @@ def test_quality_of_jpeg_is_recognised(tmp_path: Path, quality: int) -> None:
     assert image_io.read(file).source.compression == Compression(SourceFormat.JPEG, quality)
 
 
-def test_only_jpeg_has_a_quality(tmp_path: Path) -> None:
+def test_compression_of_png_is_none(tmp_path: Path) -> None:
     assert image_io.read(_pillow(tmp_path / "q.png", Image.fromarray(RGB8))).source.compression is None
 
 
@@ -584,20 +584,20 @@ def test_only_jpeg_has_a_quality(tmp_path: Path) -> None:
         "%s%n.png",
     ],
 )
-def test_names_are_only_names(tmp_path: Path, name: str) -> None:
+def test_special_characters_in_file_names_are_taken_literally(tmp_path: Path, name: str) -> None:
     _pillow(tmp_path / "plain.png", Image.fromarray(RGB8)).rename(tmp_path / name)
     np.testing.assert_array_equal(image_io.read(tmp_path / name).pixels, RGB8)
     assert image_io.probe(str(tmp_path / name)).width == 17
 
 
-def test_a_wrong_ending_does_not_matter_and_is_said(tmp_path: Path) -> None:
+def test_wrong_suffix_is_tolerated_with_a_note(tmp_path: Path) -> None:
     file = _pillow(tmp_path / "a.png", Image.fromarray(RGB8)).rename(tmp_path / "a.jpg")
     picture = image_io.read(file)
     assert picture.source.format == "png"
     assert any("is actually PNG" in note for note in picture.source.notes)
 
 
-def test_content_without_a_file_is_read_likewise(tmp_path: Path) -> None:
+def test_read_bytes_matches_read_and_raises_without_a_path(tmp_path: Path) -> None:
     file = _pillow(tmp_path / "a.png", Image.fromarray(RGB8), dpi=(300, 300))
     picture, same = image_io.read(file), image_io.read_bytes(file.read_bytes())
     np.testing.assert_array_equal(same.pixels, RGB8)
@@ -629,7 +629,7 @@ def test_content_without_a_file_is_read_likewise(tmp_path: Path) -> None:
         ("l.png", b"version https://git-lfs.github.com/spec/v1\n", UnsupportedFormatError, "Git LFS"),
     ],
 )
-def test_what_is_no_picture_is_named(
+def test_error_names_the_kind_of_a_file_that_is_no_picture(
     tmp_path: Path, name: str, data: bytes, error: type[PictureError], words: str
 ) -> None:
     file = _written(tmp_path / name, data)
@@ -639,7 +639,7 @@ def test_what_is_no_picture_is_named(
         assert caught.value.path == str(file)
 
 
-def test_no_other_program_is_ever_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_eps_starts_no_other_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_arguments: object, **_options: object) -> None:
         pytest.fail("a child process was started")
 
@@ -650,7 +650,7 @@ def test_no_other_program_is_ever_started(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @posix_only
-def test_folders_pipes_devices_and_circles(tmp_path: Path) -> None:
+def test_folders_pipes_devices_and_invalid_paths_are_rejected(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
     for path, words in (
@@ -668,7 +668,7 @@ def test_folders_pipes_devices_and_circles(tmp_path: Path) -> None:
                 function(path)
 
 
-def test_files_cut_short_are_refused(tmp_path: Path) -> None:
+def test_truncated_files_are_rejected(tmp_path: Path) -> None:
     noise = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     image = Image.fromarray(noise)
     heic = tmp_path / "a.heic"
@@ -686,7 +686,7 @@ def test_files_cut_short_are_refused(tmp_path: Path) -> None:
         file.write_bytes(whole)
 
 
-def test_damaged_files_raise_nothing_unexpected(tmp_path: Path) -> None:
+def test_damaged_files_raise_only_picture_error(tmp_path: Path) -> None:
     image = Image.fromarray(RNG.integers(0, 256, (24, 24, 3), dtype=np.uint8))
     rng = np.random.default_rng(11)
     for ending in ("jpg", "png", "webp", "tif", "avif", "bmp", "gif"):
@@ -718,37 +718,37 @@ def test_decoders_write_nothing_to_the_terminal(tmp_path: Path, capfd: pytest.Ca
 
 
 def test_libvips_does_not_log_through_python() -> None:
-    """Its handler in Python could start a garbage collection amid libvips' own logging, which ends the process."""
+    """Its Python handler could start a garbage collection within libvips' own logging, which ends the process."""
     assert vips.load()._log_handler_id is None
 
 
 def _claiming(path: Path, width: int, height: int, pixels_bytes: int) -> Path:
-    """A PNG of one bit a pixel that claims a size, with so many bytes where its pixels ought to be."""
+    """A PNG of one bit per pixel that claims a size, with `pixels_bytes` bytes in place of its pixels."""
     header = _png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
     return _written(path, b"\x89PNG\r\n\x1a\n" + header + _png_chunk(b"IDAT", bytes(pixels_bytes)))
 
 
 @pytest.mark.parametrize(("width", "height"), [(2**31 - 1, 1), (30_000, 20_000), (65_536, 65_536)])
-def test_a_header_that_claims_too_much(tmp_path: Path, width: int, height: int) -> None:
+def test_header_that_claims_too_many_pixels_is_rejected(tmp_path: Path, width: int, height: int) -> None:
     with pytest.raises(PictureError) as caught:
         image_io.read(_claiming(tmp_path / "l.png", width, height, 600_000))
-    if width < 1 << 30:  # beyond that libpng itself takes the header for damaged
+    if width < 1 << 30:  # beyond that libpng itself considers the header damaged
         assert isinstance(caught.value, PictureTooLargeError)
         assert f"{width} x {height}" in str(caught.value)
         assert "250 megapixels" in str(caught.value)
         assert caught.value.hint
-        assert caught.value.through_disk == (width == 30_000)  # a thousand megapixels go there
+        assert caught.value.through_disk == (width == 30_000)  # up to a thousand megapixels can go through the disk
 
 
 @pytest.mark.parametrize("size", [(30_000, 20_000), (65_536, 65_536)])
-def test_a_header_that_lies_is_called_so_and_not_a_large_picture(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_false_header_is_reported_as_false_and_not_as_a_large_picture(tmp_path: Path, size: tuple[int, int]) -> None:
     file = _claiming(tmp_path / "l.png", *size, 99)
     for look in (image_io.probe, image_io.read):
         with pytest.raises(UnreadablePictureError, match=r"claims .* the file is far too short"):
             look(file)
 
 
-def test_a_header_that_its_file_cannot_fill_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+def test_header_that_claims_more_than_the_file_holds_is_rejected(tmp_path: Path) -> None:
     data = _png(12_000, 1, 8, 2, bytes(36_000))
     lying = data[:16] + struct.pack(">II", 12_000, 12_000) + data[24:29]
     lying += struct.pack(">I", zlib.crc32(lying[12:29])) + data[33:]
@@ -756,14 +756,16 @@ def test_a_header_that_its_file_cannot_fill_is_refused_before_memory_is_taken(tm
         image_io.read(_written(tmp_path / "l.png", lying))
 
 
-def test_the_limit_on_pixels_can_be_chosen(tmp_path: Path) -> None:
+def test_max_pixels_sets_the_limit(tmp_path: Path) -> None:
     file = _pillow(tmp_path / "a.png", Image.fromarray(RGB8))
     image_io.read(file, max_pixels=17 * 11)
     with pytest.raises(PictureTooLargeError, match="17 x 11"):
         image_io.read(file, max_pixels=17 * 11 - 1)
 
 
-def test_what_memory_cannot_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_png_too_large_for_memory_is_rejected_with_through_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = _pillow(tmp_path / "a.png", Image.fromarray(np.zeros((1000, 1000, 3), np.uint8)))
     monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: 5_000_000)
     with pytest.raises(PictureTooLargeError, match=r"1000 x 1000 .* memory") as refused:
@@ -771,7 +773,9 @@ def test_what_memory_cannot_hold_is_refused(tmp_path: Path, monkeypatch: pytest.
     assert refused.value.through_disk
 
 
-def test_what_is_decoded_in_one_go_is_not_for_the_disk_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_webp_too_large_for_memory_is_rejected_without_through_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = _pillow(tmp_path / "a.webp", Image.fromarray(np.zeros((1000, 1000, 3), np.uint8)))
     monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: 5_000_000)
     with pytest.raises(PictureTooLargeError) as refused:
@@ -779,7 +783,7 @@ def test_what_is_decoded_in_one_go_is_not_for_the_disk_either(tmp_path: Path, mo
     assert not refused.value.through_disk
 
 
-def test_cancelled(tmp_path: Path) -> None:
+def test_read_raises_cancelled(tmp_path: Path) -> None:
     file = _pillow(tmp_path / "a.png", Image.fromarray(RGB8))
     token = CancelToken()
     image_io.read(file, token=token)
@@ -789,7 +793,7 @@ def test_cancelled(tmp_path: Path) -> None:
 
 
 class _CancelledWhenAsked(CancelToken):
-    """Is cancelled the first time that anyone asks from within the work, and counts how often it is asked."""
+    """Is cancelled when it is first queried from within the work, and counts the queries."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -803,15 +807,15 @@ class _CancelledWhenAsked(CancelToken):
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
-def test_cancelled_in_the_middle_stops_the_decoder(tmp_path: Path, ending: str) -> None:
+def test_cancel_during_decoding_stops_the_decoder(tmp_path: Path, ending: str) -> None:
     noise = RNG.integers(0, 256, (1500, 1500, 3), dtype=np.uint8)
-    # libvips reports progress by the clock: what is decoded within some milliseconds has no middle. Hence LZW.
+    # libvips reports progress by the clock, and none for what is decoded within some milliseconds. Hence LZW.
     options = {"compression": "tiff_lzw"} if ending == "tif" else {}
     file = _pillow(tmp_path / f"a.{ending}", Image.fromarray(noise), **options)
     token = _CancelledWhenAsked()
     with pytest.raises(Cancelled):
         image_io.read(file, token=token)
-    assert 1 <= token.asked < 20  # an undisturbed run asks about two hundred times
+    assert 1 <= token.asked < 20  # an undisturbed run queries it about two hundred times
 
 
 def test_importing_loads_no_decoder() -> None:
@@ -832,20 +836,20 @@ def test_16_to_8_bits_rounds_to_nearest() -> None:
     np.testing.assert_array_equal(to_8_bits(every), np.rint(every / 257).astype(np.uint8))
 
 
-def test_unpremultiply() -> None:
+def test_unpremultiply_divides_by_alpha_and_clips() -> None:
     colours = np.array([[[64], [0], [255], [9]]], np.uint8)
     alpha = np.array([[128, 0, 255, 3]], np.uint8)
     assert unpremultiply(colours, alpha)[0, :, 0].tolist() == [128, 0, 255, 255]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_turn_upright(orientation: int) -> None:
+def test_turn_upright_applies_every_orientation(orientation: int) -> None:
     np.testing.assert_array_equal(turn_upright(RGB16, orientation), _UPRIGHT[orientation](RGB16))
     np.testing.assert_array_equal(turn_upright(GRAY8[..., 0], orientation), _UPRIGHT[orientation](GRAY8[..., 0]))
 
 
 @pytest.mark.parametrize("what", ["a damaged table", "a table of another kind"])
-def test_cmyk_whose_own_profile_cannot_be_used_is_read_by_a_standard_one(tmp_path: Path, what: str) -> None:
+def test_cmyk_with_unusable_profile_is_converted_by_a_standard_one(tmp_path: Path, what: str) -> None:
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     profile[16:20] = b"CMYK"
     if what == "a damaged table":

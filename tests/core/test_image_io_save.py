@@ -1,4 +1,4 @@
-"""Writing: what a picture holds comes back, what a format cannot hold is said, and no file is ever half."""
+"""Saving: round trips, reports of what a format cannot store, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _exif() -> bytes:
 
 
 def _exif_with_thumbnail() -> bytes:
-    """The same with a second directory that only holds a thumbnail, at the end as cameras put it."""
+    """The same block plus a second directory, which holds only a thumbnail and is at the end as cameras write it."""
     block = bytearray(_exif())
     order = "<" if block[:2] == b"II" else ">"
     first = struct.unpack_from(f"{order}I", block, 4)[0]
@@ -138,7 +138,7 @@ def test_avif_keeps_12_of_16_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", [FileFormat.JPEG, FileFormat.WEBP])
-def test_16_bits_are_rounded_to_8_where_they_must(tmp_path: Path, target: FileFormat) -> None:
+def test_jpeg_and_webp_round_16_bits_to_8(tmp_path: Path, target: FileFormat) -> None:
     picture = Picture(np.full((8, 8, 3), 128 * 257 - 129, np.uint16))  # just below the middle between 127 and 128
     back, report = _save(picture, tmp_path, target, quality=100, bits=16)
     assert (back.pixels == 127).all()
@@ -146,7 +146,7 @@ def test_16_bits_are_rounded_to_8_where_they_must(tmp_path: Path, target: FileFo
 
 
 @pytest.mark.parametrize("target", [FileFormat.PNG, FileFormat.TIFF])
-def test_depth_can_be_chosen(tmp_path: Path, target: FileFormat) -> None:
+def test_png_and_tiff_are_written_with_requested_bit_depth(tmp_path: Path, target: FileFormat) -> None:
     deep, _ = _save(Picture(_noise(3)), tmp_path, target, bits=16)
     assert deep.bits == 16
     flat, report = _save(deep, tmp_path, target, bits=8)
@@ -155,7 +155,7 @@ def test_depth_can_be_chosen(tmp_path: Path, target: FileFormat) -> None:
     assert report.notes == ()
 
 
-def test_jpeg_lays_transparency_on_white(tmp_path: Path) -> None:
+def test_jpeg_flattens_transparency_on_white(tmp_path: Path) -> None:
     red = np.full((16, 16, 3), (255, 0, 0), np.uint8)
     clear = np.zeros((16, 16), np.uint8)
     back, report = _save(Picture(red, clear), tmp_path, FileFormat.JPEG)
@@ -177,7 +177,7 @@ def test_flatten_on_white_is_exact(bits: int) -> None:
     assert np.abs(flatten_on_white(pixels, alpha) - expected).max() <= 0.5 + 1e-6
 
 
-def test_round_to_12_bits_is_nearest() -> None:
+def test_round_to_12_bits_rounds_to_nearest() -> None:
     every = np.arange(65536, dtype=np.uint16)
     np.testing.assert_array_equal(round_to_12_bits(every[None])[0] >> 4, np.rint(every / 65535 * 4095))
 
@@ -188,7 +188,7 @@ def _file_bytes(picture: Picture, folder: Path, target: FileFormat, quality: int
 
 
 @pytest.mark.parametrize("target", [FileFormat.JPEG, FileFormat.WEBP, FileFormat.AVIF])
-def test_quality_really_applies(tmp_path: Path, target: FileFormat) -> None:
+def test_file_size_grows_with_quality(tmp_path: Path, target: FileFormat) -> None:
     smooth = np.add.outer(np.arange(96) * 2.0, np.arange(96))[..., None] % 256 + RNG.normal(0, 6, (96, 96, 3))
     picture = Picture(smooth.clip(0, 255).astype(np.uint8))
     sizes = [len(_file_bytes(picture, tmp_path, target, quality)) for quality in (20, 60, 95)]
@@ -197,15 +197,13 @@ def test_quality_really_applies(tmp_path: Path, target: FileFormat) -> None:
 
 
 @pytest.mark.parametrize("quality", [1, 40, 75, 92, 100])
-def test_quality_of_jpeg_is_the_familiar_one(tmp_path: Path, quality: int) -> None:
+def test_jpeg_is_written_at_requested_quality(tmp_path: Path, quality: int) -> None:
     back, _ = _save(Picture(_noise(3)), tmp_path, FileFormat.JPEG, quality=quality)
     assert back.source.compression == Compression(SourceFormat.JPEG, quality)
 
 
 @pytest.mark.parametrize(("quality", "sampling"), [(92, (1, 1)), (90, (1, 1)), (89, (2, 2))])
-def test_colour_of_jpeg_is_at_full_resolution_from_90_on(
-    tmp_path: Path, quality: int, sampling: tuple[int, int]
-) -> None:
+def test_jpeg_subsamples_colour_only_below_quality_90(tmp_path: Path, quality: int, sampling: tuple[int, int]) -> None:
     _save(Picture(_noise(3)), tmp_path, FileFormat.JPEG, quality=quality)
     with Image.open(tmp_path / "out.jpeg") as image:
         assert image.layer[0][1:3] == sampling  # type: ignore[attr-defined]
@@ -215,7 +213,7 @@ def test_colour_of_jpeg_is_at_full_resolution_from_90_on(
 
 
 @every_format
-def test_profile_and_resolution_come_back(tmp_path: Path, target: FileFormat) -> None:
+def test_profile_and_resolution_round_trip(tmp_path: Path, target: FileFormat) -> None:
     picture = Picture(_noise(3), icc=SRGB, exif=_exif(), dpi=(300.0, 300.0))
     for metadata in Metadata:
         back, _ = _save(picture, tmp_path, target, metadata=metadata)
@@ -225,7 +223,7 @@ def test_profile_and_resolution_come_back(tmp_path: Path, target: FileFormat) ->
 
 @pytest.mark.parametrize("target", [FileFormat.WEBP, FileFormat.AVIF])
 @pytest.mark.parametrize("metadata", list(Metadata))
-def test_resolution_comes_back_where_there_is_no_exif_or_one_without_it(
+def test_resolution_round_trips_when_exif_is_missing_or_lacks_it(
     tmp_path: Path, target: FileFormat, metadata: Metadata
 ) -> None:
     for exif in (None, b"damaged", _exif(), _exif_with_thumbnail()):
@@ -238,7 +236,7 @@ def test_resolution_comes_back_where_there_is_no_exif_or_one_without_it(
 
 
 @pytest.mark.parametrize("target", [FileFormat.WEBP, FileFormat.AVIF])
-def test_a_resolution_that_exif_states_stays(tmp_path: Path, target: FileFormat) -> None:
+def test_resolution_stated_in_exif_is_kept(tmp_path: Path, target: FileFormat) -> None:
     source = tmp_path / "a.jpg"
     exif = Image.Exif()
     exif[0x011A], exif[0x011B], exif[0x0128] = 240.0, 240.0, 2
@@ -248,7 +246,7 @@ def test_a_resolution_that_exif_states_stays(tmp_path: Path, target: FileFormat)
 
 @pytest.mark.parametrize("target", [FileFormat.WEBP, FileFormat.AVIF])
 @pytest.mark.parametrize("metadata", list(Metadata))
-def test_exif_is_brought_to_the_resolution_that_the_picture_has(
+def test_exif_resolution_is_updated_to_that_of_the_picture(
     tmp_path: Path, target: FileFormat, metadata: Metadata
 ) -> None:
     source = tmp_path / "a.jpg"
@@ -261,13 +259,13 @@ def test_exif_is_brought_to_the_resolution_that_the_picture_has(
 
 
 @every_format
-def test_no_resolution_stays_none(tmp_path: Path, target: FileFormat) -> None:
+def test_missing_resolution_stays_missing(tmp_path: Path, target: FileFormat) -> None:
     back, _ = _save(Picture(_noise(3), exif=_exif(), xmp=XMP), tmp_path, target)
     assert back.dpi is None
 
 
 @every_format
-def test_metadata_is_kept_and_brought_up_to_date(tmp_path: Path, target: FileFormat) -> None:
+def test_metadata_is_kept_with_updated_dimensions(tmp_path: Path, target: FileFormat) -> None:
     enlarged = Picture(np.repeat(np.repeat(_noise(3), 2, 0), 2, 1), exif=_exif(), xmp=XMP)
     back, report = _save(enlarged, tmp_path, target)
     assert report.notes == ()
@@ -284,7 +282,7 @@ def test_metadata_is_kept_and_brought_up_to_date(tmp_path: Path, target: FileFor
 
 @pytest.mark.parametrize("quality", [80, 100])
 @pytest.mark.parametrize("with_alpha", [False, True])
-def test_the_header_of_webp_announces_what_follows(tmp_path: Path, quality: int, with_alpha: bool) -> None:
+def test_webp_header_declares_alpha_and_metadata(tmp_path: Path, quality: int, with_alpha: bool) -> None:
     picture = Picture(_noise(3), _alpha() if with_alpha else None, exif=_exif(), xmp=XMP)
     _save(picture, tmp_path, FileFormat.WEBP, quality=quality)
     data = (tmp_path / "out.webp").read_bytes()
@@ -297,7 +295,7 @@ def test_the_header_of_webp_announces_what_follows(tmp_path: Path, quality: int,
 
 @every_format
 @pytest.mark.parametrize("metadata", list(Metadata))
-def test_the_thumbnail_of_the_source_is_dropped(tmp_path: Path, target: FileFormat, metadata: Metadata) -> None:
+def test_exif_thumbnail_of_source_is_dropped(tmp_path: Path, target: FileFormat, metadata: Metadata) -> None:
     exif = _exif_with_thumbnail()
     back, report = _save(Picture(_noise(3), exif=exif), tmp_path, target, metadata=metadata)
     assert b"stale thumbnail" not in (tmp_path / f"out.{target.value}").read_bytes()
@@ -305,9 +303,9 @@ def test_the_thumbnail_of_the_source_is_dropped(tmp_path: Path, target: FileForm
     assert (back.exif is None) is (metadata is Metadata.NONE)
 
 
-# Not in TIFF: that is its own EXIF block, so everything in it moves.
+# Except TIFF: the file itself is the EXIF block, so everything in it moves.
 @pytest.mark.parametrize("target", [each for each in FileFormat if each is not FileFormat.TIFF])
-def test_makers_notes_do_not_move(tmp_path: Path, target: FileFormat) -> None:
+def test_maker_note_keeps_its_offset_in_exif(tmp_path: Path, target: FileFormat) -> None:
     exif = _exif()
     back, _ = _save(Picture(_noise(3), exif=exif), tmp_path, target)
     assert back.exif is not None
@@ -316,7 +314,7 @@ def test_makers_notes_do_not_move(tmp_path: Path, target: FileFormat) -> None:
 
 @every_format
 @pytest.mark.parametrize("metadata", [Metadata.PRIVATE, Metadata.NONE])
-def test_private_data_is_not_in_the_file(tmp_path: Path, target: FileFormat, metadata: Metadata) -> None:
+def test_private_metadata_is_not_in_the_file(tmp_path: Path, target: FileFormat, metadata: Metadata) -> None:
     back, _ = _save(Picture(_noise(3), exif=_exif(), xmp=XMP), tmp_path, target, metadata=metadata)
     data = (tmp_path / f"out.{target.value}").read_bytes()
     for secret in (
@@ -336,7 +334,7 @@ def test_private_data_is_not_in_the_file(tmp_path: Path, target: FileFormat, met
 
 
 @every_format
-def test_damaged_metadata_is_left_out_and_said(tmp_path: Path, target: FileFormat) -> None:
+def test_damaged_metadata_is_dropped_and_reported(tmp_path: Path, target: FileFormat) -> None:
     picture = Picture(_noise(3), exif=b"II*\0\xff\xff\xff\x7f", xmp=b"<not closed")
     back, report = _save(picture, tmp_path, target)
     assert back.xmp is None
@@ -344,7 +342,7 @@ def test_damaged_metadata_is_left_out_and_said(tmp_path: Path, target: FileForma
     assert all("damaged" in note for note in report.notes)
 
 
-def test_metadata_that_jpeg_cannot_hold_is_left_out_and_said(tmp_path: Path) -> None:
+def test_metadata_too_large_for_jpeg_is_dropped_and_reported(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "x" * 70_000
     xmp = XMP.replace(b"</rdf:RDF>", b" " * 70_000 + b"</rdf:RDF>")
@@ -360,14 +358,14 @@ def test_metadata_that_jpeg_cannot_hold_is_left_out_and_said(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("target", [FileFormat.PNG, FileFormat.JPEG, FileFormat.TIFF])
-def test_profile_for_gray_is_kept_on_gray(tmp_path: Path, target: FileFormat) -> None:
+def test_gray_profile_is_kept_for_gray_picture(tmp_path: Path, target: FileFormat) -> None:
     back, _ = _save(Picture(_noise(1), icc=GRAY_PROFILE), tmp_path, target)
     assert back.icc == GRAY_PROFILE
     assert back.is_gray
 
 
 @pytest.mark.parametrize("target", [FileFormat.WEBP, FileFormat.AVIF])
-def test_profile_for_gray_is_applied_where_only_rgb_can_be_stored(tmp_path: Path, target: FileFormat) -> None:
+def test_gray_profile_is_applied_when_format_stores_only_rgb(tmp_path: Path, target: FileFormat) -> None:
     picture = Picture(np.full((8, 8, 1), 128, np.uint8), icc=GRAY_PROFILE)
     back, report = _save(picture, tmp_path, target, quality=100)
     assert any("profile for gray was applied" in note for note in report.notes)
@@ -376,15 +374,15 @@ def test_profile_for_gray_is_applied_where_only_rgb_can_be_stored(tmp_path: Path
 
 
 @pytest.mark.parametrize("target", [FileFormat.WEBP, FileFormat.AVIF])
-def test_profile_for_gray_that_cannot_be_applied_is_left_out_and_told(tmp_path: Path, target: FileFormat) -> None:
-    damaged = GRAY_PROFILE[:20] + b"Luv " + GRAY_PROFILE[24:]  # connects to no space that there are profiles for
+def test_gray_profile_that_cannot_be_applied_is_dropped_and_reported(tmp_path: Path, target: FileFormat) -> None:
+    damaged = GRAY_PROFILE[:20] + b"Luv " + GRAY_PROFILE[24:]  # a connection space for which no profiles exist
     picture = Picture(np.full((8, 8, 1), 128, np.uint8), icc=damaged)
     back, report = _save(picture, tmp_path, target, quality=100)
     assert any("profile for gray could not be applied and was left out" in note for note in report.notes)
     assert np.abs(back.pixels.astype(int) - 128).max() <= 1
 
 
-def test_a_profile_that_does_not_fit_is_left_out(tmp_path: Path) -> None:
+def test_gray_profile_is_dropped_and_reported_for_rgb_picture(tmp_path: Path) -> None:
     back, report = _save(Picture(_noise(3), icc=GRAY_PROFILE), tmp_path, FileFormat.PNG)
     assert back.icc is None
     assert any("does not fit" in note for note in report.notes)
@@ -398,7 +396,7 @@ def _in_length(profile: bytes) -> bytes:
 @pytest.mark.parametrize("version", [2, 4])
 @pytest.mark.parametrize("stray", [1, 3, 4])
 @pytest.mark.parametrize("stated", [False, True], ids=["behind it", "within it"])
-def test_a_profile_with_stray_bytes_is_kept_without_them(
+def test_profile_with_stray_bytes_is_trimmed_or_padded_and_kept(
     tmp_path: Path, target: FileFormat, version: int, stray: int, *, stated: bool
 ) -> None:
     profile = SRGB[:8] + bytes([version]) + SRGB[9:]
@@ -414,7 +412,7 @@ def test_a_profile_with_stray_bytes_is_kept_without_them(
 
 
 @pytest.mark.parametrize("size", [0, 50, 131])
-def test_a_profile_that_states_no_size_is_none(tmp_path: Path, size: int) -> None:
+def test_profile_with_too_small_stated_size_is_dropped_and_reported(tmp_path: Path, size: int) -> None:
     profile = struct.pack(">I", size) + SRGB[4:]
     for target in (FileFormat.PNG, FileFormat.JPEG):
         back, report = _save(Picture(_noise(3), icc=profile), tmp_path, target)
@@ -424,7 +422,7 @@ def test_a_profile_that_states_no_size_is_none(tmp_path: Path, size: int) -> Non
 
 @every_format
 @pytest.mark.parametrize("tags", [101, 0xFFFFFFFF])
-def test_a_profile_with_a_damaged_table_is_left_out_and_told(tmp_path: Path, target: FileFormat, tags: int) -> None:
+def test_profile_with_damaged_tag_table_is_dropped_and_reported(tmp_path: Path, target: FileFormat, tags: int) -> None:
     profile = SRGB[:128] + struct.pack(">I", tags) + SRGB[132:]
     back, report = _save(Picture(_noise(3), icc=profile), tmp_path, target)
     assert back.icc is None
@@ -432,7 +430,7 @@ def test_a_profile_with_a_damaged_table_is_left_out_and_told(tmp_path: Path, tar
 
 
 @pytest.mark.parametrize("what", ["a link", "no tags", "a tag beyond the end"])
-def test_a_profile_that_png_does_not_take_is_left_out_and_told(tmp_path: Path, what: str) -> None:
+def test_profile_that_png_rejects_is_dropped_and_reported(tmp_path: Path, what: str) -> None:
     profiles = {
         "a link": SRGB[:12] + b"link" + SRGB[16:],
         "no tags": _in_length(SRGB[:128] + bytes(4)),
@@ -446,7 +444,7 @@ def test_a_profile_that_png_does_not_take_is_left_out_and_told(tmp_path: Path, w
     assert kept.icc == profiles[what]
 
 
-def test_reading_and_saving_again_and_again_changes_nothing(tmp_path: Path) -> None:
+def test_png_is_unchanged_when_read_and_saved_again(tmp_path: Path) -> None:
     picture = Picture(_noise(3), _alpha(), SRGB, _exif(), XMP, (240.0, 120.0))
     first, _ = _save(picture, tmp_path, FileFormat.PNG)
     one = (tmp_path / "out.png").read_bytes()
@@ -469,13 +467,13 @@ def test_reading_and_saving_again_and_again_changes_nothing(tmp_path: Path) -> N
         ("a.avif", "avif"),
     ],
 )
-def test_the_name_chooses_the_format(tmp_path: Path, name: str, target: str) -> None:
+def test_file_suffix_selects_format(tmp_path: Path, name: str, target: str) -> None:
     image_io.save(Picture(_noise(3)), str(tmp_path / name))
     assert image_io.probe(tmp_path / name).format == target
 
 
 @pytest.mark.parametrize("name", ["a", "a.", "a.gif", "a.heic", "a.docx", "a.apng", "a.avifs", ".png"])
-def test_a_name_that_chooses_none(tmp_path: Path, name: str) -> None:
+def test_unknown_suffix_is_rejected_unless_format_is_given(tmp_path: Path, name: str) -> None:
     with pytest.raises(SaveError, match="PNG, JPEG, WebP, TIFF, AVIF"):
         image_io.save(Picture(_noise(3)), tmp_path / name)
     assert os.listdir(tmp_path) == []
@@ -486,7 +484,7 @@ def test_a_name_that_chooses_none(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("target", "side"), [(FileFormat.WEBP, 16_384), (FileFormat.AVIF, 16_385), (FileFormat.JPEG, 65_501)]
 )
-def test_too_long_a_side_is_refused_before_any_work(
+def test_side_beyond_format_limit_is_rejected_before_encoding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: FileFormat, side: int
 ) -> None:
     picture = Picture(np.zeros((1, side, 1), np.uint8))
@@ -504,13 +502,13 @@ def test_too_long_a_side_is_refused_before_any_work(
 @pytest.mark.parametrize(
     "name", ["x[Q=1].jpg", "n" * 251 + ".png", os.fsdecode(b"caf\xe9.tif"), "\N{GRINNING FACE}\n.webp", "%s.avif"]
 )
-def test_names_are_only_names(tmp_path: Path, name: str) -> None:
+def test_unusual_file_names_are_used_verbatim(tmp_path: Path, name: str) -> None:
     image_io.save(Picture(_noise(3)), tmp_path / name)
     assert os.listdir(tmp_path) == [name]
     assert image_io.probe(tmp_path / name).width == 17
 
 
-# Whole or not at all
+# Files are written whole or not at all
 
 
 @pytest.fixture
@@ -524,7 +522,7 @@ def _untouched(file: Path) -> bool:
     return file.read_bytes() == b"earlier file" and os.listdir(file.parent) == [file.name]
 
 
-def test_a_full_disk(earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_reported_and_existing_file_is_kept(earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "no space")
 
@@ -534,7 +532,7 @@ def test_a_full_disk(earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _untouched(earlier)
 
 
-def test_an_encoder_that_fails(earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encoder_failure_is_reported_and_existing_file_is_kept(earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object) -> None:
         raise RuntimeError("codec")
 
@@ -546,7 +544,7 @@ def test_an_encoder_that_fails(earlier: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("written", [b"", b"garbage that is no picture", "wrong size"])
-def test_a_file_that_came_out_wrong_is_thrown_away(
+def test_invalid_encoded_file_is_discarded_and_existing_file_is_kept(
     earlier: Path, monkeypatch: pytest.MonkeyPatch, written: bytes | str
 ) -> None:
     if isinstance(written, str):
@@ -559,7 +557,7 @@ def test_a_file_that_came_out_wrong_is_thrown_away(
     assert _untouched(earlier)
 
 
-def test_memory_that_is_short(earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lack_of_memory_is_reported_and_existing_file_is_kept(earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object) -> None:
         raise MemoryError
 
@@ -573,7 +571,7 @@ def test_memory_that_is_short(earlier: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert _untouched(earlier)
 
 
-def test_cancelled(earlier: Path) -> None:
+def test_cancelled_save_keeps_existing_file(earlier: Path) -> None:
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):
@@ -581,19 +579,19 @@ def test_cancelled(earlier: Path) -> None:
     assert _untouched(earlier)
 
 
-def test_a_missing_folder_is_found_out_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_folder_is_reported_before_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saving, "encode", lambda *_: pytest.fail("encoded"))
     with pytest.raises(SaveError, match="folder does not exist"):
         image_io.save(Picture(_noise(3)), tmp_path / "none" / "a.png")
 
 
-def test_an_impossible_name(tmp_path: Path) -> None:
+def test_invalid_file_name_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SaveError, match="not a valid file name"):
         image_io.save(Picture(_noise(3)), tmp_path / "a\0.png")
 
 
 @posix_only
-def test_the_mode_follows_the_umask(tmp_path: Path) -> None:
+def test_file_mode_follows_umask(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         image_io.save(Picture(_noise(3)), tmp_path / "a.png")
@@ -603,7 +601,7 @@ def test_the_mode_follows_the_umask(tmp_path: Path) -> None:
 
 
 @posix_only
-def test_disk_limit_in_a_real_process(earlier: Path) -> None:
+def test_file_size_limit_is_reported_and_existing_file_is_kept(earlier: Path) -> None:
     code = (
         "import resource, sys, numpy as np\n"
         "from vdsr_app.core import image_io\n"

@@ -1,4 +1,4 @@
-"""The quality of a JPEG: what every kind of file gives, before and after reading, and what foreign tables give."""
+"""Estimated quality of JPEG files of every kind, before and after reading, and of tables of other programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from vdsr_app.core.image_io.compression import compression_of
 from vdsr_app.core.image_io.jpeg_quality import estimate_quality
 from vdsr_app.errors import PictureError
 
-# Read from files; in zigzag order. Photoshop's are coarse where photographs live, and fine where there is nothing.
+# Read from files, in zigzag order. Photoshop's tables are coarse where photographs have their detail, and fine where
+# they have none.
 PHOTOSHOP_CS2_LOW = (
     *(32, 33, 33, 51, 36, 51, 81, 48, 48, 81, 66, 47, 47, 47, 66, 39, 28, 28, 28, 28, 39, 34, *[23] * 5, 34, 17),
     *[12] * 35,
@@ -35,7 +36,7 @@ IPHONE_FRAME = (
 
 
 def jpeg_quality_of(path: Path | str) -> int | None:
-    """What the file tells before it is read."""
+    """Quality that is estimated from the file before it is read."""
     return quality(compression_of(path))
 
 
@@ -55,7 +56,7 @@ def segment(marker: int, body: bytes) -> bytes:
 
 
 def parts(data: bytes) -> list[tuple[int, bytes]]:
-    """Markers and bodies before the scan, and the rest under the scan's marker."""
+    """Markers and bodies of the segments before the scan; the rest of the file is listed under the scan's marker."""
     found, at = [], 2
     while data[at + 1] != 0xDA:
         length = int.from_bytes(data[at + 2 : at + 4], "big")
@@ -71,7 +72,7 @@ def joined(pieces: list[tuple[int, bytes]]) -> bytes:
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("quality", [1, 30, 75, 93, 94, 100])
-def test_every_kind_of_jpeg_tells_before_reading_what_it_tells_after(
+def test_estimate_equals_encoder_quality_before_and_after_reading(
     tmp_path: Path, mode: str, progressive: bool, quality: int
 ) -> None:
     path = tmp_path / "no name that helps"
@@ -79,18 +80,18 @@ def test_every_kind_of_jpeg_tells_before_reading_what_it_tells_after(
     assert estimated_quality(path, data, SourceFormat.JPEG) == quality
 
 
-def test_the_first_picture_of_an_mpo_counts(tmp_path: Path) -> None:
+def test_mpo_has_the_quality_of_its_first_picture(tmp_path: Path) -> None:
     first, second = (Image.fromarray(photograph(channels=1)[..., 0]).convert("RGB") for _ in range(2))
     first.save(tmp_path / "a.mpo", "mpo", save_all=True, append_images=[second], quality=82)
     assert jpeg_quality_of(tmp_path / "a.mpo") == 82
     assert quality(image_io.read(tmp_path / "a.mpo").source.compression) == 82
 
 
-def test_tables_may_stand_anywhere_before_the_scan(tmp_path: Path) -> None:
+def test_tables_are_found_anywhere_before_the_scan(tmp_path: Path) -> None:
     pieces = parts(jpeg(quality=60))
     tables = [piece for piece in pieces if piece[0] == 0xDB]
     rest = [piece for piece in pieces if piece[0] not in (0xDB, 0xDA)]
-    exif_like = (0xE1, b"Exif\0\0" + b"\xff\xdb\0\x43" + bytes(60_000))  # a thumbnail's table is none of the picture's
+    exif_like = (0xE1, b"Exif\0\0" + b"\xff\xdb\0\x43" + bytes(60_000))  # a thumbnail's table, not the picture's
     forms = {
         "last": [exif_like, *rest, *tables, pieces[-1]],
         "reversed": [exif_like, *reversed(tables), *rest, pieces[-1]],
@@ -110,13 +111,13 @@ def wide(body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp", "gif"])
-def test_other_formats_have_no_quality(tmp_path: Path, suffix: str) -> None:
+def test_files_of_other_formats_have_no_quality(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(photograph(channels=1)[..., 0]).save(tmp_path / f"a.{suffix}")
     os.rename(tmp_path / f"a.{suffix}", tmp_path / "a.jpg")
     assert jpeg_quality_of(tmp_path / "a.jpg") is None
 
 
-def test_what_cannot_be_read_has_no_quality(tmp_path: Path) -> None:
+def test_unreadable_files_have_no_quality(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "letter.jpg").write_text("Dear photographer")
     assert jpeg_quality_of(tmp_path / "missing.jpg") is None
@@ -127,12 +128,12 @@ def test_what_cannot_be_read_has_no_quality(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX files")
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_named_pipe_has_no_quality_and_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     assert jpeg_quality_of(tmp_path / "pipe.jpg") is None
 
 
-def test_cut_anywhere_a_jpeg_gives_its_quality_or_none(tmp_path: Path) -> None:
+def test_truncated_jpeg_gives_its_quality_or_none(tmp_path: Path) -> None:
     data = jpeg(quality=75)
     path = tmp_path / "cut.jpg"
     answers = []
@@ -144,7 +145,7 @@ def test_cut_anywhere_a_jpeg_gives_its_quality_or_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("filling", [b"\0", b"\xff", b"x"])
-def test_a_long_damaged_file_is_not_searched_to_its_end(
+def test_search_of_long_damaged_file_is_limited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filling: bytes
 ) -> None:
     reads = 0
@@ -166,15 +167,13 @@ def test_a_long_damaged_file_is_not_searched_to_its_end(
 
 
 @pytest.mark.parametrize(("table", "expected"), [(PHOTOSHOP_CS2_LOW, 38), (PHOTOSHOP_CC_HIGH, 90), (IPHONE_FRAME, 30)])
-def test_other_programs_tables_get_the_quality_that_harms_photographs_as_much(
-    table: tuple[int, ...], expected: int
-) -> None:
+def test_foreign_table_gets_the_quality_of_equal_error_on_photographs(table: tuple[int, ...], expected: int) -> None:
     # Expected: the quality of equal mean PSNR over the luma of Set5 and Set14.
     assert len(table) == 64
     assert estimate_quality(table) == pytest.approx(expected, abs=4)
 
 
-def test_a_finer_table_is_never_called_worse() -> None:
+def test_finer_table_never_gets_lower_quality() -> None:
     rng = np.random.default_rng(1)
     for _ in range(100):
         coarse = rng.integers(2, 120, 64)
@@ -182,12 +181,12 @@ def test_a_finer_table_is_never_called_worse() -> None:
         assert estimate_quality(fine.tolist()) >= estimate_quality(coarse.tolist())
 
 
-def test_a_table_of_zeros_does_no_harm() -> None:
+def test_table_of_zeros_gives_quality_100() -> None:
     assert estimate_quality([0] * 64) == 100
 
 
-def test_files_of_cameras_and_programs(shared_dir: Path) -> None:
-    """Every JPEG of the corpus says before reading what it says after."""
+def test_corpus_jpegs_give_the_same_quality_before_and_after_reading(shared_dir: Path) -> None:
+    """Every readable JPEG of the corpus, from cameras and other programs."""
     tested = 0
     for path in sorted((shared_dir / "corpus" / "pillow").rglob("*.jpg")):
         try:

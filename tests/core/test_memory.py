@@ -1,4 +1,4 @@
-"""How much memory may be taken: a control group's limit counts, and what it keeps of files read before is free."""
+"""Available memory: a control group's limit applies, and what it caches of files read before counts as free."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MACHINE = {"/proc/meminfo": "MemTotal: 9000 kB\nMemAvailable:    8000 kB\n"}
         ({"max": "5000000\n", "current": "6000000\n"}, 0),
     ],
 )
-def test_the_least_of_what_machine_and_control_group_have(
+def test_available_memory_is_lesser_of_machine_and_control_group(
     monkeypatch: pytest.MonkeyPatch, group: dict[str, str], free_bytes: int
 ) -> None:
     texts = MACHINE | {f"/sys/fs/cgroup/memory.{name}": text for name, text in group.items()}
@@ -48,7 +48,7 @@ def test_the_least_of_what_machine_and_control_group_have(
         ),
     ],
 )
-def test_control_groups_of_the_first_version_count_too(
+def test_limits_of_version_1_control_groups_apply(
     monkeypatch: pytest.MonkeyPatch, group: dict[str, str], free_bytes: int, whole_bytes: int | None
 ) -> None:
     texts = MACHINE | {f"/sys/fs/cgroup/memory/memory.{name}": text for name, text in group.items()}
@@ -67,6 +67,6 @@ print(memory.peak_resident_bytes() > 0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system tells of a process in a file there")
-def test_a_process_may_be_called_anything() -> None:
+def test_peak_memory_is_read_when_process_name_is_not_utf8() -> None:
     done = subprocess.run([sys.executable, "-c", NAMED], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("True\n", "")

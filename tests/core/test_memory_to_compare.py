@@ -1,4 +1,4 @@
-"""What may be held side by side, with a made-up amount of free memory."""
+"""The memory check before pictures are compared side by side, with a simulated amount of free memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vdsr_app.core.pyramid import MipPyramid
 from vdsr_app.errors import PictureTooLargeError
 
 PHOTO = TargetSize(32_000, 24_000, 8.0)
-"""12 megapixels at 8: 768 megapixels."""
+"""12 megapixels at a scale factor of 8: 768 megapixels."""
 
 
 def picture(channels: int = 3, *, alpha: bool = False, dtype: type = np.uint8) -> Picture:
@@ -43,7 +43,7 @@ def fits(
     return True
 
 
-def test_a_photo_at_8_is_refused_where_16_gb_are_free_and_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_comparison_beyond_free_memory_is_rejected_with_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     have(monkeypatch, 16e9)
     with pytest.raises(PictureTooLargeError) as refused:
         check_memory_to_compare(picture(), PHOTO, layers=2, painted=1)
@@ -54,7 +54,7 @@ def test_a_photo_at_8_is_refused_where_16_gb_are_free_and_told_with_what_to_do(m
     assert refused.value.through_disk
 
 
-def test_a_pasted_picture_is_not_sent_to_the_batch_that_takes_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hint_for_pasted_picture_does_not_suggest_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     have(monkeypatch, 16e9)
     with pytest.raises(PictureTooLargeError) as refused:
         check_memory_to_compare(Picture(np.zeros((3, 4, 3), np.uint8)), PHOTO, layers=2, painted=1)
@@ -62,7 +62,7 @@ def test_a_pasted_picture_is_not_sent_to_the_batch_that_takes_files(monkeypatch:
     assert not refused.value.through_disk
 
 
-def test_what_fits_and_what_nobody_can_tell_is_let_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_comparison_is_allowed_when_it_fits_or_free_memory_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     have(monkeypatch, 24e9)
     assert fits(picture())
     have(monkeypatch, 1e9)
@@ -72,7 +72,7 @@ def test_what_fits_and_what_nobody_can_tell_is_let_pass(monkeypatch: pytest.Monk
     assert fits(picture())
 
 
-def test_more_layers_transparency_and_depth_need_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_needed_grows_with_layers_channels_and_bit_depth(monkeypatch: pytest.MonkeyPatch) -> None:
     have(monkeypatch, 19e9)
     assert fits(picture())
     assert not fits(picture(alpha=True))
@@ -84,13 +84,13 @@ def test_more_layers_transparency_and_depth_need_more(monkeypatch: pytest.Monkey
     assert fits(picture(channels=1))
 
 
-def test_what_earlier_layers_hold_counts_as_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_held_by_earlier_layers_counts_as_free(monkeypatch: pytest.MonkeyPatch) -> None:
     have(monkeypatch, 10e9)
     assert not fits(picture())
     assert fits(picture(), held_bytes=9_000_000_000)
 
 
-def test_a_picture_that_is_read_already_needs_but_what_the_screen_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_picture_already_in_memory_needs_only_display_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     have(monkeypatch, 24e9)
     assert not fits(picture(), layers=3)
     assert fits(picture(), layers=3, read=1)
@@ -98,7 +98,7 @@ def test_a_picture_that_is_read_already_needs_but_what_the_screen_takes(monkeypa
     assert not fits(picture(), layers=3, read=1)
 
 
-def test_the_estimate_holds_what_two_layers_and_a_copy_take(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_estimate_matches_two_layers_and_a_painted_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     size = Target(TargetKind.SCALE, 8.0).size_for(96, 64)
     screen = MipPyramid.from_rgba(np.zeros((size.height, size.width, 4), np.uint8)).nbytes
     taken = 2 * (size.width * size.height * 3 + screen) + screen

@@ -1,4 +1,4 @@
-"""Which model a picture gets by itself, and that it is what the picture's file says, before and after reading."""
+"""Which model is chosen for a picture, automatically by the compression of its file or as requested."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ JPEG_50 = Compression(SourceFormat.JPEG, 50)
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Puts weight files with a sound header among the bundled models, or among the person's own."""
+    """Puts weight files with a valid header among the bundled models, or among the user's own."""
     bundled = tmp_path / "bundled"
     monkeypatch.setattr(paths, "models_dir", lambda: bundled)
 
@@ -62,7 +62,7 @@ def weight_file(path: Path, title: str) -> Path:
     ],
 )
 @pytest.mark.parametrize("kind", [SourceFormat.JPEG, SourceFormat.WEBP, SourceFormat.AVIF])
-def test_a_picture_whose_compression_shows_gets_the_photo_model(
+def test_photo_model_is_chosen_up_to_its_maximum_quality(
     install: Install, kind: SourceFormat, quality: int | str, name: str, reason: ChoiceReason
 ) -> None:
     install("vdsr", "photo")
@@ -71,26 +71,26 @@ def test_a_picture_whose_compression_shows_gets_the_photo_model(
     assert choose_model(AUTO_MODEL, compression) == ModelChoice(name, reason, compression)
 
 
-def test_a_file_that_tells_of_no_compression_gets_the_clean_model(install: Install) -> None:
+def test_clean_model_is_chosen_when_compression_is_unknown(install: Install) -> None:
     install("vdsr", "photo")
     assert choose_model(AUTO_MODEL, None) == ModelChoice(CLEAN_MODEL, ChoiceReason.NO_SIGN)
 
 
 @pytest.mark.parametrize("requested", ["vdsr", "photo", "mine", "/models/auto.safetensors"])
 @pytest.mark.parametrize("compression", [None, JPEG_50, Compression(SourceFormat.JPEG, 99)])
-def test_what_the_person_names_is_taken(requested: str, compression: Compression | None) -> None:
+def test_requested_model_is_used(requested: str, compression: Compression | None) -> None:
     choice = choose_model(requested, compression)
     assert (choice.name, choice.reason) == (requested, ChoiceReason.REQUESTED)
 
 
-def test_without_the_photo_model_the_clean_one_is_taken_and_that_is_said(install: Install) -> None:
+def test_clean_model_is_chosen_with_reason_when_photo_model_is_missing(install: Install) -> None:
     install("vdsr")
     assert choose_model(AUTO_MODEL, JPEG_50) == ModelChoice(CLEAN_MODEL, ChoiceReason.NO_PHOTO_MODEL, JPEG_50)
     assert choose_model(AUTO_MODEL, JPEG_50, has_photo=True).name == PHOTO_MODEL
     assert choose_model(AUTO_MODEL, None).reason is ChoiceReason.NO_SIGN
 
 
-def test_a_network_of_the_persons_own_is_never_chosen_by_itself(install: Install) -> None:
+def test_users_own_photo_model_is_never_chosen_automatically(install: Install) -> None:
     install("vdsr")
     install("photo", own=True)
     assert [model.name for model in installed_models()] == ["vdsr", "photo"]
@@ -98,7 +98,9 @@ def test_a_network_of_the_persons_own_is_never_chosen_by_itself(install: Install
     assert choose_model(AUTO_MODEL, JPEG_50).name == CLEAN_MODEL
 
 
-def test_no_model_can_take_the_name_auto(install: Install, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_model_is_installed_or_listed_as_auto(
+    install: Install, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     install("vdsr")
     assert install_model(weight_file(tmp_path / "auto.safetensors", "Mine")).name == "auto-2"
     install("auto", own=True)
@@ -106,12 +108,12 @@ def test_no_model_can_take_the_name_auto(install: Install, tmp_path: Path, caplo
     assert "auto.safetensors" in caplog.text
 
 
-def test_settings_leave_the_choice_to_the_program() -> None:
+def test_default_settings_use_automatic_model_choice() -> None:
     assert UpscaleSettings().model == AUTO_MODEL
     assert not UpscaleSettings().self_ensemble
 
 
-def test_choosing_needs_no_torch() -> None:
+def test_model_choice_does_not_import_torch() -> None:
     program = (
         "import sys; import vdsr_app.core.model_choice, vdsr_app.core.engines, vdsr_app.core.ensemble;"
         "sys.exit('torch' in sys.modules)"

@@ -1,4 +1,4 @@
-"""Names of the results of `vdsr upscale`: no two are one file, however long the names of the sources are."""
+"""Names of the results of `vdsr upscale`: distinct however long the sources' names are, and recognised as results."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def names(*sources: str) -> list[str]:
         (["a.b.png", "a.c.png"], ["a.b_vdsr_x2.png", "a.c_vdsr_x2.png"]),
     ],
 )
-def test_names_that_would_collide_are_told_apart(sources: list[str], expected: list[str]) -> None:
+def test_plan_outputs_disambiguates_colliding_names(sources: list[str], expected: list[str]) -> None:
     assert names(*sources) == expected
 
 
-def test_pictures_of_two_models_are_told_apart_as_those_of_one_are() -> None:
+def test_plan_outputs_disambiguates_equal_stems_with_different_models() -> None:
     paths, models = [Path("/in/a.png"), Path("/in/a.jpg"), Path("/in/b.jpg")], ["vdsr", "photo", "photo"]
     planned = plan_outputs(paths, OUT, models, Target(value=2.0), FileFormat.PNG)
     assert [each.output.name for each in planned] == ["a_png_vdsr_x2.png", "a_jpg_photo_x2.png", "b_photo_x2.png"]
@@ -40,7 +40,7 @@ def test_pictures_of_two_models_are_told_apart_as_those_of_one_are() -> None:
 
 @pytest.mark.parametrize("letter", ["n", "\N{CJK UNIFIED IDEOGRAPH-6C34}", "\N{GRINNING FACE}"])
 @pytest.mark.parametrize("kinds", [(".png", ".png", ".png"), (".png", ".jpg", ".webp")])
-def test_long_names_that_differ_only_at_their_end_stay_apart(letter: str, kinds: tuple[str, ...]) -> None:
+def test_long_names_that_differ_only_at_the_end_stay_distinct(letter: str, kinds: tuple[str, ...]) -> None:
     room = 255 - len(".webp") - 1
     stem = letter * (room // len(letter.encode()))
     planned = names(*(f"{stem}{number if kinds[0] == kinds[1] else ''}{kind}" for number, kind in enumerate(kinds)))
@@ -70,13 +70,13 @@ def test_long_names_that_differ_only_at_their_end_stay_apart(letter: str, kinds:
         ("photo_x2.png", None),
     ],
 )
-def test_names_of_results_are_known(name: str, maker: str | None) -> None:
+def test_results_among_recognises_names_of_results(name: str, maker: str | None) -> None:
     files = [Path("/in") / each for each in ("photo.png", "two.jpg", "TWO.png", name)]
     expected = {} if maker is None else {Path("/in") / name: Path("/in") / maker}
     assert results_among(files, {"vdsr", "my_own"}) == expected
 
 
-def test_what_is_planned_is_known_as_a_result() -> None:
+def test_results_among_recognises_planned_outputs() -> None:
     sources = ["a.png", "a.jpg", "A.jpg", "b.c.png", "a_png.png"]
     results = names(*sources)
     found = results_among([Path(each) for each in sources + results], {"vdsr"})

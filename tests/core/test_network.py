@@ -1,4 +1,4 @@
-"""The network's shape, and what a pixel can see."""
+"""The network: shape, receptive field, residual and initialisation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vdsr_app.core.network import VDSR, VDSRConfig, initialise
 from vdsr_app.errors import ConfigError
 
 
-def test_the_default_is_the_papers_network() -> None:
+def test_default_network_is_that_of_the_paper() -> None:
     model = VDSR()
     assert len(model.layers) == 20
     assert sum(p.numel() for p in model.parameters()) == 665_921 == VDSRConfig().parameters
@@ -17,13 +17,13 @@ def test_the_default_is_the_papers_network() -> None:
 
 
 @pytest.mark.parametrize(("depth", "width"), [(2, 1), (5, 64), (12, 16)])
-def test_parameters_are_counted_as_built(depth: int, width: int) -> None:
+def test_config_parameter_count_matches_network(depth: int, width: int) -> None:
     config = VDSRConfig(depth, width)
     assert sum(p.numel() for p in VDSR(config).parameters()) == config.parameters
 
 
 @pytest.mark.parametrize("depth", [2, 5])
-def test_a_pixel_sees_its_receptive_field_and_no_more(depth: int) -> None:
+def test_receptive_field_radius_equals_depth(depth: int) -> None:
     model = VDSR(VDSRConfig(depth, 4))
     with torch.no_grad():
         for parameter in model.parameters():
@@ -36,7 +36,7 @@ def test_a_pixel_sees_its_receptive_field_and_no_more(depth: int) -> None:
     assert model.config.halo_px == depth
 
 
-def test_the_residual_is_added_only_where_asked() -> None:
+def test_input_is_added_only_when_residual_is_set() -> None:
     luma = torch.rand(2, 1, 9, 9)
     for residual in (True, False):
         model = VDSR(VDSRConfig(3, 4, residual=residual))
@@ -46,7 +46,7 @@ def test_the_residual_is_added_only_where_asked() -> None:
             assert torch.equal(model(luma), luma if residual else torch.zeros_like(luma))
 
 
-def test_he_initialisation_is_reproducible_and_keeps_the_variance() -> None:
+def test_he_initialisation_is_reproducible_and_has_expected_variance() -> None:
     first, second, other = VDSR(), VDSR(), VDSR()
     initialise(first, 7)
     initialise(second, 7)
@@ -57,6 +57,6 @@ def test_he_initialisation_is_reproducible_and_keeps_the_variance() -> None:
 
 
 @pytest.mark.parametrize(("depth", "width"), [(1, 64), (65, 64), (20, 0), (20, 513)])
-def test_impossible_shapes_are_refused(depth: int, width: int) -> None:
+def test_config_rejects_invalid_depth_and_width(depth: int, width: int) -> None:
     with pytest.raises(ConfigError):
         VDSRConfig(depth, width)

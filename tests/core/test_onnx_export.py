@@ -1,4 +1,4 @@
-"""Exported files give the network's numbers in other programs, and a wrong one is never left on the disk."""
+"""ONNX export: exported files give the network's numbers in other programs, and a wrong file is never left on disk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def make_model(tmp_path: Path, depth: int = 4, width: int = 6, residual: bool = 
 
 
 @pytest.mark.parametrize(("depth", "width", "residual"), [(4, 6, True), (4, 6, False), (2, 1, True), (20, 64, True)])
-def test_gives_the_numbers_of_torch_at_any_size(tmp_path: Path, depth: int, width: int, residual: bool) -> None:
+def test_exported_network_matches_torch_at_any_size(tmp_path: Path, depth: int, width: int, residual: bool) -> None:
     model, path = make_model(tmp_path, depth, width, residual)
     report = export_onnx(describe_model(path), tmp_path / "mine.onnx")
     assert report.max_difference < 1e-4
@@ -47,7 +47,7 @@ def test_gives_the_numbers_of_torch_at_any_size(tmp_path: Path, depth: int, widt
             np.testing.assert_allclose(found, model(torch.from_numpy(luma)).numpy(), rtol=0, atol=1e-4)
 
 
-def test_runs_without_this_program(tmp_path: Path) -> None:
+def test_exported_file_runs_in_onnxruntime_without_this_program(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     _, path = make_model(tmp_path)
     report = export_onnx(describe_model(path), tmp_path / "mine.onnx")
@@ -66,7 +66,9 @@ assert "torch" not in sys.modules and "vdsr_app" not in sys.modules
     assert done.stdout.strip() == f"{INPUT_NAME} ['N', 1, 'H', 'W'] {OUTPUT_NAME} ['N', 1, 'H', 'W'] (2, 1, 5, 9) Mine"
 
 
-def test_without_onnxruntime_the_reference_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_is_checked_by_reference_evaluator_without_onnxruntime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     _, path = make_model(tmp_path)
     report = export_onnx(describe_model(path), tmp_path / "mine.onnx")
@@ -74,7 +76,7 @@ def test_without_onnxruntime_the_reference_checks(tmp_path: Path, monkeypatch: p
     assert 0 <= report.max_difference < 1e-4
 
 
-def test_carries_what_the_weights_say_of_themselves(tmp_path: Path) -> None:
+def test_exported_file_carries_metadata_of_weights(tmp_path: Path) -> None:
     _, path = make_model(tmp_path)
     export_onnx(describe_model(path), tmp_path / "mine.onnx")
     model = onnx.load(tmp_path / "mine.onnx")
@@ -88,7 +90,9 @@ def test_carries_what_the_weights_say_of_themselves(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "reference"])
 @pytest.mark.parametrize("earlier", [None, b"earlier"])
-def test_a_file_with_other_numbers_is_refused(tmp_path: Path, monkeypatch, runtime: str, earlier: bytes | None) -> None:
+def test_wrong_export_is_rejected_and_leaves_folder_unchanged(
+    tmp_path: Path, monkeypatch, runtime: str, earlier: bytes | None
+) -> None:
     if runtime == "reference":
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
     else:
@@ -111,7 +115,7 @@ def test_a_file_with_other_numbers_is_refused(tmp_path: Path, monkeypatch, runti
     assert [file.read_bytes() for file in target.parent.iterdir()] == ([] if earlier is None else [earlier])
 
 
-def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_with_non_finite_numbers_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_export, "_runner", lambda file: (lambda luma: luma * np.nan, "a broken runtime"))
     _, path = make_model(tmp_path)
     with pytest.raises(SaveError, match="other numbers"):
@@ -119,7 +123,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "mine.onnx").exists()
 
 
-def test_cancelled_leaves_nothing(tmp_path: Path) -> None:
+def test_cancelled_export_leaves_no_file(tmp_path: Path) -> None:
     token = CancelToken()
     token.cancel()
     _, path = make_model(tmp_path)
@@ -128,7 +132,7 @@ def test_cancelled_leaves_nothing(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["mine.safetensors"]
 
 
-def test_damaged_weights_and_missing_folders_are_plain_errors(tmp_path: Path) -> None:
+def test_export_reports_missing_folder_and_damaged_weights(tmp_path: Path) -> None:
     _, path = make_model(tmp_path)
     info = describe_model(path)
     with pytest.raises(SaveError, match="folder does not exist"):

@@ -1,4 +1,4 @@
-"""Mip pyramid: means, premultiplied alpha, odd sides, and blocks that change only what they touch."""
+"""Mip pyramid: means, premultiplied alpha, odd sides, and writing blocks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def test_levels_are_means_down_to_one_pixel(height: int, width: int, opaque: boo
 
 @given(st.data(), st.integers(1, 33), st.integers(1, 33), st.booleans(), st.booleans())
 @settings(max_examples=200)
-def test_write_equals_a_rebuild(data: st.DataObject, height: int, width: int, opaque: bool, opaque_block: bool) -> None:
+def test_write_matches_rebuilt_pyramid(
+    data: st.DataObject, height: int, width: int, opaque: bool, opaque_block: bool
+) -> None:
     whole = noise(height, width, opaque=opaque, seed=data.draw(st.integers(0, 999)))
     pyramid = MipPyramid.from_rgba(whole.copy())
     for _ in range(data.draw(st.integers(1, 3))):
@@ -66,10 +68,10 @@ def test_write_equals_a_rebuild(data: st.DataObject, height: int, width: int, op
     assert pyramid.has_alpha >= rebuilt.has_alpha
 
 
-def test_write_leaves_all_other_pixels_alone() -> None:
+def test_write_changes_only_affected_pixels() -> None:
     pyramid = MipPyramid.from_rgba(noise(64, 64, opaque=True))
     for level in pyramid.levels:
-        level[:] = 77  # stands for "not computed again"
+        level[:] = 77  # marks pixels that are not recomputed
     pyramid.write(16, 32, noise(8, 8, opaque=True))
     for index, level in enumerate(pyramid.levels[:4]):
         side = 8 >> index
@@ -82,18 +84,18 @@ def test_write_leaves_all_other_pixels_alone() -> None:
 def test_colours_of_transparent_pixels_do_not_bleed() -> None:
     rgba = np.zeros((2, 2, 4), dtype=np.uint8)
     rgba[0, 0] = 0, 0, 200, 255
-    rgba[0, 1] = rgba[1, 0] = rgba[1, 1] = 255, 255, 0, 0  # yellow, but nobody can see it
+    rgba[0, 1] = rgba[1, 0] = rgba[1, 1] = 255, 255, 0, 0  # yellow, but fully transparent
     assert MipPyramid.from_rgba(rgba).levels[1][0, 0].tolist() == [0, 0, 50, 64]
 
 
-def test_small_levels_keep_the_brightness() -> None:
+def test_levels_keep_mean_brightness() -> None:
     rgba = noise(512, 512, opaque=True)
     pyramid = MipPyramid.from_rgba(rgba)
     for level in pyramid.levels:
         assert level[:, :, :3].mean() == pytest.approx(rgba[:, :, :3].mean(), abs=0.3 + 64 / level.shape[0] ** 2)
 
 
-def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_levels_do_not_depend_on_strip_size(monkeypatch: pytest.MonkeyPatch) -> None:
     rgba = noise(37, 23, opaque=False)
     whole = MipPyramid.from_rgba(rgba.copy())
     monkeypatch.setattr(pyramid_module, "_STRIP_PX", 64)
@@ -101,7 +103,7 @@ def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_array_equal(level, expected)
 
 
-def test_takes_the_array_over_where_it_can() -> None:
+def test_from_rgba_copies_only_when_necessary() -> None:
     rgba = noise(4, 4, opaque=True)
     assert MipPyramid.from_rgba(rgba).levels[0] is rgba
 
@@ -115,14 +117,14 @@ def test_takes_the_array_over_where_it_can() -> None:
     assert MipPyramid.from_rgba(part).levels[0].flags.c_contiguous
 
 
-def test_memory_stays_in_place_while_writing() -> None:
+def test_write_does_not_move_memory_of_levels() -> None:
     pyramid = MipPyramid.from_rgba(noise(16, 16, opaque=True))
     before = [level.ctypes.data for level in pyramid.levels]
     pyramid.write(3, 3, noise(5, 5, opaque=False))
     assert [level.ctypes.data for level in pyramid.levels] == before
 
 
-def test_a_copy_is_independent() -> None:
+def test_copy_is_independent() -> None:
     pyramid = MipPyramid.from_rgba(noise(8, 8, opaque=True))
     twin = pyramid.copy()
     twin.write(0, 0, np.zeros((8, 8, 4), dtype=np.uint8))
@@ -131,7 +133,7 @@ def test_a_copy_is_independent() -> None:
     assert pyramid.levels[3][0, 0, 3] == 255
 
 
-def test_alpha_is_noticed() -> None:
+def test_has_alpha_detects_a_single_translucent_pixel() -> None:
     assert not MipPyramid.from_rgba(noise(3, 3, opaque=True)).has_alpha
     rgba = noise(3, 3, opaque=True)
     rgba[2, 2, 3] = 254
@@ -147,7 +149,7 @@ def test_alpha_is_noticed() -> None:
         np.zeros((4, 4), np.uint8),
     ],
 )
-def test_wrong_arrays_are_refused(bad: np.ndarray) -> None:
+def test_rejects_arrays_of_wrong_shape_or_type(bad: np.ndarray) -> None:
     with pytest.raises(ShapeMismatchError):
         MipPyramid.from_rgba(bad)
     with pytest.raises(ShapeMismatchError):
@@ -155,7 +157,7 @@ def test_wrong_arrays_are_refused(bad: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(("x", "y"), [(-1, 0), (0, -1), (3, 0), (0, 3)])
-def test_blocks_beyond_the_edge_are_refused(x: int, y: int) -> None:
+def test_write_rejects_blocks_beyond_the_edge(x: int, y: int) -> None:
     pyramid = MipPyramid.from_rgba(noise(4, 4, opaque=True))
     with pytest.raises(ShapeMismatchError):
         pyramid.write(x, y, noise(2, 2, opaque=True))

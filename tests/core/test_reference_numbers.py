@@ -1,4 +1,4 @@
-"""Colour, bicubic, PSNR and SSIM against stored numbers, and against the published ones where they are at hand."""
+"""Colour, bicubic, PSNR and SSIM against stored numbers, and against the published ones where available."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def _plane(height: int = 48, width: int = 60) -> np.ndarray:
     return np.clip(np.floor(waves + 0.5), 0, 255)
 
 
-# Stored from this project's own code at the state in which it reproduced all 114 published values.
+# Stored from this project's own code when it reproduced all 114 published values.
 STORED = {2: (31.76190, 0.910717), 3: (29.61313, 0.851443), 4: (26.55459, 0.705610)}
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_bicubic_scores_as_stored(scale: int) -> None:
+def test_bicubic_scores_match_stored_values(scale: int) -> None:
     trial = make_trial(_plane(), scale)
     result = score(trial, trial.bicubic)
     assert (result.psnr_db, result.ssim) == pytest.approx(STORED[scale], abs=1e-4)
@@ -37,7 +37,7 @@ def test_bicubic_scores_as_stored(scale: int) -> None:
 @pytest.mark.shared
 @pytest.mark.parametrize("name", ["set5", "set14"])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_bicubic_scores_as_published(shared_dir: Path, name: str, scale: int) -> None:
+def test_bicubic_scores_match_published_values(shared_dir: Path, name: str, scale: int) -> None:
     published = json.loads((shared_dir / "reference" / "bicubic.json").read_text())[name][f"x{scale}"]["images"]
     for picture, values in published.items():
         luma = protocol_luma(image_io.read(shared_dir / "data" / name / f"{picture}.png").pixels)
@@ -47,33 +47,33 @@ def test_bicubic_scores_as_published(shared_dir: Path, name: str, scale: int) ->
         assert result.ssim == pytest.approx(values["ssim"], abs=0.0002), picture
 
 
-def test_luma_of_primaries_is_studio_range() -> None:
+def test_luma_of_primaries_is_in_studio_range() -> None:
     # Rounded values of MATLAB's rgb2ycbcr, as its documentation gives the matrix.
     colours = np.array([[0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]])
     assert np.rint(rgb_to_luma(colours)).tolist() == [16, 235, 81, 145, 41]
     assert np.rint(rgb_to_ycbcr(colours))[1:, 1:].tolist() == [[128, 128], [90, 240], [54, 34], [240, 110]]
 
 
-def test_colour_goes_there_and_back() -> None:
+def test_rgb_round_trips_through_ycbcr() -> None:
     rgb = np.random.default_rng(0).uniform(0, 255, (5, 7, 3))
     assert ycbcr_to_rgb(rgb_to_ycbcr(rgb)) == pytest.approx(rgb, abs=1e-9)
 
 
-def test_a_step_in_luma_is_the_same_step_in_each_of_rgb() -> None:
+def test_luma_step_changes_red_green_and_blue_equally() -> None:
     ycbcr = rgb_to_ycbcr(np.array([[90.0, 120.0, 30.0]]))
     brighter = ycbcr_to_rgb(ycbcr + np.array([10.0, 0, 0]))
     assert brighter - [90.0, 120.0, 30.0] == pytest.approx(np.full((1, 3), 10 * RGB_PER_LUMA))
 
 
 @pytest.mark.parametrize("full_scale", [255.0, 65535.0])
-def test_network_luma_of_gray_is_that_of_its_copy_in_rgb(full_scale: float) -> None:
+def test_network_luma_of_gray_equals_that_of_its_rgb_copy(full_scale: float) -> None:
     gray = np.linspace(0, full_scale, 256, dtype=np.float32).reshape(16, 16, 1)
     luma = network_luma(gray, full_scale)
     assert luma == pytest.approx(network_luma(np.repeat(gray, 3, axis=2), full_scale), abs=1e-6)
     assert (luma.min(), luma.max()) == (pytest.approx(16 / 255, abs=1e-6), pytest.approx(235 / 255, abs=1e-6))
 
 
-def test_gray_goes_to_luma_and_back() -> None:
+def test_gray_round_trips_through_luma() -> None:
     gray = np.arange(256)
     luma = gray_to_luma(gray)
     assert luma == pytest.approx(rgb_to_luma(np.stack([gray] * 3, axis=-1)), abs=1e-9)
@@ -85,7 +85,7 @@ def test_sixteen_bit_luma_equals_eight_bit() -> None:
     assert np.array_equal(protocol_luma(eight), protocol_luma(eight.astype(np.uint16) * 257))
 
 
-def test_metrics_of_known_planes() -> None:
+def test_metrics_of_flat_planes_match_known_values() -> None:
     flat = np.full((20, 20), 100.0)
     assert psnr_db(flat, flat, 2) == float("inf")
     assert psnr_db(flat, flat + 1.0, 2) == pytest.approx(48.1308, abs=1e-4)
@@ -95,7 +95,7 @@ def test_metrics_of_known_planes() -> None:
     assert ssim(flat, flat + 20, 0) == pytest.approx((2 * 100 * 120 + c1) / (100**2 + 120**2 + c1))
 
 
-def test_the_border_is_left_out() -> None:
+def test_psnr_excludes_the_border() -> None:
     flat = np.full((30, 30), 50.0)
     framed = flat.copy()
     framed[:3] = framed[-3:] = framed[:, :3] = framed[:, -3:] = 200.0
@@ -103,7 +103,7 @@ def test_the_border_is_left_out() -> None:
     assert psnr_db(flat, framed, 2) < 40
 
 
-def test_bad_planes_are_refused() -> None:
+def test_metrics_and_trials_reject_invalid_planes() -> None:
     with pytest.raises(ShapeMismatchError):
         psnr_db(np.zeros((4, 4)), np.zeros((4, 5)), 0)
     with pytest.raises(UsageError):
@@ -115,5 +115,5 @@ def test_bad_planes_are_refused() -> None:
 
 
 @pytest.mark.parametrize(("scale", "size"), [(2.5, (45, 60)), (1.5, (48, 60)), (3, (48, 60))])
-def test_trials_are_cropped_to_whole_small_pictures(scale: float, size: tuple[int, int]) -> None:
+def test_trial_reference_is_cropped_to_integer_lr_size(scale: float, size: tuple[int, int]) -> None:
     assert make_trial(_plane(), scale).reference.shape == size

@@ -1,4 +1,4 @@
-"""Resampling: exact small cases, windows, and the properties any good kernel has."""
+"""Resampling: exact small cases, windows, and properties that every kernel must have."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from vdsr_app.core.resize import KERNELS, axis_table, resize, resize_region
 from vdsr_app.errors import UsageError
 
 
-def test_bicubic_doubles_a_ramp_by_the_formula() -> None:
-    # By hand from Keys' kernel with a = -0.5 at distances 0.25, 0.75, 1.25, 1.75 and mirrored ends.
+def test_bicubic_doubles_ramp_as_computed_by_hand() -> None:
+    # Computed by hand from Keys' kernel with a = -0.5 at distances 0.25, 0.75, 1.25, 1.75 and mirrored ends.
     row = np.array([[0.0, 1.0, 2.0, 3.0]])
     near, next_, far, last = 0.8671875, 0.2265625, -0.0703125, -0.0234375
     first = near * 0 + next_ * 0 + far * 1 + last * 1
@@ -23,7 +23,7 @@ def test_bicubic_doubles_a_ramp_by_the_formula() -> None:
     assert out == pytest.approx(3.0 - out[::-1])
 
 
-def test_shrinking_averages_over_the_stretched_kernel() -> None:
+def test_shrinking_averages_unless_antialias_is_off() -> None:
     stripes = np.tile([0.0, 255.0], (48, 24))
     smooth = resize(stripes, 16, 16, dtype=np.float64)
     aliased = resize(stripes, 16, 16, antialias=False, dtype=np.float64)
@@ -38,7 +38,7 @@ def test_nearest_repeats_pixels() -> None:
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_the_same_size_changes_nothing(kernel: str) -> None:
+def test_resize_to_same_size_changes_nothing(kernel: str) -> None:
     pixels = np.random.default_rng(0).uniform(0, 255, (7, 5, 3))
     assert resize(pixels, 7, 5, kernel, dtype=np.float64) == pytest.approx(pixels)
 
@@ -52,7 +52,7 @@ def test_the_same_size_changes_nothing(kernel: str) -> None:
     kernel=st.sampled_from(KERNELS),
     data=st.data(),
 )
-def test_a_window_equals_the_same_window_of_the_whole(
+def test_resize_region_equals_window_of_whole_and_flat_stays_flat(
     height: int, width: int, out_h: int, out_w: int, kernel: str, data: st.DataObject
 ) -> None:
     pixels = np.random.default_rng(height * 41 + width).uniform(0, 255, (height, width, 3))
@@ -82,7 +82,7 @@ def test_channels_and_axes_are_independent() -> None:
     assert turned.transpose(1, 0, 2) == pytest.approx(whole)
 
 
-def test_bad_requests_are_named() -> None:
+def test_rejects_unknown_kernel_and_empty_size() -> None:
     with pytest.raises(UsageError, match="bicubik"):
         axis_table(4, 8, "bicubik")
     with pytest.raises(UsageError):

@@ -1,4 +1,4 @@
-"""Arrays that lie on the disk."""
+"""Arrays on the disk: contents, resident memory, and full disks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vdsr_app.errors import SaveError
 RNG = np.random.default_rng(3)
 
 
-def test_what_is_written_stays_when_its_pages_are_given_back(tmp_path: Path) -> None:
+def test_contents_are_kept_when_pages_are_given_back(tmp_path: Path) -> None:
     array = scratch.on_disk(tmp_path)((1000, 700, 3), np.uint16)
     wanted = RNG.integers(0, 1 << 16, array.shape, np.uint16)
     array[:] = wanted
@@ -40,13 +40,13 @@ def test_given_back_pages_are_not_resident(tmp_path: Path) -> None:
     assert (array[:: 1 << 12] == 7).all()
 
 
-def test_no_file_is_ever_seen(tmp_path: Path) -> None:
+def test_array_on_disk_has_no_visible_file(tmp_path: Path) -> None:
     array = scratch.on_disk(tmp_path)((10, 10), np.uint8)
     array[:] = 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_array_that_is_let_go_is_not_kept(tmp_path: Path) -> None:
+def test_deleted_array_is_no_longer_tracked(tmp_path: Path) -> None:
     gc.collect()
     before = len(scratch.pages)
     array = scratch.on_disk(tmp_path)((10, 10), np.uint8)
@@ -56,7 +56,7 @@ def test_an_array_that_is_let_go_is_not_kept(tmp_path: Path) -> None:
     assert len(scratch.pages) == before
 
 
-def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_reported_when_array_is_allocated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -66,7 +66,9 @@ def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypa
     assert is_out_of_room(failure.value)
 
 
-def test_a_file_system_that_takes_no_room_ahead_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_is_filled_with_zeros_when_space_cannot_be_reserved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def cannot(*_: object) -> None:
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
@@ -77,6 +79,6 @@ def test_a_file_system_that_takes_no_room_ahead_is_filled(tmp_path: Path, monkey
     assert (array == 9).all()
 
 
-def test_small_pictures_stay_in_memory(tmp_path: Path) -> None:
+def test_allocator_uses_disk_only_above_whole_bytes(tmp_path: Path) -> None:
     assert scratch.allocator_for(scratch.WHOLE_BYTES, tmp_path) is scratch.in_memory
     assert scratch.allocator_for(scratch.WHOLE_BYTES + 1, tmp_path) is not scratch.in_memory

@@ -1,4 +1,4 @@
-"""Whole pictures: colours, depths, sizes, stages, tiles and what they report."""
+"""Upscaling whole pictures: colours, depths, sizes, stages, tiles and what they report."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def network(gain: float = 1.0, depth: int = 3, width: int = 4) -> VDSR:
 
 
 def edge_detector() -> VDSR:
-    """A network that leaves even areas alone and adds 8 times the Laplacian where there are edges."""
+    """A network that does not change even areas and adds 8 times the Laplacian at edges."""
     model = VDSR(VDSRConfig(2, 2))
     laplacian = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
     centre = torch.zeros(3, 3)
@@ -93,7 +93,7 @@ def by(scale: float, tile_px: int | None = None) -> UpscaleSettings:
 def through_network(
     luma: np.ndarray[tuple[int, int], np.dtype[np.float64]],
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """The network on a whole plane, by its own forward pass."""
+    """Output of the network for a whole plane, from its own forward pass."""
     with torch.inference_mode():
         tensor = torch.from_numpy(luma.astype(np.float32))[None, None]
         result: np.ndarray[tuple[int, int], np.dtype[np.float64]] = MODEL(tensor)[0, 0].numpy().astype(np.float64)
@@ -102,7 +102,7 @@ def through_network(
 
 class TestColours:
     @pytest.mark.parametrize(("dtype", "full"), [(np.uint8, 255), (np.uint16, 65535)])
-    def test_rgb_equals_the_route_over_ycbcr(self, dtype: type[np.uint8], full: int) -> None:
+    def test_rgb_result_equals_computation_in_ycbcr(self, dtype: type[np.uint8], full: int) -> None:
         source = picture(23, 31, dtype=dtype)
         result = upscale_picture(source, by(2.5, tile_px=20), engine())
         bicubic = resize(source.pixels, 58, 78, dtype=np.float64) * (255 / full)
@@ -119,7 +119,7 @@ class TestColours:
         assert result.pixels.dtype == dtype
 
     @pytest.mark.parametrize(("dtype", "full"), [(np.uint8, 255), (np.uint16, 65535)])
-    def test_gray_comes_out_as_its_copy_in_rgb(self, dtype: type[np.uint8], full: int) -> None:
+    def test_gray_result_equals_that_of_its_rgb_copy(self, dtype: type[np.uint8], full: int) -> None:
         source = picture(23, 31, 1, dtype)
         result = upscale_picture(source, by(2.0), engine())
         bicubic = resize(source.pixels[..., 0], 46, 62, dtype=np.float64) / full
@@ -132,7 +132,7 @@ class TestColours:
         assert np.abs(in_rgb - result.pixels).max() <= 1
 
     @pytest.mark.parametrize("alpha", [False, True])
-    def test_without_a_residual_it_is_the_interpolated_picture(self, alpha: bool) -> None:
+    def test_result_is_interpolated_picture_when_residual_is_zero(self, alpha: bool) -> None:
         source = picture(37, 21, alpha=alpha)
         result = upscale_picture(source, by(2.7, tile_px=16), engine(network(gain=0)))
         size = by(2.7).target.size_for(21, 37)
@@ -143,7 +143,7 @@ class TestColours:
             assert plain.alpha is not None
             np.testing.assert_array_equal(result.alpha, plain.alpha)
 
-    def test_everything_but_the_pixels_is_carried_over(self) -> None:
+    def test_alpha_metadata_and_source_are_carried_over(self) -> None:
         source = picture(9, 9, alpha=True)
         for result in (
             upscale_picture(source, by(2.0), engine()),
@@ -164,7 +164,7 @@ class TestTransparency:
 
     @pytest.mark.parametrize("scale", [1.0, 2.0, 3.3, 6.0])
     @pytest.mark.parametrize("hidden", [0, 255])
-    def test_the_network_sees_no_edge_where_only_transparency_has_one(self, hidden: int, scale: float) -> None:
+    def test_network_sees_no_edge_at_border_of_transparency(self, hidden: int, scale: float) -> None:
         result = upscale_picture(self.disc(hidden), by(scale, tile_px=32), engine(edge_detector()))
         assert result.alpha is not None
         # The outermost pixels are an edge to the network, in any picture.
@@ -173,7 +173,7 @@ class TestTransparency:
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
     @pytest.mark.parametrize("scale", [1.0, 2.3, 5.0])
-    def test_opaque_stays_opaque(self, dtype: type[np.uint8], scale: float) -> None:
+    def test_opaque_alpha_stays_opaque_and_does_not_affect_pixels(self, dtype: type[np.uint8], scale: float) -> None:
         source = picture(30, 20, dtype=dtype)
         opaque = replace(source, alpha=np.full((30, 20), np.iinfo(dtype).max, dtype))
         result = upscale_picture(opaque, by(scale, tile_px=32), engine())
@@ -182,7 +182,7 @@ class TestTransparency:
         assert (result.alpha == np.iinfo(dtype).max).all()
         np.testing.assert_array_equal(result.pixels, upscale_picture(source, by(scale, tile_px=32), engine()).pixels)
 
-    def test_alpha_is_bicubic(self) -> None:
+    def test_alpha_is_enlarged_bicubically(self) -> None:
         source = picture(20, 25, alpha=True)
         assert source.alpha is not None
         result = upscale_picture(source, by(2.0, tile_px=16), engine())
@@ -200,7 +200,7 @@ class TestSizes:
         channels=st.sampled_from([1, 3]),
         alpha=st.booleans(),
     )
-    def test_the_size_is_exact_at_any_scale(
+    def test_result_has_exact_size_at_any_scale(
         self, width: int, height: int, scale: float, channels: int, alpha: bool
     ) -> None:
         source = picture(height, width, channels, alpha=alpha)
@@ -211,25 +211,25 @@ class TestSizes:
 
     @pytest.mark.parametrize("scale", [1.0, 2.0, 8.0])
     @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1)])
-    def test_thin_pictures(self, shape: tuple[int, int], scale: float) -> None:
+    def test_thin_flat_pictures_are_enlarged_and_stay_flat(self, shape: tuple[int, int], scale: float) -> None:
         flat = Picture(np.full((*shape, 3), 77, np.uint8))
         result = upscale_picture(flat, by(scale), engine(network(gain=0)))
         assert result.pixels.shape == (shape[0] * scale, shape[1] * scale, 3)
         assert (result.pixels == 77).all()
 
-    def test_at_scale_one_the_network_still_works(self) -> None:
+    def test_network_is_applied_at_scale_one(self) -> None:
         source = picture(16, 16)
         same = upscale_picture(source, by(1.0), engine(network(gain=0)))
         np.testing.assert_array_equal(same.pixels, source.pixels)
         assert (upscale_picture(source, by(1.0), engine()).pixels != source.pixels).any()
 
     @pytest.mark.parametrize("scale", [0.5, 8.5, math.nan])
-    def test_other_scales_are_refused(self, scale: float) -> None:
+    def test_upscale_rejects_scales_out_of_range(self, scale: float) -> None:
         with pytest.raises(UsageError):
             upscale_picture(picture(4, 4), by(scale), engine())
 
     @pytest.mark.parametrize("kernel", KERNELS)
-    def test_every_kernel_interpolates(self, kernel: str) -> None:
+    def test_interpolate_picture_matches_resize_and_reports_progress(self, kernel: str) -> None:
         source = picture(600, 40)
         rows: list[tuple[int, int]] = []
         result = interpolate_picture(
@@ -240,19 +240,19 @@ class TestSizes:
         assert rows[-1] == (1200, 1200)
         assert [done for done, _ in rows] == sorted({done for done, _ in rows})
 
-    def test_an_unknown_kernel_is_refused(self) -> None:
+    def test_interpolate_picture_rejects_unknown_kernel(self) -> None:
         with pytest.raises(UsageError):
             interpolate_picture(picture(4, 4), by(2.0).target.size_for(4, 4), "magic")
 
 
 class TestCascade:
-    def test_up_to_four_there_is_one_stage(self) -> None:
+    def test_cascade_has_one_stage_up_to_scale_four(self) -> None:
         for scale in (1.0, 2.0, 4.0):
             size = by(scale).target.size_for(100, 60)
             assert cascade_sizes(100, 60, size) == [(size.width, size.height)]
 
     @given(width=st.integers(1, 5000), height=st.integers(1, 5000), scale=st.floats(4.001, 8.0))
-    def test_beyond_there_are_two_equal_ones(self, width: int, height: int, scale: float) -> None:
+    def test_cascade_has_two_equal_stages_above_scale_four(self, width: int, height: int, scale: float) -> None:
         size = by(scale).target.size_for(width, height)
         between, last = cascade_sizes(width, height, size)
         assert last == (size.width, size.height)
@@ -260,7 +260,7 @@ class TestCascade:
             assert start <= middle <= end
             assert abs(middle - start * scale**0.5) <= 1.0
 
-    def test_it_is_two_enlargements_with_16_bits_between(self) -> None:
+    def test_cascade_equals_two_enlargements_with_16_bits_between(self) -> None:
         source = picture(16, 16, alpha=True)
         assert source.alpha is not None
         deep = replace(source, pixels=source.pixels.astype(np.uint16) * 257, alpha=source.alpha.astype(np.uint16) * 257)
@@ -276,7 +276,7 @@ class TestCascade:
         assert np.abs(result.pixels - second.pixels / 257).max() <= 0.51
         assert np.abs(result.alpha - second.alpha / 257).max() <= 0.51
 
-    def test_progress_counts_both_and_only_the_last_is_shown(self) -> None:
+    def test_progress_counts_both_stages_and_only_last_stage_emits_tiles(self) -> None:
         progress: list[tuple[int, int]] = []
         shown: list[TileResult] = []
         result = upscale_picture(
@@ -296,7 +296,7 @@ class TestCascade:
 
 class TestTiles:
     @pytest.mark.parametrize("alpha", [False, True])
-    def test_the_tiles_are_the_result(self, alpha: bool) -> None:
+    def test_emitted_tiles_make_up_the_result(self, alpha: bool) -> None:
         tiles: list[TileResult] = []
         result = upscale_picture(picture(20, 30, alpha=alpha), by(2.0, tile_px=16), engine(), on_tile=tiles.append)
         pixels = np.zeros_like(result.pixels)
@@ -307,7 +307,7 @@ class TestTiles:
             assert (tile.alpha is not None) == alpha
             if tile.alpha is not None:
                 shown[rows, cols] = tile.alpha
-            tile.pixels.fill(0)  # the receiver's own copy
+            tile.pixels.fill(0)  # the tile is the receiver's own copy
         assert len(tiles) == 12
         np.testing.assert_array_equal(pixels, result.pixels)
         if result.alpha is not None:
@@ -315,30 +315,28 @@ class TestTiles:
 
     @settings(deadline=None, max_examples=25)
     @given(tile_px=st.integers(5, 80), x=st.integers(0, 70), y=st.integers(0, 50), scale=st.sampled_from([2.0, 5.0]))
-    def test_neither_size_nor_order_of_tiles_changes_the_result(
-        self, tile_px: int, x: int, y: int, scale: float
-    ) -> None:
+    def test_result_does_not_depend_on_size_or_order_of_tiles(self, tile_px: int, x: int, y: int, scale: float) -> None:
         source = picture(11, 15, dtype=np.uint16)
         whole = upscale_picture(source, by(scale, tile_px=1000), engine())
         tiled = upscale_picture(source, by(scale, tile_px=tile_px), engine(), visible=lambda: Rect(x, y, 9, 9))
         # 1e-5 of full scale.
         assert np.abs(whole.pixels.astype(int) - tiled.pixels).max() <= 1
 
-    def test_order_alone_changes_no_byte(self) -> None:
+    def test_result_is_identical_in_any_order_of_tiles(self) -> None:
         source = picture(30, 30)
         plain = upscale_picture(source, by(2.0, tile_px=16), engine())
         ordered = upscale_picture(source, by(2.0, tile_px=16), engine(), visible=lambda: Rect(50, 50, 9, 9))
         np.testing.assert_array_equal(plain.pixels, ordered.pixels)
 
     @pytest.mark.parametrize("scale", [2.0, 6.0])
-    def test_what_is_visible_comes_first(self, scale: float) -> None:
+    def test_visible_tile_is_emitted_first(self, scale: float) -> None:
         side = round(40 * scale)
         tiles: list[TileResult] = []
         visible = Rect(side - 20, side - 20, 20, 20)
         upscale_picture(picture(40, 40), by(scale, tile_px=20), engine(), on_tile=tiles.append, visible=lambda: visible)
         assert (tiles[0].x, tiles[0].y) == (side - 20, side - 20)
 
-    def test_memory_that_runs_short_changes_the_way_not_the_result(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_smaller_tiles_give_same_result_when_memory_is_short(self, monkeypatch: pytest.MonkeyPatch) -> None:
         source = picture(40, 40, alpha=True)
         expected = upscale_picture(source, by(2.0, tile_px=80), engine())
 
@@ -363,7 +361,7 @@ class TestTiles:
 
 
 class TestFailure:
-    def test_cancelled_before_and_between_tiles(self) -> None:
+    def test_cancel_stops_upscaling_between_tiles_and_interpolation(self) -> None:
         token = CancelToken()
         tiles: list[TileResult] = []
 
@@ -377,7 +375,7 @@ class TestFailure:
         with pytest.raises(Cancelled):
             interpolate_picture(picture(20, 20), by(2.0).target.size_for(20, 20), token=token)
 
-    def test_a_network_that_gives_nonsense_gives_no_picture(self) -> None:
+    def test_non_finite_network_output_is_rejected(self) -> None:
         model = network()
         with torch.no_grad():
             for parameter in model.parameters():
@@ -386,7 +384,7 @@ class TestFailure:
             upscale_picture(picture(8, 8), by(2.0), engine(model))
 
     @pytest.mark.parametrize("alpha", [False, True])
-    def test_a_flat_result_of_a_picture_that_is_not_is_no_result(self, alpha: bool) -> None:
+    def test_flat_result_is_rejected_unless_source_is_flat(self, alpha: bool) -> None:
         model = network()
         with torch.no_grad():
             model.layers[-1].bias.fill_(-5.0)  # all black
@@ -395,7 +393,7 @@ class TestFailure:
         flat = Picture(np.full((8, 8, 3), 77, np.uint8))
         assert (upscale_picture(flat, by(2.0), engine(model)).pixels == 0).all()
 
-    def test_a_result_beyond_memory_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_result_too_large_for_memory_is_rejected(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: object) -> None:
             raise MemoryError
 
@@ -404,7 +402,7 @@ class TestFailure:
         with pytest.raises(PictureTooLargeError, match="16 x 16 pixels"):
             upscale_picture(source, by(2.0), ready)
 
-    def test_nothing_but_the_result_grows_with_the_picture(self) -> None:
+    def test_peak_memory_is_little_more_than_the_result(self) -> None:
         source = picture(700, 700, alpha=True)
         tracemalloc.start()
         try:
@@ -414,5 +412,6 @@ class TestFailure:
             tracemalloc.stop()
         assert result.alpha is not None
         result_bytes = result.pixels.nbytes + result.alpha.nbytes
-        # The fill under the transparency is a third of the source; a float plane of the result would be its 4 bytes.
+        # The fill under the transparency takes a third of the source; a float plane would take as much as the result, 4
+        # bytes per pixel.
         assert peak < result_bytes + result_bytes // 4 + 4 * 2**20

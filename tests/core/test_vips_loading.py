@@ -1,4 +1,4 @@
-"""libvips is set up once, also when the first pictures are read in several threads at once."""
+"""libvips is set up only once, even if several threads read the first pictures at the same time."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ for thread in threads: thread.join()
 """
 
 
-def test_many_threads_at_once_say_nothing(checkout: Path) -> None:
+def test_loading_from_many_threads_at_once_prints_nothing(checkout: Path) -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM, str(checkout)], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""

@@ -1,4 +1,4 @@
-"""The quality of a lossy WebP: what every layout of the file tells before and after it is read."""
+"""Estimated quality of lossy WebP files of every layout, before and after they are read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vdsr_app.core.picture import Picture
 
 
 def busy(channels: int = 3) -> np.ndarray[Any, Any]:
-    """Calm in one half, so that the encoder makes segments of several quantisers."""
+    """A picture whose left half is even, so that the encoder makes segments with several quantisers."""
     return photograph(160, 160, channels, grain=20, calm=0.5)
 
 
@@ -38,20 +38,20 @@ def estimated(path: Path, data: bytes) -> int | None:
 
 @pytest.mark.parametrize("quality", [0, 5, 20, 40, 60, 75, 80, 88, 89, 95, 100])
 @pytest.mark.parametrize("method", [0, 4, 6])
-def test_it_is_the_setting_of_the_encoder(tmp_path: Path, quality: int, method: int) -> None:
+def test_estimate_matches_encoder_setting(tmp_path: Path, quality: int, method: int) -> None:
     found = estimated(tmp_path / "no name that helps", webp(quality=quality, method=method))
     assert found == pytest.approx(quality, abs=1)
 
 
-def test_beside_transparency_and_metadata(tmp_path: Path) -> None:
+def test_quality_is_estimated_beside_transparency_and_metadata(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[270] = "x" * 501  # of odd length, so that a byte is filled in
+    exif[270] = "x" * 501  # of odd length, so that a padding byte is needed
     data = webp(4, quality=70, exif=exif, icc_profile=b"profile" * 99)
     assert data[12:16] == b"VP8X"
     assert estimated(tmp_path / "a.webp", data) == pytest.approx(70, abs=1)
 
 
-def test_the_first_picture_of_an_animation_counts(tmp_path: Path) -> None:
+def test_animation_has_the_quality_of_its_first_picture(tmp_path: Path) -> None:
     out = io.BytesIO()
     first, second = (Image.fromarray(busy()[::step]) for step in (1, -1))
     first.save(out, "webp", save_all=True, append_images=[second], quality=55)
@@ -59,12 +59,12 @@ def test_the_first_picture_of_an_animation_counts(tmp_path: Path) -> None:
     assert estimated(tmp_path / "a.webp", out.getvalue()) == pytest.approx(55, abs=1)
 
 
-def test_what_is_lossless_has_none(tmp_path: Path) -> None:
+def test_lossless_file_has_no_quality(tmp_path: Path) -> None:
     assert estimated(tmp_path / "a.webp", webp(lossless=True)) is None
     assert estimated(tmp_path / "b.webp", webp(4, lossless=True)) is None
 
 
-def test_what_the_program_saves(tmp_path: Path) -> None:
+def test_saved_file_gives_its_quality_or_none_if_lossless(tmp_path: Path) -> None:
     path = tmp_path / "a.webp"
     for quality, expected in ((60, 60), (100, None)):
         image_io.save(Picture(busy()), path, SaveOptions(FileFormat.WEBP, quality))
@@ -72,7 +72,7 @@ def test_what_the_program_saves(tmp_path: Path) -> None:
         assert (None if compression is None else compression.quality) == (expected and pytest.approx(expected, abs=1))
 
 
-def test_cut_anywhere_it_gives_its_quality_or_none(tmp_path: Path) -> None:
+def test_truncated_file_gives_its_quality_or_none(tmp_path: Path) -> None:
     data, path = webp(quality=75), tmp_path / "cut.webp"
     answers = []
     for length in range(0, 120):
@@ -84,7 +84,7 @@ def test_cut_anywhere_it_gives_its_quality_or_none(tmp_path: Path) -> None:
     assert answers == sorted(answers, key=lambda answer: answer is not None)
 
 
-def test_bytes_of_any_value_are_survived(tmp_path: Path) -> None:
+def test_corrupted_file_gives_valid_quality_or_none(tmp_path: Path) -> None:
     rng, path = np.random.default_rng(1), tmp_path / "bad.webp"
     data = webp(4, quality=75)
     for _ in range(300):
@@ -96,7 +96,7 @@ def test_bytes_of_any_value_are_survived(tmp_path: Path) -> None:
         assert found is None or 0 <= found.quality <= 100
 
 
-def test_a_long_damaged_file_is_not_searched_to_its_end(tmp_path: Path) -> None:
+def test_search_of_long_damaged_file_is_limited(tmp_path: Path) -> None:
     path = tmp_path / "long.webp"
     empty = b"JUNK" + struct.pack("<I", 0)
     frame = b"".join(webp(quality=75).partition(b"VP8 ")[1:])
@@ -106,13 +106,13 @@ def test_a_long_damaged_file_is_not_searched_to_its_end(tmp_path: Path) -> None:
         assert (compression_of(path) is not None) is finds
 
 
-def test_a_coarser_step_is_never_called_better() -> None:
+def test_coarser_step_never_gets_higher_quality() -> None:
     qualities = [quality_of_step(step) for step in np.linspace(1, 300, 600)]
     assert qualities == sorted(qualities, reverse=True)
     assert (qualities[0], qualities[-1]) == (100, 0)
 
 
-def test_as_text_and_back() -> None:
+def test_compression_round_trips_as_text_and_rejects_invalid_text() -> None:
     for compression in (Compression(SourceFormat.WEBP, 75), Compression(SourceFormat.JPEG, 100)):
         assert Compression.parse(str(compression)) == compression
     for text in ("", "webp", "webp x", "vp8 75"):

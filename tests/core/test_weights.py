@@ -1,4 +1,4 @@
-"""Weight files: round trip, and every kind of damage refused with one clear error."""
+"""Weight files: round trip, rejection of every kind of damage with one clear error, and installed models."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("residual", [True, False])
-def test_round_trip(tmp_path: Path, residual: bool) -> None:
+def test_weights_and_metadata_round_trip(tmp_path: Path, residual: bool) -> None:
     model = _model(residual=residual)
     checksum = save_weights(model, tmp_path / "a.safetensors", {"title": "A"})
     loaded = load_weights(tmp_path / "a.safetensors")
@@ -55,7 +55,7 @@ def test_round_trip(tmp_path: Path, residual: bool) -> None:
         assert torch.equal(loaded.model(luma), model(luma))
 
 
-def test_every_flipped_bit_is_found(file: Path) -> None:
+def test_flipped_bits_are_detected(file: Path) -> None:
     good = file.read_bytes()
     start = 8 + struct.unpack("<Q", good[:8])[0]
     for position in range(start, len(good), 97):
@@ -68,13 +68,13 @@ def test_every_flipped_bit_is_found(file: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 1, 7, 8, 9, 200, 3000])
-def test_a_file_cut_short_is_refused(file: Path, keep: int) -> None:
+def test_truncated_file_is_rejected(file: Path, keep: int) -> None:
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(WeightsError):
         load_weights(file)
 
 
-def test_trailing_bytes_are_refused(file: Path) -> None:
+def test_trailing_bytes_are_rejected(file: Path) -> None:
     file.write_bytes(file.read_bytes() + b"PK\x03\x04")
     with pytest.raises(WeightsError):
         load_weights(file)
@@ -106,34 +106,34 @@ def _set(name: str, value: torch.Tensor) -> Callable[[dict[str, torch.Tensor]], 
         (lambda tensors: tensors.clear(), "no VDSR"),
     ],
 )
-def test_strange_tensors_are_named(
+def test_invalid_tensors_are_rejected_by_name(
     tmp_path: Path, change: Callable[[dict[str, torch.Tensor]], None], said: str
 ) -> None:
     with pytest.raises(WeightsError, match=said):
         load_weights(_with(change, tmp_path / "bad.safetensors"))
 
 
-def test_a_sound_file_without_checksum_is_taken(tmp_path: Path) -> None:
+def test_valid_file_without_checksum_is_accepted(tmp_path: Path) -> None:
     assert load_weights(_with(lambda tensors: None, tmp_path / "plain.safetensors")).model.config.depth == 4
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"{}", b"\xff" * 8 + b"{}", struct.pack("<Q", 2) + b"[]", b"PK\x03\x04" + b"\0" * 90]
 )
-def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_files_of_other_kinds_are_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
     with pytest.raises(WeightsError):
         load_weights(path)
 
 
-def test_missing_file_and_folder(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_rejected(tmp_path: Path) -> None:
     for path in (tmp_path / "none.safetensors", tmp_path):
         with pytest.raises(WeightsError):
             load_weights(path)
 
 
-def test_numbers_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+def test_non_finite_weights_are_not_saved(tmp_path: Path) -> None:
     model = _model()
     with torch.no_grad():
         model.layers[0].bias[0] = float("nan")
@@ -142,7 +142,7 @@ def test_numbers_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_not_listed_keeps_its_name(file: Path) -> None:
+def test_install_model_does_not_overwrite_an_invalid_file(file: Path) -> None:
     other = paths.user_models_dir() / "small.safetensors"
     other.parent.mkdir(parents=True)
     other.write_bytes(b"half of something")
@@ -151,7 +151,7 @@ def test_a_file_that_is_not_listed_keeps_its_name(file: Path) -> None:
     assert other.read_bytes() == b"half of something"
 
 
-def test_a_model_is_installed_once_and_found_by_name(file: Path) -> None:
+def test_model_is_installed_once_and_found_by_name(file: Path) -> None:
     info = install_model(file)
     assert info.path.parent == paths.user_models_dir()
     assert install_model(file) == info
@@ -161,21 +161,21 @@ def test_a_model_is_installed_once_and_found_by_name(file: Path) -> None:
     assert install_model(file).name == "small-2"
 
 
-def test_an_equal_file_is_not_installed_twice_whatever_it_is_called(file: Path) -> None:
+def test_identical_file_is_not_installed_twice_under_another_name(file: Path) -> None:
     info = install_model(file)
     renamed = file.rename(file.with_name("small (1).safetensors"))
     assert install_model(renamed) == info
     assert len(list(paths.user_models_dir().iterdir())) == 1
 
 
-def test_a_bundled_model_may_be_installed_under_another_name(tmp_path: Path) -> None:
+def test_bundled_model_can_be_installed_under_another_name(tmp_path: Path) -> None:
     bundled = find_model("vdsr")
     assert install_model(bundled.path) == bundled
     mine = install_model(shutil.copyfile(bundled.path, tmp_path / "mine.safetensors"))
     assert (mine.name, mine.bundled) == ("mine", False)
 
 
-def test_a_file_that_is_no_model_is_not_installed(tmp_path: Path) -> None:
+def test_install_model_rejects_invalid_and_missing_files(tmp_path: Path) -> None:
     before = installed_models()
     stranger = tmp_path / "a.safetensors"
     stranger.write_bytes(b"not a model at all")
@@ -185,20 +185,20 @@ def test_a_file_that_is_no_model_is_not_installed(tmp_path: Path) -> None:
     assert installed_models() == before
 
 
-def test_unknown_models_are_named() -> None:
+def test_find_model_names_the_unknown_model() -> None:
     with pytest.raises(WeightsError, match="no model 'nothing'"):
         find_model("nothing")
 
 
 @pytest.mark.parametrize("path", ["gone.safetensors", "gone.SAFETENSORS", "models/gone"])
-def test_a_file_that_is_not_there_is_told_by_its_path(path: str) -> None:
+def test_find_model_reports_path_of_missing_file(path: str) -> None:
     with pytest.raises(WeightsError, match="no such weight file") as caught:
         find_model(path)
     assert caught.value.path == path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
-def test_a_file_is_known_from_another_folder_and_a_name_stays_one(
+def test_persistent_name_is_full_path_for_files_and_keeps_names(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_model(file)
@@ -217,7 +217,7 @@ def test_a_file_is_known_from_another_folder_and_a_name_stays_one(
         assert persistent_name(requested) == requested
 
 
-def test_a_damaged_file_in_the_folder_does_not_hide_the_others(file: Path) -> None:
+def test_damaged_file_does_not_hide_other_installed_models(file: Path) -> None:
     install_model(file)
     (paths.user_models_dir() / "broken.safetensors").write_bytes(b"nonsense")
     names = [model.name for model in installed_models()]
@@ -235,7 +235,7 @@ def test_bundled_files_match_their_checksums() -> None:
 
 
 @pytest.mark.shared
-def test_hostile_safetensors_of_the_corpus(shared_dir: Path) -> None:
+def test_hostile_safetensors_of_the_corpus_are_rejected(shared_dir: Path) -> None:
     rows = [line.split("\t") for line in (shared_dir / "corpus" / "INDEX.tsv").read_text("utf-8").splitlines()]
     checked = 0
     for name, *_, expected, _note in (row for row in rows if row[0].startswith("weights/")):
@@ -246,7 +246,7 @@ def test_hostile_safetensors_of_the_corpus(shared_dir: Path) -> None:
     assert checked >= 5
 
 
-def test_the_header_says_format_and_checksum(file: Path) -> None:
+def test_header_contains_format_and_checksum(file: Path) -> None:
     raw = file.read_bytes()
     header = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])["__metadata__"]
     assert header["format"] == "vdsr-1"
@@ -254,7 +254,7 @@ def test_the_header_says_format_and_checksum(file: Path) -> None:
 
 
 def _with_header(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
-    """A weight file whose header is changed, and its payload not."""
+    """Change the header of a weight file, but not its payload."""
     content = path.read_bytes()
     length = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8 : 8 + length])
@@ -265,13 +265,13 @@ def _with_header(path: Path, change: Callable[[dict[str, Any]], object]) -> Path
 
 
 @pytest.mark.parametrize("shape", [["x", 1, 3, 3], [[], 1, 3, 3], [None, 1, 3, 3]])
-def test_a_shape_that_is_no_number_is_refused(file: Path, shape: list[object]) -> None:
+def test_read_shape_rejects_shape_that_is_not_numeric(file: Path, shape: list[object]) -> None:
     _with_header(file, lambda header: header["layers.0.weight"].update(shape=shape))
     with pytest.raises(WeightsError, match="no VDSR network"):
         read_shape(file)
 
 
-def test_a_title_is_one_line_whoever_wrote_it(file: Path) -> None:
+def test_title_is_cleaned_to_one_line_or_falls_back_to_file_name(file: Path) -> None:
     _with_header(file, lambda header: header["__metadata__"].update(title=" two\nlines \x1b[31mred\ud800 "))
     assert describe_model(file).title == "two lines [31mred"
     _with_header(file, lambda header: header["__metadata__"].update(title="\0"))

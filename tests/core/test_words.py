@@ -1,4 +1,4 @@
-"""Numbers with their noun."""
+"""Counts with their noun in singular or plural."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from vdsr_app.core.words import counted
     ("number", "words"),
     [(0, "0 patches"), (1, "1 patch"), (2, "2 patches"), (12_000, "12,000 patches")],
 )
-def test_the_noun_follows_the_number(number: int, words: str) -> None:
+def test_count_selects_singular_or_plural(number: int, words: str) -> None:
     assert counted(number, "patch", "patches") == words
 
 
-def test_most_nouns_get_an_s() -> None:
+def test_default_plural_appends_s() -> None:
     assert [counted(number, "picture") for number in (1, 2)] == ["1 picture", "2 pictures"]

@@ -1,4 +1,4 @@
-"""Colour by way of Cb and Cr, which the program does without: the reference that it is measured against."""
+"""Conversion between RGB and YCbCr: the reference for the program, which works without Cb and Cr."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# ITU-R BT.601-7 in studio range, as MathWorks' rgb2ycbcr has it.
+# ITU-R BT.601-7 in studio range, as in MathWorks' rgb2ycbcr.
 _RGB_TO_YCBCR = (
     np.array(
         [

@@ -1,4 +1,4 @@
-"""A screen of its own, a window manager, and hands and eyes on the real program."""
+"""An X server of its own with a window manager, and functions that operate and observe the real program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARTEFACTS = ROOT / "test-artifacts"
 NEEDED = ("Xvfb", "openbox", "xdotool", "import")
 SCREEN = "1280x800x24"
 PATIENCE_S = 60
-"""How long anything may take before a test gives up; far more than it takes."""
+"""How long anything may take before a test fails; far more than it takes."""
 
 
 class GoneError(AssertionError):
@@ -51,7 +51,7 @@ class Screen:
             process.wait()
 
     def run(self, *command: object) -> str:
-        """Run a program that looks at the screen or moves the mouse."""
+        """Run a program that reads the screen or moves the mouse."""
         words = [str(word) for word in command]
         return subprocess.run(words, env=self.environment, check=True, capture_output=True, text=True).stdout
 
@@ -79,7 +79,7 @@ class Screen:
         self.run("xdotool", "mouseup", 1)
 
     def shoot(self, name: str) -> Path:
-        """Keep a picture of the screen among the artefacts."""
+        """Save a screenshot among the artefacts."""
         ARTEFACTS.mkdir(exist_ok=True)
         path = ARTEFACTS / f"{name}.png"
         self.run("import", "-window", "root", path)
@@ -118,7 +118,7 @@ class App:
     def wait(
         self, what: str, condition: Callable[[dict[str, Any]], bool], patience_s: float = PATIENCE_S
     ) -> dict[str, Any]:
-        """Wait until the window shows something.
+        """Wait until what the window shows meets a condition.
 
         Raises:
             AssertionError: it never did.
@@ -139,11 +139,11 @@ class App:
         raise AssertionError(f"It never came that {what}: {state}\n{self.errors()}")
 
     def wait_until_finished(self) -> dict[str, Any]:
-        """Wait for the result; the first one of all waits for the kernels' machine code as well."""
+        """Wait for the result; the very first one also waits for the kernels to be compiled."""
         return self.wait("the result is finished", lambda s: s["finished"] and not s["running"], 4 * PATIENCE_S)
 
     def point(self, name: str, across: float = 0.5, down: float = 0.5) -> tuple[float, float]:
-        """A place in a widget, in parts of its width and height."""
+        """A point in a widget, given as fractions of its width and height."""
         x, y, width, height = self.state["places"][name]
         return x + width * across, y + height * down
 
@@ -182,7 +182,7 @@ def screen() -> Iterator[Screen]:
 
 @pytest.fixture
 def start(screen: Screen, tmp_path: Path) -> Iterator[Callable[..., App]]:
-    """Starts the program with pictures and variables of the environment."""
+    """Starts the program with pictures and environment variables."""
     apps: list[App] = []
 
     def make(*pictures: Path, **extra: str) -> App:

@@ -1,7 +1,7 @@
-"""The real program with a window into it: writes what the window shows to a file, ten times a second.
+"""The real program, observed: writes what its window shows to a file, ten times a second.
 
 Usage: probe.py STATE_FILE [PICTURE...]. Nothing is replaced; the test drives the program from outside, by X events, and
-reads here what came of it.
+reads the outcome here.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def state_of(window: MainWindow, counts: Counts, gauge: Gauge) -> dict[str, Any]
 
 
 def training_state(window: MainWindow) -> dict[str, Any]:
-    """What the workspace "Train" shows, and where its controls are, by the names that a screen reader tells."""
+    """What the workspace "Train" shows, and where its controls are, by their accessible names."""
     commands = window.training
     if not commands.in_front:
         return {"line": window.status._training.text(), "controls": {}, "words": [], "step": ""}
@@ -108,7 +108,7 @@ def batch_state(window: MainWindow) -> dict[str, Any]:
 
 
 def controls_of(page: QWidget) -> dict[str, list[int]]:
-    """Where the controls are that can be used, by the names that a screen reader tells."""
+    """Where the usable controls are, by their accessible names, which screen readers read out."""
     controls = {}
     for kind in (QAbstractButton, QLineEdit):
         for control in page.findChildren(kind):
@@ -118,7 +118,7 @@ def controls_of(page: QWidget) -> dict[str, list[int]]:
 
 
 def watch(window: MainWindow) -> None:
-    """Write the state again and again; the file is whole at any moment."""
+    """Write the state again and again; the file is complete at any moment."""
     counts, gauge = Counts(), Gauge()
     timer = QTimer(window)
 

@@ -1,4 +1,4 @@
-"""A batch in a real window, by the mouse alone: from a folder to its results, with more added while it runs."""
+"""A batch in a real window, by mouse and keyboard: from a folder to its results, with more added while it runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Start = Callable[..., App]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pictures that take a second or two each, one in a subfolder, and one that is none."""
+    """Pictures that take a second or two each, one in a subfolder, and a file that is not a picture."""
     folder = tmp_path / "scans"
     (folder / "more").mkdir(parents=True)
     random = np.random.default_rng(5)
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def press(screen: Screen, app: App, name: str) -> None:
-    """Wait until a control can be used and has come to rest, and click it."""
+    """Wait until a control is usable and no longer moves, and click it."""
     places: dict[int, list[int] | None] = {}
 
     def at_rest(state: dict[str, Any]) -> bool:
@@ -48,7 +48,7 @@ def phase(name: str) -> Callable[[dict[str, Any]], bool]:
     return lambda state: state["batch"]["phase"] == name
 
 
-def test_a_folder_is_done_while_it_is_paused_added_to_and_left_alone(
+def test_batch_finishes_after_pause_added_picture_and_leaving_workspace(
     start: Start, screen: Screen, folder: Path, tmp_path: Path
 ) -> None:
     app = start(folder)
@@ -85,7 +85,9 @@ def test_a_folder_is_done_while_it_is_paused_added_to_and_left_alone(
     assert app.end() < 60
 
 
-def test_a_window_that_was_killed_offers_to_go_on(start: Start, screen: Screen, folder: Path, tmp_path: Path) -> None:
+def test_restarted_window_resumes_the_batch_of_a_killed_one(
+    start: Start, screen: Screen, folder: Path, tmp_path: Path
+) -> None:
     app = start(folder)
     app.wait("it is planned", phase("planned"))
     press(screen, app, "Start")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 Start = Callable[..., App]
 RUN_PATIENCE_S = 240
-"""A run loads torch, reads pictures, does a few steps and measures itself against other models."""
+"""A run loads torch, reads pictures, does a few steps and compares itself with other models."""
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def controls(state: dict[str, Any]) -> dict[str, list[int]]:
 
 
 def press(screen: Screen, app: App, name: str, *, patience_s: float = 60) -> None:
-    """Wait until there is a control of that name which can be used and has come to rest, and click it."""
+    """Wait until a control of that name is usable and no longer moves, and click it."""
     places: dict[int, list[int] | None] = {}
 
     def at_rest(state: dict[str, Any]) -> bool:
@@ -92,7 +92,7 @@ def fill(screen: Screen, app: App, field: str, text: str) -> None:
     screen.type(text)
 
 
-def test_from_a_folder_of_pictures_to_use_now(start: Start, screen: Screen, pictures: Path) -> None:
+def test_training_leads_from_a_folder_of_pictures_to_use_now(start: Start, screen: Screen, pictures: Path) -> None:
     app = start()
     go_to_recipe(screen, app, pictures, "train")
     screen.shoot("train-4-recipe")
@@ -115,7 +115,7 @@ def test_from_a_folder_of_pictures_to_use_now(start: Start, screen: Screen, pict
     assert app.process.returncode == 0
 
 
-def test_a_run_outlives_the_window_and_is_found_again(
+def test_run_outlives_the_window_and_is_found_again(
     start: Start, screen: Screen, pictures: Path, tmp_path: Path
 ) -> None:
     app = start()
@@ -125,7 +125,7 @@ def test_a_run_outlives_the_window_and_is_found_again(
     screen.key("ctrl+q")
     app.wait("it is asked what becomes of it", lambda s: s["dialog"] is not None)
     screen.shoot("train-8-closing")
-    screen.key("Return")  # let it go on
+    screen.key("Return")  # let it continue
     app.process.wait(60)
     assert app.process.returncode == 0
 
@@ -134,7 +134,7 @@ def test_a_run_outlives_the_window_and_is_found_again(
     screen.shoot("train-9-line")
     screen.key("ctrl+3")
     again.wait("its curves are shown", step("RUN"))
-    again.process.kill()  # nobody is asked
+    again.process.kill()  # without a question
     again.process.wait()
 
     third = start()
@@ -148,7 +148,7 @@ def test_a_run_outlives_the_window_and_is_found_again(
     assert os.access(run / "config.toml", os.R_OK)
 
 
-def test_by_keys_alone_in_the_dark_and_at_twice_the_size(
+def test_wizard_works_by_keyboard_in_the_dark_theme_at_200_percent(
     start: Start, screen: Screen, pictures: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "home").mkdir()

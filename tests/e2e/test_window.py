@@ -1,4 +1,4 @@
-"""The main job in a real window, driven by mouse and keyboard. Screenshots are kept in test-artifacts/."""
+"""The main task in a real window, driven by mouse and keyboard. Screenshots are kept in test-artifacts/."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def photo(tmp_path: Path) -> Path:
     return make_photo(tmp_path / "photo.png")
 
 
-def test_the_window_opens_with_a_sample_and_compares_it(start: Start, screen: Screen) -> None:
+def test_window_opens_with_a_sample_and_compares_it(start: Start, screen: Screen) -> None:
     app = start()
     state = app.wait_until_finished()
     assert state["sample"]
@@ -44,8 +44,8 @@ def test_the_window_opens_with_a_sample_and_compares_it(start: Start, screen: Sc
     assert state["halves_differ"]
     assert state["device"]
     screen.shoot("start-light")
-    # The window stood still for no longer than this, torch's import and the first run included. A busy machine is
-    # taken out of the figure, see tests/workers/window_gauge.py.
+    # The longest time for which the window did not respond, torch's import and the first run included. The load of a
+    # busy machine is taken out of the figure, see tests/workers/window_gauge.py.
     (Path(screen.shoot("start-light")).parent / "start.txt").write_text(
         f"first paint after {state['first_paint_s']:.2f} s, longest standstill {state['worst_ms']:.0f} ms\n"
     )
@@ -53,7 +53,7 @@ def test_the_window_opens_with_a_sample_and_compares_it(start: Start, screen: Sc
     assert app.process.returncode == 0
 
 
-def test_open_compare_zoom_scale_save(start: Start, screen: Screen, photo: Path) -> None:
+def test_picture_can_be_opened_compared_zoomed_scaled_and_saved(start: Start, screen: Screen, photo: Path) -> None:
     app = start(photo)
     app.wait("the picture is open", lambda s: s["title"] == "photo.png — VDSR Studio")
     state = app.wait_until_finished()
@@ -104,7 +104,7 @@ def test_open_compare_zoom_scale_save(start: Start, screen: Screen, photo: Path)
     assert app.end() < PATIENCE_S
 
 
-def test_a_picture_dropped_from_a_file_manager_is_opened(start: Start, screen: Screen, tmp_path: Path) -> None:
+def test_picture_dropped_from_a_file_manager_is_opened(start: Start, screen: Screen, tmp_path: Path) -> None:
     needed = ("pcmanfm", "dbus-run-session")
     missing = [name for name in needed if shutil.which(name) is None]
     if missing:
@@ -126,7 +126,7 @@ def test_a_picture_dropped_from_a_file_manager_is_opened(start: Start, screen: S
         window = find_window(screen, "^pictures$")
         screen.run("xdotool", "windowsize", window, 420, 300, "windowmove", window, 850, 470)
         screen.run("xdotool", "windowactivate", "--sync", window)
-        time.sleep(1)  # until the file manager has laid out its icons there is nothing that could be waited for
+        time.sleep(1)  # the file manager shows no sign to wait for when it has laid out its icons
         icon = (1056, 590)  # the first icon: right of the places, below the toolbar
         screen.drag(icon, app.point("view", 0.4, 0.4), lambda: screen.shoot("drop-hint"))
         app.wait("the dropped picture is open", lambda s: s["title"].startswith("dropped.png"))
@@ -149,7 +149,9 @@ def find_window(screen: Screen, name: str) -> str:
     raise AssertionError(f"No window is called {name}.")
 
 
-def test_dark_and_at_twice_the_size(start: Start, screen: Screen, photo: Path, tmp_path: Path) -> None:
+def test_window_works_in_the_dark_theme_at_200_percent(
+    start: Start, screen: Screen, photo: Path, tmp_path: Path
+) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "settings.ini").write_text("[General]\nversion=1\ntheme=dark\ninspector_visible=false\n")
     app = start(photo, QT_SCALE_FACTOR="2")
@@ -160,7 +162,7 @@ def test_dark_and_at_twice_the_size(start: Start, screen: Screen, photo: Path, t
     app.wait("it is 100 % of the screen's own pixels", lambda s: s["zoom"] == 100)
 
 
-def test_what_cannot_be_opened_is_told_in_one_line(start: Start, screen: Screen, tmp_path: Path) -> None:
+def test_unreadable_picture_is_reported_and_the_sample_is_shown(start: Start, screen: Screen, tmp_path: Path) -> None:
     broken = tmp_path / "<b>broken</b>&amp;.png"
     broken.parent.mkdir(parents=True, exist_ok=True)
     broken.write_bytes(b"\x89PNG\r\n\x1a\n no more")
@@ -171,20 +173,18 @@ def test_what_cannot_be_opened_is_told_in_one_line(start: Start, screen: Screen,
     screen.shoot("failure")
 
 
-def test_closing_in_the_middle_of_a_run_ends_soon_and_leaves_nothing(start: Start, tmp_path: Path) -> None:
+def test_closing_during_a_run_ends_soon_and_leaves_no_partial_files(start: Start, tmp_path: Path) -> None:
     app = start(make_photo(tmp_path / "large.png", 1600, 1200))
     app.wait("the network runs", lambda s: s["running"] and "%" in s["status"])
     seconds = app.end()
     assert app.process.returncode == 0
-    assert seconds < 10, seconds  # three on a machine that does nothing else
+    assert seconds < 10, seconds  # three on an otherwise idle machine
     assert not list(tmp_path.rglob("*.part"))
     again = start()
     assert again.wait("the window is back", lambda s: s["title"] != "")
 
 
-def test_the_window_does_not_stand_still_while_torch_is_imported_and_the_network_runs(
-    start: Start, photo: Path
-) -> None:
+def test_window_stays_responsive_while_torch_loads_and_the_network_runs(start: Start, photo: Path) -> None:
     state = start(photo).wait_until_finished()
     assert state["imported_by_window"] == []
     assert state["looked_through"] <= MOST_LOOKED_THROUGH

@@ -1,4 +1,4 @@
-"""For tests of the window: models to choose from, settings of its own, a service that waits."""
+"""Fixtures of the GUI tests: models to choose from, separate settings, a fake service, and windows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vdsr_app.gui.theme import ThemeManager
 
 
 def write_model(path: Path, title: str) -> Path:
-    """A weight file with a sound header and nothing in it; enough for all that does not compute."""
+    """Write a weight file with a valid header and no weights; enough for everything that does not compute."""
     header = json.dumps({"__metadata__": {"title": title}}).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(struct.pack("<Q", len(header)) + header)
@@ -32,7 +32,7 @@ def write_model(path: Path, title: str) -> Path:
 
 @pytest.fixture(autouse=True)
 def _two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One bundled and one own model, whatever is installed here."""
+    """One bundled model and one of the user's own, whatever is installed here."""
     bundled = tmp_path / "bundled"
     write_model(bundled / "vdsr.safetensors", "VDSR")
     write_model(paths.user_models_dir() / "mine.safetensors", "My model")
@@ -53,7 +53,7 @@ def store(qapp: QApplication) -> SettingsStore:
 
 @pytest.fixture
 def theme(qapp: QApplication) -> Iterator[ThemeManager]:
-    """The theme, taken off again afterwards."""
+    """A theme manager whose changes to the application are undone afterwards."""
     palette, font, sheet = qapp.palette(), qapp.font(), qapp.styleSheet()
     manager = ThemeManager(qapp)
     yield manager
@@ -68,7 +68,7 @@ def theme(qapp: QApplication) -> Iterator[ThemeManager]:
 def make_window(
     qtbot: QtBot, service: FakeService, store: SettingsStore, theme: ThemeManager
 ) -> Iterator[Callable[..., MainWindow]]:
-    """Makes windows that are shown, and sees to it that they are gone when the test is over."""
+    """Return a function that creates and shows windows, which are deleted after the test."""
     windows: list[MainWindow] = []
 
     def make(*files: Path, **services: Any) -> MainWindow:
@@ -84,7 +84,7 @@ def make_window(
         assert window.batch.close(5000)
         window.deleteLater()
     windows.clear()
-    # Not whenever Python's collector likes: Qt may be walking over all widgets just then.
+    # Collected now, because Python's collector might otherwise run while Qt iterates over all widgets.
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     gc.collect()
 
@@ -94,5 +94,5 @@ def _empty_clipboard(qapp: QApplication) -> Iterator[None]:
     QGuiApplication.clipboard().clear()
     QCoreApplication.processEvents()
     yield
-    # Without a screen Qt deletes what lies there when Python is gone already, and the process ends in a crash.
+    # Without a screen, Qt would delete the clipboard's content after Python has shut down, which crashes the process.
     QGuiApplication.clipboard().clear()

@@ -1,4 +1,4 @@
-"""Stand-ins for the worker service: one that does what the test says, when it says so."""
+"""A fake worker service that tests control, and helpers that create pictures and results for it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Job = OpenJob | PasteJob | LayerJob | SaveJob | CopyJob | MetricsJob | InstallJo
 
 
 class FakeService(QObject):
-    """Takes jobs like `UpscaleService`, and ends them only when a test asks for it."""
+    """Accepts jobs like `UpscaleService`, and ends them only when a test says so."""
 
     started = Signal(int)
     progress = Signal(int, object)
@@ -75,10 +75,10 @@ class FakeService(QObject):
     def active_jobs(self) -> frozenset[int]:
         return frozenset(self.jobs)
 
-    # What tests do.
+    # Called by tests.
 
     def find(self, kind: type[Job] | LayerKind) -> int:
-        """The only waiting job of a type, or for a kind of layer."""
+        """Return the only waiting job of a type, or for a kind of layer."""
         found = [
             number
             for number, job in self.jobs.items()
@@ -89,7 +89,7 @@ class FakeService(QObject):
         return found[0]
 
     def waiting(self) -> list[str]:
-        """Waiting jobs in short: type or kind of layer."""
+        """Return the waiting jobs, each as its type or kind of layer."""
         return [j.layer.kind.value if isinstance(j, LayerJob) else type(j).__name__ for j in self.jobs.values()]
 
     def open_with(self, picture: Picture) -> None:
@@ -160,18 +160,18 @@ class FakeService(QObject):
 
 
 def make_picture(width: int, height: int, value: int = 50, path: Path | None = None) -> Picture:
-    """A gray picture of one colour."""
+    """Return a uniformly gray picture."""
     source = SourceInfo(path, "png") if path is not None else SourceInfo()
     return Picture(np.full((height, width, 3), value, np.uint8), source=source)
 
 
 def as_opened(picture: Picture) -> OpenedPicture:
-    """The picture as a reader gives it."""
+    """Return the picture as a reader would."""
     return OpenedPicture(picture, pyramid_of(picture))
 
 
 def pyramid_of(picture: Picture) -> MipPyramid:
-    """The picture for the screen."""
+    """Return the picture's pyramid for the screen."""
     rgba = np.full((picture.height, picture.width, 4), 255, np.uint8)
     rgba[:, :, :3] = picture.pixels
     return MipPyramid.from_rgba(rgba)

@@ -1,4 +1,4 @@
-"""Answers the questions of the window, which wait for a person."""
+"""Answers the window's questions, which otherwise wait for the user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QMessageBox
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, text: str, *, tick: bool = False) -> list[str]:
-    """Press this button of the next questions; gives what was asked."""
+    """Press this button in all following questions; returns the list of their texts."""
     asked: list[str] = []
 
     def press(box: QMessageBox) -> int:

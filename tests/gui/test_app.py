@@ -1,4 +1,4 @@
-"""The process around the window: what it imports, how it ends, what it does with faults."""
+"""Application process: imports, shutdown by signals, and uncaught exceptions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pytestqt.qtbot import QtBot
 from vdsr_app.gui.system_signals import SystemSignals
 
 END_S = 30
-"""Far more than any machine needs; only a process that hangs is stopped by it."""
+"""Far more than any machine needs; only stops a process that hangs."""
 
 
 def start(script: str) -> subprocess.Popen[str]:
-    """Run Python code in a process of its own, without a screen."""
+    """Run Python code in a separate process, without a screen."""
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script)],
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
@@ -34,7 +34,7 @@ def start(script: str) -> subprocess.Popen[str]:
 
 
 def complaints(errors: str) -> list[str]:
-    """What a process said, but for what the offscreen platform says of every window with a least size."""
+    """Return a process's messages, except the offscreen platform's about every window with a minimum size."""
     return [line for line in errors.splitlines() if "propagateSizeHints" not in line]
 
 
@@ -52,14 +52,14 @@ RUN = """
 """
 
 
-def test_importing_the_window_imports_nothing_heavy() -> None:
+def test_importing_app_imports_no_heavy_packages() -> None:
     heavy = "('torch', 'pyvips', 'qtawesome', 'qtpy')"
     script = f"import sys, vdsr_app.gui.app; print(*(m for m in {heavy} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=END_S)
     assert done.stdout.split() == []
 
 
-def test_the_first_paint_imports_nothing_heavy() -> None:
+def test_first_paint_imports_no_heavy_packages() -> None:
     heavy = "print(*[m for m in ('torch', 'pyvips', 'qtawesome', 'qtpy') if m in sys.modules])"
     process = start(RUN.format(started=f"{heavy}; QTimer.singleShot(0, self.close)"))
     out, err = process.communicate(timeout=END_S)
@@ -68,7 +68,7 @@ def test_the_first_paint_imports_nothing_heavy() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_closes_the_window_and_keeps_the_settings(tmp_path: Path, number: signal.Signals) -> None:
+def test_signal_closes_window_and_saves_settings(tmp_path: Path, number: signal.Signals) -> None:
     process = start(RUN.format(started="self._store.update(quality=33)"))
     assert process.stdout is not None
     assert process.stdout.readline() == "on the screen\n"
@@ -80,7 +80,7 @@ def test_a_signal_closes_the_window_and_keeps_the_settings(tmp_path: Path, numbe
     assert "geometry=" in settings
 
 
-def test_an_exception_that_nobody_caught_is_told_and_survived() -> None:
+def test_uncaught_exception_is_reported_and_process_continues() -> None:
     started = """
         def fault():
             QTimer.singleShot(0, lambda: (print(self.page.banner.text), self.close()))
@@ -90,14 +90,14 @@ def test_an_exception_that_nobody_caught_is_told_and_survived() -> None:
     out, err = process.communicate(timeout=END_S)
     assert process.returncode == 0
     assert "Something unexpected went wrong." in out
-    assert "on purpose" in err  # logged; nobody configured a log here, so it comes to the terminal
+    assert "on purpose" in err  # logged; no log is configured here, so it goes to the terminal
 
 
 @pytest.fixture(params=["as it is", "win32"])
 def signals(
     request: pytest.FixtureRequest, qapp: QApplication, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SystemSignals]:
-    """On this system, and as on Windows."""
+    """System signals on this system, and as on Windows."""
     with monkeypatch.context() as changed:
         if request.param == "win32":
             changed.setattr(sys, "platform", "win32")
@@ -107,13 +107,15 @@ def signals(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_come_through_the_event_loop(qtbot: QtBot, signals: SystemSignals, number: signal.Signals) -> None:
+def test_system_signals_are_emitted_through_the_event_loop(
+    qtbot: QtBot, signals: SystemSignals, number: signal.Signals
+) -> None:
     with qtbot.waitSignal(signals.received) as received:
         signal.raise_signal(number)
     assert received.args == [number]
 
 
-def test_a_slot_in_which_a_signal_arrives_comes_to_its_end(qtbot: QtBot, signals: SystemSignals) -> None:
+def test_slot_finishes_before_a_signal_raised_in_it_is_emitted(qtbot: QtBot, signals: SystemSignals) -> None:
     done: list[str] = []
     signals.received.connect(lambda _: done.append("told"))
 
@@ -126,7 +128,7 @@ def test_a_slot_in_which_a_signal_arrives_comes_to_its_end(qtbot: QtBot, signals
     assert done == ["ended", "told"]
 
 
-def test_afterwards_signals_do_what_they_did_before(qapp: QApplication) -> None:
+def test_system_signals_restore_previous_handlers_when_closed(qapp: QApplication) -> None:
     numbers = [signal.SIGTERM, signal.SIGINT]
     before = [signal.getsignal(number) for number in numbers]
     signals = SystemSignals()

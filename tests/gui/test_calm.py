@@ -1,4 +1,4 @@
-"""The wheel scrolls a pane; it changes no control that lies there, unless the person is at work on it."""
+"""Mouse wheel over a pane: scrolls it, and changes only a control that has the focus."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def value_of(control: QWidget) -> float:
 
 
 def controls_in(pane: QWidget) -> list[QWidget]:
-    """All that a wheel could change, but what Qt makes for itself."""
+    """Return everything that a wheel could change, except Qt's internal widgets."""
     return [w for w in pane.findChildren(QWidget) if isinstance(w, CONTROLS) and not w.objectName().startswith("qt_")]
 
 
 def changed_by_the_wheel(pane: QWidget) -> list[str]:
-    """Names of the controls in `pane`, shown or not, that the wheel changes or that take the focus from it."""
+    """Return names of the controls in `pane`, visible or not, that the wheel changes or gives the focus."""
     changed = []
     for control in controls_in(pane):
         control.blockSignals(True)
@@ -50,7 +50,7 @@ def changed_by_the_wheel(pane: QWidget) -> list[str]:
 
 
 def notch(control: QWidget, delta: int, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-    """One notch over the middle of a control, as the system tells of it: also the focus may follow."""
+    """Turn the wheel by one notch over the middle of a control, as a system event, so that the focus may follow."""
     window = control.window()
     at = control.mapTo(window, control.rect().center())
     QTest.wheelEvent(window.windowHandle(), QPointF(at), QPoint(0, delta), QPoint(), keys)
@@ -64,8 +64,8 @@ def window(make_window: Callable[..., MainWindow], service: FakeService) -> Main
     return made
 
 
-@pytest.mark.parametrize("file_format", [FileFormat.PNG, FileFormat.JPEG])  # one shows a depth, one a quality
-def test_the_wheel_over_the_inspector_changes_nothing(window: MainWindow, file_format: FileFormat) -> None:
+@pytest.mark.parametrize("file_format", [FileFormat.PNG, FileFormat.JPEG])  # one shows a depth, the other a quality
+def test_wheel_over_inspector_changes_no_control(window: MainWindow, file_format: FileFormat) -> None:
     window.resize(window.width(), 560)
     inspector = window.page.inspector
     inspector.export.show_options(SaveOptions(file_format, 50))
@@ -80,7 +80,7 @@ def test_the_wheel_over_the_inspector_changes_nothing(window: MainWindow, file_f
             assert not control.hasFocus()
 
 
-def test_the_wheel_over_a_control_scrolls_the_inspector(window: MainWindow) -> None:
+def test_wheel_over_control_scrolls_inspector(window: MainWindow) -> None:
     window.resize(window.width(), 560)
     bar = window.page.inspector.verticalScrollBar()
     assert bar.maximum() > 0
@@ -90,7 +90,7 @@ def test_the_wheel_over_a_control_scrolls_the_inspector(window: MainWindow) -> N
         assert bar.value() > 0, control.accessibleName()
 
 
-def test_a_control_that_has_the_focus_follows_the_wheel(window: MainWindow) -> None:
+def test_wheel_changes_control_that_has_focus(window: MainWindow) -> None:
     for control in controls_in(window.page.inspector.scale):
         if isinstance(control, QComboBox):
             continue
@@ -100,7 +100,7 @@ def test_a_control_that_has_the_focus_follows_the_wheel(window: MainWindow) -> N
         assert value_of(control) > before, control.accessibleName()
 
 
-def test_the_wheel_over_the_choices_of_a_batch_changes_nothing(qtbot: QtBot) -> None:
+def test_wheel_over_batch_options_changes_no_control(qtbot: QtBot) -> None:
     pane = QScrollArea()
     qtbot.addWidget(pane)
     pane.setWidget(OptionsPanel())

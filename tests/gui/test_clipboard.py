@@ -1,4 +1,4 @@
-"""Pictures that go to the clipboard and come from there."""
+"""Clipboard: pictures copied to it and pasted from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def samples(height: int, width: int, dtype: type[np.generic] = np.uint8) -> Pixe
     return np.random.default_rng(1).integers(0, top, (height, width, 3), dtype=dtype, endpoint=True)  # type: ignore[call-overload, no-any-return]
 
 
-def test_what_is_no_picture_is_not_taken(qapp: object) -> None:
+def test_take_from_returns_none_without_a_picture(qapp: object) -> None:
     data = QMimeData()
     assert take_from(data) is None
     assert take_from(None) is None
@@ -27,7 +27,7 @@ def test_what_is_no_picture_is_not_taken(qapp: object) -> None:
 
 
 @pytest.mark.parametrize("kind", [QImage, QPixmap])
-def test_an_image_is_taken(qapp: object, kind: type) -> None:
+def test_take_from_reads_images(qapp: object, kind: type) -> None:
     data = QMimeData()
     image = qimage_from_picture(Picture(pixels=samples(5, 3)))
     data.setImageData(QPixmap.fromImage(image) if kind is QPixmap else image)
@@ -38,7 +38,7 @@ def test_an_image_is_taken(qapp: object, kind: type) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("see_through", [False, True])
-def test_what_is_offered_is_taken_again_as_it_was(qapp: object, dtype: type[np.generic], see_through: bool) -> None:
+def test_offered_picture_round_trips(qapp: object, dtype: type[np.generic], see_through: bool) -> None:
     pixels = samples(5, 3, dtype)
     icc = bytes(QColorSpace(QColorSpace.NamedColorSpace.DisplayP3).iccProfile().data())
     picture = Picture(pixels, pixels[..., 0].copy() if see_through else None, icc=icc, dpi=(300.0, 300.0))
@@ -58,7 +58,7 @@ def test_what_is_offered_is_taken_again_as_it_was(qapp: object, dtype: type[np.g
         assert took.source.mode.endswith(" with transparency") is see_through
 
 
-def test_a_png_is_taken_before_other_forms_and_decoded_only_when_it_is_wanted(qapp: object) -> None:
+def test_take_from_prefers_png_and_decodes_it_lazily(qapp: object) -> None:
     data = QMimeData()
     data.setImageData(QImage(2, 2, QImage.Format.Format_RGB32))
     data.setData("image/png", offer_of(Picture(pixels=samples(5, 3))).png)
@@ -68,7 +68,7 @@ def test_a_png_is_taken_before_other_forms_and_decoded_only_when_it_is_wanted(qa
     np.testing.assert_array_equal(take().pixels, samples(5, 3))
 
 
-def test_a_damaged_png_is_told_when_it_is_wanted(qapp: object) -> None:
+def test_damaged_png_raises_when_decoded(qapp: object) -> None:
     data = QMimeData()
     data.setImageData(QImage(2, 2, QImage.Format.Format_RGB32))
     data.setData("image/png", QByteArray(b"no PNG"))
@@ -85,7 +85,7 @@ def as_png(picture: Picture) -> QMimeData:
     return data
 
 
-def test_a_png_is_taken_whatever_qt_would_decode(qapp: object) -> None:
+def test_png_is_decoded_regardless_of_qt_allocation_limit(qapp: object) -> None:
     picture = Picture(np.full((600, 600, 3), 77, np.uint8))
     before = QImageReader.allocationLimit()
     take = take_from(as_png(picture))
@@ -97,7 +97,7 @@ def test_a_png_is_taken_whatever_qt_would_decode(qapp: object) -> None:
         QImageReader.setAllocationLimit(before)
 
 
-def test_a_png_beyond_the_limit_of_files_is_refused_by_its_size(qapp: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_png_with_too_many_pixels_is_rejected(qapp: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vdsr_app.core.image_io.reading.DEFAULT_MAX_PIXELS", 10)
     take = take_from(as_png(Picture(pixels=samples(5, 3))))
     assert take is not None

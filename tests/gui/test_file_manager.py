@@ -1,4 +1,4 @@
-"""The file manager is opened at a file."""
+"""File manager: how it is opened at a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vdsr_app.gui import file_manager
     ("platform", "expected"),
     [("win32", ("explorer", "/select,", "FILE")), ("darwin", ("open", "-R", "FILE")), ("linux", ("FOLDER",))],
 )
-def test_the_file_is_selected_where_that_can_be_asked_for(
+def test_show_in_folder_selects_the_file_where_supported(
     platform: str, expected: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, asked = tmp_path / "a b.png", []

@@ -1,4 +1,4 @@
-"""Drops, pastes, names to save under, and what is confirmed before a file is replaced."""
+"""Drops, pastes, copies, drags, suggested file names, and confirmation before a file is replaced."""
 
 from __future__ import annotations
 
@@ -50,33 +50,33 @@ def touch(path: Path) -> Path:
     return path
 
 
-# What a drop would do
+# Drop plans
 
 
-def test_one_file_is_opened_whatever_its_ending(tmp_path: Path) -> None:
+def test_plan_drop_opens_single_file_with_any_suffix(tmp_path: Path) -> None:
     plan = plan_drop(urls(touch(tmp_path / "<b>.xyz")))
     assert (plan.kind, plan.path, plan.words) == (DropKind.OPEN, tmp_path / "<b>.xyz", "Open <b>.xyz")
 
 
-def test_a_model_is_used(tmp_path: Path) -> None:
+def test_plan_drop_uses_model_file(tmp_path: Path) -> None:
     plan = plan_drop(urls(touch(tmp_path / "m.SafeTensors")))
     assert (plan.kind, plan.words) == (DropKind.MODEL, "Use the model m.SafeTensors")
 
 
-def test_several_pictures_go_to_the_batch(tmp_path: Path) -> None:
+def test_plan_drop_adds_several_pictures_to_batch(tmp_path: Path) -> None:
     files = [touch(tmp_path / name) for name in ("a.png", "b.jpg", "notes.txt", "c.tif")]
     plan = plan_drop(urls(*files))
     assert (plan.kind, plan.paths) == (DropKind.BATCH, (files[0], files[1], files[3]))
     assert plan.words == "Add 3 to the batch"
 
 
-def test_a_folder_goes_to_the_batch(tmp_path: Path) -> None:
+def test_plan_drop_adds_folder_to_batch(tmp_path: Path) -> None:
     plan = plan_drop(urls(tmp_path))
     assert (plan.kind, plan.paths) == (DropKind.BATCH, (tmp_path,))
     assert plan.words == f"Add {tmp_path.name} to the batch"
 
 
-def test_files_without_pictures_and_words_are_refused(tmp_path: Path) -> None:
+def test_plan_drop_rejects_text_remote_urls_and_files_without_pictures(tmp_path: Path) -> None:
     assert plan_drop(urls(touch(tmp_path / "a.txt"), touch(tmp_path / "b.txt"))).kind is DropKind.REFUSED
     data = QMimeData()
     data.setText("hello")
@@ -87,7 +87,7 @@ def test_files_without_pictures_and_words_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are always text there")
-def test_a_name_that_is_no_text_is_found(tmp_path: Path) -> None:
+def test_local_paths_finds_names_that_are_not_utf8(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9 1.png"))
     path.write_bytes(b"x")
     data = QMimeData()
@@ -96,22 +96,22 @@ def test_a_name_that_is_no_text_is_found(tmp_path: Path) -> None:
     assert local_paths(data) == [path]
 
 
-# Names
+# Suggested names
 
 
-def test_a_result_is_offered_beside_its_source(tmp_path: Path) -> None:
+def test_suggested_path_is_beside_the_source(tmp_path: Path) -> None:
     picture = make_picture(4, 4, path=tmp_path / "photo.jpg")
     path = suggested_path(picture, "vdsr", Target(TargetKind.SCALE, 2.5), FileFormat.JPEG, "")
     assert path == tmp_path / "photo_vdsr_x2.5.jpg"
 
 
-def test_a_pasted_picture_is_offered_where_the_last_one_went(tmp_path: Path) -> None:
+def test_suggested_path_of_pasted_picture_is_in_fallback_folder(tmp_path: Path) -> None:
     path = suggested_path(make_picture(4, 4), "vdsr", Target(), FileFormat.PNG, str(tmp_path))
     assert path == tmp_path / "pasted_vdsr_x2.png"
     assert suggested_path(make_picture(4, 4), "vdsr", Target(), FileFormat.PNG, "").parent.is_dir()
 
 
-def test_the_sample_is_offered_where_pasted_pictures_are(
+def test_suggested_path_of_sample_is_in_last_save_folder(
     make_window: MakeWindow,
     service: FakeService,
     store: SettingsStore,
@@ -123,7 +123,7 @@ def test_the_sample_is_offered_where_pasted_pictures_are(
     window.start()
     job = service.jobs[service.find(OpenJob)]
     assert isinstance(job, OpenJob)
-    # The folder of a checkout and of a portable copy can be written to.
+    # The folder of a checkout or portable copy is writable.
     sample = make_picture(20, 10, path=touch(tmp_path / "program" / job.path.name))
     service.open_with(sample)
     offered: list[str] = []
@@ -143,22 +143,24 @@ def test_the_sample_is_offered_where_pasted_pictures_are(
         ("a.v2", "a.v2.png", FileFormat.PNG),
     ],
 )
-def test_a_known_ending_decides_the_format(typed: str, name: str, file_format: FileFormat) -> None:
+def test_request_for_takes_format_from_known_suffix_or_appends_one(
+    typed: str, name: str, file_format: FileFormat
+) -> None:
     request = request_for(Path("/x") / typed, OPTIONS)
     assert (request.path.name, request.options.format) == (name, file_format)
 
 
-def test_16_bits_are_wished_only_of_formats_that_have_them() -> None:
+def test_request_for_keeps_16_bits_only_for_formats_that_support_them() -> None:
     deep = SaveOptions(FileFormat.PNG, bits=16)
     assert request_for(Path("/x/a.png"), deep).options.bits == 16
     assert request_for(Path("/x/a.jpg"), deep).options.bits is None
 
 
-# What is confirmed
+# Confirmation
 
 
 class Answers:
-    """Answers file dialogs in turn, and all questions alike."""
+    """Answers file dialogs with successive names, and all questions with the same button."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, names: list[str], click: str) -> None:
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (names.pop(0), ""))
@@ -173,7 +175,7 @@ def parent(qtbot: QtBot) -> QWidget:
 
 
 @pytest.mark.parametrize("link", ["same", "symlink", "hardlink"])
-def test_the_source_is_replaced_only_when_that_is_confirmed(
+def test_ask_where_replaces_source_only_when_confirmed(
     parent: QWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str
 ) -> None:
     source = touch(tmp_path / "a.png")
@@ -196,7 +198,7 @@ def test_the_source_is_replaced_only_when_that_is_confirmed(
 
 
 @pytest.mark.parametrize("typed", ["a.v2", "a.v2.png"])
-def test_an_existing_file_is_asked_about_once(
+def test_ask_where_confirms_replacing_existing_file_once(
     parent: QWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str
 ) -> None:
     touch(tmp_path / "a.v2.png")
@@ -205,7 +207,9 @@ def test_an_existing_file_is_asked_about_once(
     assert answers.questions == ["a.v2.png already exists."]
 
 
-def test_giving_up_saves_nothing(parent: QWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ask_where_returns_none_when_cancelled(
+    parent: QWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Answers(monkeypatch, [""], "")
     assert ask_where(parent, tmp_path / "x.png", OPTIONS, None) is None
 
@@ -215,7 +219,7 @@ def test_giving_up_saves_nothing(parent: QWidget, tmp_path: Path, monkeypatch: p
 MakeWindow = Callable[..., MainWindow]
 
 
-def test_several_dropped_files_are_planned_as_a_batch(qtbot: QtBot, make_window: MakeWindow, tmp_path: Path) -> None:
+def test_several_dropped_files_are_added_to_batch(qtbot: QtBot, make_window: MakeWindow, tmp_path: Path) -> None:
     window = make_window()
     files = [touch(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
     window.files.drop(plan_drop(urls(*files)), urls(*files))
@@ -224,7 +228,7 @@ def test_several_dropped_files_are_planned_as_a_batch(qtbot: QtBot, make_window:
     qtbot.waitUntil(lambda: [item.source for item in table.items] == files, timeout=20_000)
 
 
-def test_what_only_memory_cannot_hold_is_offered_to_the_batch(
+def test_picture_too_large_for_memory_is_offered_to_batch(
     qtbot: QtBot, make_window: MakeWindow, service: FakeService, tmp_path: Path
 ) -> None:
     window = make_window()
@@ -245,7 +249,7 @@ def test_what_only_memory_cannot_hold_is_offered_to_the_batch(
     assert not offer.isVisibleTo(banner)
 
 
-def test_a_dropped_model_is_installed_and_used(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
+def test_dropped_model_is_installed_and_used(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
     window = make_window()
     data = urls(write_model(tmp_path / "edges.safetensors", "Edges"))
     window.files.drop(plan_drop(data), data)
@@ -255,7 +259,9 @@ def test_a_dropped_model_is_installed_and_used(make_window: MakeWindow, service:
     assert window.page.banner.text == "The model Edges is in use."
 
 
-def test_a_dropped_file_that_is_no_model_is_told(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
+def test_dropped_file_that_is_not_a_model_is_reported(
+    make_window: MakeWindow, service: FakeService, tmp_path: Path
+) -> None:
     window = make_window()
     stranger = tmp_path / "x.safetensors"
     stranger.write_bytes(b"no model")
@@ -265,7 +271,7 @@ def test_a_dropped_file_that_is_no_model_is_told(make_window: MakeWindow, servic
     assert window.session.result_spec.model == "vdsr"
 
 
-def test_a_pasted_picture_is_opened_without_a_file(make_window: MakeWindow, service: FakeService) -> None:
+def test_pasted_picture_is_opened_without_a_file(make_window: MakeWindow, service: FakeService) -> None:
     window = make_window()
     image = QImage(6, 4, QImage.Format.Format_RGB32)
     image.fill(0xFF336699)
@@ -279,7 +285,7 @@ def test_a_pasted_picture_is_opened_without_a_file(make_window: MakeWindow, serv
     assert service.waiting() == ["bicubic"]
 
 
-def test_a_pasted_file_is_opened(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
+def test_pasted_file_is_opened(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
     window = make_window()
     QGuiApplication.clipboard().setMimeData(urls(touch(tmp_path / "a.png")))
     window.commands.paste.trigger()
@@ -288,13 +294,13 @@ def test_a_pasted_file_is_opened(make_window: MakeWindow, service: FakeService, 
     assert job.path == tmp_path / "a.png"
 
 
-def test_an_empty_clipboard_is_told(make_window: MakeWindow) -> None:
+def test_paste_from_empty_clipboard_is_reported(make_window: MakeWindow) -> None:
     window = make_window()
     window.commands.paste.trigger()
     assert "no picture on the clipboard" in window.page.banner.text
 
 
-def test_a_picture_that_is_there_and_cannot_be_read_is_told(make_window: MakeWindow, service: FakeService) -> None:
+def test_paste_of_unreadable_picture_is_reported(make_window: MakeWindow, service: FakeService) -> None:
     window = make_window()
     data = QMimeData()
     data.setImageData(QImage())
@@ -313,7 +319,7 @@ def finished_window(make_window: MakeWindow, service: FakeService, path: Path) -
     return window
 
 
-def test_copy_puts_the_result_on_the_clipboard(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
+def test_copy_puts_result_on_clipboard(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
     window = finished_window(make_window, service, tmp_path / "a.png")
     window.commands.copy.trigger()
     assert QGuiApplication.clipboard().image().isNull()
@@ -322,12 +328,12 @@ def test_copy_puts_the_result_on_the_clipboard(make_window: MakeWindow, service:
     service.finish_copy()
     image = QGuiApplication.clipboard().image()
     assert (image.width(), image.height(), image.pixelColor(0, 0).red()) == (40, 20, 200)
-    # Made already, so that no other program that wants it makes the window wait.
+    # Encoded in advance, so that another program's request for it does not block the window.
     assert QGuiApplication.clipboard().mimeData().data("image/png").startsWith(b"\x89PNG")
     assert window.page.banner.text == "The result is on the clipboard."
 
 
-def test_a_copy_that_fails_is_told_and_leaves_the_clipboard_as_it_was(
+def test_failed_copy_is_reported_and_keeps_the_clipboard(
     make_window: MakeWindow, service: FakeService, tmp_path: Path
 ) -> None:
     window = finished_window(make_window, service, tmp_path / "a.png")
@@ -338,7 +344,7 @@ def test_a_copy_that_fails_is_told_and_leaves_the_clipboard_as_it_was(
     assert "There is no memory for it." in window.page.banner.text
 
 
-def test_the_last_copy_counts(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
+def test_repeated_copy_replaces_the_pending_one(make_window: MakeWindow, service: FakeService, tmp_path: Path) -> None:
     window = finished_window(make_window, service, tmp_path / "a.png")
     window.commands.copy.trigger()
     window.commands.copy.trigger()
@@ -351,7 +357,7 @@ def test_the_last_copy_counts(make_window: MakeWindow, service: FakeService, tmp
 
 
 def taking_what_is_offered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Take the names that the dialog offers from now on; gives them."""
+    """Accept the names that the file dialog suggests from now on; returns the list of them."""
     offered: list[str] = []
 
     def choose(_parent: object, _title: str, suggested: str, _filters: str, options: object) -> tuple[str, str]:
@@ -362,7 +368,7 @@ def taking_what_is_offered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return offered
 
 
-def test_save_as_writes_and_tells_with_the_notes(
+def test_save_as_reports_saved_file_with_its_notices(
     make_window: MakeWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = finished_window(make_window, service, tmp_path / "a.png")
@@ -380,7 +386,7 @@ def test_save_as_writes_and_tells_with_the_notes(
 
 
 @pytest.mark.parametrize("entered", ["by a click on the button", "not yet"])
-def test_a_factor_that_is_typed_just_before_belongs_into_the_name(
+def test_save_as_applies_factor_typed_just_before(
     qtbot: QtBot,
     make_window: MakeWindow,
     service: FakeService,
@@ -417,7 +423,7 @@ def test_a_factor_that_is_typed_just_before_belongs_into_the_name(
         ("dragged out", "The result can be dragged out as soon as it is finished."),
     ],
 )
-def test_a_factor_that_is_typed_just_before_leaves_nothing_of_the_former_size_to_hand_out(
+def test_copy_and_drag_out_reject_former_size_after_typing_a_factor(
     qtbot: QtBot, make_window: MakeWindow, service: FakeService, tmp_path: Path, how: str, words: str
 ) -> None:
     window = finished_window(make_window, service, tmp_path / "a.png")
@@ -437,7 +443,7 @@ def test_a_factor_that_is_typed_just_before_leaves_nothing_of_the_former_size_to
 
 @pytest.mark.parametrize("how", ["copy", "drag_out"])
 @pytest.mark.parametrize("end", ["it is finished", "another picture is open"])
-def test_that_a_result_must_be_waited_for_is_said_while_that_is_so(
+def test_not_finished_message_is_shown_until_it_no_longer_applies(
     make_window: MakeWindow, service: FakeService, tmp_path: Path, how: str, end: str
 ) -> None:
     window = make_window()
@@ -454,7 +460,7 @@ def test_that_a_result_must_be_waited_for_is_said_while_that_is_so(
     assert window.page.banner.text == ""
 
 
-def test_why_a_result_is_not_finished_stays_beside_that_it_must_be_waited_for(
+def test_layer_failure_stays_shown_beside_not_finished_message(
     make_window: MakeWindow, service: FakeService, tmp_path: Path
 ) -> None:
     window = make_window()
@@ -469,7 +475,7 @@ def test_why_a_result_is_not_finished_stays_beside_that_it_must_be_waited_for(
 
 
 @pytest.mark.parametrize("what", ["picture", "size", "model"])
-def test_what_changes_while_it_is_named_is_not_saved_under_that_name_and_told(
+def test_save_is_abandoned_and_reported_when_result_changes_during_dialog(
     make_window: MakeWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     window = finished_window(make_window, service, tmp_path / "a.png")
@@ -491,7 +497,7 @@ def test_what_changes_while_it_is_named_is_not_saved_under_that_name_and_told(
     assert window.page.banner.text.startswith("a_vdsr_x2.png was not saved: ")
 
 
-def test_a_failed_save_is_told(
+def test_failed_save_is_reported(
     make_window: MakeWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = finished_window(make_window, service, tmp_path / "a.png")
@@ -501,7 +507,7 @@ def test_a_failed_save_is_told(
     assert window.page.banner.text == "a.png: There is no room. Try again."
 
 
-def test_a_failed_save_is_still_told_when_the_next_picture_is_open_and_another_is_saved(
+def test_failed_save_stays_reported_after_next_picture_is_opened_and_saved(
     make_window: MakeWindow, service: FakeService, tmp_path: Path
 ) -> None:
     window = finished_window(make_window, service, tmp_path / "a.png")
@@ -518,7 +524,7 @@ def test_a_failed_save_is_still_told_when_the_next_picture_is_open_and_another_i
     assert window.page.banner.text == f"{message}\nSaved o2.png (5 B)"
 
 
-def test_what_was_said_about_opening_goes_when_a_picture_is_open(
+def test_failures_of_opening_and_layers_disappear_when_picture_is_opened(
     make_window: MakeWindow, service: FakeService, tmp_path: Path
 ) -> None:
     window = make_window()
@@ -543,15 +549,13 @@ def result_of(width: int) -> LayerResult:
     return LayerResult(LayerSpec(LayerKind.MODEL, model="vdsr"), Target(), picture, pyramid_of(picture), 0.1)
 
 
-def test_a_result_is_written_once_and_dragged_as_often_as_wished(
-    qtbot: QtBot, service: FakeService, parent: QWidget
-) -> None:
+def test_drag_out_writes_result_once_for_several_drags(qtbot: QtBot, service: FakeService, parent: QWidget) -> None:
     dragged: list[Path] = []
     out = DragOut(service, parent, lambda _source, path, _thumbnail: dragged.append(path))  # type: ignore[arg-type]
     first, second = result_of(300), result_of(1)
     out.begin(first, "a.png", OPTIONS)
     service.finish_save()
-    assert dragged == []  # the button was let go meanwhile
+    assert dragged == []  # the mouse button was released meanwhile
     out.begin(first, "a.png", OPTIONS)
     assert [path.name for path in dragged] == ["a.png"]
     assert dragged[0].is_file()
@@ -565,7 +569,7 @@ def test_a_result_is_written_once_and_dragged_as_often_as_wished(
 
 
 @pytest.mark.parametrize("end", ["written", "failed", "cancelled"])
-def test_a_result_that_was_dragged_is_not_kept_in_memory(service: FakeService, parent: QWidget, end: str) -> None:
+def test_drag_out_does_not_keep_result_in_memory(service: FakeService, parent: QWidget, end: str) -> None:
     out = DragOut(service, parent, lambda *_: None)  # type: ignore[arg-type]
     result = result_of(300)
     pixels = weakref.ref(result.pyramid.levels[0])
@@ -583,7 +587,7 @@ def test_a_result_that_was_dragged_is_not_kept_in_memory(service: FakeService, p
     assert pixels() is None
 
 
-def test_a_drag_whose_file_fails_is_told(qtbot: QtBot, service: FakeService, parent: QWidget) -> None:
+def test_drag_out_reports_failed_write_and_can_be_retried(qtbot: QtBot, service: FakeService, parent: QWidget) -> None:
     out = DragOut(service, parent, lambda *_: None)  # type: ignore[arg-type]
     out.begin(result_of(3), "a.png", OPTIONS)
     with qtbot.waitSignal(out.failed):
@@ -592,7 +596,7 @@ def test_a_drag_whose_file_fails_is_told(qtbot: QtBot, service: FakeService, par
     assert service.waiting() == ["SaveJob"]
 
 
-def test_a_drag_without_a_temporary_folder_is_told_and_writes_nowhere(
+def test_drag_out_reports_missing_temporary_folder_and_writes_nothing(
     qtbot: QtBot, service: FakeService, parent: QWidget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     gone = QTemporaryDir(str(tmp_path / "gone" / "XXXXXX"))

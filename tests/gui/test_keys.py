@@ -1,4 +1,4 @@
-"""Keys that are other ones on macOS, and what they are called there."""
+"""Keys that differ on macOS, and their names there."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show_runs(qtbot: QtBot, folder: Path) -> RunsPanel:
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_key_for_the_full_screen_is_not_one_that_the_system_keeps(
+def test_full_screen_shortcut_is_not_reserved_by_the_system(
     qtbot: QtBot, theme: ThemeManager, monkeypatch: pytest.MonkeyPatch, system: str
 ) -> None:
     monkeypatch.setattr(sys, "platform", system)
@@ -45,7 +45,7 @@ def test_the_key_for_the_full_screen_is_not_one_that_the_system_keeps(
 
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("key", [Qt.Key.Key_Delete, Qt.Key.Key_Backspace])
-def test_a_run_is_deleted_by_the_key_that_the_keyboard_has(
+def test_run_is_deleted_by_delete_and_on_macos_also_by_backspace(
     qtbot: QtBot, theme: ThemeManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, key: Qt.Key
 ) -> None:
     monkeypatch.setattr(sys, "platform", system)
@@ -56,7 +56,7 @@ def test_a_run_is_deleted_by_the_key_that_the_keyboard_has(
     assert len(wanted) == (system == "darwin" or key is Qt.Key.Key_Delete)
 
 
-def test_workspaces_and_files_name_their_keys_as_the_system_does(
+def test_workspace_and_open_tooltips_show_native_key_names(
     qtbot: QtBot, theme: ThemeManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     native = QKeySequence.SequenceFormat.NativeText
@@ -75,7 +75,7 @@ def test_workspaces_and_files_name_their_keys_as_the_system_does(
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_guide_and_the_list_of_runs_name_the_keys_of_the_system(
+def test_guide_and_run_list_name_the_keys_of_the_system(
     qtbot: QtBot, theme: ThemeManager, monkeypatch: pytest.MonkeyPatch, system: str
 ) -> None:
     monkeypatch.setattr(sys, "platform", system)

@@ -1,4 +1,4 @@
-"""The window as a whole, with a service that waits: keys, words, states, settings, closing."""
+"""Main window with a fake service: start, keys, texts, states, settings, and closing."""
 
 from __future__ import annotations
 
@@ -79,9 +79,7 @@ def all_actions(window: MainWindow) -> list[QAction]:
 # Start
 
 
-def test_the_window_starts_with_the_sample_and_loads_the_network_behind_it(
-    window: MainWindow, service: FakeService
-) -> None:
+def test_start_opens_sample_and_preloads_network_after_bicubic(window: MainWindow, service: FakeService) -> None:
     assert service.all_jobs == []
     window.start()
     job = service.jobs[service.find(OpenJob)]
@@ -89,7 +87,7 @@ def test_the_window_starts_with_the_sample_and_loads_the_network_behind_it(
     assert job.path.name == "sample.png"
     assert job.path.is_file()
     service.open_with(make_picture(20, 10, path=job.path))
-    assert service.preloads == []  # two threads that load libraries at once hold up the window
+    assert service.preloads == []  # two threads that load libraries at once would delay the window
     service.finish_layer(LayerKind.BICUBIC)
     assert service.preloads == [("auto", "auto", "vdsr")]
     service.finish_layer(LayerKind.MODEL)
@@ -101,7 +99,7 @@ def test_the_window_starts_with_the_sample_and_loads_the_network_behind_it(
     assert SettingsStore(settings_path()).current.recent == ()
 
 
-def test_a_file_named_at_the_start_is_opened(make_window: MakeWindow, service: FakeService) -> None:
+def test_start_file_is_opened(make_window: MakeWindow, service: FakeService) -> None:
     window = make_window(Path("/a.png"))
     window.start()
     assert not window.page.strip.isVisible()
@@ -114,9 +112,7 @@ def test_a_file_named_at_the_start_is_opened(make_window: MakeWindow, service: F
     assert window.page.view.hasFocus()
 
 
-def test_several_files_named_at_the_start_are_planned_as_a_batch(
-    qtbot: QtBot, make_window: MakeWindow, service: FakeService
-) -> None:
+def test_several_start_files_are_added_to_batch(qtbot: QtBot, make_window: MakeWindow, service: FakeService) -> None:
     window = make_window(Path("/a.png"), Path("/b.png"))
     window.start()
     assert window.workspaces.current is window.batch.host
@@ -124,7 +120,7 @@ def test_several_files_named_at_the_start_are_planned_as_a_batch(
     assert len(service.preloads) == 1
 
 
-def test_beside_the_plan_of_a_batch_the_sample_waits_till_it_is_looked_at(
+def test_sample_is_not_opened_until_shown_when_started_with_a_folder(
     qtbot: QtBot, make_window: MakeWindow, service: FakeService, tmp_path: Path
 ) -> None:
     window = make_window(tmp_path)
@@ -139,7 +135,7 @@ def test_beside_the_plan_of_a_batch_the_sample_waits_till_it_is_looked_at(
     assert window.page.strip.isVisible()
 
 
-def test_a_picture_that_comes_before_the_sample_is_the_one_that_is_opened(
+def test_sample_is_not_opened_when_a_picture_is_opened_first(
     make_window: MakeWindow, service: FakeService, tmp_path: Path
 ) -> None:
     window = make_window(tmp_path)
@@ -153,7 +149,7 @@ def test_a_picture_that_comes_before_the_sample_is_the_one_that_is_opened(
     assert len(service.jobs) == 1
 
 
-def test_where_the_named_file_cannot_be_opened_the_sample_is_shown_and_the_failure_told(
+def test_sample_and_failure_are_shown_when_start_file_cannot_be_opened(
     make_window: MakeWindow, service: FakeService
 ) -> None:
     window = make_window(Path("/none.png"))
@@ -170,7 +166,7 @@ def test_where_the_named_file_cannot_be_opened_the_sample_is_shown_and_the_failu
     assert len(service.preloads) == 1
 
 
-def test_where_the_named_file_is_a_model_the_sample_is_shown_with_it(
+def test_sample_is_shown_with_model_when_start_file_is_a_model(
     make_window: MakeWindow, service: FakeService, tmp_path: Path
 ) -> None:
     window = make_window(write_model(tmp_path / "edges.safetensors", "Edges"))
@@ -185,9 +181,7 @@ def test_where_the_named_file_is_a_model_the_sample_is_shown_with_it(
     assert window.page.banner.text == "The model Edges is in use."
 
 
-def test_where_reading_the_named_file_is_given_up_the_sample_is_shown(
-    make_window: MakeWindow, service: FakeService
-) -> None:
+def test_sample_is_shown_when_reading_start_file_is_cancelled(make_window: MakeWindow, service: FakeService) -> None:
     window = make_window(Path("/a.png"))
     window.start()
     window.commands.cancel.trigger()
@@ -200,7 +194,7 @@ def test_where_reading_the_named_file_is_given_up_the_sample_is_shown(
     assert window.page.strip.isVisible()
 
 
-def test_a_problem_with_the_settings_is_said_and_stays_when_the_picture_is_there(
+def test_settings_problem_is_reported_and_stays_after_picture_is_opened(
     make_window: MakeWindow, service: FakeService, store: SettingsStore
 ) -> None:
     store.problem = "The settings could not be read. The old file is /x/settings.ini.bak"
@@ -213,7 +207,7 @@ def test_a_problem_with_the_settings_is_said_and_stays_when_the_picture_is_there
 # Actions
 
 
-def test_no_two_actions_have_one_shortcut(window: MainWindow) -> None:
+def test_shortcuts_are_unique_and_include_the_expected_ones(window: MainWindow) -> None:
     keys = [key.toString() for action in all_actions(window) for key in action.shortcuts()]
     assert [key for key, count in Counter(keys).items() if count > 1] == []
     expected = {
@@ -235,7 +229,7 @@ def test_no_two_actions_have_one_shortcut(window: MainWindow) -> None:
     assert expected <= set(keys)
 
 
-def test_every_action_has_words_a_tooltip_and_no_dead_menu(window: MainWindow) -> None:
+def test_every_action_has_text_and_its_shortcut_in_the_tooltip(window: MainWindow) -> None:
     titles = [a.text().replace("&", "") for a in window.menuBar().actions()]
     assert titles == ["File", "Edit", "View", "Run", "Train", "Help"]
     for action in all_actions(window):
@@ -245,7 +239,7 @@ def test_every_action_has_words_a_tooltip_and_no_dead_menu(window: MainWindow) -
             assert keys in action.toolTip()
 
 
-def test_the_workspaces_are_in_the_menu(window: MainWindow) -> None:
+def test_menu_lists_workspaces_and_switches_to_them(window: MainWindow) -> None:
     offered = [a for menu in window.menuBar().findChildren(QMenu) for a in menu.actions()]
     offered = [a for a in offered if a.shortcut().toString() in ("Ctrl+1", "Ctrl+2", "Ctrl+3")]
     assert [a.text() for a in offered] == ["Upscale", "Batch", "Train"]
@@ -254,7 +248,7 @@ def test_the_workspaces_are_in_the_menu(window: MainWindow) -> None:
     assert [a.isChecked() for a in offered] == [False, True, False]
 
 
-def test_what_cannot_be_used_says_why(window: MainWindow, service: FakeService) -> None:
+def test_disabled_controls_explain_why_in_tooltip(window: MainWindow, service: FakeService) -> None:
     for action in all_actions(window):
         if action.menu() is None and not action.isEnabled():
             assert ":" in action.toolTip(), action.text()
@@ -277,7 +271,7 @@ def test_what_cannot_be_used_says_why(window: MainWindow, service: FakeService) 
     ("key", "mode"),
     [(Qt.Key.Key_S, CompareMode.SIDE), (Qt.Key.Key_D, CompareMode.SINGLE), (Qt.Key.Key_W, CompareMode.WIPE)],
 )
-def test_keys_choose_the_mode(
+def test_keys_set_compare_mode(
     qtbot: QtBot, window: MainWindow, service: FakeService, key: Qt.Key, mode: CompareMode
 ) -> None:
     finish(window, service, Path("/a.png"))
@@ -291,7 +285,7 @@ def test_keys_choose_the_mode(
     assert CompareMode(checked.data()) is mode
 
 
-def test_keys_choose_the_zoom_and_the_bar_tells_it(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
+def test_keys_set_zoom_and_check_its_action(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
     finish(window, service, Path("/a.png"))
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
@@ -308,7 +302,7 @@ def test_keys_choose_the_zoom_and_the_bar_tells_it(qtbot: QtBot, window: MainWin
     assert window.commands.fit.isChecked()
 
 
-def test_escape_leaves_the_full_screen(qtbot: QtBot, window: MainWindow) -> None:
+def test_escape_leaves_full_screen(qtbot: QtBot, window: MainWindow) -> None:
     window.commands.full_screen.trigger()
     assert window.isFullScreen()
     qtbot.keyClick(window, Qt.Key.Key_Escape)
@@ -317,7 +311,7 @@ def test_escape_leaves_the_full_screen(qtbot: QtBot, window: MainWindow) -> None
 
 
 @pytest.mark.parametrize("what", ["picture", "reference"])
-def test_escape_stops_the_reading_of_a_file_before_it_leaves_the_full_screen(
+def test_escape_cancels_reading_before_it_leaves_full_screen(
     qtbot: QtBot, window: MainWindow, service: FakeService, what: str
 ) -> None:
     finish(window, service, Path("/a.png"))
@@ -336,7 +330,7 @@ def test_escape_stops_the_reading_of_a_file_before_it_leaves_the_full_screen(
     assert not window.isFullScreen()
 
 
-def test_elsewhere_the_line_names_the_picture_that_runs_and_no_key_that_would_not_cancel_it(
+def test_status_line_names_picture_and_omits_esc_in_other_workspaces(
     qtbot: QtBot, window: MainWindow, service: FakeService
 ) -> None:
     open_picture(window, service, Path("/a.png"))
@@ -357,7 +351,7 @@ def test_elsewhere_the_line_names_the_picture_that_runs_and_no_key_that_would_no
     assert line.text() == "Stopped. Press F5 to continue."
 
 
-def test_scores_are_told_where_the_picture_is(window: MainWindow, service: FakeService) -> None:
+def test_scores_are_shown_only_in_upscale_workspace(window: MainWindow, service: FakeService) -> None:
     finish(window, service, Path("/a.png"))
     window.session.scores.open(Path("/truth.png"))
     service.open_with(make_picture(100, 100, path=Path("/truth.png")))
@@ -368,7 +362,7 @@ def test_scores_are_told_where_the_picture_is(window: MainWindow, service: FakeS
     assert window.status._scores.isVisible()
 
 
-def test_a_window_that_was_maximized_is_so_after_the_full_screen(window: MainWindow) -> None:
+def test_maximized_window_is_maximized_again_after_full_screen(window: MainWindow) -> None:
     window.showMaximized()
     window.commands.full_screen.trigger()
     assert window.isFullScreen()
@@ -377,14 +371,14 @@ def test_a_window_that_was_maximized_is_so_after_the_full_screen(window: MainWin
     assert window.isMaximized()
 
 
-def test_the_menu_knows_a_full_screen_that_the_system_made(qtbot: QtBot, window: MainWindow) -> None:
+def test_full_screen_action_follows_full_screen_set_by_the_system(qtbot: QtBot, window: MainWindow) -> None:
     window.showFullScreen()
     assert window.commands.full_screen.isChecked()
     window.showNormal()
     assert not window.commands.full_screen.isChecked()
 
 
-def test_a_window_that_was_closed_full_screen_leaves_it_at_the_first_key(
+def test_window_restored_to_full_screen_leaves_it_at_first_escape(
     qtbot: QtBot, make_window: Callable[..., MainWindow]
 ) -> None:
     first = make_window()
@@ -397,14 +391,14 @@ def test_a_window_that_was_closed_full_screen_leaves_it_at_the_first_key(
     assert not second.isFullScreen()
 
 
-def test_what_is_told_is_told_in_the_workspace_that_is_shown(window: MainWindow) -> None:
+def test_notification_appears_in_the_current_workspace(window: MainWindow) -> None:
     window.batch.show_requested.emit()
     window._help.notified.emit("It is done.")
     assert window.batch.page.banner.text == "It is done."
     assert window.page.banner.text == ""
 
 
-def test_the_inspector_can_be_hidden_and_stays_so(window: MainWindow, store: SettingsStore) -> None:
+def test_hiding_inspector_is_stored_in_settings(window: MainWindow, store: SettingsStore) -> None:
     assert window.page.inspector.isVisible()
     window.commands.inspector.trigger()
     assert not window.page.inspector.isVisible()
@@ -414,7 +408,7 @@ def test_the_inspector_can_be_hidden_and_stays_so(window: MainWindow, store: Set
 # Accessibility
 
 
-def test_every_control_has_a_name_for_those_who_hear_it(window: MainWindow, service: FakeService) -> None:
+def test_every_visible_control_has_an_accessible_name(window: MainWindow, service: FakeService) -> None:
     finish(window, service, Path("/a.png"))
     nameless = [
         f"{type(w).__name__} {w.objectName()}"
@@ -427,9 +421,7 @@ def test_every_control_has_a_name_for_those_who_hear_it(window: MainWindow, serv
     assert nameless == []
 
 
-def test_the_tab_key_reaches_every_control_in_reading_order(
-    qtbot: QtBot, window: MainWindow, service: FakeService
-) -> None:
+def test_tab_key_reaches_controls_in_reading_order(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
     finish(window, service, Path("/a.png"))
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
@@ -453,11 +445,11 @@ def test_the_tab_key_reaches_every_control_in_reading_order(
 # Work
 
 
-def test_state_of_the_buttons_through_a_run(window: MainWindow, service: FakeService) -> None:
+def test_save_copy_and_cancel_actions_follow_the_state_of_a_run(window: MainWindow, service: FakeService) -> None:
     c = window.commands
     assert not c.save.isEnabled()
     open_picture(window, service, Path("/a.png"))
-    assert c.save.isEnabled()  # it is written as soon as it is finished
+    assert c.save.isEnabled()  # the result is written as soon as it is finished
     assert not c.copy.isEnabled()
     assert c.cancel.isEnabled()
     service.finish_layer(LayerKind.BICUBIC)
@@ -466,7 +458,7 @@ def test_state_of_the_buttons_through_a_run(window: MainWindow, service: FakeSer
     assert not c.cancel.isEnabled()
 
 
-def test_progress_is_told_with_a_number_and_the_time_left(window: MainWindow, service: FakeService) -> None:
+def test_status_line_shows_progress_time_left_and_pending_save(window: MainWindow, service: FakeService) -> None:
     open_picture(window, service, Path("/a.png"))
     service.finish_layer(LayerKind.BICUBIC)
     assert window.status._activity.text() == "VDSR · 0.08 Mpx · starting"
@@ -486,9 +478,7 @@ def test_progress_is_told_with_a_number_and_the_time_left(window: MainWindow, se
     assert window.status._activity.text() == "VDSR · 0.08 Mpx · 0.5 s"
 
 
-def test_the_slider_makes_bicubic_and_the_network_anew_and_keeps_the_view(
-    qtbot: QtBot, window: MainWindow, service: FakeService
-) -> None:
+def test_slider_remakes_layers_and_keeps_the_view(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
     finish(window, service, Path("/a.png"))
     view = window.page.view
     view.set_zoom(400)
@@ -508,14 +498,14 @@ def test_the_slider_makes_bicubic_and_the_network_anew_and_keeps_the_view(
     assert window.session.right_half.pyramid.width == 800
 
 
-def test_a_new_picture_is_shown_whole(window: MainWindow, service: FakeService) -> None:
+def test_new_picture_is_fitted_to_the_view(window: MainWindow, service: FakeService) -> None:
     finish(window, service, Path("/a.png"))
     window.page.view.set_zoom(800)
     finish(window, service, Path("/b.png"))
     assert window.page.view.fits
 
 
-def test_the_zoom_buttons_read_as_they_should_in_a_narrow_window(window: MainWindow, service: FakeService) -> None:
+def test_zoom_button_texts_fit_in_narrow_window(window: MainWindow, service: FakeService) -> None:
     finish(window, service, Path("/a.png"))
     window.resize(918, 600)
     window.workspaces.show_page(window.batch.host)  # their actions change, and change back
@@ -524,18 +514,18 @@ def test_the_zoom_buttons_read_as_they_should_in_a_narrow_window(window: MainWin
     assert all(button.isVisible() for button in zooms)
     assert [button.text() for button in zooms] == ["100", "200", "400"]
     for button in zooms:
-        assert button.fontMetrics().horizontalAdvance(button.text()) + 2 * 7 <= button.width()  # 6 px and the edge
+        assert button.fontMetrics().horizontalAdvance(button.text()) + 2 * 7 <= button.width()  # 6 px and the border
     assert window.commands.zoom_100.text() == "100 %"
 
 
-def test_the_colours_under_the_pointer_are_told(window: MainWindow) -> None:
+def test_status_line_shows_position_under_the_pointer(window: MainWindow) -> None:
     window.page.view.cursor_moved.emit(CursorReading(3, 4, (1, 2, 3, 255), (4, 5, 6, 255)))
     assert window.status._place.text() == "x 3  y 4"
     window.page.view.cursor_moved.emit(None)
     assert window.status._place.isHidden()
 
 
-def test_scores_against_a_reference(window: MainWindow, service: FakeService) -> None:
+def test_scores_against_reference_are_shown_unless_sizes_differ(window: MainWindow, service: FakeService) -> None:
     finish(window, service, Path("/a.png"))
     window.session.scores.open(Path("/truth.png"))
     service.open_with(make_picture(400, 200))
@@ -551,7 +541,7 @@ def test_scores_against_a_reference(window: MainWindow, service: FakeService) ->
     assert window.status._scores.isHidden()
 
 
-def test_only_scores_of_what_is_shown_are_told_and_in_a_narrow_window_shortened(
+def test_only_scores_of_shown_layers_appear_and_are_elided_when_narrow(
     qtbot: QtBot, window: MainWindow, service: FakeService
 ) -> None:
     finish(window, service, Path("/a.png"))
@@ -575,7 +565,7 @@ def test_only_scores_of_what_is_shown_are_told_and_in_a_narrow_window_shortened(
     qtbot.waitUntil(lambda: window.status._scores.toolTip() == explanation)
 
 
-def test_notices_of_a_running_layer_are_shown_and_others_are_not(window: MainWindow, service: FakeService) -> None:
+def test_only_notices_of_running_layers_are_shown(window: MainWindow, service: FakeService) -> None:
     open_picture(window, service, Path("/a.png"))
     service.finish_layer(LayerKind.BICUBIC)
     service.notice.emit(999, "Of another job.")
@@ -584,7 +574,7 @@ def test_notices_of_a_running_layer_are_shown_and_others_are_not(window: MainWin
     assert window.page.banner.text == "Memory was short; smaller tiles are used."
 
 
-def test_notices_of_a_layer_go_with_their_picture(window: MainWindow, service: FakeService) -> None:
+def test_layer_notices_disappear_when_another_picture_is_opened(window: MainWindow, service: FakeService) -> None:
     open_picture(window, service, Path("/a.png"))
     service.finish_layer(LayerKind.BICUBIC)
     service.notice.emit(service.find(LayerKind.MODEL), "Memory was short; smaller tiles are used.")
@@ -594,7 +584,7 @@ def test_notices_of_a_layer_go_with_their_picture(window: MainWindow, service: F
     assert window.page.banner.text == ""
 
 
-def test_what_keeps_layers_from_being_made_is_told_until_they_are_made(
+def test_layer_failure_is_shown_until_layers_are_started_again(
     window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finish(window, service, Path("/a.png"))
@@ -615,7 +605,7 @@ def test_what_keeps_layers_from_being_made_is_told_until_they_are_made(
     assert window.page.banner.text == ""
 
 
-def test_that_a_reference_could_not_be_read_goes_when_one_is(window: MainWindow, service: FakeService) -> None:
+def test_reference_failure_disappears_when_a_reference_is_opened(window: MainWindow, service: FakeService) -> None:
     finish(window, service, Path("/a.png"))
     window.session.scores.open(Path("/gone.png"))
     service.fail(OpenJob, "There is no such file.")
@@ -625,7 +615,7 @@ def test_that_a_reference_could_not_be_read_goes_when_one_is(window: MainWindow,
     assert window.page.banner.text == ""
 
 
-def test_a_size_that_memory_cannot_hold_is_told_above_the_picture(
+def test_size_too_large_for_memory_is_reported_in_banner(
     window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vdsr_app.core.image_io.limits.available_memory_bytes", lambda: 1000)
@@ -635,7 +625,7 @@ def test_a_size_that_memory_cannot_hold_is_told_above_the_picture(
     assert service.waiting() == []
 
 
-def test_an_exception_is_told_with_its_traceback(window: MainWindow) -> None:
+def test_report_exception_shows_banner_with_exception_in_details(window: MainWindow) -> None:
     try:
         raise RuntimeError("inside <b>")
     except RuntimeError as error:
@@ -653,7 +643,7 @@ def drag_event(kind: type[QDragEnterEvent], data: QMimeData) -> QDragEnterEvent:
     )
 
 
-def test_a_drag_lights_the_canvas_and_a_drop_opens(
+def test_drag_shows_drop_hint_and_drop_opens_the_file(
     window: MainWindow, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hints: list[str | None] = []
@@ -674,7 +664,7 @@ def test_a_drag_lights_the_canvas_and_a_drop_opens(
     assert window.session.opening == path.name
 
 
-def test_words_cannot_be_dropped(window: MainWindow) -> None:
+def test_dragged_text_is_rejected(window: MainWindow) -> None:
     data = QMimeData()
     data.setText("hello")
     enter = drag_event(QDragEnterEvent, data)
@@ -685,7 +675,9 @@ def test_words_cannot_be_dropped(window: MainWindow) -> None:
 # Settings
 
 
-def test_choices_are_remembered(qtbot: QtBot, window: MainWindow, service: FakeService, store: SettingsStore) -> None:
+def test_choices_are_stored_in_settings(
+    qtbot: QtBot, window: MainWindow, service: FakeService, store: SettingsStore
+) -> None:
     finish(window, service, Path("/a.png"))
     window.commands.side.trigger()
     window.commands.smooth.trigger()
@@ -703,7 +695,9 @@ def test_choices_are_remembered(qtbot: QtBot, window: MainWindow, service: FakeS
     assert store.current.smooth
 
 
-def test_choices_come_back(make_window: MakeWindow, service: FakeService, store: SettingsStore) -> None:
+def test_choices_are_restored_from_settings(
+    make_window: MakeWindow, service: FakeService, store: SettingsStore
+) -> None:
     store.update(
         mode="single",
         smooth=True,
@@ -727,7 +721,7 @@ def test_choices_come_back(make_window: MakeWindow, service: FakeService, store:
     assert window.page.inspector.export.options.format is FileFormat.TIFF
 
 
-def test_a_depth_that_waits_for_its_format_is_kept_over_a_restart(
+def test_depth_is_kept_in_settings_while_format_does_not_support_it(
     make_window: MakeWindow, service: FakeService, store: SettingsStore
 ) -> None:
     store.update(format=FileFormat.JPEG, bits=16)
@@ -740,7 +734,7 @@ def test_a_depth_that_waits_for_its_format_is_kept_over_a_restart(
     assert export.options.bits == 16
 
 
-def test_the_measure_of_the_size_beside_a_factor_is_kept_over_a_restart(
+def test_size_measure_is_restored_beside_a_scale_factor_and_reset(
     make_window: MakeWindow, service: FakeService, store: SettingsStore
 ) -> None:
     def measure(window: MainWindow) -> QComboBox:
@@ -756,7 +750,7 @@ def test_the_measure_of_the_size_beside_a_factor_is_kept_over_a_restart(
     assert measure(window).currentText() == "Width"
 
 
-def test_a_size_out_of_reach_of_one_picture_is_still_remembered(
+def test_requested_size_is_kept_when_one_picture_cannot_reach_it(
     make_window: MakeWindow, service: FakeService, store: SettingsStore
 ) -> None:
     store.update(target_kind=TargetKind.WIDTH, target_value=4000.0)
@@ -771,9 +765,7 @@ def test_a_size_out_of_reach_of_one_picture_is_still_remembered(
     assert window.page.inspector.scale.target == Target(TargetKind.WIDTH, 4000.0)
 
 
-def test_reset_restores_everything_on_the_screen(
-    window: MainWindow, service: FakeService, store: SettingsStore
-) -> None:
+def test_reset_restores_defaults_in_the_window(window: MainWindow, service: FakeService, store: SettingsStore) -> None:
     finish(window, service, Path("/a.png"))
     store.update(theme=Theme.DARK, device="cpu")
     window.session.set_model("mine")
@@ -789,7 +781,7 @@ def test_reset_restores_everything_on_the_screen(
     assert window.page.inspector.isVisible()
 
 
-def test_another_theme_reaches_the_canvas(
+def test_theme_change_sets_canvas_colour(
     window: MainWindow, store: SettingsStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     colors: list[str] = []
@@ -798,7 +790,7 @@ def test_another_theme_reaches_the_canvas(
     assert colors[-1] == DARK.canvas
 
 
-def test_recent_files_are_in_the_menu_and_can_be_cleared(
+def test_recent_files_menu_opens_and_clears_files(
     window: MainWindow, service: FakeService, store: SettingsStore
 ) -> None:
     finish(window, service, Path("/x/R&B.png"))
@@ -812,13 +804,13 @@ def test_recent_files_are_in_the_menu_and_can_be_cleared(
 
 
 @pytest.mark.parametrize("name", ["settings", "guide", "about"])
-def test_a_dialog_is_shown_once_and_gone_when_it_is_closed(
+def test_dialog_is_opened_once_and_destroyed_when_closed(
     qtbot: QtBot, window: MainWindow, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     raised: list[QDialog] = []
     monkeypatch.setattr(
         QDialog, "raise_", lambda dialog: raised.append(dialog)
-    )  # the offscreen platform has no order of windows
+    )  # the offscreen platform has no stacking order
     action = getattr(window.commands, name)
     action.trigger()
     action.trigger()
@@ -835,7 +827,7 @@ def test_a_dialog_is_shown_once_and_gone_when_it_is_closed(
 # Closing
 
 
-def test_closing_asks_nothing_while_only_a_layer_is_made(
+def test_closing_does_not_ask_while_only_a_layer_is_being_made(
     window: MainWindow, service: FakeService, store: SettingsStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = answer(monkeypatch, "Stay")
@@ -846,7 +838,7 @@ def test_closing_asks_nothing_while_only_a_layer_is_made(
 
 
 @pytest.mark.parametrize("pending", [True, False])
-def test_closing_during_a_save_asks(
+def test_closing_during_save_asks_and_waits_for_it(
     window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pending: bool
 ) -> None:
     open_picture(window, service, tmp_path / "a.png")
@@ -868,7 +860,7 @@ def test_closing_during_a_save_asks(
 
 
 def lose(window: MainWindow, service: FakeService, how: str) -> None:
-    """Let nothing come of a file that is not saved yet."""
+    """Make a save that is not finished yet fail, or be abandoned."""
     match how:
         case "the network fails":
             service.fail(LayerKind.MODEL, "The network gave no numbers.")
@@ -889,7 +881,7 @@ SAVING = ["writing fails", "writing cancelled"]
 
 
 def begin_to_save(window: MainWindow, service: FakeService, path: Path, how: str) -> None:
-    """Save, and be as far as it must be for that to happen."""
+    """Request a save, and advance as far as `how` requires."""
     open_picture(window, service, path.with_name("a.png"))
     service.finish_layer(LayerKind.BICUBIC)
     if how in SAVING:
@@ -898,7 +890,7 @@ def begin_to_save(window: MainWindow, service: FakeService, path: Path, how: str
 
 
 @pytest.mark.parametrize("how", [*PENDING, *SAVING])
-def test_a_file_that_is_lost_keeps_the_window_that_waited_for_it_and_is_told(
+def test_lost_save_keeps_waiting_window_open_and_is_reported(
     window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
 ) -> None:
     begin_to_save(window, service, tmp_path / "out.png", how)
@@ -911,7 +903,7 @@ def test_a_file_that_is_lost_keeps_the_window_that_waited_for_it_and_is_told(
     else:
         assert "out.png was not saved" in window.page.banner.text
 
-    # The request to quit went with that file: another that is saved later is only saved.
+    # The request to quit was dropped with that file: saving another one later does not quit.
     finish(window, service, tmp_path / "b.png")
     window.session.save(SaveRequest(tmp_path / "other.png", SaveOptions()))
     service.finish_save()
@@ -919,7 +911,7 @@ def test_a_file_that_is_lost_keeps_the_window_that_waited_for_it_and_is_told(
 
 
 @pytest.mark.parametrize("how", [PENDING[0], *SAVING])
-def test_a_file_that_is_lost_while_the_question_is_open_keeps_the_window(
+def test_save_lost_while_close_question_is_open_keeps_window_open(
     window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
 ) -> None:
     begin_to_save(window, service, tmp_path / "out.png", how)
@@ -933,7 +925,7 @@ def test_a_file_that_is_lost_while_the_question_is_open_keeps_the_window(
     assert window.isVisible()
 
 
-def test_a_file_that_is_saved_while_the_question_is_open_lets_the_window_close(
+def test_save_finished_while_close_question_is_open_lets_window_close(
     window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     begin_to_save(window, service, tmp_path / "out.png", SAVING[0])
@@ -947,7 +939,7 @@ def test_a_file_that_is_saved_while_the_question_is_open_lets_the_window_close(
 
 
 @pytest.mark.parametrize("question", ["batch", "training"])
-def test_who_stays_for_another_reason_does_not_quit_after_a_later_save(
+def test_staying_for_batch_or_training_does_not_quit_after_later_save(
     window: MainWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, question: str
 ) -> None:
     begin_to_save(window, service, tmp_path / "out.png", SAVING[0])
@@ -962,7 +954,7 @@ def test_who_stays_for_another_reason_does_not_quit_after_a_later_save(
     assert window.isVisible()
 
 
-def test_quit_now_and_the_systems_wish_close_at_once(
+def test_quit_now_and_close_without_asking_close_at_once(
     make_window: MakeWindow, service: FakeService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     window = make_window()
@@ -979,7 +971,9 @@ def test_quit_now_and_the_systems_wish_close_at_once(
     assert not window.isVisible()
 
 
-def test_no_model_is_shown_twice_when_two_were_compared(make_window: MakeWindow, service: FakeService) -> None:
+def test_restart_after_comparing_two_models_shows_bicubic_and_result_model(
+    make_window: MakeWindow, service: FakeService
+) -> None:
     window = make_window()
     finish(window, service, Path("/a.png"))
     window.session.set_left(LayerSpec(LayerKind.MODEL, model="mine"))
@@ -988,16 +982,16 @@ def test_no_model_is_shown_twice_when_two_were_compared(make_window: MakeWindow,
     assert (again.left, again.right) == (LayerSpec(LayerKind.BICUBIC), LayerSpec(LayerKind.MODEL, model="vdsr"))
 
 
-def test_the_window_comes_back_at_its_size(make_window: MakeWindow) -> None:
+def test_window_size_is_restored(make_window: MakeWindow) -> None:
     window = make_window()
     window.resize(860, 610)
     window.close()
-    # The offscreen platform's screen is 800 x 800, so the width may come back smaller.
+    # The offscreen platform's screen is 800 x 800, so the width may be restored smaller.
     assert make_window().height() == window.height() == 610
 
 
 @pytest.mark.parametrize("files", [(), (Path("/a.png"),)], ids=["sample", "picture"])
-def test_the_first_window_fits_on_a_small_screen(make_window: MakeWindow, files: tuple[Path, ...]) -> None:
+def test_first_window_fits_on_small_screen(make_window: MakeWindow, files: tuple[Path, ...]) -> None:
     window = make_window(*files)
     room = window.screen().availableSize()
     assert room.toTuple() == (800, 800)  # the offscreen platform's
@@ -1007,7 +1001,7 @@ def test_the_first_window_fits_on_a_small_screen(make_window: MakeWindow, files:
     assert strip.isHidden() or strip.width() >= strip.minimumSizeHint().width()
 
 
-def test_a_message_takes_its_room_from_the_picture_alone(
+def test_banner_takes_its_height_from_the_picture_only(
     qtbot: QtBot, make_window: MakeWindow, service: FakeService, tmp_path: Path
 ) -> None:
     window = make_window()
@@ -1030,7 +1024,7 @@ def best_quality(window: MainWindow) -> QCheckBox:
     return next(box for box in window.page.inspector.findChildren(QCheckBox) if box.text() == "Best quality, slower")
 
 
-def test_best_quality_reaches_the_layers_what_is_remembered_and_the_batch(
+def test_best_quality_applies_to_layers_settings_and_batch(
     window: MainWindow, service: FakeService, store: SettingsStore
 ) -> None:
     finish(window, service, Path("/a.png"))
@@ -1046,7 +1040,7 @@ def test_best_quality_reaches_the_layers_what_is_remembered_and_the_batch(
         service.finish_layer(LayerKind.MODEL)
 
 
-def test_best_quality_comes_back_and_goes_with_a_reset(
+def test_best_quality_is_restored_and_cleared_by_reset(
     make_window: MakeWindow, service: FakeService, store: SettingsStore
 ) -> None:
     store.update(self_ensemble=True)

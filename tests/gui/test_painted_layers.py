@@ -1,4 +1,4 @@
-"""Painted layers: what is shown of them, and what memory they take."""
+"""Painted layers: what is shown of them, and the memory they take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vdsr_app.workers.messages import LayerKind, LayerSpec, TileBlock
 
 VDSR, MINE = LayerSpec(LayerKind.MODEL, model="vdsr"), LayerSpec(LayerKind.MODEL, model="mine")
 SIDE_PX = 1024
-"""A copy of it takes several turns of the event loop."""
+"""Large enough that a copy takes several turns of the event loop."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def tile(x: int, y: int, side: int, value: int) -> TileBlock:
     return TileBlock(x, y, rgba)
 
 
-def test_tiles_wait_for_the_copy_and_are_in_it_when_it_is_shown(
+def test_tiles_wait_for_copy_and_are_in_it_when_shown(
     qtbot: QtBot, painted: PaintedLayers, bicubic: MipPyramid
 ) -> None:
     painted.begin(VDSR, bicubic)
@@ -47,7 +47,7 @@ def test_tiles_wait_for_the_copy_and_are_in_it_when_it_is_shown(
     assert [int(shown.levels[0][at, at, 0]) for at in (0, 9, 20)] == [7, 9, 100]
 
 
-def test_early_tiles_are_shown_alone_until_they_are_in_the_copy(
+def test_early_tiles_are_shown_alone_until_copy_is_complete(
     qtbot: QtBot, painted: PaintedLayers, bicubic: MipPyramid
 ) -> None:
     painted.begin_early([VDSR], SIDE_PX, SIDE_PX)
@@ -63,7 +63,7 @@ def test_early_tiles_are_shown_alone_until_they_are_in_the_copy(
     assert [int(shown.levels[0][at, at, 0]) for at in (0, 9, 20)] == [7, 9, 100]
 
 
-def test_what_is_not_kept_is_shown_no_more(qtbot: QtBot, painted: PaintedLayers, bicubic: MipPyramid) -> None:
+def test_keep_drops_all_other_layers(qtbot: QtBot, painted: PaintedLayers, bicubic: MipPyramid) -> None:
     painted.begin_early([VDSR, MINE], SIDE_PX, SIDE_PX)
     painted.keep([MINE])
     assert painted.early(VDSR) is None
@@ -75,22 +75,20 @@ def test_what_is_not_kept_is_shown_no_more(qtbot: QtBot, painted: PaintedLayers,
     painted.drop(MINE)
 
 
-def test_a_copy_counts_as_far_as_it_has_come_and_gives_its_memory_back_at_once(
+def test_incomplete_copy_counts_copied_bytes_and_frees_them_when_dropped(
     qtbot: QtBot, painted: PaintedLayers, bicubic: MipPyramid
 ) -> None:
     painted.begin(VDSR, bicubic)
     assert painted.nbytes == 0
     copy = painted._copies[VDSR]
-    qtbot.waitSignal(copy._timer.timeout).wait()  # one turn: a look every few milliseconds may come too late
+    qtbot.waitSignal(copy._timer.timeout).wait()  # one turn: polling every few milliseconds may be too late
     assert 0 < painted.nbytes < bicubic.nbytes
     copied = copy.pyramid
     painted.keep(())
     assert painted.nbytes == copied.nbytes == 0
 
 
-def test_a_copy_that_is_given_up_counts_while_anyone_shows_it(
-    qtbot: QtBot, painted: PaintedLayers, bicubic: MipPyramid
-) -> None:
+def test_dropped_copy_counts_bytes_while_still_shown(qtbot: QtBot, painted: PaintedLayers, bicubic: MipPyramid) -> None:
     with qtbot.waitSignal(painted.completed):
         painted.begin(VDSR, bicubic)
     shown = painted.shown(VDSR)
@@ -101,7 +99,7 @@ def test_a_copy_that_is_given_up_counts_while_anyone_shows_it(
     qtbot.waitUntil(lambda: painted.nbytes == 0)
 
 
-def test_early_tiles_count_as_far_as_they_have_come(qtbot: QtBot, painted: PaintedLayers, bicubic: MipPyramid) -> None:
+def test_early_tiles_count_bytes_written_so_far(qtbot: QtBot, painted: PaintedLayers, bicubic: MipPyramid) -> None:
     painted.begin_early([VDSR], SIDE_PX, SIDE_PX)
     assert painted.nbytes == 0
     block = tile(0, 0, 64, 7)

@@ -1,4 +1,4 @@
-"""Banner, layer picker, export, model and picture panel, status line, dialogs."""
+"""Banner, layer picker, model, export and picture panels, status line, workspaces, and dialogs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def banner(qtbot: QtBot) -> Banner:
     return made
 
 
-def test_a_failure_says_file_cause_and_next_step_and_copies_its_details(banner: Banner) -> None:
+def test_banner_shows_file_cause_and_hint_and_copies_details(banner: Banner) -> None:
     banner.show_report(ErrorReport("It is damaged.", f"/x/{MARKUP}", "Open another.", "Trace"))
     assert banner.text.endswith("amp;.png: It is damaged. Open another.")
     assert banner.findChildren(QLabel)[0].textFormat() == Qt.TextFormat.PlainText
@@ -89,19 +89,19 @@ def test_a_failure_says_file_cause_and_next_step_and_copies_its_details(banner: 
     assert "Trace" in copied
 
 
-def test_a_message_without_details_has_no_button_for_them(banner: Banner) -> None:
+def test_banner_hides_copy_button_without_details(banner: Banner) -> None:
     banner.show_message(BannerKind.NOTICE, "Only so.")
     assert button(banner, "Copy details").isHidden()
 
 
-def test_the_action_is_carried_out(banner: Banner) -> None:
+def test_banner_button_runs_its_action(banner: Banner) -> None:
     done: list[int] = []
     banner.show_message(BannerKind.SUCCESS, "Saved.", action=("Show", lambda: done.append(1)))
     button(banner, "Show").click()
     assert done == [1]
 
 
-def test_only_a_success_goes_by_itself(qtbot: QtBot, banner: Banner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_banner_dismisses_only_success_by_itself(qtbot: QtBot, banner: Banner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(banners, "SUCCESS_MS", 10)
     banner.show_message(BannerKind.SUCCESS, "Saved.")
     with qtbot.waitSignal(banner.dismissed):
@@ -116,7 +116,7 @@ def test_only_a_success_goes_by_itself(qtbot: QtBot, banner: Banner, monkeypatch
     assert banner.text == ""
 
 
-def test_an_error_stays_until_it_is_dismissed_and_later_messages_stand_below_it(
+def test_banner_keeps_error_above_later_messages_until_dismissed(
     qtbot: QtBot, banner: Banner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(banners, "SUCCESS_MS", 10)
@@ -128,12 +128,12 @@ def test_an_error_stays_until_it_is_dismissed_and_later_messages_stand_below_it(
     assert banner.property("kind") == "error"
     assert not button(banner, "Show").isHidden()
     banner.show()
-    with qtbot.waitSignal(banner._timer.timeout):  # the success has had its time
+    with qtbot.waitSignal(banner._timer.timeout):  # the success has expired
         pass
     assert banner.text == "o1.png: The disk is full. Make room."
     assert banner._action_button.isHidden()
     banner.show_report(full)
-    assert banner.text == "o1.png: The disk is full. Make room."  # said once is enough
+    assert banner.text == "o1.png: The disk is full. Make room."  # the same error is shown only once
     button(banner, "Copy details").click()
     assert "Trace" in QGuiApplication.clipboard().text()
     next(b for b in banner.findChildren(QToolButton)).click()
@@ -142,7 +142,7 @@ def test_an_error_stays_until_it_is_dismissed_and_later_messages_stand_below_it(
     assert banner.text == "Another."
 
 
-def test_of_one_topic_only_the_last_is_said_and_it_can_be_taken_away(banner: Banner) -> None:
+def test_banner_keeps_only_last_error_of_topic_and_dismisses_it(banner: Banner) -> None:
     banner.show_report(ErrorReport("The disk is full."))
     banner.show_report(ErrorReport("To compare 80 pixels is too much."), "layers")
     banner.show_report(ErrorReport("To compare 70 pixels is too much."), "layers")
@@ -153,7 +153,7 @@ def test_of_one_topic_only_the_last_is_said_and_it_can_be_taken_away(banner: Ban
     assert banner.text == "The disk is full."
 
 
-def test_of_many_errors_the_last_three_are_shown(banner: Banner) -> None:
+def test_banner_shows_only_last_three_errors(banner: Banner) -> None:
     for number in range(5):
         banner.show_report(ErrorReport(f"Failure {number}."))
     assert banner.text == "Failure 2.\nFailure 3.\nFailure 4."
@@ -161,7 +161,7 @@ def test_of_many_errors_the_last_three_are_shown(banner: Banner) -> None:
     assert banner.text == "Failure 2.\nFailure 3.\nFailure 4.\nSaved."
 
 
-def test_a_success_that_nobody_sees_waits(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_banner_success_does_not_expire_while_hidden(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(banners, "SUCCESS_MS", 10)
     pages, page = QStackedWidget(), QWidget()
     qtbot.addWidget(pages)
@@ -202,7 +202,7 @@ def activate(box: QComboBox, text: str) -> None:
     box.activated.emit(index)
 
 
-def test_all_layers_can_be_chosen_for_each_half(qtbot: QtBot, picker: LayerPicker) -> None:
+def test_layer_picker_offers_all_layers_for_each_half(qtbot: QtBot, picker: LayerPicker) -> None:
     left, right = boxes(picker)
     offered = [left.itemText(i) for i in range(left.count())]
     assert offered == ["Original", "Bilinear", "Bicubic", "Lanczos", "VDSR", "My model", "Open reference…"]
@@ -215,7 +215,7 @@ def test_all_layers_can_be_chosen_for_each_half(qtbot: QtBot, picker: LayerPicke
     assert chosen.args == [LayerSpec(LayerKind.ORIGINAL)]
 
 
-def test_a_name_without_room_ends_in_an_ellipsis_and_another_is_shown_whole(qtbot: QtBot, theme: ThemeManager) -> None:
+def test_elided_box_elides_only_text_without_room(qtbot: QtBot, theme: ThemeManager) -> None:
     theme.apply(Theme.LIGHT)
 
     def shown(kind: type[QComboBox], text: str, width: int) -> QImage:
@@ -234,7 +234,7 @@ def test_a_name_without_room_ends_in_an_ellipsis_and_another_is_shown_whole(qtbo
 
 @pytest.fixture
 def tooltips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Words of tooltips; no window is shown for them."""
+    """Texts of tooltips, which are recorded instead of shown."""
     words: list[str] = []
     monkeypatch.setattr(QToolTip, "showText", lambda _place, text, *_more: words.append(text))
     return words
@@ -245,7 +245,7 @@ def rest_on(box: QComboBox) -> None:
     QApplication.sendEvent(box, QHelpEvent(QEvent.Type.ToolTip, place, box.mapToGlobal(place)))
 
 
-def test_every_interpolation_is_shown_whole_in_the_narrowest_bar(
+def test_layer_picker_shows_interpolation_names_in_full_at_minimum_width(
     picker: LayerPicker, theme: ThemeManager, tooltips: list[str]
 ) -> None:
     theme.apply(Theme.LIGHT)
@@ -259,7 +259,7 @@ def test_every_interpolation_is_shown_whole_in_the_narrowest_bar(
     assert tooltips == []
 
 
-def test_the_tooltip_tells_a_choice_that_is_cut(qtbot: QtBot, theme: ThemeManager, tooltips: list[str]) -> None:
+def test_elided_box_tooltip_contains_elided_text(qtbot: QtBot, theme: ThemeManager, tooltips: list[str]) -> None:
     theme.apply(Theme.LIGHT)
     box = ElidedBox()
     qtbot.addWidget(box)
@@ -275,14 +275,14 @@ def test_the_tooltip_tells_a_choice_that_is_cut(qtbot: QtBot, theme: ThemeManage
     assert tooltips == [model, f"{model} — Left half shows"]
 
 
-def test_wanting_a_reference_leaves_the_choice_as_it_was(qtbot: QtBot, picker: LayerPicker) -> None:
+def test_layer_picker_keeps_choice_when_reference_is_requested(qtbot: QtBot, picker: LayerPicker) -> None:
     left, _ = boxes(picker)
     with qtbot.waitSignal(picker.reference_requested), qtbot.assertNotEmitted(picker.left_chosen):
         activate(left, "Open reference…")
     assert left.currentText() == "Bicubic"
 
 
-def test_a_reference_can_be_chosen_once_it_is_open(qtbot: QtBot, picker: LayerPicker) -> None:
+def test_layer_picker_offers_open_reference(qtbot: QtBot, picker: LayerPicker) -> None:
     picker.show_reference(Path("/truth.png"))
     left, right = boxes(picker)
     assert (left.currentText(), right.currentText()) == ("Bicubic", "VDSR")
@@ -300,7 +300,7 @@ def add(models: ModelList, path: Path) -> ModelInfo:
     return info
 
 
-def test_an_added_model_appears_and_is_copied(qtbot: QtBot, tmp_path: Path, picker: LayerPicker) -> None:
+def test_added_model_is_copied_and_offered_in_the_panels(qtbot: QtBot, tmp_path: Path, picker: LayerPicker) -> None:
     models = picker._models
     panel = ModelPanel(models)
     qtbot.addWidget(panel)
@@ -331,7 +331,7 @@ def test_an_added_model_appears_and_is_copied(qtbot: QtBot, tmp_path: Path, pick
         (ChoiceReason.NO_PHOTO_MODEL, Compression(SourceFormat.JPEG, 60), "not installed"),
     ],
 )
-def test_the_panel_says_what_was_chosen_and_why(
+def test_model_panel_explains_automatic_choice(
     qtbot: QtBot, picker: LayerPicker, reason: ChoiceReason, compression: Compression | None, said: str
 ) -> None:
     panel = ModelPanel(picker._models)
@@ -343,7 +343,7 @@ def test_the_panel_says_what_was_chosen_and_why(
     assert "Comes with the program" in words(panel)
 
 
-def test_the_person_may_leave_the_choice_to_the_program(qtbot: QtBot, picker: LayerPicker) -> None:
+def test_model_panel_emits_automatic_choice(qtbot: QtBot, picker: LayerPicker) -> None:
     panel = ModelPanel(picker._models)
     qtbot.addWidget(panel)
     panel.show_choice("vdsr", None)
@@ -352,7 +352,7 @@ def test_the_person_may_leave_the_choice_to_the_program(qtbot: QtBot, picker: La
     assert chosen.args == ["auto"]
 
 
-def test_self_ensemble_is_a_box_to_tick(qtbot: QtBot, picker: LayerPicker) -> None:
+def test_model_panel_check_box_emits_self_ensemble(qtbot: QtBot, picker: LayerPicker) -> None:
     panel = ModelPanel(picker._models)
     qtbot.addWidget(panel)
     (box,) = panel.findChildren(QCheckBox)
@@ -364,7 +364,7 @@ def test_self_ensemble_is_a_box_to_tick(qtbot: QtBot, picker: LayerPicker) -> No
 
 
 @pytest.mark.parametrize("title", ["a" * 47, "My own model for scans of old postcards, second"])
-def test_a_long_title_pushes_nothing_out_of_sight(qtbot: QtBot, tmp_path: Path, title: str) -> None:
+def test_inspector_is_not_widened_by_long_model_title(qtbot: QtBot, tmp_path: Path, title: str) -> None:
     models = ModelList()
     inspector = Inspector(models)
     qtbot.addWidget(inspector)
@@ -380,13 +380,13 @@ def test_a_long_title_pushes_nothing_out_of_sight(qtbot: QtBot, tmp_path: Path, 
     assert popup.minimumWidth() > popup.fontMetrics().horizontalAdvance(title)
 
 
-def test_models_of_one_title_are_told_apart(tmp_path: Path) -> None:
+def test_model_titles_include_name_when_not_unique(tmp_path: Path) -> None:
     models = ModelList()
     add(models, write_model(tmp_path / "other.safetensors", "VDSR"))
     assert {models.title("vdsr"), models.title("other")} == {"VDSR (vdsr)", "VDSR (other)"}
 
 
-def test_a_model_that_is_gone_is_replaced_by_the_default() -> None:
+def test_usable_model_falls_back_to_default_when_missing() -> None:
     models = ModelList()
     assert models.usable("mine") == "mine"
     assert models.usable("gone") == "vdsr"
@@ -408,7 +408,7 @@ def named(panel: QWidget, name: str) -> QWidget:
     return next(w for w in panel.findChildren(QWidget) if w.accessibleName() == name)
 
 
-def test_options_come_back_as_they_are_shown(export: ExportPanel) -> None:
+def test_export_panel_round_trips_options(export: ExportPanel) -> None:
     for options in (
         SaveOptions(FileFormat.JPEG, 80, None, Metadata.NONE),
         SaveOptions(FileFormat.TIFF, 1, 16, Metadata.PRIVATE),
@@ -428,7 +428,7 @@ def test_options_come_back_as_they_are_shown(export: ExportPanel) -> None:
         (FileFormat.AVIF, True, False),
     ],
 )
-def test_only_what_matters_for_a_format_is_shown(
+def test_export_panel_shows_only_controls_of_the_format(
     export: ExportPanel, file_format: FileFormat, has_quality: bool, has_depth: bool
 ) -> None:
     export.show_options(SaveOptions(file_format))
@@ -436,7 +436,7 @@ def test_only_what_matters_for_a_format_is_shown(
     assert named(export, "Depth").isVisible() is has_depth
 
 
-def test_a_depth_waits_for_a_format_that_holds_it(export: ExportPanel) -> None:
+def test_export_panel_keeps_depth_until_format_supports_it(export: ExportPanel) -> None:
     export.show_options(SaveOptions(FileFormat.PNG, bits=16))
     export.show_options(SaveOptions(FileFormat.AVIF))
     export.show_options(SaveOptions(FileFormat.AVIF, 80))
@@ -446,7 +446,7 @@ def test_a_depth_waits_for_a_format_that_holds_it(export: ExportPanel) -> None:
     assert export.options.bits is None
 
 
-def test_slider_and_number_of_the_quality_are_one(qtbot: QtBot, export: ExportPanel) -> None:
+def test_quality_slider_changes_options(qtbot: QtBot, export: ExportPanel) -> None:
     export.show_options(SaveOptions(FileFormat.JPEG, 92))
     with qtbot.waitSignal(export.options_changed) as blocker:
         export.findChildren(QSlider)[0].setValue(55)
@@ -454,7 +454,7 @@ def test_slider_and_number_of_the_quality_are_one(qtbot: QtBot, export: ExportPa
     assert export.options.quality == 55
 
 
-def test_buttons_follow_their_actions_and_say_why_they_cannot(export: ExportPanel) -> None:
+def test_export_buttons_follow_their_actions(export: ExportPanel) -> None:
     save, copy = QAction("Save"), QAction("Copy")
     export.set_actions(save, copy)
     save.setEnabled(False)
@@ -470,7 +470,7 @@ def test_buttons_follow_their_actions_and_say_why_they_cannot(export: ExportPane
 # Picture, status, start
 
 
-def test_facts_are_shown_literally(qtbot: QtBot) -> None:
+def test_picture_panel_shows_facts_as_plain_text(qtbot: QtBot) -> None:
     notes = ("CMYK was <i>converted</i>.", "Only the first of its 3 pages was read.")
     source = SourceInfo(Path(f"/x/{MARKUP[:5]}.tif"), "tiff", "CMYK", 3, None, notes)
     picture = Picture(np.zeros((10, 20, 3), np.uint16), exif=b"x", dpi=(300, 300), source=source)
@@ -483,7 +483,7 @@ def test_facts_are_shown_literally(qtbot: QtBot) -> None:
     assert "20 × 10 px · 0.00 Mpx" in shown  # noqa: RUF001
     for text in ("<b>bo.tif", "CMYK", "EXIF", "300 dpi", "none (sRGB assumed)"):
         assert text in shown, shown
-    assert "\n".join(notes) in [text.replace("\u200b", "") for text in shown]  # each fact once
+    assert "\n".join(notes) in [text.replace("\u200b", "") for text in shown]  # each note once
     assert all(label.textFormat() == Qt.TextFormat.PlainText for label in panel.findChildren(QLabel))
     panel.show_picture(make_picture(3, 3))
     qtbot.waitUntil(lambda: "from the clipboard" in words(panel))
@@ -504,15 +504,15 @@ def test_facts_are_shown_literally(qtbot: QtBot) -> None:
         (SourceInfo(Path("/x/a.jxl"), "jxl"), "JPEG XL"),
     ],
 )
-def test_the_format_is_called_as_people_call_it(qtbot: QtBot, source: SourceInfo, said: str) -> None:
+def test_picture_panel_shows_common_format_name_and_quality(qtbot: QtBot, source: SourceInfo, said: str) -> None:
     panel = PicturePanel()
     qtbot.addWidget(panel)
     panel.show_picture(Picture(np.zeros((10, 20, 3), np.uint8), source=source))
     qtbot.waitUntil(lambda: said in words(panel))
 
 
-def test_many_pictures_can_be_looked_at_one_after_another() -> None:
-    """In a process of its own: it would be lost with all other tests."""
+def test_picture_panel_survives_many_pictures_in_a_row() -> None:
+    """Runs in a separate process, because a crash would take all other tests with it."""
     code = """
 import numpy as np
 from PySide6.QtCore import QTimer
@@ -541,7 +541,7 @@ print("done")
     assert (result.returncode, result.stdout.strip()) == (0, "done"), result.stderr
 
 
-def test_the_status_line_shows_only_what_there_is(qtbot: QtBot) -> None:
+def test_status_line_shows_only_known_values(qtbot: QtBot) -> None:
     line = StatusLine()
     qtbot.addWidget(line)
     line.resize(1000, 30)
@@ -560,7 +560,7 @@ def test_the_status_line_shows_only_what_there_is(qtbot: QtBot) -> None:
     assert "Done" in words(line)
 
 
-def test_words_about_what_runs_do_not_make_the_status_line_wider(qtbot: QtBot) -> None:
+def test_status_line_is_not_widened_by_long_texts(qtbot: QtBot) -> None:
     line = StatusLine()
     qtbot.addWidget(line)
 
@@ -575,7 +575,7 @@ def test_words_about_what_runs_do_not_make_the_status_line_wider(qtbot: QtBot) -
     assert least("Batch 12 % · 3 h 53 min left " * 4) == least("Batch")
 
 
-def test_words_about_what_runs_elsewhere_are_whole_in_the_tooltip_and_literal(qtbot: QtBot) -> None:
+def test_status_line_shows_training_text_literally_with_full_tooltip(qtbot: QtBot) -> None:
     line = StatusLine()
     qtbot.addWidget(line)
     line.show_training("Training <b>R&B</b> · 3 h 53 min left")
@@ -584,7 +584,7 @@ def test_words_about_what_runs_elsewhere_are_whole_in_the_tooltip_and_literal(qt
     assert "Training &lt;b&gt;R&amp;B&lt;/b&gt; · 3 h 53 min left — Show the run" in shown.toolTip()
 
 
-def test_a_note_does_not_hide_what_runs(qtbot: QtBot) -> None:
+def test_status_line_note_does_not_replace_activity(qtbot: QtBot) -> None:
     line = StatusLine()
     qtbot.addWidget(line)
     line.show_activity(Activity("Runs"))
@@ -592,7 +592,7 @@ def test_a_note_does_not_hide_what_runs(qtbot: QtBot) -> None:
     assert "Done" not in words(line)
 
 
-def test_the_strip_offers_three_recent_files(qtbot: QtBot) -> None:
+def test_start_strip_offers_three_recent_files(qtbot: QtBot) -> None:
     strip = StartStrip()
     qtbot.addWidget(strip)
     strip.show_recent(["/a/R&B.png", "/a/b.png", "/a/c.png", "/a/d.png"])
@@ -606,7 +606,7 @@ def test_the_strip_offers_three_recent_files(qtbot: QtBot) -> None:
 # Workspaces and dialogs
 
 
-def test_the_switch_appears_with_the_second_workspace(qtbot: QtBot) -> None:
+def test_workspace_switch_appears_with_second_workspace(qtbot: QtBot) -> None:
     spaces = Workspaces()
     qtbot.addWidget(spaces)
     first, second = QWidget(), QWidget()
@@ -622,7 +622,7 @@ def test_the_switch_appears_with_the_second_workspace(qtbot: QtBot) -> None:
     assert spaces.current is second
 
 
-def test_settings_act_at_once_and_follow_the_store(qtbot: QtBot, store: SettingsStore) -> None:
+def test_settings_dialog_updates_and_follows_the_store(qtbot: QtBot, store: SettingsStore) -> None:
     parent = QWidget()
     qtbot.addWidget(parent)
     dialog = SettingsDialog(store, "Fake, bf16", parent)
@@ -637,7 +637,7 @@ def test_settings_act_at_once_and_follow_the_store(qtbot: QtBot, store: Settings
         button(dialog, "Reset to defaults").click()
 
 
-def test_a_device_that_was_chosen_elsewhere_is_shown(qtbot: QtBot, store: SettingsStore) -> None:
+def test_settings_dialog_shows_device_chosen_elsewhere(qtbot: QtBot, store: SettingsStore) -> None:
     store.update(device="cuda:7")
     parent = QWidget()
     qtbot.addWidget(parent)
@@ -646,7 +646,7 @@ def test_a_device_that_was_chosen_elsewhere_is_shown(qtbot: QtBot, store: Settin
     assert device.currentText() == "cuda:7"
 
 
-def test_about_names_all_parts_and_the_guide_all_keys(qtbot: QtBot, theme: ThemeManager) -> None:
+def test_about_dialog_names_libraries_and_guide_names_keys(qtbot: QtBot, theme: ThemeManager) -> None:
     parent = QWidget()
     qtbot.addWidget(parent)
     shown = " ".join(words(AboutDialog(parent)))
@@ -657,7 +657,7 @@ def test_about_names_all_parts_and_the_guide_all_keys(qtbot: QtBot, theme: Theme
         assert texts.name_keys(key) in guide
 
 
-def test_the_packages_in_about_scroll_by_keys_where_they_do_not_all_fit(qtbot: QtBot, theme: ThemeManager) -> None:
+def test_about_dialog_package_list_scrolls_by_keys_when_it_does_not_fit(qtbot: QtBot, theme: ThemeManager) -> None:
     parent = QWidget()
     qtbot.addWidget(parent)
     about = AboutDialog(parent)
@@ -676,7 +676,7 @@ def test_the_packages_in_about_scroll_by_keys_where_they_do_not_all_fit(qtbot: Q
     qtbot.waitUntil(lambda: packages.focusPolicy() is Qt.FocusPolicy.NoFocus)
 
 
-def test_about_names_every_package_that_the_program_is_installed_with(checkout: Path) -> None:
+def test_libraries_include_every_dependency(checkout: Path) -> None:
     needed = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     names = {re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0].lower() for requirement in needed}
     assert names - {part.package.lower() for part in LIBRARIES} == set()

@@ -1,4 +1,4 @@
-"""Pixels between numpy, Picture and QImage: bytes, row stride, byte order, lifetime, colour space."""
+"""Conversion between numpy, Picture and QImage: bytes, row stride, byte order, lifetime, colour space."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def samples(width: int, channels: int, bits: int = 8) -> np.ndarray:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("transparent", [False, True])
-def test_pictures_survive_the_round_trip(width: int, channels: int, bits: int, transparent: bool) -> None:
+def test_pictures_round_trip(width: int, channels: int, bits: int, transparent: bool) -> None:
     pixels = samples(width, channels, bits)
     alpha = samples(width, 4, bits)[:, :, 3] if transparent else None
     back = picture_from_qimage(qimage_from_picture(Picture(pixels=pixels, alpha=alpha)))
 
-    # A QImage has no gray with transparency; such a picture comes back as three equal colours.
+    # A QImage has no gray with transparency; such a picture is returned with three equal channels.
     expected = np.repeat(pixels, 3, axis=2) if transparent and channels == 1 else pixels
     np.testing.assert_array_equal(back.pixels, expected)
     assert back.pixels.flags.c_contiguous
@@ -48,7 +48,7 @@ def test_pictures_survive_the_round_trip(width: int, channels: int, bits: int, t
     assert back.dpi is None
 
 
-def test_colours_keep_their_order() -> None:
+def test_colour_channels_keep_their_order() -> None:
     image = QImage(1, 1, QImage.Format.Format_ARGB32)
     image.setPixelColor(0, 0, QColor(10, 20, 30, 40))
     picture = picture_from_qimage(image)
@@ -58,7 +58,7 @@ def test_colours_keep_their_order() -> None:
     assert qimage_from_picture(picture).pixelColor(0, 0) == QColor(10, 20, 30, 40)
 
 
-def test_premultiplied_becomes_straight() -> None:
+def test_premultiplied_alpha_becomes_straight() -> None:
     image = QImage(1, 1, QImage.Format.Format_ARGB32)
     image.setPixelColor(0, 0, QColor(200, 100, 50, 128))
     image.convertTo(QImage.Format.Format_ARGB32_Premultiplied)
@@ -82,7 +82,7 @@ def test_premultiplied_becomes_straight() -> None:
         (QImage.Format.Format_CMYK8888, 8, 3),
     ],
 )
-def test_every_kind_of_image_becomes_a_picture(image_format: QImage.Format, bits: int, channels: int) -> None:
+def test_every_image_format_is_converted_to_a_picture(image_format: QImage.Format, bits: int, channels: int) -> None:
     image = QImage(3, 2, QImage.Format.Format_RGB32)
     image.fill(QColor(255, 255, 255))
     picture = picture_from_qimage(image.convertToFormat(image_format))
@@ -92,7 +92,7 @@ def test_every_kind_of_image_becomes_a_picture(image_format: QImage.Format, bits
     assert (picture.pixels == 2**bits - 1).all()
 
 
-def test_a_colour_space_goes_along_as_a_profile() -> None:
+def test_colour_space_is_kept_as_profile() -> None:
     image = QImage(2, 2, QImage.Format.Format_RGB32)
     image.fill(QColor(250, 10, 10))
     image.setColorSpace(QColorSpace(QColorSpace.NamedColorSpace.DisplayP3))
@@ -106,7 +106,7 @@ def test_a_colour_space_goes_along_as_a_profile() -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-def test_a_profile_for_gray_is_applied_where_there_is_transparency(bits: int) -> None:
+def test_gray_profile_is_applied_to_pictures_with_transparency(bits: int) -> None:
     full = 2**bits - 1
     pixels = np.linspace(0, full, 64).astype(np.uint8 if bits == 8 else np.uint16).reshape(4, 16, 1)
     alpha = np.full((4, 16), full // 2, pixels.dtype)
@@ -122,17 +122,17 @@ def test_a_profile_for_gray_is_applied_where_there_is_transparency(bits: int) ->
 
 
 @pytest.mark.qt_log_ignore("fromIccProfile")
-def test_a_damaged_profile_is_left_out() -> None:
+def test_damaged_profile_is_ignored() -> None:
     picture = Picture(pixels=samples(2, 3), icc=b"no profile at all")
     assert not qimage_from_picture(picture).colorSpace().isValid()
 
 
-def test_resolution_goes_along() -> None:
+def test_resolution_is_kept() -> None:
     picture = picture_from_qimage(qimage_from_picture(Picture(pixels=samples(2, 3), dpi=(300.0, 150.0))))
     assert picture.dpi == (300.0, 150.0)
 
 
-def test_a_wrapped_array_is_seen_and_kept_alive() -> None:
+def test_wrapped_array_is_shared_and_kept_alive() -> None:
     rgba = np.zeros((8, 8, 4), dtype=np.uint8)
     image = wrap_rgba(rgba)
     rgba[3, 5] = 1, 2, 3, 255
@@ -145,7 +145,7 @@ def test_a_wrapped_array_is_seen_and_kept_alive() -> None:
     assert image.pixelColor(5, 3) == QColor(1, 2, 3)
 
 
-def test_a_part_can_be_wrapped() -> None:
+def test_wrap_rgba_accepts_part_of_array_and_rejects_invalid_boxes() -> None:
     rgba = np.random.default_rng(0).integers(0, 256, (9, 11, 4), dtype=np.uint8)
     part = wrap_rgba(rgba, QImage.Format.Format_RGBA8888, (3, 2, 5, 7))
     np.testing.assert_array_equal(rgba_from_qimage(part), rgba[2:9, 3:8])
@@ -154,7 +154,7 @@ def test_a_part_can_be_wrapped() -> None:
             wrap_rgba(rgba, QImage.Format.Format_RGBA8888, box)
 
 
-def test_results_outlive_the_image() -> None:
+def test_converted_picture_outlives_the_image() -> None:
     image = QImage(64, 64, QImage.Format.Format_RGBA8888)
     image.fill(QColor(1, 2, 3, 4))
     picture = picture_from_qimage(image)
@@ -171,11 +171,11 @@ def test_results_outlive_the_image() -> None:
 @pytest.mark.parametrize(
     "bad", [np.zeros((2, 2, 3), np.uint8), np.zeros((2, 4, 4), np.uint8)[:, ::2], np.zeros((2, 2, 4), np.uint16)]
 )
-def test_arrays_that_cannot_be_wrapped_are_refused(bad: np.ndarray) -> None:
+def test_wrap_rgba_rejects_unsuitable_arrays(bad: np.ndarray) -> None:
     with pytest.raises(ShapeMismatchError):
         wrap_rgba(bad)
 
 
-def test_nothing_is_no_picture() -> None:
+def test_null_image_is_rejected() -> None:
     with pytest.raises(UnreadablePictureError):
         picture_from_qimage(QImage())

@@ -1,4 +1,4 @@
-"""Slider, factor and size box follow each other, without loops, and report a request once."""
+"""Scale panel: slider, factor and size box follow each other without loops, and report each request once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def facts(panel: ScalePanel) -> str:
     return next(label.text() for label in panel.findChildren(QLabel) if "→" in label.text())
 
 
-def test_showing_a_wish_emits_nothing(qtbot: QtBot, panel: ScalePanel) -> None:
+def test_show_target_emits_nothing(qtbot: QtBot, panel: ScalePanel) -> None:
     with qtbot.assertNotEmitted(panel.target_changed, wait=DEBOUNCE_MS * 2):
         panel.show_target(Target(TargetKind.WIDTH, 900), (300, 200))
         choose(panel, TargetKind.HEIGHT)
@@ -50,7 +50,7 @@ def test_showing_a_wish_emits_nothing(qtbot: QtBot, panel: ScalePanel) -> None:
     assert box(panel).value() == 600
 
 
-def test_the_slider_moves_the_box(qtbot: QtBot, panel: ScalePanel) -> None:
+def test_slider_updates_factor_and_size_box(qtbot: QtBot, panel: ScalePanel) -> None:
     with qtbot.waitSignal(panel.target_changed) as blocker:
         slider(panel).slider.setValue(25)
     assert blocker.args == [Target(TargetKind.SCALE, 2.5)]
@@ -68,7 +68,7 @@ def test_the_slider_moves_the_box(qtbot: QtBot, panel: ScalePanel) -> None:
         (TargetKind.MEGAPIXELS, 0.54, 3.0, "900 × 600"),  # noqa: RUF001
     ],
 )
-def test_the_box_moves_the_slider(
+def test_size_box_updates_slider_and_factor(
     qtbot: QtBot, panel: ScalePanel, kind: TargetKind, value: float, scale: float, size: str
 ) -> None:
     choose(panel, kind)
@@ -81,7 +81,7 @@ def test_the_box_moves_the_slider(
     assert box(panel).value() == pytest.approx(value)
 
 
-def test_a_drag_is_told_once(qtbot: QtBot, panel: ScalePanel) -> None:
+def test_slider_drag_emits_one_target(qtbot: QtBot, panel: ScalePanel) -> None:
     reported: list[Target] = []
     panel.target_changed.connect(reported.append)
     for value in range(20, 41):
@@ -90,13 +90,13 @@ def test_a_drag_is_told_once(qtbot: QtBot, panel: ScalePanel) -> None:
     assert reported == [Target(TargetKind.SCALE, 4.0)]
 
 
-def test_a_new_picture_drops_a_wish_that_was_not_told(qtbot: QtBot, panel: ScalePanel) -> None:
+def test_new_picture_discards_target_not_yet_emitted(qtbot: QtBot, panel: ScalePanel) -> None:
     with qtbot.assertNotEmitted(panel.target_changed, wait=DEBOUNCE_MS * 2):
         slider(panel).slider.setValue(40)
         panel.show_target(Target(TargetKind.SCALE, 2.0), (50, 50))
 
 
-def test_the_box_offers_only_what_can_be_reached(panel: ScalePanel) -> None:
+def test_size_box_is_limited_to_reachable_sizes(panel: ScalePanel) -> None:
     choose(panel, TargetKind.WIDTH)
     assert (box(panel).minimum(), box(panel).maximum()) == (300, 2400)
     choose(panel, TargetKind.MEGAPIXELS)
@@ -104,7 +104,7 @@ def test_the_box_offers_only_what_can_be_reached(panel: ScalePanel) -> None:
     assert box(panel).maximum() == pytest.approx(3.84, abs=0.01)
 
 
-def test_without_a_picture_nothing_can_be_set_and_it_says_why(panel: ScalePanel) -> None:
+def test_controls_are_disabled_with_a_reason_without_a_picture(panel: ScalePanel) -> None:
     panel.show_target(Target(TargetKind.SCALE, 3.0), None)
     assert not box(panel).isEnabled()
     assert not slider(panel).slider.isEnabled()
@@ -113,7 +113,7 @@ def test_without_a_picture_nothing_can_be_set_and_it_says_why(panel: ScalePanel)
 
 
 @pytest.mark.parametrize("source", [(1, 1), (1, 5000), (3, 2), (40_000, 30_000)])
-def test_awkward_pictures(qtbot: QtBot, panel: ScalePanel, source: tuple[int, int]) -> None:
+def test_pictures_of_extreme_sizes_can_be_scaled(qtbot: QtBot, panel: ScalePanel, source: tuple[int, int]) -> None:
     panel.show_target(Target(TargetKind.SCALE, 2.0), source)
     for kind in (TargetKind.WIDTH, TargetKind.SHORT_SIDE, TargetKind.MEGAPIXELS):
         choose(panel, kind)
@@ -126,7 +126,7 @@ def test_awkward_pictures(qtbot: QtBot, panel: ScalePanel, source: tuple[int, in
 
 
 @pytest.mark.parametrize(("typed", "expected"), [("3", 3.0), ("2.5×", 2.5), ("4x", 4.0), ("abc", 2.0)])  # noqa: RUF001
-def test_the_factor_can_be_typed_with_or_without_its_sign(
+def test_factor_can_be_typed_with_or_without_multiplication_sign(
     qtbot: QtBot, panel: ScalePanel, typed: str, expected: float
 ) -> None:
     edit = factor(panel).lineEdit()
@@ -139,7 +139,7 @@ def test_the_factor_can_be_typed_with_or_without_its_sign(
 
 @pytest.mark.parametrize("language", ["en_US", "de_DE", "fr_FR", "ar_EG"])
 @pytest.mark.parametrize("typed", ["2,5", "2.5"])
-def test_point_and_comma_are_both_decimal_signs(
+def test_point_and_comma_are_accepted_as_decimal_separators(
     qtbot: QtBot, request: pytest.FixtureRequest, language: str, typed: str
 ) -> None:
     before = QLocale()
@@ -158,7 +158,7 @@ def test_point_and_comma_are_both_decimal_signs(
 
 
 @pytest.mark.parametrize("typed", ["1,500", "1500"])
-def test_a_whole_number_may_have_its_groups(qtbot: QtBot, panel: ScalePanel, typed: str) -> None:
+def test_size_box_accepts_group_separators(qtbot: QtBot, panel: ScalePanel, typed: str) -> None:
     panel.setLocale(QLocale("en_US"))
     choose(panel, TargetKind.WIDTH)
     box(panel).lineEdit().selectAll()
@@ -167,12 +167,12 @@ def test_a_whole_number_may_have_its_groups(qtbot: QtBot, panel: ScalePanel, typ
     assert box(panel).value() == 1500
 
 
-def test_arrow_keys_step_by_a_tenth(qtbot: QtBot, panel: ScalePanel) -> None:
+def test_arrow_key_steps_factor_by_a_tenth(qtbot: QtBot, panel: ScalePanel) -> None:
     qtbot.keyClick(slider(panel).slider, Qt.Key.Key_Right)
     assert panel.target == Target(TargetKind.SCALE, 2.1)
 
 
-def test_a_click_moves_the_handle_there(qtbot: QtBot, panel: ScalePanel) -> None:
+def test_click_on_slider_moves_handle_there(qtbot: QtBot, panel: ScalePanel) -> None:
     panel.show()
     inner = slider(panel).slider
     qtbot.mouseClick(inner, Qt.MouseButton.LeftButton, pos=QPoint(inner.width() - 2, inner.height() // 2))

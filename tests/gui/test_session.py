@@ -1,4 +1,4 @@
-"""The session: which jobs are asked for, in which order, and whose results count."""
+"""Session: which jobs are submitted, in which order, and whose results are used."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ def labels(session: Session) -> tuple[str, str]:
     return session.left_half.label, session.right_half.label
 
 
-def test_an_opened_picture_is_shown_itself_then_as_bicubic_then_by_the_network(
-    session: Session, service: FakeService
-) -> None:
+def test_opened_picture_is_shown_as_original_then_bicubic_then_network(session: Session, service: FakeService) -> None:
     opened(session, service)
     assert labels(session) == ("Original", "Original")
     assert service.waiting() == ["bicubic"]
@@ -77,7 +75,7 @@ def test_an_opened_picture_is_shown_itself_then_as_bicubic_then_by_the_network(
     assert session.result is result
 
 
-def test_the_network_is_asked_for_the_region_on_the_screen(session: Session, service: FakeService) -> None:
+def test_network_job_gets_visible_region_and_its_changes(session: Session, service: FakeService) -> None:
     opened(session, service)
     service.finish_layer(LayerKind.BICUBIC)
     job = service.jobs[service.find(LayerKind.MODEL)]
@@ -104,7 +102,7 @@ def test_tiles_are_painted_into_a_copy_of_bicubic(qtbot: QtBot, session: Session
     assert int(bicubic.pyramid.levels[0][0, 0, 0]) == 100
 
 
-def test_the_network_does_not_wait_for_bicubic_once_torch_is_there(
+def test_network_does_not_wait_for_bicubic_when_torch_is_loaded(
     qtbot: QtBot, session: Session, service: FakeService
 ) -> None:
     service.network_ready = True
@@ -137,9 +135,7 @@ def test_the_network_does_not_wait_for_bicubic_once_torch_is_there(
     assert session.right_half.under is None
 
 
-def test_while_another_size_is_made_the_result_before_lies_under_its_tiles(
-    session: Session, service: FakeService
-) -> None:
+def test_previous_result_lies_under_tiles_of_another_size(session: Session, service: FakeService) -> None:
     service.network_ready = True
     finished(session, service)
     before = session.right_half
@@ -152,14 +148,14 @@ def test_while_another_size_is_made_the_result_before_lies_under_its_tiles(
         assert half.under is before.pyramid
 
 
-def test_a_picture_with_transparency_waits_for_bicubic(session: Session, service: FakeService) -> None:
+def test_network_waits_for_bicubic_when_picture_has_transparency(session: Session, service: FakeService) -> None:
     service.network_ready = True
     picture = make_picture(20, 10)
     session.adopt(as_opened(replace(picture, alpha=picture.pixels[..., 0].copy())))
     assert service.waiting() == ["bicubic"]
 
 
-def test_what_came_early_stays_when_it_is_stopped(session: Session, service: FakeService) -> None:
+def test_early_tiles_stay_shown_when_cancelled(session: Session, service: FakeService) -> None:
     service.network_ready = True
     opened(session, service)
     service.tell_tile(LayerKind.MODEL, 8, 8, 4, 9)
@@ -173,7 +169,7 @@ def test_what_came_early_stays_when_it_is_stopped(session: Session, service: Fak
     assert service.waiting() == ["model"]
 
 
-def test_a_new_size_gives_up_what_runs_and_keeps_the_old_picture_until_bicubic_is_there(
+def test_new_size_cancels_jobs_and_keeps_old_layers_until_bicubic_is_done(
     session: Session, service: FakeService
 ) -> None:
     finished(session, service)
@@ -194,14 +190,14 @@ def test_a_new_size_gives_up_what_runs_and_keeps_the_old_picture_until_bicubic_i
     assert session.left_half.pyramid.width == 80
 
 
-def test_a_late_result_of_a_job_that_was_given_up_is_dropped(
+def test_late_result_of_abandoned_job_is_dropped(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened(session, service)
     stale = service.find(LayerKind.BICUBIC)
     before = session.left_half
     with monkeypatch.context() as patch:
-        patch.setattr(service, "cancel", lambda _number: None)  # it was finished already, and is on its way
+        patch.setattr(service, "cancel", lambda _number: None)  # it was already finished, and its result is on the way
         session.set_target(Target(TargetKind.SCALE, 3.0))
     late = make_picture(40, 20)
     result = LayerResult(BICUBIC, Target(TargetKind.SCALE, 2.0), late, pyramid_of(late), 0.1)
@@ -210,9 +206,7 @@ def test_a_late_result_of_a_job_that_was_given_up_is_dropped(
     assert session.comparison.result(BICUBIC) is None
 
 
-def test_a_picture_that_cannot_be_opened_leaves_the_former_one_alone(
-    qtbot: QtBot, session: Session, service: FakeService
-) -> None:
+def test_failed_open_keeps_current_result(qtbot: QtBot, session: Session, service: FakeService) -> None:
     finished(session, service)
     result = session.result
     session.open(Path("/pictures/broken.png"))
@@ -223,7 +217,7 @@ def test_a_picture_that_cannot_be_opened_leaves_the_former_one_alone(
     assert session.opening is None
 
 
-def test_opening_twice_reads_only_the_second(session: Session, service: FakeService) -> None:
+def test_second_open_replaces_the_first(session: Session, service: FakeService) -> None:
     session.open(Path("/a.png"))
     session.open(Path("/b.png"))
     job = service.jobs[service.find(OpenJob)]
@@ -231,7 +225,7 @@ def test_opening_twice_reads_only_the_second(session: Session, service: FakeServ
     assert job.path == Path("/b.png")
 
 
-def test_a_size_out_of_reach_of_one_picture_is_still_wished_of_the_next(service: FakeService) -> None:
+def test_size_out_of_reach_of_one_picture_is_still_requested_for_the_next(service: FakeService) -> None:
     settings = AppSettings(target_kind=TargetKind.WIDTH, target_value=4000)
     session = Session(service, ModelList(), settings)  # type: ignore[arg-type]
     for width, made in ((20, 160), (9000, 9000), (1000, 4000)):
@@ -240,10 +234,10 @@ def test_a_size_out_of_reach_of_one_picture_is_still_wished_of_the_next(service:
         assert isinstance(job, LayerJob)
         size = job.settings.target.size_for(width, 10)
         assert (size, size.width) == (session.size, made)
-        assert session.settings().target == Target(TargetKind.WIDTH, 4000)  # for any picture, as those of a batch
+        assert session.settings().target == Target(TargetKind.WIDTH, 4000)  # for any picture, such as those of a batch
 
 
-def test_a_wish_that_makes_no_other_size_makes_nothing_anew(session: Session, service: FakeService) -> None:
+def test_target_of_the_same_size_remakes_nothing(session: Session, service: FakeService) -> None:
     finished(session, service)
     session.set_target(Target(TargetKind.SCALE, 8.0))
     service.finish_layer(LayerKind.BICUBIC)
@@ -253,7 +247,7 @@ def test_a_wish_that_makes_no_other_size_makes_nothing_anew(session: Session, se
     assert session.setup.target == Target(TargetKind.WIDTH, 4000)
 
 
-def test_choosing_a_model_at_the_right_makes_it_the_result(session: Session, service: FakeService) -> None:
+def test_set_right_to_model_makes_it_the_result(session: Session, service: FakeService) -> None:
     finished(session, service)
     session.set_right(MINE)
     assert session.result_spec == MINE
@@ -262,7 +256,7 @@ def test_choosing_a_model_at_the_right_makes_it_the_result(session: Session, ser
     assert session.result is result
 
 
-def test_choosing_a_model_at_the_left_does_not_change_the_result(session: Session, service: FakeService) -> None:
+def test_set_left_to_model_keeps_the_result(session: Session, service: FakeService) -> None:
     finished(session, service)
     result = session.result
     session.set_left(MINE)
@@ -270,7 +264,7 @@ def test_choosing_a_model_at_the_left_does_not_change_the_result(session: Sessio
     assert service.waiting() == ["model"]
 
 
-def test_exchanged_halves_need_no_new_work(session: Session, service: FakeService) -> None:
+def test_swap_submits_no_jobs(session: Session, service: FakeService) -> None:
     finished(session, service)
     session.swap()
     assert labels(session) == ("VDSR", "Bicubic")
@@ -278,7 +272,7 @@ def test_exchanged_halves_need_no_new_work(session: Session, service: FakeServic
     assert session.result is not None
 
 
-def test_interpolations_show_bicubic_until_they_are_there(session: Session, service: FakeService) -> None:
+def test_interpolation_shows_bicubic_until_finished(session: Session, service: FakeService) -> None:
     finished(session, service)
     session.set_left(LANCZOS)
     assert labels(session) == ("Lanczos (working)", "VDSR")
@@ -288,7 +282,7 @@ def test_interpolations_show_bicubic_until_they_are_there(session: Session, serv
     assert session.left_half.pyramid is lanczos.pyramid
 
 
-def test_cancel_stops_all_and_run_goes_on(session: Session, service: FakeService) -> None:
+def test_cancel_stops_jobs_and_run_resumes(session: Session, service: FakeService) -> None:
     opened(session, service)
     service.finish_layer(LayerKind.BICUBIC)
     session.cancel()
@@ -298,7 +292,7 @@ def test_cancel_stops_all_and_run_goes_on(session: Session, service: FakeService
     assert service.waiting() == ["model"]
 
 
-def test_cancel_before_bicubic_is_there_can_be_taken_back(session: Session, service: FakeService) -> None:
+def test_run_resumes_after_cancel_before_bicubic_is_finished(session: Session, service: FakeService) -> None:
     opened(session, service)
     session.cancel()
     session.run()
@@ -306,14 +300,14 @@ def test_cancel_before_bicubic_is_there_can_be_taken_back(session: Session, serv
     assert service.waiting() == ["model"]
 
 
-def test_run_again_makes_only_the_network_layers_once_more(session: Session, service: FakeService) -> None:
+def test_run_again_remakes_only_network_layers(session: Session, service: FakeService) -> None:
     finished(session, service)
     session.run(again=True)
     assert service.waiting() == ["model"]
     assert session.result is None
 
 
-def test_a_failed_layer_is_told_and_not_tried_for_ever(qtbot: QtBot, session: Session, service: FakeService) -> None:
+def test_failed_layer_is_reported_and_not_retried(qtbot: QtBot, session: Session, service: FakeService) -> None:
     opened(session, service)
     service.finish_layer(LayerKind.BICUBIC)
     with qtbot.waitSignal(session.failed):
@@ -323,7 +317,7 @@ def test_a_failed_layer_is_told_and_not_tried_for_ever(qtbot: QtBot, session: Se
     assert service.waiting() == ["lanczos"]
 
 
-def test_save_waits_for_the_result(session: Session, service: FakeService, tmp_path: Path) -> None:
+def test_save_waits_for_result(session: Session, service: FakeService, tmp_path: Path) -> None:
     opened(session, service)
     service.finish_layer(LayerKind.BICUBIC)
     session.save(request(folder=tmp_path))
@@ -335,7 +329,7 @@ def test_save_waits_for_the_result(session: Session, service: FakeService, tmp_p
     assert session.exporter.pending is None
 
 
-def test_save_writes_the_networks_result_and_nothing_that_comes_before(session: Session, service: FakeService) -> None:
+def test_save_requested_before_bicubic_waits_for_network_result(session: Session, service: FakeService) -> None:
     opened(session, service)
     session.save(request())
     service.finish_layer(LayerKind.BICUBIC)
@@ -344,7 +338,7 @@ def test_save_writes_the_networks_result_and_nothing_that_comes_before(session: 
     assert service.waiting() == ["SaveJob"]
 
 
-def test_save_runs_the_model_also_when_no_half_shows_it(session: Session, service: FakeService) -> None:
+def test_save_runs_model_when_no_half_shows_it(session: Session, service: FakeService) -> None:
     session.set_right(LANCZOS)
     opened(session, service)
     service.finish_layer(LayerKind.BICUBIC)
@@ -356,7 +350,7 @@ def test_save_runs_the_model_also_when_no_half_shows_it(session: Session, servic
     assert service.waiting() == ["SaveJob"]
 
 
-def test_a_glance_at_another_layer_leaves_the_result_alone(session: Session, service: FakeService) -> None:
+def test_showing_another_layer_keeps_the_result(session: Session, service: FakeService) -> None:
     finished(session, service)
     result = session.result
     session.set_right(LANCZOS)
@@ -368,14 +362,14 @@ def test_a_glance_at_another_layer_leaves_the_result_alone(session: Session, ser
     assert result is not None
     assert session.right_half.pyramid is result.pyramid
     session.set_right(LANCZOS)
-    session.set_target(Target(TargetKind.SCALE, 3.0))  # of another size it is not made unless somebody wants it
+    session.set_target(Target(TargetKind.SCALE, 3.0))  # at another size it is only made on request
     service.finish_layer(LayerKind.BICUBIC)
     service.finish_layer(LayerKind.LANCZOS)
     assert service.waiting() == []
     assert session.result is None
 
 
-def test_a_glance_at_another_layer_leaves_the_network_at_work(session: Session, service: FakeService) -> None:
+def test_showing_another_layer_keeps_the_network_running(session: Session, service: FakeService) -> None:
     opened(session, service)
     service.finish_layer(LayerKind.BICUBIC)
     session.set_right(LANCZOS)
@@ -384,7 +378,7 @@ def test_a_glance_at_another_layer_leaves_the_network_at_work(session: Session, 
     assert session.result is result
 
 
-def test_run_makes_the_result_also_when_no_half_shows_it(session: Session, service: FakeService) -> None:
+def test_run_makes_result_when_no_half_shows_it(session: Session, service: FakeService) -> None:
     finished(session, service)
     session.set_right(LANCZOS)
     service.finish_layer(LayerKind.LANCZOS)
@@ -396,7 +390,7 @@ def test_run_makes_the_result_also_when_no_half_shows_it(session: Session, servi
     assert session.result is result
 
 
-def test_a_result_that_nobody_shows_is_measured_too(session: Session, service: FakeService) -> None:
+def test_result_that_no_half_shows_is_scored(session: Session, service: FakeService) -> None:
     finished(session, service)
     session.set_right(LANCZOS)
     service.finish_layer(LayerKind.LANCZOS)
@@ -407,7 +401,7 @@ def test_a_result_that_nobody_shows_is_measured_too(session: Session, service: F
     assert set(session.scores.values) == {BICUBIC, LANCZOS, VDSR}
 
 
-def test_save_after_cancel_starts_again(session: Session, service: FakeService) -> None:
+def test_save_restarts_network_after_cancel(session: Session, service: FakeService) -> None:
     opened(session, service)
     service.finish_layer(LayerKind.BICUBIC)
     session.cancel()
@@ -415,7 +409,7 @@ def test_save_after_cancel_starts_again(session: Session, service: FakeService) 
     assert service.waiting() == ["model"]
 
 
-def test_save_starts_again_where_bicubic_was_stopped(session: Session, service: FakeService) -> None:
+def test_save_restarts_failed_bicubic(session: Session, service: FakeService) -> None:
     opened(session, service)
     service.fail(LayerKind.BICUBIC)
     session.save(request())
@@ -425,7 +419,7 @@ def test_save_starts_again_where_bicubic_was_stopped(session: Session, service: 
     assert isinstance(service.jobs[service.find(SaveJob)], SaveJob)
 
 
-def test_a_pasted_picture_is_not_replaced_by_a_file_that_was_being_read(session: Session, service: FakeService) -> None:
+def test_paste_cancels_reading_of_a_file(session: Session, service: FakeService) -> None:
     session.open(Path("/pictures/slow.tif"))
     session.paste(lambda: make_picture(20, 10, 77), "pasted picture")
     assert service.waiting() == ["PasteJob"]
@@ -434,7 +428,7 @@ def test_a_pasted_picture_is_not_replaced_by_a_file_that_was_being_read(session:
     assert service.waiting() == ["bicubic"]
 
 
-def test_the_picture_before_stays_until_the_pasted_one_is_there(
+def test_paste_keeps_previous_picture_when_it_fails_or_is_cancelled(
     qtbot: QtBot, session: Session, service: FakeService
 ) -> None:
     opened(session, service)
@@ -453,7 +447,7 @@ def test_the_picture_before_stays_until_the_pasted_one_is_there(
 
 
 @pytest.mark.parametrize("what", ["size", "model", "picture", "cancel", "failure"])
-def test_a_save_whose_result_is_given_up_is_told(
+def test_pending_save_emits_not_saved_when_its_result_is_abandoned(
     qtbot: QtBot, session: Session, service: FakeService, what: str
 ) -> None:
     opened(session, service)
@@ -475,9 +469,7 @@ def test_a_save_whose_result_is_given_up_is_told(
     assert session.exporter.pending is None
 
 
-def test_a_wish_to_save_that_takes_the_place_of_another_tells_that(
-    qtbot: QtBot, session: Session, service: FakeService
-) -> None:
+def test_save_emits_not_saved_for_the_request_it_replaces(qtbot: QtBot, session: Session, service: FakeService) -> None:
     opened(session, service)
     session.save(request("first.png"))
     with qtbot.waitSignal(session.not_saved) as blocker:
@@ -487,14 +479,14 @@ def test_a_wish_to_save_that_takes_the_place_of_another_tells_that(
         session.save(request("second.png"))
 
 
-def test_a_new_size_does_not_stop_a_file_being_written(session: Session, service: FakeService, tmp_path: Path) -> None:
+def test_new_size_does_not_stop_running_save(session: Session, service: FakeService, tmp_path: Path) -> None:
     finished(session, service)
     session.save(request(folder=tmp_path))
     session.set_target(Target(TargetKind.SCALE, 3.0))
     assert "SaveJob" in service.waiting()
 
 
-def test_scores_are_measured_where_the_sizes_are_equal(session: Session, service: FakeService) -> None:
+def test_scores_are_measured_only_when_sizes_are_equal(session: Session, service: FakeService) -> None:
     finished(session, service)
     session.scores.open(Path("/pictures/truth.png"))
     service.open_with(make_picture(40, 20))
@@ -514,7 +506,7 @@ TRUTH = LayerSpec(LayerKind.REFERENCE, reference=Path("/pictures/truth.png"))
 
 
 def with_reference(session: Session, service: FakeService) -> None:
-    """A reference of the result's size is open."""
+    """Open a reference of the result's size."""
     finished(session, service)
     session.scores.open(Path("/pictures/truth.png"))
     service.open_with(make_picture(40, 20))
@@ -531,7 +523,7 @@ def with_reference(session: Session, service: FakeService) -> None:
         (LANCZOS, TRUTH, (LANCZOS, VDSR)),
     ],
 )
-def test_a_reference_that_is_closed_leaves_the_screen(
+def test_closed_reference_is_replaced_in_both_halves(
     session: Session, service: FakeService, left: LayerSpec, right: LayerSpec, then: tuple[LayerSpec, LayerSpec]
 ) -> None:
     with_reference(session, service)
@@ -542,7 +534,7 @@ def test_a_reference_that_is_closed_leaves_the_screen(
     assert "reference" not in service.waiting()
 
 
-def test_another_reference_takes_the_place_of_the_one_shown(session: Session, service: FakeService) -> None:
+def test_new_reference_replaces_the_one_shown(session: Session, service: FakeService) -> None:
     with_reference(session, service)
     session.set_left(TRUTH)
     session.scores.open(Path("/pictures/better.png"))
@@ -551,7 +543,7 @@ def test_another_reference_takes_the_place_of_the_one_shown(session: Session, se
     assert session.setup.right == VDSR
 
 
-def test_a_reference_is_shown_as_it_was_when_it_was_opened(session: Session, service: FakeService) -> None:
+def test_reference_is_shown_as_opened_and_not_read_again(session: Session, service: FakeService) -> None:
     with_reference(session, service)
     session.set_left(TRUTH)
 
@@ -567,7 +559,7 @@ def test_a_reference_is_shown_as_it_was_when_it_was_opened(session: Session, ser
     assert session.left_half is not None
     assert session.left_half.pyramid is before.pyramid
 
-    session.scores.open(Path("/pictures/truth.png"))  # it was changed meanwhile
+    session.scores.open(Path("/pictures/truth.png"))  # the file has changed meanwhile
     service.open_with(make_picture(40, 20, 77))
     assert session.scores.reference.picture is not first
     assert session.left_half.pyramid is not before.pyramid
@@ -575,12 +567,12 @@ def test_a_reference_is_shown_as_it_was_when_it_was_opened(session: Session, ser
     service.finish_layer(LayerKind.REFERENCE)
     assert labels(session) == ("Reference truth.png", "VDSR")
 
-    opened(session, service)  # another version of the picture: nobody asks whether the file is still there
+    opened(session, service)  # another version of the picture; the reference's file is not checked again
     service.finish_layer(LayerKind.BICUBIC)
     assert shown_from() is session.scores.reference.picture
 
 
-def test_a_new_picture_is_set_beside_the_reference_only_where_their_sizes_are_equal(
+def test_reference_stays_shown_for_new_picture_only_when_sizes_are_equal(
     session: Session, service: FakeService
 ) -> None:
     with_reference(session, service)
@@ -589,10 +581,10 @@ def test_a_new_picture_is_set_beside_the_reference_only_where_their_sizes_are_eq
     assert session.setup.left == TRUTH
     opened(session, service, 30, 10)
     assert (session.setup.left, session.setup.right) == (BICUBIC, VDSR)
-    assert session.scores.reference is not None  # the line below says that its size is another
+    assert session.scores.reference is not None  # the status line says that its size differs
 
 
-def test_a_fractional_scale_shaves_a_whole_border(session: Session, service: FakeService) -> None:
+def test_metrics_border_is_rounded_up_for_fractional_scale(session: Session, service: FakeService) -> None:
     finished(session, service)
     session.scores.open(Path("/pictures/truth.png"))
     service.open_with(make_picture(50, 25))
@@ -603,9 +595,7 @@ def test_a_fractional_scale_shaves_a_whole_border(session: Session, service: Fak
     assert job.border_px == 3
 
 
-def test_a_layer_that_fails_beside_the_result_leaves_a_save_alone(
-    qtbot: QtBot, session: Session, service: FakeService
-) -> None:
+def test_failure_of_another_layer_keeps_pending_save(qtbot: QtBot, session: Session, service: FakeService) -> None:
     opened(session, service)
     service.finish_layer(LayerKind.BICUBIC)
     session.set_left(LANCZOS)
@@ -616,7 +606,7 @@ def test_a_layer_that_fails_beside_the_result_leaves_a_save_alone(
     assert service.waiting() == ["SaveJob"]
 
 
-def test_a_layer_that_is_chosen_after_a_stop_is_made(session: Session, service: FakeService) -> None:
+def test_layer_chosen_after_cancel_is_made(session: Session, service: FakeService) -> None:
     opened(session, service)
     session.cancel()
     session.swap()
@@ -634,7 +624,7 @@ def have_memory(monkeypatch: pytest.MonkeyPatch, available: float) -> None:
 
 
 def have_room(monkeypatch: pytest.MonkeyPatch, session: Session, room: float) -> None:
-    """What the layers do not hold of that much memory is free."""
+    """Make `room` bytes of memory available, minus what the layers hold."""
 
     def available() -> int:
         return int(room - session.comparison._held_bytes())
@@ -643,12 +633,12 @@ def have_room(monkeypatch: pytest.MonkeyPatch, session: Session, room: float) ->
 
 
 A_PIXEL = 2 * (3 + 16 / 3) + 16 / 3
-"""Bytes that bicubic and the network's layer take, in 8-bit RGB."""
+"""Bytes per pixel that bicubic and the network's layer take, in 8-bit RGB."""
 PIXELS = 20 * 10
-"""Of the source."""
+"""Pixels of the source."""
 
 
-def test_layers_that_memory_cannot_hold_are_not_begun_and_a_smaller_size_is(
+def test_layers_too_large_for_memory_are_not_started_but_smaller_size_is(
     qtbot: QtBot, session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     have_memory(monkeypatch, PIXELS * 16 * A_PIXEL * 1.2)
@@ -670,7 +660,7 @@ def test_layers_that_memory_cannot_hold_are_not_begun_and_a_smaller_size_is(
     assert service.waiting() == ["model"]
 
 
-def test_a_size_that_memory_cannot_hold_leaves_the_former_result_to_go_back_to_and_says_what_is_shown(
+def test_size_too_large_for_memory_keeps_and_labels_the_former_result(
     qtbot: QtBot, session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished(session, service)
@@ -694,11 +684,11 @@ def test_a_size_that_memory_cannot_hold_leaves_the_former_result_to_go_back_to_a
     have_memory(monkeypatch, 1e9)
     session.set_target(Target(TargetKind.SCALE, 8.0))
     session.set_target(Target(TargetKind.SCALE, 2.0))
-    assert session.result is None  # kept only where there was nothing in its stead
+    assert session.result is None  # kept only while nothing has replaced it
     assert "bicubic" in service.waiting()
 
 
-def test_a_former_result_can_be_gone_back_to_after_another_model_was_chosen(
+def test_former_result_is_restored_after_another_model_was_chosen(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished(session, service)
@@ -714,7 +704,7 @@ def test_a_former_result_can_be_gone_back_to_after_another_model_was_chosen(
     assert labels(session) == ("Bicubic", "My model")
 
 
-def test_what_nobody_wants_any_more_is_not_kept_when_a_former_size_is_gone_back_to(
+def test_former_layer_no_longer_wanted_is_dropped_on_return_to_its_size(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished(session, service)
@@ -727,7 +717,7 @@ def test_what_nobody_wants_any_more_is_not_kept_when_a_former_size_is_gone_back_
     assert session.comparison.result(VDSR) is None
 
 
-def test_a_result_that_nobody_shows_is_kept_when_its_size_is_gone_back_to_and_makes_room_there(
+def test_hidden_former_result_is_restored_and_dropped_when_memory_is_short(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished(session, service)
@@ -747,7 +737,7 @@ def test_a_result_that_nobody_shows_is_kept_when_its_size_is_gone_back_to_and_ma
 
 
 @pytest.mark.parametrize("why", ["memory is short", "cancelled"])
-def test_a_pasted_picture_is_shown_whatever_becomes_of_its_layers(
+def test_pasted_picture_is_shown_when_its_layers_are_not_made(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     finished(session, service)
@@ -761,9 +751,7 @@ def test_a_pasted_picture_is_shown_whatever_becomes_of_its_layers(
     assert session.right_half.pyramid.levels[0][0, 0].tolist() == [99, 99, 99, 255]
 
 
-def test_what_is_shown_of_a_former_size_is_said_to_be_so_when_the_next_is_cancelled(
-    session: Session, service: FakeService
-) -> None:
+def test_layers_of_former_size_are_labelled_previous_after_cancel(session: Session, service: FakeService) -> None:
     finished(session, service)
     session.set_target(Target(TargetKind.SCALE, 3.0))
     session.cancel()
@@ -773,20 +761,20 @@ def test_what_is_shown_of_a_former_size_is_said_to_be_so_when_the_next_is_cancel
     assert labels(session) == ("Bicubic", "VDSR (working)")
 
 
-def test_what_a_former_size_takes_is_free_for_the_next(
+def test_memory_of_former_size_counts_as_free_for_the_next(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     total = PIXELS * 64 * A_PIXEL * 1.2
     have_memory(monkeypatch, total)
     session.set_target(Target(TargetKind.SCALE, 8.0))
     finished(session, service)
-    have_memory(monkeypatch, total - PIXELS * 64 * 2 * (16 / 3))  # what is on the screen stays there until then
+    have_memory(monkeypatch, total - PIXELS * 64 * 2 * (16 / 3))  # what is on screen stays until bicubic is done
     session.set_target(Target(TargetKind.SCALE, 7.0))
     service.finish_layer(LayerKind.BICUBIC)
     assert service.waiting() == ["model"]
 
 
-def test_what_the_tiles_of_a_former_size_take_is_free_for_the_next(
+def test_memory_of_tiles_of_former_size_counts_as_free_for_the_next(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.network_ready = True
@@ -794,14 +782,14 @@ def test_what_the_tiles_of_a_former_size_take_is_free_for_the_next(
     have_memory(monkeypatch, total)
     session.set_target(Target(TargetKind.SCALE, 8.0))
     opened(session, service)
-    for x in (0, 80):  # all of it, while bicubic is being made
+    for x in (0, 80):  # the whole layer, while bicubic is being made
         service.tell_tile(LayerKind.MODEL, x, 0, 80, 9)
     have_memory(monkeypatch, total - PIXELS * 64 * 16 / 3)
     session.set_target(Target(TargetKind.SCALE, 7.5))
     assert sorted(service.waiting()) == ["bicubic", "model"]
 
 
-def test_what_came_early_and_will_go_is_free_for_a_further_layer(
+def test_memory_of_early_tiles_counts_as_free_for_further_layers(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.network_ready = True
@@ -815,7 +803,7 @@ def test_what_came_early_and_will_go_is_free_for_a_further_layer(
     assert sorted(service.waiting()) == ["lanczos", "model"]
 
 
-def test_a_reference_is_in_memory_before_it_is_shown(
+def test_reference_layer_needs_memory_only_for_its_pyramid(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_reference(session, service)
@@ -828,7 +816,7 @@ def test_a_reference_is_in_memory_before_it_is_shown(
     assert session.comparison._held_bytes() - before == reference.pyramid.nbytes
 
 
-def test_a_further_layer_that_memory_cannot_hold_leaves_the_others_alone(
+def test_further_layer_too_large_for_memory_keeps_the_others(
     qtbot: QtBot, session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished(session, service)
@@ -841,7 +829,7 @@ def test_a_further_layer_that_memory_cannot_hold_leaves_the_others_alone(
     assert session.result is result
 
 
-def test_a_result_that_nobody_shows_makes_room_for_a_layer_that_is_wanted(
+def test_hidden_result_is_dropped_when_wanted_layer_needs_memory(
     qtbot: QtBot, session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished(session, service)
@@ -853,7 +841,7 @@ def test_a_result_that_nobody_shows_makes_room_for_a_layer_that_is_wanted(
     assert session.result is None
 
 
-def test_a_failed_result_that_made_room_is_begun_again_when_it_is_chosen(
+def test_failed_result_dropped_for_memory_is_restarted_when_chosen(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.network_ready = True
@@ -868,7 +856,7 @@ def test_a_failed_result_that_made_room_is_begun_again_when_it_is_chosen(
     assert service.waiting() == ["model"]
 
 
-def test_memory_that_has_become_short_since_bicubic_began_stops_the_network(
+def test_network_is_stopped_when_memory_becomes_short_during_bicubic(
     qtbot: QtBot, session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened(session, service)
@@ -879,7 +867,7 @@ def test_memory_that_has_become_short_since_bicubic_began_stops_the_network(
     assert labels(session) == ("Bicubic", "VDSR (stopped)")
 
 
-def test_another_device_makes_the_layers_again(session: Session, service: FakeService) -> None:
+def test_new_device_remakes_the_layers(session: Session, service: FakeService) -> None:
     finished(session, service)
     session.set_processing("cpu", "fp32")
     service.finish_layer(LayerKind.BICUBIC)
@@ -888,7 +876,7 @@ def test_another_device_makes_the_layers_again(session: Session, service: FakeSe
     assert (job.settings.device, job.settings.precision) == ("cpu", "fp32")
 
 
-def test_best_quality_makes_the_result_anew_and_gives_up_what_waits_for_the_one_before(
+def test_self_ensemble_change_remakes_result_and_abandons_pending_save(
     qtbot: QtBot, session: Session, service: FakeService
 ) -> None:
     finished(session, service)
@@ -907,7 +895,7 @@ def test_best_quality_makes_the_result_anew_and_gives_up_what_waits_for_the_one_
 
 
 @pytest.mark.parametrize("field", ["device", "precision", "self_ensemble"])
-def test_a_former_result_is_gone_back_to_only_where_it_was_made_in_the_same_way(
+def test_former_result_is_restored_only_with_the_settings_it_was_made_with(
     session: Session, service: FakeService, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
     def choose(other: bool) -> None:

@@ -1,4 +1,4 @@
-"""Settings: what is stored comes back, what is bad does not, and no window undoes another's changes."""
+"""Settings: round trips, rejection of bad values, and merging of changes by two windows."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def write(text: str | bytes) -> Path:
     return path
 
 
-def test_every_field_comes_back() -> None:
+def test_every_field_round_trips() -> None:
     assert set(EVERYTHING) == {field.name for field in fields(AppSettings)}
     store = SettingsStore(settings_path())
     store.update(**EVERYTHING)
@@ -70,7 +70,7 @@ def test_every_field_comes_back() -> None:
 
 
 @pytest.mark.parametrize("text", ["/caf\udce9/in", "/a\nb", '"/quoted"', '"', "C:\\ä\\%20", "/ a, b;=", "[1]"])
-def test_texts_come_back_also_where_they_are_folders_that_are_no_utf8(text: str) -> None:
+def test_texts_round_trip_including_paths_that_are_not_utf8(text: str) -> None:
     store = SettingsStore(settings_path())
     store.update(batch_folder=text, save_folder=text, model=text)
     store.flush()
@@ -78,11 +78,11 @@ def test_texts_come_back_also_where_they_are_folders_that_are_no_utf8(text: str)
     assert (again.batch_folder, again.save_folder, again.model) == (text, text, text)
 
 
-def test_a_plain_text_is_stored_as_it_is() -> None:
+def test_unquoted_text_is_read_unchanged() -> None:
     assert SettingsStore(write("[General]\nbatch_folder=/tmp/out\n")).current.batch_folder == "/tmp/out"
 
 
-def test_derived_values() -> None:
+def test_target_and_save_options_are_derived_from_fields() -> None:
     settings = AppSettings(**EVERYTHING)
     assert settings.target == Target(TargetKind.MEGAPIXELS, 12.5)
     assert settings.save_options == SaveOptions(FileFormat.WEBP, 100, None, Metadata.PRIVATE)
@@ -91,7 +91,7 @@ def test_derived_values() -> None:
 
 @pytest.mark.parametrize("file_format", FileFormat)
 @pytest.mark.parametrize("bits", [0, 8, 16])
-def test_a_depth_counts_only_where_it_can_be_chosen(file_format: FileFormat, bits: int) -> None:
+def test_save_options_have_depth_only_for_formats_that_support_it(file_format: FileFormat, bits: int) -> None:
     expected = AppSettings(format=file_format, bits=bits).save_options.bits
     assert expected == (bits or None if file_format in (FileFormat.PNG, FileFormat.TIFF) else None)
 
@@ -119,7 +119,7 @@ def test_a_depth_counts_only_where_it_can_be_chosen(file_format: FileFormat, bit
         ("batch_template={nam}", "batch_template"),
     ],
 )
-def test_a_bad_value_becomes_the_default_and_is_logged(line: str, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_bad_value_is_replaced_by_default_and_logged(line: str, name: str, caplog: pytest.LogCaptureFixture) -> None:
     write(f"[General]\n{line}\nprecision=bf16\n")
     with caplog.at_level(logging.WARNING):
         current = SettingsStore(settings_path()).current
@@ -131,7 +131,7 @@ def test_a_bad_value_becomes_the_default_and_is_logged(line: str, name: str, cap
 @pytest.mark.parametrize(
     "content", [b"\x00\x01\x02 binary", b"\xff\xfe\xfa", b"[General\nno key here\n", b"words, no keys"]
 )
-def test_a_corrupt_file_is_kept_aside_and_said_once(content: bytes) -> None:
+def test_corrupt_file_is_backed_up_and_reported_once(content: bytes) -> None:
     path = write(content)
     store = SettingsStore(path)
     assert store.current == AppSettings()
@@ -145,11 +145,11 @@ def test_a_corrupt_file_is_kept_aside_and_said_once(content: bytes) -> None:
     assert again.current.quality == 50
 
 
-def test_an_empty_file_is_no_problem() -> None:
+def test_empty_file_is_not_reported() -> None:
     assert SettingsStore(write(b"")).problem == ""
 
 
-def test_settings_from_the_future_are_read_as_far_as_they_are_known_and_kept() -> None:
+def test_settings_of_later_version_are_read_and_backed_up() -> None:
     path = write("[General]\nversion=99\nquality=77\nnew_thing=1\n")
     store = SettingsStore(path)
     assert store.current.quality == 77
@@ -157,13 +157,13 @@ def test_settings_from_the_future_are_read_as_far_as_they_are_known_and_kept() -
     assert b"new_thing" in path.with_name("settings.ini.bak").read_bytes()
 
 
-def test_a_version_without_end_is_one_of_the_future() -> None:
+def test_huge_version_number_counts_as_later_version() -> None:
     store = SettingsStore(write(f"[General]\nversion={'9' * 5000}\nquality=77\n"))
     assert store.current.quality == 77
     assert "settings.ini.bak" in store.problem
 
 
-def test_a_folder_in_the_place_of_the_file_leaves_the_defaults() -> None:
+def test_folder_in_place_of_file_is_reported_and_defaults_are_used() -> None:
     settings_path().mkdir(parents=True)
     store = SettingsStore(settings_path())
     assert store.current == AppSettings()
@@ -173,13 +173,13 @@ def test_a_folder_in_the_place_of_the_file_leaves_the_defaults() -> None:
     store.flush()
 
 
-def test_update_refuses_what_is_not_offered_and_changes_nothing(store: SettingsStore) -> None:
+def test_update_rejects_invalid_value_and_changes_nothing(store: SettingsStore) -> None:
     with pytest.raises(UsageError):
         store.update(quality=50, bits=3)
     assert store.current == AppSettings()
 
 
-def test_changed_comes_only_with_a_change(qtbot: QtBot, store: SettingsStore) -> None:
+def test_changed_is_emitted_only_for_changed_values(qtbot: QtBot, store: SettingsStore) -> None:
     with qtbot.assertNotEmitted(store.changed):
         store.update(quality=92)
     with qtbot.waitSignal(store.changed) as signal:
@@ -201,7 +201,7 @@ def test_two_windows_keep_each_others_changes(checkout: Path) -> None:
     first = SettingsStore(settings_path())
     first.update(theme=Theme.DARK)
     first.flush()
-    # A process of its own: within one, Qt shares what it knows of a file.
+    # In a separate process, because Qt shares its cached content of a file within one process.
     subprocess.run([sys.executable, "-c", OTHER_WINDOW], check=True, cwd=checkout)
     first.add_recent(Path("/a.png"))
     first.update(bits=16)
@@ -211,7 +211,7 @@ def test_two_windows_keep_each_others_changes(checkout: Path) -> None:
     assert merged.recent == ("/a.png", "/b.png")
 
 
-def test_recent_files_are_few_and_each_once(store: SettingsStore) -> None:
+def test_recent_files_are_limited_to_ten_and_unique(store: SettingsStore) -> None:
     for number in (*range(12), 5):
         store.add_recent(Path(f"/{number}.png"))
     assert len(store.current.recent) == 10
@@ -219,7 +219,7 @@ def test_recent_files_are_few_and_each_once(store: SettingsStore) -> None:
     assert len(set(store.current.recent)) == 10
 
 
-def test_reset_keeps_what_is_no_preference(store: SettingsStore) -> None:
+def test_reset_keeps_recent_files_geometry_and_folders(store: SettingsStore) -> None:
     store.update(**EVERYTHING)
     store.reset()
     kept = ("recent", "geometry", "save_folder", "batch_folder")

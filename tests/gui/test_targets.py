@@ -1,4 +1,4 @@
-"""The arithmetic of the target-size box."""
+"""Arithmetic of the target-size box."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ sides = st.integers(1, 40_000)
         (TargetKind.MEGAPIXELS, 0.06),
     ],
 )
-def test_measures(kind: TargetKind, expected: float) -> None:
+def test_measure_returns_value_of_each_kind(kind: TargetKind, expected: float) -> None:
     assert measure(kind, 300, 200) == pytest.approx(expected)
 
 
-def test_a_scale_factor_is_no_measure() -> None:
+def test_measure_rejects_scale_factor() -> None:
     with pytest.raises(UsageError):
         measure(TargetKind.SCALE, 3, 2)
 
 
 @given(st.sampled_from(KINDS), sides, sides)
-def test_both_limits_can_be_reached(kind: TargetKind, width: int, height: int) -> None:
+def test_limits_match_smallest_and_largest_scale(kind: TargetKind, width: int, height: int) -> None:
     least, most = limits(kind, width, height)
     assert Target(kind, least).size_for(width, height).scale == pytest.approx(MIN_SCALE)
     assert Target(kind, most).size_for(width, height).scale == pytest.approx(MAX_SCALE)
@@ -46,27 +46,25 @@ def test_both_limits_can_be_reached(kind: TargetKind, width: int, height: int) -
     sides,
     sides,
 )
-def test_whatever_is_wished_becomes_a_size(kind: TargetKind, value: float, width: int, height: int) -> None:
+def test_feasible_returns_valid_size_for_any_target(kind: TargetKind, value: float, width: int, height: int) -> None:
     target = feasible(Target(kind, value), width, height)
     size = target.size_for(width, height)
     assert MIN_SCALE <= size.scale <= MAX_SCALE
 
 
 @given(st.sampled_from(KINDS), st.floats(MIN_SCALE, MAX_SCALE), st.integers(50, 5000), st.integers(50, 5000))
-def test_a_size_that_is_told_in_another_measure_is_the_same_size(
-    kind: TargetKind, scale: float, width: int, height: int
-) -> None:
+def test_size_round_trips_through_any_measure(kind: TargetKind, scale: float, width: int, height: int) -> None:
     size = Target(TargetKind.SCALE, scale).size_for(width, height)
     least, most = limits(kind, width, height)
     value = min(max(measure(kind, size.width, size.height), least), most)
     again = Target(kind, value).size_for(width, height)
-    # One pixel of rounding in the told side moves the other by its ratio to it.
+    # Rounding the measured side by one pixel changes the other by their ratio.
     slack = 1 + max(width, height) / min(width, height)
     assert abs(again.width - size.width) <= slack
     assert abs(again.height - size.height) <= slack
 
 
-def test_out_of_reach_is_clamped_to_the_nearest_end() -> None:
+def test_feasible_clamps_target_to_nearest_limit() -> None:
     assert feasible(Target(TargetKind.WIDTH, 4000), 100, 50) == Target(TargetKind.SCALE, MAX_SCALE)
     assert feasible(Target(TargetKind.WIDTH, 40), 100, 50) == Target(TargetKind.SCALE, MIN_SCALE)
     assert feasible(Target(TargetKind.WIDTH, 400), 100, 50) == Target(TargetKind.WIDTH, 400)

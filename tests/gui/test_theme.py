@@ -1,4 +1,4 @@
-"""Themes: readable in both, complete, and followed by icons and the system's choice."""
+"""Themes: contrast, completeness, icons, and following the system's choice."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=lambda t: t.name)
-def test_words_are_readable_on_what_they_stand_on(tokens: Tokens) -> None:
+def test_text_has_enough_contrast_on_every_background(tokens: Tokens) -> None:
     for ground in (tokens.window, tokens.pane, tokens.field):
         for words in (tokens.text, tokens.quiet, tokens.good, tokens.caution, tokens.bad):
             assert contrast(words, ground) >= AA, (words, ground)
@@ -44,14 +44,14 @@ def test_words_are_readable_on_what_they_stand_on(tokens: Tokens) -> None:
 
 
 @pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=lambda t: t.name)
-def test_neutrals_have_no_tint(tokens: Tokens) -> None:
+def test_neutral_colours_have_no_tint(tokens: Tokens) -> None:
     for name in ("window", "pane", "field", "line", "outline", "hover", "pressed", "text", "quiet", "canvas"):
         red, green, blue = (asdict(tokens)[name][i : i + 2] for i in (1, 3, 5))
         assert red == green == blue, name
 
 
 @pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=lambda t: t.name)
-def test_the_style_sheet_is_complete(tokens: Tokens) -> None:
+def test_style_sheet_has_no_placeholders_and_its_images_exist(tokens: Tokens) -> None:
     sheet = themes.style_sheet(tokens)
     assert "$" not in sheet
     for line in sheet.splitlines():
@@ -60,12 +60,12 @@ def test_the_style_sheet_is_complete(tokens: Tokens) -> None:
             assert (themes.resources_dir() / name).is_file(), name
 
 
-def test_a_missing_style_sheet_is_logged_and_survived(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_style_sheet_is_logged_and_empty(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert themes.style_sheet(LIGHT, tmp_path / "none.qss") == ""
     assert "none.qss" in caplog.text
 
 
-def test_light_and_dark_are_applied_and_told(qtbot: QtBot, qapp: QApplication, theme: ThemeManager) -> None:
+def test_apply_sets_theme_and_emits_changed_once(qtbot: QtBot, qapp: QApplication, theme: ThemeManager) -> None:
     theme.apply(Theme.LIGHT)
     assert theme.tokens is LIGHT
     with qtbot.waitSignal(theme.changed) as blocker:
@@ -81,7 +81,7 @@ def test_light_and_dark_are_applied_and_told(qtbot: QtBot, qapp: QApplication, t
 
 @pytest.mark.parametrize("look", [Theme.LIGHT, Theme.DARK])
 @pytest.mark.parametrize("role", ["", "primary", "link", "card", "fold", "step"])
-def test_the_focus_of_a_button_is_one_ring_however_it_came(
+def test_button_focus_ring_looks_the_same_for_mouse_and_keyboard(
     qtbot: QtBot, theme: ThemeManager, look: Theme, role: str
 ) -> None:
     theme.apply(look)
@@ -103,7 +103,7 @@ def test_the_focus_of_a_button_is_one_ring_however_it_came(
 
 
 @pytest.mark.parametrize(("choice", "expected"), [(Theme.SYSTEM, DARK), (Theme.LIGHT, LIGHT)])
-def test_only_the_systems_theme_follows_the_system(
+def test_only_system_theme_follows_the_system(
     qapp: QApplication, theme: ThemeManager, monkeypatch: pytest.MonkeyPatch, choice: Theme, expected: Tokens
 ) -> None:
     monkeypatch.setattr(theme, "_system_is_dark", lambda: False)
@@ -115,7 +115,7 @@ def test_only_the_systems_theme_follows_the_system(
 
 
 @pytest.mark.parametrize("choice", [Theme.LIGHT, Theme.DARK])
-def test_what_cannot_be_used_looks_so(qtbot: QtBot, theme: ThemeManager, choice: Theme) -> None:
+def test_disabled_controls_are_drawn_in_disabled_colour(qtbot: QtBot, theme: ThemeManager, choice: Theme) -> None:
     theme.apply(choice)
     box = QCheckBox("With subfolders")
     box.setChecked(True)
@@ -131,14 +131,14 @@ def test_what_cannot_be_used_looks_so(qtbot: QtBot, theme: ThemeManager, choice:
         assert theme.tokens.accent not in shown, control.text()
 
 
-def test_canvas_colours(theme: ThemeManager) -> None:
+def test_canvas_color_returns_theme_black_or_white(theme: ThemeManager) -> None:
     theme.apply(Theme.DARK)
     assert theme.canvas_color(CanvasColor.THEME).name() == DARK.canvas
     assert theme.canvas_color(CanvasColor.BLACK).name() == "#000000"
     assert theme.canvas_color(CanvasColor.WHITE).name() == "#ffffff"
 
 
-def test_icons_follow_the_theme_without_being_made_anew(theme: ThemeManager) -> None:
+def test_existing_icons_follow_theme_changes(theme: ThemeManager) -> None:
     save = icon("content-save-outline")
     for choice, tokens in ((Theme.LIGHT, LIGHT), (Theme.DARK, DARK)):
         theme.apply(choice)
@@ -157,7 +157,7 @@ def colors_of(of: QIcon, mode: QIcon.Mode) -> set[str]:
     return {QColor(p).name() for p in pixels if p.alpha() == 255}
 
 
-def test_every_icon_that_is_used_exists(checkout: Path) -> None:
+def test_every_used_icon_exists(checkout: Path) -> None:
     import re
 
     sources = [p.read_text(encoding="utf-8") for p in (checkout / "vdsr_app" / "gui").glob("*.py")]

@@ -1,4 +1,4 @@
-"""start.py as a module, and an empty checkout for it."""
+"""Fixture: start.py as a module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe of the bundle against the code that it bundles."""
+"""The recipe of the bundle, compared with the code that it bundles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _codecs_used(checkout: Path) -> set[str]:
     return {re.split(r"_|Error", name)[0].lower() for name in names}
 
 
-def test_every_codec_that_is_used_is_bundled(checkout: Path) -> None:
+def test_every_used_codec_is_bundled(checkout: Path) -> None:
     used = _codecs_used(checkout)
     assert used == set(_EXTENSIONS), "imagecodecs loads each by a name that no tool finds"
     recipe = (checkout / "build_installer.spec").read_text("utf-8")
@@ -58,7 +58,7 @@ def app(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.setitem(CONF, "upx_available", False)
     monkeypatch.setattr(api.COLLECT, "__postinit__", lambda self: None)
     monkeypatch.setattr(osx, "is_darwin", True)
-    (tmp_path / "icon.icns").touch()  # PyInstaller brings its own on macOS alone
+    (tmp_path / "icon.icns").touch()  # PyInstaller brings its own on macOS only
     monkeypatch.setattr(osx, "normalize_icon_type", lambda *arguments: str(tmp_path / "icon.icns"))
     monkeypatch.setattr(osx, "osxutils", SimpleNamespace(sign_binary=lambda *arguments, **rest: None), raising=False)
     monkeypatch.setattr(sys, "platform", "darwin")
@@ -68,7 +68,7 @@ def app(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path / "dist" / "VDSR Studio.app"
 
 
-def test_on_macos_it_is_an_application_with_a_window(app: Path) -> None:
+def test_macos_bundle_is_an_application_with_a_window(app: Path) -> None:
     properties = plistlib.loads((app / "Contents" / "Info.plist").read_bytes())
     assert properties["CFBundleExecutable"] == "VDSR Studio"
     assert not properties.get("LSBackgroundOnly"), "it would have no menu and no place in the Dock"

@@ -1,4 +1,4 @@
-"""What `vdsr ARGUMENTS` does: window, command, or a plain refusal."""
+"""What `vdsr ARGUMENTS` does (window, command, or a plain error), and what it logs."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def test_no_argument_opens_the_window(opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", "no-such-picture.png", "./upscale", "../pictures", "a folder/x"])
-def test_a_path_opens_the_window(opened: Opened, commands: list[list[str]], name: str) -> None:
+def test_path_opens_the_window(opened: Opened, commands: list[list[str]], name: str) -> None:
     assert program.main([name, "second.png"]) == 0
     assert opened == [[Path(name).absolute(), Path("second.png").absolute()]]
     assert commands == []
 
 
-def test_an_existing_file_without_a_suffix_opens_the_window(
+def test_existing_file_without_a_suffix_opens_the_window(
     opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -68,7 +68,7 @@ def test_an_existing_file_without_a_suffix_opens_the_window(
     assert opened == [[Path("scan").absolute()]]
 
 
-def test_two_dashes_make_paths_of_all_that_follows(opened: Opened, commands: list[list[str]]) -> None:
+def test_arguments_after_two_dashes_are_paths(opened: Opened, commands: list[list[str]]) -> None:
     assert program.main(["--", "-strange.jpg", "upscale"]) == 0
     assert opened == [[Path("-strange.jpg").absolute(), Path("upscale").absolute()]]
     assert commands == []
@@ -81,7 +81,7 @@ def test_commands_and_options_go_to_the_command_line(opened: Opened, commands: l
     assert opened == []
 
 
-def test_a_command_wins_over_a_file_of_its_name(
+def test_command_takes_precedence_over_a_file_of_its_name(
     opened: Opened, commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -90,27 +90,27 @@ def test_a_command_wins_over_a_file_of_its_name(
     assert commands == [["upscale"]]
 
 
-def test_a_mistyped_command_is_refused_with_the_right_one(opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistyped_command_is_rejected_with_a_suggestion(opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(["upscal", "photo.jpg"]) == 2
     assert "'upscal' is neither a command nor a file." in (said := capsys.readouterr().err)
     assert "Did you mean: vdsr upscale" in said
     assert opened == []
 
 
-def test_a_word_like_no_command_is_refused_with_a_way_to_help(
-    opened: Opened, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unknown_word_is_rejected_with_a_pointer_to_help(opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(["xyzzy"]) == 2
     assert "vdsr --help" in capsys.readouterr().err
 
 
-def test_options_after_a_picture_are_pointed_to_the_command(opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_after_a_picture_are_rejected_with_the_command_to_use(
+    opened: Opened, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert program.main(["photo.jpg", "--scale", "3"]) == 2
     assert "vdsr upscale photo.jpg --scale 3" in capsys.readouterr().err
     assert opened == []
 
 
-def test_without_a_screen_the_command_is_named(
+def test_missing_screen_is_reported_with_the_command_to_use(
     opened: Opened, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(qt_libraries, "has_screen", lambda: False)
@@ -134,7 +134,7 @@ Process = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def process(tmp_path: Path) -> Process:
-    """Runs Python code, or without it the program, in a process of its own with a home folder below `tmp_path`."""
+    """Runs Python code, or else the program, in its own process with a home folder below `tmp_path`."""
 
     def call(*arguments: str, code: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *(("-c", code) if code else ("-P", "-m", "vdsr_app")), *arguments]
@@ -144,7 +144,7 @@ def process(tmp_path: Path) -> Process:
     return call
 
 
-def test_version_in_a_process_of_its_own(process: Process) -> None:
+def test_version_option_prints_the_version(process: Process) -> None:
     result = process("--version")
     assert (result.returncode, result.stdout.strip(), result.stderr) == (0, f"VDSR Studio {__version__}", "")
 
@@ -159,7 +159,7 @@ raise RuntimeError(f"cannot read {pathlib.Path.home() / 'secret' / 'photo.jpg'}"
 """
 
 
-def test_a_crash_is_logged_without_the_home_folder(process: Process, tmp_path: Path) -> None:
+def test_crash_is_logged_without_the_home_folder(process: Process, tmp_path: Path) -> None:
     result = process(code=LOG_A_CRASH, VDSR_HOME=str(tmp_path / "data"))
     assert result.returncode == 1
     assert "RuntimeError" in result.stderr
@@ -186,7 +186,7 @@ log.info(r"of another: C:\Users\Bert\a.png")
 
 
 @pytest.mark.parametrize("home", ["C:\\Users\\Anna", "C:\\Users\\Anna\\", "C:/Users/Anna"])
-def test_the_home_folder_is_left_out_in_each_spelling_of_windows(process: Process, tmp_path: Path, home: str) -> None:
+def test_log_hides_the_home_folder_in_each_spelling_of_windows(process: Process, tmp_path: Path, home: str) -> None:
     assert process(home, code=LOG_PATHS_OF_WINDOWS, VDSR_HOME=str(tmp_path / "data")).returncode == 0
     log = (tmp_path / "data" / "logs" / program.LOG_NAME).read_text(encoding="utf-8")
     assert [line.partition(" vdsr_app: ")[2] for line in log.splitlines()] == [
@@ -198,7 +198,7 @@ def test_the_home_folder_is_left_out_in_each_spelling_of_windows(process: Proces
 
 
 @pytest.mark.parametrize("home", ["/", "C:\\", "~"])
-def test_where_home_is_all_of_a_drive_the_log_has_whole_paths(process: Process, tmp_path: Path, home: str) -> None:
+def test_log_keeps_full_paths_when_home_is_a_whole_drive(process: Process, tmp_path: Path, home: str) -> None:
     assert process(home, code=LOG_PATHS_OF_WINDOWS, VDSR_HOME=str(tmp_path / "data")).returncode == 0
     log = (tmp_path / "data" / "logs" / program.LOG_NAME).read_text(encoding="utf-8")
     assert "plain: C:\\Users\\Anna\\a.png" in log
@@ -215,7 +215,7 @@ except RuntimeError:
 """
 
 
-def test_the_traceback_of_a_warning_is_for_the_log_alone(process: Process, tmp_path: Path) -> None:
+def test_traceback_of_a_warning_is_written_to_the_log_only(process: Process, tmp_path: Path) -> None:
     result = process(code=LOG_A_WARNING, VDSR_HOME=str(tmp_path / "data"))
     assert (result.returncode, result.stderr) == (0, "WARNING: It goes on without.\n")
     assert "RuntimeError: why" in (tmp_path / "data" / "logs" / program.LOG_NAME).read_text(encoding="utf-8")
@@ -247,7 +247,7 @@ for number in range(60):
 
 
 @pytest.mark.parametrize("held", [program.LOG_NAME, f"{program.LOG_NAME}.1"])
-def test_a_log_that_another_process_has_open_goes_on_and_loses_no_earlier_one(
+def test_log_held_open_by_another_process_continues_and_loses_no_lines(
     process: Process, tmp_path: Path, held: str
 ) -> None:
     logs = tmp_path / "data" / "logs"
@@ -265,7 +265,7 @@ def test_a_log_that_another_process_has_open_goes_on_and_loses_no_earlier_one(
     assert len(found[program.LOG_NAME]) <= 2000
 
 
-def test_starts_where_no_log_can_be_written(process: Process, tmp_path: Path) -> None:
+def test_program_starts_when_no_log_can_be_written(process: Process, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = process("--version", VDSR_HOME=str(tmp_path / "file"))
     assert (result.returncode, result.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""Naming the packages that a Linux system lacks, with a loader that is told what there is."""
+"""Naming the packages that a Linux system lacks, with a fake loader of libraries."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def without(*absent: str) -> Callable[[str], object]:
     return load
 
 
-def test_nothing_is_said_where_all_is_there() -> None:
+def test_returns_none_when_no_library_is_missing() -> None:
     assert missing_libraries(ON_X, without(), DEBIAN) is None
 
 
@@ -62,19 +62,19 @@ def test_names_each_package_once() -> None:
     assert missing.command == "sudo pacman -S libglvnd libxcb"
 
 
-def test_an_unknown_system_is_told_the_files() -> None:
+def test_names_the_files_on_an_unknown_distribution() -> None:
     missing = missing_libraries(ON_X, without("libxcb-cursor.so.0"), {"ID": "plan9"})
     assert missing is not None
     assert missing.command == ""
     assert "libxcb-cursor.so.0" in str(missing)
 
 
-def test_wayland_needs_no_library_of_x() -> None:
+def test_wayland_needs_no_library_of_x11() -> None:
     assert missing_libraries(ON_WAYLAND, without(*X11), DEBIAN) is None
     assert missing_libraries({**ON_X, **ON_WAYLAND}, without(*X11), DEBIAN) is None
 
 
-def test_wayland_itself_is_needed_only_where_x_is_no_way_out() -> None:
+def test_wayland_libraries_are_needed_only_without_x11() -> None:
     load = without("libwayland-client.so.0", "libwayland-cursor.so.0")
     assert missing_libraries({**ON_X, **ON_WAYLAND}, load, DEBIAN) is None
     missing = missing_libraries(ON_WAYLAND, load, DEBIAN)
@@ -82,7 +82,7 @@ def test_wayland_itself_is_needed_only_where_x_is_no_way_out() -> None:
     assert missing.command == "sudo apt install libwayland-client0 libwayland-cursor0"
 
 
-def test_a_chosen_platform_decides() -> None:
+def test_chosen_qt_platform_decides_which_libraries_are_needed() -> None:
     load = without("libxcb-cursor.so.0")
     assert missing_libraries({**ON_X, "QT_QPA_PLATFORM": "offscreen"}, load, DEBIAN) is None
     assert missing_libraries({**ON_WAYLAND, "QT_QPA_PLATFORM": "xcb"}, load, DEBIAN) is not None
@@ -95,14 +95,14 @@ def test_qt_itself_needs_opengl_on_every_platform() -> None:
         assert missing.command == "sudo apt install libegl1"
 
 
-def test_other_systems_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_systems_are_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("win32", "darwin"):
         monkeypatch.setattr(sys, "platform", name)
         assert missing_libraries({}, without("libEGL.so.1"), {}) is None
         assert has_screen({})
 
 
-def test_a_screen_is_x_or_wayland_or_a_chosen_platform() -> None:
+def test_has_screen_with_x11_wayland_or_a_chosen_platform() -> None:
     assert not has_screen({})
     assert not has_screen({"DISPLAY": ""})
     assert has_screen(ON_X)
@@ -110,7 +110,7 @@ def test_a_screen_is_x_or_wayland_or_a_chosen_platform() -> None:
     assert has_screen({"QT_QPA_PLATFORM": "offscreen"})
 
 
-def test_runs_as_a_script_with_the_standard_library_alone() -> None:
+def test_script_runs_with_the_standard_library_only() -> None:
     path = Path(qt_libraries.__file__)
     tree = ast.parse(path.read_text(encoding="utf-8"))
     modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -1,4 +1,4 @@
-"""start.py in folders of its own with a made-up environment: nothing is installed, nothing downloaded."""
+"""start.py in temporary folders with a fake environment: nothing is installed, nothing downloaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="the made-up Python i
 
 
 class Folder:
-    """A checkout whose environment is made and filled by functions that only take notes.
+    """A checkout whose environment is made and filled by functions that only record their calls.
 
     Attributes:
         root: the checkout.
@@ -40,7 +40,7 @@ class Folder:
         self.failing = False
         monkeypatch.setattr(start, "make_environment", self._make_environment)
         monkeypatch.setattr(start, "install", self._install)
-        monkeypatch.setattr(start, "check_folder", lambda root: None)  # those of tests have long names
+        monkeypatch.setattr(start, "check_folder", lambda root: None)  # folders of tests have long names
         monkeypatch.setattr(start, "fit_to_processor", lambda files: self.steps.append("fit"))
         monkeypatch.setattr(start, "is_sound", lambda files: files.python.exists() and not files.was_moved())
 
@@ -67,7 +67,7 @@ def folder(start: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return Folder(start, tmp_path / "VDSR Studio ü", monkeypatch)
 
 
-def test_does_nothing_twice(folder: Folder) -> None:
+def test_prepare_does_each_step_only_once(folder: Folder) -> None:
     assert folder.prepare() == ["environment", "packages", "fit"]
     assert folder.prepare() == []
     assert folder.prepare("dev") == ["packages dev"]
@@ -75,7 +75,7 @@ def test_does_nothing_twice(folder: Folder) -> None:
     assert folder.prepare() == []
 
 
-def test_the_tests_environment_also_runs_the_application(folder: Folder) -> None:
+def test_dev_environment_also_runs_the_application(folder: Folder) -> None:
     folder.prepare("dev")
     assert folder.prepare() == []
 
@@ -87,7 +87,7 @@ def test_installs_again_when_the_requirements_change(folder: Folder, name: str) 
     assert folder.prepare() == ["packages", "fit"]
 
 
-def test_an_unfinished_set_up_is_gone_on_with(folder: Folder) -> None:
+def test_unfinished_set_up_is_continued(folder: Folder) -> None:
     folder.failing = True
     with pytest.raises(folder.start.SetupError):
         folder.prepare()
@@ -97,19 +97,19 @@ def test_an_unfinished_set_up_is_gone_on_with(folder: Folder) -> None:
     assert folder.prepare() == []
 
 
-def test_what_cannot_be_fitted_does_not_stop_a_start(start: ModuleType, tmp_path: Path) -> None:
+def test_fit_to_processor_ignores_and_logs_failures(start: ModuleType, tmp_path: Path) -> None:
     checkout = start.Checkout(tmp_path)
     start.fit_to_processor(checkout)  # there is no Python at all
     checkout.python.parent.mkdir(parents=True)
     checkout.python.symlink_to(sys.executable)
     checkout.log.parent.mkdir(exist_ok=True)
-    start.fit_to_processor(checkout)  # there is one, but nothing that it could run
+    start.fit_to_processor(checkout)  # there is one, but no package that it could run
     assert "vdsr_app" in checkout.log.read_text()
 
 
 @pytest.mark.parametrize("library", ["", "Lib/site-packages/torch/lib/c10_cuda.dll"])
 @pytest.mark.parametrize("driver", [True, False])
-def test_a_card_that_this_pytorch_cannot_use_is_told_of(
+def test_graphics_card_that_pytorch_cannot_use_is_reported(
     folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], library: str, *, driver: bool
 ) -> None:
     monkeypatch.setattr(folder.start, "has_nvidia_driver", lambda: driver)
@@ -121,7 +121,7 @@ def test_a_card_that_this_pytorch_cannot_use_is_told_of(
     assert ("graphics card" in capsys.readouterr().err) == (driver and not library)
 
 
-def test_the_library_that_tells_a_build_for_cuda_is_found_on_linux_too(start: ModuleType, tmp_path: Path) -> None:
+def test_build_for_cuda_is_detected_on_linux(start: ModuleType, tmp_path: Path) -> None:
     checkout = start.Checkout(tmp_path)
     libraries = checkout.venv / "lib" / "python3.13" / "site-packages" / "torch" / "lib"
     libraries.mkdir(parents=True)
@@ -131,7 +131,7 @@ def test_the_library_that_tells_a_build_for_cuda_is_found_on_linux_too(start: Mo
     assert start.is_built_for_cuda(checkout)
 
 
-def test_a_failure_to_add_the_test_tools_leaves_the_application_ready(folder: Folder) -> None:
+def test_failure_to_add_the_test_tools_leaves_the_application_ready(folder: Folder) -> None:
     folder.prepare()
     folder.failing = True
     with pytest.raises(folder.start.SetupError):
@@ -139,7 +139,7 @@ def test_a_failure_to_add_the_test_tools_leaves_the_application_ready(folder: Fo
     assert folder.prepare() == []
 
 
-def test_a_moved_environment_is_made_anew(folder: Folder) -> None:
+def test_moved_environment_is_rebuilt(folder: Folder) -> None:
     folder.prepare()
     moved = folder.root.with_name("elsewhere")
     folder.root.rename(moved)
@@ -147,19 +147,19 @@ def test_a_moved_environment_is_made_anew(folder: Folder) -> None:
     assert folder.prepare() == ["environment", "packages", "fit"]
 
 
-def test_an_environment_of_another_python_is_made_anew(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_of_another_python_is_rebuilt(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.prepare()
     monkeypatch.setattr(folder.start, "version", lambda: "3.99")
     assert folder.prepare() == ["environment", "packages", "fit"]
 
 
-def test_an_environment_whose_python_is_gone_is_made_anew(folder: Folder) -> None:
+def test_environment_without_its_python_is_rebuilt(folder: Folder) -> None:
     folder.prepare()
     folder.files.python.unlink()
     assert folder.prepare() == ["environment", "packages", "fit"]
 
 
-def test_a_second_start_waits_and_then_finds_all_done(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_start_waits_and_finds_all_done(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = iter([False, False, True])
 
     def try_lock(descriptor: int) -> bool:
@@ -175,7 +175,7 @@ def test_a_second_start_waits_and_then_finds_all_done(folder: Folder, monkeypatc
     assert next(tries, None) is None
 
 
-def test_the_lock_holds_between_processes_and_ends_with_its_owner(start: ModuleType, tmp_path: Path) -> None:
+def test_lock_holds_between_processes_and_ends_with_its_owner(start: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "constraints.txt"
     path.write_text("torch==2.13.0\n")
     code = (
@@ -195,7 +195,7 @@ def test_the_lock_holds_between_processes_and_ends_with_its_owner(start: ModuleT
 
 @pytest.fixture
 def commands(start: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
-    """What main() runs for some arguments, and which extra it sets up before; the working folder is kept."""
+    """The extra that main() sets up for some arguments, what it then runs, and in which working folder."""
 
     def call(*arguments: str) -> list[str]:
         seen: list[list[str]] = []
@@ -215,23 +215,21 @@ def test_arguments_go_to_the_application_in_the_callers_folder(commands: Callabl
     assert commands("upscale", "a", "--scale", "3") == ["", "-P", "-m", "vdsr_app", "upscale", "a", "--scale", "3", "."]
 
 
-def test_test_runs_pytest_in_the_checkout(commands: Callable[..., list[str]], checkout: Path) -> None:
+def test_test_command_runs_pytest_in_the_checkout(commands: Callable[..., list[str]], checkout: Path) -> None:
     assert commands("test", "-k", "wipe") == ["dev", "-m", "pytest", "-k", "wipe", str(checkout)]
 
 
-def test_all_tests_run_on_all_cores(commands: Callable[..., list[str]], checkout: Path) -> None:
+def test_test_command_without_arguments_uses_all_cores(commands: Callable[..., list[str]], checkout: Path) -> None:
     assert commands("test") == ["dev", "-m", "pytest", "--numprocesses=auto", "--dist=worksteal", str(checkout)]
 
 
-def test_the_tests_are_not_begun_without_the_libraries_of_qt(
-    start: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_test_command_fails_when_qt_libraries_are_missing(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "lacks_qt_libraries", lambda files, environ: environ["QT_QPA_PLATFORM"] == "offscreen")
     assert start.main(["test"]) == 1
 
 
 @posix
-def test_the_second_start_goes_straight_to_the_environments_python(start: ModuleType, tmp_path: Path) -> None:
+def test_start_with_a_ready_environment_runs_its_python_directly(start: ModuleType, tmp_path: Path) -> None:
     root, caller = tmp_path / "a checkout ü", tmp_path / "pictures"
     caller.mkdir()
     files = start.Checkout(root)
@@ -247,7 +245,7 @@ def test_the_second_start_goes_straight_to_the_environments_python(start: Module
     assert result.stdout == f"{caller}|-P|-m|vdsr_app|a photo ü.jpg|"
 
 
-def test_says_which_package_brings_the_missing_venv_module(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_venv_module_is_reported_with_its_package(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start.importlib.util, "find_spec", lambda name: None if name == "ensurepip" else object())
     with pytest.raises(start.SetupError, match=f"sudo apt install python{start.version()}-venv"):
         start.check_host()
@@ -274,7 +272,7 @@ def windows(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
 
 @pytest.mark.parametrize("name", ["Jörg", "Álvaro", "Юрий", "写真"])
-def test_on_windows_an_older_python_refuses_a_folder_that_it_will_not_find(
+def test_older_python_on_windows_rejects_a_folder_with_non_ascii_letters(
     start: ModuleType, windows: Callable[..., None], name: str
 ) -> None:
     windows(3, 12)
@@ -286,7 +284,7 @@ def test_on_windows_an_older_python_refuses_a_folder_that_it_will_not_find(
 
 
 @pytest.mark.parametrize("long_paths", [None, 0, 1])
-def test_on_windows_a_folder_is_refused_below_which_paths_grow_too_long(
+def test_folder_below_which_paths_grow_too_long_is_rejected_on_windows(
     start: ModuleType, windows: Callable[..., None], long_paths: int | None
 ) -> None:
     windows(3, 13, long_paths=long_paths)
@@ -305,11 +303,11 @@ def test_every_file_of_the_largest_packages_fits_below_the_longest_folder(start:
 
 
 @posix
-def test_other_systems_take_folders_of_any_name(start: ModuleType) -> None:
+def test_other_systems_accept_folders_of_any_name(start: ModuleType) -> None:
     start.check_folder(Path("/home/jörg/写真", "x" * 100))
 
 
-def test_a_folder_is_refused_before_anything_is_written(
+def test_folder_is_rejected_before_anything_is_written(
     start: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(root: Path) -> None:
@@ -325,7 +323,7 @@ def test_a_folder_is_refused_before_anything_is_written(
     assert not (tmp_path / ".venv").exists()
 
 
-def test_an_old_python_is_told_what_it_needs(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_python_exits_naming_the_required_version(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = (checkout / "start.py").read_text(encoding="utf-8")
     tree = ast.parse(source, feature_version=(3, 8))
     monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
@@ -340,7 +338,9 @@ def test_uses_the_standard_library_only(checkout: Path) -> None:
     assert {name.split(".")[0] for name in modules} <= sys.stdlib_module_names
 
 
-def test_tells_of_big_downloads_only(start: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_shows_big_downloads_and_the_installation_only(
+    start: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
     for line in (
         "Collecting torch>=2.10 (from vdsr-studio==0.1.0)\n",
         "  Downloading torch-2.13.0-cp312-cp312-manylinux_2_28_x86_64.whl (1.1 GB)\n",
@@ -357,7 +357,7 @@ def test_tells_of_big_downloads_only(start: ModuleType, capsys: pytest.CaptureFi
     ]
 
 
-def test_a_failure_shows_what_pip_complained_of(start: ModuleType, tmp_path: Path) -> None:
+def test_explain_failure_shows_the_complaints_of_pip(start: ModuleType, tmp_path: Path) -> None:
     output = "Collecting a\n  WARNING: no route to host\nnoise\nERROR: no matching distribution for a\n"
     output += "HINT: long paths are off\nnoise\n"
     text = start.explain_failure(start.Checkout(tmp_path), output)
@@ -368,7 +368,7 @@ def test_a_failure_shows_what_pip_complained_of(start: ModuleType, tmp_path: Pat
     assert str(tmp_path / ".venv" / "setup.log") in text
 
 
-def test_pip_gets_a_relative_lock_file_since_it_splits_at_spaces(
+def test_pip_gets_a_relative_constraints_file_as_it_splits_at_spaces(
     start: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_USER", "1")
@@ -403,29 +403,29 @@ def packages(start: ModuleType, tmp_path: Path) -> Packages:
     return Packages(start, tmp_path / "packages")
 
 
-def test_probe_accepts_whole_packages(packages: Packages) -> None:
+def test_probe_accepts_complete_packages(packages: Packages) -> None:
     assert packages.sound()
 
 
-def test_probe_refuses_another_python(packages: Packages) -> None:
+def test_probe_rejects_another_python(packages: Packages) -> None:
     assert not packages.sound("3.99")
 
 
-def test_probe_refuses_an_environment_without_pip(packages: Packages) -> None:
+def test_probe_rejects_an_environment_without_pip(packages: Packages) -> None:
     (packages.folder / "pip.py").unlink()
     assert not packages.sound()
 
 
-def test_probe_refuses_a_missing_file(packages: Packages) -> None:
+def test_probe_rejects_a_missing_file(packages: Packages) -> None:
     (packages.folder / "numbers.py").unlink()
     assert not packages.sound()
 
 
-def test_probe_refuses_a_file_cut_short(packages: Packages) -> None:
+def test_probe_rejects_a_truncated_file(packages: Packages) -> None:
     (packages.folder / "numbers.py").write_text("ONE")
     assert not packages.sound()
 
 
-def test_probe_refuses_a_package_without_its_list_of_files(packages: Packages) -> None:
+def test_probe_rejects_a_package_without_its_list_of_files(packages: Packages) -> None:
     (packages.folder / "numbers-1.0.dist-info" / "RECORD").unlink()
     assert not packages.sound()

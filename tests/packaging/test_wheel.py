@@ -1,4 +1,4 @@
-"""The wheel holds the application, the trainer and the data, and finds its models where it is installed."""
+"""The wheel: it contains the application, the trainer and the data, and finds its models where it is installed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_below(folder: Path) -> set[str]:
-    """Files of the checkout, relative and with slashes, without what Python leaves behind."""
+    """Files of the checkout, relative and with slashes, without Python's caches."""
     return {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
@@ -55,7 +55,7 @@ def files_below(folder: Path) -> set[str]:
     }
 
 
-def test_holds_exactly_the_packages_and_their_data(wheel: Path, checkout: Path) -> None:
+def test_wheel_contains_exactly_the_packages_and_their_data(wheel: Path, checkout: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     expected = {f"{to}/{name}" for to, folder in (SOURCES | DATA).items() for name in files_below(checkout / folder)}
     found = {name for name in names if ".dist-info/" not in name}
@@ -67,7 +67,7 @@ def test_holds_exactly_the_packages_and_their_data(wheel: Path, checkout: Path) 
     }
 
 
-def test_finds_its_data_where_it_is_installed(installed: Path, checkout: Path) -> None:
+def test_installed_package_finds_its_data(installed: Path, checkout: Path) -> None:
     code = (
         "from vdsr_app import paths; from vdsr_app.core.models import installed_models; import vdsr_trainer.config\n"
         "print(paths.models_dir()); print(paths.resources_dir())\n"
@@ -81,14 +81,14 @@ def test_finds_its_data_where_it_is_installed(installed: Path, checkout: Path) -
     )
 
 
-def test_the_command_is_installed(installed: Path) -> None:
+def test_command_is_installed(installed: Path) -> None:
     (entry_points,) = installed.glob("*.dist-info/entry_points.txt")
     assert "vdsr = vdsr_app.__main__:main" in entry_points.read_text()
     (script,) = list((installed / "bin").glob("vdsr*")) or [installed / "Scripts" / "vdsr.exe"]
     assert script.exists()
 
 
-def test_one_version_everywhere(checkout: Path, wheel: Path) -> None:
+def test_version_is_the_same_everywhere(checkout: Path, wheel: Path) -> None:
     project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["version"] == __version__
     assert f"## [{__version__}]" in (checkout / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ Opener = Callable[[TrainConfig], TrainingData]
 
 
 def draw_picture(seed: int, height: int = 72, width: int = 88) -> np.ndarray:
-    """Hard edges and fine stripes: much for a network to win over bicubic."""
+    """Hard edges and fine stripes, on which a network can gain much over bicubic."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
     angle, period = rng.uniform(0, np.pi), rng.uniform(5, 14)
@@ -33,7 +33,7 @@ def draw_picture(seed: int, height: int = 72, width: int = 88) -> np.ndarray:
 
 
 def accelerator_error(message: str, code: int) -> torch.AcceleratorError:
-    """As PyTorch raises it; one that is made here has no code of its own."""
+    """An error as PyTorch raises it; one constructed in Python has no code of its own."""
     error = torch.AcceleratorError(message)
     error.error_code = code
     return error
@@ -51,7 +51,7 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def small(pictures: Path) -> TrainConfig:
-    """Four thin layers, a handful of small patches, one thread: seconds, and exactly repeatable."""
+    """Four thin layers, a handful of small patches, one thread: trains within seconds, and exactly repeatable."""
     return replace(
         preset("robust"),
         data=(str(pictures),),
@@ -90,7 +90,7 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
 
 @pytest.fixture
 def tiny_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bundled model is a tiny one: it is measured in every run."""
+    """Replaces the bundled model with a tiny one, because every run measures it."""
     folder = tmp_path / "bundled"
     folder.mkdir()
     model = VDSR(VDSRConfig(2, 4))

@@ -1,4 +1,4 @@
-"""What a network is before its first step."""
+"""Random initialisation: strength of layers, whitened first layers, and channels that are passed on."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ def _features(model: VDSR, luma: torch.Tensor, layers: int) -> torch.Tensor:
     return luma
 
 
-def test_at_full_strength_it_is_as_he_et_al_have_it() -> None:
+def test_first_model_matches_he_initialisation_at_full_strength() -> None:
     plain = VDSR(VDSRConfig(6, 12))
     initialise(plain, FREE.seed)
     for one, other in zip(first_model(FREE).parameters(), plain.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
-def test_the_last_layer_is_weaker_by_itself() -> None:
+def test_last_layer_strength_scales_last_layer_alone() -> None:
     full, weak = first_model(FREE), first_model(replace(FREE, last_layer=0.5))
     torch.testing.assert_close(weak.convolutions[-1].weight, full.convolutions[-1].weight * 0.5)
     assert torch.equal(weak.convolutions[2].weight, full.convolutions[2].weight)
 
 
-def test_without_the_skip_connection_the_last_layer_makes_the_picture() -> None:
+def test_last_layer_keeps_full_strength_without_skip_connection() -> None:
     bare = replace(FREE, residual=False, last_layer=0.01)
     assert torch.equal(first_model(bare).convolutions[-1].weight, first_model(FREE).convolutions[-1].weight)
 
 
-def test_hidden_layers_without_strength_pass_on_what_they_get() -> None:
+def test_hidden_layers_of_zero_strength_pass_on_their_input() -> None:
     model = first_model(replace(FREE, hidden_layers=0.0))
     luma = torch.rand(1, 1, 9, 7)
     assert torch.equal(_features(model, luma, 5), _features(model, luma, 1))
 
 
 @pytest.mark.parametrize("symmetry", ["none", "p4", "p4m"])
-def test_weak_hidden_layers_add_to_what_they_get_and_keep_the_symmetry(symmetry: str) -> None:
+def test_weak_hidden_layers_pass_on_their_input_and_keep_symmetry(symmetry: str) -> None:
     config = replace(FREE, depth=20, width=16, symmetry=symmetry)
     luma = torch.rand(4, 1, 24, 24, generator=torch.Generator().manual_seed(1))
     full, weak = (first_model(replace(config, hidden_layers=share)) for share in (1.0, 0.3))
@@ -73,7 +73,7 @@ def _inside(answers: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("symmetry", ["none", "p4", "p4m"])
-def test_a_whitened_first_layer_sees_more_than_brightness(symmetry: str) -> None:
+def test_whitened_first_layer_responds_to_structure_not_brightness(symmetry: str) -> None:
     config = replace(FREE, width=64, symmetry=symmetry)
     luma = _enlarged(torch.Generator().manual_seed(1), 48)
     he, whitened = (first_model(replace(config, first_layer=kind)) for kind in ("he", "whitened"))
@@ -84,7 +84,7 @@ def test_a_whitened_first_layer_sees_more_than_brightness(symmetry: str) -> None
 
     with torch.no_grad():
         assert switching(he) < 32
-        assert switching(whitened) == 56  # the others hand on the luma
+        assert switching(whitened) == 56  # the others pass on the luma
         bright = _inside(whitened.convolutions[0](luma + 0.2)) - _inside(whitened.convolutions[0](luma))
     assert bright[:, :56].abs().max() < 1e-4
     assert bright[:, 56:].min() > 0.02
@@ -94,14 +94,14 @@ def test_a_whitened_first_layer_sees_more_than_brightness(symmetry: str) -> None
         assert torch.equal(one.weight, other.weight)
 
 
-def test_a_first_layer_of_few_channels_and_another_chance() -> None:
+def test_whitened_first_layer_depends_on_seed_and_allows_one_channel() -> None:
     one, other = (first_model(replace(FREE, first_layer="whitened", seed=seed)) for seed in (1, 2))
     assert not torch.equal(one.convolutions[0].weight, other.convolutions[0].weight)
     assert torch.isfinite(first_model(replace(FREE, first_layer="whitened", width=1)).convolutions[0].weight).all()
 
 
 @pytest.mark.parametrize("symmetry", ["none", "p4", "p4m"])
-def test_channels_walk_to_places_within_reach_and_stay(symmetry: str) -> None:
+def test_passed_on_channels_move_to_positions_within_reach_and_stay(symmetry: str) -> None:
     config = replace(FREE, depth=12, width=64, symmetry=symmetry, hidden_layers=0.0, reach_px=4)
     model = first_model(config)
     impulse = torch.zeros(1, 64, 21, 21)
@@ -110,12 +110,12 @@ def test_channels_walk_to_places_within_reach_and_stay(symmetry: str) -> None:
     with torch.no_grad():
         for layer in model.convolutions[1:-1]:
             impulse = layer(impulse)
-            assert torch.equal(impulse.sum(dim=(2, 3)), torch.ones(1, 64))  # one place each
+            assert torch.equal(impulse.sum(dim=(2, 3)), torch.ones(1, 64))  # one position each
             seen.append({(int(y) - 10, int(x) - 10) for _, _, y, x in impulse.nonzero()})
     assert max(max(abs(y), abs(x)) for y, x in seen[0]) == 1
     assert seen[3] == seen[-1]
     assert max(y * y + x * x for y, x in seen[-1]) <= 4.5**2
     assert len(seen[-1]) > 24
-    assert seen[-1] == {(x, -y) for y, x in seen[-1]}  # as far in each direction
+    assert seen[-1] == {(x, -y) for y, x in seen[-1]}  # equally far in each direction
     if symmetry != "none":
         assert Symmetry(symmetry, model.convolutions).holds()

@@ -1,4 +1,4 @@
-"""What a model card says, and what it must not say."""
+"""Model cards: what they say, and what they must not reveal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def config() -> TrainConfig:
     )
 
 
-def test_names_no_place_of_the_disk(config: TrainConfig) -> None:
+def test_card_names_folders_and_files_without_their_paths(config: TrainConfig) -> None:
     text = card_text(config, FACTS, COMPARED)
     assert "berta" not in text
     assert "home" not in text
@@ -40,7 +40,7 @@ def test_names_no_place_of_the_disk(config: TrainConfig) -> None:
         assert name in text
 
 
-def test_says_what_it_is_in_words(config: TrainConfig) -> None:
+def test_card_describes_pictures_training_and_network(config: TrainConfig) -> None:
     text = card_text(config, FACTS, COMPARED)
     for said in (
         *("# My birds\n", "90 pictures of the folders 'birds' and 'trees'", "10 pictures of the folder 'judges'"),
@@ -51,12 +51,12 @@ def test_says_what_it_is_in_words(config: TrainConfig) -> None:
         assert said in text, said
 
 
-def test_of_many_held_out_pictures_it_says_how_many_are_measured(config: TrainConfig) -> None:
+def test_card_says_how_many_of_the_held_out_pictures_are_measured(config: TrainConfig) -> None:
     text = card_text(config, replace(FACTS, held_out=70), COMPARED)
     assert "| chosen by | 16 of 70 pictures of the folder 'judges' |" in text
 
 
-def test_who_taught_it_is_said() -> None:
+def test_card_names_the_teacher() -> None:
     plain = preset("robust")
     assert "teacher |" not in card_text(plain, FACTS, COMPARED)
     from_file = card_text(replace(plain, teacher_from="/home/berta/wise.safetensors"), FACTS, COMPARED)
@@ -64,7 +64,7 @@ def test_who_taught_it_is_said() -> None:
     assert "which learned before, for 1,500 steps" in card_text(replace(plain, teacher_steps=1500), FACTS, COMPARED)
 
 
-def test_the_table_has_a_line_a_model_and_a_column_a_scale(config: TrainConfig) -> None:
+def test_table_has_one_row_per_model_and_one_column_per_scale(config: TrainConfig) -> None:
     compared = Compared(
         *(20_000, 1),
         {
@@ -84,11 +84,11 @@ def test_the_table_has_a_line_a_model_and_a_column_a_scale(config: TrainConfig) 
     assert any("mean over 1 picture that" in line for line in lines)
 
 
-def test_without_a_comparison_it_says_so(config: TrainConfig) -> None:
+def test_card_says_when_nothing_was_measured(config: TrainConfig) -> None:
     assert "Nothing was measured." in card_text(config, FACTS, None)
 
 
-def test_a_stopped_run_and_a_photo_run_say_so() -> None:
+def test_card_of_stopped_photo_run_reports_stop_and_degradations() -> None:
     text = card_text(replace(preset("photo"), data=("a",)), replace(FACTS, step=7, seconds=20.0, training=1), COMPARED)
     assert "stopped before its end, 20,000 steps" in text
     assert "JPEG of quality 30 to 95 on 80%, slight blur on 30% and noise on 30% of the patches" in text
@@ -97,20 +97,20 @@ def test_a_stopped_run_and_a_photo_run_say_so() -> None:
     assert "on 1 picture," in text
 
 
-def test_a_run_that_was_stopped_is_told_with_the_steps_it_would_have_had() -> None:
-    config = replace(preset("paper"), data=("a",), steps=900)  # which a run makes of the epochs
+def test_card_of_run_in_epochs_reports_planned_steps_when_stopped() -> None:
+    config = replace(preset("paper"), data=("a",), steps=900)  # as a run derives them from the epochs
     assert "stopped" not in card_text(config, replace(FACTS, step=900), COMPARED)
     assert "stopped before its end, 900 steps" in card_text(config, replace(FACTS, step=100), COMPARED)
 
 
-def test_markup_in_the_name_of_the_first_model_is_shown_literally() -> None:
+def test_markup_in_name_of_start_model_is_escaped() -> None:
     text = card_text(replace(preset("quick"), data=("a",), start_from="/m/<b>x</b>.safetensors"), FACTS, COMPARED)
-    assert r"starting from the model '\<b\>x" not in text  # a slash is a place: the last part alone is named
+    assert r"starting from the model '\<b\>x" not in text  # a slash separates folders: only the last part is named
     assert r"'b\>.safetensors'" in text
 
 
 @pytest.mark.parametrize("title", ["<script>", "a|b", "[x](y)", "two\nlines\n# heading", "`code`"])
-def test_markup_in_titles_is_shown_literally(config: TrainConfig, title: str) -> None:
+def test_title_is_one_line_with_escaped_markup(config: TrainConfig, title: str) -> None:
     first, second, *_ = card_text(config, replace(FACTS, title=title), COMPARED).splitlines()
     assert first.startswith("# ")
     assert second == ""
@@ -118,7 +118,7 @@ def test_markup_in_titles_is_shown_literally(config: TrainConfig, title: str) ->
         assert first.count(c) == first.count(f"\\{c}")
 
 
-def test_the_configuration_in_it_can_be_run_again(config: TrainConfig, tmp_path: Path) -> None:
+def test_configuration_on_card_round_trips_without_paths(config: TrainConfig, tmp_path: Path) -> None:
     path = write_card(tmp_path, config, FACTS, COMPARED)
     assert path == tmp_path / "vdsr.md"
     toml = path.read_text("utf-8").split("```toml\n")[1].split("```")[0]

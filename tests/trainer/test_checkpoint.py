@@ -1,4 +1,4 @@
-"""States on the disk: which are kept, and what is taken for one."""
+"""Checkpoints on disk: which are kept, and which are accepted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vdsr_trainer.stepper import NotFiniteError
 CONFIG = replace(preset("robust"), depth=3, width=4, batch=2, patch_px=16, precision="fp32", threads=1, device="cpu")
 GOOD, BAD, NEW = Health(rose=True), Health(rose=True, below=1), Health(below=2)
 LATER = (GOOD, -1)
-"""Of a run that was doing well when it was judged last; nobody judged this state."""
+"""Of a run that was doing well at its last validation; this state itself was not validated."""
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def learner() -> Learner:
 
 
 def _steps(run: Path, learner: Learner) -> tuple[int, int]:
-    """Steps of the newest and of the previous state; -1 where there is none."""
+    """Steps of the newest and of the previous checkpoint; -1 if there is none."""
     steps = []
     for name in (NEWEST_NAME, PREVIOUS_NAME):
         try:
@@ -58,12 +58,12 @@ def _steps(run: Path, learner: Learner) -> tuple[int, int]:
         ([NEW, GOOD, BAD, BAD], (4, 2)),
     ],
 )
-def test_a_good_state_is_always_kept(
+def test_keeper_always_keeps_a_proven_checkpoint(
     tmp_path: Path, learner: Learner, states: list[Health | tuple[Health, int]], kept: tuple[int, int]
 ) -> None:
     for i, state in enumerate(states):
         health, judged_step = state if isinstance(state, tuple) else (state, i + 1)
-        with Keeper(tmp_path) as keeper:  # a new one each time: what it knows, it has from the disk
+        with Keeper(tmp_path) as keeper:  # a new one each time: what it knows comes from the disk
             keeper.begin(checkpoint.take(learner, Progress(step=i + 1, health=health, judged_step=judged_step)))
             assert keeper.finish() == tmp_path / NEWEST_NAME
             assert keeper.newest_is_proven == (health.sound and judged_step == i + 1)
@@ -73,7 +73,7 @@ def test_a_good_state_is_always_kept(
     assert _steps(tmp_path, learner) == kept
 
 
-def test_what_cannot_be_written_costs_no_earlier_state(
+def test_failed_write_keeps_earlier_checkpoints(
     tmp_path: Path, learner: Learner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, payload: bytes) -> None:
@@ -92,7 +92,7 @@ def test_what_cannot_be_written_costs_no_earlier_state(
         assert (keeper.step, keeper.newest_is_proven, keeper.proven_step) == (-1, False, 1)
 
 
-def test_a_damaged_state_pushes_no_sound_one_off_the_disk(tmp_path: Path, learner: Learner) -> None:
+def test_damaged_checkpoint_does_not_displace_valid_one(tmp_path: Path, learner: Learner) -> None:
     for step in (1, 2):
         checkpoint.write(tmp_path, checkpoint.take(learner, Progress(step)))
     newest = tmp_path / NEWEST_NAME
@@ -104,7 +104,7 @@ def test_a_damaged_state_pushes_no_sound_one_off_the_disk(tmp_path: Path, learne
     assert _steps(tmp_path, learner) == (5, 1)
 
 
-def test_a_snapshot_is_not_changed_by_later_steps(tmp_path: Path, learner: Learner) -> None:
+def test_snapshot_is_unaffected_by_later_steps(tmp_path: Path, learner: Learner) -> None:
     before = {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
     snapshot = checkpoint.take(learner, Progress(step=1))
     with torch.no_grad():
@@ -115,20 +115,20 @@ def test_a_snapshot_is_not_changed_by_later_steps(tmp_path: Path, learner: Learn
     assert all(torch.equal(tensor, before[name]) for name, tensor in learner.model.state_dict().items())
 
 
-def test_numbers_that_are_none_are_never_saved(learner: Learner) -> None:
+def test_take_rejects_nan_weights(learner: Learner) -> None:
     with torch.no_grad():
         next(learner.model.parameters())[0] = float("nan")
     with pytest.raises(NotFiniteError):
         checkpoint.take(learner, Progress())
 
 
-def test_progress_is_carried_on(tmp_path: Path, learner: Learner) -> None:
+def test_progress_round_trips_through_checkpoint(tmp_path: Path, learner: Learner) -> None:
     progress = Progress(7, 0.25, 2, True, Health(rose=True, below=1), 5, Spent(10.0, 1.0, 0.5, 2.0))
     checkpoint.write(tmp_path, checkpoint.take(learner, progress))
     assert checkpoint.load(tmp_path, learner) == progress
 
 
-def test_progress_of_an_earlier_version_is_understood() -> None:
+def test_progress_reads_json_of_earlier_versions() -> None:
     values = json.loads(Progress(7, health=GOOD).to_json())
     del values["judged_step"]
     assert Progress.from_json(json.dumps({**values, "best_psnr_db": 31.5})) == Progress(7, health=GOOD)
@@ -145,7 +145,7 @@ def test_progress_of_an_earlier_version_is_understood() -> None:
         {"scalars": "[]"},
     ],
 )
-def test_a_state_that_says_nonsense_is_passed_over(tmp_path: Path, learner: Learner, said: dict[str, str]) -> None:
+def test_load_skips_checkpoint_with_invalid_metadata(tmp_path: Path, learner: Learner, said: dict[str, str]) -> None:
     for step in (1, 2):
         checkpoint.write(tmp_path, checkpoint.take(learner, Progress(step)))
     newest = tmp_path / NEWEST_NAME
@@ -157,7 +157,7 @@ def test_a_state_that_says_nonsense_is_passed_over(tmp_path: Path, learner: Lear
     assert checkpoint.load(tmp_path, learner).step == 1
 
 
-def test_a_folder_that_is_gone_is_one_plain_error(tmp_path: Path, learner: Learner) -> None:
+def test_keeper_raises_save_error_when_folder_is_gone(tmp_path: Path, learner: Learner) -> None:
     with Keeper(tmp_path / "gone") as keeper:
         keeper.begin(checkpoint.take(learner, Progress()))
         with pytest.raises(SaveError):
@@ -166,7 +166,7 @@ def test_a_folder_that_is_gone_is_one_plain_error(tmp_path: Path, learner: Learn
 
 
 @pytest.mark.parametrize("change", ["depth", "kind", "nothing there"])
-def test_what_is_no_state_of_this_run_is_refused(tmp_path: Path, learner: Learner, change: str) -> None:
+def test_load_rejects_missing_or_incompatible_checkpoint(tmp_path: Path, learner: Learner, change: str) -> None:
     checkpoint.write(tmp_path, checkpoint.take(learner, Progress()))
     other = learner
     if change == "depth":
@@ -180,7 +180,7 @@ def test_what_is_no_state_of_this_run_is_refused(tmp_path: Path, learner: Learne
         checkpoint.load(tmp_path, other)
 
 
-def test_a_state_that_the_disk_does_not_give_now_is_left_where_it_is(
+def test_load_keeps_newest_checkpoint_after_read_error(
     tmp_path: Path, learner: Learner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for step in (1, 2):

@@ -1,4 +1,4 @@
-"""Configuration: TOML there and back, and every wrong value named."""
+"""Configuration: TOML round trips, presets and their usual rates, and errors that name the wrong value."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "trainer" / "experiments").glob("*/config.toml"))
 
 
-def test_every_key_is_in_the_docs() -> None:
+def test_every_key_is_documented() -> None:
     page = (ROOT / "docs" / "training.md").read_text("utf-8")
     assert [each.name for each in fields(TrainConfig) if f"`{each.name}`" not in page] == []
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_a_preset_is_known_wherever_its_pictures_are(name: str) -> None:
+def test_preset_of_ignores_pictures_and_device(name: str) -> None:
     for recipe in (preset(name), starting_from(preset(name), "mine.safetensors", 5, 16)):
         elsewhere = replace(recipe, data=("birds",), validation="cats", device="cpu", threads=2)
         assert preset_of(elsewhere) == name
@@ -33,15 +33,15 @@ def test_a_preset_is_known_wherever_its_pictures_are(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.parent.name)
-def test_an_experiment_is_the_same_over_the_usual_preset(path: Path) -> None:
-    """What its file does not say would become what a preset says today, and the documented command another run."""
+def test_experiment_config_is_independent_of_base_preset(path: Path) -> None:
+    """A key missing from its file would take the preset's current value, and the documented command would change."""
     plain = read_config(path)
     assert read_config(path, preset("robust")) == plain
     assert read_config(path, starting_from(preset("robust"), "vdsr")) == plain
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.parent.name)
-def test_what_an_experiment_says_of_models_is_so(path: Path) -> None:
+def test_experiment_readme_agrees_with_config_and_model_cards(path: Path) -> None:
     text = (path.parent / "README.md").read_text("utf-8")
     given = "--start-from" in text
     assert given == bool(read_config(path).start_from), "an installed name is another model one day"
@@ -50,25 +50,25 @@ def test_what_an_experiment_says_of_models_is_so(path: Path) -> None:
         assert f"models/{model}.safetensors" not in text or f"{path.parent.name}/" in card
 
 
-def test_the_experiments_are_found() -> None:
+def test_experiments_are_found() -> None:
     assert "clean-291" in [path.parent.name for path in EXPERIMENTS]
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_presets_survive_toml(tmp_path: Path, name: str) -> None:
+def test_presets_round_trip_through_toml(tmp_path: Path, name: str) -> None:
     (tmp_path / "run.toml").write_text(to_toml(preset(name)), "utf-8")
     assert read_config(tmp_path / "run.toml") == preset(name)
 
 
 @given(folder=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), seed=st.integers(0, 2**63 - 1))
-def test_any_text_survives_toml(tmp_path_factory: pytest.TempPathFactory, folder: str, seed: int) -> None:
+def test_any_text_round_trips_through_toml(tmp_path_factory: pytest.TempPathFactory, folder: str, seed: int) -> None:
     config = replace(TrainConfig(), data=(folder, 'quote " back \\ slash'), seed=seed, rate=1e-9)
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_text(to_toml(config), "utf-8")
     assert read_config(path) == config
 
 
-def test_the_paper_preset_is_the_papers_recipe() -> None:
+def test_paper_preset_matches_published_recipe() -> None:
     paper = preset("paper")
     assert (paper.optimizer, paper.rate, paper.momentum, paper.weight_decay) == ("sgd", 0.1, 0.9, 1e-4)
     assert (paper.batch, paper.patch_px, paper.depth, paper.scales) == (64, 41, 20, (2.0, 3.0, 4.0))
@@ -76,11 +76,11 @@ def test_the_paper_preset_is_the_papers_recipe() -> None:
     assert paper.clip_theta > 0
 
 
-def test_who_goes_on_from_a_model_has_rates_by_size_and_who_gives_a_rate_means_that_one() -> None:
+def test_starting_from_uses_relative_rates_unless_a_rate_is_given() -> None:
     base = starting_from(preset("robust"), "vdsr")
     assert base.relative_rates
     assert apply_values(base, {"steps": 5}).relative_rates
-    given = apply_values(base, {"rate": 1e-4})  # a file from before there was a choice
+    given = apply_values(base, {"rate": 1e-4})  # as in a file from before relative rates existed
     assert (given.rate, given.relative_rates) == (1e-4, False)
     assert apply_values(base, {"rate": 1e-3, "relative_rates": True}).relative_rates
     sgd = starting_from(preset("paper"), "vdsr")
@@ -88,14 +88,14 @@ def test_who_goes_on_from_a_model_has_rates_by_size_and_who_gives_a_rate_means_t
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
-def test_who_chooses_a_method_has_rates_that_suit_it_and_what_is_given_stands(name: str) -> None:
+def test_optimizer_brings_its_usual_rates_unless_a_rate_is_given(name: str) -> None:
     robust = preset("robust")
     chosen = apply_values(robust, {"optimizer": name})
     usual = preset("paper").rate if name == "sgd" else 1e-3
     assert (chosen.optimizer, chosen.rate, chosen.loss) == (name, usual, robust.loss)
     assert bool(chosen.clip_theta) == (name == "sgd")
     given = {"optimizer": name, "rate": 0.03}
-    assert apply_values(TrainConfig(), given) == replace(TrainConfig(), **given)  # the file of a run from long ago
+    assert apply_values(TrainConfig(), given) == replace(TrainConfig(), **given)  # as in the file of an old run
     refined = apply_values(starting_from(robust, "vdsr"), {"optimizer": name})
     assert refined.relative_rates == (name == "adam")
     assert refined.rate < chosen.rate
@@ -116,7 +116,7 @@ def test_who_chooses_a_method_has_rates_that_suit_it_and_what_is_given_stands(na
         (preset("robust"), "robust", {"relative_rates": True, "rate": 3e-3}, 3e-3),
     ],
 )
-def test_who_chooses_rates_of_another_kind_has_the_usual_one(
+def test_other_kind_of_rate_brings_its_usual_rate_unless_one_is_given(
     base: TrainConfig, like: str, values: dict[str, object], rate: float
 ) -> None:
     chosen = apply_values(base, values, like=preset(like))
@@ -125,24 +125,24 @@ def test_who_chooses_rates_of_another_kind_has_the_usual_one(
 
 
 @pytest.mark.parametrize("text", ["\r", "\x00\x1f\x7f", 'a "quoted" \\ name', "tab\tand\nline", "日本"])
-def test_any_character_survives_toml(tmp_path: Path, text: str) -> None:
+def test_special_characters_round_trip_through_toml(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.toml"
     config = replace(TrainConfig(), data=(text,), start_from=text)
     path.write_bytes(to_toml(config).encode())
     assert read_config(path) == config
 
 
-def test_a_name_that_is_no_text_is_refused_in_words() -> None:
+def test_to_toml_rejects_names_that_are_not_utf8() -> None:
     with pytest.raises(ConfigError, match="not UTF-8"):
         to_toml(replace(TrainConfig(), data=("caf\udce9",)))
 
 
-def test_who_goes_on_from_a_model_needs_fewer_steps_and_fewer_epochs() -> None:
+def test_starting_from_reduces_steps_and_epochs() -> None:
     assert starting_from(PRESETS["robust"], "vdsr").steps == PRESETS["robust"].steps * 2 // 5
     assert starting_from(PRESETS["paper"], "vdsr").epochs == 32
 
 
-def test_a_mistyped_key_gets_the_nearest_one(tmp_path: Path) -> None:
+def test_error_for_mistyped_key_suggests_nearest_key(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text("bach = 3\n")
     with pytest.raises(ConfigError, match=r"'bach'.*Did you mean 'batch'"):
         read_config(tmp_path / "run.toml")
@@ -173,12 +173,12 @@ def test_a_mistyped_key_gets_the_nearest_one(tmp_path: Path) -> None:
         ({"consistency": -1.0}, "consistency.*outside"),
     ],
 )
-def test_wrong_values_are_named(values: dict[str, object], said: str) -> None:
+def test_apply_values_rejects_wrong_values_by_name(values: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         apply_values(TrainConfig(), values)
 
 
-def test_files_that_are_no_configuration(tmp_path: Path) -> None:
+def test_unreadable_files_and_unknown_presets_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         read_config(tmp_path / "missing.toml")
     (tmp_path / "bad.toml").write_bytes(b"\xff\xfe = [")
@@ -191,12 +191,12 @@ def test_files_that_are_no_configuration(tmp_path: Path) -> None:
         preset("best")
 
 
-def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+def test_read_config_accepts_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "marked.toml").write_bytes(b"\xef\xbb\xbfbatch = 7\n")
     assert read_config(tmp_path / "marked.toml").batch == 7
 
 
-def test_channels_that_were_chosen_come_before_the_symmetry_of_a_preset() -> None:
+def test_chosen_width_takes_precedence_over_symmetry_of_preset() -> None:
     assert apply_values(preset("robust"), {"width": 6}).symmetry == "none"
     assert apply_values(preset("robust"), {"width": 12}).symmetry == "p4"
     with pytest.raises(ConfigError, match="width = 6 is not a multiple of 4"):

@@ -1,4 +1,4 @@
-"""What a running training process does with the requests it finds."""
+"""Requests to a running training process: from the control file, a signal, and the end of the window."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
         ("discard", RunRequest.DISCARD),
     ],
 )
-def test_commands_are_obeyed(tmp_path: Path, clock: Clock, command, expected: RunRequest) -> None:
+def test_look_returns_request_of_control_file(tmp_path: Path, clock: Clock, command, expected: RunRequest) -> None:
     controller = Controller(tmp_path, CancelToken())
     assert controller.look() is RunRequest.CONTINUE
     write_control(tmp_path, command)
@@ -48,13 +48,15 @@ def test_commands_are_obeyed(tmp_path: Path, clock: Clock, command, expected: Ru
 
 
 @pytest.mark.parametrize("command", ["pause", "stop", "discard"])
-def test_what_an_earlier_part_was_asked_for_does_not_count(tmp_path: Path, command) -> None:
+def test_controller_discards_stale_commands(tmp_path: Path, command) -> None:
     write_control(tmp_path, command, "go on")
     assert Controller(tmp_path, CancelToken()).look() is RunRequest.CONTINUE
     assert read_control(tmp_path) == Control("run", "go on")
 
 
-def test_the_disk_is_not_asked_at_every_step(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_look_reads_disk_about_five_times_a_second(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     controller = Controller(tmp_path, CancelToken())
     reads: list[Path] = []
     monkeypatch.setattr(control, "read_control", lambda run: reads.append(run) or Control())
@@ -64,7 +66,7 @@ def test_the_disk_is_not_asked_at_every_step(tmp_path: Path, clock: Clock, monke
     assert 4 <= len(reads) <= 6
 
 
-def test_a_signal_comes_first(tmp_path: Path, clock: Clock) -> None:
+def test_signal_takes_precedence_over_command(tmp_path: Path, clock: Clock) -> None:
     token = CancelToken()
     controller = Controller(tmp_path, token)
     write_control(tmp_path, "pause")
@@ -74,7 +76,7 @@ def test_a_signal_comes_first(tmp_path: Path, clock: Clock) -> None:
     assert controller.look() is RunRequest.INTERRUPT
 
 
-def test_the_end_of_the_window_is_noticed_where_it_was_asked_for(tmp_path: Path, clock: Clock) -> None:
+def test_end_of_window_interrupts_run_if_requested(tmp_path: Path, clock: Clock) -> None:
     window = RunLock(tmp_path, WINDOW_LOCK_NAME)
     assert window.try_acquire()
     write_control(tmp_path, "run", "save")
@@ -86,20 +88,22 @@ def test_the_end_of_the_window_is_noticed_where_it_was_asked_for(tmp_path: Path,
     assert controller.look() is RunRequest.INTERRUPT
 
 
-def test_the_end_of_the_window_is_none_of_its_business_elsewhere(tmp_path: Path, clock: Clock) -> None:
+def test_missing_window_is_ignored_by_default(tmp_path: Path, clock: Clock) -> None:
     controller = Controller(tmp_path, CancelToken())
     clock.now += 5
     assert controller.look() is RunRequest.CONTINUE
 
 
-def test_a_window_that_is_gone_at_the_start_asks_for_nothing(tmp_path: Path, clock: Clock) -> None:
+def test_window_that_ended_before_start_is_ignored(tmp_path: Path, clock: Clock) -> None:
     write_control(tmp_path, "run", "save")
     controller = Controller(tmp_path, CancelToken())
     clock.now += 5
     assert controller.look() is RunRequest.CONTINUE
 
 
-def test_a_pause_ends_by_whatever_is_wished_next(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_while_paused_returns_the_next_request(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     controller = Controller(tmp_path, CancelToken())
     write_control(tmp_path, "pause")
     clock.now += 1

@@ -1,4 +1,4 @@
-"""What judging takes: as often as a run validates, for each picture and column."""
+"""Estimated time of judging: for each validation, picture and column."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QUICK = starting_from(preset("quick"), "vdsr")
 MEASURED = Measured("quick", 0.5, 1000, 600, seconds_a_trial=1.0, seconds_compared=100.0)
 
 
-def test_each_validation_judges_each_picture_at_each_scale_factor() -> None:
+def test_judging_seconds_multiplies_validations_pictures_and_scales() -> None:
     assert (QUICK.steps, QUICK.validate_every, QUICK.holdout, QUICK.scales) == (600, 50, 10, (2.0, 3.0, 4.0))
     assert judging_seconds(QUICK, MEASURED, 600) == (12 + 1) * 30 * 1.0 + 30 * 100.0
 
@@ -24,7 +24,7 @@ def test_each_validation_judges_each_picture_at_each_scale_factor() -> None:
     ("config", "held_out", "trials", "validations"),
     [
         (replace(QUICK, start_from=""), None, 30, 12),
-        (replace(QUICK, validate_every=500), None, 30, 3),  # after the last step as well
+        (replace(QUICK, validate_every=500), None, 30, 3),  # also after the last step
         (replace(QUICK, scales=(1.0, 2.0)), None, 10, 13),
         (replace(QUICK, jpeg_share=0.5), None, 60, 13),
         (QUICK, 4, 12, 13),
@@ -33,9 +33,11 @@ def test_each_validation_judges_each_picture_at_each_scale_factor() -> None:
         (replace(QUICK, holdout=400), None, 48, 13),
     ],
 )
-def test_what_is_judged_and_how_often(config: TrainConfig, held_out: int | None, trials: int, validations: int) -> None:
+def test_judging_seconds_counts_trials_and_validations_of_config(
+    config: TrainConfig, held_out: int | None, trials: int, validations: int
+) -> None:
     assert judging_seconds(config, MEASURED, 600, held_out) == trials * (validations + 100.0)
 
 
-def test_what_was_not_measured_takes_no_time() -> None:
+def test_judging_seconds_is_zero_without_measurements() -> None:
     assert judging_seconds(QUICK, Measured("quick", 0.5, 1000, 600), 600) == 0.0

@@ -1,4 +1,4 @@
-"""Gradients by Winograd's method against PyTorch's own, in double precision."""
+"""Results and gradients by Winograd's method against PyTorch's own, in double precision."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _plain(layers: Sequence[nn.Conv2d], luma: Tensor) -> Tensor:
 @pytest.mark.parametrize(("bf16", "near", "of_gradients"), [(False, 1e-4, 1e-3), (True, 0.2, 0.2)])
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize(("count", "height", "width"), [(1, 1, 1), (3, 21, 29), (5, 16, 8)])
-def test_result_and_gradients(
+def test_result_and_gradients_match_pytorch(
     count: int, height: int, width: int, threads: int, *, bf16: bool, near: float, of_gradients: float
 ) -> None:
     torch.manual_seed(0)
@@ -44,7 +44,7 @@ def test_result_and_gradients(
         exact = [copy.deepcopy(layer).double() for layer in layers]
         luma, weights = torch.rand(count, 1, height, width), torch.rand(count, 1, height, width)
         fast = CpuNetwork(layers, bf16=bf16)
-        for _ in range(2):  # the second uses the memory of the first
+        for _ in range(2):  # the second pass reuses the memory of the first
             for layer in layers:
                 layer.zero_grad()
             result = fast(luma)
@@ -61,14 +61,14 @@ def test_result_and_gradients(
 
 
 @pytest.mark.parametrize(("bf16", "near"), [(False, 3e-3), (True, 0.2)])
-def test_features_and_what_comes_back_through_them(*, bf16: bool, near: float) -> None:
+def test_features_and_gradients_through_them_match_pytorch(*, bf16: bool, near: float) -> None:
     torch.manual_seed(0)
     *layers, _ = _layers(7, 32)
     after = nn.Conv2d(32, 5, 3, padding=1)
     exact = [copy.deepcopy(layer).double() for layer in [*layers, after]]
     luma, weights = torch.rand(3, 1, 21, 14), torch.rand(3, 5, 21, 14)
     fast = CpuFeatures(layers, bf16=bf16)
-    for _ in range(2):  # the second uses the memory of the first
+    for _ in range(2):  # the second pass reuses the memory of the first
         for layer in [*layers, after]:
             layer.zero_grad()
         features = fast(luma)
@@ -82,7 +82,7 @@ def test_features_and_what_comes_back_through_them(*, bf16: bool, near: float) -
             assert (got - wanted).norm() < near * wanted.norm(), name
 
 
-def test_other_sizes_one_after_the_other() -> None:
+def test_result_matches_pytorch_when_input_size_changes() -> None:
     layers = _layers(5, 16)
     fast = CpuNetwork(layers)
     for height, width in ((24, 24), (9, 13), (13, 9), (24, 24)):
@@ -91,7 +91,7 @@ def test_other_sizes_one_after_the_other() -> None:
             assert (fast(luma) - _plain(layers, luma)).abs().max() < 1e-4
 
 
-def test_more_threads_from_one_batch_to_the_next() -> None:
+def test_gradients_agree_when_number_of_threads_changes() -> None:
     layers = _layers(4, 16)
     fast, luma, before = CpuNetwork(layers), torch.rand(5, 1, 12, 12), torch.get_num_threads()
     gradients = []
@@ -108,7 +108,7 @@ def test_more_threads_from_one_batch_to_the_next() -> None:
     assert torch.equal(gradients[0], gradients[2])
 
 
-def test_which_layers_suit() -> None:
+def test_suits_accepts_only_supported_layers() -> None:
     assert CpuNetwork.suits(_layers(5, 32))
     assert CpuNetwork.suits(_layers(3, 16))
     assert not CpuNetwork.suits(_layers(5, 20))
@@ -118,7 +118,7 @@ def test_which_layers_suit() -> None:
     assert not CpuFeatures.suits(_layers(5, 32))
 
 
-def test_an_error_of_one_thread_waits_for_the_others() -> None:
+def test_error_in_one_thread_is_raised_after_the_others_finish() -> None:
     crew, slow, done = _Crew(), Event(), []
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -45,12 +45,12 @@ EVENTS: list[Event] = [
 ]
 
 
-def test_every_kind_is_tried() -> None:
+def test_samples_cover_every_kind_of_event() -> None:
     assert {type(event) for event in EVENTS} == set(get_args(Event))
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
-def test_one_line_there_and_back(event: Event) -> None:
+def test_event_round_trips_through_one_json_line(event: Event) -> None:
     line = to_json(event)
     assert "\n" not in line
     assert json.loads(line)["event"] == type(event).__name__
@@ -61,11 +61,11 @@ def test_infinite_numbers_become_null() -> None:
     assert json.loads(to_json(Stepped(1, float("inf"), 1, 1, 0, 1, 0, None)))["loss"] is None
 
 
-def test_infinite_numbers_in_tables_become_null_too() -> None:
+def test_infinite_numbers_in_tables_become_null() -> None:
     line = to_json(Compared(1, 2, {"bicubic": {"2": [float("inf"), 1.0]}}))
     assert json.loads(line)["rows"] == {"bicubic": {"2": [None, 1.0]}}
 
 
 @pytest.mark.parametrize("line", ["", "nonsense", "[]", "{}", '{"event": "Later", "x": 1}', '{"event": "Noticed"}'])
-def test_unknown_lines_are_passed_over(line: str) -> None:
+def test_from_json_returns_none_for_unknown_lines(line: str) -> None:
     assert from_json(line) is None

@@ -1,4 +1,4 @@
-"""What is told where a device fails, and what is not."""
+"""Device failures: which errors are translated, and into which messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vdsr_trainer.presets import preset
 
 
 def _translated(error: Exception, device: str = "cuda") -> DeviceError:
-    """What comes out as an error of the device where this goes in."""
+    """The device error that `error` is translated into."""
     with pytest.raises(DeviceError) as caught, device_failures(torch.device(device)):
         raise error
     assert caught.value.__cause__ is error
@@ -39,7 +39,7 @@ def _named(monkeypatch: pytest.MonkeyPatch) -> None:
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "This computer"),
     ],
 )
-def test_a_shortage_is_told_of_whom_it_is(error: Exception, whose: str) -> None:
+def test_memory_error_names_device_or_computer(error: Exception, whose: str) -> None:
     translated = _translated(error)
     assert isinstance(translated, DeviceMemoryError)
     assert translated.what == f"{whose} is out of memory."
@@ -53,13 +53,13 @@ def test_a_shortage_is_told_of_whom_it_is(error: Exception, whose: str) -> None:
         RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
     ],
 )
-def test_a_failure_is_no_shortage(error: Exception) -> None:
+def test_device_failure_is_not_reported_as_memory_shortage(error: Exception) -> None:
     translated = _translated(error)
     assert not isinstance(translated, DeviceMemoryError)
     assert translated.what == "NVIDIA Example failed."
 
 
-def test_what_a_card_cannot_compute_is_the_processors() -> None:
+def test_unsupported_operation_suggests_the_cpu() -> None:
     translated = _translated(
         NotImplementedError("The operator 'aten::x' is not currently implemented for the MPS device."), "mps"
     )
@@ -68,7 +68,7 @@ def test_what_a_card_cannot_compute_is_the_processors() -> None:
     assert "'cpu'" in translated.hint
 
 
-def test_a_card_that_does_not_answer_fails_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_message_omits_name_when_card_does_not_respond(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: torch.device) -> str:
         raise torch.AcceleratorError("CUDA error: unknown error")
 
@@ -76,14 +76,14 @@ def test_a_card_that_does_not_answer_fails_without_its_name(monkeypatch: pytest.
     assert _translated(torch.AcceleratorError("CUDA error: unknown error")).what == "The graphics card failed."
 
 
-def test_other_errors_pass() -> None:
+def test_other_errors_are_not_translated() -> None:
     error = RuntimeError("Expected all tensors to be on the same device, but found cuda:0 and cpu")
     with pytest.raises(RuntimeError) as caught, device_failures(torch.device("cuda")):
         raise error
     assert caught.value is error
 
 
-def test_a_dry_run_tells_of_the_device_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dry_run_translates_device_errors_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 

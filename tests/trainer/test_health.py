@@ -1,4 +1,4 @@
-"""When a run counts as gone wrong."""
+"""When a run counts as diverged."""
 
 from __future__ import annotations
 
@@ -35,11 +35,13 @@ def _after(*gains: float) -> Health:
         ((1, -1, -1, -1, -1, -1, -1), 0, None),
     ],
 )
-def test_verdict(gains: tuple[float, ...], patience: int, verdict: Diverged | None) -> None:
+def test_verdict_depends_on_gains_and_patience(
+    gains: tuple[float, ...], patience: int, verdict: Diverged | None
+) -> None:
     assert _after(*gains).verdict(patience) is verdict
 
 
-def test_only_a_state_that_is_better_than_bicubic_is_one_to_go_back_to() -> None:
+def test_health_is_sound_only_when_better_than_bicubic() -> None:
     assert [_after(*gains).sound for gains in ((), (-1,), (1,), (1, -1), (1, -1, 1))] == [
         False,
         False,
@@ -49,5 +51,5 @@ def test_only_a_state_that_is_better_than_bicubic_is_one_to_go_back_to() -> None
     ]
 
 
-def test_reasons_are_sentences_with_the_step() -> None:
+def test_every_reason_names_the_step() -> None:
     assert {how.reason(1250).count("1,250") for how in Diverged} == {1}

@@ -1,4 +1,4 @@
-"""Events as curves, as CSV, and from a log that another process is writing."""
+"""History of a run: events as curves and as CSV, and read from a log that another process is writing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_reports_and_validations_become_curves() -> None:
     assert history.marks == []
 
 
-def test_a_start_voids_what_was_told_of_later_steps() -> None:
+def test_start_discards_events_of_later_steps() -> None:
     compared = Compared(40, 3, {"bicubic": {"2": [30.0, 0.9]}})
     history = folded(
         *(started(), stepped(10), validated(15, crop="a"), stepped(20), stepped(30), validated(30, crop="b"), compared),
@@ -74,7 +74,7 @@ def test_a_start_voids_what_was_told_of_later_steps() -> None:
     assert [step for step, _ in history.marks] == [20]
 
 
-def test_a_roll_back_is_marked_and_its_curve_goes_back() -> None:
+def test_roll_back_is_marked_and_truncates_curves() -> None:
     history = folded(started(), stepped(10), stepped(20), stepped(30, math.nan), RolledBack(30, 10, "Not finite.", 0.5))
     assert history.steps == [10]
     assert history.marks == [(10, "Not finite.")]
@@ -82,12 +82,12 @@ def test_a_roll_back_is_marked_and_its_curve_goes_back() -> None:
     assert history.steps == [10, 20]
 
 
-def test_after_a_roll_back_it_is_where_it_went_back_to() -> None:
+def test_roll_back_resets_step_and_latest_report() -> None:
     history = folded(started(), stepped(10), stepped(20), RolledBack(20, 10, "Not finite.", 0.5))
     assert (history.latest, history.step) == (None, 10)
 
 
-def test_a_part_of_a_run_that_goes_back_behind_its_beginning_is_there() -> None:
+def test_roll_back_to_before_resumed_step_resets_step() -> None:
     history = folded(started(2000), stepped(3750), RolledBack(3750, 0, "Not finite.", 0.5))
     assert history.step == 0
     history.add(stepped(10))
@@ -104,7 +104,7 @@ def test_null_numbers_become_nan() -> None:
     assert history.to_csv().splitlines()[1] == "10,,0.001,,0,,"
 
 
-def test_numbers_without_end_and_tables_that_are_none_are_no_crash(log: Path) -> None:
+def test_read_history_ignores_huge_numbers_and_invalid_tables(log: Path) -> None:
     lines = [f'{{"event": "Noticed", "step": {10**400}, "message": "x"}}']
     lines += ['{"event": "Referenced", "step": 0, "psnr_db": {"vdsr": 7, "photo": {"2": 31.0}}}']
     log.write_text("\n".join([*lines, ""]), "utf-8")
@@ -112,7 +112,7 @@ def test_numbers_without_end_and_tables_that_are_none_are_no_crash(log: Path) ->
     assert (history.notices, history.targets) == ([], {"photo": {"2": 31.0}})
 
 
-def test_the_end_is_known_until_the_run_goes_on() -> None:
+def test_finished_is_kept_until_the_run_continues() -> None:
     finished = Finished(30, "w", False)
     history = folded(started(), stepped(30), finished)
     assert history.finished == finished
@@ -129,7 +129,7 @@ def test_notices_are_kept() -> None:
     assert folded(Noticed(0, "Left out: a.png")).notices == [(0, "Left out: a.png")]
 
 
-def test_csv_has_one_line_a_step() -> None:
+def test_csv_has_one_row_per_step() -> None:
     history = folded(started(), stepped(10), stepped(20), validated(20, 31.5), validated(25, 32.0))
     rows = list(csv.DictReader(io.StringIO(history.to_csv())))
     assert [row["step"] for row in rows] == ["10", "20", "25"]
@@ -139,7 +139,7 @@ def test_csv_has_one_line_a_step() -> None:
     assert (rows[2]["loss"], rows[2]["psnr_db_x2"]) == ("", "32")
 
 
-def test_csv_of_nothing_is_a_heading() -> None:
+def test_csv_without_events_has_only_a_header() -> None:
     assert RunHistory().to_csv() == "step,loss,rate,gradient_norm,clipped_share\n"
 
 
@@ -152,7 +152,7 @@ _events = st.one_of(
 
 
 @given(st.lists(_events, max_size=40))
-def test_whatever_comes_the_curves_rise_and_have_one_length(events: list[Event]) -> None:
+def test_curves_increase_in_step_and_have_equal_lengths_for_any_events(events: list[Event]) -> None:
     history = folded(*events)
     for steps in (history.steps, *(steps for steps, _ in history.psnr_db.values()), [s for s, _ in history.crops]):
         assert all(before < after for before, after in itertools.pairwise(steps))
@@ -161,7 +161,7 @@ def test_whatever_comes_the_curves_rise_and_have_one_length(events: list[Event])
     history.to_csv()
 
 
-def test_smoothing_starts_at_the_first_value_and_follows() -> None:
+def test_smoothing_starts_at_first_value_and_skips_nan() -> None:
     assert Smoothed().extend([3.0, 3.0, 3.0]) == pytest.approx([3.0] * 3)
     assert Smoothed(0.5).extend([1.0, 2.0]) == pytest.approx([1.0, 5 / 3])
     values = Smoothed().extend([1.0, math.nan, 1.0])
@@ -181,7 +181,7 @@ def append(log: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def test_a_growing_log_is_read_once(log: Path) -> None:
+def test_tail_reads_each_event_of_growing_log_once(log: Path) -> None:
     tail = EventTail(log)
     assert tail.read_new() == []  # not there yet
     append(log, to_json(started()) + "\n")
@@ -191,7 +191,7 @@ def test_a_growing_log_is_read_once(log: Path) -> None:
     assert tail.read_new() == [stepped(10), stepped(20)]
 
 
-def test_half_a_line_waits_for_its_rest(log: Path) -> None:
+def test_tail_waits_for_rest_of_incomplete_line(log: Path) -> None:
     tail, line = EventTail(log), to_json(Noticed(0, "Größe 漢")) + "\n"
     data = line.encode()
     for i in range(len(data) - 1):
@@ -201,17 +201,17 @@ def test_half_a_line_waits_for_its_rest(log: Path) -> None:
     assert tail.read_new() == [Noticed(0, "Größe 漢")]
 
 
-def test_unknown_lines_and_events_are_left_out(log: Path) -> None:
+def test_tail_skips_unknown_lines_and_events(log: Path) -> None:
     append(log, 'Telepathy\n{"event": "Telepathy", "step": 1}\n\n' + to_json(stepped(10)) + "\n")
     assert EventTail(log).read_new() == [stepped(10)]
 
 
-def test_an_event_after_half_a_line_counts(log: Path) -> None:
+def test_tail_reads_event_appended_to_incomplete_line(log: Path) -> None:
     append(log, to_json(stepped(10))[:-20] + to_json(started(5)) + "\n")
     assert EventTail(log).read_new() == [started(5)]
 
 
-def test_a_log_that_was_cut_short_is_read_again(log: Path) -> None:
+def test_tail_rereads_truncated_log(log: Path) -> None:
     tail = EventTail(log)
     append(log, to_json(stepped(10)) + "\n" + to_json(stepped(20)) + "\n")
     tail.read_new()
@@ -219,7 +219,7 @@ def test_a_log_that_was_cut_short_is_read_again(log: Path) -> None:
     assert tail.read_new() == [started()]
 
 
-def test_a_log_that_was_replaced_is_read_again(log: Path, tmp_path: Path) -> None:
+def test_tail_rereads_replaced_log(log: Path, tmp_path: Path) -> None:
     tail = EventTail(log)
     append(log, to_json(stepped(10)) + "\n")
     tail.read_new()
@@ -229,7 +229,7 @@ def test_a_log_that_was_replaced_is_read_again(log: Path, tmp_path: Path) -> Non
     assert tail.read_new() == [started(), stepped(99)]
 
 
-def test_a_long_log_comes_in_parts(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tail_reads_long_log_in_parts(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vdsr_trainer.history._MAX_READ_BYTES", 100)
     append(log, "".join(to_json(stepped(step)) + "\n" for step in range(1, 50)))
     assert len(EventTail(log).read_new()) < 10

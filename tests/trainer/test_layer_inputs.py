@@ -1,4 +1,4 @@
-"""Steps that take account of what a layer sees: those of a network whose inputs are centred, and whitened."""
+"""Steps that take account of a layer's inputs, centred or whitened."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CENTRED, WHITENED = replace(CONFIG, inputs="centred"), replace(CONFIG, inputs="w
 
 
 def _luma(seed: int, count: int = 8) -> npt.NDArray[np.float32]:
-    """Bright patches with a little in them, as pictures are: their mean is far from 0."""
+    """Bright patches with little structure, as in pictures: their mean is far from 0."""
     rng = np.random.default_rng(seed)
     bright = rng.uniform(0.2, 0.9, (count, 1, 1, 1))
     return (bright + rng.normal(0, 0.05, (count, 1, 18, 18))).astype(np.float32)
@@ -53,7 +53,7 @@ def _seen(mean: Tensor, covariance: Tensor | None = None) -> LayerInput:
     return LayerInput(mean, spread + torch.outer(mean, mean), 1)
 
 
-def test_a_step_is_one_on_the_weights_and_biases_of_centred_inputs() -> None:
+def test_centred_step_equals_step_on_parameters_of_centred_inputs() -> None:
     torch.manual_seed(1)
     layers = [nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 2, 3, padding=1)]
     means = [torch.tensor([0.5, 2.0, -1.0]), torch.rand(4)]
@@ -63,7 +63,7 @@ def test_a_step_is_one_on_the_weights_and_biases_of_centred_inputs() -> None:
         hidden = torch.relu(conv2d(luma, *parameters[0], padding=1))
         return conv2d(hidden, *parameters[1], padding=1).square().mean()
 
-    # The reference learns w and c, and computes b of them.
+    # The reference learns w and c, and computes b from them.
     own = []
     for layer, mean in zip(layers, means, strict=True):
         assert layer.bias is not None
@@ -90,7 +90,7 @@ def test_a_step_is_one_on_the_weights_and_biases_of_centred_inputs() -> None:
         torch.testing.assert_close(layer.bias.detach(), bias.detach(), rtol=1e-4, atol=1e-5)
 
 
-def test_turning_weights_does_not_shift_what_a_channel_gives_in_the_mean() -> None:
+def test_centred_step_on_weights_keeps_mean_output_of_channels() -> None:
     learner = Learner(CENTRED)
     for step in range(3):
         layer = learner.model.convolutions[0]
@@ -101,14 +101,14 @@ def test_turning_weights_does_not_shift_what_a_channel_gives_in_the_mean() -> No
         mean = torch.from_numpy(_patches(step).bicubic)[:, :, 3::6].mean()
         of_weights = (layer.weight - before.weight).sum(dim=(1, 2, 3)) * mean
         of_bias = layer.bias - before.bias
-        # Each bias has undone the shift, but for its own step, which is the rate at most.
+        # Each bias has compensated for the shift, except for its own step, which is at most the rate.
         own = float((of_weights + of_bias).detach().abs().max())
         assert own <= 1.05 * learner.optimiser.parts[1].param_groups[0]["lr"]
         assert float(of_weights.detach().abs().max()) > own
 
 
 @pytest.mark.parametrize(("fast", "precision"), [(True, "fp32"), (False, "fp32"), (False, "bf16")])
-def test_what_each_layer_sees(fast: bool, precision: str) -> None:
+def test_collected_inputs_give_mean_and_covariance_of_each_layer(fast: bool, precision: str) -> None:
     model = VDSR(VDSRConfig(5, 16))
     initialise(model, 3)
     cpu_network = CpuNetwork(model.convolutions) if fast else None
@@ -127,7 +127,7 @@ def test_what_each_layer_sees(fast: bool, precision: str) -> None:
             features = torch.relu(layer(features))
 
 
-def test_what_is_seen_in_bf16_is_summed_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_inputs_are_summed_in_fp32_and_products_only_when_whitened(monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[LayerInput] = []
 
     def spy(features: Tensor, *, covariance: bool) -> LayerInput:
@@ -147,13 +147,13 @@ def test_what_is_seen_in_bf16_is_summed_in_fp32(monkeypatch: pytest.MonkeyPatch)
         _ = reported[0].covariance
 
 
-def test_few_rows_are_all_looked_at() -> None:
+def test_look_at_samples_every_row_of_small_inputs() -> None:
     features = torch.rand(2, 3, 4, 5)
     torch.testing.assert_close(look_at(features).mean, features.mean(dim=(0, 2, 3)))
 
 
 @pytest.mark.parametrize("config", [CENTRED, WHITENED])
-def test_pieces_of_a_batch_say_what_the_whole_says(config: object) -> None:
+def test_micro_batches_match_whole_batch(config: object) -> None:
     assert isinstance(config, type(CONFIG))
     whole, pieces = Learner(config), Learner(replace(config, micro_batch=3))
     for step in range(3):
@@ -163,30 +163,30 @@ def test_pieces_of_a_batch_say_what_the_whole_says(config: object) -> None:
         torch.testing.assert_close(one.detach(), other.detach(), rtol=5e-3, atol=1e-4)
 
 
-def test_whitened_inputs_have_no_common_directions() -> None:
+def test_whitening_equalises_variance_of_all_directions() -> None:
     torch.manual_seed(2)
     mix = torch.randn(6, 6, dtype=torch.float64)
     covariance = (mix @ mix.mT).float()
     right = whitening([_seen(torch.rand(6), covariance)])[0]
     white = right @ covariance @ right.mT
-    # All directions vary alike, as the channels did in the mean; those that hardly vary are not blown up beyond bounds.
+    # All directions vary equally, as the channels did on average; those that hardly vary are amplified within limits.
     mean = float(covariance.diagonal().mean())
     strengths = torch.linalg.eigvalsh(covariance) / mean
     expected = strengths / (strengths + 0.01)
     torch.testing.assert_close(torch.linalg.eigvalsh(white) / mean, expected.sort().values, rtol=1e-3, atol=1e-3)
 
 
-def test_inputs_that_are_white_already_change_nothing() -> None:
+def test_whitening_only_rescales_white_inputs() -> None:
     right = whitening([_seen(torch.rand(4), 0.3 * torch.eye(4))])[0]
     torch.testing.assert_close(right, torch.eye(4) / 1.01**0.5)
 
 
-def test_inputs_that_never_differ_are_no_obstacle() -> None:
+def test_whitening_is_finite_for_constant_inputs() -> None:
     seen = LayerInput(torch.ones(4), torch.ones(4, 4), 1)
     assert bool(torch.isfinite(whitening([seen])).all())
 
 
-def test_muon_steps_on_what_stands_for_white_inputs() -> None:
+def test_muon_steps_on_whitened_weights() -> None:
     torch.manual_seed(4)
     matrix = nn.Parameter(torch.randn(3, 4 * 9))
     before, gradient = matrix.detach().clone(), torch.randn(3, 4 * 9)
@@ -195,14 +195,14 @@ def test_muon_steps_on_what_stands_for_white_inputs() -> None:
     optimiser.whiten(right)
     matrix.grad = gradient.clone()
     optimiser.step()
-    # On V, of which the weights are V * R at each of nine places; its gradient by the chain rule.
+    # The step is on V, where the weights are V * R at each of nine positions; V's gradient is by the chain rule.
     of_v = torch.einsum("ock,dc->odk", gradient.view(3, 4, 9), right[0]).reshape(1, 3, 36)
     step = torch.einsum("ock,cd->odk", orthogonal(of_v).view(3, 4, 9), right[0]).reshape(3, 36)
     torch.testing.assert_close(matrix.detach() - before, -0.1 * step, rtol=1e-4, atol=1e-5)
 
 
-def test_a_common_direction_of_the_inputs_does_not_rule_the_step() -> None:
-    """The change of what a layer gives is alike in all directions of its input; by plain Muon it is not."""
+def test_dominant_input_direction_does_not_dominate_whitened_step() -> None:
+    """A layer's output changes about equally for all directions of its input; with plain Muon it does not."""
     torch.manual_seed(6)
     loud = torch.tensor([1.0, 0.0, 0.0, 0.0])
     covariance = 0.04 * torch.eye(4) + 4.0 * torch.outer(loud, loud)
@@ -211,7 +211,7 @@ def test_a_common_direction_of_the_inputs_does_not_rule_the_step() -> None:
     for way in ("plain", "whitened"):
         matrix = nn.Parameter(torch.zeros(4, 4))
         optimiser = Muon([matrix], lr=1.0, momentum=0.0, weight_decay=0.0)
-        matrix.grad = torch.randn(4, 4) @ root @ root.mT  # as of errors that follow the inputs
+        matrix.grad = torch.randn(4, 4) @ root @ root.mT  # as for errors correlated with the inputs
         if way == "whitened":
             optimiser.whiten(whitening([_seen(torch.zeros(4), covariance)]))
         optimiser.step()
@@ -221,8 +221,8 @@ def test_a_common_direction_of_the_inputs_does_not_rule_the_step() -> None:
     assert changes["plain"] > 5
 
 
-def test_fewer_channels_die() -> None:
-    free = replace(CONFIG, symmetry="none", hidden_layers=1.0, first_layer="he")  # as the presets begin, none die
+def test_fewer_channels_die_with_centred_inputs() -> None:
+    free = replace(CONFIG, symmetry="none", hidden_layers=1.0, first_layer="he")  # with the presets' values none die
     config = replace(free, last_layer=1.0, muon_rate=0.01, warmup_steps=10, steps=120, schedule="constant")
     died = {}
     for way in ("plain", "centred"):
@@ -231,12 +231,12 @@ def test_fewer_channels_die() -> None:
         for step in range(config.steps):
             learner.step(_patches(step), step)
         died[way] = _dead(learner) - before
-    assert died["plain"] > 10  # of 64; else there is nothing to be seen here
+    assert died["plain"] > 10  # of 64; otherwise the comparison would show nothing
     assert 2 * died["centred"] <= died["plain"]
 
 
 def _dead(learner: Learner) -> int:
-    """Channels that let less than a thousandth of the places through."""
+    """Number of channels that are positive at less than a thousandth of the positions."""
     dead, features = 0, torch.from_numpy(_luma(7, 64))
     with torch.no_grad():
         for layer in learner.model.convolutions[:-1]:
@@ -245,7 +245,7 @@ def _dead(learner: Learner) -> int:
     return dead
 
 
-def test_other_optimisers_centre_alone() -> None:
+def test_adam_treats_whitened_inputs_as_centred() -> None:
     ends = []
     for way in ("whitened", "centred", "plain"):
         learner = Learner(replace(CONFIG, inputs=way, optimizer="adam"))
@@ -255,5 +255,5 @@ def test_other_optimisers_centre_alone() -> None:
     assert not torch.equal(ends[0], ends[2])
 
 
-def test_numbers_that_are_none_are_left_for_the_loss_to_tell() -> None:
+def test_whitening_leaves_nan_for_the_loss_to_report() -> None:
     assert bool(whitening([LayerInput(torch.full((4,), torch.nan), torch.full((4, 4), torch.nan), 1)]).isnan().all())

@@ -1,4 +1,4 @@
-"""One step at a time: memory that is short, pieces of a batch, numbers that are none."""
+"""Single steps: losses, micro-batches, memory shortages, non-finite numbers, and precision."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def _learn(config: TrainConfig, steps: int = 3) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("micro_batch", [1, 4, 5, 100])
-def test_pieces_of_a_batch_give_what_the_whole_gives(optimizer: str, micro_batch: int) -> None:
+def test_micro_batches_match_whole_batch(optimizer: str, micro_batch: int) -> None:
     config = replace(CONFIG, optimizer=optimizer, clip_theta=1e-3 if optimizer == "sgd" else 0.0)
     for whole, pieces in zip(_learn(config), _learn(replace(config, micro_batch=micro_batch)), strict=True):
         torch.testing.assert_close(whole, pieces, rtol=1e-4, atol=1e-6)
 
 
-def test_the_loss_is_the_mean_square_whatever_the_pieces() -> None:
+def test_reported_loss_is_mean_square_for_any_micro_batch() -> None:
     patches = _patches()
     first = [float(Learner(replace(CONFIG, micro_batch=n)).step(patches, 0).mean_square) for n in (0, 1, 4)]
     assert first == pytest.approx([first[0]] * 3, rel=1e-5)
@@ -71,7 +71,7 @@ def test_the_loss_is_the_mean_square_whatever_the_pieces() -> None:
 
 @pytest.mark.parametrize("micro_batch", [0, 3])
 @pytest.mark.parametrize("loss", ["mse", "rms", "charbonnier"])
-def test_what_the_lr_picture_tells_counts_more(loss: str, micro_batch: int) -> None:
+def test_consistency_weights_errors_known_from_lr_picture(loss: str, micro_batch: int) -> None:
     config = replace(CONFIG, loss=loss, consistency=4.0, micro_batch=micro_batch)
     plain = _patches()
     grid = np.random.default_rng(3).uniform(1.0, 2.5, (len(plain.bicubic), 2, 2)).astype(np.float32)
@@ -99,7 +99,7 @@ def test_what_the_lr_picture_tells_counts_more(loss: str, micro_batch: int) -> N
 
 
 @pytest.mark.parametrize("micro_batch", [0, 4])
-def test_charbonnier_is_the_root_of_square_and_a_little(micro_batch: int) -> None:
+def test_charbonnier_loss_matches_its_formula(micro_batch: int) -> None:
     config, patches = replace(CONFIG, loss="charbonnier", micro_batch=micro_batch), _patches()
     learner = Learner(config)
     with torch.no_grad():
@@ -116,7 +116,7 @@ def test_charbonnier_is_the_root_of_square_and_a_little(micro_batch: int) -> Non
 
 
 class SmallDevice:
-    """Has room for so many patches at once; more raise what the device raises."""
+    """Has memory for `room` patches at once; more raise `error`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int, error: Exception) -> None:
         self.tried: list[int] = []
@@ -139,7 +139,7 @@ class SmallDevice:
         RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
     ],
 )
-def test_short_memory_halves_the_pieces_and_changes_nothing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_memory_shortage_halves_micro_batch_and_keeps_result(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     whole = _learn(CONFIG, 2)
     device = SmallDevice(monkeypatch, 2, error)
     notices: list[str] = []
@@ -152,13 +152,13 @@ def test_short_memory_halves_the_pieces_and_changes_nothing(monkeypatch: pytest.
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_no_memory_for_one_patch_is_one_plain_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_step_raises_device_memory_error_when_one_patch_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     SmallDevice(monkeypatch, 0, torch.OutOfMemoryError("cuda"))
     with pytest.raises(DeviceMemoryError, match="one patch"):
         Learner(CONFIG).step(_patches(), 0)
 
 
-def test_a_device_that_fails_is_no_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_failure_is_not_treated_as_memory_shortage(monkeypatch: pytest.MonkeyPatch) -> None:
     device = SmallDevice(monkeypatch, 0, torch.AcceleratorError("cuda"))
     with pytest.raises(DeviceError) as caught:
         Learner(CONFIG).step(_patches(), 0)
@@ -173,7 +173,7 @@ def test_a_device_that_fails_is_no_want_of_memory(monkeypatch: pytest.MonkeyPatc
         (NotImplementedError("The operator 'aten::x' is not currently implemented for the MPS device."), [6]),
     ],
 )
-def test_what_no_smaller_piece_cures_is_not_told_as_a_want_of_memory(
+def test_other_errors_are_not_reported_as_memory_shortage(
     monkeypatch: pytest.MonkeyPatch, error: Exception, tried: list[int]
 ) -> None:
     device = SmallDevice(monkeypatch, 0, error)
@@ -185,7 +185,7 @@ def test_what_no_smaller_piece_cures_is_not_told_as_a_want_of_memory(
     assert notices == []
 
 
-def test_a_loss_that_is_no_number_changes_no_weight() -> None:
+def test_nan_loss_raises_and_changes_no_weight() -> None:
     learner = Learner(CONFIG)
     before = _weights(learner)
     patches = _patches()
@@ -196,7 +196,7 @@ def test_a_loss_that_is_no_number_changes_no_weight() -> None:
     assert all(parameter.grad is None for parameter in learner.model.parameters())
 
 
-def test_the_rate_is_the_share_of_what_is_scheduled() -> None:
+def test_step_multiplies_scheduled_rate_by_rate_share() -> None:
     learner = Learner(replace(CONFIG, optimizer="adam", rate=0.5, schedule="constant"))
     learner.step(_patches(), 0, 0.25)
     assert learner.optimiser.rate == 0.125
@@ -223,7 +223,7 @@ def test_steps_in_bf16_are_near_those_in_fp32(monkeypatch: pytest.MonkeyPatch) -
         ({}, 20, "fp32", False),
     ],
 )
-def test_automatic_precision_is_the_faster_one(
+def test_automatic_precision_follows_cpu_and_width(
     monkeypatch: pytest.MonkeyPatch, flags: dict[str, bool], width: int, expected: str, *, ours: bool
 ) -> None:
     monkeypatch.setattr("vdsr_app.core.device._cpu_capabilities", lambda: flags)

@@ -1,4 +1,4 @@
-"""Whole runs, small: they learn, stop, resume to the bit, and survive damaged checkpoints."""
+"""Small whole runs: they learn, stop, resume bit-exactly, and recover from divergence and damaged checkpoints."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _started(events: list[Event]) -> Started:
     return started
 
 
-def test_a_run_learns_and_leaves_weights(small: TrainConfig, tmp_path: Path) -> None:
+def test_run_learns_and_writes_weights(small: TrainConfig, tmp_path: Path) -> None:
     larger = replace(small, depth=5, width=16, batch=8, muon_rate=3e-3, average_decay=0.98)
     events = _run(replace(larger, steps=150, validate_every=150), tmp_path / "run")
     finished = events[-1]
@@ -96,7 +96,7 @@ def test_a_run_learns_and_leaves_weights(small: TrainConfig, tmp_path: Path) -> 
     assert str(tmp_path) not in json.dumps(loaded.metadata), "weights tell where the pictures lie"
 
 
-def test_a_run_learns_from_pictures_that_lie_on_the_device(
+def test_run_learns_from_pictures_resident_on_device(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(small, depth=5, width=16, batch=8, muon_rate=3e-3, average_decay=0.98, steps=150)
@@ -120,7 +120,7 @@ def test_a_run_learns_from_pictures_that_lie_on_the_device(
     assert validated[-1].psnr_db["2"] > validated[-1].bicubic_psnr_db["2"] + 0.1
 
 
-def test_the_event_log_is_what_was_told(small: TrainConfig, tmp_path: Path) -> None:
+def test_event_log_matches_emitted_events(small: TrainConfig, tmp_path: Path) -> None:
     events = _run(small, tmp_path / "run")
     lines = (tmp_path / "run" / EVENTS_NAME).read_text("utf-8").splitlines()
     assert [from_json(line) for line in lines] == events
@@ -131,14 +131,12 @@ def test_the_event_log_is_what_was_told(small: TrainConfig, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw", "sgd"])
 @pytest.mark.parametrize("stop_at", [10, 20])
-def test_a_resumed_run_equals_an_uninterrupted_one(
-    small: TrainConfig, tmp_path: Path, optimizer: str, stop_at: int
-) -> None:
-    # So many steps that all of them cannot be done while one state is written.
+def test_resumed_run_equals_uninterrupted_run(small: TrainConfig, tmp_path: Path, optimizer: str, stop_at: int) -> None:
+    # So many steps that they cannot all be done while one checkpoint is being written.
     config = replace(small, optimizer=optimizer, rate=1e-3, steps=200)
     _run(config, tmp_path / "whole")
     first = _run(config, tmp_path / "parts", stop_at=stop_at)
-    # The state is written while the next steps are done, so the run ends some steps after it.
+    # The checkpoint is written while the next steps are done, so the run ends some steps after it.
     assert stop_at < first[-1].step < 200
     assert first[-1] == replace(first[-1], complete=False)
     _run(resume_config(tmp_path / "parts"), tmp_path / "parts", resume=True)
@@ -147,7 +145,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert whole.checksum == parts.checksum
 
 
-def test_a_run_killed_between_checkpoints_goes_on_from_the_last(small: TrainConfig, tmp_path: Path) -> None:
+def test_killed_run_resumes_from_last_checkpoint(small: TrainConfig, tmp_path: Path) -> None:
     _run(small, tmp_path / "whole")
 
     class Killed(BaseException):
@@ -167,7 +165,9 @@ def test_a_run_killed_between_checkpoints_goes_on_from_the_last(small: TrainConf
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(small: TrainConfig, tmp_path: Path, damage: str) -> None:
+def test_resume_uses_previous_checkpoint_when_newest_is_damaged(
+    small: TrainConfig, tmp_path: Path, damage: str
+) -> None:
     _run(small, tmp_path / "run", stop_at=20)
     newest = tmp_path / "run" / NEWEST_NAME
     good = newest.read_bytes()
@@ -179,12 +179,12 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(small: TrainConfig, tm
         case _:
             newest.unlink()
     events = _run(small, tmp_path / "run", resume=True)
-    assert _started(events).step == 15  # the last that a validation has found good
+    assert _started(events).step == 15  # the last one that a validation found good
     assert isinstance(events[-1], Finished)
     assert events[-1].complete
 
 
-def test_no_usable_checkpoint_is_said(small: TrainConfig, tmp_path: Path) -> None:
+def test_resume_fails_when_no_checkpoint_is_usable(small: TrainConfig, tmp_path: Path) -> None:
     _run(small, tmp_path / "run", stop_at=10)
     for name in (NEWEST_NAME, PREVIOUS_NAME):
         (tmp_path / "run" / name).write_bytes(b"nonsense")
@@ -194,7 +194,7 @@ def test_no_usable_checkpoint_is_said(small: TrainConfig, tmp_path: Path) -> Non
     assert isinstance(events[-1], Failed)
 
 
-def test_a_run_that_cannot_go_on_at_once_has_lost_nothing(small: TrainConfig, tmp_path: Path) -> None:
+def test_failed_resume_keeps_progress_and_configuration(small: TrainConfig, tmp_path: Path) -> None:
     run = tmp_path / "run"
     _run(replace(small, steps=10), run)
     events: list[Event] = []
@@ -209,7 +209,7 @@ def test_a_run_that_cannot_go_on_at_once_has_lost_nothing(small: TrainConfig, tm
     assert resume_config(run).steps == 12
 
 
-def test_a_run_is_not_ended_before_the_step_where_it_stands(small: TrainConfig, tmp_path: Path) -> None:
+def test_resume_rejects_fewer_steps_than_already_done(small: TrainConfig, tmp_path: Path) -> None:
     run = tmp_path / "run"
     _run(replace(small, steps=10), run)
     there = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
@@ -235,7 +235,7 @@ _NO_ROOM_FOR_CUBLAS = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when 
         ("vdsr_trainer.validate.Judge.measure", RuntimeError("CUDNN_STATUS_EXECUTION_FAILED"), "failed"),
     ],
 )
-def test_a_device_that_fails_anywhere_in_a_run_is_told_in_words(
+def test_device_failure_at_any_stage_raises_and_is_reported(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: Exception, words: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -251,7 +251,7 @@ def test_a_device_that_fails_anywhere_in_a_run_is_told_in_words(
     assert "esume the run" in events[-1].message
 
 
-def test_a_run_tells_of_a_card_that_is_passed_over(
+def test_run_reports_card_that_is_passed_over(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vdsr_trainer.loop.passed_over", lambda device: f"{device}: the processor is used instead.")
@@ -259,7 +259,7 @@ def test_a_run_tells_of_a_card_that_is_passed_over(
     assert [event.message for event in events if isinstance(event, Noticed)] == ["cpu: the processor is used instead."]
 
 
-def test_an_error_of_the_program_is_no_failure_of_the_device(
+def test_programming_error_is_reported_as_unexpected(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -283,7 +283,7 @@ def test_an_error_of_the_program_is_no_failure_of_the_device(
         ({"device": "cuda:999"}, "CUDA"),
     ],
 )
-def test_what_is_named_wrong_leaves_nothing_behind(
+def test_wrong_name_in_config_leaves_no_run_folder(
     small: TrainConfig, tmp_path: Path, wrong: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(VdsrError, match=words):
@@ -291,7 +291,7 @@ def test_what_is_named_wrong_leaves_nothing_behind(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_in_which_nothing_was_learned_can_be_taken(small: TrainConfig, tmp_path: Path) -> None:
+def test_folder_of_run_that_learned_nothing_can_be_reused(small: TrainConfig, tmp_path: Path) -> None:
     run, empty = tmp_path / "run", tmp_path / "empty"
     empty.mkdir()
     wrong = replace(starting_from(small, "vdsr", 2, 4), data=(str(empty),))
@@ -312,7 +312,7 @@ def test_a_folder_in_which_nothing_was_learned_can_be_taken(small: TrainConfig, 
         _run(right, run)
 
 
-def test_a_run_that_has_not_begun_is_begun_by_resuming_it(small: TrainConfig, tmp_path: Path) -> None:
+def test_resume_starts_run_that_has_not_begun(small: TrainConfig, tmp_path: Path) -> None:
     folder = create_run(tmp_path / "runs", "Mine", "robust", small)
     events = _run(resume_config(folder), folder, resume=True)
     assert isinstance(events[-1], Finished)
@@ -320,7 +320,7 @@ def test_a_run_that_has_not_begun_is_begun_by_resuming_it(small: TrainConfig, tm
     assert load_weights(folder / WEIGHTS_NAME).metadata["title"] == "Mine"
 
 
-def test_a_finished_run_is_not_overwritten(small: TrainConfig, tmp_path: Path) -> None:
+def test_finished_run_is_not_overwritten(small: TrainConfig, tmp_path: Path) -> None:
     _run(replace(small, steps=2), tmp_path / "run")
     before = (tmp_path / "run" / WEIGHTS_NAME).read_bytes()
     with pytest.raises(TrainingError, match="already"):
@@ -328,7 +328,7 @@ def test_a_finished_run_is_not_overwritten(small: TrainConfig, tmp_path: Path) -
     assert (tmp_path / "run" / WEIGHTS_NAME).read_bytes() == before
 
 
-def test_a_finished_run_can_be_made_longer(small: TrainConfig, tmp_path: Path) -> None:
+def test_finished_run_can_be_extended(small: TrainConfig, tmp_path: Path) -> None:
     _run(replace(small, steps=10), tmp_path / "run")
     events = _run(replace(small, steps=20), tmp_path / "run", resume=True)
     assert [event.step for event in events if isinstance(event, Started)] == [10]
@@ -336,26 +336,28 @@ def test_a_finished_run_can_be_made_longer(small: TrainConfig, tmp_path: Path) -
     assert describe_run(tmp_path / "run").state is RunState.FINISHED
 
 
-def test_one_process_trains_a_run(small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_locked_by_another_process_is_rejected(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vdsr_trainer.run_files._LOCK_PATIENCE_S", 0.0)
     (tmp_path / "run").mkdir()
     with RunLock(tmp_path / "run"), pytest.raises(TrainingError, match="Another process"):
         _run(small, tmp_path / "run", resume=True)
 
 
-def test_a_folder_without_run_cannot_be_resumed(tmp_path: Path) -> None:
+def test_resume_config_rejects_folder_without_run(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no training run"):
         resume_config(tmp_path)
 
 
-def test_two_checkpoints_are_kept_and_no_temporary_file(small: TrainConfig, tmp_path: Path) -> None:
+def test_run_keeps_two_checkpoints_and_no_temporary_files(small: TrainConfig, tmp_path: Path) -> None:
     _run(small, tmp_path / "run")
     names = [path.name for path in (tmp_path / "run").iterdir()]
     assert sorted(name for name in names if "checkpoint" in name) == [PREVIOUS_NAME, NEWEST_NAME]
     assert [name for name in names if name.startswith(".vdsr-") or name == "reserve"] == []
 
 
-def test_a_run_leaves_a_card_and_a_comparison(small: TrainConfig, tmp_path: Path) -> None:
+def test_run_writes_card_and_comparison(small: TrainConfig, tmp_path: Path) -> None:
     events = _run(small, tmp_path / "run")
     (compared,) = [event for event in events if isinstance(event, Compared)]
     assert set(compared.rows) == {"bicubic", "vdsr", "this run"}
@@ -370,7 +372,7 @@ def test_a_run_leaves_a_card_and_a_comparison(small: TrainConfig, tmp_path: Path
     assert 0 <= finished.saving_share <= 1
 
 
-def test_lines_to_aim_for_are_told_once(small: TrainConfig, tmp_path: Path) -> None:
+def test_reference_results_are_emitted_once(small: TrainConfig, tmp_path: Path) -> None:
     first = _run(small, tmp_path / "run", stop_at=20)
     second = _run(small, tmp_path / "run", resume=True)
     (reported,) = [event for event in first + second if isinstance(event, Referenced)]
@@ -380,7 +382,7 @@ def test_lines_to_aim_for_are_told_once(small: TrainConfig, tmp_path: Path) -> N
     assert first.index(reported) < first.index(validated)
 
 
-def test_measuring_other_models_is_done_once_and_is_not_in_the_time_left(
+def test_time_left_excludes_measuring_other_models(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, real = [0.0], Judge.referenced
@@ -399,7 +401,7 @@ def test_measuring_other_models_is_done_once_and_is_not_in_the_time_left(
     assert all(seconds is not None and seconds < 1000.0 for seconds in left)
 
 
-def test_a_run_that_starts_from_a_model_shows_where_it_begins(small: TrainConfig, tmp_path: Path) -> None:
+def test_run_starting_from_model_validates_before_first_step(small: TrainConfig, tmp_path: Path) -> None:
     config = starting_from(small, "vdsr", depth=2, width=4)
     events = _run(config, tmp_path / "run")
     first = next(event for event in events if isinstance(event, Validated))
@@ -412,7 +414,7 @@ def test_a_run_that_starts_from_a_model_shows_where_it_begins(small: TrainConfig
     assert config.steps < small.steps
 
 
-def test_a_held_out_crop_is_kept_for_each_validation(small: TrainConfig, tmp_path: Path) -> None:
+def test_run_keeps_held_out_crop_for_each_validation(small: TrainConfig, tmp_path: Path) -> None:
     events = _run(small, tmp_path / "run")
     crops = [event.crop for event in events if isinstance(event, Validated)]
     assert crops == ["crops/00000015.png", "crops/00000030.png"]
@@ -428,13 +430,13 @@ def test_a_held_out_crop_is_kept_for_each_validation(small: TrainConfig, tmp_pat
 
 @pytest.fixture
 def alert(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control file is looked at before each step."""
+    """The control file is read before each step."""
     monkeypatch.setattr("vdsr_trainer.control._LOOK_EVERY_S", 0.0)
     monkeypatch.setattr("vdsr_trainer.control._PAUSED_LOOK_EVERY_S", 0.001)
 
 
 def _run_obeying(config: TrainConfig, run: Path, requests: dict[type, str]) -> list[Event]:
-    """Train, and ask for something when an event of a kind comes for the first time."""
+    """Train, and write a request when an event of a kind is emitted for the first time."""
     events: list[Event] = []
     left = dict(requests)
 
@@ -448,7 +450,7 @@ def _run_obeying(config: TrainConfig, run: Path, requests: dict[type, str]) -> l
 
 
 @pytest.mark.usefixtures("alert")
-def test_a_pause_changes_nothing_but_the_time(small: TrainConfig, tmp_path: Path) -> None:
+def test_pause_saves_first_and_does_not_change_result(small: TrainConfig, tmp_path: Path) -> None:
     events = _run_obeying(small, tmp_path / "run", {CheckpointSaved: "pause", Paused: "run"})
     paused = next(event for event in events if isinstance(event, Paused))
     assert isinstance(events[events.index(paused) + 1], Resumed)
@@ -460,7 +462,7 @@ def test_a_pause_changes_nothing_but_the_time(small: TrainConfig, tmp_path: Path
 
 
 @pytest.mark.usefixtures("alert")
-def test_a_pause_is_obeyed_while_pictures_are_read(small: TrainConfig, tmp_path: Path) -> None:
+def test_run_pauses_while_reading_pictures(small: TrainConfig, tmp_path: Path) -> None:
     events = _run_obeying(small, tmp_path / "run", {Preparing: "pause", Paused: "run"})
     kinds = [type(event) for event in events]
     assert kinds[:3] == [Preparing, Paused, Resumed]
@@ -469,7 +471,7 @@ def test_a_pause_is_obeyed_while_pictures_are_read(small: TrainConfig, tmp_path:
 
 
 @pytest.mark.usefixtures("alert")
-def test_a_run_that_waits_before_its_first_step_can_be_ended(small: TrainConfig, tmp_path: Path) -> None:
+def test_run_paused_before_first_step_can_be_discarded(small: TrainConfig, tmp_path: Path) -> None:
     events = _run_obeying(small, tmp_path / "run", {Preparing: "pause", Paused: "discard"})
     kinds = [type(event) for event in events]
     assert kinds[1] is Paused
@@ -479,7 +481,7 @@ def test_a_run_that_waits_before_its_first_step_can_be_ended(small: TrainConfig,
 
 
 @pytest.mark.usefixtures("alert")
-def test_stop_saves_and_measures(small: TrainConfig, tmp_path: Path) -> None:
+def test_stop_writes_weights_and_measures_result(small: TrainConfig, tmp_path: Path) -> None:
     events = _run_obeying(small, tmp_path / "run", {CheckpointSaved: "stop"})
     finished = events[-1]
     assert isinstance(finished, Finished)
@@ -490,7 +492,7 @@ def test_stop_saves_and_measures(small: TrainConfig, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("alert")
-def test_discard_leaves_no_folder(small: TrainConfig, tmp_path: Path) -> None:
+def test_discard_deletes_run_folder(small: TrainConfig, tmp_path: Path) -> None:
     events = _run_obeying(small, tmp_path / "run", {CheckpointSaved: "discard"})
     assert isinstance(events[-1], Finished)
     assert events[-1].discarded
@@ -499,7 +501,9 @@ def test_discard_leaves_no_folder(small: TrainConfig, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("alert")
 @pytest.mark.parametrize("command", ["stop", "discard"])
-def test_a_run_can_be_ended_while_it_reads_pictures(small: TrainConfig, tmp_path: Path, command: str) -> None:
+def test_run_can_be_stopped_or_discarded_while_reading_pictures(
+    small: TrainConfig, tmp_path: Path, command: str
+) -> None:
     run, events = tmp_path / "run", []
 
     def collect(event: Event) -> None:
@@ -516,7 +520,7 @@ def test_a_run_can_be_ended_while_it_reads_pictures(small: TrainConfig, tmp_path
     assert run.exists() == (command == "stop")
 
 
-def test_a_picture_that_is_gone_costs_no_step(small: TrainConfig, tmp_path: Path, monkeypatch) -> None:
+def test_missing_picture_loses_no_step(small: TrainConfig, tmp_path: Path, monkeypatch) -> None:
     real = TrainingData.batch
 
     def batch(data: TrainingData, step: int) -> Patches:
@@ -537,7 +541,7 @@ def test_a_picture_that_is_gone_costs_no_step(small: TrainConfig, tmp_path: Path
     )
 
 
-def test_resuming_a_finished_run_keeps_its_earlier_state(small: TrainConfig, tmp_path: Path) -> None:
+def test_resuming_finished_run_keeps_both_checkpoints(small: TrainConfig, tmp_path: Path) -> None:
     _run(small, tmp_path / "run")
     before = [(tmp_path / "run" / name).read_bytes() for name in (NEWEST_NAME, PREVIOUS_NAME)]
     _run(small, tmp_path / "run", resume=True)
@@ -548,7 +552,7 @@ def test_resuming_a_finished_run_keeps_its_earlier_state(small: TrainConfig, tmp
 
 
 class ScriptedJudge:
-    """Says what a test wants the validations to have found."""
+    """Makes validations report the gains that a test specifies."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, gains: list[float]) -> None:
         self.gains = gains
@@ -560,7 +564,7 @@ class ScriptedJudge:
         monkeypatch.setattr(Judge, "validated", validated)
 
 
-def test_a_loss_that_is_not_finite_goes_back_and_lowers_the_rate(small: TrainConfig, tmp_path: Path) -> None:
+def test_non_finite_loss_rolls_back_and_lowers_rate(small: TrainConfig, tmp_path: Path) -> None:
     config = replace(small, optimizer="sgd", rate=0.5, clip_theta=0.0, schedule="constant", warmup_steps=0, patience=0)
     events = _run(config, tmp_path / "run")
     back = [event for event in events if isinstance(event, RolledBack)]
@@ -569,12 +573,12 @@ def test_a_loss_that_is_not_finite_goes_back_and_lowers_the_rate(small: TrainCon
     assert "no longer a number" in back[0].reason
     assert isinstance(events[-1], Finished)
     assert events[-1].complete
-    load_weights(tmp_path / "run" / WEIGHTS_NAME)  # refuses numbers that are not finite
+    load_weights(tmp_path / "run" / WEIGHTS_NAME)  # rejects non-finite numbers
     rates = [event.rate for event in events if isinstance(event, Stepped)]
     assert rates[-1] == pytest.approx(0.5 * back[-1].rate_share)
 
 
-def test_a_result_that_fell_below_bicubic_goes_back_to_a_good_state(
+def test_result_below_bicubic_rolls_back_to_good_checkpoint(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ScriptedJudge(monkeypatch, [1.0, 1.0, -1.0, -1.0, -1.0])
@@ -598,7 +602,7 @@ def test_a_result_that_fell_below_bicubic_goes_back_to_a_good_state(
         pytest.param(5, 4, 16, 15, 5, id="where no other state falls on a validation"),
     ],
 )
-def test_it_goes_back_to_a_state_that_was_judged(
+def test_run_rolls_back_to_validated_checkpoint(
     small: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -614,7 +618,7 @@ def test_it_goes_back_to_a_state_that_was_judged(
     assert (back.step, back.to_step) == (back_at, back_to)
 
 
-def test_a_run_goes_on_when_the_model_that_it_began_with_is_gone(small: TrainConfig, tmp_path: Path) -> None:
+def test_run_resumes_when_its_start_model_is_gone(small: TrainConfig, tmp_path: Path) -> None:
     start = tmp_path / "start.safetensors"
     save_weights(VDSR(VDSRConfig(small.depth, small.width)), start, {"title": "A start"})
     config = replace(small, start_from=str(start), steps=200)
@@ -626,7 +630,7 @@ def test_a_run_goes_on_when_the_model_that_it_began_with_is_gone(small: TrainCon
     assert whole.checksum == parts.checksum
 
 
-def test_a_run_goes_back_to_its_beginning_when_the_model_that_it_began_with_is_gone(
+def test_run_rolls_back_to_beginning_when_its_start_model_is_gone(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = tmp_path / "start.safetensors"
@@ -645,7 +649,7 @@ def test_a_run_goes_back_to_its_beginning_when_the_model_that_it_began_with_is_g
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")
-def test_pictures_with_names_that_are_no_text_are_learned_from(small: TrainConfig, tmp_path: Path) -> None:
+def test_run_accepts_pictures_with_names_that_are_not_utf8(small: TrainConfig, tmp_path: Path) -> None:
     folder = tmp_path / "more"
     folder.mkdir()
     for seed in range(3):
@@ -657,7 +661,7 @@ def test_pictures_with_names_that_are_no_text_are_learned_from(small: TrainConfi
     assert [from_json(line) for line in (tmp_path / "run" / EVENTS_NAME).read_text("ascii").splitlines()] == events
 
 
-def test_leftovers_of_a_process_that_was_killed_are_swept_from_every_folder(small: TrainConfig, tmp_path: Path) -> None:
+def test_leftovers_of_killed_process_are_removed_from_every_folder(small: TrainConfig, tmp_path: Path) -> None:
     run = tmp_path / "run"
     _run(replace(small, steps=2), run)
     (run / "teacher").mkdir()
@@ -668,7 +672,7 @@ def test_leftovers_of_a_process_that_was_killed_are_swept_from_every_folder(smal
     assert not any(leftover.exists() for leftover in leftovers)
 
 
-def test_a_run_that_never_rises_begins_again(
+def test_run_that_never_beats_bicubic_restarts_from_beginning(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ScriptedJudge(monkeypatch, [-1.0, -1.0, -1.0, -1.0])
@@ -680,7 +684,7 @@ def test_a_run_that_never_rises_begins_again(
     assert "to the beginning" in back.reason
 
 
-def test_a_plain_network_may_be_below_bicubic_for_long(
+def test_network_without_skip_connection_may_stay_below_bicubic(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ScriptedJudge(monkeypatch, [-5.0] * 100)
@@ -690,7 +694,7 @@ def test_a_plain_network_may_be_below_bicubic_for_long(
     assert isinstance(events[-1], Finished)
 
 
-def test_a_run_that_diverges_again_and_again_fails_in_words(
+def test_run_that_keeps_diverging_fails_after_three_roll_backs(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ScriptedJudge(monkeypatch, [-1.0] * 1000)
@@ -703,7 +707,7 @@ def test_a_run_that_diverges_again_and_again_fails_in_words(
     assert len([event for event in events if isinstance(event, RolledBack)]) == 3
 
 
-def test_a_run_killed_after_it_went_back_keeps_the_lower_rate(
+def test_run_killed_after_roll_back_keeps_lower_rate(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
@@ -712,7 +716,7 @@ def test_a_run_killed_after_it_went_back_keeps_the_lower_rate(
     reported: list[Event] = []
 
     def die(event: Event) -> None:
-        # Not before: that an earlier state was written may be told late.
+        # Only after a roll-back: the event for an earlier checkpoint may arrive late.
         if isinstance(event, CheckpointSaved) and any(isinstance(earlier, RolledBack) for earlier in reported):
             raise Killed
         reported.append(event)
@@ -741,7 +745,7 @@ def _no_room(run: Path) -> SaveError:
     return error
 
 
-def test_a_disk_that_is_full_at_the_start_is_told_before_anything_is_read(
+def test_full_disk_at_start_is_reported_before_pictures_are_read(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
@@ -751,7 +755,7 @@ def test_a_disk_that_is_full_at_the_start_is_told_before_anything_is_read(
     assert [type(event) for event in events] == [Failed]
 
 
-def test_a_disk_that_is_full_for_a_while_costs_no_step(
+def test_run_continues_when_disk_is_temporarily_full(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, tries = checkpoint.write, []
@@ -770,7 +774,7 @@ def test_a_disk_that_is_full_for_a_while_costs_no_step(
     assert isinstance(events[-1], Finished)
 
 
-def test_a_disk_that_is_full_at_the_end_is_one_plain_failure(
+def test_full_disk_at_end_fails_with_hint_to_resume(
     small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(run: Path, snapshot: checkpoint.Snapshot, *, keep_newest: bool = True) -> Path:
@@ -785,7 +789,7 @@ def test_a_disk_that_is_full_at_the_end_is_one_plain_failure(
     assert "resume the run" in events[-1].message
 
 
-def test_bf16_and_fp32_agree_roughly() -> None:
+def test_forward_detail_in_bf16_approximates_fp32() -> None:
     model = VDSR(VDSRConfig(6, 16))
     initialise(model, 0)
     luma = torch.rand(2, 1, 20, 20)
@@ -796,7 +800,7 @@ def test_bf16_and_fp32_agree_roughly() -> None:
     assert float((half - exact).norm() / exact.norm()) < 0.02
 
 
-def test_the_papers_optimiser_does_not_get_stuck(small: TrainConfig, tmp_path: Path) -> None:
+def test_optimiser_settings_of_paper_beat_bicubic(small: TrainConfig, tmp_path: Path) -> None:
     paper = preset("paper")
     config = replace(
         small,

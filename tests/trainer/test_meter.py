@@ -1,4 +1,4 @@
-"""Reports, and where the time went."""
+"""Meter: reports, the time left, and how the time was spent."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _steps(
     return reports
 
 
-def test_a_report_every_two_seconds_tells_means_and_rates(clock: Clock) -> None:
+def test_report_is_returned_every_two_seconds_with_means_and_rates(clock: Clock) -> None:
     reports = _steps(Meter(CONFIG, torch.device("cpu"), Spent()), clock, 16, 0.25, waited=0.05)
     assert [report.step for report in reports] == [8, 16]
     first = reports[0]
@@ -58,7 +58,7 @@ def test_a_report_every_two_seconds_tells_means_and_rates(clock: Clock) -> None:
     assert first.device_memory_bytes == 0
 
 
-def test_time_left_counts_the_validations_still_to_come(clock: Clock) -> None:
+def test_time_left_includes_remaining_validations(clock: Clock) -> None:
     meter = Meter(CONFIG, torch.device("cpu"), Spent())
     (report,) = _steps(meter, clock, 4, 0.5)
     assert report.seconds_left == pytest.approx(96 * 0.5)
@@ -68,7 +68,7 @@ def test_time_left_counts_the_validations_still_to_come(clock: Clock) -> None:
     assert report.seconds_left == pytest.approx(92 * 0.5 + 2 * 10.0)
 
 
-def test_what_is_measured_once_is_in_no_validation_to_come(clock: Clock) -> None:
+def test_time_left_excludes_one_time_comparison(clock: Clock) -> None:
     meter = Meter(CONFIG, torch.device("cpu"), Spent())
     clock.now += 50.0
     meter.add_comparing(40.0)
@@ -78,7 +78,7 @@ def test_what_is_measured_once_is_in_no_validation_to_come(clock: Clock) -> None
     assert meter.spent.judging == 50.0
 
 
-def test_validations_and_pauses_do_not_slow_the_samples(clock: Clock) -> None:
+def test_samples_per_second_excludes_validations_and_pauses(clock: Clock) -> None:
     meter = Meter(CONFIG, torch.device("cpu"), Spent())
     _steps(meter, clock, 2, 0.5)
     clock.now += 100.0
@@ -88,7 +88,7 @@ def test_validations_and_pauses_do_not_slow_the_samples(clock: Clock) -> None:
     assert report.samples_per_second == pytest.approx(16)
 
 
-def test_time_is_added_up_over_the_parts_of_a_run_without_pauses(clock: Clock) -> None:
+def test_spent_adds_up_all_parts_of_run_without_pauses(clock: Clock) -> None:
     meter = Meter(CONFIG, torch.device("cpu"), Spent(training=100.0, waiting=5.0, saving=1.0, judging=20.0))
     _steps(meter, clock, 10, 1.0, waited=0.5)
     meter.add_saving(1.0)
@@ -99,12 +99,12 @@ def test_time_is_added_up_over_the_parts_of_a_run_without_pauses(clock: Clock) -
     assert spent.share(spent.waiting) == pytest.approx(10 / 110)
 
 
-def test_shares_of_nothing_are_nothing() -> None:
+def test_share_is_zero_without_training_and_at_most_one() -> None:
     assert Spent().share(1.0) == 0.0
     assert Spent(training=1.0).share(2.0) == 1.0
 
 
-def test_time_left_follows_the_pace_and_begins_anew_with_each_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_left_follows_pace_and_restarts_with_each_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("vdsr_trainer.meter.time.monotonic", lambda: now[0])
     left = TimeLeft()

@@ -1,4 +1,4 @@
-"""Muon against its formula in double precision, and against the optimiser of that name in torch."""
+"""Muon against its formula in double precision, and against torch's own implementation."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def test_singular_values_follow_the_polynomial(shape: tuple[int, int]) -> None:
         assert torch.allclose(result.double(), _in_double(matrix), atol=2e-4)
 
 
-def test_zeros_stay_zeros() -> None:
+def test_orthogonal_keeps_zeros() -> None:
     assert not orthogonal(torch.zeros(2, 4, 36)).any()
 
 
-def test_matrices_of_several_shapes_move_as_with_torch() -> None:
+def test_steps_on_several_shapes_match_torch() -> None:
     shapes = ((8, 72), (8, 72), (16, 8), (8, 72))
     ours, theirs = _matrices(*shapes), _matrices(*shapes)
     first = Muon(ours, lr=0.01, momentum=0.9, weight_decay=0.1)
@@ -52,7 +52,7 @@ def test_matrices_of_several_shapes_move_as_with_torch() -> None:
         assert torch.allclose(mine, other, atol=8e-4)
 
 
-def test_what_has_no_gradient_stays_and_its_momentum_too() -> None:
+def test_parameter_without_gradient_keeps_value_and_gets_no_state() -> None:
     still, moving = _matrices((8, 72), (8, 72))
     before = still.detach().clone()
     optimiser = Muon([still, moving], lr=0.01, momentum=0.9, weight_decay=0.1)
@@ -62,7 +62,7 @@ def test_what_has_no_gradient_stays_and_its_momentum_too() -> None:
     assert still not in optimiser.state
 
 
-def test_momentum_survives_a_state() -> None:
+def test_momentum_round_trips_through_state_dict() -> None:
     whole, halves = _matrices((8, 72)), _matrices((8, 72))
     generator = torch.Generator().manual_seed(7)
     gradients = [torch.randn(8, 72, generator=generator) for _ in range(4)]
@@ -82,6 +82,6 @@ def test_momentum_survives_a_state() -> None:
     assert torch.equal(whole[0], halves[0])
 
 
-def test_other_than_matrices_are_refused() -> None:
+def test_muon_rejects_parameters_that_are_not_matrices() -> None:
     with pytest.raises(ValueError, match="matrices"):
         Muon([nn.Parameter(torch.zeros(3))], lr=0.1, momentum=0.9, weight_decay=0.0)

@@ -26,7 +26,7 @@ def _backward(model: VDSR, factor: float = 1.0) -> None:
 
 
 @pytest.mark.parametrize("name", ["muon", "adam", "adamw", "sgd"])
-def test_every_weight_moves_and_gradients_are_cleared(name: str) -> None:
+def test_step_moves_every_weight_and_clears_gradients(name: str) -> None:
     model = _model()
     before = [p.detach().clone() for p in model.parameters()]
     optimiser = Optimiser(model, replace(preset("robust"), optimizer=name, warmup_steps=0))
@@ -40,7 +40,7 @@ def test_every_weight_moves_and_gradients_are_cleared(name: str) -> None:
         assert parameter.grad is None
 
 
-def test_muon_drives_inner_kernels_by_matrices_of_orthogonal_rows() -> None:
+def test_muon_orthogonalises_steps_of_inner_kernels() -> None:
     model = _model()
     config = replace(preset("robust"), muon_rate=0.01, warmup_steps=0, schedule="constant")
     optimiser = Optimiser(model, config)
@@ -50,13 +50,13 @@ def test_muon_drives_inner_kernels_by_matrices_of_orthogonal_rows() -> None:
     optimiser.step()
     move = (model.layers[1].weight.detach() - before).view(8, -1) / 0.01
     strengths = torch.linalg.svdvals(move)
-    # Directions that the gradient hardly has stay small; all others are brought to about one.
+    # Directions that are weak in the gradient stay small; all others are scaled to about one.
     assert float(strengths[4]) > 0.6
     assert float(strengths[0]) < 1.4
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adam"])
-def test_a_relative_rate_is_a_share_of_each_tensor(optimizer: str) -> None:
+def test_relative_rate_is_share_of_size_of_each_tensor(optimizer: str) -> None:
     model = _model()
     layers = model.convolutions
     with torch.no_grad():
@@ -71,7 +71,7 @@ def test_a_relative_rate_is_a_share_of_each_tensor(optimizer: str) -> None:
     optimiser.step()
 
     def moved(after: torch.Tensor, before: torch.Tensor) -> float:
-        return float((after - before).abs().max())  # the first step of Adam is one rate for every number
+        return float((after - before).abs().max())  # Adam's first step changes every number by the rate
 
     def size(tensor: torch.Tensor) -> float:
         return float(tensor.square().mean().sqrt())
@@ -83,7 +83,7 @@ def test_a_relative_rate_is_a_share_of_each_tensor(optimizer: str) -> None:
         assert moved(layer.bias.detach(), bias) == pytest.approx(0.01 * larger, rel=1e-3)
 
 
-def test_filters_without_brightness_do_not_carry_biases_away() -> None:
+def test_relative_step_of_biases_is_small_for_filters_without_brightness() -> None:
     config = replace(preset("robust"), depth=4, width=16, relative_rates=True, rate=0.01, warmup_steps=0)
     model = first_model(config)
     optimiser = Optimiser(model, config)
@@ -95,8 +95,8 @@ def test_filters_without_brightness_do_not_carry_biases_away() -> None:
     assert 0 < float(model.convolutions[0].bias.detach().abs().max()) < 0.01 * float(seen)
 
 
-def test_relative_rates_do_not_ask_how_strong_a_layer_is() -> None:
-    # A layer 64 times as strong and the next a 64th as strong are the same network, and should learn alike.
+def test_relative_rates_are_independent_of_strength_of_layers() -> None:
+    # A layer 64 times as strong and the next a 64th as strong are the same network, and should learn the same.
     def learned(strength: float, *, relative: bool) -> torch.Tensor:
         model = _model()
         first, second, *_ = model.convolutions
@@ -120,7 +120,7 @@ def test_relative_rates_do_not_ask_how_strong_a_layer_is() -> None:
     assert float((usual - learned(64.0, relative=False)).abs().max()) > 1e-2
 
 
-def test_sgd_knows_no_relative_rates() -> None:
+def test_sgd_ignores_relative_rates() -> None:
     model, usual = _model(), _model()
     for each, relative in ((model, True), (usual, False)):
         optimiser = Optimiser(each, replace(preset("paper"), relative_rates=relative, steps=100))
@@ -137,7 +137,7 @@ def test_clipping_is_by_element_not_by_norm() -> None:
     assert gradients[1].tolist() == [[0.25]]
 
 
-def test_the_clip_follows_the_rate() -> None:
+def test_largest_clipped_step_is_independent_of_rate() -> None:
     model = _model()
     config = replace(preset("paper"), steps=100, momentum=0.0, weight_decay=0.0, clip_theta=1e-6)
     optimiser = Optimiser(model, config)
@@ -151,7 +151,7 @@ def test_the_clip_follows_the_rate() -> None:
         assert float((model.layers[1].weight.detach() - before).abs().max()) == pytest.approx(1e-6, rel=0.2)
 
 
-def test_schedules() -> None:
+def test_schedules_return_expected_shares_of_rate() -> None:
     cosine = TrainConfig(steps=1100, warmup_steps=100)
     assert schedule(cosine, 0) == pytest.approx(1 / 101)
     assert schedule(cosine, 100) == 1.0
@@ -162,7 +162,7 @@ def test_schedules() -> None:
     assert schedule(replace(cosine, schedule="constant"), 900) == 1.0
 
 
-def test_the_moving_average_lags_behind() -> None:
+def test_moving_average_lags_behind_weights() -> None:
     model = _model()
     average = MovingAverage(model, 0.9)
     start = model.layers[0].weight.detach().clone()
@@ -170,6 +170,6 @@ def test_the_moving_average_lags_behind() -> None:
         model.layers[0].weight.add_(1.0)
     average.update(model, 1000)
     assert average.model.layers[0].weight == pytest.approx(start + 0.1, abs=1e-6)
-    # At first the memory is short: after step 0 the average is mostly the present.
+    # Early on the memory is short: at step 0 the average is mostly the current weights.
     average.update(model, 0)
     assert average.model.layers[0].weight == pytest.approx(start + 0.1 + 0.9 * 0.9, abs=1e-6)

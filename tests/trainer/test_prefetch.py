@@ -1,4 +1,4 @@
-"""Batches ahead of time, in order."""
+"""Prefetching: batches are cut ahead of time and arrive in order."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def _batch(step: int) -> Patches:
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_batches_come_in_the_order_of_their_steps(threads: int) -> None:
+def test_batches_arrive_in_order_of_their_steps(threads: int) -> None:
     with Prefetcher(_batch, 7, 30, threads) as batches:
         assert [int(batches.next()[0].bicubic[0, 0, 0, 0]) for _ in range(23)] == list(range(7, 30))
 
 
-def test_no_more_is_cut_than_is_needed_soon() -> None:
+def test_prefetcher_cuts_only_a_few_batches_ahead() -> None:
     cut: list[int] = []
 
     def batch(step: int) -> Patches:
@@ -37,7 +37,7 @@ def test_no_more_is_cut_than_is_needed_soon() -> None:
     assert max(cut) == 999
 
 
-def test_the_first_batch_can_be_waited_for_and_is_not_waited_for_again() -> None:
+def test_wait_for_first_returns_when_first_batch_is_ready() -> None:
     gate = threading.Event()
 
     def batch(step: int) -> Patches:
@@ -51,7 +51,7 @@ def test_the_first_batch_can_be_waited_for_and_is_not_waited_for_again() -> None
         batches.next()
 
 
-def test_a_fault_comes_with_the_batch_it_belongs_to() -> None:
+def test_error_is_raised_with_the_batch_it_belongs_to() -> None:
     def batch(step: int) -> Patches:
         if step == 2:
             raise TrainingError("A picture is gone.")

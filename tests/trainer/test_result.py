@@ -1,4 +1,4 @@
-"""The table at the end of a run: honest numbers, of the right models, on the right pictures."""
+"""The comparison at the end of a run: scores by the protocol, of the right models, on the right pictures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def written(run: Path) -> Compared:
 
 
 def network(seed: int, share: float) -> VDSR:
-    """Three thin layers; `share` of 0 gives bicubic back."""
+    """Three thin layers; with a `share` of 0 the result is bicubic."""
     model = VDSR(VDSRConfig(3, 4))
     initialise(model, seed)
     for parameter in model.layers[-1].parameters():
@@ -62,7 +62,7 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_rows_are_the_protocols_numbers(config: TrainConfig, tmp_path: Path) -> None:
+def test_rows_match_scores_of_protocol(config: TrainConfig, tmp_path: Path) -> None:
     pictures = {"a": luma(0), "b": luma(1, 48, 90)}
     model = network(3, 0.3)
     before = [parameter.clone() for parameter in model.parameters()]
@@ -86,22 +86,20 @@ def test_rows_are_the_protocols_numbers(config: TrainConfig, tmp_path: Path) -> 
     assert compared.rows["vdsr"] != compared.rows["bicubic"] != compared.rows["this run"]
 
 
-def test_is_written_and_read_back_and_travels_as_an_event(config: TrainConfig, tmp_path: Path) -> None:
+def test_comparison_round_trips_through_file_and_event(config: TrainConfig, tmp_path: Path) -> None:
     compared = compare(network(3, 0.3), {"a": luma(0)}, config, tmp_path, step=7)
     assert written(tmp_path) == compared
     assert from_json(to_json(compared)) == compared
 
 
-def test_the_model_it_started_from_is_compared_too(config: TrainConfig, tmp_path: Path) -> None:
+def test_start_model_is_compared(config: TrainConfig, tmp_path: Path) -> None:
     compared = compare(network(3, 0.3), {"a": luma(0)}, replace(config, start_from="mine"), tmp_path, step=1)
     assert list(compared.rows) == ["bicubic", "vdsr", "mine", "this run"]
 
 
-def test_a_network_that_lies_on_apples_gpu_is_compared(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_network_on_apple_gpu_is_compared(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, devices = network(3, 0.3), []
-    # There a model's weights name their device with an index, whatever it was moved to.
+    # On MPS a model's weights report their device with an index, even if it was moved to one without.
     monkeypatch.setattr(model, "parameters", lambda: iter([SimpleNamespace(device=torch.device("mps", 0))]))
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
 
@@ -117,7 +115,7 @@ def test_a_network_that_lies_on_apples_gpu_is_compared(
     assert devices == [torch.device("mps")] * 2
 
 
-def test_a_damaged_model_is_left_out_with_a_notice(config: TrainConfig, tmp_path: Path, bundled: Path) -> None:
+def test_damaged_model_is_skipped_with_notice(config: TrainConfig, tmp_path: Path, bundled: Path) -> None:
     data = bytearray((bundled / "vdsr.safetensors").read_bytes())
     data[-2] ^= 1
     (bundled / "vdsr.safetensors").write_bytes(data)
@@ -128,10 +126,10 @@ def test_a_damaged_model_is_left_out_with_a_notice(config: TrainConfig, tmp_path
     assert "checksum" in notices[0]
 
 
-def test_a_model_that_gives_no_numbers_is_left_out_with_a_notice(config: TrainConfig, tmp_path: Path, bundled) -> None:
+def test_model_with_non_finite_output_is_skipped_with_notice(config: TrainConfig, tmp_path: Path, bundled) -> None:
     broken = VDSR(VDSRConfig(12, 4))
     for layer in broken.layers:
-        layer.weight.data.fill_(1e4)  # each is a number that may be: only their product is none
+        layer.weight.data.fill_(1e4)  # each is within the allowed range: only their product is not finite
     save_weights(broken, bundled / "vdsr.safetensors")
     notices: list[str] = []
     compared = compare(network(3, 0.3), {"a": luma(0)}, config, tmp_path, step=1, notice=notices.append)
@@ -141,7 +139,7 @@ def test_a_model_that_gives_no_numbers_is_left_out_with_a_notice(config: TrainCo
     assert written(tmp_path) == compared
 
 
-def test_a_model_named_like_a_row_does_not_take_its_place(config: TrainConfig, tmp_path: Path) -> None:
+def test_model_named_like_a_row_does_not_replace_it(config: TrainConfig, tmp_path: Path) -> None:
     for name in ("bicubic", "this run"):
         save_weights(network(2, 0.9), paths.user_models_dir() / f"{name}.safetensors")
         compared = compare(
@@ -151,7 +149,7 @@ def test_a_model_named_like_a_row_does_not_take_its_place(config: TrainConfig, t
         assert compared.rows["this run"]["2"] == pytest.approx(compared.rows["bicubic"]["2"], abs=1e-3)
 
 
-def test_a_run_on_jpegs_is_measured_on_jpegs(config: TrainConfig, tmp_path: Path) -> None:
+def test_run_on_jpegs_is_compared_on_jpegs(config: TrainConfig, tmp_path: Path) -> None:
     compared = compare(network(3, 0.0), {"a": luma(0)}, replace(config, jpeg_share=0.5), tmp_path, step=1)
     for row in compared.rows.values():
         assert list(row) == ["2", "3", "2 jpeg 40", "3 jpeg 40"]
@@ -159,20 +157,20 @@ def test_a_run_on_jpegs_is_measured_on_jpegs(config: TrainConfig, tmp_path: Path
     assert compared.rows["this run"]["2 jpeg 40"] == pytest.approx(compared.rows["bicubic"]["2 jpeg 40"], abs=1e-3)
 
 
-def test_flat_pictures_have_a_finite_number(config: TrainConfig, tmp_path: Path) -> None:
+def test_flat_pictures_have_finite_psnr(config: TrainConfig, tmp_path: Path) -> None:
     flat = np.full((60, 60), 77, np.uint8)
     compared = compare(network(3, 0.0), {"a": flat}, config, tmp_path, step=1)
     assert compared.rows["bicubic"]["2"][0] == 100.0
     assert from_json(to_json(compared)) == compared
 
 
-def test_pictures_too_small_for_a_factor_leave_it_out(config: TrainConfig, tmp_path: Path) -> None:
+def test_scale_factors_too_large_for_pictures_are_skipped(config: TrainConfig, tmp_path: Path) -> None:
     wide = replace(config, scales=(1.0, 2.0, 8.0))
     compared = compare(network(3, 0.3), {"a": luma(0, 20, 20)}, wide, tmp_path, step=1)
     assert {tuple(row) for row in compared.rows.values()} == {("2",)}
 
 
-def test_large_and_many_pictures_are_measured_in_part(config: TrainConfig, tmp_path: Path, monkeypatch) -> None:
+def test_compare_limits_number_and_size_of_pictures(config: TrainConfig, tmp_path: Path, monkeypatch) -> None:
     seen: list[tuple[int, ...]] = []
     make = trials.make_trial
     monkeypatch.setattr(
@@ -187,7 +185,7 @@ def test_large_and_many_pictures_are_measured_in_part(config: TrainConfig, tmp_p
     assert done == [(i, 48) for i in range(1, 49)]
 
 
-def test_cancel_stops_it_before_anything_is_written(config: TrainConfig, tmp_path: Path) -> None:
+def test_cancel_stops_compare_before_result_is_written(config: TrainConfig, tmp_path: Path) -> None:
     token, done = CancelToken(), []
 
     def on_progress(count: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""The log of events, on a full disk too."""
+"""The event log of a run, including on a full disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vdsr_trainer.run_log import RunLog
 
 
 class FullDisk:
-    """A file on a disk that has room only for what the reserve gave back."""
+    """A file on a disk with space for `room` bytes, and for those of the reserve once that is deleted."""
 
     def __init__(self, file, run: Path, room: int) -> None:
         self._file = file
@@ -37,14 +37,14 @@ class FullDisk:
         self._file.close()
 
 
-def test_events_are_on_the_disk_as_soon_as_they_are_told(tmp_path: Path) -> None:
+def test_log_writes_events_immediately_and_deletes_reserve_at_end(tmp_path: Path) -> None:
     with RunLog(tmp_path) as log:
         log.write(Noticed(1, "a"))
         assert EventTail(tmp_path / EVENTS_NAME).read_new() == [Noticed(1, "a")]
     assert not (tmp_path / RESERVE_NAME).exists()
 
 
-def test_half_a_line_of_a_killed_process_costs_that_line_only(tmp_path: Path) -> None:
+def test_incomplete_line_of_killed_process_loses_no_later_event(tmp_path: Path) -> None:
     (tmp_path / EVENTS_NAME).write_bytes(b'{"event": "Noticed", "step": 1, "mess')
     with RunLog(tmp_path) as log:
         log.write(Noticed(2, "b"))
@@ -53,14 +53,14 @@ def test_half_a_line_of_a_killed_process_costs_that_line_only(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("room", [0, 1, 40])
-def test_the_last_words_are_written_where_the_disk_is_full(tmp_path: Path, room: int) -> None:
+def test_failure_is_written_when_disk_is_full(tmp_path: Path, room: int) -> None:
     with RunLog(tmp_path) as log:
         log._file = FullDisk(log._file, tmp_path, room)  # type: ignore[assignment]
         log.write(Failed(7, "There is no space left on the disk."))
     assert EventTail(tmp_path / EVENTS_NAME).read_new() == [Failed(7, "There is no space left on the disk.")]
 
 
-def test_without_any_room_the_event_is_lost_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_event_is_dropped_without_error_when_there_is_no_room(tmp_path: Path) -> None:
     with RunLog(tmp_path) as log:
         disk = FullDisk(log._file, tmp_path, -run_log._RESERVE_BYTES)
         log._file = disk  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""What the list of runs says of folders, whole and broken, and what may be done with them."""
+"""Run folders, intact and broken: listing, creating, renaming, duplicating, deleting, locking and control files."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def other_process_holding(path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_a_new_run_is_listed_with_what_it_was_made_of(root: Path, folder: Path) -> None:
+def test_new_run_is_listed_with_title_preset_and_configuration(root: Path, folder: Path) -> None:
     (run,) = runs.list_runs(root)
     assert (run.folder, run.title, run.preset, run.state) == (folder, "My holiday", "quick", RunState.STOPPED)
     assert (run.step, run.steps, run.weights, run.psnr_db) == (0, preset("quick").steps, None, {})
@@ -100,16 +100,16 @@ def test_a_new_run_is_listed_with_what_it_was_made_of(root: Path, folder: Path) 
         ("漢" * 200, "漢" * 60),
     ],
 )
-def test_titles_become_folder_names_that_every_system_takes(root: Path, title: str, name: str) -> None:
+def test_titles_become_portable_folder_names(root: Path, title: str, name: str) -> None:
     assert runs.create_run(root, title, "", preset("quick")).name == name
 
 
-def test_equal_titles_get_folders_of_their_own(root: Path) -> None:
+def test_equal_titles_get_separate_folders(root: Path) -> None:
     names = [runs.create_run(root, "Same", "", preset("quick")).name for _ in range(3)]
     assert names == ["Same", "Same-2", "Same-3"]
 
 
-def test_creating_below_a_file_is_one_plain_error(tmp_path: Path) -> None:
+def test_create_run_raises_save_error_when_root_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SaveError):
         runs.create_run(tmp_path / "file", "A", "", preset("quick"))
@@ -126,14 +126,14 @@ def test_creating_below_a_file_is_one_plain_error(tmp_path: Path) -> None:
         ([], RunState.STOPPED, 0),
     ],
 )
-def test_the_last_events_tell_the_state(root: Path, folder: Path, events: list[Event], state: RunState, step: int):
+def test_state_and_step_follow_last_events(root: Path, folder: Path, events: list[Event], state: RunState, step: int):
     write_events(folder, *events)
     (run,) = runs.list_runs(root)
     assert (run.state, run.step) == (state, step)
     assert run.reason == ("No room." if state is RunState.FAILED else "")
 
 
-def test_a_held_lock_means_running_and_a_killed_holder_means_stopped(root: Path, folder: Path) -> None:
+def test_run_is_running_while_locked_and_stopped_after_holder_is_killed(root: Path, folder: Path) -> None:
     write_events(folder, started(), stepped(40))
     with other_process_holding(folder / run_files.RUN_LOCK_NAME) as process:
         assert run_files.is_alive(folder)
@@ -147,20 +147,20 @@ def test_a_held_lock_means_running_and_a_killed_holder_means_stopped(root: Path,
         assert runs.list_runs(root)[0].state is RunState.STOPPED
 
 
-def test_validations_of_steps_that_are_done_again_do_not_count(root: Path, folder: Path) -> None:
+def test_validations_of_repeated_steps_are_ignored(root: Path, folder: Path) -> None:
     events = [started(), validated(20, 31.0), CheckpointSaved(20, "c"), validated(40, 33.0), started(20), stepped(25)]
     write_events(folder, *events)
     assert runs.list_runs(root)[0].psnr_db == {"2": 31.0}
 
 
-def test_validations_and_checkpoints_before_a_roll_back_do_not_count(root: Path, folder: Path) -> None:
+def test_validations_and_checkpoints_undone_by_roll_back_are_ignored(root: Path, folder: Path) -> None:
     events = [started(), validated(20, 31.0), CheckpointSaved(20, "c"), validated(40, 9.0), CheckpointSaved(40, "c")]
     write_events(folder, *events, RolledBack(50, 30, "The loss was not finite.", 0.5), stepped(35))
     (run,) = runs.list_runs(root)
     assert (run.step, run.psnr_db) == (20, {"2": 31.0})
 
 
-def test_steps_of_epochs_are_those_that_the_run_was_told(root: Path) -> None:
+def test_total_steps_of_run_in_epochs_come_from_its_log(root: Path) -> None:
     epochs = replace(preset("paper"), sampling="grid", epochs=80)
     folder = runs.create_run(root, "Paper", "paper", epochs)
     assert runs.list_runs(root)[0].steps == 0
@@ -168,12 +168,12 @@ def test_steps_of_epochs_are_those_that_the_run_was_told(root: Path) -> None:
     assert runs.list_runs(root)[0].steps == 100
 
 
-def test_a_roll_back_counts_as_the_step_it_went_to(folder: Path) -> None:
+def test_tail_reports_target_step_of_roll_back(folder: Path) -> None:
     write_events(folder, started(), stepped(90), RolledBack(90, 50, "The loss was not finite.", 0.5))
     assert run_tail.read_tail(folder / run_files.EVENTS_NAME).step == 50
 
 
-def test_an_event_written_after_half_a_line_counts(folder: Path) -> None:
+def test_tail_reads_event_appended_to_incomplete_line(folder: Path) -> None:
     half = to_json(stepped(40))[:30]
     (folder / run_files.EVENTS_NAME).write_text(f"{to_json(started())}\n{half}{to_json(started(20))}\n", "utf-8")
     tail = run_tail.read_tail(folder / run_files.EVENTS_NAME)
@@ -182,14 +182,14 @@ def test_an_event_written_after_half_a_line_counts(folder: Path) -> None:
 
 @pytest.mark.parametrize("block", [1, 2, 7, 64, 1 << 17])
 @pytest.mark.parametrize("text", [b"", b"\n", b"a", b"a\n", b"a\nbb\n\nccc\n", b"a\nbb\nhalf", b"\n\nlong line\nx\n"])
-def test_lines_come_backwards_whatever_the_blocks(tmp_path: Path, monkeypatch, block: int, text: bytes) -> None:
+def test_lines_backwards_is_independent_of_block_size(tmp_path: Path, monkeypatch, block: int, text: bytes) -> None:
     monkeypatch.setattr(run_tail, "_BLOCK_BYTES", block)
     (tmp_path / "log").write_bytes(text)
     whole = text[: text.rfind(b"\n") + 1]
     assert list(run_tail.lines_backwards(tmp_path / "log")) == [line for line in whole.split(b"\n")[::-1] if line]
 
 
-def test_a_long_log_is_read_from_its_end(root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_log_is_read_only_at_its_end(root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[Event] = [started()]
     for step in range(1, 20_001):
         events.append(stepped(step))
@@ -221,14 +221,14 @@ def test_broken_folders_are_listed_with_a_reason(root: Path, folder: Path) -> No
 
 
 DEEP = "[" * 100_000
-"""Nested more deeply than any parser goes."""
+"""Nested more deeply than any parser supports."""
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "null", "{", '{"title": 7, "created": "yesterday", "preset": []}', "\0", pytest.param(DEEP, id="deep")],
 )
-def test_a_broken_run_json_costs_the_title_only(root: Path, folder: Path, text: str) -> None:
+def test_broken_run_json_falls_back_to_folder_name_and_time(root: Path, folder: Path, text: str) -> None:
     (folder / "run.json").write_text(text, "utf-8")
     (run,) = runs.list_runs(root)
     assert (run.title, run.preset, run.state) == ("My-holiday", "", RunState.STOPPED)
@@ -254,32 +254,32 @@ def test_a_broken_run_json_costs_the_title_only(root: Path, folder: Path, text: 
         ),
     ],
 )
-def test_strange_lines_are_no_crash(root: Path, folder: Path, line: str) -> None:
+def test_invalid_log_lines_are_ignored(root: Path, folder: Path, line: str) -> None:
     write_events(folder, started(), stepped(50), end=line + "\n")
     (run,) = runs.list_runs(root)
     assert run.state is RunState.STOPPED
     assert run.psnr_db == {}
 
 
-def test_a_number_that_was_not_finite_is_nan_again() -> None:
+def test_parse_restores_non_finite_numbers_as_nan() -> None:
     event = run_tail.parse(to_json(replace(stepped(5), loss=math.inf)).encode())
     assert isinstance(event, Stepped)
     assert math.isnan(event.loss)
     assert (event.rate, event.seconds_left) == (1e-3, None)
 
 
-def test_a_link_that_leads_to_itself_hides_no_run(root: Path, folder: Path) -> None:
+def test_circular_link_hides_no_run(root: Path, folder: Path) -> None:
     (root / "loop").symlink_to(root / "loop")
     assert [run.folder for run in runs.list_runs(root)] == [folder]
 
 
 @pytest.mark.parametrize("title", ["two\\nlines", "tab\\there", "\\u001b[31mred"])
-def test_titles_are_one_line_whoever_wrote_them(root: Path, folder: Path, title: str) -> None:
+def test_listed_titles_contain_no_control_characters(root: Path, folder: Path, title: str) -> None:
     (folder / "run.json").write_text(f'{{"title": "{title}"}}', "utf-8")
     assert runs.list_runs(root)[0].title.isprintable()
 
 
-def test_other_folders_and_no_root_are_no_runs(root: Path, folder: Path, tmp_path: Path) -> None:
+def test_list_runs_ignores_other_folders_and_missing_root(root: Path, folder: Path, tmp_path: Path) -> None:
     (root / "pictures").mkdir()
     (root / "file").write_text("")
     (root / ".vdsr-deleted-1").mkdir()
@@ -288,14 +288,14 @@ def test_other_folders_and_no_root_are_no_runs(root: Path, folder: Path, tmp_pat
     assert runs.list_runs(tmp_path / "nowhere") == ()
 
 
-def test_a_run_from_the_command_line_is_listed_by_its_folder(root: Path, folder: Path) -> None:
+def test_run_without_run_json_is_listed_by_folder_name_and_time(root: Path, folder: Path) -> None:
     (folder / "run.json").unlink()
     os.utime(folder / "config.toml", (1e9, 1e9))
     (run,) = runs.list_runs(root)
     assert (run.title, run.created.year) == ("My-holiday", 2001)
 
 
-def test_rename_keeps_all_but_the_title(root: Path, folder: Path) -> None:
+def test_rename_changes_only_the_title(root: Path, folder: Path) -> None:
     before = runs.list_runs(root)[0]
     runs.rename_run(folder, " Better\nname ")
     after = runs.list_runs(root)[0]
@@ -307,13 +307,13 @@ def test_rename_keeps_all_but_the_title(root: Path, folder: Path) -> None:
     )
 
 
-def test_rename_takes_a_run_json_with_what_is_no_text(root: Path, folder: Path) -> None:
+def test_rename_accepts_run_json_with_unpaired_surrogate(root: Path, folder: Path) -> None:
     (folder / "run.json").write_text(r'{"title": "Old", "note": "\ud800"}', "utf-8")
     runs.rename_run(folder, "Nové")
     assert runs.list_runs(root)[0].title == "Nové"
 
 
-def test_duplicate_takes_the_configuration_and_nothing_else(root: Path, folder: Path) -> None:
+def test_duplicate_copies_only_the_configuration(root: Path, folder: Path) -> None:
     write_events(folder, started(), stepped(40))
     (folder / "checkpoint.safetensors").write_bytes(b"state")
     copy = runs.duplicate_run(folder, "Again")
@@ -322,26 +322,26 @@ def test_duplicate_takes_the_configuration_and_nothing_else(root: Path, folder: 
     assert {run.title: run.preset for run in runs.list_runs(root)} == {"My holiday": "quick", "Again": "quick"}
 
 
-def test_delete_removes_everything(root: Path, folder: Path) -> None:
+def test_delete_removes_whole_folder(root: Path, folder: Path) -> None:
     (folder / "crops").mkdir()
     (folder / "crops" / "original.png").write_bytes(b"png")
     runs.delete_run(folder)
     assert list(root.iterdir()) == []
 
 
-def test_a_running_run_is_not_deleted(folder: Path) -> None:
+def test_delete_rejects_running_run(folder: Path) -> None:
     with RunLock(folder), pytest.raises(TrainingError, match="running"):
         runs.delete_run(folder)
     assert (folder / "config.toml").exists()
 
 
-def test_folders_of_other_programs_are_not_swept(root: Path, folder: Path) -> None:
+def test_delete_keeps_folders_of_other_programs(root: Path, folder: Path) -> None:
     (root / ".deleted-by-hand").mkdir()
     runs.delete_run(folder)
     assert [path.name for path in root.iterdir()] == [".deleted-by-hand"]
 
 
-def test_deleting_a_link_leaves_what_it_leads_to(root: Path, folder: Path, tmp_path: Path) -> None:
+def test_delete_of_link_keeps_its_target(root: Path, folder: Path, tmp_path: Path) -> None:
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
     runs.delete_run(folder)
@@ -349,13 +349,13 @@ def test_deleting_a_link_leaves_what_it_leads_to(root: Path, folder: Path, tmp_p
     assert (tmp_path / "elsewhere" / "config.toml").exists()
 
 
-def test_what_an_interrupted_deletion_left_goes_with_the_next_run(root: Path, folder: Path) -> None:
+def test_create_run_removes_leftovers_of_interrupted_deletion(root: Path, folder: Path) -> None:
     folder.rename(root / ".vdsr-deleted-0123")
     runs.create_run(root, "Next", "", preset("quick"))
     assert [path.name for path in root.iterdir()] == ["Next"]
 
 
-def test_the_lock_is_for_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock_rejects_second_holder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vdsr_trainer.run_files._LOCK_PATIENCE_S", 0.05)
     with RunLock(folder):
         assert run_files.is_alive(folder)
@@ -364,7 +364,7 @@ def test_the_lock_is_for_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert not run_files.is_alive(folder)
 
 
-def test_asking_whether_a_run_lives_leaves_its_lock_free(folder: Path) -> None:
+def test_is_alive_leaves_the_lock_free(folder: Path) -> None:
     with RunLock(folder):
         assert run_files.is_alive(folder)
     assert not run_files.is_alive(folder)
@@ -372,8 +372,8 @@ def test_asking_whether_a_run_lives_leaves_its_lock_free(folder: Path) -> None:
         pass
 
 
-def test_who_asks_is_not_taken_for_the_holder(folder: Path) -> None:
-    """Two windows and a command line may look at the same moment; each must see that nobody trains."""
+def test_concurrent_is_alive_calls_are_not_mistaken_for_the_holder(folder: Path) -> None:
+    """Two windows and a command line may check at the same moment; each must see that no process is training."""
     with RunLock(folder):
         pass
     with ThreadPoolExecutor(4) as pool:
@@ -383,7 +383,7 @@ def test_who_asks_is_not_taken_for_the_holder(folder: Path) -> None:
 
 @pytest.mark.parametrize("command", run_files.COMMANDS)
 @pytest.mark.parametrize("ends", run_files.WHEN_WINDOW_ENDS)
-def test_control_is_read_as_written(folder: Path, command: run_files.Command, ends: run_files.WhenWindowEnds) -> None:
+def test_control_file_round_trips(folder: Path, command: run_files.Command, ends: run_files.WhenWindowEnds) -> None:
     run_files.write_control(folder, command, ends)
     assert json.loads((folder / "control.json").read_text()) == {"command": command, "when_window_ends": ends}
     assert run_files.read_control(folder) == run_files.Control(command, ends)
@@ -401,11 +401,11 @@ def test_control_is_read_as_written(folder: Path, command: run_files.Command, en
         pytest.param(DEEP, id="deep"),
     ],
 )
-def test_a_broken_control_file_asks_for_nothing(folder: Path, text: str) -> None:
+def test_broken_control_file_falls_back_to_default(folder: Path, text: str) -> None:
     (folder / "control.json").write_text(text, "utf-8")
     assert run_files.read_control(folder) == run_files.Control()
 
 
-def test_control_in_a_folder_that_is_gone_is_one_plain_error(tmp_path: Path) -> None:
+def test_write_control_raises_save_error_when_folder_is_gone(tmp_path: Path) -> None:
     with pytest.raises(SaveError):
         run_files.write_control(tmp_path / "gone", "stop")

@@ -1,4 +1,4 @@
-"""Tied weights: the network's answer turns with its input, and what it learns of a patch it learns of all turns."""
+"""Tied weights: the network's output turns with its input, and a patch teaches it the same as all its turns."""
 
 from __future__ import annotations
 
@@ -63,23 +63,23 @@ def _unevenness(model: VDSR, elements: Iterable[int]) -> float:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_the_answer_turns_with_the_picture(group: str) -> None:
+def test_output_turns_with_the_picture(group: str) -> None:
     model = first_model(_of(group))
     assert _unevenness(model, range(GROUPS[group])) < 1e-5
     assert _unevenness(first_model(CONFIG), range(1, 4)) > 0.1
     if group == "p4":
-        assert _unevenness(model, range(4, 8)) > 0.01  # it is free to tell a picture from its mirror image
+        assert _unevenness(model, range(4, 8)) > 0.01  # it is free to distinguish a picture from its mirror image
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_weights_from_chance_keep_their_strength(group: str) -> None:
+def test_tied_random_weights_keep_their_strength(group: str) -> None:
     tied, free = (first_model(replace(config, width=64)) for config in (_of(group), CONFIG))
     for one, other in zip(tied.convolutions, free.convolutions, strict=True):
         assert float(one.weight.detach().std() / other.weight.detach().std()) == pytest.approx(1.0, abs=0.15)
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_a_patch_teaches_what_all_its_turns_would(group: str) -> None:
+def test_tied_gradients_match_mean_over_all_turns(group: str) -> None:
     model = first_model(_of(group))
     luma, target = _luma(1), _luma(2)
 
@@ -98,9 +98,9 @@ def test_a_patch_teaches_what_all_its_turns_would(group: str) -> None:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_what_layers_see_is_what_they_would_see_of_all_turns(group: str) -> None:
+def test_tied_input_statistics_match_those_of_all_turns(group: str) -> None:
     model = first_model(_of(group))
-    luma = _luma(3, side=6)  # of so few rows each is looked at
+    luma = _luma(3, side=6)  # with so few rows, every row is sampled
     by_turn: list[list[Tensor]] = []
     for element in range(GROUPS[group]):
         by_turn.append([])
@@ -126,10 +126,10 @@ def test_what_layers_see_is_what_they_would_see_of_all_turns(group: str) -> None
     ],
     ids=str,
 )
-def test_steps_leave_the_weights_tied(group: str, changes: dict[str, object]) -> None:
+def test_steps_keep_weights_tied(group: str, changes: dict[str, object]) -> None:
     learner = Learner(_of(group, **{"warmup_steps": 0, "steps": 100, **changes}))
     before = [parameter.detach().clone() for parameter in learner.model.parameters()]
-    for step in range(1, 13):  # between two of the steps that mend what rounding unties
+    for step in range(1, 13):  # between two of the steps that tie again what rounding has untied
         learner.step(_patches(step), step)
     assert all(not torch.equal(old, new) for old, new in zip(before, learner.model.parameters(), strict=True))
     for model in (learner.model, learner.average.model):
@@ -137,7 +137,7 @@ def test_steps_leave_the_weights_tied(group: str, changes: dict[str, object]) ->
         assert Symmetry(group, model.convolutions).holds()
 
 
-def test_what_rounding_unties_is_tied_again() -> None:
+def test_weights_untied_by_rounding_are_tied_again() -> None:
     learner = Learner(_of("p4"))
     learner.step(_patches(0), 0)
     with torch.no_grad():
@@ -149,7 +149,7 @@ def test_what_rounding_unties_is_tied_again() -> None:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_a_model_to_start_from_goes_on_as_it_is(group: str, tmp_path: Path) -> None:
+def test_start_model_is_kept_tied_only_if_it_is_tied(group: str, tmp_path: Path) -> None:
     said: list[str] = []
     for name, made in (("tied", first_model(_of(group))), ("free", first_model(CONFIG))):
         path = tmp_path / f"{name}.safetensors"
@@ -161,7 +161,7 @@ def test_a_model_to_start_from_goes_on_as_it_is(group: str, tmp_path: Path) -> N
     assert "without" in said[0]
 
 
-def test_a_resumed_run_is_tied_if_its_own_weights_are(tmp_path: Path) -> None:
+def test_resumed_run_is_tied_only_if_its_own_weights_are(tmp_path: Path) -> None:
     path = tmp_path / "start.safetensors"
     save_weights(first_model(CONFIG), path, {"title": "free"})
     free = first_model(CONFIG).state_dict()
@@ -170,14 +170,14 @@ def test_a_resumed_run_is_tied_if_its_own_weights_are(tmp_path: Path) -> None:
     save_weights(first_model(_of("p4")), path, {"title": "tied, and in the place of the other"})
     said: list[str] = []
     resumed = Learner(_of("p4", start_from=str(path)), said.append)
-    resumed.model.load_state_dict(free)  # as a state does
+    resumed.model.load_state_dict(free)  # as loading a checkpoint does
     resumed.step(_patches(1), 1)
     assert len(said) == 1
     for ours, theirs in zip(resumed.model.parameters(), learner.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
-def test_channels_that_do_not_divide_are_refused() -> None:
+def test_widths_not_divisible_by_symmetry_are_rejected() -> None:
     assert set(GROUPS) | {"none"} == set(SYMMETRIES)
     replace(CONFIG, symmetry="p4", width=12)
     with pytest.raises(ConfigError, match="width = 12 is not a multiple of 8"):

@@ -1,4 +1,4 @@
-"""Judging a network on held-out pictures, and the crop that is kept to look at."""
+"""Judging a network on held-out pictures, and the crops that are kept for viewing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def silent() -> VDSR:
     return model
 
 
-def test_bicubic_is_the_protocols(lumas: dict[str, np.ndarray], silent: VDSR) -> None:
+def test_bicubic_psnr_matches_protocol(lumas: dict[str, np.ndarray], silent: VDSR) -> None:
     judge = Judge.prepare(lumas, CONFIG)
     for scale in (2, 3):
         expected = []
@@ -53,7 +53,7 @@ def test_bicubic_is_the_protocols(lumas: dict[str, np.ndarray], silent: VDSR) ->
     assert judge.measure(silent) == pytest.approx(judge.bicubic_psnr_db, abs=0.01)
 
 
-def test_on_a_processor_it_is_by_winograds_method_what_it_is_by_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measure_on_cpu_by_winograd_matches_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_model(find_model("vdsr")).model
     judge = Judge.prepare({"a": _luma(0), "b": _luma(1, 50, 70)}, replace(CONFIG, scales=(2.0,)))
 
@@ -73,28 +73,28 @@ def test_only_the_middle_of_a_large_picture_is_measured() -> None:
 
 
 @pytest.mark.parametrize("height", [150, 181, 320, 321, 900, 901])
-def test_what_is_kept_for_the_table_holds_what_a_validation_looks_at(height: int) -> None:
+def test_area_kept_for_comparison_contains_area_of_validation(height: int) -> None:
     luma = np.arange(height, dtype=np.uint16)[:, None].repeat(401, axis=1)
     assert np.array_equal(middle(middle(luma, COMPARED_PX), JUDGED_PX), middle(luma, JUDGED_PX))
 
 
-def test_a_run_on_jpegs_is_judged_on_jpegs_too(lumas: dict[str, np.ndarray]) -> None:
+def test_run_on_jpegs_is_judged_on_jpegs_too(lumas: dict[str, np.ndarray]) -> None:
     judge = Judge.prepare(lumas, replace(CONFIG, jpeg_share=0.5))
     assert list(judge.trials) == ["2", "3", "2 jpeg 40", "3 jpeg 40"]
     assert judge.bicubic_psnr_db["2 jpeg 40"] < judge.bicubic_psnr_db["2"] - 0.5
 
 
-def test_flat_pictures_have_a_finite_number() -> None:
+def test_flat_pictures_have_finite_psnr() -> None:
     judge = Judge.prepare({"flat": np.full((64, 64), 90, np.uint8)}, CONFIG)
     assert judge.bicubic_psnr_db == {"2": 100.0, "3": 100.0}
 
 
-def test_pictures_too_small_to_judge_by_are_said() -> None:
+def test_prepare_rejects_pictures_too_small_to_judge() -> None:
     with pytest.raises(TrainingError, match="too small to judge"):
         Judge.prepare({"dot": np.zeros((9, 9), np.uint8)}, CONFIG)
 
 
-def test_the_bundled_model_is_a_line_to_aim_for(lumas: dict[str, np.ndarray]) -> None:
+def test_referenced_reports_bundled_models_and_teacher(lumas: dict[str, np.ndarray]) -> None:
     judge = Judge.prepare({name: luma[:40, :40] for name, luma in lumas.items()}, CONFIG)
     reported = judge.referenced(torch.device("cpu"), 7, {"2": 31.5})
     assert reported.step == 7
@@ -109,7 +109,7 @@ def _pixels(path: Path) -> np.ndarray:
         return np.asarray(picture).astype(int)
 
 
-def test_the_crop_shows_where_bicubic_does_worst(tmp_path: Path, silent: VDSR) -> None:
+def test_crop_shows_where_bicubic_is_worst(tmp_path: Path, silent: VDSR) -> None:
     calm = np.full((180, 180), 120, np.uint8)
     judge = Judge.prepare({"calm": calm, "busy": _luma(2, 180, 180)}, CONFIG)
     crops = CropWriter(tmp_path, judge, CONFIG)
@@ -124,7 +124,7 @@ def test_the_crop_shows_where_bicubic_does_worst(tmp_path: Path, silent: VDSR) -
     assert 0 < np.abs(bicubic - original).mean() < 60
 
 
-def test_the_crop_is_as_bright_as_the_picture(tmp_path: Path) -> None:
+def test_crop_expands_luma_to_full_range(tmp_path: Path) -> None:
     luma = np.full((160, 160), 16, np.uint8)
     luma[:, 80:] = 235
     CropWriter(tmp_path, Judge.prepare({"page": luma}, CONFIG), CONFIG).write_fixed()
@@ -134,7 +134,7 @@ def test_the_crop_is_as_bright_as_the_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("steps", "most"), [(1000, 10), (100_000, 201)])
-def test_crops_are_few_however_long_the_run(
+def test_number_of_crops_is_limited_in_long_runs(
     tmp_path: Path, lumas: dict[str, np.ndarray], silent: VDSR, steps: int, most: int
 ) -> None:
     config: TrainConfig = replace(CONFIG, steps=steps)
@@ -146,7 +146,7 @@ def test_crops_are_few_however_long_the_run(
     assert written[-1], "the last one is always kept"
 
 
-def test_a_residual_network_with_weights_changes_the_crop(tmp_path: Path, lumas: dict[str, np.ndarray]) -> None:
+def test_crop_of_random_network_differs_from_bicubic(tmp_path: Path, lumas: dict[str, np.ndarray]) -> None:
     model = VDSR(VDSRConfig(3, 4))
     initialise(model, 1)
     crops = CropWriter(tmp_path, Judge.prepare(lumas, CONFIG), CONFIG)

@@ -1,4 +1,4 @@
-"""Pictures that never get to the cluster; what a real one does is shown in tests/commands/test_batch_command.py."""
+"""Cluster: pictures that never reach it, and its check; tests/commands/test_batch_command.py runs a real one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vdsr_app.core.pipeline import FileEvent, FileFailed, FileJob
 
 
 class IdleClient:
-    """A cluster of one worker that nothing is sent to."""
+    """A cluster with one worker, to which nothing is sent."""
 
     status = "running"
 
@@ -48,9 +48,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     return Cluster("tcp://127.0.0.1:9", tmp_path / "out")
 
 
-def test_pictures_that_cannot_be_begun_are_told_by_the_calling_thread_and_counted(
-    cluster: Cluster, tmp_path: Path
-) -> None:
+def test_calling_thread_reports_and_counts_pictures_that_cannot_start(cluster: Cluster, tmp_path: Path) -> None:
     settings = UpscaleSettings(model=str(tmp_path / "gone.safetensors"))
     jobs = [FileJob(number, tmp_path / "a.png", tmp_path / "out" / f"{number}.png", settings) for number in range(3)]
     reported: list[tuple[FileEvent, threading.Thread]] = []
@@ -69,9 +67,7 @@ def test_pictures_that_cannot_be_begun_are_told_by_the_calling_thread_and_counte
 
 
 @pytest.mark.usefixtures("short_paths")
-def test_a_name_that_cannot_be_is_told_before_a_worker_begins(
-    cluster: Cluster, tmp_path: Path, long_path: Path
-) -> None:
+def test_too_long_output_name_fails_before_a_worker_starts(cluster: Cluster, tmp_path: Path, long_path: Path) -> None:
     reported: list[FileEvent] = []
     job = FileJob(0, tmp_path / "a.png", long_path, UpscaleSettings(model="vdsr"))
     report = cluster([job], reported.append, CancelToken(), pause=PauseGate(), on_no_room=lambda *_: None)
@@ -79,7 +75,7 @@ def test_a_name_that_cannot_be_is_told_before_a_worker_begins(
     assert (report.done, report.failed) == (0, 1)
 
 
-def test_a_worker_with_another_file_of_that_name_has_another_folder(tmp_path: Path) -> None:
+def test_check_worker_rejects_a_lease_with_other_content(tmp_path: Path) -> None:
     lease = tmp_path / "lease"
     lease.write_bytes(b"0123\xff")
     assert "another one" in check_worker(str(lease), "012345", __version__)

@@ -1,4 +1,4 @@
-"""What a batch would come to, and how fast it will be, as far as that is known beforehand."""
+"""Estimates before a batch: its duration and disk space, and the speed of each model, as far as they are known."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def measured(depth: int, width: int, choice: str = "torch fp32", **rates: float)
     use(key_of("A processor", 2, depth, width, rates), Measurement(choice, {choice: 1.0, **rates}))
 
 
-def test_nothing_is_known_before_a_measurement(thin: str) -> None:
+def test_speed_is_unknown_before_a_measurement(thin: str) -> None:
     assert known_mpx_per_s("auto") is None
     measured(20, 64)
     assert known_mpx_per_s(thin) is None
 
 
-def test_each_model_has_the_pace_of_its_own_shape(thin: str) -> None:
+def test_speed_depends_on_the_shape_of_the_model(thin: str) -> None:
     measured(20, 64, "torch bf16", **{"torch bf16": 0.5})
     measured(3, 16, "winograd fp32", **{"winograd fp32": 20.0, "torch fp32": 4.0})
     assert known_mpx_per_s("auto") == known_mpx_per_s("vdsr") == 0.5
     assert known_mpx_per_s(thin) == 20.0
 
 
-def test_a_model_that_is_gone_has_no_pace() -> None:
+def test_speed_of_a_missing_model_is_unknown() -> None:
     measured(20, 64)
     assert known_mpx_per_s("gone") is None
 
@@ -54,7 +54,7 @@ def test_a_model_that_is_gone_has_no_pace() -> None:
 @pytest.mark.parametrize(
     "entry", [{"choice": "torch fp32", "mpx_per_s": {}}, {"choice": "a", "mpx_per_s": {"a": 0}}, {"choice": 5}, 7]
 )
-def test_what_is_damaged_is_passed_over(entry: object) -> None:
+def test_damaged_measurements_are_ignored(entry: object) -> None:
     measured(20, 64)
     known = json.loads(paths.measurements_file().read_text("utf-8"))
     known[key_of("A processor", 4, 20, 64, ["torch fp32"])] = entry
@@ -62,7 +62,9 @@ def test_what_is_damaged_is_passed_over(entry: object) -> None:
     assert known_mpx_per_s("auto") == 1.0
 
 
-def test_a_plan_tells_time_and_room_for_what_is_to_be_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_estimates_duration_and_disk_space_of_queued_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     items = [
         Item(
             i,

@@ -1,4 +1,4 @@
-"""A journal whose file was damaged, by a disk or by hand."""
+"""Journal: files damaged by a disk or by hand, files of earlier versions, and the compression of sources."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
         ("UPDATE facts SET value = '' WHERE name = 'inputs'", JournalView.inputs),
     ],
 )
-def test_nonsense_in_a_journal_is_one_plain_error(
+def test_reading_invalid_values_raises_a_plain_error(
     folder: Path, change: str, ask: Callable[[JournalView], object]
 ) -> None:
     with contextlib.closing(sqlite3.connect(folder / FILE_NAME)) as connection:
@@ -58,7 +58,7 @@ def test_nonsense_in_a_journal_is_one_plain_error(
             ask(view)
 
 
-def test_how_a_source_was_compressed_is_kept(tmp_path: Path) -> None:
+def test_source_compression_round_trips(tmp_path: Path) -> None:
     kinds = [None, Compression(SourceFormat.JPEG, 75), Compression(SourceFormat.WEBP, 0)]
     items = [replace(ITEM, number=i, facts=replace(FACTS, compression=each)) for i, each in enumerate(kinds)]
     journal = Journal(tmp_path)
@@ -68,7 +68,7 @@ def test_how_a_source_was_compressed_is_kept(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_a_journal_of_earlier_versions_has_numbers_for_jpeg(folder: Path) -> None:
+def test_reads_jpeg_quality_numbers_of_earlier_versions(folder: Path) -> None:
     with contextlib.closing(sqlite3.connect(folder / FILE_NAME)) as connection:
         connection.execute("ALTER TABLE items RENAME COLUMN compression TO jpeg_quality")
         connection.execute("PRAGMA writable_schema = ON")
@@ -90,7 +90,7 @@ def test_a_journal_of_earlier_versions_has_numbers_for_jpeg(folder: Path) -> Non
     journal.close()
 
 
-def test_options_nested_without_end_are_none(folder: Path) -> None:
+def test_unfinished_ignores_options_nested_too_deeply(folder: Path) -> None:
     with contextlib.closing(sqlite3.connect(folder / FILE_NAME)) as connection:
         connection.execute("UPDATE facts SET value = ? WHERE name = 'options'", ("[" * 100_000,))
         connection.commit()
@@ -98,7 +98,7 @@ def test_options_nested_without_end_are_none(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("byte", [b"\x01", b"\xc9"])
-def test_a_table_whose_name_is_damaged_is_told_in_words_and_put_aside(folder: Path, byte: bytes) -> None:
+def test_damaged_table_name_is_reported_and_the_journal_is_put_aside(folder: Path, byte: bytes) -> None:
     file = folder / FILE_NAME
     file.write_bytes(file.read_bytes().replace(b"TABLE facts", b"TABLE " + byte + b"acts"))
     with pytest.raises(SaveError, match="damaged") as caught:
@@ -109,7 +109,7 @@ def test_a_table_whose_name_is_damaged_is_told_in_words_and_put_aside(folder: Pa
     assert file.with_suffix(".bak").exists()
 
 
-def test_a_page_that_is_damaged_is_one_plain_error_on_writing(folder: Path) -> None:
+def test_writing_to_a_damaged_page_raises_a_plain_error(folder: Path) -> None:
     file = folder / FILE_NAME
     with contextlib.closing(sqlite3.connect(file)) as connection:
         (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'items'").fetchone()

@@ -1,4 +1,4 @@
-"""What is decided about each picture before any is read."""
+"""Planner: the name, state, size, model and disk space of each picture, decided before any is read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FACTS = SourceFacts(Stamp(10, 20), 100, 80)
 
 
 class There:
-    """Files at the place of results, by name: current (True), stale (False), or somebody's (None)."""
+    """Files at the paths of results, by name: current (True), stale (False), or somebody else's (None)."""
 
     def __init__(self, **files: bool | None) -> None:
         self.files = {OUT / name.replace("__", "."): current for name, current in files.items()}
@@ -63,7 +63,7 @@ def outputs(items: list[Item]) -> list[str]:
     return [item.output.relative_to(OUT).as_posix() for item in items]
 
 
-def test_a_plain_picture() -> None:
+def test_picture_is_queued_with_its_output_and_target_size() -> None:
     (item,) = plan(Found(Path("/in/deep/a.png"), Path("deep")))
     assert item.output == OUT / "deep" / "a_vdsr_x2.png"
     assert (item.state, item.note) == (State.QUEUED, "")
@@ -71,7 +71,7 @@ def test_a_plain_picture() -> None:
     assert (item.target.width, item.target.height, item.output_px) == (200, 160, 32000)
 
 
-def test_the_model_is_chosen_by_the_file() -> None:
+def test_auto_model_depends_on_the_compression_of_the_source() -> None:
     options = BatchOptions(OUT, UpscaleSettings())
     photo, clean = (
         plan("a.jpg", facts=SourceFacts(FACTS.stamp, 100, 80, compression=compression), options=options)[0]
@@ -89,7 +89,7 @@ def test_the_model_is_chosen_by_the_file() -> None:
         (["a.png", "b.png"], ["a_vdsr_x2.png", "b_vdsr_x2.png"]),
     ],
 )
-def test_names_that_would_collide_are_told_apart_and_say_so(sources: list[str], names: list[str] | None) -> None:
+def test_colliding_names_are_made_unique_with_a_note(sources: list[str], names: list[str] | None) -> None:
     items = plan(*sources)
     assert names is None or outputs(items) == names
     folded = {unicodedata.normalize("NFC", str(item.output)).casefold() for item in items}
@@ -104,7 +104,7 @@ def test_equal_names_in_different_folders_do_not_collide() -> None:
     assert outputs(items) == ["a_vdsr_x2.png", "b/a_vdsr_x2.png"]
 
 
-def test_a_picture_that_is_added_later_gets_another_name_than_those_before() -> None:
+def test_picture_added_later_gets_a_name_that_is_not_taken() -> None:
     planner = Planner(choose(), There())
     names = []
     for name in ("a.png", "a.jpg"):
@@ -114,7 +114,7 @@ def test_a_picture_that_is_added_later_gets_another_name_than_those_before() -> 
     assert names == ["a_vdsr_x2.png", "a_jpg_vdsr_x2.png"]
 
 
-def test_a_template_without_the_name_numbers_what_collides() -> None:
+def test_template_without_name_numbers_colliding_results() -> None:
     items = plan("a.png", "b.png", "c.png", options=choose(template="{folder} {width}x{height}"))
     assert outputs(items) == ["in 200x160.png", "in 200x160-2.png", "in 200x160-3.png"]
     assert outputs(plan("a.png", "b.png", options=choose(template="{number:03}"))) == ["001.png", "002.png"]
@@ -123,7 +123,7 @@ def test_a_template_without_the_name_numbers_what_collides() -> None:
 @pytest.mark.parametrize(
     "template", ["", "  ", "{nam}", "{name", "a/b", "{name}\n", "{name!r}", "{name:9}", "{0}", "a:b"]
 )
-def test_templates_that_cannot_be_used(template: str) -> None:
+def test_rejects_unusable_templates(template: str) -> None:
     with pytest.raises(UsageError):
         plan("a.png", options=choose(template=template))
 
@@ -151,7 +151,9 @@ def test_names_fit_into_255_bytes(name: str, template: str) -> None:
         (Existing.RENAME, True, State.QUEUED, "a-2_vdsr_x2.png"),
     ],
 )
-def test_where_a_result_is_there_already(existing: Existing, current: bool | None, state: State, name: str) -> None:
+def test_existing_result_is_skipped_replaced_or_renamed(
+    existing: Existing, current: bool | None, state: State, name: str
+) -> None:
     (item,) = plan("a.png", there=There(a_vdsr_x2__png=current), options=choose(existing=existing))
     assert (item.state, item.output.name) == (state, name)
     assert item.note or existing is Existing.OVERWRITE
@@ -165,7 +167,7 @@ def test_where_a_result_is_there_already(existing: Existing, current: bool | Non
         (Existing.OVERWRITE, "a_vdsr_x2.png"),
     ],
 )
-def test_the_result_of_another_picture_keeps_its_name(existing: Existing, name: str) -> None:
+def test_result_of_another_picture_is_kept_unless_overwriting(existing: Existing, name: str) -> None:
     there = There(a_vdsr_x2__png=None)
     there.others = {"a_vdsr_x2.png", "a-2_vdsr_x2.png"}
     (item,) = plan("a.png", there=there, options=choose(existing=existing))
@@ -173,7 +175,7 @@ def test_the_result_of_another_picture_keeps_its_name(existing: Existing, name: 
     assert item.note or existing is Existing.OVERWRITE
 
 
-def test_results_beside_their_sources_are_not_taken_for_sources() -> None:
+def test_results_beside_their_sources_are_skipped_unless_renaming() -> None:
     for existing in Existing:
         there = There(a_vdsr_x2__png=True)
         planner = Planner(choose(existing=existing), there)
@@ -184,7 +186,7 @@ def test_results_beside_their_sources_are_not_taken_for_sources() -> None:
         assert first.output != second.output
 
 
-def test_what_an_earlier_batch_made_of_another_picture_is_no_source_unless_it_is_given_itself() -> None:
+def test_result_of_an_earlier_batch_is_skipped_unless_given_explicitly() -> None:
     there = There()
     there.makers[OUT / "a_vdsr_x2.png"] = OUT / "a.png"
     options = choose(template="{name}_x3")
@@ -196,7 +198,7 @@ def test_what_an_earlier_batch_made_of_another_picture_is_no_source_unless_it_is
     assert plan(given, there=there, options=options)[0].state is State.QUEUED
 
 
-def test_a_source_is_never_replaced() -> None:
+def test_source_is_never_replaced() -> None:
     planner = Planner(choose(existing=Existing.OVERWRITE, template="{name}"), There(a__png=None))
     found = Found(OUT / "a.png", Path())
     planner.expect([found])
@@ -218,26 +220,26 @@ def test_a_source_is_never_replaced() -> None:
         (FileFormat.PNG, 60000, False),
     ],
 )
-def test_what_a_format_cannot_hold_is_refused_with_a_way_out(file_format: FileFormat, width: int, fails: bool) -> None:
+def test_result_too_large_for_its_format_fails_with_advice(file_format: FileFormat, width: int, fails: bool) -> None:
     options = choose(save=SaveOptions(file_format))
     (item,) = plan("a.png", facts=SourceFacts(FACTS.stamp, width, 10), options=options)
     assert (item.state is State.FAILED) is fails
     assert ("Choose PNG or TIFF" in item.note) is fails
 
 
-def test_an_impossible_size_is_refused() -> None:
+def test_target_smaller_than_the_source_fails() -> None:
     options = BatchOptions(OUT, UpscaleSettings(Target(TargetKind.WIDTH, 50), model="vdsr"))
     (item,) = plan("a.png", options=options)
     assert item.state is State.FAILED
     assert "between 1 and 8" in item.note
 
 
-def test_what_cannot_be_read_is_told() -> None:
+def test_unreadable_source_fails_with_its_error() -> None:
     (item,) = plan("a.png", facts=SourceFacts(None, error="There is no such file."))
     assert (item.state, item.note, item.target) == (State.FAILED, "There is no such file.", None)
 
 
-def test_the_room_of_a_plan_counts_what_the_largest_takes_while_it_is_worked_on() -> None:
+def test_disk_space_includes_temporary_files_of_the_largest_picture() -> None:
     small, large = SourceFacts(Stamp(10, 20), 100, 80), SourceFacts(Stamp(10, 20), 8000, 6000)
     alone = totals(plan("a.jpg", facts=small), choose()).disk_bytes
     assert alone == plan("a.jpg", facts=small)[0].disk_bytes
@@ -247,10 +249,10 @@ def test_the_room_of_a_plan_counts_what_the_largest_takes_while_it_is_worked_on(
     assert source + result <= beside < 2 * (source + result)
     deeper = choose(save=SaveOptions(FileFormat.TIFF, bits=16))
     items = plan("b.jpg", facts=large, options=deeper)
-    assert totals(items, deeper).disk_bytes >= 2 * items[0].disk_bytes + result + 2 * result  # and what it is made of
+    assert totals(items, deeper).disk_bytes >= 2 * items[0].disk_bytes + result + 2 * result  # plus its arrays
 
 
-def test_totals() -> None:
+def test_totals_count_states_pixels_disk_space_and_memory() -> None:
     there = There(b_vdsr_x2__png=True)
     items = [*plan("a.png", "b.png", there=there), *plan("c.png", facts=SourceFacts(None, error="gone"))]
     found = totals(items, choose())
@@ -260,7 +262,7 @@ def test_totals() -> None:
     assert found.memory_bytes >= 32000 * 3
 
 
-def test_settings_travel_through_json() -> None:
+def test_settings_round_trip_through_json() -> None:
     settings = UpscaleSettings(
         Target(TargetKind.LONG_SIDE, 6000.0),
         "photo",
@@ -274,7 +276,7 @@ def test_settings_travel_through_json() -> None:
         assert settings_from_json(settings_to_json(each)) == each
 
 
-def test_a_batch_that_goes_on_gives_no_name_and_no_number_a_second_time() -> None:
+def test_resumed_batch_reuses_no_name_or_number() -> None:
     options = choose(template="{folder} {width}x{height}")
     planner = Planner(options, There())
     planner.resume_from(plan("a.png", "b.png", options=options))
@@ -285,7 +287,7 @@ def test_a_batch_that_goes_on_gives_no_name_and_no_number_a_second_time() -> Non
 
 
 @pytest.mark.parametrize(("bits", "of_the_source", "times"), [(16, 8, 2.0), (8, 16, 0.5), (None, 16, 1.0), (8, 8, 1.0)])
-def test_the_room_of_a_result_follows_the_depth_that_is_written(
+def test_disk_space_of_a_result_follows_the_bit_depth_written(
     bits: int | None, of_the_source: int, times: float
 ) -> None:
     facts = SourceFacts(FACTS.stamp, 100, 80, bits=of_the_source)

@@ -1,4 +1,4 @@
-"""A batch as it runs: one outcome a picture, whatever happens, and nothing lost."""
+"""Batch runs: one outcome per picture, whatever happens, and nothing lost."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CORPUS = Path(__file__).resolve().parents[4] / "shared" / "corpus"
 
 
 class Held:
-    """A batch over a folder, with a network that the test holds in its hand; keeps what is told."""
+    """A batch over a folder, with a network that the test can hold and release; keeps the events."""
 
     def __init__(self, folder: Path) -> None:
         self.source, self.output = folder / "in", folder / "out"
@@ -69,7 +69,7 @@ class Held:
         self.renew()
 
     def renew(self, **changes: object) -> None:
-        """Another batch, as after a new start of the program."""
+        """Create another batch, as after a restart of the program."""
         settings = UpscaleSettings(Target(value=2.0), model="vdsr")
         options = replace(BatchOptions(self.output, settings), **changes)  # type: ignore[arg-type]
         self.events, self.token = [], CancelToken()
@@ -143,14 +143,14 @@ def is_end(name: str, state: State) -> Callable[[BatchEvent], bool]:
 
 
 def at_first_picture(held: Held) -> threading.Thread:
-    """A batch that runs, and whose first picture, a.png, waits for the network."""
+    """Start a batch whose first picture, a.png, then waits for the network."""
     held.engine.hold()
     thread = held.in_thread()
     held.wait_for(is_end("a.png", State.WORKING))
     return thread
 
 
-def test_good_and_bad_pictures_each_have_one_outcome(held: Held) -> None:
+def test_good_and_bad_pictures_each_get_one_outcome(held: Held) -> None:
     for name in ("a.png", "b/c.png", "b/deep/d.jpg"):
         held.picture(name)
     (held.source / "bad.png").write_bytes(b"no picture")
@@ -166,12 +166,12 @@ def test_good_and_bad_pictures_each_have_one_outcome(held: Held) -> None:
     assert image_io.probe(held.output / "a_vdsr_x2.png").width == 24
 
 
-def test_the_same_again_does_only_what_is_new_or_changed(held: Held) -> None:
+def test_repeated_batch_does_only_new_or_changed_pictures(held: Held) -> None:
     for name in ("a.png", "b.png", "c.png", "d.png", "e.png"):
         held.picture(name)
     held.run()
     tiles = held.engine.tiles
-    os.utime(held.source / "a.png", ns=(1, 1))  # the same content, copied anew
+    os.utime(held.source / "a.png", ns=(1, 1))  # the same content, copied again
     held.picture("b.png", 7)  # edited
     (held.output / "c_vdsr_x2.png").unlink()
     (held.output / "d_vdsr_x2.png").write_bytes(b"the person's own now")
@@ -187,7 +187,7 @@ def test_the_same_again_does_only_what_is_new_or_changed(held: Held) -> None:
     assert held.engine.tiles > tiles
 
 
-def test_a_picture_of_the_same_name_from_another_folder_does_not_replace_a_result(held: Held, tmp_path: Path) -> None:
+def test_same_name_from_another_folder_does_not_replace_a_result(held: Held, tmp_path: Path) -> None:
     held.picture("a.png", value=10)
     held.run()
     (first,) = held.output.glob("*.png")
@@ -203,7 +203,7 @@ def test_a_picture_of_the_same_name_from_another_folder_does_not_replace_a_resul
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-def test_what_a_link_that_leads_nowhere_was_made_into_is_another_pictures_result(held: Held, tmp_path: Path) -> None:
+def test_result_of_a_broken_link_is_not_replaced_by_another_picture(held: Held, tmp_path: Path) -> None:
     original = held.picture(".hidden/original.png", value=10)
     (held.source / "a.png").symlink_to(original)
     held.run()
@@ -217,7 +217,7 @@ def test_what_a_link_that_leads_nowhere_was_made_into_is_another_pictures_result
     assert first.read_bytes() == before
 
 
-def test_results_of_a_folder_that_has_moved_are_still_its_own(held: Held, tmp_path: Path) -> None:
+def test_results_of_a_moved_source_folder_are_recognised(held: Held, tmp_path: Path) -> None:
     for name, value in (("a.png", 10), ("b.png", 60)):
         held.picture(name, value)
     held.run()
@@ -226,14 +226,14 @@ def test_results_of_a_folder_that_has_moved_are_still_its_own(held: Held, tmp_pa
     report = held.run()
     assert (report.done, report.skipped) == (0, 2)
     (held.source / "b.png").unlink()
-    held.renew(template="{number}")  # other names: all anew, and then the first number is taken by another
+    held.renew(template="{number}")  # other names: all is made again, and the first number goes to another picture
     assert held.run().done == 1
     held.renew(settings=UpscaleSettings(Target(value=3.0), model="vdsr"), template="{number}")
     report = held.run()
     assert (report.done, sorted(path.name for path in held.output.glob("[0-9]*.png"))) == (1, ["1.png"])
 
 
-def test_numbers_that_shift_replace_no_results_of_other_pictures(held: Held) -> None:
+def test_shifted_numbers_do_not_replace_results_of_other_pictures(held: Held) -> None:
     for name, value in (("a.png", 10), ("b.png", 60)):
         held.picture(name, value)
     held.renew(template="{number}")
@@ -247,7 +247,7 @@ def test_numbers_that_shift_replace_no_results_of_other_pictures(held: Held) -> 
     assert {name: after[name] for name in before} == before
 
 
-def test_other_settings_make_every_result_anew(held: Held) -> None:
+def test_changed_settings_remake_results_but_tile_size_does_not(held: Held) -> None:
     held.picture("a.png")
     held.run()
     settings = UpscaleSettings(Target(value=2.0), model="vdsr", save=SaveOptions(FileFormat.PNG, bits=16))
@@ -258,7 +258,7 @@ def test_other_settings_make_every_result_anew(held: Held) -> None:
     assert held.run().skipped == 1
 
 
-def test_what_something_else_made_is_kept_renamed_or_replaced_as_is_wished(held: Held) -> None:
+def test_existing_option_applies_to_files_made_elsewhere(held: Held) -> None:
     held.picture("a.png")
     held.output.mkdir()
     there = held.output / "a_vdsr_x2.png"
@@ -270,23 +270,23 @@ def test_what_something_else_made_is_kept_renamed_or_replaced_as_is_wished(held:
     assert held.results() == ["a-2_vdsr_x2.png", "a_vdsr_x2.png"]
 
 
-def test_results_beside_their_sources_are_no_sources_of_another_batch(held: Held) -> None:
+def test_results_beside_their_sources_are_skipped_until_edited(held: Held) -> None:
     held.picture("a.png")
     held.renew(output=held.source)
     held.run()
-    held.picture("b_vdsr_x2.png")  # the person's own, whatever its name says
+    held.picture("b_vdsr_x2.png")  # the user's own, whatever its name says
     three = UpscaleSettings(Target(value=3.0), model="vdsr")
     held.renew(output=held.source, settings=three)
     assert held.run().done == 2
     assert held.ends() == {"a.png": State.DONE, "b_vdsr_x2.png": State.DONE, "a_vdsr_x2.png": State.SKIPPED}
-    held.picture("a_vdsr_x2.png", 7)  # edited, so it is a picture of the person's own
+    held.picture("a_vdsr_x2.png", 7)  # edited, so it is now the user's own picture
     held.renew(output=held.source, settings=three)
     assert held.run().done == 1
     assert "a_vdsr_x2_vdsr_x3.png" in {path.name for path in held.source.iterdir()}
 
 
 @pytest.mark.parametrize("template", ["{name}", "{number:04}_{name}"])
-def test_results_beside_their_sources_change_no_names(held: Held, template: str) -> None:
+def test_rerun_keeps_names_when_results_lie_beside_their_sources(held: Held, template: str) -> None:
     for name in ("a.jpg", "b.jpg"):
         held.picture(name)
     held.renew(output=held.source, template=template)
@@ -298,7 +298,7 @@ def test_results_beside_their_sources_change_no_names(held: Held, template: str)
     assert {path.name for path in held.source.iterdir()} == names
 
 
-def test_results_without_what_they_were_made_of_are_pictures_like_any(held: Held) -> None:
+def test_results_without_their_sources_are_enlarged(held: Held) -> None:
     held.picture("a.png")
     held.run()
     held.renew(settings=UpscaleSettings(Target(value=3.0), model="vdsr"))
@@ -307,7 +307,7 @@ def test_results_without_what_they_were_made_of_are_pictures_like_any(held: Held
     assert (held.output / "a_vdsr_x2_vdsr_x3.png").is_file()
 
 
-def test_a_result_that_was_given_itself_is_enlarged(held: Held) -> None:
+def test_explicitly_given_result_is_enlarged(held: Held) -> None:
     held.picture("a.png")
     held.run()
     held.renew()
@@ -315,7 +315,7 @@ def test_a_result_that_was_given_itself_is_enlarged(held: Held) -> None:
     assert held.batch.run().done == 1
 
 
-def test_pictures_are_added_while_it_runs(held: Held, tmp_path: Path) -> None:
+def test_pictures_can_be_added_while_the_batch_runs(held: Held, tmp_path: Path) -> None:
     held.picture("a.png")
     thread = at_first_picture(held)
     more = held.source / "more"
@@ -325,10 +325,10 @@ def test_pictures_are_added_while_it_runs(held: Held, tmp_path: Path) -> None:
     thread.join(WAIT_S)
     assert held.report is not None
     assert held.report.done == 2
-    assert not held.batch.add([more])  # it has ended
+    assert not held.batch.add([more])  # the batch has ended
 
 
-def test_it_is_planned_when_every_picture_that_was_added_was_told(held: Held) -> None:
+def test_planned_is_true_once_all_added_pictures_are_reported(held: Held) -> None:
     held.picture("a.png")
     known: list[tuple[str, bool]] = []
 
@@ -343,7 +343,7 @@ def test_it_is_planned_when_every_picture_that_was_added_was_told(held: Held) ->
     assert batch.planned
 
 
-def test_a_pause_stops_the_work_and_a_cancel_ends_it(held: Held) -> None:
+def test_pause_stops_the_work_and_cancel_ends_the_batch(held: Held) -> None:
     for name in ("a.png", "b.png", "c.png"):
         held.picture(name, side=64)
     thread = at_first_picture(held)
@@ -360,7 +360,7 @@ def test_a_pause_stops_the_work_and_a_cancel_ends_it(held: Held) -> None:
     assert all(not path.name.endswith(".part") for path in held.output.iterdir())
 
 
-def test_after_a_cancel_it_goes_on_where_it_was(held: Held) -> None:
+def test_cancelled_batch_resumes_where_it_stopped(held: Held) -> None:
     for name in ("a.png", "b.png", "c.png"):
         held.picture(name)
     thread = at_first_picture(held)
@@ -384,7 +384,7 @@ def test_after_a_cancel_it_goes_on_where_it_was(held: Held) -> None:
 
 
 @pytest.mark.parametrize("how", ["resume", "again"])
-def test_after_a_cancel_it_keeps_what_somebody_put_there(held: Held, how: str) -> None:
+def test_file_put_in_place_of_a_result_after_a_cancel_is_kept(held: Held, how: str) -> None:
     held.picture("a.png")
     thread = at_first_picture(held)
     held.token.cancel()
@@ -396,7 +396,7 @@ def test_after_a_cancel_it_keeps_what_somebody_put_there(held: Held, how: str) -
     assert (held.output / "a_vdsr_x2.png").read_bytes() == b"mine"
 
 
-def test_after_a_stop_it_goes_on_where_the_folder_of_its_results_has_moved_to(held: Held) -> None:
+def test_batch_resumes_in_a_moved_output_folder(held: Held) -> None:
     for name in ("a.png", "b/c.png", "d.png"):
         held.picture(name)
     thread = at_first_picture(held)
@@ -414,7 +414,7 @@ def test_after_a_stop_it_goes_on_where_the_folder_of_its_results_has_moved_to(he
     assert held.run().skipped == 3, "it knows what it made wherever that lies"
 
 
-def test_a_journal_of_the_second_format_had_its_paths_in_full(held: Held) -> None:
+def test_results_are_recognised_with_the_full_paths_of_journal_format_2(held: Held) -> None:
     for name in ("a.png", "b.png"):
         held.picture(name)
     held.run()
@@ -434,7 +434,7 @@ def test_a_journal_of_the_second_format_had_its_paths_in_full(held: Held) -> Non
     assert held.run().skipped == 2
 
 
-def test_what_failed_is_tried_again_when_asked(held: Held) -> None:
+def test_failed_pictures_are_retried_only_with_retry_failed(held: Held) -> None:
     held.picture("a.png")
     bad = held.source / "bad.png"
     bad.write_bytes(b"no picture")
@@ -447,11 +447,11 @@ def test_what_failed_is_tried_again_when_asked(held: Held) -> None:
     assert (report.done, report.failed) == (2, 0)
 
 
-def test_a_source_that_changes_while_it_waits_is_done_as_it_is_then(held: Held) -> None:
+def test_source_changed_while_queued_is_processed_as_it_is_then(held: Held) -> None:
     for name in ("a.png", "b.png", "c.png", "d.png", "e.png", "f.png"):
         held.picture(name)
     thread = at_first_picture(held)
-    held.wait_for(is_end("c.png", State.WORKING))  # three are in work, the others wait
+    held.wait_for(is_end("c.png", State.WORKING))  # three are in progress, the others are queued
     held.picture("d.png", side=20)
     (held.source / "e.png").unlink()
     (held.source / "f.png").unlink()
@@ -466,7 +466,7 @@ def test_a_source_that_changes_while_it_waits_is_done_as_it_is_then(held: Held) 
     assert image_io.probe(held.output / "d_vdsr_x2.png").width == 40
 
 
-def test_a_source_that_changes_while_it_is_worked_on_is_done_again_the_next_time(held: Held) -> None:
+def test_source_changed_during_processing_is_redone_by_the_next_run(held: Held) -> None:
     held.picture("a.png")
     held.engine.hold()
     thread = held.in_thread()
@@ -478,7 +478,7 @@ def test_a_source_that_changes_while_it_is_worked_on_is_done_again_the_next_time
     assert held.run().done == 1
 
 
-def test_a_full_disk_makes_it_wait_and_go_on_by_itself(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_waits_for_disk_space_and_continues_by_itself(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     held.picture("a.png")
     usage = namedtuple("usage", "total used free")
     free = [10]
@@ -498,7 +498,7 @@ def test_a_full_disk_makes_it_wait_and_go_on_by_itself(held: Held, monkeypatch: 
 Usage = namedtuple("Usage", "total used free")
 
 
-def test_a_dry_run_gives_the_names_that_the_run_gives(held: Held, tmp_path: Path) -> None:
+def test_plan_gives_the_same_names_as_the_run(held: Held, tmp_path: Path) -> None:
     held.picture("a.png")
     more = tmp_path / "more"
     more.mkdir()
@@ -516,9 +516,7 @@ def test_a_dry_run_gives_the_names_that_the_run_gives(held: Held, tmp_path: Path
     assert len(set(made.values())) == 3
 
 
-def test_a_picture_that_goes_through_the_disk_waits_for_all_the_room_it_takes(
-    held: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_picture_stored_on_disk_waits_for_all_the_space_it_takes(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     held.picture("a.png")
     held.batch.add([held.source])
     (item,) = held.batch.plan()
@@ -535,7 +533,7 @@ def test_a_picture_that_goes_through_the_disk_waits_for_all_the_room_it_takes(
     assert held.report.done == 1
 
 
-def test_where_there_is_room_for_one_large_picture_they_are_done_one_by_one(
+def test_large_pictures_are_done_one_by_one_when_only_one_fits_on_disk(
     held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a.png", "b.png", "c.png"):
@@ -552,9 +550,7 @@ def test_where_there_is_room_for_one_large_picture_they_are_done_one_by_one(
     assert not [event for event in held.events if isinstance(event, WaitsForRoom)]
 
 
-def test_a_disk_that_fills_while_a_large_picture_is_read_is_waited_for(
-    held: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batch_waits_when_the_disk_fills_while_a_picture_is_read(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     held.picture("a.png")
     real, failed = scratch.on_disk, []
 
@@ -577,9 +573,7 @@ def test_a_disk_that_fills_while_a_large_picture_is_read_is_waited_for(
     assert found < done
 
 
-def test_a_disk_that_fills_while_a_result_is_written_costs_no_second_computation(
-    held: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_while_writing_does_not_repeat_the_computation(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     held.picture("a.png")
     real, failed = image_io.save, []
 
@@ -599,7 +593,7 @@ def test_a_disk_that_fills_while_a_result_is_written_costs_no_second_computation
     assert reported == [WaitsForRoom, FoundRoom]
 
 
-def test_two_batches_never_write_into_one_folder(held: Held) -> None:
+def test_second_batch_on_the_same_folder_is_rejected(held: Held) -> None:
     held.picture("a.png")
     thread = at_first_picture(held)
     other = Batch(BatchOptions(held.output, UpscaleSettings(model="vdsr")), lambda event: None)
@@ -612,7 +606,7 @@ def test_two_batches_never_write_into_one_folder(held: Held) -> None:
     assert held.report is not None
 
 
-def test_a_folder_that_is_looked_at_is_free_for_a_batch(held: Held) -> None:
+def test_batch_runs_while_its_journal_is_being_read(held: Held) -> None:
     held.picture("a.png")
     held.run()
     held.renew()
@@ -622,7 +616,7 @@ def test_a_folder_that_is_looked_at_is_free_for_a_batch(held: Held) -> None:
         assert held.run().skipped == 1
 
 
-def test_no_plan_is_made_for_a_folder_that_a_batch_writes_into(held: Held) -> None:
+def test_plan_is_rejected_while_a_batch_writes_into_the_folder(held: Held) -> None:
     held.picture("a.png")
     thread = at_first_picture(held)
     other = Batch(BatchOptions(held.output, UpscaleSettings(model="vdsr")), lambda event: None)
@@ -634,7 +628,7 @@ def test_no_plan_is_made_for_a_folder_that_a_batch_writes_into(held: Held) -> No
     assert [item.state for item in other.plan()] == [State.SKIPPED]
 
 
-def test_a_damaged_journal_stays_where_it_is_while_it_is_planned(held: Held) -> None:
+def test_plan_leaves_a_damaged_journal_in_place(held: Held) -> None:
     held.picture("a.png")
     held.output.mkdir()
     (held.output / FILE_NAME).write_bytes(b"this is no database, but long enough to look like one" * 40)
@@ -644,7 +638,7 @@ def test_a_damaged_journal_stays_where_it_is_while_it_is_planned(held: Held) -> 
     assert [path.name for path in held.output.iterdir()] == [FILE_NAME]
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_any_work(held: Held) -> None:
+def test_unwritable_output_folder_is_rejected_before_any_work(held: Held) -> None:
     held.picture("a.png")
     held.output.write_bytes(b"a file")
     with pytest.raises(SaveError):
@@ -652,7 +646,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(held: Held) 
     assert held.engine.tiles == 0
 
 
-def test_a_model_that_is_not_there_is_refused_before_any_work(held: Held) -> None:
+def test_missing_model_is_rejected_before_any_work(held: Held) -> None:
     held.picture("a.png")
     held.renew(settings=UpscaleSettings(model="nothing"))
     with pytest.raises(WeightsError):
@@ -660,7 +654,7 @@ def test_a_model_that_is_not_there_is_refused_before_any_work(held: Held) -> Non
     assert not held.output.exists()
 
 
-def test_a_damaged_journal_is_put_aside(held: Held) -> None:
+def test_run_puts_a_damaged_journal_aside(held: Held) -> None:
     held.picture("a.png")
     held.output.mkdir()
     (held.output / FILE_NAME).write_bytes(b"this is no database, but long enough to look like one" * 40)
@@ -677,7 +671,7 @@ def test_leftovers_of_a_killed_process_are_removed(held: Held) -> None:
     assert held.results() == ["b/a_vdsr_x2.png"]
 
 
-def test_the_report_is_a_table(held: Held, tmp_path: Path) -> None:
+def test_report_lists_each_picture_as_csv(held: Held, tmp_path: Path) -> None:
     held.picture("a.png")
     (held.source / "=bad.png").write_bytes(b"no picture")
     held.run()
@@ -701,7 +695,7 @@ def test_progress_counts_pixels(held: Held) -> None:
     assert done == sorted(done)
 
 
-def test_time_left_goes_by_what_was_done_lately() -> None:
+def test_time_left_follows_the_recent_pace() -> None:
     now = [0.0]
     pace = Pace(lambda: now[0])
     assert pace.left_s(0, 100) is None
@@ -720,7 +714,7 @@ def test_time_left_goes_by_what_was_done_lately() -> None:
     assert pace.elapsed_s == pytest.approx(10 + 399)
 
 
-def test_many_pictures_take_little_memory(held: Held, tmp_path: Path) -> None:
+def test_memory_hardly_grows_with_the_number_of_pictures(held: Held, tmp_path: Path) -> None:
     first = held.picture("0.png", side=2)
 
     def peak(count: int, name: str = "") -> int:
@@ -739,10 +733,10 @@ def test_many_pictures_take_little_memory(held: Held, tmp_path: Path) -> None:
         finally:
             tracemalloc.stop()
 
-    peak(3)  # what is loaded and made once
+    peak(3)  # takes up what is loaded and created only once
     few, many = peak(50), peak(250)
     if many - few >= 200 * 10_000:
-        # The interpreter's table of names, pathlib's among them, may have doubled meanwhile: it does so but once.
+        # The interpreter's table of names, pathlib's among them, may have doubled meanwhile; that happens only once.
         many = peak(250, " again")
     assert many - few < 200 * 10_000
 
@@ -784,7 +778,7 @@ print(report.done, report.skipped, report.failed)
 
 
 def killed(held: Held, at: int, how: str) -> subprocess.CompletedProcess[str]:
-    """A batch in a process of its own that is killed before the step of that number; 0 is none."""
+    """Run a batch in its own process and kill it before the step of that number; 0 kills it at none."""
     root = Path(__file__).resolve().parents[3]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "trainer")])}
     command = [sys.executable, "-c", PROGRAM, str(held.source), str(held.output), str(at), how]
@@ -793,8 +787,8 @@ def killed(held: Held, at: int, how: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no such kill there")
 @pytest.mark.parametrize("how", ["resume", "again"])
-def test_killed_again_and_again_it_loses_nothing(held: Held, how: str) -> None:
-    """Killed before each of the first steps that matter: each result is whole, none is left out or left over."""
+def test_batch_killed_repeatedly_loses_nothing(held: Held, how: str) -> None:
+    """Killed before each of the first steps that matter: each result is whole, and none is missing or left over."""
     for name in ("a.png", "b/a.png", "b/c.jpg", "d.png"):
         held.picture(name)
     said = ""
@@ -811,8 +805,8 @@ def test_killed_again_and_again_it_loses_nothing(held: Held, how: str) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no such kill there")
 @pytest.mark.parametrize(("kill_at", "named"), [(2, False), (3, False), (4, True)])
-def test_after_a_kill_it_knows_its_own_result_from_somebody_elses(held: Held, kill_at: int, named: bool) -> None:
-    """Killed before the result is flushed, before it gets its name, and before that is written down."""
+def test_killed_batch_tells_its_own_result_from_somebody_elses(held: Held, kill_at: int, named: bool) -> None:
+    """Killed before the result is flushed, before it is renamed into place, and before that is recorded."""
     held.picture("a.png")
     there = held.output / "a_vdsr_x2.png"
     assert killed(held, kill_at, "again").returncode == -9
@@ -829,8 +823,8 @@ def test_after_a_kill_it_knows_its_own_result_from_somebody_elses(held: Held, ki
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no such kill there")
 @pytest.mark.parametrize("existing", Existing)
-def test_a_result_that_got_its_name_in_the_moment_of_a_kill_is_made_again(held: Held, existing: Existing) -> None:
-    """Nobody knows whether its source has changed since."""
+def test_result_renamed_into_place_just_before_a_kill_is_made_again(held: Held, existing: Existing) -> None:
+    """It is unknown whether its source has changed since."""
     held.picture("a.png")
     there = held.output / "a_vdsr_x2.png"
     assert killed(held, 4, "again").returncode == -9
@@ -841,7 +835,7 @@ def test_a_result_that_got_its_name_in_the_moment_of_a_kill_is_made_again(held: 
     assert there.stat().st_mtime_ns != first
 
 
-def test_a_journal_of_the_first_format_told_what_stood_there_before(held: Held) -> None:
+def test_file_of_somebody_else_is_kept_with_journal_format_1(held: Held) -> None:
     held.picture("a.png")
     there = held.output / "a_vdsr_x2.png"
     held.run()
@@ -860,7 +854,7 @@ def test_a_journal_of_the_first_format_told_what_stood_there_before(held: Held) 
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not there")
-def test_awkward_and_hostile_files_each_have_one_outcome(held: Held) -> None:
+def test_awkward_and_hostile_files_each_get_one_outcome(held: Held) -> None:
     items: list[Item] = []
 
     def on_event(event: BatchEvent) -> None:
@@ -893,15 +887,15 @@ OTHER = {
     "bits": 16,
     "metadata": Metadata.NONE,
 }
-"""For each setting another value than the one it has by itself."""
+"""For each setting, a value other than its default."""
 EXEMPT = {"tile_px", "save", "format"}
-"""Tiles leave no trace; what the others belong to; and what gives results another name."""
+"""In this order: tiles leave no trace, `save` holds other settings, and the format changes the names of results."""
 
 
 @pytest.mark.parametrize(
     "name", [each.name for kind in (UpscaleSettings, SaveOptions) for each in fields(kind) if each.name not in EXEMPT]
 )
-def test_each_setting_that_is_another_makes_the_results_anew(held: Held, name: str) -> None:
+def test_changing_a_setting_remakes_the_results(held: Held, name: str) -> None:
     held.picture("a.png")
     save = SaveOptions(FileFormat.JPEG if name == "quality" else FileFormat.PNG)
     settings = UpscaleSettings(Target(value=2.0), model="vdsr", save=save)

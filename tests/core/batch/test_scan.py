@@ -1,4 +1,4 @@
-"""Which pictures are found: each once, nothing that is no file, in a stable order."""
+"""Scanner: it finds each picture once, skips what is not a file, and keeps a stable order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def names(folder: Path, *inputs: Path, recursive: bool = True) -> list[str]:
     return [each.path.relative_to(folder).as_posix() for each in found]
 
 
-def test_folders_are_mirrored_and_files_come_in_natural_order(tmp_path: Path) -> None:
+def test_folders_are_mirrored_and_files_are_in_natural_order(tmp_path: Path) -> None:
     for name in ("page 10.png", "page 9.png", "b/deep/x.jpg", "a.TIF", "notes.txt"):
         touch(tmp_path / name)
     found = list(Scanner(tmp_path / "out", recursive=True).scan([tmp_path]))
@@ -32,20 +32,20 @@ def test_folders_are_mirrored_and_files_come_in_natural_order(tmp_path: Path) ->
     assert names(tmp_path, recursive=False) == ["a.TIF", "page 9.png", "page 10.png"]
 
 
-def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
+def test_hidden_files_and_folders_are_skipped(tmp_path: Path) -> None:
     for name in (".a.png", "._b.png", ".git/c.png", "d.png"):
         touch(tmp_path / name)
     assert names(tmp_path) == ["d.png"]
 
 
-def test_the_output_folder_within_the_input_is_no_input(tmp_path: Path) -> None:
+def test_output_folder_inside_the_input_is_skipped(tmp_path: Path) -> None:
     touch(tmp_path / "a.png")
     touch(tmp_path / "out" / "a_vdsr_x2.png")
     assert names(tmp_path) == ["a.png"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-def test_each_file_is_found_once_and_links_stay_within_the_folder(tmp_path: Path) -> None:
+def test_each_file_is_found_once_and_links_out_of_the_folder_are_skipped(tmp_path: Path) -> None:
     real, outside = touch(tmp_path / "in" / "a.png"), touch(tmp_path / "elsewhere" / "x.png")
     os.link(real, tmp_path / "in" / "b.png")
     (tmp_path / "in" / "c.png").symlink_to(real)
@@ -56,24 +56,24 @@ def test_each_file_is_found_once_and_links_stay_within_the_folder(tmp_path: Path
     assert names(tmp_path, tmp_path / "in", real, tmp_path / "in") == ["in/a.png"]
 
 
-def test_a_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
+def test_too_long_name_is_returned_when_given(tmp_path: Path) -> None:
     assert names(tmp_path, tmp_path / ("n" * 300)) == ["n" * 300]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
-def test_a_pipe_in_a_folder_is_left_out_and_one_that_was_given_is_told(tmp_path: Path) -> None:
+def test_pipe_is_skipped_in_a_folder_and_returned_when_given(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     assert names(tmp_path) == []
     assert names(tmp_path, tmp_path / "a.png") == ["a.png"]
 
 
-def test_a_file_that_is_given_counts_whatever_its_name(tmp_path: Path) -> None:
+def test_given_file_is_returned_whatever_its_name(tmp_path: Path) -> None:
     given = [touch(tmp_path / ".hidden"), tmp_path / "not there.png"]
     assert names(tmp_path, *given) == [".hidden", "not there.png"]
 
 
 @pytest.mark.skipif(os.name == "nt" or os.uname().sysname == "Darwin", reason="names are Unicode there")
-def test_names_of_any_bytes(tmp_path: Path) -> None:
+def test_finds_names_of_arbitrary_bytes(tmp_path: Path) -> None:
     odd = [
         b"\xff\xfe.png",
         b"new\nline.png",
@@ -86,20 +86,20 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
     assert sorted(names(tmp_path)) == sorted(os.fsdecode(name) for name in odd)
 
 
-def test_a_scan_can_be_stopped(tmp_path: Path) -> None:
+def test_scan_raises_cancelled_when_its_token_is_cancelled(tmp_path: Path) -> None:
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):
         list(Scanner(tmp_path / "out", recursive=True).scan([tmp_path], token))
 
 
-def test_natural_order_tells_all_names_apart() -> None:
+def test_natural_key_is_unique_and_orders_numbers_by_value() -> None:
     mixed = ["a1", "A1", "a01", "a10", "a9", "²", "a²"]
     assert len({natural_key(name) for name in mixed}) == len(mixed)
     assert sorted(["a10", "a9", "a1"], key=natural_key) == ["a1", "a9", "a10"]
 
 
-def test_natural_order_holds_for_names_that_are_others_with_more_behind(tmp_path: Path) -> None:
+def test_natural_order_puts_prefixes_before_longer_names(tmp_path: Path) -> None:
     expected = ["", "2", "10", "album", "album2", "album2b", "album2b1", "album10", "ALBUM10x", "album 3"]
     assert sorted([*expected[5:], *expected[:5]], key=natural_key) == expected
     for folder in ("scan10", "scan", "scan2"):

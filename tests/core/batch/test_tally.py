@@ -1,4 +1,4 @@
-"""Counts of a batch."""
+"""Tally: counts of pictures and pixels of a batch, and its clock."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def item(number: int, width: int, state: State = State.QUEUED) -> Item:
     return Item(number, Path(f"{number}.png"), Path("out.png"), SourceFacts(None), size, "vdsr", state)
 
 
-def test_what_is_begun_counts_by_its_share_and_what_has_ended_in_full() -> None:
+def test_progress_counts_started_pictures_partly_and_ended_ones_fully() -> None:
     tally = Tally()
     first, second, third = item(0, 10), item(1, 20), item(2, 30)
     tally.add([first, second, third, item(3, 99, State.SKIPPED)])
     tally.reach(first, 1, 4)
-    tally.reach(second, 200, 200)  # the network is done with it, but it is not written
+    tally.reach(second, 200, 200)  # the network is done with it, but it is not written yet
     reported = tally.progress(0, 1, 4)
     assert (reported.number, reported.done_px, reported.total_px) == (0, 1, 4)
     assert (reported.files_done, reported.files) == (1, 4)
@@ -32,7 +32,7 @@ def test_what_is_begun_counts_by_its_share_and_what_has_ended_in_full() -> None:
     assert (reported.files_done, reported.batch_done_px) == (3, 300)
 
 
-def test_a_picture_that_became_another_counts_with_its_new_size() -> None:
+def test_replanned_picture_counts_with_its_new_size() -> None:
     tally = Tally()
     before, now = item(0, 10), item(0, 40)
     tally.add([before])
@@ -42,7 +42,7 @@ def test_a_picture_that_became_another_counts_with_its_new_size() -> None:
     assert (reported.batch_done_px, reported.batch_px) == (400, 400)
 
 
-def test_no_time_runs_while_it_stands_still() -> None:
+def test_clock_is_stopped_while_stalled() -> None:
     tally = Tally()
     tally.set_stalled(True)
     before = tally.elapsed_s

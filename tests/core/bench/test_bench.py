@@ -1,4 +1,4 @@
-"""What `vdsr bench` counts and how it measures; speed itself is no test."""
+"""What `vdsr bench` counts and how it measures; speed itself is not tested."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from vdsr_app.core.resize import resize
 from vdsr_app.errors import Cancelled, DeviceError
 
 
-def test_the_arithmetic_of_a_pixel() -> None:
+def test_flops_per_pixel_counts_each_weight_twice() -> None:
     assert flops_per_pixel(VDSRConfig()) == 2 * 664_704
 
 
 @pytest.mark.parametrize("megapixels", [0.01, 1, 2, 8, 32, 600])
-def test_sizes(megapixels: float) -> None:
+def test_output_size_is_even_and_close_to_requested_megapixels(megapixels: float) -> None:
     width, height = output_size(megapixels)
     assert width % 2 == height % 2 == 0
     assert width * height / 1e6 == pytest.approx(megapixels, rel=0.02)
 
 
-def test_the_picture_is_always_the_same() -> None:
+def test_sample_picture_is_reproducible() -> None:
     first, second = sample_picture(0.2), sample_picture(0.2)
     assert (first.pixels == second.pixels).all()
     assert first.pixels.std() > 20
@@ -49,13 +49,13 @@ def test_the_picture_is_always_the_same() -> None:
     assert (first.width, first.height) == (width // 2, height // 2)
 
 
-def test_the_luma_is_that_of_the_enlarged_picture() -> None:
+def test_picture_luma_matches_enlarged_picture() -> None:
     picture = sample_picture(0.6)
     large = resize(picture.pixels, 2 * picture.height, 2 * picture.width)
     np.testing.assert_allclose(picture_luma(picture), network_luma(large, 255.0), atol=1e-6)
 
 
-def test_to_make_the_pictures_takes_little_more_than_they_are() -> None:
+def test_making_picture_and_luma_takes_little_extra_memory() -> None:
     tracemalloc.start()
     try:
         picture = sample_picture(8)
@@ -69,7 +69,7 @@ def test_to_make_the_pictures_takes_little_more_than_they_are() -> None:
 
 
 @pytest.mark.parametrize(("free", "pieces", "rows"), [(None, 1, 1000), (2**40, 1, 1000), (64 * 2**20, 13, 81)])
-def test_a_peer_gets_the_whole_or_strips_with_a_halo(
+def test_plane_is_split_into_strips_with_halo_when_memory_is_short(
     monkeypatch: pytest.MonkeyPatch, free: int | None, pieces: int, rows: int
 ) -> None:
     monkeypatch.setattr(child_module, "available_memory_bytes", lambda: free)
@@ -80,7 +80,7 @@ def test_a_peer_gets_the_whole_or_strips_with_a_halo(
     np.testing.assert_array_equal(np.concatenate(kept), luma)
 
 
-def test_the_matrix_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matrix_tflops_is_positive(monkeypatch: pytest.MonkeyPatch) -> None:
     from vdsr_app.core.bench import work
 
     monkeypatch.setattr(work, "_MATRIX_SIDES", (64,))
@@ -89,19 +89,19 @@ def test_the_matrix_rate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the system does not tell")
-def test_memory_is_told() -> None:
+def test_resident_and_peak_memory_are_reported() -> None:
     now, peak = resident_bytes(), peak_resident_bytes()
     assert now is not None
     assert peak is not None
     assert 10e6 < now <= peak
 
 
-def test_fewer_runs_of_what_takes_long() -> None:
+def test_runs_for_returns_fewer_runs_for_larger_sizes() -> None:
     assert [runs_for(size) for size in (1, 4, 8, 16, 32)] == [5, 5, 3, 3, 1]
     assert [runs_for(size, 7) for size in (1, 32)] == [7, 7]
 
 
-def test_ways_work_in_turn_each_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_race_runs_ways_in_turn_and_reports_each(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     real = module._Child.run
     monkeypatch.setattr(module._Child, "run", lambda child: (order.append(child._way.name), real(child)))
@@ -117,7 +117,7 @@ def test_ways_work_in_turn_each_in_its_own_process(monkeypatch: pytest.MonkeyPat
         assert result.mpx_per_s > 0
 
 
-def test_a_way_that_fails_is_an_error_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_way_raises_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     children = []
     real = module._Child.wait_ready
     monkeypatch.setattr(module._Child, "wait_ready", lambda child: (children.append(child), real(child)))
@@ -127,7 +127,7 @@ def test_a_way_that_fails_is_an_error_and_leaves_no_process(monkeypatch: pytest.
     assert [process is not None and process.poll() is not None for process in processes] == [True]
 
 
-def test_cancelled_between_runs() -> None:
+def test_race_can_be_cancelled_between_runs() -> None:
     token = CancelToken()
     with pytest.raises(Cancelled):
         race([Way("torch", "cpu", "fp32")], 0.02, 5, DEFAULT_MODEL, token, token.cancel)

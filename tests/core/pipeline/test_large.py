@@ -1,4 +1,4 @@
-"""Pictures that go through the disk: the same bytes, and little memory."""
+"""Pictures processed through the disk: identical bytes, and little memory."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def sources(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("ending", [".png", ".tif", ".jpg", ".webp", ".avif"])
 @pytest.mark.parametrize("scale", [1.7, 5.0])
-def test_the_same_bytes_as_in_memory(
+def test_result_through_disk_has_same_bytes_as_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, scale: float
 ) -> None:
     for kind in ("in", "memory", "disk"):
@@ -78,7 +78,7 @@ def test_the_same_bytes_as_in_memory(
     assert sorted((tmp_path / "disk").iterdir()) == sorted(set(through))
 
 
-def test_sixteen_bits_become_eight_and_gaps_white_through_the_disk(tmp_path: Path) -> None:
+def test_saving_through_disk_converts_depth_and_alpha_as_in_memory(tmp_path: Path) -> None:
     picture = Picture(noise(3, np.uint16), noise(1, np.uint16)[..., 0])
     for options in (SaveOptions(bits=8), SaveOptions(bits=16)):
         for ending in (".png", ".jpg", ".tif"):
@@ -90,7 +90,7 @@ def test_sixteen_bits_become_eight_and_gaps_white_through_the_disk(tmp_path: Pat
 
 
 def test_memory_does_not_grow_with_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """12 megapixels in RGB: no array of the size of source or result is in memory at any time."""
+    """A result of 12 megapixels in RGB: no array of the size of source or result is in memory at any time."""
     rows = np.linspace(0, 255, 1500).astype(np.uint8)
     Image.fromarray(np.broadcast_to(rows[:, None, None], (1500, 2000, 3)).copy()).save(tmp_path / "a.png")
     monkeypatch.setattr(scratch, "WHOLE_BYTES", 1 << 20)
@@ -107,7 +107,7 @@ def test_memory_does_not_grow_with_the_picture(tmp_path: Path, monkeypatch: pyte
     assert peak < 8e6  # the source has 9 million bytes, the result 36
 
 
-def test_a_large_header_is_accepted_where_rows_can_be_read(tmp_path: Path) -> None:
+def test_read_applies_pixel_limit_and_gives_same_pixels_through_disk(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(noise(3)).save(path)
     with pytest.raises(PictureTooLargeError):
@@ -116,7 +116,7 @@ def test_a_large_header_is_accepted_where_rows_can_be_read(tmp_path: Path) -> No
     np.testing.assert_array_equal(read.pixels, image_io.read(path).pixels)
 
 
-def test_a_damaged_picture_fails_as_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_picture_fails_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = tmp_path / "a.jpg"
     Image.fromarray(noise(3)).save(good)
     cut = tmp_path / "cut.jpg"
@@ -128,7 +128,7 @@ def test_a_damaged_picture_fails_as_in_memory(tmp_path: Path, monkeypatch: pytes
     assert not (tmp_path / "out.png").exists()
 
 
-def test_a_full_disk_fails_that_picture_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_picture_fails_with_save_error_when_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(noise(3)).save(tmp_path / "a.png")
 
     def full(_folder: Path) -> scratch.Allocator:
@@ -148,10 +148,10 @@ def test_a_full_disk_fails_that_picture_alone(tmp_path: Path, monkeypatch: pytes
     ("at", "stage", "held"),
     [(0, Stage.READ, 0), (1, Stage.NETWORK, 1), (2, Stage.NETWORK, 1), (3, Stage.WRITE, 1)],
 )
-def test_a_stage_that_finds_no_room_waits_and_holds_nothing_that_it_has_begun(
+def test_stage_waits_on_full_disk_and_releases_what_it_has_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, stage: Stage, held: int
 ) -> None:
-    """Arrays are made in this order: source, stage between, result, result with other bits."""
+    """Arrays are created in this order: source, intermediate stage, result, result at another bit depth."""
     Image.fromarray(noise(3)).save(tmp_path / "a.png")
     real, made, waits = scratch.on_disk, [], []
 
@@ -182,7 +182,7 @@ def test_a_stage_that_finds_no_room_waits_and_holds_nothing_that_it_has_begun(
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no such device here")
 @pytest.mark.parametrize("ending", [".png", ".tif", ".jpg"])
-def test_a_disk_that_fills_while_a_result_is_encoded_is_waited_for(
+def test_run_waits_when_disk_fills_while_result_is_encoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     Image.fromarray(noise(3)).save(tmp_path / "a.png")
@@ -211,7 +211,7 @@ def test_a_disk_that_fills_while_a_result_is_encoded_is_waited_for(
     assert image_io.probe(job.output).width == 166
 
 
-def test_a_cancel_while_it_is_read_in_strips_is_heard(tmp_path: Path) -> None:
+def test_reading_in_strips_raises_when_cancelled(tmp_path: Path) -> None:
     Image.fromarray(noise(3)).save(tmp_path / "a.png")
     token = CancelToken()
     token.cancel()

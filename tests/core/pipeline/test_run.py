@@ -1,4 +1,4 @@
-"""Three stages side by side, with a network that the test holds in its hand."""
+"""The pipeline of three concurrent stages, with a network that the test controls."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from vdsr_app.core.tiling import Tile, TileQueue
 from vdsr_app.errors import Cancelled, PictureTooLargeError, UnreadablePictureError
 
 WAIT_S = 20.0
-"""Longer than anything here takes; a test that waits so long has failed."""
+"""Longer than anything here takes; a test that waits this long has failed."""
 
 
 class HeldEngine:
-    """Adds nothing to a tile; `gate` is passed before each."""
+    """An engine whose residual is `added` everywhere, 0 by default; `gate` is acquired before each tile."""
 
     kind, precision = "cpu", "fp32"
 
@@ -54,7 +54,7 @@ class HeldEngine:
 
 
 class Pipeline:
-    """Runs pictures of a folder, and keeps what is told."""
+    """Runs pictures of a folder and records the events."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.engine = folder, HeldEngine()
@@ -116,7 +116,7 @@ def pipeline(tmp_path: Path) -> Pipeline:
     return Pipeline(tmp_path)
 
 
-def test_pictures_come_out_in_order_and_are_told_once(pipeline: Pipeline) -> None:
+def test_pictures_are_finished_in_order_and_reported_once(pipeline: Pipeline) -> None:
     sources = [pipeline.picture(f"{i}.png") for i in range(7)]
     report = pipeline.run(pipeline.jobs(*sources))
     assert pipeline.ends() == [(i, "FileDone") for i in range(7)]
@@ -129,7 +129,7 @@ def test_pictures_come_out_in_order_and_are_told_once(pipeline: Pipeline) -> Non
     assert last.done_px == last.total_px == 1600
 
 
-def test_the_next_is_read_while_the_network_works(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_next_picture_is_read_while_network_works(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     both = threading.Event()
     real = module.image_io.read
@@ -165,7 +165,7 @@ def test_no_more_than_three_pictures_are_in_memory(pipeline: Pipeline, monkeypat
     assert len(pipeline.ends()) == 9
 
 
-def test_one_that_fails_is_told_in_its_turn(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_pictures_are_reported_in_order(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = pipeline.folder / "bad.png"
     bad.write_bytes(b"no picture")
     sources = [pipeline.picture("a.png"), bad, pipeline.picture("b.png"), pipeline.folder / "missing.png"]
@@ -188,7 +188,7 @@ def test_one_that_fails_is_told_in_its_turn(pipeline: Pipeline, monkeypatch: pyt
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="a folder that nobody can write is needed")
-def test_a_folder_that_cannot_be_written_is_told_before_the_network_works(pipeline: Pipeline) -> None:
+def test_unwritable_folder_is_reported_before_network_works(pipeline: Pipeline) -> None:
     good, bad = pipeline.jobs(pipeline.picture("a.png"), pipeline.picture("b.png"))
     pipeline.run([replace(bad, number=0, output=Path("/proc/self/b.png")), replace(good, number=1)])
     assert pipeline.ends() == [(0, "FileFailed"), (1, "FileDone")]
@@ -196,7 +196,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_network_works(pipeli
 
 
 @pytest.mark.usefixtures("short_paths")
-def test_a_name_that_cannot_be_is_told_before_the_network_works(pipeline: Pipeline, long_path: Path) -> None:
+def test_too_long_name_is_reported_before_network_works(pipeline: Pipeline, long_path: Path) -> None:
     good, bad = pipeline.jobs(pipeline.picture("a.png"), pipeline.picture("b.png"))
     pipeline.run([replace(bad, number=0, output=long_path), replace(good, number=1)])
     assert pipeline.ends() == [(0, "FileFailed"), (1, "FileDone")]
@@ -204,7 +204,7 @@ def test_a_name_that_cannot_be_is_told_before_the_network_works(pipeline: Pipeli
     assert not [event for event in pipeline.events if isinstance(event, FileProgress) and event.job.number == 0]
 
 
-def test_a_network_that_fails_on_one_does_the_others(pipeline: Pipeline) -> None:
+def test_network_failure_on_one_picture_does_not_stop_the_others(pipeline: Pipeline) -> None:
     jobs = pipeline.jobs(*(pipeline.picture(f"{i}.png") for i in range(2)))
     whole = pipeline.engine.residual
 
@@ -219,7 +219,7 @@ def test_a_network_that_fails_on_one_does_the_others(pipeline: Pipeline) -> None
     assert pipeline.ends() == [(0, "FileFailed"), (1, "FileDone")]
 
 
-def test_a_flat_result_of_a_picture_that_is_not_is_no_result(pipeline: Pipeline) -> None:
+def test_flat_result_is_rejected_unless_source_is_flat(pipeline: Pipeline) -> None:
     pipeline.engine.added = -5.0  # all black
     pipeline.run(pipeline.jobs(pipeline.picture("a.png"), pipeline.picture("black.png", 0)))
     assert pipeline.ends() == [(0, "FileFailed"), (1, "FileDone")]
@@ -227,7 +227,7 @@ def test_a_flat_result_of_a_picture_that_is_not_is_no_result(pipeline: Pipeline)
 
 
 def on_transparency(path: Path, *colours: int) -> Path:
-    """Stripes of some grays on what is black and does not show."""
+    """Stripes of some grays on transparent black."""
     pixels = np.zeros((20, 20, 4), np.uint8)
     for number, value in enumerate(colours):
         pixels[4 + number * 6 : 10 + number * 6, 4:16] = (value, value, value, 255)
@@ -236,18 +236,18 @@ def on_transparency(path: Path, *colours: int) -> Path:
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_a_picture_of_one_colour_on_transparency_may_have_a_flat_result(pipeline: Pipeline, value: int) -> None:
+def test_flat_result_of_one_colour_on_transparency_is_accepted(pipeline: Pipeline, value: int) -> None:
     pipeline.run(pipeline.jobs(on_transparency(pipeline.folder / "logo.png", value)))
     assert pipeline.ends() == [(0, "FileDone")]
 
 
-def test_a_flat_result_of_colours_on_transparency_is_no_result(pipeline: Pipeline) -> None:
+def test_flat_result_of_several_colours_on_transparency_is_rejected(pipeline: Pipeline) -> None:
     pipeline.engine.added = -5.0  # all black
     pipeline.run(pipeline.jobs(on_transparency(pipeline.folder / "logo.png", 128, 255)))
     assert pipeline.ends() == [(0, "FileFailed")]
 
 
-def test_a_picture_that_does_not_fit_beside_others_waits_for_them(
+def test_picture_that_does_not_fit_beside_others_waits_for_them(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = pipeline.jobs(*(pipeline.picture(f"{i}.png") for i in range(3)))
@@ -266,7 +266,7 @@ def test_a_picture_that_does_not_fit_beside_others_waits_for_them(
     assert tries == [[], [(0, "FileDone")]] or tries[1] == [(0, "FileDone")]
 
 
-def test_a_picture_that_fits_in_no_case_fails(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_picture_that_never_fits_fails(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     def reading(path, **rest):
         raise PictureTooLargeError("No room.")
 
@@ -275,7 +275,7 @@ def test_a_picture_that_fits_in_no_case_fails(pipeline: Pipeline, monkeypatch: p
     assert pipeline.ends() == [(0, "FileFailed")]
 
 
-def test_cancelled_in_the_network_leaves_nothing_behind(pipeline: Pipeline) -> None:
+def test_cancel_while_network_works_leaves_no_files_or_threads(pipeline: Pipeline) -> None:
     pipeline.engine.hold()
     thread = pipeline.in_thread(pipeline.jobs(*(pipeline.picture(f"{i}.png") for i in range(5))))
     pipeline.engine.gate.release(2)
@@ -289,7 +289,7 @@ def test_cancelled_in_the_network_leaves_nothing_behind(pipeline: Pipeline) -> N
     assert not [each for each in threading.enumerate() if each.name.startswith("files-")]
 
 
-def test_jobs_may_be_waited_for(pipeline: Pipeline) -> None:
+def test_picture_is_finished_while_next_job_is_awaited(pipeline: Pipeline) -> None:
     more = threading.Event()
     first, second = pipeline.jobs(pipeline.picture("a.png"), pipeline.picture("b.png"))
 
@@ -305,7 +305,7 @@ def test_jobs_may_be_waited_for(pipeline: Pipeline) -> None:
     assert pipeline.ends() == [(0, "FileDone"), (1, "FileDone")]
 
 
-def test_jobs_that_raise_end_the_run_with_that(pipeline: Pipeline) -> None:
+def test_run_raises_error_of_jobs(pipeline: Pipeline) -> None:
     def jobs() -> Iterator[FileJob]:
         yield pipeline.jobs(pipeline.picture("a.png"))[0]
         raise LookupError("the list is gone")
@@ -314,7 +314,7 @@ def test_jobs_that_raise_end_the_run_with_that(pipeline: Pipeline) -> None:
         pipeline.run(jobs())
 
 
-def test_paused_no_tile_is_begun(pipeline: Pipeline) -> None:
+def test_no_tile_is_started_while_paused(pipeline: Pipeline) -> None:
     pipeline.engine.hold()
     thread = pipeline.in_thread(pipeline.jobs(pipeline.picture("a.png"), pipeline.picture("b.png")))
     pipeline.wait_for(FileStarted, 0)
@@ -327,9 +327,7 @@ def test_paused_no_tile_is_begun(pipeline: Pipeline) -> None:
     assert len(pipeline.ends()) == 2
 
 
-def test_the_models_are_looked_through_once_for_all_pictures(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_photo_model_is_looked_up_once_for_all_pictures(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[None] = []
     monkeypatch.setattr(module, "photo_installed", lambda: looks.append(None) or True)
     sources = [pipeline.picture(f"{i}.jpg") for i in range(3)]
@@ -339,7 +337,7 @@ def test_the_models_are_looked_through_once_for_all_pictures(
     assert len(looks) == 1
 
 
-def test_the_pipeline_waits_for_no_torch() -> None:
+def test_pipeline_does_not_import_torch_or_numba() -> None:
     import subprocess
     import sys
 

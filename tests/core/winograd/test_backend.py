@@ -1,4 +1,4 @@
-"""The backend against PyTorch, whole and tiled."""
+"""The Winograd backend: results against PyTorch, memory, threads and cancelling."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def _whole(model: VDSR, luma: np.ndarray) -> np.ndarray:
 
 @settings(max_examples=20)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(8, 64), st.integers(1, 3), st.integers(0, 2**31))
-def test_tiled_equals_whole(height: int, width: int, tile_px: int, threads: int, seed: int) -> None:
+def test_tiled_result_matches_pytorch_on_whole_plane(
+    height: int, width: int, tile_px: int, threads: int, seed: int
+) -> None:
     model = _model()
     luma = np.random.default_rng(seed).random((height, width)).astype(np.float32)
     out = Engine(WinogradBackend(model, threads)).upscale_luma(luma, tile_px=tile_px)
@@ -43,7 +45,7 @@ def test_tiled_equals_whole(height: int, width: int, tile_px: int, threads: int,
 
 
 @pytest.mark.parametrize(("depth", "width", "residual"), [(2, 16, True), (3, 32, False), (20, 64, True)])
-def test_networks_of_other_shapes(depth: int, width: int, residual: bool) -> None:
+def test_networks_of_other_shapes_match_pytorch(depth: int, width: int, residual: bool) -> None:
     model = _model(depth, width, residual)
     luma = np.random.default_rng(0).random((70, 33)).astype(np.float32)
     out = Engine(WinogradBackend(model, 2)).upscale_luma(luma, tile_px=48)
@@ -51,7 +53,7 @@ def test_networks_of_other_shapes(depth: int, width: int, residual: bool) -> Non
     assert np.abs(out - expected).max() < 1e-5 * max(1.0, np.abs(expected).max())
 
 
-def test_smaller_tiles_after_larger_ones_see_nothing_of_them() -> None:
+def test_smaller_tiles_are_not_affected_by_earlier_larger_ones() -> None:
     model = _model()
     engine = Engine(WinogradBackend(model, 2))
     rng = np.random.default_rng(1)
@@ -60,14 +62,14 @@ def test_smaller_tiles_after_larger_ones_see_nothing_of_them() -> None:
     assert np.abs(engine.upscale_luma(luma) - _whole(model, luma)).max() < 1e-5
 
 
-def test_the_same_bytes_whatever_the_number_of_threads() -> None:
+def test_result_is_identical_for_any_number_of_threads() -> None:
     luma = np.random.default_rng(2).random((64, 64)).astype(np.float32)
     results = [Engine(WinogradBackend(_model(), threads)).upscale_luma(luma) for threads in (1, 2, 5)]
     assert (results[0] == results[1]).all()
     assert (results[0] == results[2]).all()
 
 
-def test_memory_is_reused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_reused_until_released(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = WinogradBackend(_model(), 1)
     engine = Engine(backend)
     luma = np.random.default_rng(3).random((100, 100)).astype(np.float32)
@@ -79,7 +81,7 @@ def test_memory_is_reused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(memory.size for memory in backend._memory)
 
 
-def test_cancelled_within_a_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancel_stops_within_a_tile(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = WinogradBackend(_model(20), 1)
     token, layers = CancelToken(), []
     in_bands = backend._in_bands

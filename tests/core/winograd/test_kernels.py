@@ -1,4 +1,4 @@
-"""The kernels against PyTorch's convolutions in double precision."""
+"""The Winograd kernels against PyTorch's convolutions in double precision."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _plane(values: np.ndarray) -> np.ndarray:
 
 
 def _conv(values: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
-    """(H, W, C) through a convolution with zero padding, in float64."""
+    """Convolution of (H, W, C) with zero padding, in float64."""
     x = torch.from_numpy(values.astype(np.float64)).permute(2, 0, 1)[None]
     b = None if bias is None else torch.from_numpy(bias.astype(np.float64))
     y = torch.nn.functional.conv2d(x, torch.from_numpy(weight.astype(np.float64)), b, padding=1)
@@ -55,7 +55,7 @@ def _random(seed: int, height: int, width: int, channels: int) -> tuple[np.ndarr
 
 @settings(max_examples=25)
 @given(st.integers(1, 30), st.integers(1, 30), st.sampled_from([16, 32, 48, 64]), st.integers(0, 2**31))
-def test_a_layer_of_any_size_is_the_convolution(height: int, width: int, channels: int, seed: int) -> None:
+def test_convolve_matches_pytorch_at_any_size(height: int, width: int, channels: int, seed: int) -> None:
     values, weight, bias = _random(seed, height, width, channels)
     target = _plane(np.zeros_like(values))
     (filters,) = transformed_filters(weight[None])
@@ -66,7 +66,7 @@ def test_a_layer_of_any_size_is_the_convolution(height: int, width: int, channel
     assert not target.any(), "the ring was written to"
 
 
-def test_only_the_box_is_written() -> None:
+def test_convolve_writes_only_the_box() -> None:
     values, weight, bias = _random(1, 20, 24, 16)
     target = np.full(plane_shape(20, 24, 16), 7, np.float32)
     (filters,) = transformed_filters(weight[None])
@@ -77,7 +77,7 @@ def test_only_the_box_is_written() -> None:
     assert (target == 7).all()
 
 
-def test_a_mask_stands_in_for_bias_and_relu() -> None:
+def test_mask_replaces_bias_and_relu() -> None:
     values, weight, bias = _random(2, 13, 10, 32)
     mask = _plane(np.random.default_rng(3).standard_normal(values.shape).astype(np.float32))
     target = _plane(np.zeros_like(values))
@@ -88,11 +88,11 @@ def test_a_mask_stands_in_for_bias_and_relu() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 4), (23, 41), (48, 48)])
-def test_the_gradient_of_a_filter(height: int, width: int) -> None:
+def test_filter_gradient_matches_pytorch(height: int, width: int) -> None:
     values, weight, _ = _random(4, height, width, 64)
     slope = np.random.default_rng(5).standard_normal(values.shape).astype(np.float32)
     out = np.zeros((36, 4, 64, 16), np.float32)
-    for _ in range(2):  # it adds
+    for _ in range(2):  # it adds to `out`
         add_filter_gradient(_plane(values), _plane(slope), height, width, out, *slope_scratch(64))
     (gradient,) = filter_gradients(out[None])
     x, y = (torch.from_numpy(each.astype(np.float64)).permute(2, 0, 1)[None] for each in (values, slope))
@@ -101,7 +101,7 @@ def test_the_gradient_of_a_filter(height: int, width: int) -> None:
 
 
 def _halves(numbers: np.ndarray) -> np.ndarray:
-    """The nearest bfloat16, halves away from zero."""
+    """The nearest bfloat16, ties away from zero."""
     return ((np.ascontiguousarray(numbers).view(np.uint32) + np.uint32(0x8000)) >> np.uint32(16)).astype(np.uint16)
 
 
@@ -118,7 +118,9 @@ def _words(weight: np.ndarray) -> np.ndarray:
 
 @settings(max_examples=25)
 @given(st.integers(1, 30), st.integers(1, 30), st.sampled_from([16, 32, 48, 64]), st.integers(0, 2**31))
-def test_a_layer_in_bf16_is_the_convolution_but_for_rounding(height: int, width: int, channels: int, seed: int) -> None:
+def test_convolve_in_bf16_matches_pytorch_except_for_rounding(
+    height: int, width: int, channels: int, seed: int
+) -> None:
     values, weight, bias = _random(seed, height, width, channels)
     target = _halves(_plane(np.zeros_like(values)))
     convolve(
@@ -131,16 +133,17 @@ def test_a_layer_in_bf16_is_the_convolution_but_for_rounding(height: int, width:
         *scratch(channels, halves=True),
     )
     error = _floats(target[1 : height + 1, 1 : width + 1]) - np.maximum(_conv(values, weight, bias), 0)
-    assert np.sqrt(np.square(error).mean()) < 0.06  # of values of about 1; of one number at worst, of many 0.02
+    # The values are about 1. The worst case is a single number; over many numbers it is 0.02.
+    assert np.sqrt(np.square(error).mean()) < 0.06
     target[1 : height + 1, 1 : width + 1] = 0
     assert not target.any(), "the ring was written to"
 
 
 @pytest.mark.parametrize("channels", [16, 48, 64])
 @pytest.mark.parametrize("turned", [False, True])
-def test_filters_for_training(channels: int, turned: bool) -> None:
+def test_transform_filters_matches_exact_filters_in_float32_and_bf16(channels: int, turned: bool) -> None:
     _, weight, _ = _random(8, 1, 1, channels)
-    if turned:  # as on the way back: a view in another order
+    if turned:  # as in the backward pass: a view in another order
         weight = weight.transpose(1, 0, 2, 3)[..., ::-1, ::-1]
     (exact,) = transformed_filters(weight[None])
     floats = np.zeros_like(exact)
@@ -152,7 +155,7 @@ def test_filters_for_training(channels: int, turned: bool) -> None:
     assert np.array_equal(words >> np.uint32(16), _halves(floats[:, :, 1::2]))
 
 
-def test_a_mask_in_bf16() -> None:
+def test_mask_in_bf16_replaces_bias_and_relu() -> None:
     values, weight, bias = _random(2, 13, 10, 32)
     mask = _halves(_plane(np.random.default_rng(3).standard_normal(values.shape).astype(np.float32)))
     target = _halves(_plane(np.zeros_like(values)))
@@ -165,14 +168,14 @@ def test_a_mask_in_bf16() -> None:
 
 
 @pytest.mark.parametrize(("height", "width", "channels"), [(1, 1, 64), (4, 4, 48), (23, 41, 64), (48, 48, 64)])
-def test_the_gradient_of_a_filter_in_bf16(height: int, width: int, channels: int) -> None:
+def test_filter_gradient_in_bf16_matches_pytorch(height: int, width: int, channels: int) -> None:
     values, weight, _ = _random(4, height, width, channels)
     slope = np.random.default_rng(5).standard_normal(values.shape).astype(np.float32)
     memory = slope_scratch(channels)
     for each in memory:
-        each[:] = np.nan  # what others left there, where a pair lacks its second block, must not be summed
+        each[:] = np.nan  # leftovers of earlier calls must not be summed where a pair lacks its second block
     out = np.zeros((36, channels // 16, channels, 16), np.float32)
-    for _ in range(2):  # it adds
+    for _ in range(2):  # it adds to `out`
         planes = _halves(_plane(values)), _halves(_plane(slope))
         add_filter_gradient_in_bf16(*planes, height, width, out, *memory)
     (gradient,) = filter_gradients(out[None])
@@ -190,7 +193,7 @@ def test_the_gradient_of_a_filter_in_bf16(height: int, width: int, channels: int
         ("load_filter", np.float32),
     ],
 )
-def test_a_longer_vector_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch, load: str, kind: Any) -> None:
+def test_transforms_are_identical_for_any_vector_length(monkeypatch: pytest.MonkeyPatch, load: str, kind: Any) -> None:
     values, _, _ = _random(7, 6, 6, 48)
     made = []
     for lanes in (8, 16):
@@ -199,7 +202,7 @@ def test_a_longer_vector_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch,
 
         @njit
         def call(source: Any, out: Any) -> None:
-            block(source, source.ctypes.data, 6 * 48, 48, out.ctypes.data, out.shape[1], 48, 16)  # noqa: B023 - called here
+            block(source, source.ctypes.data, 6 * 48, 48, out.ctypes.data, out.shape[1], 48, 16)  # noqa: B023 - run now
 
         out = np.zeros((36, 64), np.float32)
         call(np.ascontiguousarray(values) if kind is np.float32 else _halves(values), out)
@@ -209,7 +212,7 @@ def test_a_longer_vector_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize("halves", [False, True])
-def test_the_sum_of_a_plane(halves: bool) -> None:
+def test_add_plane_adds_sum_of_each_channel(halves: bool) -> None:
     values, _, _ = _random(9, 7, 5, 48)
     plane = _halves(_plane(values)) if halves else _plane(values)
     out = np.ones(48, np.float32)
@@ -223,7 +226,7 @@ def test_the_sum_of_a_plane(halves: bool) -> None:
     np.testing.assert_allclose(out, expected, rtol=0, atol=1e-4)
 
 
-def test_numbers_that_are_not_finite_come_out_again() -> None:
+def test_convolve_propagates_nan() -> None:
     values, weight, bias = _random(6, 12, 12, 16)
     values[5, 5, 3] = np.nan
     target = _plane(np.zeros_like(values))
@@ -234,7 +237,7 @@ def test_numbers_that_are_not_finite_come_out_again() -> None:
 
 @settings(max_examples=25)
 @given(st.integers(1, 20), st.integers(1, 20), st.sampled_from([16, 64]), st.integers(0, 2**31))
-def test_the_ends(height: int, width: int, channels: int, seed: int) -> None:
+def test_first_and_last_layer_match_pytorch(height: int, width: int, channels: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     luma = rng.random((height, width)).astype(np.float32)
     first, bias = rng.standard_normal((channels, 1, 3, 3)), rng.standard_normal(channels)
@@ -252,7 +255,7 @@ def test_the_ends(height: int, width: int, channels: int, seed: int) -> None:
 
 @pytest.mark.parametrize("halves", [False, True])
 @pytest.mark.parametrize("width", [1, 9, 48])
-def test_the_ends_forward_and_back(width: int, halves: bool) -> None:
+def test_first_and_last_layer_match_pytorch_forward_and_backward(width: int, halves: bool) -> None:
     rng = np.random.default_rng(width)
     height, channels, box = 7, 32, (0, 7, 0, width)
     near = {"rtol": 2e-2, "atol": 2e-2} if halves else {"rtol": 1e-4, "atol": 1e-4}
@@ -286,7 +289,7 @@ def test_the_ends_forward_and_back(width: int, halves: bool) -> None:
     passes = features > 0
     np.testing.assert_allclose(got, numbers(features.grad * passes)[0].transpose(1, 2, 0), **near)
 
-    near["atol"] *= 20  # sums of hundreds
+    near["atol"] *= 20  # these are sums of hundreds of values
     sums = np.zeros((2, 12, channels), np.float32)
     add_end_gradient(ringed(luma), slope, height, width, sums[0])
     add_end_gradient(ringed(error), plane, height, width, sums[1])
@@ -296,5 +299,5 @@ def test_the_ends_forward_and_back(width: int, halves: bool) -> None:
     assert not sums[:, 10:].any()
 
 
-def test_widths_that_fit() -> None:
+def test_fits_accepts_only_multiples_of_16() -> None:
     assert [width for width in range(1, 65) if fits(width)] == [16, 32, 48, 64]

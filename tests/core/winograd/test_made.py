@@ -1,4 +1,4 @@
-"""Where machine code is kept, and that it is known to be there."""
+"""Machine code of the kernels: where it is kept, and whether it exists for a processor."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def fingerprint() -> str:
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    """What numba writes."""
+    """The index file that numba writes."""
     path = made.folder() / "winograd_0123" / "kernels.convolve-315.py311.nbi"
     path.parent.mkdir(parents=True)
     path.touch()
     return path
 
 
-def test_it_is_known_for_each_processor_by_itself(code: Path, tmp_path: Path) -> None:
+def test_made_code_is_recorded_per_processor(code: Path, tmp_path: Path) -> None:
     assert not is_made("Ours")
     made.note_made("Ours")
     made.note_made("Ours")
@@ -50,7 +50,7 @@ def test_it_is_known_for_each_processor_by_itself(code: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"\0" * 100])
-def test_a_list_that_is_damaged_is_none(code: Path, content: bytes) -> None:
+def test_damaged_list_of_processors_counts_as_empty(code: Path, content: bytes) -> None:
     made.note_made("Ours")
     (made.folder() / "processors.txt").write_bytes(content)
     assert not is_made("Ours")
@@ -58,28 +58,26 @@ def test_a_list_that_is_damaged_is_none(code: Path, content: bytes) -> None:
     assert is_made("Ours")
 
 
-def test_where_nothing_can_be_kept_it_is_made_each_time(tmp_path: Path) -> None:
+def test_code_is_not_recorded_as_made_when_cache_is_unusable(tmp_path: Path) -> None:
     (tmp_path / "cache").write_bytes(b"a file")
     made.note_made("Ours")
     assert not is_made("Ours")
     assert not made.can_be_kept()
 
 
-def test_elsewhere_it_can_be_kept() -> None:
+def test_code_can_be_kept_in_writable_folder_which_stays_empty() -> None:
     assert made.can_be_kept()
     assert list(made.folder().iterdir()) == []
 
 
-def test_code_that_was_deleted_is_made_again(code: Path) -> None:
+def test_deleted_code_no_longer_counts_as_made(code: Path) -> None:
     made.note_made("Ours")
     assert is_made("Ours")
     code.unlink()
     assert not is_made("Ours")
 
 
-def test_code_is_looked_for_where_the_environment_tells_numba_to_keep_it(
-    code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_code_is_searched_for_in_numba_cache_dir(code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "elsewhere"))
     made.note_made("Ours")
     assert not is_made("Ours")
@@ -89,20 +87,20 @@ def test_code_is_looked_for_where_the_environment_tells_numba_to_keep_it(
 
 
 @pytest.mark.parametrize("name", ["NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_CACHE_DIR"])
-def test_what_the_environment_asks_of_numba_has_a_folder_of_its_own(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_changes_with_numba_environment_variables(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = fingerprint()
     monkeypatch.setenv(name, "generic")
     assert fingerprint() != before
 
 
-def test_another_version_has_another_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_changes_with_numba_version(monkeypatch: pytest.MonkeyPatch) -> None:
     before = fingerprint()
     assert made.folder().parent == paths.kernels_dir()
     monkeypatch.setattr(made, "package_version", lambda package: "another")
     assert fingerprint() != before
 
 
-def test_so_has_another_source_and_another_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_changes_with_source_and_location(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = set()
     for place, source in (("a", "x = 1"), ("a", "x = 2"), ("b", "x = 2")):
         (tmp_path / place).mkdir(exist_ok=True)
@@ -112,7 +110,7 @@ def test_so_has_another_source_and_another_place(tmp_path: Path, monkeypatch: py
     assert len(found) == 3
 
 
-def test_a_program_that_is_updated_goes_on_with_what_it_has_loaded(
+def test_folder_stays_the_same_when_program_is_updated_while_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = fingerprint()
@@ -120,7 +118,7 @@ def test_a_program_that_is_updated_goes_on_with_what_it_has_loaded(
     assert made.folder().name == before
 
 
-def test_so_has_another_packed_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_changes_with_executable_of_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, size in (("vdsr", 10), ("window", 10)):
         (tmp_path / name).write_bytes(bytes(size))
     monkeypatch.setattr(sys, "frozen", True, raising=False)

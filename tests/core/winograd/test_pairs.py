@@ -1,4 +1,4 @@
-"""Products of bfloat16 in pairs: against what the rounded numbers give, by the processor's own and by float32."""
+"""Products of bfloat16 in pairs, by processor instructions and by float32, against those of the rounded numbers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ WAYS = ["in floats", pytest.param("native", marks=pytest.mark.skipif("not pairs.
 
 
 def _rounded(numbers: np.ndarray) -> np.ndarray:
-    """To the nearest bfloat16, halves away from zero."""
+    """Rounded to the nearest bfloat16, ties away from zero."""
     return ((numbers.view(np.uint32) + np.uint32(0x8000)) & np.uint32(0xFFFF0000)).view(np.float32)
 
 
 def _in_pairs(numbers: np.ndarray) -> np.ndarray:
-    """(..., depth, 16) as words of two of the depth each."""
+    """(..., depth, 16) as words that each hold two numbers along the depth."""
     words = _rounded(numbers).view(np.uint32)
     return words[..., 1::2, :] | (words[..., 0::2, :] >> np.uint32(16))
 
@@ -38,7 +38,7 @@ def _product(way: str, panels: int, *, add: bool) -> Any:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("panels", "depth"), [(1, 4), (4, 16), (4, 64)])
-def test_rows_times_panels(way: str, panels: int, depth: int) -> None:
+def test_product_matches_exact_product_of_rounded_numbers(way: str, panels: int, depth: int) -> None:
     rng = np.random.default_rng(depth)
     a = rng.standard_normal((pairs.PAIR_ROWS, depth)).astype(np.float32)
     b = rng.standard_normal((depth, panels * PANEL)).astype(np.float32)
@@ -50,7 +50,7 @@ def test_rows_times_panels(way: str, panels: int, depth: int) -> None:
     _product(way, panels, add=False)(rows, depth // 2, 1, columns, out, panels * PANEL, PANEL)
     np.testing.assert_allclose(out, exact, rtol=0, atol=1e-5)
 
-    # The other layout: pairs of rows, as the gradient of a filter has them, and sums that go on.
+    # The other layout: pairs of rows, as in the gradient of a filter, and added to existing sums.
     across = np.ascontiguousarray(rows.T)
     sums = np.ones((panels, pairs.PAIR_ROWS, PANEL), np.float32)
     _product(way, panels, add=True)(across, 1, pairs.PAIR_ROWS, columns, sums, PANEL, pairs.PAIR_ROWS * PANEL)
@@ -58,11 +58,11 @@ def test_rows_times_panels(way: str, panels: int, depth: int) -> None:
     np.testing.assert_allclose(sums, expected, rtol=0, atol=1e-5)
 
 
-def test_features_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_products_require_support_of_the_host_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling.llvm, "get_host_cpu_features", lambda: {"avx512bf16": True, "avx512f": False})
     assert pairs.has_bf16_products()
     assert not compiling.processor_has("avx512f")
-    monkeypatch.setattr(compiling.numba.config, "CPU_NAME", "generic")  # code for another processor is wished for
+    monkeypatch.setattr(compiling.numba.config, "CPU_NAME", "generic")  # code for another processor is requested
     assert not pairs.has_bf16_products()
     monkeypatch.setattr(compiling.numba.config, "CPU_NAME", None)
 
