@@ -52,11 +52,16 @@ def test_quality_is_estimated_beside_transparency_and_metadata(tmp_path: Path) -
 
 
 def test_animation_has_the_quality_of_its_first_picture(tmp_path: Path) -> None:
-    out = io.BytesIO()
     first, second = (Image.fromarray(busy()[::step]) for step in (1, -1))
-    first.save(out, "webp", save_all=True, append_images=[second], quality=55)
-    assert b"ANMF" in out.getvalue()
-    assert estimated(tmp_path / "a.webp", out.getvalue()) == pytest.approx(55, abs=1)
+    animations = []
+    for quality in (55, 20):
+        out = io.BytesIO()
+        first.save(out, "webp", save_all=True, append_images=[second], quality=quality)
+        animations.append(out.getvalue().split(b"ANMF"))
+        assert len(animations[-1]) == 3, "not two frames"
+    data = b"ANMF".join([*animations[0][:2], animations[1][2]])
+    data = data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:]
+    assert estimated(tmp_path / "a.webp", data) == pytest.approx(55, abs=1)
 
 
 def test_lossless_file_has_no_quality(tmp_path: Path) -> None:

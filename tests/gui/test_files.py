@@ -534,6 +534,7 @@ def test_failures_of_opening_and_layers_disappear_when_picture_is_opened(
     assert window.page.banner.text == "a.png: broken too.png is no picture. Try again."
     window.files.open(tmp_path / "a.png")
     service.open_with(make_picture(20, 10, path=tmp_path / "a.png"))
+    assert window.page.banner.text == ""
     service.fail(LayerJob, "It took too much.")
     assert "It took too much." in window.page.banner.text
     window.files.open(tmp_path / "b.png")

@@ -168,8 +168,9 @@ def test_size_box_accepts_group_separators(qtbot: QtBot, panel: ScalePanel, type
 
 
 def test_arrow_key_steps_factor_by_a_tenth(qtbot: QtBot, panel: ScalePanel) -> None:
-    qtbot.keyClick(slider(panel).slider, Qt.Key.Key_Right)
-    assert panel.target == Target(TargetKind.SCALE, 2.1)
+    for key, scale in ((Qt.Key.Key_Right, 2.1), (Qt.Key.Key_Left, 2.0), (Qt.Key.Key_Left, 1.9)):
+        qtbot.keyClick(slider(panel).slider, key)
+        assert panel.target == Target(TargetKind.SCALE, scale)
 
 
 def test_click_on_slider_moves_handle_there(qtbot: QtBot, panel: ScalePanel) -> None:

@@ -160,7 +160,7 @@ def colors_of(of: QIcon, mode: QIcon.Mode) -> set[str]:
 def test_every_used_icon_exists(checkout: Path) -> None:
     import re
 
-    sources = [p.read_text(encoding="utf-8") for p in (checkout / "vdsr_app" / "gui").glob("*.py")]
+    sources = [p.read_text(encoding="utf-8") for p in (checkout / "vdsr_app" / "gui").rglob("*.py")]
     pattern = re.compile(r'(?:icon|IconLabel|_make)\((?:self\.tr\([^)]*\), )?"([a-z0-9-]+)"')
     names = {name for source in sources for name in pattern.findall(source)}
     assert len(names) > 20

@@ -113,10 +113,10 @@ def test_run_learns_from_pictures_resident_on_device(
     assert len(made) == 1
     monkeypatch.undo()
     same = _run(replace(config, validate_every=150), tmp_path / "here")
-    for there, here in zip(events, same, strict=False):
-        if isinstance(there, Validated) and isinstance(here, Validated):
-            assert there.psnr_db == pytest.approx(here.psnr_db, abs=0.02), "it learns something else"
-    validated = [event for event in events if isinstance(event, Validated)]
+    validated, expected = ([event for event in each if isinstance(event, Validated)] for each in (events, same))
+    assert [event.step for event in validated] == [event.step for event in expected] == [150]
+    for there, here in zip(validated, expected, strict=True):
+        assert there.psnr_db == pytest.approx(here.psnr_db, abs=0.02), "it learns something else"
     assert validated[-1].psnr_db["2"] > validated[-1].bicubic_psnr_db["2"] + 0.1
 
 

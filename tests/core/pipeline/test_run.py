@@ -151,7 +151,7 @@ def test_next_picture_is_read_while_network_works(pipeline: Pipeline, monkeypatc
     assert len(pipeline.ends()) == 3
 
 
-def test_no_more_than_three_pictures_are_in_memory(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_than_three_jobs_are_in_progress(pipeline: Pipeline) -> None:
     taken: list[int] = []
 
     def jobs() -> Iterator[FileJob]:
