@@ -1,4 +1,4 @@
-"""A core without a network, and a service that runs it and must leave no thread behind."""
+"""Fake core without a network, and a service that runs it and must leave no thread behind."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class FakeEngine:
 
 
 class FakeCore:
-    """Does in an instant what the core does; any step can be made to fail or to wait.
+    """Stands in for the core and returns at once; any step can be made to fail or to wait.
 
     Attributes:
         calls: names of the steps, in order.
@@ -107,11 +107,11 @@ def enlarged(picture: Picture, size) -> Picture:
 
 
 class Recorder(QObject):
-    """Everything that a service tells, in order, as (signal, arguments).
+    """Records everything that a service emits, in order, as (signal, arguments).
 
     Attributes:
-        events: what came.
-        strangers: signals that came in another thread than this object's.
+        events: what was emitted.
+        strangers: signals that arrived in another thread than this object's.
     """
 
     def __init__(self, service: UpscaleService) -> None:
@@ -171,7 +171,7 @@ class Recorder(QObject):
 
 
 class Harness:
-    """A service, what it tells, and the core below it."""
+    """A service, a recorder of its signals, and the fake core below it."""
 
     def __init__(self, qtbot) -> None:
         self.qtbot = qtbot
@@ -193,7 +193,7 @@ class Harness:
         self.qtbot.waitUntil(lambda: step in self.core.calls, timeout=WAIT_S * 1000)
 
     def hold(self, step: str) -> threading.Event:
-        """Make `step` wait until the returned event is set; the token is not looked at meanwhile."""
+        """Make `step` wait until the returned event is set; the token is not checked meanwhile."""
         gate = threading.Event()
         self.gates.append(gate)
         self.core.hooks[step] = lambda **_: gate.wait(WAIT_S)
@@ -207,7 +207,7 @@ class Harness:
 
 @pytest.fixture
 def harness(qtbot) -> Iterator[Harness]:
-    """Service on a fake core; closed at the end, whatever happened."""
+    """Service on a fake core; closed at the end, whatever happens."""
     harness = Harness(qtbot)
     yield harness
     harness.close()

@@ -1,6 +1,6 @@
-"""Stands for `vdsr train` in tests of the service: same folder, lock, control file and events, but no network.
+"""Stands in for `vdsr train` in tests of the service: same folder, lock, control file and events, but no network.
 
-The file `behaviour` in the run's folder says what it should do beside that: such as "crash" or "finish".
+The file `behaviour` in the run's folder selects what else it does, such as "crash" or "finish".
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from vdsr_trainer.events import (  # noqa: E402
 from vdsr_trainer.run_files import RunLock, read_control, write_control  # noqa: E402
 
 LONGEST_S = 120
-"""An end also for one whose test was killed."""
+"""Time limit in seconds, so that the process ends even if its test was killed."""
 COMMAND = [sys.executable, "-P", __file__]
 
 
 def lives(pid: int) -> bool:
-    """Whether a process runs; one that ended and was not fetched by its parent does not."""
+    """Whether a process runs; one that has ended and was not reaped by its parent does not."""
     try:
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -52,7 +52,7 @@ def err(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-class Stop(Exception):  # noqa: N818 - it is no error
+class Stop(Exception):  # noqa: N818 - not an error
     pass
 
 

@@ -1,4 +1,4 @@
-"""While a batch runs the computer is kept awake, and never any longer, however the batch or the program ends."""
+"""Keeping the computer awake while a batch runs, and no longer, however the batch or the program ends."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ echo "$*" >&9
 while [ "${1#--}" != "$1" ]; do shift; done
 exec "$@"
 """
-"""Stands for systemd-inhibit: says what it was asked for, and holds the pipe open while it keeps the computer awake."""
+"""Stands in for systemd-inhibit: writes its arguments to a pipe and holds it open while the computer is kept awake."""
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="systemd")
 
 
 class Inhibit:
-    """What the test knows of the stand-in, by a pipe that it writes into and that closes when it ends."""
+    """Observes the stand-in through a pipe that it writes to and that closes when it ends."""
 
     def __init__(self, folder: Path) -> None:
         self.pipe = folder / "told"
@@ -42,7 +42,7 @@ class Inhibit:
         self._open()
 
     def says(self) -> str:
-        """What it said last; empty where it has ended."""
+        """What it wrote last; empty if it has ended."""
         assert select.select([self._end], [], [], WAIT_S)[0]
         said = os.read(self._end, 4096).decode()
         if not said:
@@ -52,7 +52,7 @@ class Inhibit:
 
     @property
     def lives(self) -> bool:
-        """Whether it has not ended, and has said nothing more."""
+        """Whether it has not ended, and has written nothing more."""
         return not select.select([self._end], [], [], 0)[0]
 
     def close(self) -> None:
@@ -76,14 +76,14 @@ def inhibit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inhibit
 
 
 @linux_only
-def test_the_computer_is_kept_awake_from_begin_to_end(inhibit: Inhibit) -> None:
+def test_computer_is_kept_awake_from_begin_to_end(inhibit: Inhibit) -> None:
     awake = KeepAwake()
-    awake.end()  # of nothing
+    awake.end()  # nothing has begun
     for _ in range(2):
         awake.begin()
         try:
             assert "--what=sleep:idle" in inhibit.says()
-            awake.begin()  # once is enough
+            awake.begin()  # has no further effect
             assert inhibit.lives
         finally:
             awake.end()
@@ -91,7 +91,7 @@ def test_the_computer_is_kept_awake_from_begin_to_end(inhibit: Inhibit) -> None:
 
 
 @linux_only
-def test_a_program_that_is_killed_lets_the_computer_sleep(inhibit: Inhibit) -> None:
+def test_killed_program_lets_computer_sleep(inhibit: Inhibit) -> None:
     code = "from vdsr_app.workers.awake import KeepAwake; awake = KeepAwake(); awake.begin(); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as program:
         try:
@@ -102,9 +102,7 @@ def test_a_program_that_is_killed_lets_the_computer_sleep(inhibit: Inhibit) -> N
 
 
 @linux_only
-def test_where_the_system_has_no_such_program_nothing_is_asked_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_begin_and_end_tolerate_missing_systemd_inhibit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     awake = KeepAwake()
     awake.begin()
@@ -112,7 +110,7 @@ def test_where_the_system_has_no_such_program_nothing_is_asked_of_it(
 
 
 @pytest.mark.parametrize("outcome", ["ended", "failed", "stopped", "closed"])
-def test_a_batch_keeps_the_computer_awake_until_it_is_over(
+def test_batch_keeps_computer_awake_until_it_ends(
     qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: str
 ) -> None:
     log: list[str] = []

@@ -1,4 +1,4 @@
-"""What a batch tells is of the run that is wanted, and its thumbnails keep out of the way of its plan."""
+"""Batch service: only events of the current batch are emitted, and thumbnails do not delay a plan."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAIT_MS = 20_000
 
 
 class Decoder:
-    """Makes thumbnails as slowly as the test wants, and hears of no cancel meanwhile."""
+    """Makes thumbnails as slowly as the test wants, and ignores cancels meanwhile."""
 
     def __init__(self) -> None:
         self.started: list[Path] = []
@@ -51,7 +51,7 @@ def service(qtbot: QtBot, decoder: Decoder) -> Iterator[BatchService]:
     assert made.close(WAIT_MS)
 
 
-def test_a_plan_waits_for_no_thumbnail_and_gives_up_those_that_wait(
+def test_plan_does_not_wait_for_thumbnails_and_drops_pending_ones(
     qtbot: QtBot, service: BatchService, decoder: Decoder, tmp_path: Path
 ) -> None:
     dropped: list[Path] = []
@@ -64,13 +64,13 @@ def test_a_plan_waits_for_no_thumbnail_and_gives_up_those_that_wait(
         service.plan([], BatchOptions(tmp_path / "out"))
     assert dropped == paths
     with qtbot.waitSignal(service.thumbnail_made, timeout=WAIT_MS) as made:
-        service.make_thumbnail(paths[2], 8)  # it is looked at again
+        service.make_thumbnail(paths[2], 8)  # it is in view again
         decoder.proceed.set()
     assert made.args[0] == paths[2]
     assert decoder.started == [paths[0], paths[2]]
 
 
-def test_of_many_thumbnails_the_last_are_made(
+def test_oldest_thumbnail_requests_are_dropped_when_too_many_wait(
     qtbot: QtBot, service: BatchService, decoder: Decoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_THUMBNAILS_WAITING", 4)
@@ -87,7 +87,7 @@ def test_of_many_thumbnails_the_last_are_made(
 
 
 class Runs:
-    """Tells what the test wants, and hears of no cancel meanwhile."""
+    """Runs that report what the test wants, and ignore cancels meanwhile."""
 
     def __init__(self) -> None:
         self.tells: list[Callable[[BatchEvent], None]] = []
@@ -117,7 +117,7 @@ def runs(qtbot: QtBot) -> Iterator[Runs]:
     assert made.service.close(WAIT_MS)
 
 
-def test_a_batch_that_was_stopped_tells_nothing_any_more(qtbot: QtBot, runs: Runs, tmp_path: Path) -> None:
+def test_stopped_batch_emits_no_more_events(qtbot: QtBot, runs: Runs, tmp_path: Path) -> None:
     service = runs.service
     log: list[object] = []
     service.events_received.connect(log.append)
@@ -128,7 +128,7 @@ def test_a_batch_that_was_stopped_tells_nothing_any_more(qtbot: QtBot, runs: Run
     qtbot.waitUntil(lambda: len(runs.tells) == 1, timeout=WAIT_MS)
     runs.tells[0](first)
     service.cancel()
-    assert log == [(first,), False]  # nothing of it was planned to the end
+    assert log == [(first,), False]  # its plan was not complete
     runs.tells[0](late)
     service.start([tmp_path], options)
     runs.tells[0](Progress(0, 1, 2, 0, 1, 1, 2, 1.0, 1.0))
@@ -140,7 +140,7 @@ def test_a_batch_that_was_stopped_tells_nothing_any_more(qtbot: QtBot, runs: Run
     assert log[2:] == [(second,)]
 
 
-def test_that_the_network_is_fitted_is_told_to_the_window(
+def test_fitting_changed_is_emitted_while_network_is_fitted(
     qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load_network(device: str, precision: str, token: CancelToken, on_fitting: Callable[[bool], None]) -> None:

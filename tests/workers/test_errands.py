@@ -1,4 +1,4 @@
-"""Jobs that know what is done at their end."""
+"""Errands: jobs that carry callbacks for their end, counted and cancelled by kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WAIT_MS = 20_000
 
 
 class Office:
-    """Errands whose first job can be held, and what was told of their ends."""
+    """Errands whose first job can be held, and the ends that were reported."""
 
     def __init__(self) -> None:
         self.errands = Errands("test")
@@ -52,7 +52,7 @@ def office(qtbot: QtBot) -> Iterator[Office]:
     assert made.errands.wait_closed(QDeadlineTimer(WAIT_MS))
 
 
-def test_each_job_is_told_of_once_and_counts_until_then(qtbot: QtBot, office: Office) -> None:
+def test_each_job_reports_one_end_and_is_counted_until_then(qtbot: QtBot, office: Office) -> None:
     numbers = [office.submit("good", "a"), office.submit("bad", "bad"), office.submit("good", "b")]
     assert len(set(numbers)) == 3
     assert (office.errands.count("good"), office.errands.count("bad"), office.errands.count("other")) == (2, 1, 0)
@@ -62,14 +62,14 @@ def test_each_job_is_told_of_once_and_counts_until_then(qtbot: QtBot, office: Of
     assert office.errands.count("good") == office.errands.count("bad") == 0
 
 
-def test_jobs_of_one_kind_are_given_up_and_the_others_stay(qtbot: QtBot, office: Office) -> None:
+def test_cancel_ends_jobs_of_one_kind_and_keeps_the_others(qtbot: QtBot, office: Office) -> None:
     office.submit("one", "a")
     qtbot.waitUntil(office.started.is_set, timeout=WAIT_MS)
     for kind, word in (("two", "b"), ("one", "c"), ("two", "d"), ("two", "e")):
         office.submit(kind, word)
     office.errands.cancel("two", most=1)
     assert office.reported == [("cancelled", "b")]
-    office.errands.cancel("one")  # the first of them is at work
+    office.errands.cancel("one")  # the first of them is running
     assert office.reported[1:] == [("cancelled", "a"), ("cancelled", "c")]
     office.proceed.set()
     qtbot.waitUntil(lambda: office.errands.count("two") == 0, timeout=WAIT_MS)

@@ -1,4 +1,4 @@
-"""The service on the real core, with a small network."""
+"""Upscale service on the real core, with a small network."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def real(harness):
     return harness
 
 
-def test_tiles_fill_the_picture_that_the_job_gives(real, model, picture):
+def test_tiles_cover_the_result_and_begin_in_visible_region(real, model, picture):
     alpha = np.random.default_rng(2).integers(0, 256, (40, 50), dtype=np.uint8)
     job = LayerJob(Picture(picture.pixels, alpha), LayerSpec(LayerKind.MODEL, str(model)), SETTINGS, (60, 40, 20, 20))
     job_id = real.run(job)
@@ -92,7 +92,7 @@ def test_result_equals_that_of_the_core(real, model, picture):
     assert np.array_equal(real.recorder.result(job_id).picture.pixels, expected.pixels)
 
 
-def test_open_enlarge_save_and_measure(real, tmp_path):
+def test_picture_is_opened_enlarged_saved_and_measured(real, tmp_path):
     Image.fromarray(np.random.default_rng(3).integers(0, 256, (30, 40, 3), dtype=np.uint8)).save(tmp_path / "in.png")
     opened = real.recorder.result(real.run(OpenJob(tmp_path / "in.png"))).picture
     bicubic = real.run(LayerJob(opened, LayerSpec(LayerKind.BICUBIC), SETTINGS))
@@ -108,7 +108,7 @@ def test_open_enlarge_save_and_measure(real, tmp_path):
     assert metrics.ssim == pytest.approx(1.0)
 
 
-def test_errors_come_in_the_words_of_the_core(real, tmp_path, picture):
+def test_core_errors_are_reported_with_path_and_message(real, tmp_path, picture):
     absent = real.recorder.result(real.run(OpenJob(tmp_path / "absent.png")))
     assert absent.path == str(tmp_path / "absent.png")
     assert absent.what
@@ -117,7 +117,7 @@ def test_errors_come_in_the_words_of_the_core(real, tmp_path, picture):
     assert "no-such-model" in real.recorder.result(real.run(no_model)).what
 
 
-def test_an_engine_is_kept_until_something_changes(model):
+def test_engine_is_kept_until_precision_or_model_file_changes(model):
     core, token = LazyCore(), CancelToken()
     first = core.engine(str(model), "cpu", "fp32", token)
     assert core.engine(str(model), "cpu", "fp32", token) is first
@@ -130,7 +130,7 @@ def test_an_engine_is_kept_until_something_changes(model):
 
 @pytest.mark.parametrize("trouble", [MemoryError(), DeviceError("gone")])
 @pytest.mark.parametrize("patience_s", [-1.0, 1e9])
-def test_an_engine_that_gave_way_is_made_anew_but_not_at_once(model, trouble, monkeypatch, patience_s):
+def test_engine_that_fell_back_is_recreated_only_after_a_while(model, trouble, monkeypatch, patience_s):
     monkeypatch.setattr("vdsr_app.workers.core_access._SECOND_CHANCE_S", patience_s)
     core, token = LazyCore(), CancelToken()
     first = core.engine(str(model), "cpu", "fp32", token)
@@ -147,7 +147,7 @@ def test_an_engine_that_gave_way_is_made_anew_but_not_at_once(model, trouble, mo
     assert core.engine(str(model), "cpu", "fp32", token) is again
 
 
-def test_a_damaged_model_is_not_kept(model):
+def test_damaged_model_is_rejected_each_time(model):
     core, token = LazyCore(), CancelToken()
     core.engine(str(model), "cpu", "fp32", token)
     model.write_bytes(model.read_bytes()[:-50])
@@ -156,7 +156,7 @@ def test_a_damaged_model_is_not_kept(model):
             core.engine(str(model), "cpu", "fp32", token)
 
 
-def test_cancel_is_heard_before_a_model_is_loaded(model):
+def test_engine_raises_cancelled_before_model_is_loaded(model):
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):

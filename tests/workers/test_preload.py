@@ -1,4 +1,4 @@
-"""Loading torch without stopping the other threads; that it really does not is measured in test_responsiveness."""
+"""Loading torch without blocking other threads; the effect itself is measured in test_responsiveness."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def frozen(monkeypatch) -> list[bool]:
-    """Notes calls of gc.freeze instead of freezing the whole test run."""
+    """Records calls of gc.freeze instead of freezing the whole test run."""
     calls: list[bool] = []
     monkeypatch.setattr(gc, "freeze", lambda: calls.append(gc.isenabled()))
     return calls
 
 
-def test_a_gentle_import_leaves_everything_as_it_was(frozen):
+def test_gentle_import_restores_interpreter_settings(frozen):
     interval_s = sys.getswitchinterval()
     with preload.gentle_import():
         assert not gc.isenabled()
@@ -43,7 +43,7 @@ def test_a_gentle_import_leaves_everything_as_it_was(frozen):
     assert frozen == [False]
 
 
-def test_also_after_a_failure_and_where_collection_was_off(frozen):
+def test_gentle_import_keeps_collection_disabled_after_failure(frozen):
     def fail() -> None:
         gc.disable()
         with preload.gentle_import():
@@ -57,7 +57,7 @@ def test_also_after_a_failure_and_where_collection_was_off(frozen):
         gc.enable()
 
 
-def test_of_several_imports_the_last_leaves_everything_as_the_first_found_it(frozen):
+def test_last_of_overlapping_gentle_imports_restores_settings(frozen):
     interval_s = sys.getswitchinterval()
     first, second = preload.gentle_import(), preload.gentle_import()
     first.__enter__()
@@ -78,7 +78,7 @@ def test_loaded_torch_is_not_loaded_again(monkeypatch, frozen):
     assert frozen == []
 
 
-def test_cancel_before_the_import(monkeypatch, frozen):
+def test_load_torch_raises_cancelled_before_import(monkeypatch, frozen):
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     token = CancelToken()
     token.cancel()
@@ -88,7 +88,7 @@ def test_cancel_before_the_import(monkeypatch, frozen):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows needs no loading beforehand")
-def test_a_library_that_cannot_be_loaded_is_no_failure(tmp_path):
+def test_load_library_ignores_broken_or_missing_library(tmp_path):
     broken = tmp_path / "broken.so"
     broken.write_bytes(b"no library")
     preload._load_library(broken, os.RTLD_NOW)
@@ -96,7 +96,7 @@ def test_a_library_that_cannot_be_loaded_is_no_failure(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows needs no loading beforehand")
-def test_the_libraries_of_torch_are_found(monkeypatch):
+def test_load_libraries_finds_both_torch_libraries(monkeypatch):
     loaded: list[Path] = []
     monkeypatch.setattr(preload, "_load_library", lambda path, flags: loaded.append(path))
     folder = preload._library_folder()
@@ -107,7 +107,7 @@ def test_the_libraries_of_torch_are_found(monkeypatch):
 
 
 @pytest.mark.parametrize("driver", ["absent", "broken", "fine"])
-def test_a_cuda_driver_is_started_where_torch_is_built_for_it(monkeypatch, tmp_path, driver):
+def test_cuda_driver_is_started_only_when_torch_is_built_for_it(monkeypatch, tmp_path, driver):
     started: list[int] = []
 
     class Driver:
@@ -128,7 +128,7 @@ def test_a_cuda_driver_is_started_where_torch_is_built_for_it(monkeypatch, tmp_p
     assert started == ([] if driver == "absent" else [0])
 
 
-def test_torch_computes_after_being_loaded_this_way():
+def test_torch_computes_after_load_torch():
     program = (
         "from vdsr_app.workers.preload import load_torch\n"
         "load_torch()\n"
@@ -143,7 +143,7 @@ def test_torch_computes_after_being_loaded_this_way():
 
 @pytest.fixture
 def child(monkeypatch, tmp_path):
-    """Lets a small Python program stand for the one that makes kernels; a list of its starts, and what it does."""
+    """Replaces the process that compiles kernels by a small Python program; `said` lists the calls of `on_fitting`."""
 
     class Child:
         program = "import os, pathlib; pathlib.Path(os.environ['VDSR_CACHE'], 'here').touch()"
@@ -159,20 +159,20 @@ def child(monkeypatch, tmp_path):
     return Child
 
 
-def test_kernels_are_made_by_a_process_of_its_own(child, tmp_path):
+def test_kernels_are_compiled_by_separate_process(child, tmp_path):
     preload._make_kernels(None, child.said.append)
     assert (tmp_path / "here").exists()
     assert child.said == [True, False]
 
 
-def test_kernels_that_are_there_are_left_alone(child, tmp_path):
+def test_existing_kernels_are_not_compiled_again(child, tmp_path):
     child.known = frozenset([cpu_identity()])
     preload._make_kernels(None, child.said.append)
     assert not (tmp_path / "here").exists()
     assert child.said == []
 
 
-def test_of_two_threads_one_makes_them(child, monkeypatch, tmp_path):
+def test_only_one_of_two_threads_compiles_kernels(child, monkeypatch, tmp_path):
     child.program = "import os, pathlib, uuid; pathlib.Path(os.environ['VDSR_CACHE'], str(uuid.uuid4())).touch()"
     monkeypatch.setattr(made, "is_made", lambda processor: any(tmp_path.iterdir()))
     threads = [threading.Thread(target=preload._make_kernels, args=(None, child.said.append)) for _ in range(2)]
@@ -188,7 +188,7 @@ def test_of_two_threads_one_makes_them(child, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "program", ["import sys; sys.exit('no disk')", "import os; os.write(2, b'no disk'); os.abort()"]
 )
-def test_where_they_cannot_be_made_the_window_goes_on_and_the_log_tells(child, caplog, program):
+def test_failed_kernel_process_is_logged_and_tolerated(child, caplog, program):
     child.program = program
     preload._make_kernels(None, child.said.append)
     assert "no disk" in caplog.text
@@ -196,12 +196,12 @@ def test_where_they_cannot_be_made_the_window_goes_on_and_the_log_tells(child, c
     assert child.said == [True, False]
 
 
-def test_a_process_that_ends_well_and_made_none_is_told_of_too(child, caplog):
+def test_kernel_process_that_succeeds_without_kernels_is_logged(child, caplog):
     preload._make_kernels(None, child.said.append)
     assert "was not made" in caplog.text
 
 
-def test_one_that_does_not_end_is_given_up(child, monkeypatch, caplog):
+def test_kernel_process_is_abandoned_after_time_limit(child, monkeypatch, caplog):
     monkeypatch.setattr(preload, "_LONGEST_S", 0.5)
     child.program = "import time; time.sleep(600)"
     preload._make_kernels(None, child.said.append)
@@ -209,14 +209,14 @@ def test_one_that_does_not_end_is_given_up(child, monkeypatch, caplog):
     assert child.said == [True, False]
 
 
-def test_where_nothing_can_be_kept_none_is_started(child, tmp_path):
+def test_kernel_process_is_not_started_when_kernels_cannot_be_kept(child, tmp_path):
     child.keeps = False
     preload._make_kernels(None, child.said.append)
     assert not any(tmp_path.iterdir())
     assert child.said == []
 
 
-def test_a_listener_that_is_gone_keeps_nobody_waiting(child):
+def test_make_kernels_releases_lock_when_listener_raises(child):
     def complain(fitting: bool) -> None:
         if not fitting:
             raise RuntimeError("deleted")
@@ -226,14 +226,14 @@ def test_a_listener_that_is_gone_keeps_nobody_waiting(child):
     assert not preload._making.locked()
 
 
-def test_so_where_no_process_can_be_started(child, monkeypatch, caplog, tmp_path):
+def test_kernel_process_that_cannot_be_started_is_logged(child, monkeypatch, caplog, tmp_path):
     monkeypatch.setattr(preload.paths, "own_command", lambda: [str(tmp_path / "absent")])
     preload._make_kernels(None, child.said.append)
     assert "No process could be started" in caplog.text
     assert child.said == [True, False]
 
 
-def test_a_cancel_ends_that_process(child, monkeypatch, tmp_path):
+def test_cancel_kills_kernel_process(child, monkeypatch, tmp_path):
     child.program = "import os, pathlib, time; pathlib.Path(os.environ['VDSR_CACHE'], 'here').touch(); time.sleep(600)"
     token, started, start = CancelToken(), [], subprocess.Popen
 
@@ -259,7 +259,7 @@ def test_a_cancel_ends_that_process(child, monkeypatch, tmp_path):
     assert child.said == [True, False]
 
 
-def test_a_graphics_card_needs_no_kernels(child, frozen, monkeypatch, tmp_path):
+def test_load_network_loads_no_kernels_for_cuda(child, frozen, monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, preload._KERNELS, raising=False)
     for device in (torch.device("cuda"), DeviceError("There is none.")):
         choose = Mock(side_effect=[device])
@@ -270,13 +270,13 @@ def test_a_graphics_card_needs_no_kernels(child, frozen, monkeypatch, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_once_loaded_they_are_not_made_again_where_nothing_can_be_kept(child, frozen, monkeypatch, tmp_path):
+def test_load_network_compiles_nothing_when_kernels_are_loaded(child, frozen, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, preload._KERNELS, Mock())
     preload.load_network("cpu", "auto")
     assert not any(tmp_path.iterdir())
 
 
-def test_nor_for_another_precision(child, frozen, monkeypatch, tmp_path):
+def test_load_network_compiles_kernels_only_for_fp32(child, frozen, monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, preload._KERNELS, raising=False)
     monkeypatch.setattr(preload.importlib, "import_module", Mock())
     preload.load_network("cpu", "bf16")

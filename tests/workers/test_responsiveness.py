@@ -1,8 +1,8 @@
-"""What would make the window stand still does not happen: not while torch is imported, not while the network runs.
+"""Responsiveness: the window's thread is not blocked while torch is imported, nor while the network runs.
 
-Each scenario runs in a child process of its own, see `window_gauge.py`. What is counted decides, as it is the same on
-every machine; how long the window really stands still, scripts/standstill measures. The last tests break the promise
-on purpose and see the gauge notice.
+Each scenario runs in a child process of its own, see `window_gauge.py`. Counts decide, because they are the same on
+every machine; scripts/standstill measures how long the window is really blocked. The last tests break the promise on
+purpose and check that the gauge reports it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import pytest
 from safetensors.numpy import save_file
 
 MOST_LOOKED_THROUGH = 20_000
-"""Objects in one collection; ten thousand take a millisecond or two, and what torch and numba import is 170,000."""
+"""Limit for one collection; ten thousand objects take a millisecond or two; torch and numba import 170,000."""
 
-HUNG_MS = 1000 if sys.platform == "linux" else 10_000  # elsewhere all that other programs take is counted
-"""A window that hangs on any machine. The promise is 100 ms, which scripts/standstill looks at."""
+HUNG_MS = 1000 if sys.platform == "linux" else 10_000  # elsewhere the time that other programs take counts too
+"""A window blocked for so long hangs on any machine. The promise is 100 ms, which scripts/standstill checks."""
 
 NOTICED_MS = 100
-"""What the gauge must see at least of a window that stands still for three times as long, or longer."""
+"""What the gauge must report at least for a window that is blocked three times as long, or longer."""
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,7 +71,7 @@ SCENARIOS = [
 
 
 @pytest.mark.parametrize(("scenario", "outcome", "torch"), SCENARIOS)
-def test_nothing_keeps_the_window_from_running(scenario, outcome, torch, model_file):
+def test_scenario_does_not_block_window(scenario, outcome, torch, model_file):
     report = measure(scenario, model_file)
     assert outcome in report["outcome"]
     assert report["torch"] is torch  # what is shown first does not wait for it
@@ -82,21 +82,21 @@ def test_nothing_keeps_the_window_from_running(scenario, outcome, torch, model_f
     assert report["charged_ms"] < HUNG_MS, report
 
 
-def test_nor_do_kernels_that_are_compiled_for_the_first_time(model_file, tmp_path):
+def test_first_compilation_of_kernels_does_not_block_window(model_file, tmp_path):
     report = measure("upscale", model_file, VDSR_CACHE=str(tmp_path))
     assert report["outcome"] == "320 x 240"
-    assert report["compiled"] == 0  # here; another process did it
+    assert report["compiled"] == 0  # in this process; another one did it
     assert report["loaded"] > 0
     assert report["looked_through"] <= MOST_LOOKED_THROUGH
     assert report["charged_ms"] < HUNG_MS, report
 
 
-def test_what_the_window_imports_itself_is_noticed(model_file):
+def test_gauge_reports_import_by_window_thread(model_file):
     report = measure("import_in_the_window", model_file)
     assert report["imported_by_window"] == ["torch"]
     assert report["looked_through"] > MOST_LOOKED_THROUGH
     assert report["charged_ms"] > NOTICED_MS
 
 
-def test_a_lock_that_is_held_is_noticed(model_file):
+def test_gauge_reports_held_interpreter_lock(model_file):
     assert measure("hold_the_lock", model_file)["charged_ms"] > NOTICED_MS

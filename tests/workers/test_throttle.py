@@ -1,4 +1,4 @@
-"""Progress: how often, and how long it will take."""
+"""Progress throttle: how often progress is sent, and the estimate of the time left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vdsr_app.workers.throttle import ProgressThrottle
 
 
 class Bench:
-    """A throttle with a clock that is turned by hand."""
+    """A throttle with a clock that is set by hand."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -22,7 +22,7 @@ def bench():
     return Bench()
 
 
-def test_twenty_a_second_and_always_the_last(bench):
+def test_throttle_sends_twenty_per_second_and_always_the_last(bench):
     for done in range(1, 1001):
         bench.now += 0.001
         bench.report(done, 1000)
@@ -31,7 +31,7 @@ def test_twenty_a_second_and_always_the_last(bench):
     assert bench.sent[-1] == JobProgress(1000, 1000, 0.0)
 
 
-def test_flush_sends_what_was_held_back_once(bench):
+def test_flush_sends_held_back_progress_once(bench):
     bench.report(1, 10)
     bench.report(2, 10)
     assert [progress.done for progress in bench.sent] == [1]
@@ -40,7 +40,7 @@ def test_flush_sends_what_was_held_back_once(bench):
     assert [progress.done for progress in bench.sent] == [1, 2]
 
 
-def test_no_time_left_before_there_is_a_rate(bench):
+def test_time_left_is_none_before_rate_is_known(bench):
     bench.report(0, 100)
     bench.now += 0.2
     bench.report(1, 100)
@@ -64,14 +64,14 @@ def test_time_left_follows_the_recent_rate(bench):
     assert bench.sent[-1].seconds_left == pytest.approx(801.0, rel=0.02)
 
 
-def test_memory_of_a_long_job_stays_small(bench):
+def test_long_job_keeps_a_bounded_number_of_samples(bench):
     for done in range(100_000):
         bench.report(done, 100_000)
         bench.now += 0.01
     assert len(bench.report._samples) <= 210
 
 
-def test_a_second_stage_may_raise_the_total(bench):
+def test_time_left_is_correct_after_total_is_raised(bench):
     bench.report(10, 10)
     bench.now += 1.0
     bench.report(10, 40)

@@ -1,4 +1,4 @@
-"""Errands around training: counts, thumbnails, new runs, and that each request has one answer."""
+"""Training desk: counts, thumbnails, creating and managing runs; each request is answered by one signal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def save(path: Path, side: int = 40) -> Path:
     return path
 
 
-def test_pictures_are_counted_in_all_levels_without_hidden_ones(
+def test_count_covers_all_folder_levels_and_skips_hidden_pictures(
     qtbot: QtBot, desk: TrainingDesk, tmp_path: Path
 ) -> None:
     for name in ("a.png", "b/c.JPG", "b/.hidden.png", ".trash/d.png", "b/text.txt"):
@@ -47,7 +47,7 @@ def test_pictures_are_counted_in_all_levels_without_hidden_ones(
     assert blocker.args == [(2, -1)]
 
 
-def test_only_the_last_count_is_told(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
+def test_only_last_of_several_counts_is_reported(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
     save(tmp_path / "one" / "a.png")
     reported: list[object] = []
     desk.counted.connect(reported.append)
@@ -58,7 +58,7 @@ def test_only_the_last_count_is_told(qtbot: QtBot, desk: TrainingDesk, tmp_path:
     assert reported == [(-1,)]
 
 
-def test_thumbnails_are_small_and_those_that_cannot_be_made_are_left_out(
+def test_thumbnails_are_reduced_and_unreadable_pictures_skipped(
     qtbot: QtBot, desk: TrainingDesk, tmp_path: Path
 ) -> None:
     good, bad = save(tmp_path / "a.png", 400), tmp_path / "b.png"
@@ -74,7 +74,7 @@ def test_thumbnails_are_small_and_those_that_cannot_be_made_are_left_out(
     assert (rgba[..., :3] == 90).all()
 
 
-def test_a_run_is_made_listed_and_deleted(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
+def test_run_is_created_listed_and_deleted(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
     save(tmp_path / "pictures" / "a.png")
     config = TrainConfig(data=(str(tmp_path / "pictures"),), steps=7)
     with qtbot.waitSignal(desk.created) as blocker:
@@ -89,7 +89,7 @@ def test_a_run_is_made_listed_and_deleted(qtbot: QtBot, desk: TrainingDesk, tmp_
     assert not folder.exists()
 
 
-def test_a_run_is_renamed_and_its_settings_and_its_last_wish_are_read(
+def test_run_is_renamed_and_its_settings_and_last_request_are_read(
     qtbot: QtBot, desk: TrainingDesk, tmp_path: Path
 ) -> None:
     config = TrainConfig(steps=7)
@@ -107,7 +107,7 @@ def test_a_run_is_renamed_and_its_settings_and_its_last_wish_are_read(
     assert blocker.args == [folder, Control("pause")]
 
 
-def test_what_cannot_be_read_or_written_of_a_run_is_told(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
+def test_failed_read_or_write_of_run_is_reported_with_path(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
     folder = create_run(tmp_path, "Birds", "", TrainConfig())
     run = describe_run(folder)
     (folder / "config.toml").unlink()
@@ -121,7 +121,7 @@ def test_what_cannot_be_read_or_written_of_a_run_is_told(qtbot: QtBot, desk: Tra
     assert blocker.args[0].path == str(folder / "run.json")
 
 
-def test_a_folder_that_is_gone_and_a_full_disk_make_no_run(
+def test_run_is_not_created_when_folder_is_missing_or_disk_is_full(
     qtbot: QtBot, desk: TrainingDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with qtbot.waitSignal(desk.create_failed) as blocker:
@@ -139,7 +139,7 @@ def test_a_folder_that_is_gone_and_a_full_disk_make_no_run(
     assert not (tmp_path / "runs").exists()
 
 
-def test_histories_of_several_runs_come_together(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
+def test_histories_of_several_runs_are_emitted_together(qtbot: QtBot, desk: TrainingDesk, tmp_path: Path) -> None:
     folders = [create_run(tmp_path, title, "", TrainConfig()) for title in ("A", "B")]
     with qtbot.waitSignal(desk.histories_read) as blocker:
         desk.read_histories([("A", folders[0]), ("B", folders[1])])

@@ -1,4 +1,4 @@
-"""What a training process tells of itself, started as the window does, also where the program is packed."""
+"""Output of a training process that is started as the window starts it, also in the packaged program."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from vdsr_app.workers.training_launch import DetachedProcess, child_environment, output_tail
 
 WAIT_S = 30.0
-# As the packed program: without Python's own variables, and with the system's encoding, here ASCII.
+# As in the packaged program: without Python's own variables, and with the system's encoding, here ASCII.
 ISOLATED = [sys.executable, "-I", "-X", "utf8=0"]
 SPEAK_AND_CRASH = f"""
 import os, sys
@@ -35,7 +35,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return [*ISOLATED, str(tmp_path / "program.py")]
 
 
-def test_a_run_tells_in_utf_8_where_it_crashed(qtbot, command: list[str], tmp_path: Path) -> None:
+def test_output_of_crashed_run_is_utf_8_with_traceback(qtbot, command: list[str], tmp_path: Path) -> None:
     process = DetachedProcess(command, tmp_path)
     qtbot.waitUntil(lambda: not process.lives, timeout=round(1000 * WAIT_S))
     said = output_tail(tmp_path)
@@ -43,7 +43,7 @@ def test_a_run_tells_in_utf_8_where_it_crashed(qtbot, command: list[str], tmp_pa
     assert "in crash" in said
 
 
-def test_a_dry_run_tells_in_utf_8_where_it_crashed(command: list[str]) -> None:
+def test_output_of_crashed_dry_run_is_utf_8_with_traceback(command: list[str]) -> None:
     environ = dict(pair.split("=", 1) for pair in child_environment().toStringList())
     done = subprocess.run(command, env=environ, capture_output=True, timeout=WAIT_S, check=False)
     assert done.stdout.decode("utf-8").strip() == r"Grüße, 写真 \udcff"

@@ -1,4 +1,4 @@
-"""The service and a run: start, follow, ask, lose, find again. The training process is real, its network is not."""
+"""Training service and a run: start, follow, command, lose, find again; a real process without a network."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STUB = Path(__file__).with_name("window_stub.py")
 
 
 class Watcher(QObject):
-    """Everything that a service tells of runs, in order."""
+    """Records everything that a service emits about runs, in order."""
 
     def __init__(self, qtbot, command: list[str] = COMMAND) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ def started(step: int = 0) -> Started:
     return Started(step, 100, 10, 3, ("a",), "fake")
 
 
-def test_a_run_is_started_followed_and_stopped(watch, folder: Path) -> None:
+def test_run_is_started_followed_and_stopped(watch, folder: Path) -> None:
     one = watch()
     assert one.service.attached is None
     assert one.service.start(folder)
@@ -143,7 +143,7 @@ def test_a_run_is_started_followed_and_stopped(watch, folder: Path) -> None:
     assert one.service.attached == folder
 
 
-def test_a_stopped_run_goes_on_and_only_new_events_are_told(watch, folder: Path) -> None:
+def test_stopped_run_resumes_and_emits_only_new_events(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
     one.wait_event(Stepped, 2)
@@ -162,7 +162,7 @@ def test_a_stopped_run_goes_on_and_only_new_events_are_told(watch, folder: Path)
 @pytest.mark.parametrize(
     ("how", "state", "kind"), [("finish", RunState.FINISHED, Finished), ("fail", RunState.FAILED, Failed)]
 )
-def test_an_end_that_was_told_is_no_crash(watch, folder: Path, how: str, state: RunState, kind: type) -> None:
+def test_end_reported_by_process_is_not_a_crash(watch, folder: Path, how: str, state: RunState, kind: type) -> None:
     behave(folder, how)
     one = watch()
     one.service.start(folder)
@@ -171,7 +171,7 @@ def test_an_end_that_was_told_is_no_crash(watch, folder: Path, how: str, state: 
     assert one.crashes == []
 
 
-def test_pause_and_resume(watch, folder: Path) -> None:
+def test_run_pauses_resumes_and_stops_while_paused(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
     one.wait_event(Stepped)
@@ -189,16 +189,16 @@ def test_pause_and_resume(watch, folder: Path) -> None:
     assert one.crashes == []
 
 
-def test_a_wish_from_before_the_process_was_up_counts(watch, folder: Path) -> None:
+def test_stop_requested_before_process_is_up_is_obeyed(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
-    one.service.stop()  # the process resets the file of requests when it begins
+    one.service.stop()  # the process resets the control file when it begins
     one.wait_event(Finished)
     one.wait_state(RunState.STOPPED)
 
 
 @pytest.mark.parametrize("how", ["", "obeys what it finds"])
-def test_what_an_earlier_part_was_asked_for_does_not_count(watch, folder: Path, how: str) -> None:
+def test_request_to_earlier_part_of_run_is_ignored(watch, folder: Path, how: str) -> None:
     behave(folder, how)
     run_files.write_control(folder, "discard")
     one = watch()
@@ -209,7 +209,7 @@ def test_what_an_earlier_part_was_asked_for_does_not_count(watch, folder: Path, 
     assert folder.exists()
 
 
-def test_discard_deletes_the_folder(watch, folder: Path) -> None:
+def test_discard_deletes_folder_and_reports_discarded(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
     one.wait_event(Stepped)
@@ -223,7 +223,7 @@ def test_discard_deletes_the_folder(watch, folder: Path) -> None:
     assert one.crashes == []
 
 
-def test_discarding_a_process_that_dies_instead_deletes_too(watch, folder: Path) -> None:
+def test_discard_deletes_folder_when_process_dies_instead(watch, folder: Path) -> None:
     behave(folder, "deaf")
     one = watch()
     one.service.start(folder)
@@ -236,7 +236,7 @@ def test_discarding_a_process_that_dies_instead_deletes_too(watch, folder: Path)
 
 
 @pytest.mark.parametrize("how", ["crash", "crash at once"])
-def test_a_process_that_ends_without_a_word_crashed(watch, folder: Path, how: str) -> None:
+def test_process_that_ends_without_final_event_is_reported_as_crash(watch, folder: Path, how: str) -> None:
     behave(folder, how)
     one = watch()
     one.service.start(folder)
@@ -248,7 +248,7 @@ def test_a_process_that_ends_without_a_word_crashed(watch, folder: Path, how: st
     assert one.states[-1] is RunState.STOPPED
 
 
-def test_kill_9_is_a_crash_and_the_run_can_go_on(watch, folder: Path) -> None:
+def test_killed_process_is_reported_as_crash_and_run_resumes(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
     one.wait_event(Stepped)
@@ -263,7 +263,7 @@ def test_kill_9_is_a_crash_and_the_run_can_go_on(watch, folder: Path) -> None:
     assert len(one.crashes) == 1
 
 
-def test_the_end_of_an_earlier_part_does_not_hide_a_crash(watch, folder: Path) -> None:
+def test_end_of_earlier_part_of_run_does_not_hide_crash(watch, folder: Path) -> None:
     write_events(folder, started(), stepped(5), Finished(5, "w", True))
     behave(folder, "crash at once")
     one = watch()
@@ -273,7 +273,7 @@ def test_the_end_of_an_earlier_part_does_not_hide_a_crash(watch, folder: Path) -
     assert [type(event) for event in one.events] == [Started, Stepped, Finished]
 
 
-def test_an_error_that_the_command_names_is_told(watch, folder: Path) -> None:
+def test_error_printed_by_command_is_reported(watch, folder: Path) -> None:
     behave(folder, "refuse")
     one = watch()
     one.service.start(folder)
@@ -282,7 +282,7 @@ def test_an_error_that_the_command_names_is_told(watch, folder: Path) -> None:
     assert "note: looking around" in one.crashes[0].details
 
 
-def test_a_program_that_is_not_there_is_one_plain_error(watch, folder: Path, tmp_path: Path) -> None:
+def test_start_reports_program_that_cannot_be_started(watch, folder: Path, tmp_path: Path) -> None:
     one = watch([str(tmp_path / "no such program")])
     assert not one.service.start(folder)
     (report,) = one.crashes
@@ -291,14 +291,14 @@ def test_a_program_that_is_not_there_is_one_plain_error(watch, folder: Path, tmp
     assert one.states == []
 
 
-def test_a_folder_that_is_gone_is_one_plain_error(watch, tmp_path: Path) -> None:
+def test_start_reports_missing_folder(watch, tmp_path: Path) -> None:
     one = watch()
     assert not one.service.start(tmp_path / "runs" / "gone")
     (report,) = one.crashes
     assert "folder does not exist" in report.what
 
 
-def test_a_folder_that_vanishes_under_way_is_told(watch, folder: Path) -> None:
+def test_folder_that_vanishes_during_run_is_reported(watch, folder: Path) -> None:
     behave(folder, "deaf")
     one = watch()
     one.service.start(folder)
@@ -310,7 +310,7 @@ def test_a_folder_that_vanishes_under_way_is_told(watch, folder: Path) -> None:
     assert "is gone" in one.crashes[0].what
 
 
-def test_a_running_run_is_found_again_and_not_started_twice(watch, folder: Path) -> None:
+def test_start_follows_running_run_without_starting_it_twice(watch, folder: Path) -> None:
     one, other = watch(), watch()
     one.service.start(folder)
     one.wait_event(Stepped)
@@ -326,7 +326,7 @@ def test_a_running_run_is_found_again_and_not_started_twice(watch, folder: Path)
         assert each.crashes == []
 
 
-def test_a_second_start_before_the_first_is_up_starts_nothing(watch, folder: Path) -> None:
+def test_second_start_before_process_is_up_starts_nothing(watch, folder: Path) -> None:
     one = watch()
     assert one.service.start(folder)
     assert one.service.start(folder)
@@ -337,8 +337,8 @@ def test_a_second_start_before_the_first_is_up_starts_nothing(watch, folder: Pat
     assert one.crashes == []
 
 
-def test_a_wish_to_discard_that_the_process_took_back_deletes_nothing(watch, folder: Path) -> None:
-    """Attached between the lock and the reset of old requests: what the window read no longer holds."""
+def test_discard_request_withdrawn_by_process_deletes_nothing(watch, folder: Path) -> None:
+    """Attached between the lock and the reset of old requests: the request that the window read no longer holds."""
     behave(folder, "deaf")
     one, other = watch(), watch()
     one.service.start(folder)
@@ -352,7 +352,7 @@ def test_a_wish_to_discard_that_the_process_took_back_deletes_nothing(watch, fol
     assert (folder / "config.toml").exists()
 
 
-def test_following_ends_with_detach_and_the_run_goes_on(watch, folder: Path) -> None:
+def test_detach_ends_following_and_run_continues(watch, folder: Path) -> None:
     one = watch()
     one.service.start(folder)
     one.wait_event(Stepped)
@@ -378,7 +378,7 @@ def test_following_ends_with_detach_and_the_run_goes_on(watch, folder: Path) -> 
         ([], RunState.STOPPED),
     ],
 )
-def test_a_run_that_ended_long_ago_can_be_looked_at(watch, folder: Path, events: list[Event], state: RunState) -> None:
+def test_attach_emits_events_and_state_of_ended_run(watch, folder: Path, events: list[Event], state: RunState) -> None:
     write_events(folder, *events)
     one = watch()
     one.service.attach(folder)
@@ -388,7 +388,7 @@ def test_a_run_that_ended_long_ago_can_be_looked_at(watch, folder: Path, events:
     assert one.crashes == []
 
 
-def test_looking_at_a_run_that_was_to_be_discarded_deletes_nothing(watch, folder: Path) -> None:
+def test_attach_to_ended_run_with_discard_request_deletes_nothing(watch, folder: Path) -> None:
     run_files.write_control(folder, "discard")
     one = watch()
     one.service.attach(folder)
@@ -396,7 +396,7 @@ def test_looking_at_a_run_that_was_to_be_discarded_deletes_nothing(watch, folder
     assert (folder / "config.toml").exists()
 
 
-def test_a_long_log_lets_the_window_live(watch, folder: Path) -> None:
+def test_long_log_is_read_in_portions(watch, folder: Path) -> None:
     write_events(folder, started(), *(stepped(step) for step in range(1, 20_001)), Finished(20_000, "w", True))
     one = watch()
     turns: list[int] = []
@@ -408,7 +408,7 @@ def test_a_long_log_lets_the_window_live(watch, folder: Path) -> None:
     assert max(after - before for before, after in zip([0, *turns], turns, strict=False)) < 3000
 
 
-def test_another_run_can_be_followed_instead(watch, folder: Path) -> None:
+def test_attach_switches_to_another_run_and_back(watch, folder: Path) -> None:
     other_folder = runs.create_run(folder.parent, "Trees", "", preset("quick"))
     write_events(other_folder, started(), Finished(9, "w", True))
     one = watch()
@@ -424,7 +424,7 @@ def test_another_run_can_be_followed_instead(watch, folder: Path) -> None:
     one.wait_state(RunState.STOPPED)
 
 
-def test_who_is_told_may_turn_away_in_the_middle(watch, folder: Path) -> None:
+def test_slot_may_attach_to_another_run_while_log_is_read(watch, folder: Path) -> None:
     write_events(folder, started(), *(stepped(step) for step in range(1, 50)), Finished(49, "w", True))
     other_folder = runs.create_run(folder.parent, "Trees", "", preset("quick"))
     write_events(other_folder, started(), stepped(70), Finished(70, "w", False))
@@ -441,7 +441,7 @@ def test_who_is_told_may_turn_away_in_the_middle(watch, folder: Path) -> None:
     assert one.states == [RunState.STOPPED]
 
 
-def test_a_run_may_be_started_again_from_the_news_of_its_end(watch, folder: Path) -> None:
+def test_slot_may_restart_run_when_its_end_is_reported(watch, folder: Path) -> None:
     behave(folder, "crash")
     one = watch()
 
@@ -459,7 +459,7 @@ def test_a_run_may_be_started_again_from_the_news_of_its_end(watch, folder: Path
     assert one.states == [RunState.RUNNING, RunState.STOPPED, RunState.RUNNING, RunState.STOPPED]
 
 
-def test_wishes_without_a_run_do_nothing(watch) -> None:
+def test_requests_without_run_do_nothing(watch) -> None:
     service = watch().service
     for request in (service.pause, service.resume, service.stop, service.discard, service.detach):
         request()
@@ -467,7 +467,7 @@ def test_wishes_without_a_run_do_nothing(watch) -> None:
     assert service.attached is None
 
 
-def test_a_wish_that_cannot_be_passed_on_is_told(watch, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_that_cannot_be_written_is_reported(watch, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = watch()
     one.service.start(folder)
     one.wait_event(Stepped)
@@ -488,7 +488,7 @@ def test_a_wish_that_cannot_be_passed_on_is_told(watch, folder: Path, monkeypatc
 # --- the window ends
 
 
-def test_closing_leaves_the_run_alive(watch, folder: Path) -> None:
+def test_close_leaves_run_alive(watch, folder: Path) -> None:
     one, other = watch(), watch()
     one.service.start(folder)
     one.wait_event(Stepped)
@@ -500,21 +500,21 @@ def test_closing_leaves_the_run_alive(watch, folder: Path) -> None:
     other.wait_state(RunState.STOPPED)
 
 
-def test_closing_saves_and_stops_where_that_was_chosen(watch, folder: Path) -> None:
+def test_close_saves_and_stops_run_when_chosen(watch, folder: Path) -> None:
     one, other = watch(), watch()
     one.service.start(folder)
     one.wait_event(Stepped)
     one.service.set_when_window_ends("save")
     other.service.attach(folder)
     reported = len(one.events)
-    one.wait_event(Stepped, reported + 5)  # as long as the window lives, it goes on
+    one.wait_event(Stepped, reported + 5)  # it continues as long as the window lives
     assert one.service.close(WAIT_MS)
     other.wait_state(RunState.STOPPED)
     assert isinstance(other.events[-1], Finished)
     assert other.crashes == []
 
 
-def test_looking_elsewhere_is_not_closing(watch, folder: Path) -> None:
+def test_detach_does_not_count_as_closing(watch, folder: Path) -> None:
     one, other = watch(), watch()
     one.service.start(folder)
     one.wait_event(Stepped)
@@ -532,7 +532,7 @@ def test_looking_elsewhere_is_not_closing(watch, folder: Path) -> None:
     other.wait_state(RunState.STOPPED)
 
 
-def test_a_second_window_cannot_take_the_choice_over(watch, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_window_cannot_take_over_the_choice(watch, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vdsr_app.workers.training._WINDOW_LOCK_PATIENCE_S", 0.05)
     one, other = watch(), watch()
     one.service.start(folder)
@@ -544,12 +544,12 @@ def test_a_second_window_cannot_take_the_choice_over(watch, folder: Path, monkey
     one.service.stop()
     one.wait_state(RunState.STOPPED)
     with run_files.RunLock(folder, run_files.WINDOW_LOCK_NAME):
-        pass  # let go of with the end of the run
+        pass  # released when the run ended
 
 
 @pytest.mark.parametrize("choice", ["go on", "save"])
-def test_kill_9_of_the_window(watch, folder: Path, choice: str) -> None:
-    """A real process starts the run and is killed without a chance to do anything about it."""
+def test_run_continues_or_saves_as_chosen_when_window_is_killed(watch, folder: Path, choice: str) -> None:
+    """A real process starts the run and is killed without a chance to react."""
     with subprocess.Popen(
         [sys.executable, str(STUB), str(folder), choice], stdout=subprocess.PIPE, text=True
     ) as window:
@@ -573,8 +573,8 @@ def test_kill_9_of_the_window(watch, folder: Path, choice: str) -> None:
     one.wait(lambda: not lives(pid))
 
 
-def test_a_signal_to_the_windows_group_does_not_reach_the_run(watch, folder: Path) -> None:
-    """Ctrl+C in the terminal that the window was started from, or that terminal being closed."""
+def test_signal_to_process_group_of_window_does_not_reach_run(watch, folder: Path) -> None:
+    """For example Ctrl+C in the terminal that started the window, or closing that terminal."""
     command = [sys.executable, str(STUB), str(folder), "go on"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as window:
         assert window.stdout is not None
@@ -589,7 +589,7 @@ def test_a_signal_to_the_windows_group_does_not_reach_the_run(watch, folder: Pat
     one.wait_state(RunState.STOPPED)
 
 
-def test_a_window_that_lets_a_run_go_on_leaves_the_choice_to_another(watch, folder: Path) -> None:
+def test_choice_to_continue_lets_another_window_choose(watch, folder: Path) -> None:
     one, other = watch(), watch()
     one.service.start(folder)
     one.wait_event(Stepped)

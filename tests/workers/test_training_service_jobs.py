@@ -1,4 +1,4 @@
-"""What the service does beside runs: checking pictures, dry runs, exporting and installing a result."""
+"""Training service apart from runs: checking pictures, dry runs, exporting and installing a result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WAIT_MS = 30_000
 
 
 class Recorder:
-    """Lists of what each signal brought."""
+    """Records the values that each signal carries."""
 
     def __init__(self, service: TrainingService) -> None:
         self.all: list[tuple[str, object]] = []
@@ -57,7 +57,7 @@ def service(qtbot) -> Iterator[TrainingService]:
 
 @pytest.fixture
 def preflight(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The check as the service sees it; it waits where a test says so."""
+    """Replaces the check of pictures; it waits while a test keeps the gate closed."""
     fake = SimpleNamespace(gate=threading.Event(), configs=[], known=[], threads=set(), error=None)
     fake.gate.set()
 
@@ -83,7 +83,7 @@ def checked_folders(service) -> list[str]:
     return [report.records[0].folder for report in service.recorder.of("checked")]
 
 
-def test_a_check_tells_its_progress_and_its_report(service, preflight) -> None:
+def test_check_runs_in_a_thread_and_emits_progress_and_report(service, preflight) -> None:
     config = replace(preset("quick"), data=("birds",))
     service.check(config)
     service.wait("checked")
@@ -93,7 +93,7 @@ def test_a_check_tells_its_progress_and_its_report(service, preflight) -> None:
     assert threading.get_ident() not in preflight.threads
 
 
-def test_what_the_last_check_saw_is_not_decoded_again(service, preflight, qtbot) -> None:
+def test_check_is_given_records_of_last_check(service, preflight, qtbot) -> None:
     service.check(replace(preset("quick"), data=("birds",)))
     service.wait("checked")
     service.check(replace(preset("quick"), data=("birds",), holdout=3))
@@ -103,7 +103,7 @@ def test_what_the_last_check_saw_is_not_decoded_again(service, preflight, qtbot)
     assert second == service.recorder.of("checked")[0].records
 
 
-def test_a_check_that_fails_says_why(service, preflight) -> None:
+def test_failed_check_reports_reason(service, preflight) -> None:
     preflight.error = TrainingError("There is no such folder.", path="/birds", hint="Choose another.")
     service.check(replace(preset("quick"), data=("birds",)))
     service.wait("check_failed")
@@ -111,7 +111,7 @@ def test_a_check_that_fails_says_why(service, preflight) -> None:
     assert (report.what, report.path, report.hint) == ("There is no such folder.", "/birds", "Choose another.")
 
 
-def test_a_new_check_takes_the_place_of_the_old(service, preflight, qtbot) -> None:
+def test_new_check_replaces_running_check(service, preflight, qtbot) -> None:
     preflight.gate.clear()
     first = service.check(replace(preset("quick"), data=("birds",)))
     service.wait("check_progress")
@@ -123,7 +123,7 @@ def test_a_new_check_takes_the_place_of_the_old(service, preflight, qtbot) -> No
     assert service.recorder.of("check_failed") == []
 
 
-def test_a_cancelled_check_says_nothing_more(service, preflight) -> None:
+def test_cancelled_check_emits_no_report(service, preflight) -> None:
     preflight.gate.clear()
     service.check(replace(preset("quick"), data=("birds",)))
     service.wait("check_progress")
@@ -137,7 +137,7 @@ def test_a_cancelled_check_says_nothing_more(service, preflight) -> None:
 # --- dry runs
 
 
-def test_presets_are_measured_by_one_child_and_changed_ones_by_their_own(service) -> None:
+def test_measure_emits_presets_first_and_changed_configurations_last(service) -> None:
     service.measure(
         {
             "quick": replace(preset("quick"), data=("birds",), exclude=("a",)),
@@ -155,7 +155,7 @@ def test_presets_are_measured_by_one_child_and_changed_ones_by_their_own(service
     assert service.recorder.of("measure_failed") == []
 
 
-def test_a_dry_run_that_fails_says_why(service) -> None:
+def test_failed_dry_run_reports_reason_and_skips_the_rest(service) -> None:
     service.measure({"quick": preset("quick"), "paper": preset("paper"), "robust": preset("robust")})
     service.wait("measure_finished")
     assert [each.preset for each in service.recorder.of("measured")] == ["quick"]
@@ -164,7 +164,7 @@ def test_a_dry_run_that_fails_says_why(service) -> None:
     assert len(service.recorder.of("measure_finished")) == 1
 
 
-def test_a_cancelled_dry_run_leaves_no_process(service) -> None:
+def test_cancelled_dry_run_leaves_no_process(service) -> None:
     service.measure({"photo": preset("photo")})
     service.wait("measured")
     process = service._measure._process
@@ -176,7 +176,7 @@ def test_a_cancelled_dry_run_leaves_no_process(service) -> None:
     assert service.recorder.of("measure_finished") == [None]
 
 
-def test_a_new_measurement_takes_the_place_of_the_old(service) -> None:
+def test_new_measurement_replaces_running_measurement(service) -> None:
     service.measure({"photo": preset("photo")})
     service.wait("measured")
     service.measure({"quick": preset("quick")})
@@ -186,7 +186,7 @@ def test_a_new_measurement_takes_the_place_of_the_old(service) -> None:
     assert service.recorder.of("measure_failed") == []
 
 
-def test_closing_ends_a_dry_run(qtbot) -> None:
+def test_close_ends_dry_run(qtbot) -> None:
     service = TrainingService(command=lambda: COMMAND)
     recorder = Recorder(service)
     service.measure({"photo": preset("photo")})
@@ -196,7 +196,7 @@ def test_closing_ends_a_dry_run(qtbot) -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_program_that_is_not_there_is_one_plain_error(qtbot, tmp_path: Path) -> None:
+def test_measure_reports_program_that_cannot_be_started(qtbot, tmp_path: Path) -> None:
     service = TrainingService(command=lambda: [str(tmp_path / "nothing")])
     recorder = Recorder(service)
     service.measure({"quick": preset("quick")})
@@ -206,7 +206,7 @@ def test_a_program_that_is_not_there_is_one_plain_error(qtbot, tmp_path: Path) -
     assert service.close(WAIT_MS)
 
 
-def test_no_place_for_temporary_files_is_one_plain_error(service, tmp_path: Path, monkeypatch) -> None:
+def test_measure_reports_missing_folder_for_temporary_files(service, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
     service.measure({"mine": replace(preset("quick"), depth=7)})
     assert [name for name, _ in service.recorder.all] == ["measure_failed", "measure_finished"]
@@ -224,7 +224,7 @@ def trained(tmp_path: Path, title: str = "My birds", seed: int = 0) -> Path:
     return run / "vdsr.safetensors"
 
 
-def test_a_result_is_installed_under_the_title_of_its_run(service, tmp_path: Path) -> None:
+def test_result_is_installed_under_title_of_its_run(service, tmp_path: Path) -> None:
     weights = trained(tmp_path)
     service.install(weights)
     service.wait("installed")
@@ -236,7 +236,7 @@ def test_a_result_is_installed_under_the_title_of_its_run(service, tmp_path: Pat
     assert load_weights(info.path).metadata["steps"] == "9"
 
 
-def test_installing_twice_adds_one_model(service, qtbot, tmp_path: Path) -> None:
+def test_repeated_install_adds_one_model(service, qtbot, tmp_path: Path) -> None:
     weights = trained(tmp_path)
     for _ in range(3):
         service.install(weights)
@@ -245,7 +245,7 @@ def test_installing_twice_adds_one_model(service, qtbot, tmp_path: Path) -> None
     assert len(list(paths.user_models_dir().glob("*.safetensors"))) == 1
 
 
-def test_results_with_one_title_get_names_and_titles_of_their_own(service, qtbot, tmp_path: Path) -> None:
+def test_results_with_equal_titles_get_unique_names_and_titles(service, qtbot, tmp_path: Path) -> None:
     for seed in (1, 2, 2, 3):
         service.install(trained(tmp_path, "VDSR", seed))
     qtbot.waitUntil(lambda: len(service.recorder.of("installed")) == 4, timeout=WAIT_MS)
@@ -268,7 +268,7 @@ def test_damaged_weights_are_not_installed(service, tmp_path: Path) -> None:
     assert not list(paths.user_models_dir().glob("*"))
 
 
-def test_a_result_is_exported_as_onnx(service, tmp_path: Path) -> None:
+def test_result_is_exported_as_onnx(service, tmp_path: Path) -> None:
     out = tmp_path / "birds.onnx"
     service.export_onnx(trained(tmp_path), out)
     service.wait("exported")
@@ -278,7 +278,7 @@ def test_a_result_is_exported_as_onnx(service, tmp_path: Path) -> None:
     onnx.checker.check_model(onnx.load(out), full_check=True)
 
 
-def test_a_result_is_exported_as_it_is(service, tmp_path: Path) -> None:
+def test_weights_are_exported_unchanged_but_not_onto_themselves(service, tmp_path: Path) -> None:
     weights, out = trained(tmp_path), tmp_path / "birds.safetensors"
     service.export_weights(weights, out)
     service.wait("exported")
@@ -289,13 +289,13 @@ def test_a_result_is_exported_as_it_is(service, tmp_path: Path) -> None:
     assert "replace the model itself" in service.recorder.of("job_failed")[0].what
 
 
-def test_an_export_into_nowhere_fails_plainly(service, tmp_path: Path) -> None:
+def test_export_reports_missing_folder(service, tmp_path: Path) -> None:
     service.export_onnx(trained(tmp_path), tmp_path / "nowhere" / "birds.onnx")
     service.wait("job_failed")
     assert "folder does not exist" in service.recorder.of("job_failed")[0].what
 
 
-def test_the_window_may_import_it_without_torch() -> None:
+def test_importing_training_service_loads_neither_torch_nor_onnx() -> None:
     absent = ("torch", "onnx", "filelock", "PySide6.QtGui")
     code = f"import sys, vdsr_app.workers.training; print([name for name in {absent} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)

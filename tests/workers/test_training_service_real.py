@@ -1,4 +1,4 @@
-"""The service with the real `vdsr train`: a tiny network, killed windows, found again, exactly resumed."""
+"""Training service with the real `vdsr train`: a tiny network, killed windows and processes, resumed runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
         steps=100_000,
         shrunk_copies=(),
         scales=(2.0,),
-        validate_every=5000,  # a validation opens a new window of reports
+        validate_every=5000,  # a validation starts a new window of reports
         checkpoint_every=50,
         precision="fp32",
         device="cpu",
@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Window:
-    """A service and what it told."""
+    """A service and what it emitted."""
 
     def __init__(self, qtbot) -> None:
         self.qtbot = qtbot
@@ -89,7 +89,7 @@ def window(qtbot, folder: Path) -> Iterator[Window]:
 
 
 @pytest.mark.timeout(300)
-def test_from_the_first_step_to_a_model_that_can_be_chosen(window: Window, folder: Path) -> None:
+def test_run_pauses_resumes_stops_installs_and_restarts(window: Window, folder: Path) -> None:
     window.service.start(folder)
     window.wait(lambda: bool(window.of(Stepped)))
     window.service.pause()
@@ -117,7 +117,7 @@ def test_from_the_first_step_to_a_model_that_can_be_chosen(window: Window, folde
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("choice", ["go on", "save"])
-def test_kill_9_of_the_window(window: Window, folder: Path, choice: str) -> None:
+def test_run_continues_or_saves_as_chosen_when_window_is_killed(window: Window, folder: Path, choice: str) -> None:
     command = [sys.executable, str(STUB), str(folder), choice, *paths.training_command()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
@@ -137,7 +137,7 @@ def test_kill_9_of_the_window(window: Window, folder: Path, choice: str) -> None
 
 
 @pytest.mark.timeout(300)
-def test_discard_leaves_nothing(window: Window, folder: Path) -> None:
+def test_discard_deletes_folder_and_reports_discarded(window: Window, folder: Path) -> None:
     window.service.start(folder)
     window.wait(lambda: bool(window.of(Stepped)))
     window.service.discard()
@@ -147,7 +147,7 @@ def test_discard_leaves_nothing(window: Window, folder: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_kill_9_of_the_training_is_told_and_it_goes_on_from_its_checkpoint(window: Window, folder: Path) -> None:
+def test_killed_training_is_reported_and_resumes_from_checkpoint(window: Window, folder: Path) -> None:
     window.service.start(folder)
     window.wait(lambda: (folder / "checkpoint.safetensors").exists())
     process = window.service._children[0]

@@ -1,4 +1,4 @@
-"""How jobs end: by a cancel, by a failure of any kind, by the service being closed; always exactly once."""
+"""Ends of jobs: by cancelling, by a failure of any kind, by closing the service; always exactly one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def layer_job(kind: LayerKind, picture: Picture = PICTURE, **more) -> LayerJob:
 MODEL = layer_job(LayerKind.MODEL)
 
 
-def test_a_waiting_job_is_cancelled_at_once_and_never_runs(harness):
+def test_waiting_job_is_cancelled_at_once_and_never_runs(harness):
     gate = harness.hold("read")
     first, second = harness.service.submit(OPEN), harness.service.submit(layer_job(LayerKind.BICUBIC))
     harness.service.cancel(second)
@@ -50,7 +50,7 @@ def test_a_waiting_job_is_cancelled_at_once_and_never_runs(harness):
     assert harness.recorder.ends(third) == ["succeeded"]
 
 
-def test_a_running_job_is_cancelled_at_once_and_says_nothing_more(harness):
+def test_running_job_is_cancelled_at_once_and_emits_nothing_more(harness):
     gate = harness.hold("upscale")
     job_id = harness.service.submit(MODEL)
     harness.wait_call("upscale")
@@ -65,7 +65,7 @@ def test_a_running_job_is_cancelled_at_once_and_says_nothing_more(harness):
     assert harness.recorder.ends(after) == ["succeeded"]
 
 
-def test_cancel_of_an_ended_or_unknown_job_does_nothing(harness):
+def test_cancel_of_ended_or_unknown_job_does_nothing(harness):
     job_id = harness.run(OPEN)
     harness.service.cancel(job_id)
     harness.service.cancel(12345)
@@ -73,7 +73,7 @@ def test_cancel_of_an_ended_or_unknown_job_does_nothing(harness):
 
 
 @pytest.mark.parametrize("outcome", ["succeeded", "failed"])
-def test_cancel_of_a_file_being_written_tells_what_became_of_it(harness, tmp_path, outcome):
+def test_cancel_of_save_in_progress_reports_its_outcome(harness, tmp_path, outcome):
     gate = threading.Event()
     harness.gates.append(gate)
 
@@ -94,7 +94,7 @@ def test_cancel_of_a_file_being_written_tells_what_became_of_it(harness, tmp_pat
     assert (tmp_path / "out.png").exists() == (outcome == "succeeded")
 
 
-def test_cancel_of_all_ends_every_job_once(harness):
+def test_cancelling_all_jobs_ends_each_once(harness):
     gates = [harness.hold("read"), harness.hold("upscale")]
     ids = [harness.service.submit(job) for job in (OPEN, MODEL, OPEN, MODEL, OPEN)]
     harness.wait_call("upscale")
@@ -125,7 +125,7 @@ STEPS = [
     ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize(("step", "job"), STEPS)
-def test_any_exception_is_one_report_and_the_next_job_works(harness, caplog, step, job, error):
+def test_any_exception_gives_one_report_and_next_job_succeeds(harness, caplog, step, job, error):
     def fail(**_):
         raise error
 
@@ -144,7 +144,7 @@ def test_any_exception_is_one_report_and_the_next_job_works(harness, caplog, ste
     assert harness.recorder.ends(after) == ["succeeded"]
 
 
-def test_an_expected_error_keeps_its_words(harness):
+def test_expected_error_keeps_message_path_and_hint(harness):
     def fail(**_):
         raise WeightsError("The file is damaged.", path="<b>x</b>.safetensors", hint="Choose another model.")
 
@@ -158,7 +158,7 @@ def test_an_expected_error_keeps_its_words(harness):
     assert "Traceback" in report.details
 
 
-def test_a_failure_in_the_middle_of_tiles(harness):
+def test_failure_after_first_tile_is_reported_after_that_tile(harness):
     def fail_late(on_tile, **_):
         on_tile(type("T", (), {"x": 0, "y": 0, "pixels": PICTURE.pixels, "alpha": None})())
         raise PictureError("It broke.")
@@ -168,18 +168,18 @@ def test_a_failure_in_the_middle_of_tiles(harness):
     assert harness.recorder.names(job_id) == ["started", "tile_finished", "failed"]
 
 
-def test_a_target_outside_the_range_fails_in_words(harness):
+def test_target_outside_range_is_reported(harness):
     settings = UpscaleSettings(target=Target(TargetKind.WIDTH, 4000))
     report = harness.recorder.result(harness.run(LayerJob(PICTURE, LayerSpec(LayerKind.BICUBIC), settings)))
     assert "cannot be scaled" in report.what
 
 
-def test_a_missing_reference_fails_in_words(harness):
+def test_missing_reference_is_reported(harness):
     job = LayerJob(PICTURE, LayerSpec(LayerKind.REFERENCE), SETTINGS)
     assert "reference" in harness.recorder.result(harness.run(job)).what
 
 
-def test_a_fast_worker_waits_for_the_window_and_can_be_cancelled_meanwhile(harness):
+def test_fast_worker_waits_for_window_and_can_be_cancelled_meanwhile(harness):
     sent = []
 
     def flood(on_tile, **_):
@@ -203,7 +203,7 @@ def test_a_fast_worker_waits_for_the_window_and_can_be_cancelled_meanwhile(harne
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_cancels_at_random_moments_leave_one_end_for_each_job(harness, tmp_path, seed):
+def test_cancels_at_random_moments_leave_one_end_per_job(harness, tmp_path, seed):
     random = Random(seed)
     harness.core.hooks["engine"] = lambda **_: QThread.usleep(200)
     harness.core.hooks["interpolate"] = lambda **_: QThread.usleep(200)
@@ -225,7 +225,7 @@ def test_cancels_at_random_moments_leave_one_end_for_each_job(harness, tmp_path,
     assert harness.recorder.ends(after) == ["succeeded"]
 
 
-def test_close_in_the_middle_of_everything(harness):
+def test_close_cancels_all_jobs_and_rejects_new_ones(harness):
     def until_cancelled(token, **_):
         while True:
             token.raise_if_cancelled()
@@ -244,13 +244,13 @@ def test_close_in_the_middle_of_everything(harness):
         harness.service.submit(OPEN)
 
 
-def test_close_before_anything(harness):
+def test_close_is_idempotent_without_jobs(harness):
     assert harness.service.close(3000)
     assert harness.service.close(3000)
     assert harness.recorder.events == []
 
 
-def test_close_tells_the_end_of_a_file_being_written(harness, tmp_path):
+def test_close_reports_end_of_save_in_progress(harness, tmp_path):
     harness.core.hooks["save"] = lambda **_: QThread.msleep(100)
     job_id = harness.service.submit(SaveJob(PICTURE, tmp_path / "out.png", SaveOptions()))
     harness.wait_call("save")
@@ -258,7 +258,7 @@ def test_close_tells_the_end_of_a_file_being_written(harness, tmp_path):
     assert harness.recorder.ends(job_id) == ["succeeded"]
 
 
-def test_close_gives_up_on_a_thread_that_hears_nothing(harness, caplog):
+def test_close_abandons_thread_that_ignores_cancel(harness, caplog):
     gate = harness.hold("read")
     job_id = harness.service.submit(OPEN)
     harness.wait_call("read")
@@ -271,7 +271,7 @@ def test_close_gives_up_on_a_thread_that_hears_nothing(harness, caplog):
     # The fixture's own close waits for the thread after all.
 
 
-def test_cancel_of_a_file_that_can_still_be_given_up_leaves_none(harness, tmp_path):
+def test_cancelled_save_leaves_no_file_when_it_can_still_be_abandoned(harness, tmp_path):
     gate = threading.Event()
     harness.gates.append(gate)
 

@@ -1,4 +1,4 @@
-"""The service as the window sees it: which signals come, in which order, in which thread."""
+"""Upscale service as the window sees it: which signals arrive, in which order, in which thread."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_open_gives_picture_and_pyramid(harness):
     assert not result.picture.pixels.flags.writeable
 
 
-def test_a_pasted_picture_is_taken_in_the_workers_thread(harness):
+def test_pasted_picture_is_taken_in_worker_thread(harness):
     threads = []
 
     def take():
@@ -68,7 +68,7 @@ def test_a_pasted_picture_is_taken_in_the_workers_thread(harness):
     assert threads != [threading.get_ident()]
 
 
-def test_a_model_is_installed_and_a_stranger_is_told(harness, tmp_path):
+def test_install_accepts_model_and_rejects_other_file(harness, tmp_path):
     job_id = harness.run(InstallJob(find_model("vdsr").path))
     assert harness.recorder.result(job_id) == find_model("vdsr")
     stranger = tmp_path / "x.safetensors"
@@ -76,7 +76,7 @@ def test_a_model_is_installed_and_a_stranger_is_told(harness, tmp_path):
     assert harness.recorder.names(harness.run(InstallJob(stranger)))[-1] == "failed"
 
 
-def test_a_paste_that_cannot_be_taken_is_told(harness):
+def test_failed_paste_is_reported(harness):
     def take():
         raise UnreadablePictureError("There is no picture.")
 
@@ -85,7 +85,7 @@ def test_a_paste_that_cannot_be_taken_is_told(harness):
     assert harness.recorder.result(job_id).what == "There is no picture."
 
 
-def test_a_copy_is_made_in_the_workers_thread(harness):
+def test_copy_is_made_in_worker_thread(harness):
     def convert(picture):
         return picture, threading.get_ident()
 
@@ -113,14 +113,14 @@ def test_interpolated_layers_use_their_kernel_and_no_network(harness, kind, kern
     assert harness.core.calls == ["interpolate"]
 
 
-def test_rows_of_an_interpolation_are_told_in_output_pixels(harness):
+def test_interpolation_reports_progress_in_output_pixels(harness):
     harness.core.hooks["interpolate"] = lambda on_rows, **_: on_rows(12, 12)
     job_id = harness.run(layer_job(LayerKind.BICUBIC))
     assert harness.recorder.names(job_id) == ["started", "progress", "succeeded"]
     assert harness.recorder.events[1][2] == JobProgress(96, 96, 0.0)
 
 
-def test_model_layer_tells_everything_in_order(harness):
+def test_model_layer_emits_signals_in_order(harness):
     job_id = harness.run(layer_job(LayerKind.MODEL, Picture(PICTURE.pixels, PICTURE.pixels[..., 0].copy())))
     assert harness.recorder.names(job_id) == [
         "started",
@@ -141,7 +141,7 @@ def test_model_layer_tells_everything_in_order(harness):
     assert np.array_equal(np.concatenate([tile.rgba for tile in tiles]), result.pyramid.levels[0])
 
 
-def test_tiles_are_colour_managed_like_the_whole(harness):
+def test_tiles_are_colour_managed_like_the_result(harness):
     from PIL import ImageCms
 
     icc = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
@@ -154,7 +154,7 @@ def test_tiles_are_colour_managed_like_the_whole(harness):
     assert not np.array_equal(result.pyramid.levels[0][..., :3], result.picture.pixels)
 
 
-def test_device_is_told_again_only_when_it_changes(harness):
+def test_device_is_emitted_again_only_when_it_changes(harness):
     harness.run(MODEL)
     harness.run(MODEL)
     harness.core.hooks["upscale"] = lambda engine, **_: setattr(engine, "name", "another")
@@ -169,26 +169,26 @@ def test_reference_keeps_its_own_size(harness):
     assert (result.picture.width, result.picture.height) == (5, 7)
 
 
-def test_a_reference_that_was_read_is_not_read_again(harness):
+def test_reference_that_was_read_is_not_read_again(harness):
     result = harness.recorder.result(harness.run(layer_job(LayerKind.REFERENCE, reference=PICTURE)))
     assert result.picture is PICTURE
     assert harness.core.calls == []
 
 
-def test_save_tells_path_and_size_and_what_was_lost(harness, tmp_path):
+def test_save_reports_path_size_and_lost_transparency(harness, tmp_path):
     job_id = harness.run(SaveJob(PICTURE, tmp_path / "out.png", SaveOptions()))
     assert harness.recorder.names(job_id) == ["started", "notice", "succeeded"]
     assert harness.recorder.events[1][2] == "The transparency was left out."
     assert harness.recorder.result(job_id) == SavedFile(tmp_path / "out.png", 5)
 
 
-def test_metrics(harness):
+def test_metrics_job_returns_score(harness):
     job_id = harness.run(MetricsJob(PICTURE, PICTURE, 2))
     assert harness.recorder.result(job_id) == Score(31.5, 0.9)
     assert harness.core.arguments["border_px"] == 2
 
 
-def test_jobs_of_a_lane_run_in_order_and_lanes_do_not_wait_for_each_other(harness):
+def test_jobs_run_in_order_within_lane_and_lanes_are_independent(harness):
     gate = harness.hold("upscale")
     first, second = harness.service.submit(MODEL), harness.service.submit(MODEL)
     harness.wait_call("upscale")
@@ -205,7 +205,7 @@ def test_jobs_of_a_lane_run_in_order_and_lanes_do_not_wait_for_each_other(harnes
     assert threading.get_ident() not in harness.core.threads.values()
 
 
-def test_progress_is_throttled_but_ends_full(harness):
+def test_progress_is_throttled_and_ends_at_total(harness):
     def hasten(on_progress, **_):
         for done in range(2000):
             on_progress(done, 2000)
@@ -219,7 +219,7 @@ def test_progress_is_throttled_but_ends_full(harness):
     assert harness.recorder.names(job_id)[-1] == "succeeded"
 
 
-def test_the_visible_region_can_change_while_a_job_runs(harness):
+def test_visible_region_can_change_while_job_runs(harness):
     seen, gates = [], [threading.Event(), threading.Event()]
     harness.gates.extend(gates)
 
@@ -242,7 +242,7 @@ def test_the_visible_region_can_change_while_a_job_runs(harness):
     assert seen == [(1, 2, 3, 4), (5, 6, 7, 8), None]
 
 
-def test_preload_says_only_what_the_network_runs_on(harness):
+def test_preload_emits_only_device_description(harness):
     harness.service.preload("cpu", "bf16")
     assert harness.service.active_jobs == frozenset()
     harness.qtbot.waitUntil(lambda: bool(harness.recorder.events))
@@ -251,7 +251,7 @@ def test_preload_says_only_what_the_network_runs_on(harness):
     assert harness.core.calls == ["engine", "engine", "upscale"]
 
 
-def test_a_failing_preload_is_left_to_the_first_job(harness):
+def test_failed_preload_is_reported_by_first_job(harness):
     def fail(**_):
         raise WeightsError("There is no model.")
 
@@ -262,7 +262,7 @@ def test_a_failing_preload_is_left_to_the_first_job(harness):
     assert harness.recorder.result(job_id).what == "There is no model."
 
 
-def test_a_result_is_not_kept_once_the_window_lets_go(harness):
+def test_result_is_freed_once_window_releases_it(harness):
     job_id = harness.run(OPEN)
     picture = weakref.ref(harness.recorder.result(job_id).picture.pixels)
     assert picture() is not None
@@ -273,7 +273,7 @@ def test_a_result_is_not_kept_once_the_window_lets_go(harness):
     assert picture() is None
 
 
-def test_signals_come_in_the_windows_thread(harness):
+def test_signals_arrive_in_window_thread(harness):
     for job in (OPEN, MODEL, layer_job(LayerKind.BICUBIC)):
         harness.run(job)
     assert harness.recorder.strangers == []

@@ -1,11 +1,11 @@
-"""Child process of test_responsiveness and of scripts/standstill: what keeps the window's thread from running.
+"""Child process of test_responsiveness and of scripts/standstill: measures what blocks the window's thread.
 
-What can be counted is counted while a scenario runs: packages that the window's thread itself imports, objects that one
-collection of cycles looks through (the interpreter stands meanwhile), kernels that this process compiles.
+While a scenario runs, it counts packages that the window's thread itself imports, objects that one cycle collection
+looks through (the interpreter stands still meanwhile), and kernels that this process compiles.
 
-A 10 ms timer in the main thread notes the longest time between two of its ticks. From each gap is taken what is not
-ours: the time that the main thread and the lanes' threads were ready to run but the machine ran something else (Linux
-tells that for each thread). What is left is time in which the main thread could not run *because of this process*: its
+A 10 ms timer in the main thread records the longest time between two of its ticks. From each gap it subtracts the time
+that is not ours: while the main thread and the lanes' threads were ready to run but the machine ran something else
+(Linux reports that per thread). The rest is time in which the main thread could not run *because of this process*: its
 own work, or waiting for the interpreter lock.
 
 Usage: window_gauge.py SCENARIO MODEL_FILE. Prints one JSON object.
@@ -41,11 +41,11 @@ from vdsr_app.workers.upscale import UpscaleService
 
 TICK_MS = 10
 LANES = ("pictures", "network")
-_FULL = 1 if sys.version_info[:2] == (3, 14) else 2  # of 3.14, the first releases collect bit by bit and call it so
+_FULL = 1 if sys.version_info[:2] == (3, 14) else 2  # the first releases of 3.14 collect incrementally, as generation 1
 HEAVY = ("torch", "numba", "llvmlite")
 HELD_MS = 300
 PATIENCE_MS = 240_000
-"""How long a scenario may take before it is given up; far more than it takes."""
+"""How long a scenario may take before it is abandoned; far more than it takes."""
 
 
 class Gauge(QObject):
@@ -77,7 +77,7 @@ class Gauge(QObject):
 
 
 class Counts(MetaPathFinder):
-    """What was imported where, and how many objects there were, but for frozen ones, at most as all were looked at."""
+    """Packages that the window's thread imported, and the most objects, without frozen ones, in one full collection."""
 
     def __init__(self) -> None:
         self.imported_by_window: list[str] = []
@@ -100,7 +100,7 @@ class Counts(MetaPathFinder):
 
     @property
     def loaded(self) -> int:
-        """Kernels for which it found some."""
+        """Kernels for which it found machine code."""
         return sum(sum(stats.cache_hits.values()) for stats in self._kernels())
 
     def _kernels(self) -> list[Any]:
@@ -109,7 +109,7 @@ class Counts(MetaPathFinder):
 
 
 def watched_tasks() -> list[Path]:
-    """Where Linux accounts for the main thread and the lanes; empty elsewhere.
+    """Files in which Linux accounts for the main thread and the lanes; empty elsewhere.
 
     Threads that a lane starts inherit its name, so the lane itself is the oldest of its name.
     """
@@ -134,7 +134,7 @@ def noise(height: int, width: int) -> Pixels:
 
 
 class Scenarios(QObject):
-    """What runs beside the ticking; each ends in `done`."""
+    """Work that runs while the gauge ticks; each scenario ends in `done`."""
 
     def __init__(self, model: str) -> None:
         super().__init__()
@@ -164,19 +164,19 @@ class Scenarios(QObject):
         self._service.submit(CopyJob(self._photograph, offer_of))
 
     def import_in_the_window(self) -> None:
-        """What must not happen: the window itself imports torch."""
+        """What must not happen: the window's thread itself imports torch."""
         import torch
 
         self.outcome = torch.__version__
         self.done()
 
     def hold_the_lock(self) -> None:
-        """What must not happen either: a worker that sits on the interpreter lock."""
+        """What must not happen either: a worker that holds the interpreter lock."""
         threading.Thread(target=self._sit).start()
         QTimer.singleShot(2 * HELD_MS, self.done)
 
     def _sit(self) -> None:
-        # PyDLL keeps the lock during the call, CDLL would let go of it.
+        # PyDLL keeps the lock during the call, CDLL would release it.
         if sys.platform == "win32":
             ctypes.PyDLL("kernel32").Sleep(HELD_MS)
         else:

@@ -1,4 +1,4 @@
-"""A window without a window: starts the run of argv[1], chooses argv[2], says so, and waits to be killed."""
+"""Stands in for the window: starts the run in argv[1], sets choice argv[2], reports it, and waits to be killed."""
 
 from __future__ import annotations
 

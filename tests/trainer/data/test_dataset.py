@@ -1,4 +1,4 @@
-"""A run's pictures: which they are, and batches that are a function of (seed, step) alone, within bounded memory."""
+"""Training data: which pictures are used, and batches that depend on (seed, step) alone, within bounded memory."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(run: Path) -> Iterator[Opener]:
-    """Opens the data of a configuration, and closes it in the end."""
+    """Opens the data of a configuration, and closes it at the end."""
     everything = []
 
     def open_one(config: TrainConfig, said: list[str] | None = None, folder: Path = run) -> TrainingData:
@@ -55,7 +55,7 @@ def opened(run: Path) -> Iterator[Opener]:
 
 
 def mark_started(run: Path) -> None:
-    """As if the run had a checkpoint."""
+    """Makes the run look as if it had a checkpoint."""
     (run / NEWEST_NAME).write_bytes(b"")
 
 
@@ -71,20 +71,20 @@ def gray_folder(folder: Path, lumas: list[np.ndarray]) -> str:
 
 
 def luma_folder(folder: Path, lumas: list[np.ndarray]) -> str:
-    """Pictures that have these lumas, from 16 to 235, to the level."""
+    """Pictures with exactly these lumas, from 16 to 235."""
     assert all(luma.min() >= 16 and luma.max() <= 235 for luma in lumas)
     return gray_folder(folder, [np.rint((luma - 16.0) * 255 / 219).astype(np.uint8) for luma in lumas])
 
 
 def noise(count: int, seed: int = 0) -> list[np.ndarray]:
-    """Small pictures of which none resembles another."""
+    """Small pictures, none of which resembles another."""
     rng = np.random.default_rng(seed)
     return [np.repeat(rng.integers(0, 256, (80, 20), dtype=np.uint8), 4, axis=1) for _ in range(count)]
 
 
 @pytest.fixture
 def judges(tmp_path: Path) -> str:
-    """A folder to validate on, so that all of another is trained on."""
+    """A folder to validate on, so that all pictures of another folder are trained on."""
     return gray_folder(tmp_path / "judges", [draw_picture(99)[..., 0]])
 
 
@@ -100,7 +100,7 @@ def test_batches_depend_on_seed_and_step_alone(small: TrainConfig, opened: Opene
     assert not np.array_equal(first.batch(5).target, opened(replace(small, seed=1)).batch(5).target)
 
 
-def test_input_and_target_show_the_same_place(small: TrainConfig, opened: Opener) -> None:
+def test_input_and_target_show_same_part_of_picture(small: TrainConfig, opened: Opener) -> None:
     patches = opened(replace(small, scales=(2.0,), fixed_share=1.0, batch=16)).batch(0)
     assert patches.bicubic.shape == patches.target.shape == (16, 1, 24, 24)
     assert patches.target.dtype == patches.bicubic.dtype == np.float32
@@ -111,7 +111,7 @@ def test_input_and_target_show_the_same_place(small: TrainConfig, opened: Opener
         assert error < np.mean((low[::-1] - high) ** 2) or np.ptp(high) == 0
 
 
-def test_all_eight_turns_come_up(small: TrainConfig, opened: Opener, tmp_path: Path, judges: str) -> None:
+def test_batch_contains_all_eight_turns(small: TrainConfig, opened: Opener, tmp_path: Path, judges: str) -> None:
     corner = np.zeros((24, 24), np.uint8)
     corner[:6, :12] = 200
     folder = gray_folder(tmp_path / "corner", [corner])
@@ -130,7 +130,7 @@ def test_hard_patches_are_preferred(small: TrainConfig, opened: Opener, tmp_path
     assert spread[0] < 0.75 < 0.95 < spread[1]
 
 
-def test_large_pictures_are_drawn_from_more_often(
+def test_pictures_are_sampled_in_proportion_to_their_area(
     small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
 ) -> None:
     lumas = [np.full((height, 40), value, np.uint8) for height, value in ((30, 50), (270, 150))]
@@ -139,7 +139,9 @@ def test_large_pictures_are_drawn_from_more_often(
     assert 0.85 < np.mean(np.abs(targets - 150) < 1) < 0.95
 
 
-def test_shrunk_copies_are_drawn_from(small: TrainConfig, opened: Opener, tmp_path: Path, judges: str) -> None:
+def test_shrunk_copies_are_sampled_unless_smaller_than_patch(
+    small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
+) -> None:
     stripes = np.zeros((200, 200), np.uint8)
     stripes[:, ::2] = 200
     config = replace(small, data=(gray_folder(tmp_path / "stripes", [stripes]),), validation=judges, batch=200)
@@ -151,7 +153,7 @@ def test_shrunk_copies_are_drawn_from(small: TrainConfig, opened: Opener, tmp_pa
     assert 0.1 < flat[1] < 0.3, "a quarter of the area against the whole"
 
 
-def test_degradations_are_drawn_by_their_shares(
+def test_degradations_follow_configured_shares_and_ranges(
     small: TrainConfig, opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Degradation] = []
@@ -184,7 +186,7 @@ def test_degradations_are_drawn_by_their_shares(
 
 
 def data_folder(config: TrainConfig) -> Path:
-    """A run folder of its own for a second configuration."""
+    """A separate run folder for a second configuration."""
     folder = Path(config.data[0]).parent / "other-run"
     folder.mkdir(exist_ok=True)
     return folder
@@ -194,7 +196,7 @@ def data_folder(config: TrainConfig) -> Path:
 
 
 def numbered(count: int, rows: int, cols: int, side: int) -> list[np.ndarray]:
-    """Pictures whose grid patches are plain, each of a value of its own, with a rest at right and bottom."""
+    """Pictures whose grid patches are flat, each with a unique value, with a remainder at the right and bottom."""
     values = 16 + np.arange(count * rows * cols).reshape(count, rows, cols)
     assert values.max() < 235
     pictures = np.repeat(np.repeat(values, side, axis=1), side, axis=2).astype(np.uint8)
@@ -202,7 +204,7 @@ def numbered(count: int, rows: int, cols: int, side: int) -> list[np.ndarray]:
 
 
 def patches_seen(data: TrainingData, first: int, last: int) -> list[int]:
-    """Numbers of the patches that some steps show."""
+    """Numbers of the patches shown from step `first` until before `last`."""
     seen = []
     for step in range(first, last):
         target = data.batch(step).target
@@ -211,7 +213,7 @@ def patches_seen(data: TrainingData, first: int, last: int) -> list[int]:
     return seen
 
 
-def test_an_epoch_of_the_grid_shows_every_patch_once_at_each_scale(
+def test_grid_epoch_shows_every_patch_once_at_each_scale(
     small: TrainConfig, opened: Opener, tmp_path: Path, judges: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scales: list[float] = []
@@ -230,12 +232,12 @@ def test_an_epoch_of_the_grid_shows_every_patch_once_at_each_scale(
         shown = zip(seen, scales[120 * number : 120 * number + 120], strict=True)
         assert set(shown) == {(value, scale) for value in range(60) for scale in (2.0, 3.0)}
     assert epochs[0] != epochs[1] != epochs[2]
-    # Batches that do not divide the epoch run on into the next.
+    # Batches whose size does not divide the epoch continue into the next one.
     odd = patches_seen(opened(replace(config, batch=7)), 0, 52)
     assert Counter(odd[:120]) == Counter(odd[120:240]) == Counter(epochs[0])
 
 
-def test_scales_of_the_grid_are_drawn_where_that_is_asked_for(
+def test_grid_epoch_shows_every_patch_once_when_scales_are_drawn(
     small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
 ) -> None:
     folder = luma_folder(tmp_path / "numbered", numbered(5, 3, 4, 24))
@@ -250,14 +252,14 @@ def test_scales_of_the_grid_are_drawn_where_that_is_asked_for(
 
 @pytest.fixture
 def many(tmp_path: Path, judges: str, small: TrainConfig) -> TrainConfig:
-    """Sixty pictures that take three times the memory that they may."""
+    """Sixty pictures that need three times the memory they are allowed."""
     rng = np.random.default_rng(0)
     lumas = [np.repeat(rng.integers(0, 240, (220, 30), dtype=np.uint8), 8, axis=1) for _ in range(60)]
     return replace(small, data=(gray_folder(tmp_path / "many", lumas),), validation=judges, cache_mb=1, batch=16)
 
 
 def numbered_many(tmp_path: Path) -> str:
-    """215 patches in 43 pictures of 53 KB, most of which the grid leaves out."""
+    """215 numbered patches in 43 pictures of 56 KB; the grid skips almost half of each picture."""
     lumas = []
     for i in range(43):
         luma = np.full((47, 1200), 235, np.uint8)
@@ -288,11 +290,11 @@ def test_memory_is_bounded_and_batches_are_the_same_in_any_order(
             assert equal(batch, batches[step])
 
 
-def test_every_picture_has_its_turn(many: TrainConfig, opened: Opener, tmp_path: Path) -> None:
+def test_every_picture_is_sampled_within_bounded_memory(many: TrainConfig, opened: Opener, tmp_path: Path) -> None:
     lumas = [np.full((200, 300), 16 + 3 * i, np.uint8) for i in range(60)]
     data = opened(replace(many, data=(luma_folder(tmp_path / "plain", lumas),)))
     seen: Counter[int] = Counter()
-    for step in range(0, 120, 2):  # 3.6 megapixels are a round of 360 patches, or 22 steps
+    for step in range(0, 120, 2):  # 3.6 megapixels make a round of 360 patches, or 22 steps
         batch = np.rint((data.batch(step).target.mean(axis=(1, 2, 3)) * 255 - 16) / 3).astype(int).tolist()
         assert len(set(batch)) > 4, "some ten pictures are in memory"
         seen.update(batch)
@@ -301,7 +303,9 @@ def test_every_picture_has_its_turn(many: TrainConfig, opened: Opener, tmp_path:
     assert max(seen.values()) < 4 * sum(seen.values()) / 60
 
 
-def test_neighbouring_steps_share_pictures(many: TrainConfig, opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neighbouring_steps_share_decoded_pictures(
+    many: TrainConfig, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decoded: list[str] = []
     from vdsr_trainer.data import items
 
@@ -313,16 +317,16 @@ def test_neighbouring_steps_share_pictures(many: TrainConfig, opened: Opener, mo
     for step in range(60):
         data.batch(step)
     data.close()
-    # 960 patches are the time for 9.6 megapixels, which are 182 of these pictures; some more are there ahead.
+    # During 960 patches, 9.6 megapixels are read, which are 182 of these pictures; some more are read ahead.
     assert len(decoded) < 182 + 60
 
 
-def test_the_grid_shows_every_patch_once_within_bounded_memory(
+def test_grid_shows_every_patch_once_within_bounded_memory(
     small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
 ) -> None:
     config = replace(small, data=(numbered_many(tmp_path),), validation=judges, cache_mb=1, sampling="grid", batch=25)
     data = opened(replace(config, patch_px=24))
-    # The white rest of each picture is 45 patches more.
+    # The white rest of each picture adds 45 patches.
     assert data.patches_per_epoch == 43 * 50
     white = 235 - 16
     seen = [number for number in patches_seen(data, 0, 86) if number != white]
@@ -333,7 +337,7 @@ def test_the_grid_shows_every_patch_once_within_bounded_memory(
     assert again != seen
 
 
-def test_a_picture_larger_than_the_memory_is_cut_and_degraded_whole(
+def test_patches_of_picture_larger_than_memory_match_whole_picture(
     small: TrainConfig, opened: Opener, tmp_path: Path, judges: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(0)
@@ -363,7 +367,7 @@ def test_a_picture_larger_than_the_memory_is_cut_and_degraded_whole(
     assert np.histogram(rows, 10, (0, 1900))[0].min() > 10, "all of the picture is drawn from"
 
 
-def test_the_memory_is_a_quarter_of_the_machines_but_some_at_least(
+def test_cache_size_is_configured_or_quarter_of_memory_with_minimum(
     small: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cache_size.machine_bytes() > 2**28
@@ -373,7 +377,7 @@ def test_the_memory_is_a_quarter_of_the_machines_but_some_at_least(
     assert cache_size.cache_bytes(replace(small, cache_mb=10)) == 10 * 2**20
 
 
-def test_a_picture_that_vanishes_midway_stops_the_run_in_words(many: TrainConfig, opened: Opener) -> None:
+def test_batch_raises_error_while_picture_folder_is_gone(many: TrainConfig, opened: Opener) -> None:
     data = opened(many)
     data.batch(0)
     folder = Path(many.data[0])
@@ -398,7 +402,7 @@ def test_held_out_pictures_are_never_trained_on(small: TrainConfig, opened: Open
     assert [record.name for record in plan.held_out] == list(data.validation)
 
 
-def test_bad_files_are_left_out_and_named(small: TrainConfig, opened: Opener, pictures: Path) -> None:
+def test_unreadable_files_are_skipped_and_reported(small: TrainConfig, opened: Opener, pictures: Path) -> None:
     (pictures / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
     (pictures / "notes.txt").write_text("no picture")
     said: list[str] = []
@@ -408,7 +412,7 @@ def test_bad_files_are_left_out_and_named(small: TrainConfig, opened: Opener, pi
     assert "broken.png" in said[0]
 
 
-def test_a_thousand_bad_files_are_no_thousand_messages(small: TrainConfig, opened: Opener, pictures: Path) -> None:
+def test_notices_about_unreadable_files_are_limited(small: TrainConfig, opened: Opener, pictures: Path) -> None:
     for i in range(50):
         (pictures / f"bad{i}.png").write_bytes(b"bad")
     said: list[str] = []
@@ -417,7 +421,9 @@ def test_a_thousand_bad_files_are_no_thousand_messages(small: TrainConfig, opene
     assert "30 more" in said[-1]
 
 
-def test_what_is_kept_on_purpose_is_not_left_out(small: TrainConfig, opened: Opener, pictures: Path) -> None:
+def test_duplicates_kept_on_request_are_used_and_not_reported(
+    small: TrainConfig, opened: Opener, pictures: Path
+) -> None:
     shutil.copy(pictures / "p0.png", pictures / "z.png")
     said: list[str] = []
     assert opened(replace(small, keep_duplicates=True), said).pictures == 8
@@ -425,14 +431,16 @@ def test_what_is_kept_on_purpose_is_not_left_out(small: TrainConfig, opened: Ope
 
 
 @pytest.mark.parametrize("what", ["missing", "empty", "none"])
-def test_unusable_folders(small: TrainConfig, opened: Opener, tmp_path: Path, what: str) -> None:
+def test_open_data_rejects_unusable_folders(small: TrainConfig, opened: Opener, tmp_path: Path, what: str) -> None:
     (tmp_path / "empty").mkdir()
     data = {"missing": (str(tmp_path / "nowhere"),), "empty": (str(tmp_path / "empty"),), "none": ()}[what]
     with pytest.raises(TrainingError):
         opened(replace(small, data=data))
 
 
-def test_validation_takes_little_memory(small: TrainConfig, opened: Opener, tmp_path: Path) -> None:
+def test_validation_keeps_central_crops_of_at_most_16_pictures(
+    small: TrainConfig, opened: Opener, tmp_path: Path
+) -> None:
     large = np.full((901, 1000), 16, np.uint8)
     large[290:610, 340:660] = np.arange(320)[:, None] % 200 + 30
     folder = luma_folder(tmp_path / "judges", [large])
@@ -447,7 +455,7 @@ def test_validation_takes_little_memory(small: TrainConfig, opened: Opener, tmp_
     assert all(luma.base is None for luma in data.validation.values()), "a view holds the whole picture"
 
 
-def test_only_pictures_that_are_judged_are_decoded_to_judge_by(
+def test_validation_decodes_only_pictures_that_it_uses(
     small: TrainConfig, opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
@@ -458,10 +466,10 @@ def test_only_pictures_that_are_judged_are_decoded_to_judge_by(
     assert len(read) == 16
 
 
-def test_a_run_that_goes_on_is_judged_by_the_pictures_that_it_began_with(
+def test_resumed_run_keeps_its_validation_pictures(
     small: TrainConfig, opened: Opener, tmp_path: Path, run: Path
 ) -> None:
-    # In the order of files those of the folder "b" come first, in that of names the others.
+    # Ordered by file, those in the folder "b" come first; ordered by name, the others do.
     judges = tmp_path / "judges"
     judges.mkdir()
     gray_folder(judges / "b", noise(25))
@@ -478,7 +486,7 @@ def test_a_run_that_goes_on_is_judged_by_the_pictures_that_it_began_with(
     ], "64 are taken in the order of files, and 16 of these in that of names"
 
 
-def test_pictures_of_one_name_in_two_folders_are_both_there(small: TrainConfig, opened: Opener, tmp_path: Path) -> None:
+def test_pictures_of_same_name_in_two_folders_are_both_used(small: TrainConfig, opened: Opener, tmp_path: Path) -> None:
     places = []
     for i in range(2):
         for j in range(6):
@@ -492,7 +500,7 @@ def test_pictures_of_one_name_in_two_folders_are_both_there(small: TrainConfig, 
     assert len(twin.validation) == 6
 
 
-def test_opening_tells_its_progress_and_can_be_cancelled(small: TrainConfig, run: Path) -> None:
+def test_open_data_reports_progress_and_can_be_cancelled(small: TrainConfig, run: Path) -> None:
     reported: list[tuple[int, int]] = []
     open_data(
         small,
@@ -509,7 +517,7 @@ def test_opening_tells_its_progress_and_can_be_cancelled(small: TrainConfig, run
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("pictures")]
 
 
-# --- the index, before and after the run has begun
+# --- the index, before and after the first checkpoint
 
 
 def decodes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -522,7 +530,7 @@ def decodes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return decoded
 
 
-def test_what_the_window_checked_is_not_checked_again(
+def test_pictures_recorded_in_index_are_not_decoded_again(
     small: TrainConfig, opened: Opener, run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_index(run, check_pictures(small, lambda done, total: None, CancelToken()))
@@ -533,7 +541,7 @@ def test_what_the_window_checked_is_not_checked_again(
     assert decoded == ["new.png"]
 
 
-def test_a_run_that_goes_on_keeps_its_pictures(
+def test_resumed_run_keeps_its_pictures_and_batches(
     small: TrainConfig, opened: Opener, run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = opened(small)
@@ -553,7 +561,7 @@ def test_a_run_that_goes_on_keeps_its_pictures(
 
 @pytest.mark.parametrize("cache_mb", [0, 1])
 @pytest.mark.parametrize("harm", ["missing", "changed", "broken"])
-def test_a_run_that_goes_on_needs_its_pictures_as_they_were(
+def test_resumed_run_rejects_missing_or_changed_pictures(
     many: TrainConfig, opened: Opener, run: Path, harm: str, cache_mb: int
 ) -> None:
     config = replace(many, cache_mb=cache_mb)
@@ -572,15 +580,13 @@ def test_a_run_that_goes_on_needs_its_pictures_as_they_were(
     assert "new run" in caught.value.hint
 
 
-def test_before_the_first_checkpoint_pictures_may_come_and_go(
-    small: TrainConfig, opened: Opener, pictures: Path
-) -> None:
+def test_pictures_may_be_removed_before_first_checkpoint(small: TrainConfig, opened: Opener, pictures: Path) -> None:
     opened(small)
     (pictures / "p3.png").unlink()
     assert opened(small).pictures == 6
 
 
-def test_memory_for_a_run_that_goes_on_is_what_it_was(many: TrainConfig, opened: Opener, run: Path) -> None:
+def test_resumed_run_keeps_its_cache_size(many: TrainConfig, opened: Opener, run: Path) -> None:
     before = opened(many)
     mark_started(run)
     after = opened(replace(many, cache_mb=2))
@@ -589,7 +595,7 @@ def test_memory_for_a_run_that_goes_on_is_what_it_was(many: TrainConfig, opened:
     assert after.bytes_held <= 2**20
 
 
-def test_a_run_goes_on_with_its_pictures_at_another_place(
+def test_resumed_run_accepts_its_pictures_in_another_folder(
     small: TrainConfig, opened: Opener, run: Path, pictures: Path
 ) -> None:
     before = opened(small)
@@ -603,7 +609,7 @@ def test_a_run_goes_on_with_its_pictures_at_another_place(
     assert equal(opened(replace(small, data=(str(moved),))).batch(4), batch)
 
 
-def test_a_lost_list_of_pictures_is_said_and_made_anew(small: TrainConfig, opened: Opener, run: Path) -> None:
+def test_damaged_index_is_reported_and_rebuilt(small: TrainConfig, opened: Opener, run: Path) -> None:
     before = opened(small)
     mark_started(run)
     (run / INDEX_NAME).write_bytes(b"{")
@@ -614,7 +620,7 @@ def test_a_lost_list_of_pictures_is_said_and_made_anew(small: TrainConfig, opene
     assert equal(before.batch(1), after.batch(1))
 
 
-def test_a_gray_file_is_learned_from_as_its_copy_in_rgb(
+def test_grayscale_file_yields_same_batches_as_rgb_copy(
     small: TrainConfig, opened: Opener, tmp_path: Path, judges: str
 ) -> None:
     gray = np.random.default_rng(0).integers(0, 256, (100, 100), dtype=np.uint8)
@@ -633,7 +639,7 @@ def test_a_gray_file_is_learned_from_as_its_copy_in_rgb(
     assert equal(*batches)
 
 
-def test_a_run_that_learned_from_gray_in_its_full_range_is_told_why_it_cannot_go_on(
+def test_resumed_run_with_full_range_gray_reports_earlier_version(
     small: TrainConfig, opened: Opener, run: Path, tmp_path: Path
 ) -> None:
     grays = noise(3)

@@ -1,4 +1,4 @@
-"""A degraded patch is what would be cut from the whole degraded picture, whatever was done to it."""
+"""Degradation: a patch equals the same part of the whole degraded picture, for every kind of degradation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vdsr_trainer.data.degrade import (
 
 
 def picture(height: int, width: int, *, seed: int = 0) -> np.ndarray:
-    """Smooth shades with edges and some grain, so that JPEG and rounding have something to do."""
+    """Smooth shades with edges and some grain, so that JPEG and rounding have an effect."""
     rng = np.random.default_rng([seed, height, width])
     y, x = np.mgrid[0:height, 0:width]
     plane = (
@@ -49,7 +49,7 @@ def jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
 
 
 def wholly_degraded(luma: np.ndarray, done: Degradation) -> np.ndarray:
-    """What the module promises, done plainly on the whole picture."""
+    """Reference: the documented degradation, computed naively on the whole picture."""
     height, width = luma.shape
     small_h, small_w = (max(1, round(size / done.scale)) for size in luma.shape)
     plane = luma.astype(np.float64)
@@ -79,7 +79,7 @@ degradations = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(height=st.integers(10, 120), width=st.integers(10, 120), done=degradations, data=st.data())
-def test_a_patch_is_cut_from_the_whole_degraded_picture(
+def test_patch_equals_part_of_whole_degraded_picture(
     height: int, width: int, done: Degradation, data: st.DataObject
 ) -> None:
     luma = picture(height, width)
@@ -93,7 +93,7 @@ def test_a_patch_is_cut_from_the_whole_degraded_picture(
 
 @settings(max_examples=20, deadline=None)
 @given(done=degradations)
-def test_many_patches_at_once_are_what_each_is_alone(done: Degradation) -> None:
+def test_patches_degraded_together_match_each_degraded_alone(done: Degradation) -> None:
     sources = [Source(luma, luma.shape[0]) for luma in (picture(60, 90), picture(33, 41), picture(200, 24))]
     places, others = [(0, 0), (9, 17), (176, 0)], [done, Degradation(2.0), Degradation(3.35, 0.5, 2.0, 40, 7)]
     together = degraded_patches(sources, places, (24, 24), others)
@@ -102,7 +102,7 @@ def test_many_patches_at_once_are_what_each_is_alone(done: Degradation) -> None:
 
 
 @pytest.mark.parametrize("scale", [1.2, 2.0, 3.7, 8.0])
-def test_rows_within_reach_are_enough(scale: float) -> None:
+def test_reach_px_covers_all_rows_that_affect_patch(scale: float) -> None:
     done = Degradation(scale, blur_sigma=0.8, noise_sigma=3.0, jpeg_quality=50, noise_seed=5)
     luma, reach = picture(1300, 40), reach_px(scale, 0.8)
     for top in (0, 301, 620, 643, 1300 - 24):
@@ -113,12 +113,12 @@ def test_rows_within_reach_are_enough(scale: float) -> None:
 
 
 @pytest.mark.parametrize("done", [Degradation(2.0), Degradation(3.0, 0.6, 3.0, 40, 9)])
-def test_a_whole_picture_larger_than_a_tile(done: Degradation) -> None:
+def test_degrade_whole_matches_reference_for_picture_larger_than_tile(done: Degradation) -> None:
     luma = picture(301, 530)
     assert degrade_whole(luma, done) == pytest.approx(wholly_degraded(luma, done), abs=1e-3)
 
 
-def test_black_and_white_stay_what_they_are() -> None:
+def test_degrade_whole_preserves_black_and_white() -> None:
     luma = np.full((40, 40), 16, np.uint8)
     luma[:, 20:] = 235
     degraded = degrade_whole(luma, Degradation(2.0, jpeg_quality=95))
@@ -126,7 +126,7 @@ def test_black_and_white_stay_what_they_are() -> None:
     assert degraded[:, 30:38] == pytest.approx(235, abs=3)
 
 
-def test_each_degradation_does_harm_of_its_kind() -> None:
+def test_blur_noise_and_jpeg_have_expected_effects() -> None:
     luma = picture(96, 96)
     plain = degrade_whole(luma, Degradation(2.0))
     soft = degrade_whole(luma, Degradation(2.0, blur_sigma=0.8))
@@ -137,13 +137,13 @@ def test_each_degradation_does_harm_of_its_kind() -> None:
     assert np.std(good - plain) < np.std(poor - plain)
 
 
-def test_jpeg_is_pillows_jpeg() -> None:
+def test_through_jpeg_matches_pillow() -> None:
     for quality in (1, 30, 75, 95, 100):
         pixels = picture(37, 51, seed=quality)
         assert np.array_equal(through_jpeg(pixels, quality), jpeg(pixels, quality))
 
 
-def test_noise_is_normal_and_has_a_place() -> None:
+def test_noise_is_normal_uncorrelated_and_tied_to_position() -> None:
     plane = noise_plane(3, 0, 0, 400, 500)
     assert abs(plane.mean()) < 0.01
     assert plane.std() == pytest.approx(1, abs=0.01)

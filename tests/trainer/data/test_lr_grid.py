@@ -1,4 +1,4 @@
-"""Patches shrunk by themselves show the samples of the whole picture's LR version."""
+"""LR grid: a patch shrunk by itself yields the samples of the whole picture's LR version."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIDE = 40
 @pytest.mark.parametrize(
     ("scale", "place"), [(2.0, (0, 0)), (2.0, (13, 8)), (3.0, (31, 41)), (2.35, (7, 29)), (1.0, (5, 6))]
 )
-def test_samples_are_those_of_the_whole_picture(scale: float, place: tuple[int, int], turn: int) -> None:
+def test_samples_match_lr_version_of_whole_picture(scale: float, place: tuple[int, int], turn: int) -> None:
     picture = draw_picture(3, 71, 82)[..., 0].astype(np.float64)
     height, width = picture.shape
     small = resize(picture, round(height / scale), round(width / scale), dtype=np.float64)
@@ -50,15 +50,15 @@ def test_samples_are_those_of_the_whole_picture(scale: float, place: tuple[int, 
     assert np.abs(made - expected).max() < 2e-3  # of 255
 
 
-def test_nothing_is_known_of_a_patch_with_zeros() -> None:
+def test_matrices_are_zero_for_grid_of_zeros() -> None:
     assert not lr_matrices(torch.zeros(3, 2), SIDE).any()
 
 
-def test_a_patch_smaller_than_what_one_sample_reads() -> None:
+def test_matrices_are_zero_when_patch_is_smaller_than_kernel() -> None:
     assert not lr_matrices(torch.tensor([[8.0, 3.0]]), 24).any()
 
 
-def test_worn_patches_of_a_batch_are_zero(small: TrainConfig, tmp_path: Path) -> None:
+def test_grid_of_degraded_patches_is_zero(small: TrainConfig, tmp_path: Path) -> None:
     config = replace(small, batch=64, consistency=1.0, noise_share=0.5)
     with_noise = open_data(config, tmp_path, on_progress=lambda *_: None, notice=lambda _: None, token=CancelToken())
     grid = with_noise.batch(0).grid

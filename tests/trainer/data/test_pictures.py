@@ -1,4 +1,4 @@
-"""Finding picture files, decoding them, and remembering them by a record each."""
+"""Pictures: finding files, decoding them, recording each, and recognising those that resemble each other."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def save(path: Path, pixels: np.ndarray) -> Path:
 # --- finding
 
 
-def test_folders_are_searched_to_any_depth_and_hidden_things_left_out(tmp_path: Path) -> None:
+def test_find_pictures_searches_recursively_and_skips_hidden_files(tmp_path: Path) -> None:
     root = tmp_path / "root"
     for name in ("b.png", "a/deep/er/c.png", ".hidden.png", "._b.png", ".thumbnails/b.png", "a/.cache/x.png"):
         save(root / name, draw_picture(0))
@@ -51,7 +51,7 @@ def test_folders_are_searched_to_any_depth_and_hidden_things_left_out(tmp_path: 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
-def test_a_file_that_is_reached_twice_counts_once_and_loops_end(tmp_path: Path) -> None:
+def test_find_pictures_lists_linked_file_once_and_tolerates_loops(tmp_path: Path) -> None:
     root = tmp_path / "root"
     original = save(root / "sub" / "a.png", draw_picture(0))
     (root / "link.png").symlink_to(original)
@@ -62,7 +62,7 @@ def test_a_file_that_is_reached_twice_counts_once_and_loops_end(tmp_path: Path) 
     assert found == [(str(root), "link.png")]
 
 
-def test_a_file_for_training_and_for_validation_is_found_for_both(tmp_path: Path) -> None:
+def test_file_in_nested_validation_folder_is_found_for_both_folders(tmp_path: Path) -> None:
     save(tmp_path / "sub" / "a.png", draw_picture(0))
     inner = str(tmp_path / "sub")
     assert find_pictures(config_of(tmp_path, validation=inner)) == [(str(tmp_path), "sub/a.png"), (inner, "a.png")]
@@ -73,7 +73,7 @@ def test_a_file_for_training_and_for_validation_is_found_for_both(tmp_path: Path
     ("folders", "what"),
     [((), "no folder"), (("missing",), "no such folder"), (("empty",), "no pictures"), (("file",), "no such folder")],
 )
-def test_folders_without_pictures_are_told_in_words(tmp_path: Path, folders: tuple[str, ...], what: str) -> None:
+def test_find_pictures_rejects_folders_without_pictures(tmp_path: Path, folders: tuple[str, ...], what: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match=what) as caught:
@@ -87,7 +87,7 @@ def test_folders_without_pictures_are_told_in_words(tmp_path: Path, folders: tup
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "CMYK", "I;16", "1"])
-def test_every_kind_of_picture_has_a_luma(tmp_path: Path, mode: str) -> None:
+def test_read_luma_supports_every_picture_mode(tmp_path: Path, mode: str) -> None:
     rgb = Image.fromarray(draw_picture(1))
     path = tmp_path / ("p.tif" if mode == "CMYK" else "p.png")
     if mode == "I;16":
@@ -107,7 +107,7 @@ def test_every_kind_of_picture_has_a_luma(tmp_path: Path, mode: str) -> None:
         assert np.array_equal(luma, wanted)
 
 
-def test_luma_in_strips_is_luma(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_luma_computed_in_strips_matches_protocol_luma(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (301, 97, 3), dtype=np.uint8)
     monkeypatch.setattr(module, "_STRIP_PIXELS", 1000)
     assert np.array_equal(read_luma(save(tmp_path / "p.png", pixels)), protocol_luma(pixels))
@@ -148,7 +148,7 @@ def test_orientation_is_applied(tmp_path: Path) -> None:
 # --- records
 
 
-def test_files_that_cannot_be_read_have_a_reason(tmp_path: Path) -> None:
+def test_records_of_unreadable_files_have_a_reason(tmp_path: Path) -> None:
     save(tmp_path / "good.png", draw_picture(0))
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
     (tmp_path / "empty.jpg").write_bytes(b"")
@@ -163,7 +163,7 @@ def test_files_that_cannot_be_read_have_a_reason(tmp_path: Path) -> None:
         assert (records[name].height, records[name].digest, records[name].fingerprint) == (0, "", "")
 
 
-def test_equal_pictures_have_one_digest_whatever_their_format(tmp_path: Path) -> None:
+def test_equal_pictures_have_same_digest_in_any_format(tmp_path: Path) -> None:
     save(tmp_path / "a.png", draw_picture(0))
     save(tmp_path / "b.bmp", draw_picture(0))
     save(tmp_path / "c.png", draw_picture(0)[:, ::-1])
@@ -171,7 +171,9 @@ def test_equal_pictures_have_one_digest_whatever_their_format(tmp_path: Path) ->
     assert a.digest == b.digest != c.digest
 
 
-def test_what_is_known_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_new_changed_or_unreadable_files_are_decoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for seed in range(4):
         save(tmp_path / f"{seed}.png", draw_picture(seed))
     (tmp_path / "bad.png").write_bytes(b"bad")
@@ -191,7 +193,7 @@ def test_what_is_known_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.
     assert records[1].digest != known[1].digest
 
 
-def test_progress_counts_every_file_in_the_calling_thread(tmp_path: Path) -> None:
+def test_progress_is_reported_per_file_in_calling_thread(tmp_path: Path) -> None:
     for seed in range(5):
         save(tmp_path / f"{seed}.png", draw_picture(seed))
     reported = []
@@ -205,7 +207,7 @@ def test_progress_counts_every_file_in_the_calling_thread(tmp_path: Path) -> Non
     assert {thread for *_, thread in reported} == {threading.current_thread()}
 
 
-def test_cancelling_stops_at_the_next_file(tmp_path: Path) -> None:
+def test_cancelling_stops_recording_and_ends_threads(tmp_path: Path) -> None:
     for seed in range(40):
         save(tmp_path / f"{seed}.png", draw_picture(seed))
     token, reported = CancelToken(), []
@@ -221,7 +223,7 @@ def test_cancelling_stops_at_the_next_file(tmp_path: Path) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("pictures")]
 
 
-def test_a_folder_that_vanishes_while_it_is_read_is_one_message(tmp_path: Path) -> None:
+def test_folder_vanishing_while_read_raises_training_error(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     for seed in range(6):
         save(folder / f"{seed}.png", draw_picture(seed))
@@ -235,9 +237,7 @@ def test_a_folder_that_vanishes_while_it_is_read_is_one_message(tmp_path: Path) 
     assert caught.value.path == str(folder)
 
 
-def test_there_are_no_more_threads_than_a_container_gives_cores(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_workers_respects_cpu_quota_of_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
     monkeypatch.setattr(cores, "_CGROUP_QUOTA", tmp_path / "cpu.max")
     assert workers() == 6
@@ -245,7 +245,7 @@ def test_there_are_no_more_threads_than_a_container_gives_cores(
     assert workers() == 2
 
 
-def test_an_error_in_a_thread_reaches_the_caller() -> None:
+def test_in_parallel_raises_error_of_thread() -> None:
     def fail(number: int) -> int:
         if number == 3:
             raise ValueError("three")
@@ -255,7 +255,7 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
         list(in_parallel(fail, range(100), CancelToken()))
 
 
-def test_work_in_threads_ends_when_it_is_cancelled() -> None:
+def test_in_parallel_stops_when_cancelled() -> None:
     token = CancelToken()
     with pytest.raises(Cancelled):
         list(in_parallel(lambda number: token.cancel() if number == 100 else number, range(10_000), token))
@@ -265,7 +265,7 @@ def test_work_in_threads_ends_when_it_is_cancelled() -> None:
 
 
 def scene(seed: int) -> np.ndarray:
-    """A stand-in for a photograph: smooth noise of many sizes."""
+    """A stand-in for a photograph: smooth noise at many scales."""
     rng = np.random.default_rng(seed)
     plane = np.zeros((240, 320))
     for cells in (3, 6, 12, 24, 48):
@@ -308,7 +308,7 @@ def test_copies_resemble_their_picture_and_no_other(copy: str) -> None:
     assert resembling(prints[:30], prints[30:]) == {}
 
 
-def test_what_has_no_content_resembles_nothing() -> None:
+def test_pictures_without_content_resemble_nothing() -> None:
     y, x = np.mgrid[0:80, 0:100]
     rng = np.random.default_rng(0)
     plain = [np.full((80, 100), value, np.uint8) for value in (16, 128, 128, 235)]
@@ -320,7 +320,7 @@ def test_what_has_no_content_resembles_nothing() -> None:
     assert resembling([], prints) == resembling(prints, []) == {}
 
 
-def test_the_most_alike_is_named() -> None:
+def test_resembling_returns_most_similar_picture() -> None:
     luma = scene(0)
     near, nearer = fingerprint(luma[12:, 14:]), fingerprint(through_jpeg(luma, 80))
     assert resembling([fingerprint(luma)], [near, nearer]) == {0: 1}
@@ -328,7 +328,7 @@ def test_the_most_alike_is_named() -> None:
 
 
 @pytest.mark.shared
-def test_photographs_of_different_things_are_no_duplicates(shared_dir: Path) -> None:
+def test_photographs_of_different_subjects_are_not_duplicates(shared_dir: Path) -> None:
     files = sorted(path for folder in ("t91", "bsds-train200") for path in (shared_dir / "data" / folder).iterdir())
     prints = [fingerprint(read_luma(path)) for path in files if path.suffix in (".png", ".jpg")]
     assert len(prints) > 250

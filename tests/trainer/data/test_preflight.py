@@ -1,4 +1,4 @@
-"""What each picture of a run is used for, and the file that remembers it."""
+"""Preflight: the check of a run's pictures, their split, and the index file that stores it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check(config: TrainConfig) -> PreflightReport:
 
 
 def records_of(count: int, *, folder: str = "birds", height: int = 200, width: int = 300) -> list[PictureRecord]:
-    """Made-up pictures, none of which resembles another."""
+    """Records of made-up pictures, none of which resembles another."""
     rng = np.random.default_rng(list(folder.encode()))
     prints = [rng.integers(0, 256, 256, dtype=np.uint8).tobytes().hex() for _ in range(count)]
     return [
@@ -58,7 +58,7 @@ def files(records: tuple[PictureRecord, ...]) -> list[str]:
 # --- the whole check
 
 
-def test_a_folder_with_every_fault_is_reported(small: TrainConfig, pictures: Path) -> None:
+def test_check_reports_every_kind_of_issue(small: TrainConfig, pictures: Path) -> None:
     (pictures / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
     Image.fromarray(draw_picture(50)[:20, :20]).save(pictures / "tiny.png")
     Image.fromarray(draw_picture(0)).save(pictures / "z-same.bmp")
@@ -82,7 +82,7 @@ def test_a_folder_with_every_fault_is_reported(small: TrainConfig, pictures: Pat
     assert report.training_pixels == 7 * 72 * 88
 
 
-def test_a_folder_in_another_language_and_with_odd_names(small: TrainConfig, tmp_path: Path) -> None:
+def test_check_and_index_support_non_ascii_and_unusual_names(small: TrainConfig, tmp_path: Path) -> None:
     folder = tmp_path / "Vögel 鳥 'и' (1)"
     folder.mkdir()
     for seed, name in enumerate(("ä.png", "new\nline.png", "🦆.png", "a" * 200 + ".png")):
@@ -94,7 +94,7 @@ def test_a_folder_in_another_language_and_with_odd_names(small: TrainConfig, tmp
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8")
-def test_names_that_are_no_text_are_remembered(small: TrainConfig, pictures: Path, tmp_path: Path) -> None:
+def test_index_round_trips_names_that_are_not_utf8(small: TrainConfig, pictures: Path, tmp_path: Path) -> None:
     source = (pictures / "p0.png").read_bytes()
     with open(bytes(pictures) + b"/\xff\xfe.png", "wb") as file:
         file.write(source)
@@ -104,7 +104,7 @@ def test_names_that_are_no_text_are_remembered(small: TrainConfig, pictures: Pat
     assert read_index(tmp_path).records == report.records
 
 
-def test_the_window_may_import_it_without_torch_or_decoders() -> None:
+def test_preflight_imports_neither_torch_nor_decoders() -> None:
     code = (
         "import sys, vdsr_trainer.data.preflight as p; "
         "print([m for m in ('torch', 'pyvips', 'imagecodecs', 'pillow_heif') if m in sys.modules])"
@@ -116,7 +116,7 @@ def test_the_window_may_import_it_without_torch_or_decoders() -> None:
 # --- the split
 
 
-def test_the_split_depends_on_records_and_configuration_alone(config: TrainConfig) -> None:
+def test_split_does_not_depend_on_seed_or_order_of_records(config: TrainConfig) -> None:
     records = records_of(100)
     report = plan_split(records, config)
     assert plan_split(list(records), replace(config, seed=5)) == report
@@ -125,7 +125,7 @@ def test_the_split_depends_on_records_and_configuration_alone(config: TrainConfi
     assert set(plan_split(shuffled, config).held_out) == set(report.held_out)
 
 
-def test_held_out_pictures_are_spread_over_the_larger_half(config: TrainConfig) -> None:
+def test_held_out_pictures_are_spread_over_larger_half(config: TrainConfig) -> None:
     large = records_of(50)
     small = [replace(record, height=100, file=f"s{record.file}") for record in records_of(50, folder="trees")]
     small = [replace(record, folder="birds") for record in small]
@@ -136,19 +136,19 @@ def test_held_out_pictures_are_spread_over_the_larger_half(config: TrainConfig) 
 
 
 @pytest.mark.parametrize(("pictures", "held_out"), [(2, 1), (8, 1), (9, 1), (10, 2), (49, 9), (50, 10), (1000, 10)])
-def test_at_most_a_fifth_is_held_out(config: TrainConfig, pictures: int, held_out: int) -> None:
+def test_held_out_count_is_one_fifth_between_one_and_holdout(config: TrainConfig, pictures: int, held_out: int) -> None:
     report = plan_split(records_of(pictures), config)
     assert (len(report.held_out), len(report.training)) == (held_out, pictures - held_out)
 
 
-def test_one_picture_is_too_few(config: TrainConfig) -> None:
+def test_plan_split_rejects_single_picture(config: TrainConfig) -> None:
     with pytest.raises(TrainingError, match="too few") as caught:
         plan_split(records_of(1), config)
     assert "folder for validation" in caught.value.hint
 
 
 @pytest.mark.parametrize("fault", ["unreadable", "small"])
-def test_nothing_usable_is_said_with_the_reason(config: TrainConfig, fault: str) -> None:
+def test_plan_split_gives_reason_when_no_picture_is_usable(config: TrainConfig, fault: str) -> None:
     bad = {"unreadable": {"reason": "No picture.", "height": 0, "width": 0, "digest": ""}, "small": {"height": 47}}
     records = [replace(record, **bad[fault]) for record in records_of(3)]
     with pytest.raises(TrainingError, match=f"3 .*{fault}") as caught:
@@ -157,7 +157,7 @@ def test_nothing_usable_is_said_with_the_reason(config: TrainConfig, fault: str)
     assert caught.value.hint
 
 
-def test_a_picture_that_can_be_trained_on_may_be_too_small_to_judge_by(config: TrainConfig) -> None:
+def test_pictures_too_small_for_validation_are_not_held_out(config: TrainConfig) -> None:
     large, small = records_of(2), [replace(r, file=f"s{r.file}", height=50) for r in records_of(9, folder="trees")]
     small = [replace(record, folder="birds") for record in small]
     report = plan_split([*small, *large], config)
@@ -168,13 +168,13 @@ def test_a_picture_that_can_be_trained_on_may_be_too_small_to_judge_by(config: T
 
 
 @pytest.mark.parametrize("scales", [(2.0, 3.0, 4.0), (8.0,), (2.5,), (1.2, 7.95)])
-def test_the_smallest_judge_can_be_judged_by(config: TrainConfig, scales: tuple[float, ...]) -> None:
+def test_judge_px_is_large_enough_for_every_scale_factor(config: TrainConfig, scales: tuple[float, ...]) -> None:
     side = judge_px(replace(config, scales=scales))
     for scale in scales:
         make_trial(np.zeros((side, side)), scale)
 
 
-def test_a_folder_for_validation_is_held_out_whole(config: TrainConfig) -> None:
+def test_all_usable_pictures_of_validation_folder_are_held_out(config: TrainConfig) -> None:
     mine, judges = records_of(10), records_of(3, folder="judges")
     tiny = replace(judges[0], file="tiny.png", digest="tiny", height=30)
     twin = replace(judges[1], file="twin.png")
@@ -185,7 +185,7 @@ def test_a_folder_for_validation_is_held_out_whole(config: TrainConfig) -> None:
     assert reported == [(IssueKind.TOO_SMALL, tiny, True), (IssueKind.DUPLICATE, twin, True)]
 
 
-def test_a_validation_folder_within_the_training_folder_is_not_trained_on(small: TrainConfig, pictures: Path) -> None:
+def test_validation_folder_within_training_folder_is_not_trained_on(small: TrainConfig, pictures: Path) -> None:
     judges = pictures / "judges"
     judges.mkdir()
     for name in ("p1.png", "p2.png"):
@@ -196,7 +196,7 @@ def test_a_validation_folder_within_the_training_folder_is_not_trained_on(small:
     assert report.issues == ()
 
 
-def test_duplicates_are_left_out_or_kept(config: TrainConfig) -> None:
+def test_duplicates_are_reported_and_skipped_unless_kept(config: TrainConfig) -> None:
     records = records_of(10)
     (held_out, _) = plan_split(records, config).held_out
     same = replace(records[1], file="z-same.png")
@@ -213,7 +213,7 @@ def test_duplicates_are_left_out_or_kept(config: TrainConfig) -> None:
     assert not set(kept.held_out) & set(kept.training)
 
 
-def test_a_training_picture_that_equals_a_judge_is_no_training_picture(config: TrainConfig) -> None:
+def test_training_picture_equal_to_validation_picture_is_skipped(config: TrainConfig) -> None:
     mine, judges = records_of(10), records_of(3, folder="judges")
     leak = replace(judges[1], folder="birds", file="leak.png")
     report = plan_split([*mine, leak, *judges], replace(config, validation="judges"))
@@ -223,7 +223,7 @@ def test_a_training_picture_that_equals_a_judge_is_no_training_picture(config: T
     ]
 
 
-def test_resemblance_among_training_pictures_does_no_harm(config: TrainConfig) -> None:
+def test_resemblance_between_training_pictures_is_no_issue(config: TrainConfig) -> None:
     records = records_of(10)
     held_out = set(plan_split(records, config).held_out)
     one, other = [record for record in records if record not in held_out][:2]
@@ -231,7 +231,7 @@ def test_resemblance_among_training_pictures_does_no_harm(config: TrainConfig) -
     assert plan_split(records, config).issues == ()
 
 
-def test_excluded_pictures_are_left_out_without_a_word(config: TrainConfig, tmp_path: Path) -> None:
+def test_excluded_pictures_are_skipped_and_not_reported(config: TrainConfig, tmp_path: Path) -> None:
     records = records_of(9, folder=str(tmp_path))
     config = replace(config, data=(str(tmp_path),), exclude=("p003.png", str(tmp_path / "p005.png")))
     report = plan_split(records, config)
@@ -241,14 +241,14 @@ def test_excluded_pictures_are_left_out_without_a_word(config: TrainConfig, tmp_
     assert report.issues == ()
 
 
-def test_shrunk_copies_count_as_patches(config: TrainConfig) -> None:
+def test_patches_per_epoch_includes_shrunk_copies(config: TrainConfig) -> None:
     judges = records_of(1, folder="judges")
     config = replace(config, validation="judges", shrunk_copies=(0.5, 0.2))
     report = plan_split([*records_of(2), *judges], config)
     assert report.patches_per_epoch == 2 * (4 * 6 + 2 * 3), "a copy smaller than a patch is none"
 
 
-def test_a_hundred_thousand_pictures_are_split_in_seconds(config: TrainConfig) -> None:
+def test_split_of_100000_pictures_takes_less_than_a_minute(config: TrainConfig) -> None:
     prints = [record.fingerprint for record in records_of(1000)]
     record = records_of(1)[0]
     records = [replace(record, file=f"{i}.png", digest=str(i), fingerprint=prints[i % 1000]) for i in range(100_000)]
@@ -258,10 +258,10 @@ def test_a_hundred_thousand_pictures_are_split_in_seconds(config: TrainConfig) -
     assert len(report.issues) == 100 * 64 - 64
 
 
-# --- the file
+# --- the index file
 
 
-def test_the_index_holds_what_was_seen_and_settled(tmp_path: Path, config: TrainConfig) -> None:
+def test_index_round_trips_records_plan_and_folders(tmp_path: Path, config: TrainConfig) -> None:
     records = (*records_of(4), replace(records_of(1)[0], file="bad.png", reason='He said "no".'))
     plan = Plan(records[:2], records[2:3], 1 << 33)
     save_index(tmp_path, Index(records, plan, ("birds", "empty")))
@@ -289,7 +289,7 @@ def test_the_index_holds_what_was_seen_and_settled(tmp_path: Path, config: Train
         lambda values: values.update(records=7),
     ],
 )
-def test_a_damaged_index_counts_as_none(tmp_path: Path, damage: object) -> None:
+def test_read_index_returns_none_for_invalid_values(tmp_path: Path, damage: object) -> None:
     records = tuple(records_of(4))
     save_index(tmp_path, Index(records, Plan(records[:2], records[2:3], 9), ("birds",)))
     values = json.loads((tmp_path / INDEX_NAME).read_text())
@@ -299,13 +299,13 @@ def test_a_damaged_index_counts_as_none(tmp_path: Path, damage: object) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000])
-def test_no_index_at_all(tmp_path: Path, content: bytes) -> None:
+def test_read_index_returns_none_when_missing_or_malformed(tmp_path: Path, content: bytes) -> None:
     assert read_index(tmp_path) is None
     (tmp_path / INDEX_NAME).write_bytes(content)
     assert read_index(tmp_path) is None
 
 
-def test_a_run_can_be_carried_to_another_place(config: TrainConfig) -> None:
+def test_moved_replaces_folders_of_index(config: TrainConfig) -> None:
     records = (*records_of(3), *records_of(2, folder="judges"))
     index = Index(records, Plan(records[:3], records[3:], 9), ("birds", "judges"))
     there = replace(config, data=("/mnt/birds",), validation="/mnt/judges")

@@ -1,4 +1,4 @@
-"""Batches cut on a device are those that the processor cuts. Here the device is the processor too."""
+"""Resident batches: patches cut on a device equal those cut by the CPU. Here the device is the CPU, too."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def uneven(pictures: Path, small: TrainConfig) -> TrainConfig:
-    """Pictures of all sizes, down to that of one patch, and copies of them."""
+    """Pictures of various sizes, down to that of one patch, and shrunk copies of them."""
     for seed, (height, width) in enumerate([(24, 24), (25, 131), (300, 27), (97, 101)]):
         picture = draw_picture(50 + seed, height, width)[..., 0] if seed % 2 else draw_picture(50 + seed, height, width)
         Image.fromarray(picture).save(pictures / f"uneven{seed}.png")
@@ -34,7 +34,7 @@ def _assert_equal(data: TrainingData, config: TrainConfig, steps: range) -> None
         expected, made = data.batch(step), resident.batch(step)
         assert made.bicubic.dtype == made.target.dtype == torch.float32
         assert made.bicubic.shape == made.target.shape == (config.batch, 1, config.patch_px, config.patch_px)
-        # The same pixels, so the same places and turns; what was made of them differs by float32's rounding.
+        # Equal pixels mean equal positions and turns; what is computed from them differs by float32 rounding.
         assert np.array_equal(made.target.numpy(), expected.target)
         assert np.abs(made.bicubic.numpy() - expected.bicubic).max() < 2e-6
         if config.consistency:
@@ -47,22 +47,22 @@ def _assert_equal(data: TrainingData, config: TrainConfig, steps: range) -> None
 
 
 @pytest.mark.parametrize("candidates", [1, 2, 5])
-def test_batches_are_those_of_the_processor(uneven: TrainConfig, opened: Opener, candidates: int) -> None:
+def test_batches_match_those_cut_by_cpu(uneven: TrainConfig, opened: Opener, candidates: int) -> None:
     config = replace(uneven, hard_candidates=candidates, fixed_share=0.5)
     _assert_equal(opened(config), config, range(6))
 
 
-def test_where_the_lr_samples_lie(uneven: TrainConfig, opened: Opener) -> None:
+def test_lr_grids_match_those_of_cpu(uneven: TrainConfig, opened: Opener) -> None:
     config = replace(uneven, consistency=1.0, fixed_share=0.5)
     _assert_equal(opened(config), config, range(3))
 
 
-def test_any_scale_factor_from_one_to_eight(uneven: TrainConfig, opened: Opener) -> None:
+def test_batches_match_for_scale_factors_from_one_to_eight(uneven: TrainConfig, opened: Opener) -> None:
     config = replace(uneven, fixed_share=0.0, scale_min=1.0, scale_max=8.0, patch_px=16)
     _assert_equal(opened(config), config, range(6))
 
 
-def test_each_picture_and_copy_comes_up(uneven: TrainConfig, opened: Opener) -> None:
+def test_every_picture_and_copy_is_sampled(uneven: TrainConfig, opened: Opener) -> None:
     config = replace(uneven, shrunk_copies=(0.5,))
     resident = ResidentBatches(opened(config), config, CPU)
     seen: set[int] = set()
@@ -74,7 +74,7 @@ def test_each_picture_and_copy_comes_up(uneven: TrainConfig, opened: Opener) -> 
 
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> Callable[[TrainingData, TrainConfig, int], bool]:
-    """Whether pictures would go to a card with so much free memory; nothing is put there."""
+    """Tells whether pictures would go to a card with that much free memory; nothing is loaded there."""
 
     def goes(data: TrainingData, config: TrainConfig, free: int) -> bool:
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 1 << 40))
@@ -88,7 +88,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Callable[[TrainingData, TrainConfig
     "change",
     [{"jpeg_share": 0.1}, {"blur_share": 0.1}, {"noise_share": 0.1}, {"sampling": "grid"}],
 )
-def test_what_only_a_processor_does_stays_there(
+def test_degradations_and_grid_sampling_stay_on_cpu(
     small: TrainConfig, opened: Opener, card: Callable[..., bool], change: dict[str, object]
 ) -> None:
     assert card(opened(small), small, 1 << 40)
@@ -96,7 +96,7 @@ def test_what_only_a_processor_does_stays_there(
     assert not card(opened(config), config, 1 << 40)
 
 
-def test_pictures_that_exceed_the_memory_set_aside_stay_there(
+def test_pictures_larger_than_cache_stay_on_cpu(
     small: TrainConfig, opened: Opener, card: Callable[..., bool], pictures: Path
 ) -> None:
     for seed in range(6):
@@ -106,7 +106,9 @@ def test_pictures_that_exceed_the_memory_set_aside_stay_there(
     assert not card(opened(config), config, 1 << 40)
 
 
-def test_the_network_keeps_half_of_the_card(small: TrainConfig, opened: Opener, card: Callable[..., bool]) -> None:
+def test_pictures_take_at_most_half_of_free_card_memory(
+    small: TrainConfig, opened: Opener, card: Callable[..., bool]
+) -> None:
     data = opened(small)
     assert not card(data, small, 2 * data.bytes_held - 2)
     assert card(data, small, 2 * data.bytes_held)
@@ -115,7 +117,7 @@ def test_the_network_keeps_half_of_the_card(small: TrainConfig, opened: Opener, 
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
 )
-def test_pictures_for_which_a_card_has_no_room_after_all_stay_with_the_processor(
+def test_falls_back_to_cpu_with_notice_when_card_runs_out_of_memory(
     small: TrainConfig, opened: Opener, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fail(*_: object) -> None:
@@ -128,12 +130,12 @@ def test_pictures_for_which_a_card_has_no_room_after_all_stay_with_the_processor
     assert ["do not fit" in text for text in notices] == [True]
 
 
-def test_other_devices_leave_it_to_the_processor(small: TrainConfig, opened: Opener) -> None:
+def test_resident_batches_returns_none_for_cpu_and_mps(small: TrainConfig, opened: Opener) -> None:
     for name in ("cpu", "mps"):
         assert resident_batches(opened(small), small, torch.device(name)) is None
 
 
-def test_a_flat_axis_stays_flat() -> None:
+def test_shrunk_and_enlarged_preserves_constant_axis() -> None:
     sizes = torch.tensor([48, 481, 3000])
     scales = torch.tensor([1.2, 4.5, 8.0], dtype=torch.float64)
     matrices = shrunk_and_enlarged(sizes, scales, torch.tensor([0, 433, 1500]), 48, 40)

@@ -16,13 +16,13 @@ from vdsr_trainer.teacher.learner import teacher_config
 
 @pytest.fixture
 def taught(small: TrainConfig, pictures: Path) -> TrainConfig:
-    """A small run with a teacher; one of its pictures is of no size that a scale factor divides."""
+    """A small run with a teacher; the size of one of its pictures is not divisible by any scale factor."""
     Image.fromarray(draw_picture(20, 79, 101)).save(pictures / "uneven.png")
     return replace(small, teacher_steps=8, checkpoint_every=4, shrunk_copies=(0.8,))
 
 
 def small_teacher(config: TrainConfig) -> TrainConfig:
-    """The recipe of the teacher, for a thin one of four layers."""
+    """The configuration of the teacher, but thin and with four layers."""
     return replace(teacher_config(config), depth=4, width=16)
 
 

@@ -1,4 +1,4 @@
-"""What a teacher said is asked for once: a run that goes on finds it on the disk, or does well without."""
+"""Kept answers: a teacher is queried once per picture; a resumed run reads them from disk, or works without them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LUMA = smooth(3, 48, 60)
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The pictures that a teacher, rather than the disk, was asked about."""
+    """The pictures for which a teacher was queried, rather than the disk."""
     pictures: list[bytes] = []
     real = Teacher.__call__
 
@@ -58,7 +58,7 @@ def _same(one: Answers, other: Answers) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[scale], other[scale]) for scale in one)
 
 
-def test_it_is_asked_once_about_each_picture(teacher: Teacher, tmp_path: Path, asked: list[bytes]) -> None:
+def test_teacher_is_queried_once_per_picture(teacher: Teacher, tmp_path: Path, asked: list[bytes]) -> None:
     expected = teacher(LUMA)
     asked.clear()
     for _ in range(2):
@@ -73,7 +73,7 @@ def test_it_is_asked_once_about_each_picture(teacher: Teacher, tmp_path: Path, a
     assert len(asked) == 3
 
 
-def test_what_another_teacher_said_is_not_taken(
+def test_answers_of_another_teacher_are_ignored(
     taught: TrainConfig, teacher: Teacher, tmp_path: Path, asked: list[bytes]
 ) -> None:
     KeptAnswers(teacher, tmp_path)(LUMA)
@@ -85,7 +85,7 @@ def test_what_another_teacher_said_is_not_taken(
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "no numbers", "of another size", "of other scale factors"])
-def test_a_damaged_file_is_written_anew(teacher: Teacher, tmp_path: Path, asked: list[bytes], damage: str) -> None:
+def test_damaged_answer_file_is_rewritten(teacher: Teacher, tmp_path: Path, asked: list[bytes], damage: str) -> None:
     expected = KeptAnswers(teacher, tmp_path)(LUMA)
     (path,) = _files(tmp_path)
     whole = path.read_bytes()
@@ -118,7 +118,7 @@ def _full(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("way", [_little_room, _full])
-def test_a_disk_without_room_is_told_once_and_stops_nothing(
+def test_full_disk_is_logged_once_and_answers_are_still_returned(
     teacher: Teacher,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -134,7 +134,7 @@ def test_a_disk_without_room_is_told_once_and_stops_nothing(
 
 
 @pytest.mark.usefixtures("tiny_bundled")
-def test_a_run_that_goes_on_asks_nothing_and_comes_to_the_same_bits(
+def test_resumed_run_reuses_answers_and_matches_uninterrupted_run(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[bytes]
 ) -> None:
     monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)
@@ -160,7 +160,7 @@ def test_a_run_that_goes_on_asks_nothing_and_comes_to_the_same_bits(
 
 
 @pytest.mark.usefixtures("tiny_bundled")
-def test_a_stop_while_it_is_asked_loses_no_answer(
+def test_cancelling_while_teacher_is_queried_keeps_answers(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[bytes]
 ) -> None:
     monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)

@@ -1,4 +1,4 @@
-"""Runs with a teacher: it learns first, can be interrupted, and the run goes on from there."""
+"""Runs with a teacher: it is trained first, can be interrupted, and the run resumes from there."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ pytestmark = pytest.mark.usefixtures("tiny_bundled")
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thin teacher."""
+    """Replaces the teacher with a thin one."""
     monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)
 
 
 class _Recorder:
-    """Keeps the events, and does something once the teacher has come to a step."""
+    """Records the events, and calls `then` once the teacher has reached step `at`."""
 
     def __init__(self, at: int = -1, then: object = None) -> None:
         self.events: list[Event] = []
@@ -71,7 +71,7 @@ class _Recorder:
 
 @pytest.fixture
 def at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tells of each step, however quick it is."""
+    """Reports every step, however quick it is."""
     monkeypatch.setattr("vdsr_trainer.early._TELL_EVERY_S", 0.0)
 
 
@@ -81,7 +81,7 @@ def _weights(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / WEIGHTS_NAME)
 
 
-def test_it_learns_first_and_then_the_network_does(taught: TrainConfig, tmp_path: Path) -> None:
+def test_teacher_is_trained_before_network_and_affects_it(taught: TrainConfig, tmp_path: Path) -> None:
     recorder, run = _Recorder(), tmp_path / "run"
     train(taught, run, recorder, recorder.token)
     learned = recorder.of("teacher")
@@ -99,7 +99,7 @@ def test_it_learns_first_and_then_the_network_does(taught: TrainConfig, tmp_path
     )
 
 
-def test_the_time_left_is_told_of_each_part(
+def test_time_left_is_reported_for_each_stage_of_preparation(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_each_step: None
 ) -> None:
     monkeypatch.setattr("vdsr_trainer.meter._ESTIMATE_AFTER_S", 0.0)
@@ -111,7 +111,7 @@ def test_the_time_left_is_told_of_each_part(
         assert last.seconds_left == 0
 
 
-def test_a_stop_while_it_is_asked_costs_none_of_its_steps(
+def test_cancelling_while_teacher_is_queried_loses_no_teacher_step(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, recorder, real = tmp_path / "run", _Recorder(), Teacher.guess
@@ -133,7 +133,7 @@ def test_a_stop_while_it_is_asked_costs_none_of_its_steps(
     assert (run / TEACHER_NAME / NEWEST_NAME).read_bytes() == newest
 
 
-def test_one_that_was_interrupted_goes_on_to_the_same_bits(
+def test_interrupted_teacher_training_resumes_bit_exactly(
     taught: TrainConfig, tmp_path: Path, at_each_step: None
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -153,7 +153,7 @@ def test_one_that_was_interrupted_goes_on_to_the_same_bits(
         assert torch.equal(one, other)
 
 
-def test_one_that_has_learned_is_asked_again(taught: TrainConfig, tmp_path: Path) -> None:
+def test_extended_run_does_not_train_teacher_again(taught: TrainConfig, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(taught, run, _Recorder(), CancelToken())
     newest = run / TEACHER_NAME / NEWEST_NAME
@@ -165,7 +165,7 @@ def test_one_that_has_learned_is_asked_again(taught: TrainConfig, tmp_path: Path
     assert [event.step for event in recorder.events if isinstance(event, Stepped)][-1] == 35
 
 
-def test_a_run_at_its_end_asks_nobody(taught: TrainConfig, tmp_path: Path) -> None:
+def test_resuming_finished_run_skips_teacher(taught: TrainConfig, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(taught, run, _Recorder(), CancelToken())
     recorder = _Recorder()
@@ -173,7 +173,7 @@ def test_a_run_at_its_end_asks_nobody(taught: TrainConfig, tmp_path: Path) -> No
     assert not recorder.of("teacher")
 
 
-def test_it_is_measured_on_the_held_out_pictures(taught: TrainConfig, tmp_path: Path) -> None:
+def test_teacher_is_measured_on_held_out_pictures(taught: TrainConfig, tmp_path: Path) -> None:
     recorder, run = _Recorder(), tmp_path / "run"
     learns = replace(taught, teacher_steps=120)
     train(learns, run, recorder, recorder.token)
@@ -194,7 +194,7 @@ def test_it_is_measured_on_the_held_out_pictures(taught: TrainConfig, tmp_path: 
     assert not _notices(recorder)
 
 
-def test_one_that_has_nothing_to_teach_is_told(
+def test_run_gives_notice_when_teacher_is_no_better_than_network(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def poor(self: Teacher, luma: Luma8, scale: int) -> np.ndarray:
@@ -221,7 +221,9 @@ def _notices(recorder: _Recorder) -> list[str]:
     return [event.message for event in recorder.events if isinstance(event, Noticed) and "teacher" in event.message]
 
 
-def test_it_can_be_paused_and_its_state_is_saved_first(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
+def test_pausing_teacher_training_saves_checkpoint_first(
+    taught: TrainConfig, tmp_path: Path, at_each_step: None
+) -> None:
     run = tmp_path / "run"
     recorder = _Recorder(2, lambda: write_control(run, "pause"))
     states: list[bool] = []
@@ -239,7 +241,7 @@ def test_it_can_be_paused_and_its_state_is_saved_first(taught: TrainConfig, tmp_
     assert kinds.index(Paused) < kinds.index(Resumed) < kinds.index(Started)
 
 
-def test_a_pause_is_obeyed_while_it_is_asked(
+def test_run_pauses_while_teacher_is_queried(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vdsr_trainer.control._LOOK_EVERY_S", 0.0)
@@ -259,7 +261,7 @@ def test_a_pause_is_obeyed_while_it_is_asked(
     assert isinstance(events[kinds.index(Resumed) + 1], Preparing), "the others are still to be asked about"
 
 
-def test_it_can_be_discarded(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
+def test_run_can_be_discarded_during_teacher_training(taught: TrainConfig, tmp_path: Path, at_each_step: None) -> None:
     run = tmp_path / "run"
     recorder = _Recorder(2, lambda: write_control(run, "discard"))
     assert train(replace(taught, teacher_steps=400), run, recorder, recorder.token) is None
@@ -268,7 +270,7 @@ def test_it_can_be_discarded(taught: TrainConfig, tmp_path: Path, at_each_step: 
     assert not run.exists()
 
 
-def test_a_disk_that_is_full_for_a_while_costs_none_of_its_steps(
+def test_teacher_training_continues_when_disk_is_temporarily_full(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, tries = checkpoint.write, []
@@ -289,7 +291,7 @@ def test_a_disk_that_is_full_for_a_while_costs_none_of_its_steps(
     assert recorder.events[-1].complete
 
 
-def test_pictures_that_come_while_it_learns_are_not_held_out_of_what_it_learned(
+def test_pictures_added_before_teacher_resumes_do_not_change_index(
     taught: TrainConfig, pictures: Path, tmp_path: Path, at_each_step: None
 ) -> None:
     run = tmp_path / "run"
@@ -305,7 +307,7 @@ def test_pictures_that_come_while_it_learns_are_not_held_out_of_what_it_learned(
 
 
 @pytest.mark.parametrize("after", [0, 3])
-def test_a_loss_that_is_no_number_ends_the_run(
+def test_nan_loss_in_teacher_training_fails_run(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     real, steps = TeacherLearner._accumulate, []
@@ -321,7 +323,7 @@ def test_a_loss_that_is_no_number_ends_the_run(
     assert isinstance(recorder.events[-1], Failed)
 
 
-def test_memory_that_is_short_takes_smaller_pieces(
+def test_memory_shortage_halves_micro_batch_of_teacher(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, sizes = TeacherLearner._accumulate, []

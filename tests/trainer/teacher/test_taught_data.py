@@ -1,4 +1,4 @@
-"""What a teacher says takes the place of what patches should become: where it says something, and nowhere else."""
+"""Taught data: a teacher's answers change the targets of the patches that have an answer, and no others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vdsr_trainer.loop import train
 
 
 def _say(luma: np.ndarray) -> Mapping[float, np.ndarray]:
-    """An answer that tells where it is from: its scale factor, and the picture once more."""
+    """An answer that shows what it was computed from: the scale factor and the picture."""
     return {scale: (luma / 8 + 100 * scale).astype(np.float16) for scale in (2.0, 3.0, 4.0)}
 
 
@@ -32,7 +32,7 @@ def _teach(data: TrainingData) -> TrainingData:
     return data
 
 
-def test_clean_patches_at_its_scale_factors_are_as_it_says(taught: TrainConfig, opened: Opener) -> None:
+def test_answers_are_added_only_to_clean_patches_at_answered_scales(taught: TrainConfig, opened: Opener) -> None:
     config = replace(taught, fixed_share=0.5, batch=32, jpeg_share=0.3)
     plain, reported = opened(config), _teach(opened(config))
     of = {"teacher": 0, "picture": 0}
@@ -51,7 +51,7 @@ def test_clean_patches_at_its_scale_factors_are_as_it_says(taught: TrainConfig, 
     assert min(of.values()) > 10
 
 
-def test_on_a_device_they_are_the_same(taught: TrainConfig, opened: Opener) -> None:
+def test_targets_match_on_device(taught: TrainConfig, opened: Opener) -> None:
     config = replace(taught, fixed_share=0.5, batch=32)
     data = _teach(opened(config))
     resident = ResidentBatches(data, config, torch.device("cpu"))
@@ -59,7 +59,7 @@ def test_on_a_device_they_are_the_same(taught: TrainConfig, opened: Opener) -> N
         np.testing.assert_array_equal(resident.batch(step).target.numpy(), data.batch(step).target)
 
 
-def test_pictures_that_do_not_fit_are_taught_when_they_are_read(
+def test_pictures_that_do_not_fit_in_memory_are_taught_when_read(
     taught: TrainConfig, opened: Opener, pictures: Path
 ) -> None:
     for seed in range(16):
@@ -75,7 +75,7 @@ def test_pictures_that_do_not_fit_are_taught_when_they_are_read(
     assert asked > 5
 
 
-def test_one_that_is_too_large_is_learned_from_as_it_is(
+def test_picture_too_large_to_hold_whole_has_no_answers(
     taught: TrainConfig, opened: Opener, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed, (height, width) in enumerate([(300, 400), (300, 400), (900, 1000)]):
@@ -93,7 +93,9 @@ def test_one_that_is_too_large_is_learned_from_as_it_is(
         data.batch(step)
 
 
-def test_sizes_are_multiples_of_its_scale_factors(taught: TrainConfig, opened: Opener, pictures: Path) -> None:
+def test_pictures_are_cropped_to_multiples_of_scale_factors(
+    taught: TrainConfig, opened: Opener, pictures: Path
+) -> None:
     data = opened(taught)
     lumas = {item.record.file: [held.source.luma for held in group] for item, group in data.everything()}
     for group in lumas.values():
@@ -105,7 +107,7 @@ def test_sizes_are_multiples_of_its_scale_factors(taught: TrainConfig, opened: O
         np.testing.assert_array_equal(there, group[0].source.luma[: there.shape[0], : there.shape[1]])
 
 
-def test_between_its_scale_factors_it_is_asked_only_where_the_run_wants_that(taught: TrainConfig) -> None:
+def test_answered_scales_are_fractional_only_with_teacher_between(taught: TrainConfig) -> None:
     config = replace(taught, scales=(4.5, 1.0, 1.5, 3.5, 3.0, 2.0))
     assert config.answered_scales == (2.0, 3.0)
     assert replace(config, teacher_between=True).answered_scales == (1.5, 2.0, 3.0)
@@ -113,7 +115,7 @@ def test_between_its_scale_factors_it_is_asked_only_where_the_run_wants_that(tau
 
 
 @pytest.mark.usefixtures("tiny_bundled")
-def test_a_run_is_taught_between_its_scale_factors(
+def test_run_with_teacher_between_has_answers_at_fractional_scale(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)
@@ -144,6 +146,8 @@ def test_a_run_is_taught_between_its_scale_factors(
         ({"teacher_steps": -1}, "outside"),
     ],
 )
-def test_recipes_that_cannot_have_one(taught: TrainConfig, changes: dict[str, object], words: str) -> None:
+def test_config_rejects_recipes_incompatible_with_teacher(
+    taught: TrainConfig, changes: dict[str, object], words: str
+) -> None:
     with pytest.raises(ConfigError, match=words):
         replace(taught, **changes)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The teacher: what it computes, what it learns from, and that it learns."""
+"""The teacher: its output, its training patches, and that it learns."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def _batch(count_seed: int, scales: tuple[int, ...] = SCALES) -> TeacherPatches:
 
 
 def _shake(learner: TeacherLearner) -> None:
-    """A last layer that does something; tied."""
+    """Strengthens the last layer, so that it has an effect; weights stay tied."""
     with torch.no_grad():
         learner.model.convolutions[-1].weight *= 100
     learner.average.model.load_state_dict(learner.model.state_dict())
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_the_lr_picture_and_its_enlargement_are_those_of_the_protocol(scale: int) -> None:
+def test_lr_picture_and_its_enlargement_match_protocol(scale: int) -> None:
     luma = smooth(1, 48, 60)
     small = resize(luma.astype(np.float64), 48 // scale, 60 // scale, dtype=np.float64)
     low = lr_picture(luma, scale)
@@ -53,7 +53,7 @@ def test_the_lr_picture_and_its_enlargement_are_those_of_the_protocol(scale: int
 
 
 @pytest.mark.parametrize("turn", range(8))
-def test_a_patch_is_a_part_of_the_picture_and_of_its_lr_picture(turn: int) -> None:
+def test_patch_is_part_of_picture_and_of_its_lr_picture(turn: int) -> None:
     luma = smooth(2, 240, 252)
     patches = cut([_held(luma)], np.array([[0.5, 0.99, turn / 8]]), [3])
     ((scale, high),) = patches.high.items()
@@ -66,7 +66,7 @@ def test_a_patch_is_a_part_of_the_picture_and_of_its_lr_picture(turn: int) -> No
     np.testing.assert_allclose(patches.low[0, 0], turned(whole[top : top + side, left : left + side], turn), atol=1e-6)
 
 
-def test_small_pictures_are_mirrored_at_their_ends() -> None:
+def test_small_pictures_are_mirrored_at_their_edges() -> None:
     luma = smooth(3, 60, 96)
     patches = cut([_held(luma)], np.array([[0.7, 0.7, 0.0]]), [4])
     high = np.rint(255 * patches.high[4][0, 0])
@@ -75,7 +75,7 @@ def test_small_pictures_are_mirrored_at_their_ends() -> None:
     np.testing.assert_allclose(patches.low[0, 0, 2:17, 2:26], lr_picture(luma, 4)[2:-2, 2:-2], atol=1e-6)
 
 
-def test_a_batch_has_as_many_of_each_scale_factor_as_it_can() -> None:
+def test_batch_is_divided_evenly_between_scale_factors() -> None:
     assert [scales_of_batch(SCALES).count(scale) for scale in SCALES] == [8, 7, 7]
     assert scales_of_batch([4]) == [4] * BATCH
     batch = _batch(4, (2, 4))
@@ -86,7 +86,7 @@ def test_a_batch_has_as_many_of_each_scale_factor_as_it_can() -> None:
 
 
 @pytest.mark.parametrize("scales", [(2.0, 3.0, 4.0), (3.0,), (2.0, 4.0)])
-def test_its_answer_turns_with_the_picture(taught: TrainConfig, scales: tuple[float, ...]) -> None:
+def test_answers_rotate_with_picture(taught: TrainConfig, scales: tuple[float, ...]) -> None:
     learner = TeacherLearner(small_teacher(replace(taught, scales=scales)))
     _shake(learner)
     luma = smooth(5, 48, 72)
@@ -101,7 +101,7 @@ def test_its_answer_turns_with_the_picture(taught: TrainConfig, scales: tuple[fl
             assert np.abs(answer.astype(np.float32)).max() > 10, "there is nothing to turn"
 
 
-def test_its_answers_have_nearly_the_lr_picture_that_it_was_asked_about(taught: TrainConfig) -> None:
+def test_answers_match_lr_picture_better_than_raw_output(taught: TrainConfig) -> None:
     learner = TeacherLearner(small_teacher(taught))
     _shake(learner)
     luma = smooth(11, 96, 120)
@@ -118,7 +118,7 @@ def test_its_answers_have_nearly_the_lr_picture_that_it_was_asked_about(taught: 
 
 
 @pytest.mark.parametrize("scale", [1.25, 1.5, 2.5, 3.5])
-def test_between_its_scale_factors_it_knows_more_than_bicubic(taught: TrainConfig, scale: float) -> None:
+def test_answers_at_fractional_scales_match_lr_better_than_bicubic(taught: TrainConfig, scale: float) -> None:
     learner = TeacherLearner(small_teacher(taught))
     _shake(learner)
     luma = smooth(12, 96, 120)
@@ -134,7 +134,7 @@ def test_between_its_scale_factors_it_knows_more_than_bicubic(taught: TrainConfi
     assert seen < 0.3 * np.square(resize(bicubic, *low.shape, dtype=np.float64) - low).mean()
 
 
-def test_in_pieces_it_gives_what_it_gives_at_once(taught: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enlarging_in_pieces_matches_enlarging_at_once(taught: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     learner = TeacherLearner(small_teacher(taught))
     _shake(learner)
     low = lr_picture(smooth(6, 96, 132), 2)
@@ -144,7 +144,7 @@ def test_in_pieces_it_gives_what_it_gives_at_once(taught: TrainConfig, monkeypat
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_gradients_are_the_same_in_pieces_and_by_pytorch(
+def test_gradients_match_in_pieces_and_by_pytorch(
     taught: TrainConfig, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = _batch(7)
@@ -170,7 +170,7 @@ def test_gradients_are_the_same_in_pieces_and_by_pytorch(
         assert (other - one).norm() < near * one.norm()
 
 
-def test_it_learns(taught: TrainConfig, opened: Opener) -> None:
+def test_teacher_learns_and_beats_bicubic(taught: TrainConfig, opened: Opener) -> None:
     config = replace(small_teacher(taught), steps=60, warmup_steps=5, average_decay=0.9, muon_rate=0.03, rate=0.03)
     learner = TeacherLearner(config)
     errors = [float(learner.step(_batch(step % 4), step).mean_square) for step in range(60)]
@@ -183,7 +183,7 @@ def test_it_learns(taught: TrainConfig, opened: Opener) -> None:
         assert np.square(answer.astype(np.float64)).mean() < 0.98 * np.square(bicubic).mean(), scale
 
 
-def test_its_recipe_is_its_own() -> None:
+def test_teacher_config_replaces_recipe_and_keeps_seed() -> None:
     run = TrainConfig(teacher_steps=700, loss="mse", depth=3, width=8, start_from="vdsr", optimizer="sgd", seed=4)
     own = teacher_config(run)
     assert (own.steps, own.seed, own.start_from, own.optimizer) == (700, 4, "", "muon")

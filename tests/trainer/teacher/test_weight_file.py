@@ -1,4 +1,4 @@
-"""A teacher's weight file: round trip, every stranger refused, and a run that learns from another run's teacher."""
+"""A teacher's weight file: round trip, rejected files, and a run that learns from another run's teacher."""
 
 from __future__ import annotations
 
@@ -123,13 +123,13 @@ def _of_vdsr(path: Path) -> None:
         (Path.unlink, "no such teacher"),
     ],
 )
-def test_strangers_are_refused(file: Path, spoil: Callable[[Path], None], says: str) -> None:
+def test_load_teacher_rejects_damaged_and_foreign_files(file: Path, spoil: Callable[[Path], None], says: str) -> None:
     spoil(file)
     with pytest.raises(WeightsError, match=says):
         load_teacher(file, SCALES)
 
 
-def test_one_for_other_scales_is_refused(file: Path) -> None:
+def test_load_teacher_rejects_other_scales(file: Path) -> None:
     with pytest.raises(TrainingError, match="2 3 4, not 2 3"):
         load_teacher(file, (2, 3))
 
@@ -138,7 +138,7 @@ def test_one_for_other_scales_is_refused(file: Path) -> None:
     ("spoil", "says"),
     [(lambda path: None, "2 3 4, not 2 3"), (_of_vdsr, "a model to enlarge with, not the teacher"), (_cut, "damaged")],
 )
-def test_a_wrong_one_leaves_nothing_of_a_new_run_behind(
+def test_unusable_teacher_leaves_no_run_folder(
     file: Path, taught: TrainConfig, tmp_path: Path, spoil: Callable[[Path], object], says: str
 ) -> None:
     spoil(file)
@@ -148,7 +148,7 @@ def test_a_wrong_one_leaves_nothing_of_a_new_run_behind(
     assert not (tmp_path / "run").exists()
 
 
-def test_it_is_no_model_to_enlarge_with(file: Path) -> None:
+def test_teacher_file_is_rejected_as_model(file: Path) -> None:
     for use in (load_weights, install_model):
         with pytest.raises(WeightsError, match="the teacher of a training run, not a model"):
             use(file)
@@ -166,7 +166,7 @@ class _Recorder:
 
 
 @pytest.mark.usefixtures("tiny_bundled")
-def test_another_run_learns_from_it_as_from_its_own(
+def test_run_learns_from_teacher_of_another_run(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vdsr_trainer.teacher.phase.teacher_config", small_teacher)
@@ -197,7 +197,7 @@ def test_another_run_learns_from_it_as_from_its_own(
     assert [type(event) for event in recorder.events] == [Failed], "pictures were read before it was looked for"
 
 
-def test_what_it_says_is_that_of_the_average(file: Path, small: TrainConfig) -> None:
+def test_answers_are_computed_by_average_model(file: Path, small: TrainConfig) -> None:
     config = replace(small_teacher(replace(small, teacher_steps=8)), depth=4, width=16)
     learner = TeacherLearner(config)
     before = Teacher(learner)(smooth(1, 24, 36))[2.0]
