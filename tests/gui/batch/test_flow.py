@@ -1,4 +1,4 @@
-"""What a batch is about, over a service that answers when the test says so."""
+"""Batch flow with a fake service: phases, additions, events, stopping, and resuming."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OUT = Path("/out")
 
 
 class Service(QObject):
-    """Writes down what it is asked for."""
+    """Records its calls."""
 
     planned = Signal(object)
     plan_failed = Signal(object)
@@ -69,14 +69,14 @@ def plan(*items: Item) -> Plan:
 
 
 def run(flow: BatchFlow, batch: Service, path: Path) -> None:
-    """Add a picture and let it run."""
+    """Add a picture and start its batch."""
     flow.add([path])
     batch.planned.emit(plan(item(0, path.name)))
     flow.start()
     assert flow.phase is Phase.RUNNING
 
 
-def test_what_comes_as_a_batch_ends_is_planned_after_it(flow: BatchFlow, batch: Service) -> None:
+def test_pictures_added_as_batch_ends_are_planned_afterwards(flow: BatchFlow, batch: Service) -> None:
     run(flow, batch, Path("/in/a.png"))
     batch.takes_more = False
     reported: list[Phase] = []
@@ -88,7 +88,7 @@ def test_what_comes_as_a_batch_ends_is_planned_after_it(flow: BatchFlow, batch: 
     assert batch.asked[-1] == ("plan", Path("/in/late.png"))
 
 
-def test_what_comes_as_a_batch_is_stopped_is_planned_after_it(flow: BatchFlow, batch: Service) -> None:
+def test_pictures_added_as_batch_is_stopped_are_planned_afterwards(flow: BatchFlow, batch: Service) -> None:
     run(flow, batch, Path("/in/a.png"))
     batch.takes_more = False
     flow.add([Path("/in/late.png")])
@@ -97,7 +97,7 @@ def test_what_comes_as_a_batch_is_stopped_is_planned_after_it(flow: BatchFlow, b
     assert batch.asked[-1] == ("plan", Path("/in/late.png"))
 
 
-def test_what_comes_as_a_batch_fails_is_planned_with_what_had_not_begun(flow: BatchFlow, batch: Service) -> None:
+def test_pictures_added_as_batch_fails_are_planned_with_those_not_begun(flow: BatchFlow, batch: Service) -> None:
     run(flow, batch, Path("/in/a.png"))
     batch.takes_more = False
     flow.add([Path("/in/late.png")])
@@ -108,14 +108,14 @@ def test_what_comes_as_a_batch_fails_is_planned_with_what_had_not_begun(flow: Ba
     assert batch.asked[-1] == ("plan", Path("/in/a.png"), Path("/in/late.png"))
 
 
-def test_what_is_added_twice_is_planned_as_one(flow: BatchFlow, batch: Service) -> None:
+def test_paths_added_twice_are_planned_once(flow: BatchFlow, batch: Service) -> None:
     first, second = Path("/in"), Path("/in/a.png")
     flow.add([first, first])
     flow.add([second, first])
     assert batch.asked == [("plan", first), ("plan", first, second)]
 
 
-def test_a_plan_that_comes_after_the_list_was_emptied_is_not_told(flow: BatchFlow, batch: Service) -> None:
+def test_plan_that_arrives_after_clear_is_ignored(flow: BatchFlow, batch: Service) -> None:
     reported: list[object] = []
     flow.planned.connect(lambda plan, _: reported.append(plan))
     flow.add([Path("/in/a.png")])
@@ -125,15 +125,15 @@ def test_a_plan_that_comes_after_the_list_was_emptied_is_not_told(flow: BatchFlo
     assert flow.phase is Phase.EMPTY
 
 
-def test_a_plan_without_a_picture_leaves_nothing(flow: BatchFlow, batch: Service) -> None:
+def test_flow_is_empty_and_folder_can_be_added_again_after_empty_plan(flow: BatchFlow, batch: Service) -> None:
     flow.add([Path("/in")])
     batch.planned.emit(plan())
     assert flow.phase is Phase.EMPTY
-    flow.add([Path("/in")])  # as it may hold one by now
+    flow.add([Path("/in")])  # it may contain a picture by now
     assert batch.asked[-2:] == [("plan", Path("/in"))] * 2
 
 
-def test_what_a_batch_tells_is_told_once_a_picture(flow: BatchFlow, batch: Service) -> None:
+def test_events_received_together_report_each_picture_once(flow: BatchFlow, batch: Service) -> None:
     run(flow, batch, Path("/in/a.png"))
     changed: list[tuple[Item, ...]] = []
     names: list[str] = []
@@ -154,7 +154,7 @@ def test_what_a_batch_tells_is_told_once_a_picture(flow: BatchFlow, batch: Servi
 
 
 @pytest.mark.parametrize("end", ["stopped", "failed"])
-def test_what_was_at_work_when_a_batch_broke_off_waits_again(flow: BatchFlow, batch: Service, end: str) -> None:
+def test_working_picture_is_queued_again_when_batch_stops_or_fails(flow: BatchFlow, batch: Service, end: str) -> None:
     run(flow, batch, Path("/in/a.png"))
     changed: list[tuple[Item, ...]] = []
     flow.items_changed.connect(changed.append)
@@ -168,24 +168,20 @@ def test_what_was_at_work_when_a_batch_broke_off_waits_again(flow: BatchFlow, ba
     assert flow.phase is Phase.ENDED
 
 
-def test_a_batch_that_is_stopped_before_anything_was_written_down_begins_with_its_pictures(
-    flow: BatchFlow, batch: Service
-) -> None:
+def test_resume_passes_inputs_again_only_if_pictures_were_not_known(flow: BatchFlow, batch: Service) -> None:
     path = Path("/in/a.png")
     run(flow, batch, path)
     batch.stopped.emit(False)
     flow.resume_last()
     assert batch.asked[-1] == ("start", BatchOptions(OUT), False, False, path)
     batch.events_received.emit((Planned((item(0, "a.png"),)),))
-    for _ in range(2):  # what goes on and is stopped at once goes on as well
+    for _ in range(2):  # a resumed batch that is stopped at once can be resumed as well
         batch.stopped.emit(True)
         flow.resume_last()
         assert batch.asked[-1] == ("start", BatchOptions(OUT), True, False)
 
 
-def test_an_interrupted_batch_is_told_of_before_anything_is_added_and_goes_on_as_it_was(
-    batch: Service, store: SettingsStore
-) -> None:
+def test_interrupted_batch_is_reported_at_start_and_keeps_its_options(batch: Service, store: SettingsStore) -> None:
     store.update(batch_folder=str(OUT))
     flow = BatchFlow(batch, store, lambda: BatchOptions(Path("/elsewhere")))  # type: ignore[arg-type]
     assert batch.asked == [("look", OUT)]

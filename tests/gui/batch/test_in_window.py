@@ -1,4 +1,4 @@
-"""The workspace "Batch" in the main window, over a real batch with a network that the test holds in its hand."""
+"""Workspace "Batch" in the main window, with a real batch whose engine the test holds and releases."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WAIT_MS = 20_000
 
 
 class Network:
-    """Gives every model the same held engine."""
+    """Returns the same held engine for every model, and runs batches with it."""
 
     def __init__(self) -> None:
         self.engine = HeldEngine()
@@ -91,7 +91,7 @@ def picture(path: Path, seed: int = 0) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two pictures, one in a subfolder, and one that is none."""
+    """Return a folder with two pictures, one of them in a subfolder, and an unreadable file."""
     picture(tmp_path / "in" / "a.png", 1)
     picture(tmp_path / "in" / "sub" / "b.png", 2)
     (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
@@ -105,14 +105,14 @@ def planned(qtbot: QtBot, page: BatchPage, *paths: Path) -> None:
 
 
 def at_first_picture(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
-    """A batch that runs, and whose first picture waits for the network."""
+    """Start a batch and return when its first picture waits for the network."""
     network.engine.hold()
     planned(qtbot, page, folder)
     qtbot.mouseClick(page.panel.start, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: ("a.png", State.WORKING) in states(page), timeout=WAIT_MS)
 
 
-def test_while_it_runs_choices_say_why_they_cannot_be_changed(
+def test_options_are_disabled_with_a_reason_while_batch_runs(
     qtbot: QtBot, page: BatchPage, network: Network, folder: Path
 ) -> None:
     choices = (page.options._change, page.options._recursive, page.options._template, page.options._existing)
@@ -136,9 +136,7 @@ def cell(page: BatchPage, row: int, column: Column) -> str:
     return str(page.table.data(page.table.index(row, column)))
 
 
-def test_a_picture_that_is_left_out_as_the_result_of_another_has_none_itself(
-    qtbot: QtBot, page: BatchPage, tmp_path: Path
-) -> None:
+def test_picture_skipped_as_result_of_another_shows_no_result(qtbot: QtBot, page: BatchPage, tmp_path: Path) -> None:
     path = picture(tmp_path / "a_vdsr_x2.png")
     note = "It is the result of a.png."
     item = Item(0, path, path, probe_source(path), None, "vdsr", State.SKIPPED, note)
@@ -148,7 +146,7 @@ def test_a_picture_that_is_left_out_as_the_result_of_another_has_none_itself(
     assert not page.table.data(page.table.index(0, Column.RESULT), Qt.ItemDataRole.ToolTipRole)
 
 
-def test_a_folder_is_planned_run_and_reported(
+def test_folder_is_planned_run_reported_and_retried(
     qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert page.phase is Phase.EMPTY
@@ -181,7 +179,7 @@ def test_a_folder_is_planned_run_and_reported(
     assert {state for _, state in states(page)} == {State.DONE}
 
 
-def test_the_settings_are_those_of_a_single_picture(
+def test_batch_uses_settings_of_single_picture(
     qtbot: QtBot, window: MainWindow, page: BatchPage, folder: Path, tmp_path: Path
 ) -> None:
     planned(qtbot, page, folder / "a.png")
@@ -199,9 +197,7 @@ def test_the_settings_are_those_of_a_single_picture(
         assert made.size == (48, 36)
 
 
-def test_a_depth_that_was_chosen_for_another_format_does_not_count(
-    window: MainWindow, page: BatchPage, store: SettingsStore
-) -> None:
+def test_depth_chosen_for_another_format_is_ignored(window: MainWindow, page: BatchPage, store: SettingsStore) -> None:
     export = window.page.inspector.export
     for options, words in (
         (SaveOptions(FileFormat.PNG, bits=16), "PNG · 16 bit"),
@@ -213,7 +209,7 @@ def test_a_depth_that_was_chosen_for_another_format_does_not_count(
         assert window.batch.settings.save == request_for(name, store.current.save_options).options
 
 
-def test_pause_continue_and_pictures_that_are_added_while_it_runs(
+def test_running_batch_can_be_paused_extended_and_continued(
     qtbot: QtBot, page: BatchPage, network: Network, folder: Path, tmp_path: Path
 ) -> None:
     at_first_picture(qtbot, page, network, folder)
@@ -234,7 +230,7 @@ def test_pause_continue_and_pictures_that_are_added_while_it_runs(
     assert dict(states(page))["late.png"] is State.DONE
 
 
-def test_a_thumbnail_that_fails_ends_no_batch(
+def test_failed_thumbnail_does_not_end_batch(
     qtbot: QtBot,
     page: BatchPage,
     network: Network,
@@ -254,21 +250,21 @@ def test_a_thumbnail_that_fails_ends_no_batch(
     ended(qtbot, page)
 
 
-def test_a_thumbnail_that_was_given_up_is_wanted_again(qtbot: QtBot, page: BatchPage, folder: Path) -> None:
+def test_dropped_thumbnail_is_requested_again(qtbot: QtBot, page: BatchPage, folder: Path) -> None:
     planned(qtbot, page, folder)
     index, path = page.table.index(0, Column.NAME), folder / "a.png"
-    page.table.data(index, Qt.ItemDataRole.DecorationRole)  # wanted, made or on its way
+    page.table.data(index, Qt.ItemDataRole.DecorationRole)  # already requested, finished or pending
     page._service.thumbnail_dropped.emit(path)
     with qtbot.waitSignal(page.table.thumbnail_requested, timeout=WAIT_MS) as wanted:
         page.table.data(index, Qt.ItemDataRole.DecorationRole)
     assert wanted.args == [path]
 
 
-def test_a_report_that_cannot_be_written_ends_no_batch(
+def test_failed_report_does_not_end_batch(
     qtbot: QtBot, page: BatchPage, network: Network, folder: Path, tmp_path: Path
 ) -> None:
     at_first_picture(qtbot, page, network, folder)
-    # As where it was asked for at the end of a batch, and another was started before it was written.
+    # As if it was requested at the end of a batch, and another batch was started before it was written.
     page._service.write_report(tmp_path / "in", tmp_path / "nowhere" / "table.csv")
     qtbot.waitUntil(lambda: "folder does not exist" in page.banner.text, timeout=WAIT_MS)
     assert page.phase is Phase.RUNNING
@@ -276,7 +272,7 @@ def test_a_report_that_cannot_be_written_ends_no_batch(
     ended(qtbot, page)
 
 
-def test_a_cancelled_batch_goes_on_where_it_was_also_after_another_message(
+def test_cancelled_batch_can_be_resumed_after_another_message(
     qtbot: QtBot, page: BatchPage, network: Network, folder: Path, tmp_path: Path
 ) -> None:
     cancelled(qtbot, page, network, folder)
@@ -293,7 +289,7 @@ def test_a_cancelled_batch_goes_on_where_it_was_also_after_another_message(
 @pytest.mark.parametrize(
     ("known", "words"), [(True, "Stopped with 2 pictures left"), (False, "Stopped before all pictures were checked")]
 )
-def test_a_cancelled_batch_says_what_is_left_where_that_is_known_and_nothing_more(
+def test_cancelled_batch_reports_what_is_left_and_no_later_activity(
     qtbot: QtBot,
     page: BatchPage,
     window: MainWindow,
@@ -311,7 +307,7 @@ def test_a_cancelled_batch_says_what_is_left_where_that_is_known_and_nothing_mor
     assert dict(states(page))["a.png"] is State.QUEUED
     network.engine.gate = threading.Semaphore(10**6)
     with qtbot.waitSignal(page._service.ended, timeout=WAIT_MS):
-        page.flow.start()  # begins when what was stopped has come to its end
+        page.flow.start()  # begins when the stopped batch has ended
         reported: list[str] = []
         page.activity_changed.connect(reported.append)
         page._service.events_received.connect(lambda events: reported.extend(type(event).__name__ for event in events))
@@ -319,14 +315,14 @@ def test_a_cancelled_batch_says_what_is_left_where_that_is_known_and_nothing_mor
 
 
 def cancelled(qtbot: QtBot, page: BatchPage, network: Network, folder: Path) -> None:
-    """A batch that was stopped at its first picture."""
+    """Start a batch and cancel it at its first picture."""
     at_first_picture(qtbot, page, network, folder)
     qtbot.mouseClick(page.strip._cancel, Qt.MouseButton.LeftButton)
     ended(qtbot, page)
     network.engine.gate = threading.Semaphore(10**6)
 
 
-def test_another_plan_takes_back_the_offer_to_go_on(
+def test_new_plan_withdraws_offer_to_resume(
     qtbot: QtBot, window: MainWindow, page: BatchPage, network: Network, folder: Path, tmp_path: Path
 ) -> None:
     cancelled(qtbot, page, network, folder)
@@ -341,7 +337,7 @@ def test_another_plan_takes_back_the_offer_to_go_on(
     assert not (tmp_path / "in upscaled" / "a_vdsr_x2.png").exists()
 
 
-def test_a_stopped_batch_is_not_looked_for_in_a_folder_that_was_chosen_since(
+def test_choosing_folder_keeps_stored_folder_of_stopped_batch(
     qtbot: QtBot, page: BatchPage, store: SettingsStore, network: Network, folder: Path, tmp_path: Path
 ) -> None:
     cancelled(qtbot, page, network, folder)
@@ -351,7 +347,7 @@ def test_a_stopped_batch_is_not_looked_for_in_a_folder_that_was_chosen_since(
     assert store.current.batch_folder == str(tmp_path / "in upscaled")
 
 
-def test_a_plan_that_fails_says_why_and_can_be_tried_again(
+def test_failed_plan_reports_reason_and_can_be_retried(
     qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "in upscaled").mkdir()
@@ -370,7 +366,7 @@ def test_a_plan_that_fails_says_why_and_can_be_tried_again(
     assert not page.panel.again.isVisible()
 
 
-def test_a_batch_that_fails_as_it_begins_leaves_its_plan_and_says_why(
+def test_batch_that_fails_to_start_keeps_its_plan_and_reports_reason(
     qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path
 ) -> None:
     planned(qtbot, page, folder)
@@ -387,7 +383,7 @@ def test_a_batch_that_fails_as_it_begins_leaves_its_plan_and_says_why(
     assert ("a.png", State.DONE) in states(page)
 
 
-def test_a_batch_that_cannot_go_on_keeps_its_pictures_and_can_be_asked_again(
+def test_batch_that_fails_to_continue_keeps_pictures_and_can_be_resumed(
     qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path
 ) -> None:
     planned(qtbot, page, folder)
@@ -406,7 +402,7 @@ def test_a_batch_that_cannot_go_on_keeps_its_pictures_and_can_be_asked_again(
     assert states(page) == rows
 
 
-def test_in_the_smallest_window_a_plan_leaves_in_sight_what_is_done_with_results_that_are_there(
+def test_choice_for_existing_results_is_visible_in_smallest_window(
     qtbot: QtBot, window: MainWindow, page: BatchPage, folder: Path
 ) -> None:
     planned(qtbot, page, folder)
@@ -415,7 +411,7 @@ def test_in_the_smallest_window_a_plan_leaves_in_sight_what_is_done_with_results
     qtbot.waitUntil(lambda: choice.visibleRegion().boundingRect() == choice.rect())
 
 
-def test_an_interrupted_batch_is_offered_at_the_next_start(
+def test_interrupted_batch_is_offered_at_next_start(
     qtbot: QtBot, store: SettingsStore, window: MainWindow, folder: Path, tmp_path: Path
 ) -> None:
     journal = Journal(tmp_path / "out")
@@ -426,7 +422,7 @@ def test_an_interrupted_batch_is_offered_at_the_next_start(
     window.batch.show_requested.emit()
     page = window.batch.page
     qtbot.waitUntil(lambda: "was interrupted" in page.banner.text, timeout=WAIT_MS)
-    window.session.set_target(Target(TargetKind.SCALE, 3.0))  # what is offered stays what was begun
+    window.session.set_target(Target(TargetKind.SCALE, 3.0))  # the offered batch keeps the options it was begun with
     page.choose_folder(tmp_path / "elsewhere")
     qtbot.mouseClick(page.banner._action_button, Qt.MouseButton.LeftButton)
     ended(qtbot, page)
@@ -434,7 +430,7 @@ def test_an_interrupted_batch_is_offered_at_the_next_start(
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_the_example_has_all_that_a_name_can_tell(qtbot: QtBot) -> None:
+def test_example_name_fills_every_template_field(qtbot: QtBot) -> None:
     panel = OptionsPanel()
     qtbot.addWidget(panel)
     template = "{name}_{model}_{target}_{scale}_{width}x{height}_{number}_{folder}_{type}"
@@ -446,9 +442,7 @@ def test_the_example_has_all_that_a_name_can_tell(qtbot: QtBot) -> None:
     assert panel._sample.text() == "For example: a_vdsr_x2_2_20x40_3_birds_tif.png"
 
 
-def test_the_example_is_a_name_that_the_batch_gives(
-    qtbot: QtBot, window: MainWindow, page: BatchPage, tmp_path: Path
-) -> None:
+def test_example_name_matches_planned_result(qtbot: QtBot, window: MainWindow, page: BatchPage, tmp_path: Path) -> None:
     write_model(paths.models_dir() / "photo.safetensors", "Photo")
     folder = tmp_path / "in"
     picture(folder / "a.png", 1)
@@ -464,7 +458,7 @@ def test_the_example_is_a_name_that_the_batch_gives(
     assert page.options._sample.text() == "For example: mine-a.png"
 
 
-def test_choices_change_the_plan_and_are_remembered(
+def test_options_change_plan_and_are_stored(
     qtbot: QtBot, page: BatchPage, store: SettingsStore, folder: Path, tmp_path: Path
 ) -> None:
     planned(qtbot, page, folder)
@@ -482,7 +476,7 @@ def test_choices_change_the_plan_and_are_remembered(
     assert "no field" in page.options._sample.text()
 
 
-def test_names_typed_just_before_the_start_are_those_of_the_batch_whose_end_stays(
+def test_template_typed_just_before_start_is_used_without_replanning(
     qtbot: QtBot, page: BatchPage, store: SettingsStore, folder: Path
 ) -> None:
     planned(qtbot, page, folder)
@@ -495,7 +489,7 @@ def test_names_typed_just_before_the_start_are_those_of_the_batch_whose_end_stay
     assert cell(page, 0, Column.RESULT) == "01-a.png"
 
 
-def test_beside_a_template_that_cannot_be_used_other_choices_are_remembered_and_nothing_starts(
+def test_invalid_template_blocks_start_but_other_options_are_stored(
     qtbot: QtBot, page: BatchPage, store: SettingsStore, folder: Path
 ) -> None:
     planned(qtbot, page, folder)
@@ -514,9 +508,7 @@ def test_beside_a_template_that_cannot_be_used_other_choices_are_remembered_and_
     qtbot.waitUntil(page.panel.start.isEnabled, timeout=WAIT_MS)
 
 
-def test_what_is_planned_beside_a_template_that_cannot_be_used_does_not_start(
-    qtbot: QtBot, page: BatchPage, folder: Path
-) -> None:
+def test_plan_made_while_template_is_invalid_cannot_be_started(qtbot: QtBot, page: BatchPage, folder: Path) -> None:
     page.add([folder])
     QTest.keyClicks(page.options._template, "{wrong}")
     qtbot.waitUntil(lambda: page.phase is Phase.PLANNED, timeout=WAIT_MS)
@@ -525,7 +517,7 @@ def test_what_is_planned_beside_a_template_that_cannot_be_used_does_not_start(
     assert page.panel.start.isEnabled()
 
 
-def test_device_and_defaults_reach_a_batch_that_is_on_the_screen(
+def test_changed_and_reset_preferences_update_planned_batch(
     qtbot: QtBot, window: MainWindow, page: BatchPage, store: SettingsStore, folder: Path
 ) -> None:
     planned(qtbot, page, folder)
@@ -544,13 +536,13 @@ def test_device_and_defaults_reach_a_batch_that_is_on_the_screen(
     qtbot.waitUntil(lambda: cell(page, 0, Column.RESULT) == "a_vdsr_x2.png", timeout=WAIT_MS)
 
 
-def test_what_is_being_typed_stays_when_something_else_is_remembered(page: BatchPage, store: SettingsStore) -> None:
+def test_typed_template_is_kept_when_another_setting_changes(page: BatchPage, store: SettingsStore) -> None:
     QTest.keyClicks(page.options._template, "{name}-")
     store.update(quality=77)
     assert page.options._template.text() == "{name}-"
 
 
-def test_the_folder_of_a_batch_that_ended_can_be_added_again(
+def test_folder_can_be_added_again_after_batch_ended(
     qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path
 ) -> None:
     planned(qtbot, page, folder)
@@ -563,7 +555,7 @@ def test_the_folder_of_a_batch_that_ended_can_be_added_again(
     assert page.panel.start.isEnabled()
 
 
-def test_a_folder_that_is_added_again_brings_what_is_new_in_it(
+def test_folder_added_again_adds_its_new_pictures(
     qtbot: QtBot, page: BatchPage, network: Network, folder: Path
 ) -> None:
     planned(qtbot, page, folder)
@@ -582,13 +574,13 @@ def test_a_folder_that_is_added_again_brings_what_is_new_in_it(
     assert dict(states(page))["newer.png"] is State.DONE
 
 
-def test_results_of_a_drive_lie_on_it(tmp_path: Path) -> None:
+def test_result_folder_is_inside_drive_or_beside_folder(tmp_path: Path) -> None:
     drive = Path(tmp_path.anchor)
     assert flow_module._folder_beside(drive) == drive / "upscaled"
     assert flow_module._folder_beside(tmp_path) == tmp_path.with_name(f"{tmp_path.name} upscaled")
 
 
-def test_drops_go_where_they_belong(qtbot: QtBot, window: MainWindow, folder: Path) -> None:
+def test_drop_goes_to_picture_or_batch_by_content_and_workspace(qtbot: QtBot, window: MainWindow, folder: Path) -> None:
     def drop(*paths: Path) -> None:
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
@@ -606,12 +598,12 @@ def test_drops_go_where_they_belong(qtbot: QtBot, window: MainWindow, folder: Pa
     qtbot.waitUntil(lambda: len(page.table.items) == 4, timeout=WAIT_MS)
 
 
-def test_nothing_of_it_is_made_before_it_is_needed(window: MainWindow) -> None:
+def test_batch_service_and_page_are_not_created_before_use(window: MainWindow) -> None:
     assert window.batch._service is None
     assert window.batch._page is None
 
 
-def test_a_running_batch_is_told_below_and_asked_about_at_closing(
+def test_running_batch_shows_in_status_bar_and_asks_before_closing(
     qtbot: QtBot, window: MainWindow, page: BatchPage, network: Network, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_first_picture(qtbot, page, network, folder)
@@ -637,12 +629,12 @@ def test_a_running_batch_is_told_below_and_asked_about_at_closing(
 
 
 def focused(page: BatchPage) -> str:
-    """The words of the button that the keyboard is at."""
+    """Return the text of the button that has the focus, or the type of another widget."""
     widget = page.window().focusWidget()
     return widget.text() if isinstance(widget, QAbstractButton) else type(widget).__name__
 
 
-def test_the_keyboard_stays_with_the_batch_from_its_plan_to_its_end(
+def test_focus_follows_batch_from_plan_to_end(
     qtbot: QtBot, page: BatchPage, network: Network, folder: Path, tmp_path: Path
 ) -> None:
     network.engine.hold()
@@ -662,7 +654,7 @@ def test_the_keyboard_stays_with_the_batch_from_its_plan_to_its_end(
     assert focused(page) == "Add folder…"
 
 
-def test_the_keyboard_stays_with_a_batch_that_cannot_be_planned_or_has_nothing_in_it(
+def test_focus_follows_batch_that_fails_to_plan_or_is_empty(
     qtbot: QtBot, page: BatchPage, folder: Path, tmp_path: Path
 ) -> None:
     planned(qtbot, page, folder)
@@ -678,7 +670,7 @@ def test_the_keyboard_stays_with_a_batch_that_cannot_be_planned_or_has_nothing_i
     assert focused(page) == "Add folder…"
 
 
-def test_a_folder_named_at_the_start_can_be_started_by_the_keyboard(
+def test_start_button_has_focus_for_folder_given_at_application_start(
     qtbot: QtBot, make_window: Callable[..., MainWindow], network: Network, folder: Path
 ) -> None:
     window = make_window(folder, make_batch=lambda: BatchService(run=network.run))
@@ -688,7 +680,7 @@ def test_a_folder_named_at_the_start_can_be_started_by_the_keyboard(
     assert focused(page) == "Start"
 
 
-def test_the_keyboard_is_taken_from_nobody(
+def test_batch_does_not_take_focus_from_other_widgets(
     qtbot: QtBot, window: MainWindow, page: BatchPage, network: Network, folder: Path
 ) -> None:
     page.options._template.setFocus()
@@ -705,7 +697,7 @@ def test_the_keyboard_is_taken_from_nobody(
     assert window.page.isAncestorOf(window.focusWidget())
 
 
-def test_the_menu_starts_pauses_stops_and_goes_on_with_the_batch_that_is_in_front(
+def test_menu_commands_control_batch_and_match_its_state(
     qtbot: QtBot, window: MainWindow, page: BatchPage, network: Network, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     c = window.commands
@@ -723,7 +715,7 @@ def test_the_menu_starts_pauses_stops_and_goes_on_with_the_batch_that_is_in_fron
     assert c.batch_pause.text() == "Continue the batch"
     c.batch_pause.trigger()
     window.workspaces.show_page(window.page)
-    assert "switch to Upscale" not in c.cancel.toolTip()  # it is about the picture now
+    assert "switch to Upscale" not in c.cancel.toolTip()  # the command now applies to the picture
     assert c.batch_pause.isEnabled()
     window.workspaces.show_page(window.batch.host)
     c.cancel.trigger()
@@ -749,7 +741,7 @@ def test_the_menu_starts_pauses_stops_and_goes_on_with_the_batch_that_is_in_fron
     assert not c.batch_clear.isEnabled()
 
 
-def test_a_picture_that_is_finished_elsewhere_leaves_the_menu_to_the_batch(
+def test_finished_picture_does_not_change_commands_in_batch_workspace(
     qtbot: QtBot, window: MainWindow, page: BatchPage, folder: Path
 ) -> None:
     planned(qtbot, page, folder)

@@ -1,4 +1,4 @@
-"""The table of a batch in windows of several widths."""
+"""Batch picture list: columns at several window widths, and the selected row in full."""
 
 from __future__ import annotations
 
@@ -42,16 +42,14 @@ def table_of(pictures: PictureList) -> QTreeView:
 
 
 def shown(qtbot: QtBot, pictures: PictureList, width: int) -> set[Column]:
-    """The columns that show, side by side and whole, in a window of that width."""
+    """Return the columns that are visible, side by side and uncut, in a window of that width."""
     pictures.resize(width, 400)
     table = table_of(pictures)
     qtbot.waitUntil(lambda: table.header().length() == table.viewport().width())
     return {column for column in Column if not table.isColumnHidden(column)}
 
 
-def test_where_there_is_little_room_the_lesser_columns_make_it_for_the_state(
-    qtbot: QtBot, pictures: PictureList
-) -> None:
+def test_narrow_list_hides_columns_to_make_room_for_state(qtbot: QtBot, pictures: PictureList) -> None:
     orders = [shown(qtbot, pictures, width) for width in range(1400, 400, -20)]
     assert orders[0] == set(Column)
     assert all({Column.NAME, Column.STATE} <= columns for columns in orders)
@@ -62,14 +60,14 @@ def test_where_there_is_little_room_the_lesser_columns_make_it_for_the_state(
     assert table.columnWidth(Column.STATE) > failed
 
 
-def test_a_size_that_shows_is_whole(qtbot: QtBot, pictures: PictureList) -> None:
+def test_visible_size_is_not_cut_off(qtbot: QtBot, pictures: PictureList) -> None:
     assert Column.SIZE in shown(qtbot, pictures, 1400)
     table = table_of(pictures)
     text = str(pictures.table.data(pictures.table.index(2, Column.SIZE)))
     assert table.columnWidth(Column.SIZE) > table.fontMetrics().horizontalAdvance(text)
 
 
-def test_a_size_is_whole_in_a_font_that_comes_after_it(qtbot: QtBot, pictures: PictureList) -> None:
+def test_size_is_not_cut_off_after_font_change(qtbot: QtBot, pictures: PictureList) -> None:
     table = table_of(pictures)
     font = table.font()
     font.setPixelSize(2 * table.fontInfo().pixelSize())
@@ -79,7 +77,7 @@ def test_a_size_is_whole_in_a_font_that_comes_after_it(qtbot: QtBot, pictures: P
     assert table.columnWidth(Column.SIZE) > table.fontMetrics().horizontalAdvance(text)
 
 
-def test_pictures_that_came_before_the_table_was_seen_have_the_room_that_there_is(qtbot: QtBot) -> None:
+def test_column_widths_match_for_list_filled_before_or_after_showing(qtbot: QtBot) -> None:
     early, late = PictureList(), PictureList()
     for made in (early, late):
         qtbot.addWidget(made)
@@ -96,7 +94,7 @@ def test_pictures_that_came_before_the_table_was_seen_have_the_room_that_there_i
     assert early_widths == late_widths
 
 
-def test_the_row_that_is_chosen_is_told_in_full_with_what_has_no_room(qtbot: QtBot, pictures: PictureList) -> None:
+def test_selected_row_is_shown_in_full_with_hidden_columns(qtbot: QtBot, pictures: PictureList) -> None:
     shown(qtbot, pictures, 420)
     table = table_of(pictures)
     table.setFocus()

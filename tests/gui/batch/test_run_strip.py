@@ -1,4 +1,4 @@
-"""The bars of a batch that runs."""
+"""Run strip of a batch: texts and minimum width."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def progress(files: int = 3, left_s: float | None = None) -> Progress:
 
 
 def least(strip: RunStrip) -> int:
-    """The width that it cannot be narrower than."""
+    """Return the minimum width of the strip."""
     strip.layout().activate()
     return strip.minimumSizeHint().width()
 
 
-def test_what_it_says_does_not_make_it_wider(strip: RunStrip) -> None:
+def test_texts_do_not_increase_minimum_width(strip: RunStrip) -> None:
     before = least(strip)
     strip.show_progress(progress(10_000, 14_000.0), "a name that is much too long for the window " * 4)
     assert least(strip) == before
@@ -38,36 +38,36 @@ def test_what_it_says_does_not_make_it_wider(strip: RunStrip) -> None:
     assert least(strip) == before
 
 
-def test_the_time_left_stands_before_what_may_be_cut_off(strip: RunStrip) -> None:
+def test_time_left_is_shown_before_text_that_may_be_cut_off(strip: RunStrip) -> None:
     strip.show_progress(progress(10_000, 14_000.0), "a.png")
     assert strip._words.text().startswith("10 % · 3 h 53 min left · ")
 
 
-def test_one_picture_is_not_many(strip: RunStrip) -> None:
+def test_count_selects_singular_or_plural(strip: RunStrip) -> None:
     strip.show_progress(progress(1), "a.png")
     assert " · 0 of 1 picture · " in strip._words.text()
     strip.show_progress(progress(2), "a.png")
     assert " · 1 of 2 pictures · " in strip._words.text()
 
 
-def test_while_it_is_paused_no_time_is_left_to_wait_for(strip: RunStrip) -> None:
+def test_time_left_is_hidden_while_paused(strip: RunStrip) -> None:
     strip.show_progress(progress(3, 60.0), "a.png")
     strip.show_paused(True)
     assert strip._words.text().startswith("Paused · 10 % · ")
-    strip.show_progress(progress(3, 59.0), "a.png")  # the tile that was at work
+    strip.show_progress(progress(3, 59.0), "a.png")  # from the tile that was being computed
     assert "left" not in strip._words.text()
     strip.show_paused(False)
     assert strip._words.text().startswith("10 % · 59 s left")
 
 
-def test_the_first_picture_waits_for_the_network_and_that_is_told(strip: RunStrip) -> None:
+def test_network_tuning_is_shown_only_before_first_picture(strip: RunStrip) -> None:
     strip.begin()
     strip.show_fitting(True)
     assert strip._name.text() == "Tuning the network for this processor (first run only)"
     strip.show_fitting(False)
     assert strip._name.text() == "Starting…"
     strip.show_progress(progress(), "a.png")
-    strip.show_fitting(True)  # for another batch or for the window: this one has its engine
+    strip.show_fitting(True)  # for another batch or the window: this one already has its engine
     assert strip._name.text() == "a.png"
     strip.begin()
     strip.show_ending()

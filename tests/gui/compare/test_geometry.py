@@ -1,4 +1,4 @@
-"""Fit, zoom and pan of the comparison view as plain numbers."""
+"""Geometry of the comparison view: fit, zoom, pan, zoom stops, and visible pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ unit = st.floats(0, 1)
 
 
 @given(sizes, panes)
-def test_fit_shows_all_of_it_and_touches_an_edge(picture: Size, pane: Size) -> None:
+def test_fit_shows_whole_picture_touching_an_edge_or_at_whole_factor(picture: Size, pane: Size) -> None:
     placement = place(Camera(), picture, pane)
     assert placement.visible_region == (0, 0, *picture)
     box = placement.box
@@ -26,19 +26,19 @@ def test_fit_shows_all_of_it_and_touches_an_edge(picture: Size, pane: Size) -> N
     if placement.scale < 1:
         assert box.width == pane[0] or box.height == pane[1]
     else:
-        assert placement.scale == int(placement.scale)  # pixels of one size
+        assert placement.scale == int(placement.scale)  # all pixels have the same size
 
 
 @pytest.mark.parametrize(
     ("picture", "pane", "scale"),
     [((200, 100), (100, 100), 0.5), ((100, 100), (199, 300), 1), ((100, 100), (500, 300), 3), ((1, 1), (900, 900), 32)],
 )
-def test_fit_scale(picture: Size, pane: Size, scale: float) -> None:
+def test_fit_scale_reduces_to_pane_or_enlarges_by_whole_factor(picture: Size, pane: Size, scale: float) -> None:
     assert geometry.fit_scale(picture, pane) == scale
 
 
 @given(cameras, sizes, panes)
-def test_no_empty_space_beyond_an_edge(camera: Camera, picture: Size, pane: Size) -> None:
+def test_picture_is_centred_or_leaves_no_empty_space_at_edges(camera: Camera, picture: Size, pane: Size) -> None:
     placement = place(camera, picture, pane)
     for start, length, room in zip((placement.x, placement.y), placement.box[2:], pane, strict=True):
         assert isinstance(start, int)
@@ -50,7 +50,7 @@ def test_no_empty_space_beyond_an_edge(camera: Camera, picture: Size, pane: Size
 
 
 @given(cameras, sizes, panes)
-def test_scale_stays_in_its_range(camera: Camera, picture: Size, pane: Size) -> None:
+def test_scale_stays_within_limits(camera: Camera, picture: Size, pane: Size) -> None:
     scale = place(camera, picture, pane).scale
     assert min(0.05, geometry.fit_scale(picture, pane)) <= scale <= 32
 
@@ -63,7 +63,7 @@ def test_scale_stays_in_its_range(camera: Camera, picture: Size, pane: Size) -> 
     unit,
     unit,
 )
-def test_zoom_keeps_the_point_under_the_mouse(
+def test_zoom_keeps_point_under_mouse(
     camera: Camera, picture: Size, pane: Size, scale: float, across: float, down: float
 ) -> None:
     before, anchor = place(camera, picture, pane), (across * pane[0], down * pane[1])
@@ -75,26 +75,26 @@ def test_zoom_keeps_the_point_under_the_mouse(
 
 
 @given(st.integers(-60, 60), st.integers(-60, 60))
-def test_pan_moves_by_exactly_so_many_device_pixels(dx: int, dy: int) -> None:
+def test_pan_moves_picture_by_exact_number_of_device_pixels(dx: int, dy: int) -> None:
     picture, pane, camera = (3001, 2000), (801, 601), Camera(0.51, 0.47, 1.7, False)
     before = place(camera, picture, pane)
     after = place(geometry.panned(camera, dx, dy, picture, pane), picture, pane)
     assert (after.x - before.x, after.y - before.y) == (dx, dy)
 
 
-def test_fit_cannot_be_panned() -> None:
+def test_pan_is_ignored_at_fit() -> None:
     assert geometry.panned(Camera(), 50, 50, (3000, 2000), (800, 600)) == Camera()
 
 
-def test_a_wish_that_a_small_window_cannot_grant_is_kept() -> None:
+def test_camera_is_clamped_to_edge_only_in_pane_that_requires_it() -> None:
     picture, camera = (1000, 1000), Camera(0.2, 0.2, 1.0, False)
     small = place(camera, picture, (900, 900))
-    assert small.x == 0  # the edge
+    assert small.x == 0  # clamped to the edge
     assert place(camera, picture, (100, 100)).x == 50 - 200
 
 
 @given(sizes, st.floats(1.1, 4), st.floats(0.2, 8), unit, unit)
-def test_the_same_part_stays_in_view_at_another_size(
+def test_carried_over_camera_shows_same_part_at_another_size(
     picture: Size, factor: float, scale: float, across: float, down: float
 ) -> None:
     assume(min(picture) > 200)
@@ -108,7 +108,7 @@ def test_the_same_part_stays_in_view_at_another_size(
         assert box_after == pytest.approx(box_before, abs=3 + 0.01 * max(before.box[2:]))
 
 
-def test_fit_stays_fit_at_another_size() -> None:
+def test_carried_over_camera_keeps_fit() -> None:
     assert geometry.carried_over(Camera(), (100, 100), (300, 300), (50, 50)).fits
 
 
@@ -125,23 +125,23 @@ def test_fit_stays_fit_at_another_size() -> None:
         (0.05, -1, 0.05),
     ],
 )
-def test_stops_of_the_wheel(scale: float, steps: int, expected: float) -> None:
+def test_next_stop_steps_through_zoom_stops_and_fit(scale: float, steps: int, expected: float) -> None:
     assert geometry.next_stop(scale, steps, fit=0.31) == pytest.approx(expected)
 
 
-def test_fit_below_five_percent_can_be_reached() -> None:
+def test_zoom_reaches_fit_below_five_percent() -> None:
     assert geometry.next_stop(0.05, -1, fit=0.01) == 0.01
     assert place(Camera(scale=0.001, fits=False), (60000, 60000), (600, 600)).scale == pytest.approx(0.01)
 
 
-def test_stops_lie_pleasantly_apart() -> None:
+def test_zoom_stops_are_evenly_spaced_and_include_powers_of_two() -> None:
     ratios = [after / before for before, after in zip(geometry.ZOOM_STOPS, geometry.ZOOM_STOPS[1:], strict=False)]
     assert all(1.3 < ratio < 1.51 for ratio in ratios)
     assert {1, 2, 4, 8} < set(geometry.ZOOM_STOPS)
 
 
 @given(cameras, sizes, panes, unit, unit)
-def test_the_visible_region_is_what_can_be_pointed_at(
+def test_visible_region_contains_pixel_at_every_visible_point(
     camera: Camera, picture: Size, pane: Size, across: float, down: float
 ) -> None:
     placement = place(camera, picture, pane)
@@ -157,7 +157,7 @@ def test_the_visible_region_is_what_can_be_pointed_at(
     assert y <= pixel[1] < y + height
 
 
-def test_pixels_beside_the_picture_are_none() -> None:
+def test_pixel_at_returns_none_outside_picture() -> None:
     placement = place(Camera(0.5, 0.5, 1, False), (100, 50), (200, 200))
     assert placement.pixel_at(50, 75) == (0, 0)
     assert placement.pixel_at(149.9, 124.9) == (99, 49)
@@ -166,7 +166,7 @@ def test_pixels_beside_the_picture_are_none() -> None:
 
 
 @given(cameras, sizes, panes, st.data())
-def test_box_of_covers_the_pixels(camera: Camera, picture: Size, pane: Size, data: st.DataObject) -> None:
+def test_box_of_covers_pixels_and_margin(camera: Camera, picture: Size, pane: Size, data: st.DataObject) -> None:
     placement = place(camera, picture, pane)
     x, y = data.draw(st.integers(0, picture[0] - 1)), data.draw(st.integers(0, picture[1] - 1))
     box = placement.box_of((x, y, 1, 1))
@@ -177,7 +177,7 @@ def test_box_of_covers_the_pixels(camera: Camera, picture: Size, pane: Size, dat
     assert grown.width >= box.width + math.floor(4 * placement.scale)
 
 
-def test_boxes() -> None:
+def test_box_edges_intersection_shift_and_containment() -> None:
     box = Box(2, 3, 4, 5)
     assert (box.right, box.bottom) == (6, 8)
     assert box.intersected(Box(5, 0, 9, 4)) == Box(5, 3, 1, 1)

@@ -1,6 +1,6 @@
-"""At 100 % a picture pixel is a device pixel on scaled screens too, also where the view begins between two of them.
+"""Scaled screens: at 100 % a picture pixel is a device pixel, even where the view begins between two of them.
 
-The scale of a screen is fixed when an application starts, so each scale gets a process of its own.
+The scale of a screen is fixed when an application starts, so each scale is tested in a separate process.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ window.close()
 
 
 @pytest.mark.parametrize("scale", ["1", "1.25", "1.5", "1.75", "2"])
-def test_pixels_are_exact(scale: str, checkout: Path) -> None:
+def test_picture_pixels_are_exact_on_scaled_screens(scale: str, checkout: Path) -> None:
     environment = {
         **os.environ,
         "QT_SCALE_FACTOR": scale,
@@ -103,5 +103,5 @@ def test_pixels_are_exact(scale: str, checkout: Path) -> None:
     width, height = report["canvas"]
     assert width >= (333 - 10 - 4) * float(scale) - 2
     assert height >= (277 - 45 - 32) * float(scale) - 2
-    # Three zooms (the last after a small repaint), each seen in the view, in its window and on the screen.
+    # Three states (the last after a small repaint), each captured from the view, its window and the screen.
     assert report["exact"] == [True] * 9

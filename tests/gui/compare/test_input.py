@@ -1,4 +1,4 @@
-"""Keys, mouse, wheel and pinch in the comparison view."""
+"""Input of the comparison view: keys, mouse, wheel, and pinch."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from vdsr_app.gui.compare.view import CompareMode, CompareView, Layer
 Key = Qt.Key
 Modifier = Qt.KeyboardModifier
 
-# The offscreen platform says so of every window with a minimum size.
+# The offscreen platform logs this for every window with a minimum size.
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
 
 LEFT, MIDDLE, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton, Qt.MouseButton.RightButton
 
 
 class Window(QMainWindow):
-    """Remembers the keys that nobody else wanted."""
+    """Records the keys that no other widget handled."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def press(view: CompareView, key: Qt.Key, modifier: Qt.KeyboardModifier = Modifi
 
 
 @pytest.mark.parametrize(("key", "percent"), [(Key.Key_1, 100), (Key.Key_2, 200), (Key.Key_4, 400), (Key.Key_8, 800)])
-def test_digits_set_the_zoom(view: CompareView, key: Qt.Key, percent: float) -> None:
+def test_digit_keys_set_zoom(view: CompareView, key: Qt.Key, percent: float) -> None:
     press(view, key)
     assert view.zoom_percent == percent
     press(view, Key.Key_0)
@@ -90,20 +90,20 @@ def test_digits_set_the_zoom(view: CompareView, key: Qt.Key, percent: float) -> 
     ("key", "mode"),
     [(Key.Key_S, CompareMode.SIDE), (Key.Key_D, CompareMode.SINGLE), (Key.Key_W, CompareMode.WIPE)],
 )
-def test_letters_choose_the_mode(view: CompareView, key: Qt.Key, mode: CompareMode) -> None:
+def test_letter_keys_select_mode(view: CompareView, key: Qt.Key, mode: CompareMode) -> None:
     view.set_mode(CompareMode.WIPE if mode is CompareMode.SINGLE else CompareMode.SINGLE)
     press(view, key)
     assert view.mode is mode
 
 
-def test_i_toggles_blending(view: CompareView) -> None:
+def test_i_key_toggles_smoothing(view: CompareView) -> None:
     press(view, Key.Key_I)
     assert view.smooth
     press(view, Key.Key_I)
     assert not view.smooth
 
 
-def test_plus_and_minus(view: CompareView) -> None:
+def test_plus_and_minus_keys_step_zoom(view: CompareView) -> None:
     view.set_zoom(100)
     press(view, Key.Key_Plus, Modifier.ShiftModifier)
     assert view.zoom_percent == 150
@@ -114,7 +114,7 @@ def test_plus_and_minus(view: CompareView) -> None:
     assert view.zoom_percent == 100
 
 
-def test_space_shows_the_left_layer_while_it_is_down(view: CompareView) -> None:
+def test_space_key_shows_left_layer_while_pressed(view: CompareView) -> None:
     QTest.keyPress(view, Key.Key_Space)
     assert view.left_held
     repeat = QKeyEvent(QEvent.Type.KeyRelease, Key.Key_Space, Modifier.NoModifier, " ", True)
@@ -124,7 +124,7 @@ def test_space_shows_the_left_layer_while_it_is_down(view: CompareView) -> None:
     assert not view.left_held
 
 
-def test_space_ends_when_the_focus_goes(view: CompareView) -> None:
+def test_left_layer_is_no_longer_held_when_focus_is_lost(view: CompareView) -> None:
     QTest.keyPress(view, Key.Key_Space)
     view.clearFocus()
     assert not view.left_held
@@ -141,7 +141,9 @@ def test_space_ends_when_the_focus_goes(view: CompareView) -> None:
         (Key.Key_End, Modifier.NoModifier, 1.0),
     ],
 )
-def test_arrows_move_the_wipe(view: CompareView, key: Qt.Key, modifier: Qt.KeyboardModifier, split: float) -> None:
+def test_arrow_home_and_end_keys_move_wipe(
+    view: CompareView, key: Qt.Key, modifier: Qt.KeyboardModifier, split: float
+) -> None:
     press(view, key, modifier)
     assert view.split == pytest.approx(split)
 
@@ -154,7 +156,9 @@ def test_arrows_move_the_wipe(view: CompareView, key: Qt.Key, modifier: Qt.Keybo
         (CompareMode.WIPE, Modifier.ControlModifier),
     ],
 )
-def test_arrows_look_around(view: CompareView, mode: CompareMode, modifier: Qt.KeyboardModifier) -> None:
+def test_arrow_keys_pan_when_they_do_not_move_wipe(
+    view: CompareView, mode: CompareMode, modifier: Qt.KeyboardModifier
+) -> None:
     view.set_mode(mode)
     view.set_zoom(400)
     start = view.visible_region()
@@ -171,7 +175,7 @@ def test_arrows_look_around(view: CompareView, mode: CompareMode, modifier: Qt.K
     assert view.split == 0.5
 
 
-def test_keys_without_a_meaning_go_on_to_the_window(window: Window, view: CompareView) -> None:
+def test_unused_keys_are_passed_on_to_window(window: Window, view: CompareView) -> None:
     view.zoom_to_fit()
     for key in (Key.Key_Q, Key.Key_3, Key.Key_Up, Key.Key_Escape):
         press(view, key)
@@ -182,7 +186,7 @@ def test_keys_without_a_meaning_go_on_to_the_window(window: Window, view: Compar
     assert keys == [Key.Key_Q, Key.Key_3, Key.Key_Up, Key.Key_Escape, Key.Key_W, Key.Key_Home]
 
 
-def test_an_action_with_the_same_key_acts_instead_and_nothing_acts_twice(window: Window, view: CompareView) -> None:
+def test_key_acts_once_when_enabled_or_disabled_action_shares_it(window: Window, view: CompareView) -> None:
     action = QAction(window)
     action.setShortcut(QKeySequence("I"))
     action.triggered.connect(view.toggle_smooth)
@@ -196,7 +200,7 @@ def test_an_action_with_the_same_key_acts_instead_and_nothing_acts_twice(window:
     assert reported == [True, False]
 
 
-def test_space_and_arrows_belong_to_the_view(window: Window, view: CompareView) -> None:
+def test_view_overrides_shortcuts_for_keys_that_it_uses(window: Window, view: CompareView) -> None:
     stolen: list[str] = []
     for key in ("Space", "Left", "Home"):
         action = QAction(window)
@@ -212,7 +216,7 @@ def test_space_and_arrows_belong_to_the_view(window: Window, view: CompareView) 
     assert view.split == 0
     assert stolen == []
     view.set_mode(CompareMode.SINGLE)
-    press(view, Key.Key_Home)  # means nothing in this mode
+    press(view, Key.Key_Home)  # has no function in this mode
     assert stolen == ["Home"]
 
 
@@ -229,7 +233,7 @@ def drag(view: CompareView, start: QPoint, way: QPoint, button: Qt.MouseButton =
 
 
 @pytest.mark.parametrize("button", [LEFT, MIDDLE])
-def test_dragging_moves_the_picture_with_the_mouse(view: CompareView, button: Qt.MouseButton) -> None:
+def test_drag_moves_picture_with_mouse(view: CompareView, button: Qt.MouseButton) -> None:
     view.set_zoom(100)
     assert view.visible_region() == (200, 150, 400, 300)
     drag(view, QPoint(100, 100), QPoint(37, -21), button)
@@ -237,7 +241,7 @@ def test_dragging_moves_the_picture_with_the_mouse(view: CompareView, button: Qt
     assert view.cursor().shape() != Qt.CursorShape.ClosedHandCursor
 
 
-def test_what_was_taken_hold_of_comes_back_under_the_mouse(view: CompareView) -> None:
+def test_drag_beyond_edge_and_back_keeps_point_under_mouse(view: CompareView) -> None:
     view.set_zoom(100)
     QTest.mousePress(view, LEFT, Modifier.NoModifier, QPoint(100, 100))
     for x in (300, 900, 1500, 110):  # far beyond the edge of the picture, and back
@@ -247,14 +251,14 @@ def test_what_was_taken_hold_of_comes_back_under_the_mouse(view: CompareView) ->
     assert view.visible_region() == (190, 150, 400, 300)
 
 
-def test_the_right_button_is_left_to_the_context_menu(qtbot: QtBot, view: CompareView) -> None:
+def test_right_button_does_not_drag(qtbot: QtBot, view: CompareView) -> None:
     view.set_zoom(100)
     drag(view, QPoint(100, 100), QPoint(37, -21), RIGHT)
     assert view.visible_region() == (200, 150, 400, 300)
 
 
 @pytest.mark.parametrize("grab", [-9, 0, 9])
-def test_the_handle_is_easy_to_take_and_does_not_jump(view: CompareView, grab: int) -> None:
+def test_handle_can_be_grabbed_off_centre_without_jumping(view: CompareView, grab: int) -> None:
     view.set_zoom(100)
     QTest.mouseMove(view, QPoint(202 + grab, 60))
     assert view.cursor().shape() == Qt.CursorShape.SplitHCursor
@@ -265,7 +269,7 @@ def test_the_handle_is_easy_to_take_and_does_not_jump(view: CompareView, grab: i
     assert view.cursor().shape() == Qt.CursorShape.ArrowCursor
 
 
-def test_the_grip_leaves_the_pixels_free_while_it_is_dragged(view: CompareView) -> None:
+def test_grip_does_not_cover_picture_while_dragged(view: CompareView) -> None:
     shown = view.grab().toImage()
     QTest.mousePress(view, LEFT, Modifier.NoModifier, QPoint(202, 180))
     dragged = view.grab().toImage()
@@ -275,7 +279,7 @@ def test_the_grip_leaves_the_pixels_free_while_it_is_dragged(view: CompareView) 
     assert view.grab().toImage() == shown
 
 
-def test_the_handle_stays_on_the_picture(view: CompareView) -> None:
+def test_handle_stays_within_picture(view: CompareView) -> None:
     view.set_zoom(25)  # 200 pixels wide, in the middle of 400
     assert view.handle_x() == 202
     drag(view, QPoint(202, 150), QPoint(400, 0))
@@ -283,18 +287,18 @@ def test_the_handle_stays_on_the_picture(view: CompareView) -> None:
     assert view.handle_x() == 302
 
 
-def test_double_click_toggles_fit_and_100_percent_there(view: CompareView) -> None:
+def test_double_click_toggles_fit_and_100_percent_at_mouse(view: CompareView) -> None:
     QTest.mouseDClick(view, LEFT, Modifier.NoModifier, QPoint(102, 105))
     assert view.zoom_percent == 100
     region = view.visible_region()
     assert region is not None
-    # The picture pixel under the mouse stays there: a quarter of the canvas was a quarter of the picture.
+    # The picture pixel under the mouse stays there: a quarter across the canvas was a quarter across the picture.
     assert region[:2] == (100, 75)
     QTest.mouseDClick(view, LEFT, Modifier.NoModifier, QPoint(102, 105))
     assert view.fits
 
 
-def test_double_click_on_the_handle_puts_it_into_the_middle(view: CompareView) -> None:
+def test_double_click_on_handle_centres_it(view: CompareView) -> None:
     view.set_split(0.25)
     QTest.mouseDClick(view, LEFT, Modifier.NoModifier, QPoint(102, 60))
     assert view.split == 0.5
@@ -302,7 +306,7 @@ def test_double_click_on_the_handle_puts_it_into_the_middle(view: CompareView) -
 
 
 @pytest.mark.parametrize("by", ["caption", "control"])
-def test_dragging_the_result_out_is_asked_for_once(qtbot: QtBot, view: CompareView, by: str) -> None:
+def test_drag_of_caption_or_with_control_requests_drag_out_once(qtbot: QtBot, view: CompareView, by: str) -> None:
     box = view.caption_box(Side.RIGHT)
     assert box is not None
     start = box.center().toPoint() if by == "caption" else QPoint(100, 100)
@@ -317,7 +321,7 @@ def test_dragging_the_result_out_is_asked_for_once(qtbot: QtBot, view: CompareVi
     assert view.visible_region() == before
 
 
-def test_there_is_nothing_to_drag_out_without_a_result(view: CompareView) -> None:
+def test_drag_out_is_not_requested_without_result(view: CompareView) -> None:
     view.set_right(None)
     asked: list[bool] = []
     view.drag_out_requested.connect(lambda: asked.append(True))
@@ -325,7 +329,7 @@ def test_there_is_nothing_to_drag_out_without_a_result(view: CompareView) -> Non
     assert asked == []
 
 
-def test_a_change_of_mode_ends_a_drag(view: CompareView) -> None:
+def test_mode_change_ends_drag(view: CompareView) -> None:
     QTest.mousePress(view, LEFT, Modifier.NoModifier, QPoint(202, 100))
     view.set_mode(CompareMode.SIDE)
     QTest.mouseMove(view, QPoint(300, 100))
@@ -352,7 +356,7 @@ def turn(view: CompareView, position: QPoint, angle: int = 0, pixels: int = 0) -
     assert event.isAccepted()
 
 
-def test_a_notch_of_the_wheel_zooms_at_the_mouse(view: CompareView) -> None:
+def test_wheel_zooms_at_mouse(view: CompareView) -> None:
     view.set_zoom(100)
     turn(view, QPoint(2, 30), 240)
     assert view.zoom_percent == 200
@@ -362,7 +366,7 @@ def test_a_notch_of_the_wheel_zooms_at_the_mouse(view: CompareView) -> None:
     assert view.visible_region() == (0, 0, 400, 300)
 
 
-def test_the_wheel_stops_at_fit_and_goes_on(view: CompareView) -> None:
+def test_wheel_stops_at_fit_and_continues_to_zoom_limits(view: CompareView) -> None:
     view.set_layers(None, Layer("Odd", MipPyramid.from_rgba(np.zeros((600, 1100, 4), dtype=np.uint8))))
     view.set_zoom(50)
     turn(view, QPoint(200, 200), -120)
@@ -378,7 +382,7 @@ def test_the_wheel_stops_at_fit_and_goes_on(view: CompareView) -> None:
     assert view.zoom_percent == 3200
 
 
-def test_a_trackpad_zooms_smoothly(view: CompareView) -> None:
+def test_trackpad_zooms_smoothly(view: CompareView) -> None:
     view.set_zoom(100)
     turn(view, QPoint(200, 200), 30, 24)
     assert 105 < view.zoom_percent < 110
@@ -389,7 +393,7 @@ def test_a_trackpad_zooms_smoothly(view: CompareView) -> None:
     assert view.zoom_percent == pytest.approx(100)
 
 
-def test_the_wheel_during_a_drag_loses_no_hold(view: CompareView) -> None:
+def test_wheel_during_drag_keeps_point_under_mouse(view: CompareView) -> None:
     view.set_zoom(100)
     QTest.mousePress(view, LEFT, Modifier.NoModifier, QPoint(100, 100))
     turn(view, QPoint(100, 100), 120)
@@ -416,7 +420,7 @@ def pinch(view: CompareView, kind: Qt.NativeGestureType, value: float) -> None:
     QApplication.sendEvent(view, event)
 
 
-def test_a_pinch_zooms_at_the_fingers(view: CompareView) -> None:
+def test_pinch_zooms_at_fingers_and_smart_zoom_fits(view: CompareView) -> None:
     view.set_zoom(100)
     region = view.visible_region()
     assert region is not None
@@ -429,14 +433,14 @@ def test_a_pinch_zooms_at_the_fingers(view: CompareView) -> None:
     assert view.fits
 
 
-def test_keys_zoom_at_the_mouse_while_it_is_over_the_view(view: CompareView) -> None:
+def test_keys_zoom_at_mouse_while_it_is_over_view(view: CompareView) -> None:
     view.set_zoom(100)
     QTest.mouseMove(view, QPoint(2, 30))
     press(view, Key.Key_2)
     assert view.visible_region() == (200, 150, 200, 150)
 
 
-def test_the_other_pane_marks_the_place_under_the_mouse(view: CompareView) -> None:
+def test_other_pane_marks_point_under_mouse(view: CompareView) -> None:
     view.set_mode(CompareMode.SIDE)
     QTest.mouseMove(view, QPoint(100, 180))
     twin = view._twin

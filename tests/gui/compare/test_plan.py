@@ -1,4 +1,4 @@
-"""What one repaint reads: never more than the screen can show, whatever the size of the picture."""
+"""Repaint plan: level, sampling and area, and pixels read, limited by the screen whatever the picture's size."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def pixels_read(op: DrawOp) -> int:
 
 
 @given(st.floats(0.05, 32), st.floats(0, 1), st.floats(0, 1), st.booleans())
-def test_a_frame_reads_no_more_than_four_pixels_for_one_on_the_screen(
-    scale: float, x: float, y: float, smooth: bool
-) -> None:
+def test_frame_reads_at_most_four_pixels_per_screen_pixel(scale: float, x: float, y: float, smooth: bool) -> None:
     op = plan(Camera(x, y, scale, False), smooth=smooth)
     shown = op.clip.width * op.clip.height
     assert pixels_read(op) <= 4 * shown + 10 * (SCREEN[0] + SCREEN[1])
@@ -37,13 +35,13 @@ def test_a_frame_reads_no_more_than_four_pixels_for_one_on_the_screen(
         assert pixels_read(op) <= shown / scale**2 + 8 * (SCREEN[0] + SCREEN[1])
 
 
-def test_fit_reads_a_small_level() -> None:
+def test_fit_reads_reduced_level() -> None:
     op = plan(Camera())
     assert op.level == 1
     assert pixels_read(op) <= 4 * SCREEN[0] * SCREEN[1]
 
 
-def test_a_small_repaint_reads_little() -> None:
+def test_small_repaint_reads_few_pixels() -> None:
     op = plan(Camera(0.5, 0.5, 0.7, False), Box(100, 100, 20, 20))
     assert op.clip == Box(100, 100, 20, 20)
     assert pixels_read(op) <= 36**2
@@ -52,7 +50,7 @@ def test_a_small_repaint_reads_little() -> None:
 @pytest.mark.parametrize(
     ("scale", "level"), [(8, 0), (1, 0), (0.999, 0), (0.51, 0), (0.5, 1), (0.26, 1), (0.25, 2), (1e-9, 14)]
 )
-def test_level(scale: float, level: int) -> None:
+def test_level_for_selects_level_by_scale(scale: float, level: int) -> None:
     assert level_for(scale, HUGE) == level
 
 
@@ -69,12 +67,12 @@ def test_level(scale: float, level: int) -> None:
         (1.5, False, Sampling.NEAREST),
     ],
 )
-def test_sampling(scale: float, smooth: bool, sampling: Sampling) -> None:
+def test_sampling_depends_on_scale_and_smoothing(scale: float, smooth: bool, sampling: Sampling) -> None:
     assert plan(Camera(0.5, 0.5, scale, False), smooth=smooth).sampling is sampling
 
 
 @given(st.floats(0.01, 32), st.floats(0, 1), st.floats(0, 1), st.booleans())
-def test_the_source_covers_what_is_drawn(scale: float, x: float, y: float, smooth: bool) -> None:
+def test_source_covers_drawn_area(scale: float, x: float, y: float, smooth: bool) -> None:
     op = plan(Camera(x, y, scale, False), smooth=smooth)
     level = tuple(-(-side // 2**op.level) for side in HUGE)
     for axis in (0, 1):
@@ -87,7 +85,7 @@ def test_the_source_covers_what_is_drawn(scale: float, x: float, y: float, smoot
         assert end >= op.clip[axis] + op.clip[axis + 2] - 0.5 - 1e-3
 
 
-def test_a_layer_of_another_size_covers_the_same_area() -> None:
+def test_layer_of_another_size_covers_same_area() -> None:
     half = plan(Camera(), layer=(4330, 2887))
     whole = plan(Camera())
     assert half.clip == whole.clip
@@ -95,14 +93,16 @@ def test_a_layer_of_another_size_covers_the_same_area() -> None:
     assert half.step[0] == pytest.approx(whole.step[0])
 
 
-def test_nothing_beside_the_clip() -> None:
+def test_plan_layer_returns_none_when_layer_is_outside_clip() -> None:
     placement = place(Camera(0.5, 0.5, 1, False), (10, 10), (100, 100))
     pane, beside = Box(0, 0, 100, 100), Box(0, 0, 40, 100)
     assert plan_layer(Side.LEFT, (10, 10), placement, pane, beside, smooth_enlarged=False) is None
 
 
 @given(st.integers(-9999, 0), st.floats(1, 32), st.integers(0, 500), st.integers(1, 500), st.integers(1, 500))
-def test_two_repaints_agree_on_every_pixel(origin: int, step: float, start: int, first: int, second: int) -> None:
+def test_nearest_indices_match_for_partial_and_panned_repaints(
+    origin: int, step: float, start: int, first: int, second: int
+) -> None:
     middle, stop = start + first, start + first + second
     whole = nearest_indices(start, stop, origin, step, 10**6)
     parts = [nearest_indices(start, middle, origin, step, 10**6), nearest_indices(middle, stop, origin, step, 10**6)]
@@ -110,11 +110,11 @@ def test_two_repaints_agree_on_every_pixel(origin: int, step: float, start: int,
     np.testing.assert_array_equal(whole, nearest_indices(start + 7, stop + 7, origin + 7, step, 10**6))
 
 
-def test_the_pixel_under_the_centre_is_taken() -> None:
+def test_nearest_indices_select_pixel_under_centre() -> None:
     assert nearest_indices(0, 6, 0, 1.5, 100).tolist() == [0, 1, 1, 2, 3, 3]
 
 
-def test_squares_are_of_one_size_at_whole_factors() -> None:
+def test_nearest_indices_repeat_evenly_at_whole_factors() -> None:
     for factor in range(1, 33):
         indices = nearest_indices(0, 100 * factor, 0, float(factor), 100)
         np.testing.assert_array_equal(indices, np.repeat(np.arange(100), factor))

@@ -1,4 +1,4 @@
-"""The comparison view on the screen: exact pixels, three modes, small repaints, and what it tells the window."""
+"""Comparison view on the screen: exact pixels, three modes, partial repaints, signals, and surroundings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vdsr_app.gui.compare.view import CompareMode, CompareView, CursorReading, L
 
 WIDTH, HEIGHT = 400, 300
 
-# The offscreen platform says so of every window with a minimum size.
+# The offscreen platform logs this for every window with a minimum size.
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
 
 
@@ -40,13 +40,13 @@ def layer(label: str, rgba: Rgba) -> Layer:
 
 
 def canvas(view: CompareView) -> Rgba:
-    """What is on the canvas, without caption bar and focus frame."""
+    """Return what is on the canvas, without caption bar and focus frame."""
     shot = rgba_from_qimage(view.grab().toImage())
     return shot[BAR_HEIGHT + FRAME_WIDTH : -FRAME_WIDTH, FRAME_WIDTH:-FRAME_WIDTH]
 
 
 class RecordingView(CompareView):
-    """Remembers what it repainted."""
+    """Records what it repainted."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def right() -> Rgba:
 
 @pytest.fixture
 def view(qtbot: QtBot, left: Rgba, right: Rgba) -> RecordingView:
-    """A view whose canvas is 200 x 150 device pixels, a quarter of the picture."""
+    """Return a view whose canvas is 200 x 150 device pixels, a quarter of the picture."""
     view = RecordingView()
     qtbot.addWidget(view)
     view.resize(200 + 2 * FRAME_WIDTH, 150 + BAR_HEIGHT + 2 * FRAME_WIDTH)
@@ -84,7 +84,7 @@ def view(qtbot: QtBot, left: Rgba, right: Rgba) -> RecordingView:
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 4, 8, 32])
-def test_whole_percentages_are_exact(view: CompareView, right: Rgba, factor: int) -> None:
+def test_pixels_are_exact_at_whole_factors(view: CompareView, right: Rgba, factor: int) -> None:
     view.set_mode(CompareMode.SINGLE)
     view.set_zoom(100 * factor)
     shown = canvas(view)
@@ -99,7 +99,7 @@ def test_whole_percentages_are_exact(view: CompareView, right: Rgba, factor: int
     assert fits.count(True) == 1
 
 
-def test_reductions_by_two_are_the_levels_themselves(view: CompareView) -> None:
+def test_canvas_matches_pyramid_level_at_50_percent(view: CompareView) -> None:
     view.set_mode(CompareMode.SINGLE)
     view.set_zoom(50)
     right = view._scene.right
@@ -107,7 +107,7 @@ def test_reductions_by_two_are_the_levels_themselves(view: CompareView) -> None:
     np.testing.assert_array_equal(canvas(view), right.pyramid.levels[1])
 
 
-def test_a_wipe_shows_each_layer_on_its_side(view: CompareView, left: Rgba, right: Rgba) -> None:
+def test_wipe_shows_each_layer_on_its_side(view: CompareView, left: Rgba, right: Rgba) -> None:
     view.set_zoom(100)
     view.set_split(0.25)
     shown = canvas(view)
@@ -115,7 +115,7 @@ def test_a_wipe_shows_each_layer_on_its_side(view: CompareView, left: Rgba, righ
     np.testing.assert_array_equal(shown[:, 53:], right[75:225, 153:300])
 
 
-def test_an_edge_of_the_wipe_leaves_one_layer(view: CompareView, left: Rgba, right: Rgba) -> None:
+def test_split_beyond_edge_is_clamped_and_shows_one_layer(view: CompareView, left: Rgba, right: Rgba) -> None:
     view.set_zoom(100)
     view.set_split(-3)
     assert view.split == 0
@@ -125,7 +125,7 @@ def test_an_edge_of_the_wipe_leaves_one_layer(view: CompareView, left: Rgba, rig
     np.testing.assert_array_equal(canvas(view)[:, :-3], left[75:225, 100:297])
 
 
-def test_side_by_side_shows_the_same_part_twice(view: CompareView, left: Rgba, right: Rgba) -> None:
+def test_side_by_side_shows_same_part_of_both_layers(view: CompareView, left: Rgba, right: Rgba) -> None:
     view.set_mode(CompareMode.SIDE)
     view.set_zoom(100)
     shown, region = canvas(view), view.visible_region()
@@ -136,7 +136,7 @@ def test_side_by_side_shows_the_same_part_twice(view: CompareView, left: Rgba, r
     np.testing.assert_array_equal(shown[:, -97:], right[y : y + 150, x : x + 97])
 
 
-def test_holding_shows_the_left_layer_all_over(view: CompareView, left: Rgba, right: Rgba) -> None:
+def test_holding_left_layer_shows_it_on_whole_canvas(view: CompareView, left: Rgba, right: Rgba) -> None:
     view.set_zoom(100)
     for mode in (CompareMode.SINGLE, CompareMode.WIPE):
         view.set_mode(mode)
@@ -148,7 +148,7 @@ def test_holding_shows_the_left_layer_all_over(view: CompareView, left: Rgba, ri
 
 @pytest.mark.parametrize("percent", [7, 23.7, 37, 61, 99, 100, 300])
 @pytest.mark.parametrize("alpha", [255, 128])
-def test_colours_are_right_at_every_zoom(qtbot: QtBot, percent: float, alpha: int) -> None:
+def test_colours_are_correct_at_every_zoom(qtbot: QtBot, percent: float, alpha: int) -> None:
     view = CompareView()
     qtbot.addWidget(view)
     view.resize(300, 300)
@@ -168,7 +168,7 @@ def test_colours_are_right_at_every_zoom(qtbot: QtBot, percent: float, alpha: in
 
 
 @pytest.mark.parametrize("percent", [50, 73, 100, 141, 400])
-def test_panoramas_wider_than_16_bits_can_count(view: CompareView, percent: float) -> None:
+def test_panorama_wider_than_65535_pixels_is_shown_correctly(view: CompareView, percent: float) -> None:
     wide = np.full((40, 70000, 4), 255, dtype=np.uint8)
     wide[:, :, 0] = np.arange(70000) // 275
     view.set_layers(None, layer("Panorama", wide))
@@ -193,12 +193,12 @@ def test_enlarged_pixels_are_squares_or_blended(view: CompareView, smooth: bool)
 
 @given(st.floats(5, 3200), st.integers(0, 180), st.integers(0, 140), st.booleans())
 @settings(max_examples=40)
-def test_partial_repaints_agree_with_whole_ones(percent: float, x: int, y: int, smooth: bool) -> None:
+def test_partial_repaint_matches_whole_repaint(percent: float, x: int, y: int, smooth: bool) -> None:
     view = CompareView()
     view.resize(200, 180)
     view.set_layers(layer("A", noise(seed=3)), layer("B", noise(seed=4)))
     view.set_smooth(smooth)
-    view.set_grip_shown(False)  # its round edge is blended anew each time
+    view.set_grip_shown(False)  # its round edge is blended again by each repaint
     view.set_zoom(percent)
     whole = rgba_from_qimage(view.grab().toImage())
     part = rgba_from_qimage(view.grab(QRect(x, y, 20, 20)).toImage())
@@ -210,7 +210,7 @@ def test_partial_repaints_agree_with_whole_ones(percent: float, x: int, y: int, 
 # Transparency.
 
 
-def test_a_checkerboard_shows_through_and_stays_in_place(view: CompareView) -> None:
+def test_checkerboard_shows_through_and_stays_in_place(view: CompareView) -> None:
     clear = layer("Clear", noise(alpha=0))
     view.set_layers(clear, clear)
     view.set_mode(CompareMode.SIDE)
@@ -224,7 +224,7 @@ def test_a_checkerboard_shows_through_and_stays_in_place(view: CompareView) -> N
     np.testing.assert_array_equal(canvas(view), before)
 
 
-def test_transparency_that_arrives_later_is_seen(view: CompareView) -> None:
+def test_checkerboard_shows_when_layer_becomes_transparent(view: CompareView) -> None:
     view.set_zoom(100)
     view.set_mode(CompareMode.SINGLE)
     canvas(view)
@@ -235,11 +235,11 @@ def test_transparency_that_arrives_later_is_seen(view: CompareView) -> None:
     assert {tuple(color) for color in canvas(view).reshape(-1, 4).tolist()} == {c.getRgb() for c in CHECKER_COLORS}
 
 
-# Zoom and pan outlive changes.
+# Zoom and pan are kept through changes.
 
 
 @pytest.mark.parametrize("mode", list(CompareMode))
-def test_the_same_part_stays_in_view_when_the_scale_changes(view: CompareView, mode: CompareMode) -> None:
+def test_same_part_stays_in_view_when_layer_size_changes(view: CompareView, mode: CompareMode) -> None:
     view.set_mode(mode)
     view.set_zoom(200, QPointF(30, 60))
     view.set_split(0.3)
@@ -253,14 +253,14 @@ def test_the_same_part_stays_in_view_when_the_scale_changes(view: CompareView, m
     assert np.abs(np.array(after) / 2 - before).max() <= 1.5
 
 
-def test_a_new_run_of_the_same_size_changes_nothing(view: CompareView) -> None:
+def test_new_result_of_same_size_keeps_region_and_zoom(view: CompareView) -> None:
     view.set_zoom(300, QPointF(9, 99))
     before = view.visible_region(), view.zoom_percent
     view.set_right(layer("Again", noise(seed=9)))
     assert (view.visible_region(), view.zoom_percent) == before
 
 
-def test_fit_stays_fit(view: CompareView) -> None:
+def test_fit_and_zoom_are_kept_when_view_is_resized(view: CompareView) -> None:
     assert view.fits
     view.resize(504, 382)
     assert view.fits
@@ -273,7 +273,9 @@ def test_fit_stays_fit(view: CompareView) -> None:
     assert view.fits
 
 
-def test_another_screen_keeps_100_percent_exact(view: CompareView, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zoom_centre_and_fit_are_kept_when_pixel_ratio_changes(
+    view: CompareView, monkeypatch: pytest.MonkeyPatch
+) -> None:
     view.set_zoom(100)
     region = view.visible_region()
     monkeypatch.setattr(view, "devicePixelRatioF", lambda: 0.5)  # half as many device pixels as before
@@ -292,7 +294,7 @@ def test_another_screen_keeps_100_percent_exact(view: CompareView, monkeypatch: 
     assert view.zoom_percent == 50
 
 
-def test_modes_keep_the_middle(view: CompareView) -> None:
+def test_mode_change_keeps_centre_of_view(view: CompareView) -> None:
     view.set_zoom(200)
     middles = []
     for mode in (CompareMode.WIPE, CompareMode.SIDE, CompareMode.SINGLE):
@@ -302,7 +304,7 @@ def test_modes_keep_the_middle(view: CompareView) -> None:
     assert np.ptp(middles, axis=0).max() <= 1
 
 
-def test_layers_of_different_sizes_lie_over_each_other(view: CompareView) -> None:
+def test_layers_of_different_sizes_cover_same_area(view: CompareView) -> None:
     halves = np.zeros((30, 40, 4), dtype=np.uint8)
     halves[:, :, 3], halves[:, 20:, 0] = 255, 255
     view.set_layers(layer("Reference", halves), view._scene.right)
@@ -316,7 +318,7 @@ def test_layers_of_different_sizes_lie_over_each_other(view: CompareView) -> Non
 
 
 @pytest.mark.parametrize("percent", [25, 50, 100, 200])
-def test_what_is_not_there_yet_shows_what_lies_under_it(view: CompareView, right: Rgba, percent: float) -> None:
+def test_missing_tiles_show_layer_underneath(view: CompareView, right: Rgba, percent: float) -> None:
     tiles = MipPyramid.empty(WIDTH, HEIGHT)
     tiles.write(0, 0, right[:, : WIDTH // 2])
     under = np.full((HEIGHT // 2, WIDTH // 2, 4), (10, 200, 30, 255), np.uint8)
@@ -331,7 +333,7 @@ def test_what_is_not_there_yet_shows_what_lies_under_it(view: CompareView, right
     assert (lying == (10, 200, 30)).all()
 
 
-def test_the_colour_under_the_mouse_is_that_of_what_shows(view: CompareView) -> None:
+def test_cursor_reading_has_colour_underneath_where_tiles_are_missing(view: CompareView) -> None:
     tiles = MipPyramid.empty(WIDTH, HEIGHT)
     tiles.write(0, 0, np.full((HEIGHT, WIDTH // 2, 4), (1, 2, 3, 255), np.uint8))
     under = np.full((HEIGHT // 2, WIDTH // 2, 4), (10, 200, 30, 255), np.uint8)
@@ -352,7 +354,7 @@ def repainted(view: RecordingView) -> QRegion:
     return region
 
 
-def test_a_finished_tile_repaints_little(view: RecordingView) -> None:
+def test_refresh_repaints_only_area_around_tile(view: RecordingView) -> None:
     view.set_zoom(100)
     repainted(view)
     view.refresh((150, 100, 16, 16))
@@ -362,14 +364,14 @@ def test_a_finished_tile_repaints_little(view: RecordingView) -> None:
     assert region.boundingRect().height() <= 30
 
 
-def test_a_tile_out_of_sight_repaints_nothing(view: RecordingView) -> None:
+def test_refresh_outside_visible_region_repaints_nothing(view: RecordingView) -> None:
     view.set_zoom(400)
     repainted(view)
     view.refresh((0, 0, 16, 16))
     assert repainted(view).isEmpty()
 
 
-def test_side_by_side_repaints_two_small_parts(view: RecordingView) -> None:
+def test_refresh_repaints_two_small_parts_when_side_by_side(view: RecordingView) -> None:
     view.set_mode(CompareMode.SIDE)
     view.set_zoom(100)
     repainted(view)
@@ -381,7 +383,7 @@ def test_side_by_side_repaints_two_small_parts(view: RecordingView) -> None:
 
 @pytest.mark.parametrize("shift", range(4))
 @pytest.mark.parametrize("percent", [26, 37, 61, 99, 100, 150, 400])
-def test_what_was_written_is_on_the_screen_after_a_refresh(view: RecordingView, percent: float, shift: int) -> None:
+def test_refresh_repaints_every_changed_pixel(view: RecordingView, percent: float, shift: int) -> None:
     view.set_zoom(percent)
     view.set_split(0)
     before = rgba_from_qimage(view.grab().toImage())
@@ -394,14 +396,14 @@ def test_what_was_written_is_on_the_screen_after_a_refresh(view: RecordingView, 
 
 
 def assert_covers(region: QRegion, before: Rgba, view: CompareView) -> None:
-    """Fail where a pixel that is another than `before` was not repainted."""
+    """Fail if a pixel that differs from `before` was not repainted."""
     changed = np.argwhere((before != rgba_from_qimage(view.grab().toImage())).any(axis=2))
     assert len(changed) > 0
     assert all(region.contains(QPoint(int(x), int(y))) for y, x in changed)
 
 
 @pytest.mark.parametrize("split", [0.52, 0.3, 0.97])
-def test_moving_the_wipe_repaints_all_that_changes(view: RecordingView, split: float) -> None:
+def test_moving_wipe_repaints_every_changed_pixel(view: RecordingView, split: float) -> None:
     view.set_grip_shown(True)
     before = rgba_from_qimage(view.grab().toImage())
     repainted(view)
@@ -409,14 +411,14 @@ def test_moving_the_wipe_repaints_all_that_changes(view: RecordingView, split: f
     assert_covers(repainted(view), before, view)
 
 
-def test_moving_the_wipe_repaints_a_strip(view: RecordingView) -> None:
+def test_moving_wipe_repaints_only_a_strip(view: RecordingView) -> None:
     repainted(view)
     view.set_split(0.52)
     below = repainted(view).intersected(QRect(0, BAR_HEIGHT, 999, 999))
     assert 4 <= below.boundingRect().width() < 50
 
 
-def test_layers_that_were_replaced_are_forgotten(view: CompareView) -> None:
+def test_replaced_layer_is_released(view: CompareView) -> None:
     right = view._scene.right
     assert right is not None
     levels = [weakref.ref(level) for level in right.pyramid.levels]
@@ -432,7 +434,7 @@ def test_layers_that_were_replaced_are_forgotten(view: CompareView) -> None:
 # Signals.
 
 
-def test_signals_tell_each_change_once(qtbot: QtBot, view: CompareView) -> None:
+def test_signals_report_each_change_once(qtbot: QtBot, view: CompareView) -> None:
     reported: list[tuple[str, object]] = []
     view.mode_changed.connect(lambda mode: reported.append(("mode", mode)))
     view.zoom_changed.connect(lambda percent: reported.append(("zoom", percent)))
@@ -456,7 +458,7 @@ def test_signals_tell_each_change_once(qtbot: QtBot, view: CompareView) -> None:
     assert reported == [("region", None)]
 
 
-def test_the_cursor_tells_both_colours(view: CompareView, left: Rgba, right: Rgba) -> None:
+def test_reading_at_returns_pixel_and_both_colours(view: CompareView, left: Rgba, right: Rgba) -> None:
     reported: list[CursorReading | None] = []
     view.cursor_moved.connect(reported.append)
     view.set_zoom(100)
@@ -468,7 +470,7 @@ def test_the_cursor_tells_both_colours(view: CompareView, left: Rgba, right: Rgb
     assert view._scene.reading_at(100, 20) is None  # between the panes
 
 
-def test_a_picture_that_moves_under_a_resting_mouse_tells_its_colours(qtbot: QtBot, view: CompareView) -> None:
+def test_cursor_moved_is_emitted_when_zoom_changes_and_when_mouse_leaves(qtbot: QtBot, view: CompareView) -> None:
     QTest.mouseMove(view, QPoint(50, 60))
     with qtbot.waitSignal(view.cursor_moved) as blocker:
         view.set_zoom(800)
@@ -478,10 +480,10 @@ def test_a_picture_that_moves_under_a_resting_mouse_tells_its_colours(qtbot: QtB
     assert blocker.args == [None]
 
 
-# Everything around the picture.
+# Around the picture.
 
 
-def test_captions_name_the_sides_and_follow_the_split(view: CompareView) -> None:
+def test_captions_stay_on_their_side_of_split_and_follow_mode(view: CompareView) -> None:
     view.resize(600, 300)
     for split in (0.0, 0.2, 0.8, 1.0):
         view.set_split(split)
@@ -500,7 +502,7 @@ def test_captions_name_the_sides_and_follow_the_split(view: CompareView) -> None
     assert view.caption_box(Side.RIGHT) is None
 
 
-def test_the_left_layer_is_at_the_left_in_every_language(view: CompareView) -> None:
+def test_right_to_left_layout_does_not_mirror_view(view: CompareView) -> None:
     view.set_zoom(100)
     view.set_split(0.3)
     before = rgba_from_qimage(view.grab().toImage())
@@ -508,7 +510,7 @@ def test_the_left_layer_is_at_the_left_in_every_language(view: CompareView) -> N
     np.testing.assert_array_equal(rgba_from_qimage(view.grab().toImage()), before)
 
 
-def test_the_focus_ring_covers_no_pixel(qtbot: QtBot, view: CompareView) -> None:
+def test_focus_ring_is_shown_and_covers_no_picture_pixel(qtbot: QtBot, view: CompareView) -> None:
     view.set_mode(CompareMode.SINGLE)
     before = canvas(view)
     with qtbot.waitActive(view):
@@ -524,7 +526,7 @@ def test_the_focus_ring_covers_no_pixel(qtbot: QtBot, view: CompareView) -> None
     assert tuple(rgba_from_qimage(view.grab().toImage())[-1, 50].tolist()) != accent
 
 
-def test_a_drop_hint_lights_the_canvas(view: CompareView) -> None:
+def test_drop_hint_highlights_canvas_until_removed(view: CompareView) -> None:
     before = canvas(view)
     view.set_drop_hint("Add <b>12</b> & more to the batch")
     lit = canvas(view)
@@ -533,7 +535,7 @@ def test_a_drop_hint_lights_the_canvas(view: CompareView) -> None:
     np.testing.assert_array_equal(canvas(view), before)
 
 
-def test_without_layers_there_is_a_calm_canvas(qtbot: QtBot) -> None:
+def test_view_without_layers_shows_text_and_ignores_zoom_and_pan(qtbot: QtBot) -> None:
     view = CompareView()
     qtbot.addWidget(view)
     view.resize(400, 300)
@@ -550,7 +552,7 @@ def test_without_layers_there_is_a_calm_canvas(qtbot: QtBot) -> None:
 
 
 @pytest.mark.parametrize("mode", list(CompareMode))
-def test_one_layer_alone_is_shown(view: CompareView, left: Rgba, mode: CompareMode) -> None:
+def test_only_layer_is_shown_in_every_mode(view: CompareView, left: Rgba, mode: CompareMode) -> None:
     view.set_right(None)
     view.set_zoom(100)
     view.set_mode(mode)
@@ -559,7 +561,7 @@ def test_one_layer_alone_is_shown(view: CompareView, left: Rgba, mode: CompareMo
     assert not view.can_wipe
 
 
-def test_the_canvas_follows_the_theme_until_a_colour_is_chosen(qtbot: QtBot) -> None:
+def test_canvas_follows_theme_unless_colour_is_set(qtbot: QtBot) -> None:
     view = CompareView()
     qtbot.addWidget(view)
     view.resize(300, 300)
@@ -574,7 +576,7 @@ def test_the_canvas_follows_the_theme_until_a_colour_is_chosen(qtbot: QtBot) -> 
     assert canvas(view)[0, 0, 0] == 0x3C
 
 
-def test_screen_readers_are_told_what_is_compared(view: CompareView) -> None:
+def test_accessible_description_names_layers(view: CompareView) -> None:
     assert view.accessibleName()
     assert "Bicubic" in view.accessibleDescription()
     assert "VDSR" in view.accessibleDescription()
@@ -583,7 +585,7 @@ def test_screen_readers_are_told_what_is_compared(view: CompareView) -> None:
     assert "No picture" in view.accessibleDescription()
 
 
-def test_a_tiny_view_does_not_fail(view: CompareView) -> None:
+def test_tiny_view_can_be_painted_in_every_mode(view: CompareView) -> None:
     for width, height in ((0, 0), (1, 1), (5, 31), (31, 5), (7, 40)):
         view.setMinimumSize(0, 0)
         view.resize(width, height)
