@@ -1005,8 +1005,8 @@ def test_banner_takes_its_height_from_the_picture_only(
 ) -> None:
     window = make_window()
     window.resize(1200, 760)
-    window.show()
-    qtbot.waitExposed(window)
+    with qtbot.waitExposed(window):
+        window.show()
     open_picture(window, service, tmp_path / "a.png")
     bars = (window.page.bar, window.workspaces._switch)
     before = [bar.geometry() for bar in bars]

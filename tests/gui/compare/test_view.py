@@ -74,8 +74,8 @@ def view(qtbot: QtBot, left: Rgba, right: Rgba) -> RecordingView:
     qtbot.addWidget(view)
     view.resize(200 + 2 * FRAME_WIDTH, 150 + BAR_HEIGHT + 2 * FRAME_WIDTH)
     view.set_layers(layer("Bicubic", left), layer("VDSR", right))
-    view.show()
-    qtbot.waitExposed(view)
+    with qtbot.waitExposed(view):
+        view.show()
     view.set_grip_shown(False)
     return view
 
@@ -459,8 +459,6 @@ def test_signals_report_each_change_once(qtbot: QtBot, view: CompareView) -> Non
 
 
 def test_reading_at_returns_pixel_and_both_colours(view: CompareView, left: Rgba, right: Rgba) -> None:
-    reported: list[CursorReading | None] = []
-    view.cursor_moved.connect(reported.append)
     view.set_zoom(100)
     reading = view._scene.reading_at(10.5, 20.5)
     assert reading == CursorReading(110, 95, tuple(left[95, 110].tolist()), tuple(right[95, 110].tolist()))
