@@ -1,4 +1,4 @@
-"""For tests of the workspace "Train": pictures, a window whose runs are made by a stand-in, and nothing left behind."""
+"""Fixtures for the workspace "Train": pictures, and a window whose runs are done by a stand-in and ended afterwards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MakeTraining = Callable[[], MainWindow]
 
 
 def make_pictures(folder: Path, count: int = 14, side: int = 64) -> Path:
-    """A folder of small pictures that are all different."""
+    """Write small pictures, all different, to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(1)
     for i in range(count):
@@ -40,7 +40,7 @@ def make_pictures(folder: Path, count: int = 14, side: int = 64) -> Path:
 
 
 def behave(how: str) -> None:
-    """Let every run of the stand-in do so from now on."""
+    """Make every run of the stand-in behave like this from now on."""
     paths.runs_dir().mkdir(parents=True, exist_ok=True)
     (paths.runs_dir() / "behaviour").write_text(how)
 
@@ -52,10 +52,10 @@ def run_folders() -> list[Path]:
 
 
 def ended(folder: Path) -> bool:
-    """Whether no process trains the run; asks for it again and again, for a window may still ask for something else."""
+    """Whether no process trains the run; requests its end each time, as a window may request something else."""
     if not is_alive(folder):
         return True
-    with contextlib.suppress(SaveError):  # it vanished this very moment
+    with contextlib.suppress(SaveError):  # it vanished in the meantime
         write_control(folder, "discard")
     return False
 
@@ -69,7 +69,7 @@ def pictures(tmp_path: Path) -> Path:
 def make_window(
     qtbot: QtBot, service: FakeService, store: SettingsStore, theme: ThemeManager
 ) -> Iterator[MakeTraining]:
-    """Makes windows whose training is done by the stand-in; ends them and their runs."""
+    """Makes windows whose training is done by the stand-in; closes them and ends their runs."""
     windows: list[MainWindow] = []
 
     def make() -> MainWindow:
@@ -86,7 +86,7 @@ def make_window(
         return window
 
     yield make
-    # First the threads: one that is still running when its object goes would end the whole test run.
+    # Threads first: one that is still running when its object is deleted would abort the whole test run.
     closed = []
     for window in windows:
         window.close_without_asking()

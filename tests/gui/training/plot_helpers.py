@@ -1,4 +1,4 @@
-"""Made-up runs for tests of plots."""
+"""Synthetic runs and input events for tests of plots."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def make_history(
 
 
 def write_crops(folder: Path, history: RunHistory, side: int = 16) -> None:
-    """Each crop a plane of one gray: bicubic 10, original 20, the network 100 and more."""
+    """Write crops of a single gray each: bicubic 10, original 20, those of the network from 100 up."""
     (folder / "crops").mkdir(parents=True, exist_ok=True)
     values = {"crops/bicubic.png": 10, "crops/original.png": 20}
     values |= {file: 100 + index for index, (_, file) in enumerate(history.crops)}
@@ -63,7 +63,7 @@ def write_crops(folder: Path, history: RunHistory, side: int = 16) -> None:
 
 
 def nameless(widget: QWidget) -> list[str]:
-    """Visible controls without a name for those who hear it."""
+    """Visible controls without a name for screen readers."""
     return [
         f"{type(w).__name__} {w.objectName()}"
         for w in widget.findChildren(QWidget)

@@ -1,7 +1,7 @@
-"""Stands for `vdsr train` in tests of the pages: a whole run in a second, with curves, crops, a table and weights.
+"""Stand-in for `vdsr train` in tests of the pages: a whole run in a second, with curves, crops, a table and weights.
 
-It does as many steps as the run's configuration says, or as --steps says, in batches of a hundredth. A file `behaviour`
-in the folder of all runs makes it do worse: "fail", "crash", "diverge"; "slow" makes a run last for minutes.
+It does as many steps as the run's configuration or --steps says, a hundredth of them at a time. A file `behaviour` in
+the folder of all runs makes it misbehave: "fail", "crash", "diverge"; "slow" makes a run last for minutes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ LONGEST_S = 300
 WEIGHTS = ROOT / "models" / "vdsr.safetensors"
 
 
-class Stop(Exception):  # noqa: N818 - it is no error
+class Stop(Exception):  # noqa: N818 - not an error
     pass
 
 
@@ -116,7 +116,7 @@ def one_part(folder: Path, behaviour: str, step: int, total: int, tell: Callable
 
 
 def crop(folder: Path, step: int) -> str:
-    """A held-out crop as the run would write it; the same picture each time."""
+    """Write a held-out crop as the run would; the same picture each time."""
     crops = folder / "crops"
     crops.mkdir(exist_ok=True)
     sample = ROOT / "resources" / "sample.png"

@@ -1,4 +1,4 @@
-"""The held-out crop over the steps of a run."""
+"""Crop panel: the held-out crop over the steps of a run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def history(tmp_path: Path) -> RunHistory:
 
 
 def gray_of(layer: Layer | None) -> int:
-    """Its one gray, -1 without a layer."""
+    """Gray value of a uniform layer; -1 without a layer."""
     return -1 if layer is None else int(layer.pyramid.levels[0][0, 0, 0])
 
 
@@ -53,7 +53,7 @@ def newest(panel: CropPanel) -> QPushButton:
     return next(b for b in panel.findChildren(QPushButton) if b.text() == "Newest")
 
 
-def test_without_a_run_and_without_crops_it_says_so(panel: CropPanel, tmp_path: Path) -> None:
+def test_panel_says_why_it_is_empty(panel: CropPanel, tmp_path: Path) -> None:
     assert panel.words == "No run is shown"
     assert not panel.slider.isEnabled()
     panel.set_run(tmp_path, make_history(100))
@@ -62,7 +62,7 @@ def test_without_a_run_and_without_crops_it_says_so(panel: CropPanel, tmp_path: 
     assert panel.words == "No run is shown"
 
 
-def test_it_shows_bicubic_beside_the_newest_network(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
+def test_panel_shows_bicubic_beside_newest_crop(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
     panel.set_run(tmp_path, history)
     assert panel.words == ""
     assert grays(panel) == (10, 104)
@@ -71,7 +71,7 @@ def test_it_shows_bicubic_beside_the_newest_network(panel: CropPanel, tmp_path: 
     assert panel.slider.accessibleDescription() == "Step 1250 of 5000"
 
 
-def test_the_left_half_can_be_the_original(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
+def test_left_half_can_show_original(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
     panel.set_run(tmp_path, history)
     panel.findChild(QComboBox).setCurrentIndex(1)
     assert grays(panel) == (20, 104)
@@ -79,7 +79,7 @@ def test_the_left_half_can_be_the_original(panel: CropPanel, tmp_path: Path, his
     assert panel.view._scene.left.label == "Original"
 
 
-def test_it_follows_the_newest_until_the_slider_is_moved_back(
+def test_panel_follows_newest_crop_until_slider_is_moved_back(
     qtbot: QtBot, panel: CropPanel, tmp_path: Path, history: RunHistory
 ) -> None:
     panel.set_run(tmp_path, history)
@@ -109,7 +109,7 @@ def test_it_follows_the_newest_until_the_slider_is_moved_back(
     assert where(panel) == "Step 2000 of 5000"
 
 
-def test_moved_to_the_end_it_follows_again(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
+def test_panel_follows_again_when_slider_is_moved_to_end(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
     panel.set_run(tmp_path, history)
     panel.slider.setValue(0)
     assert not panel.follows
@@ -117,9 +117,7 @@ def test_moved_to_the_end_it_follows_again(panel: CropPanel, tmp_path: Path, his
     assert panel.follows
 
 
-def test_after_a_step_back_of_the_run_it_shows_what_is_left(
-    panel: CropPanel, tmp_path: Path, history: RunHistory
-) -> None:
+def test_panel_shows_remaining_crops_after_rollback(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
     panel.set_run(tmp_path, history)
     panel.slider.setValue(3)
     history.add(RolledBack(1250, 600, "It diverged.", 0.5))
@@ -131,7 +129,7 @@ def test_after_a_step_back_of_the_run_it_shows_what_is_left(
     assert "first validation" in panel.words
 
 
-def test_a_crop_that_was_made_again_is_read_again(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
+def test_changed_crop_file_is_read_again(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
     panel.set_run(tmp_path, history)
     path = tmp_path / history.crops[-1][1]
     Image.fromarray(np.full((16, 16), 200, np.uint8)).save(path)
@@ -141,7 +139,7 @@ def test_a_crop_that_was_made_again_is_read_again(panel: CropPanel, tmp_path: Pa
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "no picture", "folder"])
-def test_a_bad_file_is_told_in_words_and_the_rest_is_shown(
+def test_unreadable_crop_is_reported_and_others_are_shown(
     panel: CropPanel, tmp_path: Path, history: RunHistory, damage: str
 ) -> None:
     path = tmp_path / history.crops[-1][1]
@@ -166,14 +164,14 @@ def test_a_bad_file_is_told_in_words_and_the_rest_is_shown(
     assert grays(panel) == (10, 100)
 
 
-def test_without_any_file_it_says_which(panel: CropPanel, tmp_path: Path) -> None:
+def test_missing_crops_are_named(panel: CropPanel, tmp_path: Path) -> None:
     panel.set_run(tmp_path / "gone", make_history(500))
     assert "Bicubic" in panel.words
     assert "Step 500" in panel.words
     panel.grab()
 
 
-def test_a_crop_outside_of_the_run_is_not_opened(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
+def test_crop_outside_run_folder_is_rejected(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
     run = tmp_path / "run"
     write_crops(run, history)
     Image.fromarray(np.full((16, 16), 200, np.uint8)).save(tmp_path / "other.png")
@@ -183,13 +181,15 @@ def test_a_crop_outside_of_the_run_is_not_opened(panel: CropPanel, tmp_path: Pat
     assert "not in the folder" in panel.words
 
 
-def test_a_huge_crop_is_refused(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
+def test_huge_crop_is_rejected(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
     Image.new("1", (20_000, 10_000)).save(tmp_path / history.crops[-1][1])
     panel.set_run(tmp_path, history)
     assert "damaged" in panel.words
 
 
-def test_it_zooms_to_a_whole_multiple_that_nearly_fits(qtbot: QtBot, panel: CropPanel, tmp_path: Path) -> None:
+def test_zoom_nearly_fits_in_whole_multiples_until_user_changes_it(
+    qtbot: QtBot, panel: CropPanel, tmp_path: Path
+) -> None:
     history = make_history(500)
     write_crops(tmp_path, history, side=160)
     panel.set_run(tmp_path, history)
@@ -202,7 +202,9 @@ def test_it_zooms_to_a_whole_multiple_that_nearly_fits(qtbot: QtBot, panel: Crop
     assert panel.view.zoom_percent == 100
 
 
-def test_side_by_side(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
+def test_side_by_side_button_follows_mode_and_choices_are_emitted(
+    panel: CropPanel, tmp_path: Path, history: RunHistory
+) -> None:
     panel.set_run(tmp_path, history)
     said: list[bool] = []
     panel.side_chosen.connect(said.append)
@@ -219,6 +221,6 @@ def test_side_by_side(panel: CropPanel, tmp_path: Path, history: RunHistory) -> 
     assert said == [True, False], "what is shown was no choice"
 
 
-def test_every_control_has_a_name(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
+def test_every_control_has_accessible_name(panel: CropPanel, tmp_path: Path, history: RunHistory) -> None:
     panel.set_run(tmp_path, history)
     assert nameless(panel) == []

@@ -1,4 +1,4 @@
-"""What the wizard gathers, and the words it uses."""
+"""Draft of a run in the wizard: recipe, pictures, and cost; its fields, texts, and the verdict."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def draft(qapp: QApplication) -> Draft:
     return draft
 
 
-def test_a_run_begins_with_the_bundled_model_unless_it_repeats_a_publication(draft: Draft) -> None:
+def test_draft_starts_from_bundled_model_except_with_paper_preset(draft: Draft) -> None:
     assert draft.config == starting_from(PRESETS["robust"], "vdsr")
     draft.choose_preset("paper")
     assert draft.config == PRESETS["paper"]
 
 
-def test_another_beginning_keeps_what_the_person_changed(draft: Draft) -> None:
+def test_set_start_keeps_settings_that_user_changed(draft: Draft) -> None:
     draft.set_value(batch=5, steps=777)
     draft.set_start("")
     assert (draft.config.batch, draft.config.steps) == (5, 777)
@@ -49,14 +49,14 @@ def test_another_beginning_keeps_what_the_person_changed(draft: Draft) -> None:
     assert not draft.is_touched
 
 
-def test_the_settings_of_another_run_hold_nothing_that_is_not_shown(draft: Draft) -> None:
+def test_begin_drops_teacher_file_of_copied_settings(draft: Draft) -> None:
     taught = replace(PRESETS["robust"], teacher_from="/elsewhere/teacher.safetensors", teacher_steps=700)
     draft.begin([], like=taught, preset="robust")
     assert draft.config == replace(taught, teacher_from="")
 
 
 @pytest.mark.parametrize("start", ["/elsewhere/mine.safetensors", "gone"])
-def test_a_start_that_is_not_installed_stays(draft: Draft, start: str) -> None:
+def test_begin_keeps_start_that_is_not_installed(draft: Draft, start: str) -> None:
     like = starting_from(PRESETS["quick"], start, 4, 8)
     draft.begin([ModelInfo("vdsr", BUNDLED, "VDSR", bundled=True)], like=like, preset="quick")
     assert (draft.config, draft.is_touched) == (like, False)
@@ -68,7 +68,7 @@ def test_a_start_that_is_not_installed_stays(draft: Draft, start: str) -> None:
     assert draft.config == replace(like, seed=1)
 
 
-def test_a_start_that_goes_meanwhile_stays(draft: Draft) -> None:
+def test_set_models_keeps_start_that_is_no_longer_installed(draft: Draft) -> None:
     draft.set_models([])
     before = draft.config
     draft.set_value(seed=1)
@@ -76,12 +76,12 @@ def test_a_start_that_goes_meanwhile_stays(draft: Draft) -> None:
     assert draft.missing_model == "vdsr"
 
 
-def test_another_method_brings_its_rates(draft: Draft) -> None:
+def test_changing_optimizer_sets_its_usual_rates(draft: Draft) -> None:
     draft.set_value(optimizer="sgd")
     paper, stock = starting_from(PRESETS["paper"], "vdsr"), starting_from(PRESETS["robust"], "vdsr")
     assert not draft.config.relative_rates
     assert (draft.config.rate, draft.config.clip_theta) == (paper.rate, paper.clip_theta)
-    draft.set_start("")  # to learn anew takes larger steps
+    draft.set_start("")  # training from scratch takes larger steps
     assert (draft.config.optimizer, draft.config.rate) == ("sgd", PRESETS["paper"].rate)
     draft.set_start("vdsr")
     draft.set_value(optimizer="muon")
@@ -91,7 +91,7 @@ def test_another_method_brings_its_rates(draft: Draft) -> None:
     assert (draft.config.rate, draft.config.clip_theta) == (PRESETS["robust"].rate, 0.0)
 
 
-def test_a_rate_stays_of_its_kind(draft: Draft) -> None:
+def test_rate_stays_consistent_with_relative_rates(draft: Draft) -> None:
     share = draft.config.rate
     draft.set_value(relative_rates=False)
     assert draft.config.rate == pytest.approx(PRESETS["robust"].rate / 5)
@@ -108,7 +108,7 @@ def test_a_rate_stays_of_its_kind(draft: Draft) -> None:
     assert draft.config == PRESETS["quick"]
 
 
-def test_other_layers_than_the_models_begin_from_nothing(draft: Draft) -> None:
+def test_changing_depth_clears_start_and_choosing_start_restores_depth(draft: Draft) -> None:
     draft.set_value(depth=9)
     assert (draft.config.start_from, draft.config.depth) == ("", 9)
     assert draft.config.rate == PRESETS["robust"].rate
@@ -116,14 +116,14 @@ def test_other_layers_than_the_models_begin_from_nothing(draft: Draft) -> None:
     assert draft.config.depth == 20
 
 
-def test_what_is_not_possible_changes_nothing(draft: Draft) -> None:
+def test_set_value_rejects_invalid_depth_without_changes(draft: Draft) -> None:
     before = draft.config
     with pytest.raises(ConfigError):
         draft.set_value(depth=1000)
     assert draft.config == before
 
 
-def test_channels_that_do_not_divide_need_another_recipe(qapp: QApplication, tmp_path: Path) -> None:
+def test_width_not_multiple_of_4_requires_symmetry_none(qapp: QApplication, tmp_path: Path) -> None:
     save_weights(VDSR(VDSRConfig(3, 6)), tmp_path / "six.safetensors", {"title": "Six"})
     draft = Draft()
     draft.begin([ModelInfo("six", tmp_path / "six.safetensors", "Six", bundled=False)])
@@ -137,7 +137,7 @@ def test_channels_that_do_not_divide_need_another_recipe(qapp: QApplication, tmp
     draft.set_value(width=6, symmetry="none")
 
 
-def test_the_name_follows_folder_and_preset_until_it_is_typed(draft: Draft) -> None:
+def test_title_follows_folder_and_preset_unless_typed(draft: Draft) -> None:
     draft.set_folders(["/x/Birds", "/x/Cats"])
     draft.choose_preset("photo")
     assert draft.title == "Birds photo"
@@ -148,8 +148,8 @@ def test_the_name_follows_folder_and_preset_until_it_is_typed(draft: Draft) -> N
     assert draft.title == "Birds quick"
 
 
-def test_costs_are_those_of_the_presets_until_a_step_costs_something_else(draft: Draft) -> None:
-    assert draft.to_measure()["robust"] == PRESETS["robust"]  # one process measures all of these
+def test_cost_uses_preset_measurement_until_step_cost_changes(draft: Draft) -> None:
+    assert draft.to_measure()["robust"] == PRESETS["robust"]  # one process measures all presets
     draft.set_measured(Measured("robust", 0.5, 1000, 20_000))
     assert draft.cost("robust") == (0.5 * draft.config.steps, 1000)
     assert draft.cost("photo") is None
@@ -162,7 +162,7 @@ def test_costs_are_those_of_the_presets_until_a_step_costs_something_else(draft:
     assert draft.cost("robust") == (1.0, 500)
 
 
-def test_what_a_teacher_takes_before_counts_and_follows_from_the_pictures(draft: Draft) -> None:
+def test_cost_includes_teacher_time_depending_on_pictures(draft: Draft) -> None:
     draft.set_value(steps=10, teacher_steps=7)
     draft.set_measured(Measured(OWN, 0.5, 1000, 10, 60.0, 4.0))
     assert draft.cost("robust") == (65.0, 1000)
@@ -174,17 +174,17 @@ def test_what_a_teacher_takes_before_counts_and_follows_from_the_pictures(draft:
     assert cost[0] == pytest.approx(65.0 + 4.0 * 2.0 * shares, rel=0.01)
 
 
-def test_validations_count_and_follow_from_the_pictures(draft: Draft) -> None:
+def test_cost_includes_validations_depending_on_held_out_pictures(draft: Draft) -> None:
     draft.set_value(steps=10, validate_every=5, holdout=10, scales=(2.0, 3.0))
     draft.set_measured(Measured("robust", 0.5, 1000, 20_000, seconds_a_trial=0.1, seconds_compared=1.0))
-    # Where it begins, after five steps and after ten.
+    # Validations at the start, after five steps and after ten.
     assert draft.cost("robust") == (pytest.approx(5.0 + 20 * (3 * 0.1 + 1.0)), 1000)
     picture = PictureRecord("/x", "a.png", 1, 1, height=1000, width=2000)
     draft.set_report(PreflightReport((picture,) * 3, (picture,), (picture,) * 2, (), 0))
     assert draft.cost("robust") == (pytest.approx(5.0 + 4 * (3 * 0.1 + 1.0)), 1000)
 
 
-def test_who_wishes_a_time_gets_the_steps_that_take_it_with_all_that_belongs_to_them(draft: Draft) -> None:
+def test_steps_in_returns_steps_whose_total_cost_is_given_time(draft: Draft) -> None:
     draft.set_value(steps=10, validate_every=5, holdout=10, scales=(2.0, 3.0), teacher_steps=7)
     assert draft.steps_in(3600.0) is None
     draft.set_measured(Measured(OWN, 0.5, 1000, 20_000, 60.0, 4.0, seconds_a_trial=0.1, seconds_compared=1.0))
@@ -198,7 +198,7 @@ def test_who_wishes_a_time_gets_the_steps_that_take_it_with_all_that_belongs_to_
     assert draft.steps_in(0.0) == 1
 
 
-def test_other_pictures_must_be_checked_again(draft: Draft) -> None:
+def test_changing_pictures_clears_report_and_stale_exclusions(draft: Draft) -> None:
     draft.set_folders(["/a"])
     draft.report = object()  # type: ignore[assignment]
     draft.set_pictures(keep_duplicates=True)
@@ -208,18 +208,18 @@ def test_other_pictures_must_be_checked_again(draft: Draft) -> None:
     assert draft.config.exclude == ()
 
 
-def test_what_was_left_out_is_so_as_long_as_its_folder_is_there(draft: Draft) -> None:
+def test_set_folders_keeps_exclusions_within_remaining_folders(draft: Draft) -> None:
     draft.set_pictures(validation="/judge", data=("/a", "/b"), exclude=("/a/1.png", "/b/in/2.png", "/judge/3.png"))
     draft.set_folders(["/a", "/b", "/c"])
     assert draft.config.exclude == ("/a/1.png", "/b/in/2.png", "/judge/3.png")
     draft.set_folders(["/a", "/c"])
     assert draft.config.exclude == ("/a/1.png", "/judge/3.png")
-    draft.set_pictures(exclude=("4.png",))  # of whichever folder holds it
+    draft.set_pictures(exclude=("4.png",))  # relative: applies to every folder
     draft.set_folders(["/c"])
     assert draft.config.exclude == ("4.png",)
 
 
-def test_a_draft_is_empty_until_something_is_chosen(draft: Draft) -> None:
+def test_draft_is_empty_until_something_is_chosen(draft: Draft) -> None:
     for choose in (
         lambda: draft.set_folders(["/a"]),
         lambda: draft.set_pictures(validation="/judge"),
@@ -234,7 +234,7 @@ def test_a_draft_is_empty_until_something_is_chosen(draft: Draft) -> None:
         assert not draft.is_empty
 
 
-def test_every_field_writes_what_it_reads() -> None:
+def test_every_field_round_trips_preset_values() -> None:
     for specs in field_groups().values():
         for spec in specs:
             for config in PRESETS.values():
@@ -253,17 +253,17 @@ def test_every_field_writes_what_it_reads() -> None:
         (FieldKind.WHOLE, "20 000", 20_000),
     ],
 )
-def test_values_are_read_as_people_write_them(kind: FieldKind, text: str, value: object) -> None:
+def test_from_text_accepts_common_notations(kind: FieldKind, text: str, value: object) -> None:
     assert from_text(FieldSpec("x", "X", "", kind), text) == value
 
 
 @pytest.mark.parametrize("kind", [FieldKind.SCALES, FieldKind.PERCENT, FieldKind.NUMBER, FieldKind.WHOLE])
-def test_what_is_no_number_is_told_for_people(kind: FieldKind) -> None:
+def test_from_text_says_what_to_enter_when_text_is_no_number(kind: FieldKind) -> None:
     with pytest.raises(ValueError, match="Enter"):
         from_text(FieldSpec("x", "X", "", kind), "many")
 
 
-def test_every_setting_that_is_offered_exists() -> None:
+def test_fields_are_unique_settings_of_train_config() -> None:
     keys = [spec.key for specs in field_groups().values() for spec in specs]
     assert set(keys) <= set(TrainConfig.__slots__)
     assert len(keys) == len(set(keys))
@@ -281,11 +281,11 @@ def test_every_setting_that_is_offered_exists() -> None:
         (260_000, "about 3 days"),
     ],
 )
-def test_times_are_told_as_estimates(seconds: float, words: str) -> None:
+def test_about_rounds_times_to_estimates(seconds: float, words: str) -> None:
     assert about(seconds) == words
 
 
-def test_gains_and_scales_in_words() -> None:
+def test_scales_gains_and_dates_are_formatted() -> None:
     assert scale_key_text("2") == "2×"  # noqa: RUF001
     assert scale_key_text("2.5 jpeg 40") == "2.5×, from JPEG"  # noqa: RUF001
     assert gain_words(1.234, "3") == "+1.23 dB at 3×"  # noqa: RUF001
@@ -313,14 +313,14 @@ def compared(own: float, model: float | None = None, bicubic: float = 30.0) -> C
         (compared(31.0), Verdict.BETTER, "it beats bicubic by 1.00 dB"),
     ],
 )
-def test_the_verdict_is_honest(table: Compared | None, verdict: Verdict, words: str) -> None:
+def test_judge_compares_run_with_model_and_bicubic(table: Compared | None, verdict: Verdict, words: str) -> None:
     found, sentence = judge(table, lambda name: name.upper() if name == "vdsr" else name)
     assert found is verdict
     assert words in sentence
 
 
 @pytest.mark.parametrize("back", ["choose_preset", "reset", "begin"])
-def test_what_a_recipe_of_ones_own_costs_goes_with_it(draft: Draft, back: str) -> None:
+def test_cost_of_changed_recipe_is_dropped_when_preset_is_restored(draft: Draft, back: str) -> None:
     draft.set_measured(Measured("robust", 0.5, 1000, 20_000))
     usual = draft.cost("robust")
     assert usual is not None

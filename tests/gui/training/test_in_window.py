@@ -1,4 +1,4 @@
-"""Training beside the rest of the window: menu, keys, line below, drops, list of runs, closing and finding again."""
+"""Training in the main window: menu, keys, status line, drops, list of runs, closing, and reattaching."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TrainElsewhere = Callable[[str], Path]
 
 @pytest.fixture
 def train_elsewhere(qtbot: QtBot) -> Iterator[TrainElsewhere]:
-    """Trains a run as from a terminal; gives its folder."""
+    """Trains a run as if from a terminal; returns its folder."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def train(title: str) -> Path:
@@ -72,7 +72,7 @@ def make_run(title: str) -> Path:
 
 
 def running(qtbot: QtBot, page: TrainPage, pictures: Path) -> Path:
-    """A run that trains for minutes."""
+    """Start a run that trains for minutes."""
     behave("slow")
     wizard = start(qtbot, page, pictures)
     wait_for(qtbot, wizard, RunState.RUNNING)
@@ -80,7 +80,7 @@ def running(qtbot: QtBot, page: TrainPage, pictures: Path) -> Path:
 
 
 def finished(qtbot: QtBot, page: TrainPage, pictures: Path) -> Wizard:
-    """The wizard with a run that has come to its end."""
+    """Train a run to its end, and return the wizard."""
     wizard = start(qtbot, page, pictures)
     qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
     return wizard
@@ -92,7 +92,7 @@ def listed(qtbot: QtBot, page: TrainPage, count: int) -> None:
 
 
 def look_at(qtbot: QtBot, page: TrainPage, folder: Path, state: RunState = RunState.STOPPED) -> None:
-    """Open one of two runs from the list: one that does not train, unless `state` says so."""
+    """Open one of two runs from the list, and wait for its state: by default, that of a run that is not training."""
     listed(qtbot, page, 2)
     page.runs.select(folder)
     page.runs._open.click()
@@ -104,7 +104,7 @@ def look_at(qtbot: QtBot, page: TrainPage, folder: Path, state: RunState = RunSt
 # Start
 
 
-def test_the_first_window_loads_neither_plots_nor_torch_nor_the_pages() -> None:
+def test_importing_app_loads_no_plots_torch_or_workspace_pages() -> None:
     code = "import sys, vdsr_app.gui.app; print(*[m for m in sys.modules if m.split('.')[0] in ('pyqtgraph', 'torch')"
     late = ("vdsr_app.gui.training.", "vdsr_app.workers.training", "vdsr_app.gui.batch.", "vdsr_app.workers.batch")
     code += f" or m.startswith({late})])"
@@ -112,7 +112,7 @@ def test_the_first_window_loads_neither_plots_nor_torch_nor_the_pages() -> None:
     assert result.stdout.split() == []
 
 
-def test_nothing_of_training_is_made_before_it_is_needed(window: MainWindow) -> None:
+def test_training_page_and_service_are_created_lazily(window: MainWindow) -> None:
     window.start()
     assert window.training._service is None
     assert window.training._page is None
@@ -121,12 +121,12 @@ def test_nothing_of_training_is_made_before_it_is_needed(window: MainWindow) -> 
 # Menu, keys, workspaces
 
 
-def test_the_workspaces_keep_their_keys(window: MainWindow) -> None:
+def test_workspaces_have_ctrl_1_to_3_as_shortcuts(window: MainWindow) -> None:
     keys = {action.text(): action.shortcut().toString() for action in window.workspaces.actions()}
     assert keys == {"Upscale": "Ctrl+1", "Batch": "Ctrl+2", "Train": "Ctrl+3"}
 
 
-def test_keys_of_the_picture_do_nothing_while_training_is_in_front(window: MainWindow, page: TrainPage) -> None:
+def test_picture_commands_are_disabled_in_train_workspace(window: MainWindow, page: TrainPage) -> None:
     c = window.commands
     assert not c.side.isEnabled()
     assert "switch to Upscale first" in c.side.toolTip()
@@ -135,7 +135,7 @@ def test_keys_of_the_picture_do_nothing_while_training_is_in_front(window: MainW
     assert c.side.isEnabled()
 
 
-def test_the_menu_says_why_nothing_can_be_stopped_and_stops_what_trains(
+def test_menu_explains_disabled_stop_and_pauses_and_stops_run(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
 ) -> None:
     c = window.commands
@@ -149,7 +149,7 @@ def test_the_menu_says_why_nothing_can_be_stopped_and_stops_what_trains(
     assert not c.train_stop.isEnabled()
 
 
-def test_the_menu_reaches_what_trains_while_another_run_is_looked_at(
+def test_menu_controls_training_run_while_another_run_is_viewed(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
 ) -> None:
     c, wizard = window.commands, page.wizard
@@ -168,12 +168,12 @@ def test_the_menu_reaches_what_trains_while_another_run_is_looked_at(
         wait_for(qtbot, wizard, state)
 
 
-def test_the_menu_stops_nothing_else_where_what_trained_has_ended_meanwhile(
+def test_menu_stop_leaves_viewed_run_alone_when_training_run_has_ended(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
 ) -> None:
     folder, other = running(qtbot, page, pictures), make_run("Another")
     look_at(qtbot, page, other)
-    page._left._timer.stop()  # before anyone looks whether it still trains
+    page._left._timer.stop()  # before the next check whether it still trains
     write_control(folder, "stop")
     qtbot.waitUntil(lambda: not page._service.lives(folder), timeout=PATIENCE_MS)
     window.commands.train_stop.trigger()
@@ -184,14 +184,14 @@ def test_the_menu_stops_nothing_else_where_what_trained_has_ended_meanwhile(
     assert page.wizard.foot.primary.isEnabled()
 
 
-def test_of_two_that_train_the_menu_stops_the_one_that_is_looked_at(
+def test_menu_stops_viewed_run_first_when_two_runs_are_training(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path, train_elsewhere: TrainElsewhere
 ) -> None:
     c, watch = window.commands, page.wizard._watch
     folder, other = running(qtbot, page, pictures), train_elsewhere("Another")
     look_at(qtbot, page, other, RunState.RUNNING)
     window.workspaces.show_page(window.page)
-    assert watch.folder == folder  # the line below tells of the one that was left
+    assert watch.folder == folder  # the status line shows the run that was left
     window.workspaces.show_page(window.training.host)
     look_at(qtbot, page, other, RunState.RUNNING)
     wait_for(qtbot, page.wizard, RunState.RUNNING)
@@ -203,14 +203,14 @@ def test_of_two_that_train_the_menu_stops_the_one_that_is_looked_at(
     wait_for(qtbot, page.wizard, RunState.STOPPED)
 
 
-def test_a_paused_run_goes_on_when_another_one_was_opened_in_haste(
+def test_menu_continues_paused_run_after_another_is_opened_quickly(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
 ) -> None:
     folder, other = running(qtbot, page, pictures), make_run("Another")
     window.commands.train_pause.trigger()
     wait_for(qtbot, page.wizard, RunState.PAUSED)
     look_at(qtbot, page, other)
-    page.show_home()  # turns back to the paused one, whose log is not read yet
+    page.show_home()  # turns back to the paused run, whose log has not been read yet
     page.runs.select(other)
     page.runs._open.click()
     assert page.wizard._watch.folder == other
@@ -220,7 +220,7 @@ def test_a_paused_run_goes_on_when_another_one_was_opened_in_haste(
     wait_for(qtbot, page.wizard, RunState.RUNNING)
 
 
-def test_what_another_window_asks_of_a_run_is_seen_while_another_one_is_looked_at(
+def test_menu_follows_pause_by_other_window_while_another_run_is_viewed(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
 ) -> None:
     folder, other = running(qtbot, page, pictures), make_run("Another")
@@ -231,7 +231,7 @@ def test_what_another_window_asks_of_a_run_is_seen_while_another_one_is_looked_a
     assert page.wizard._watch.folder == other
 
 
-def test_that_a_run_has_ended_is_seen_while_another_one_is_looked_at(
+def test_menu_and_resume_follow_end_of_run_while_another_is_viewed(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
 ) -> None:
     folder, other = running(qtbot, page, pictures), make_run("Another")
@@ -245,7 +245,7 @@ def test_that_a_run_has_ended_is_seen_while_another_one_is_looked_at(
     assert page.wizard._watch.folder == other
 
 
-def test_the_line_below_tells_of_a_run_and_leads_to_it(
+def test_status_line_shows_training_run_and_opens_it(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
 ) -> None:
     running(qtbot, page, pictures)
@@ -269,7 +269,7 @@ def drop(window: MainWindow, path: Path) -> None:
     window.dropEvent(QDropEvent(QPointF(200, 200), copy, data, left, none))
 
 
-def test_a_folder_goes_to_the_wizard_and_a_picture_to_upscale(
+def test_dropped_folder_goes_to_wizard_and_dropped_picture_to_upscale(
     window: MainWindow, page: TrainPage, service: FakeService, pictures: Path
 ) -> None:
     drop(window, pictures)
@@ -280,7 +280,7 @@ def test_a_folder_goes_to_the_wizard_and_a_picture_to_upscale(
     assert isinstance(service.jobs[service.find(OpenJob)], OpenJob)
 
 
-def test_what_a_drop_would_do_is_said_over_the_page(window: MainWindow, page: TrainPage, pictures: Path) -> None:
+def test_drop_hint_is_shown_over_train_page(window: MainWindow, page: TrainPage, pictures: Path) -> None:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(pictures))])
     copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -319,7 +319,7 @@ def test_runs_can_be_renamed_duplicated_and_deleted(
     assert run_folders() == [first]
 
 
-def test_a_run_that_cannot_be_renamed_or_duplicated_is_called_as_before_and_says_why(
+def test_failed_rename_and_duplicate_are_reported_and_name_is_restored(
     qtbot: QtBot, page: TrainPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(folder: Path, _title: str) -> None:
@@ -340,7 +340,7 @@ def test_a_run_that_cannot_be_renamed_or_duplicated_is_called_as_before_and_says
 
 
 @pytest.mark.parametrize("end", ["renamed", "failed"])
-def test_closing_waits_for_a_new_name_on_a_slow_disk(
+def test_closing_waits_for_rename_and_is_cancelled_if_it_fails(
     qtbot: QtBot, window: MainWindow, page: TrainPage, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     disk = threading.Event()
@@ -371,7 +371,7 @@ def test_closing_waits_for_a_new_name_on_a_slow_disk(
         assert window.isVisible()
 
 
-def test_a_run_that_is_renamed_is_called_so_where_it_is_followed(qtbot: QtBot, page: TrainPage) -> None:
+def test_renaming_run_updates_title_of_watch(qtbot: QtBot, page: TrainPage) -> None:
     folder = make_run("First")
     look = page.wizard._watch
     look.look_at(folder)
@@ -381,7 +381,7 @@ def test_a_run_that_is_renamed_is_called_so_where_it_is_followed(qtbot: QtBot, p
     qtbot.waitUntil(lambda: look.title == "Slides")
 
 
-def test_the_return_that_ends_a_name_does_not_open_the_run(qtbot: QtBot, page: TrainPage) -> None:
+def test_return_key_after_renaming_does_not_open_run(qtbot: QtBot, page: TrainPage) -> None:
     folder = make_run("First")
     listed(qtbot, page, 1)
     page.runs.select(folder)
@@ -396,26 +396,26 @@ def test_the_return_that_ends_a_name_does_not_open_the_run(qtbot: QtBot, page: T
     assert page.shown is page.runs
 
 
-def test_to_rename_once_more_while_a_name_is_typed_changes_nothing(qtbot: QtBot, page: TrainPage) -> None:
+def test_rename_is_ignored_while_name_is_being_edited(qtbot: QtBot, page: TrainPage) -> None:
     make_run("a dull name")
     listed(qtbot, page, 1)
     runs = page.runs
     runs._rename.trigger()
     editor = runs.list.findChild(QLineEdit)
     editor.setText("half a na")
-    runs._rename.trigger()  # Qt warns of a second field
+    runs._rename.trigger()  # Qt warns if a second editor is opened
     assert runs.list.findChildren(QLineEdit) == [editor]
     assert editor.text() == "half a na"
 
 
-def test_what_is_renamed_is_the_selected_run_though_the_list_has_grown(qtbot: QtBot, page: TrainPage) -> None:
+def test_rename_edits_selected_run_after_list_has_grown(qtbot: QtBot, page: TrainPage) -> None:
     oldest = make_run("Oldest")
     make_run("Middle")
     listed(qtbot, page, 2)
     runs = page.runs
     runs.select(oldest)
     runs.list.setFocus()
-    make_run("Newest")  # as from a terminal
+    make_run("Newest")  # as if from a terminal
     listed(qtbot, page, 3)
     assert [run.folder for run in runs.selected] == [oldest]
     assert runs.list.currentItem().text(0) == "Oldest"
@@ -429,7 +429,7 @@ def test_what_is_renamed_is_the_selected_run_though_the_list_has_grown(qtbot: Qt
     qtbot.waitUntil(lambda: describe_run(oldest).title == "Slides")
 
 
-def test_what_cannot_be_done_with_a_run_says_why(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_unavailable_run_actions_explain_why(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     folder = running(qtbot, page, pictures)
     make_run("Another")
     listed(qtbot, page, 2)
@@ -445,7 +445,7 @@ def test_what_cannot_be_done_with_a_run_says_why(qtbot: QtBot, page: TrainPage, 
     assert "several" in runs._compare.toolTip()
 
 
-def test_beside_a_run_that_trains_no_other_can_be_started(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_second_run_cannot_be_started_while_one_is_training(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     running(qtbot, page, pictures)
     page.show_home()
     wizard = check(qtbot, page, pictures)
@@ -455,7 +455,7 @@ def test_beside_a_run_that_trains_no_other_can_be_started(qtbot: QtBot, page: Tr
     assert wizard.recipe.card("quick").cost == "not measured while a run is training"
 
 
-def test_another_run_can_be_looked_at_while_one_trains(
+def test_another_run_can_be_viewed_until_train_workspace_is_left(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
 ) -> None:
     folder = running(qtbot, page, pictures)
@@ -466,7 +466,7 @@ def test_another_run_can_be_looked_at_while_one_trains(
     assert page.wizard._watch.folder == folder
 
 
-def test_results_can_be_exported_from_the_list(
+def test_results_can_be_exported_from_run_list(
     qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished(qtbot, page, pictures)
@@ -481,7 +481,7 @@ def test_results_can_be_exported_from_the_list(
     assert "differs by" in page.banner.text
 
 
-def test_runs_can_be_set_side_by_side(
+def test_selected_runs_can_be_compared_and_saved_as_csv(
     qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished(qtbot, page, pictures)
@@ -500,7 +500,7 @@ def test_runs_can_be_set_side_by_side(
     assert page.shown is page.runs
 
 
-def test_curves_are_saved_as_picture_and_table(
+def test_curves_are_saved_as_png_and_csv_and_failure_is_reported(
     qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wizard = finished(qtbot, page, pictures)
@@ -516,7 +516,7 @@ def test_curves_are_saved_as_picture_and_table(
     assert "curves.csv" in page.banner.text
 
 
-def test_nothing_is_replaced_unasked_by_a_name_that_gets_its_ending(
+def test_saving_asks_before_replacing_file_when_suffix_is_added(
     qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wizard = finished(qtbot, page, pictures)
@@ -539,12 +539,12 @@ def test_nothing_is_replaced_unasked_by_a_name_that_gets_its_ending(
     assert not page.banner.text.startswith("Export")
 
 
-# Closing and finding again
+# Closing and reattaching
 
 
 @pytest.mark.parametrize(("button", "closes", "ends"), [("Stay", False, False), ("Keep training", True, False),
                                                         ("Save and stop", True, True)])  # fmt: skip
-def test_closing_asks_what_becomes_of_the_run(
+def test_closing_asks_what_to_do_with_training_run(
     qtbot: QtBot,
     window: MainWindow,
     page: TrainPage,
@@ -567,7 +567,7 @@ def test_closing_asks_what_becomes_of_the_run(
         assert is_alive(folder)
 
 
-def test_closing_asks_about_what_trains_while_another_run_is_looked_at(
+def test_closing_asks_about_training_run_while_another_is_viewed(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, other = running(qtbot, page, pictures), make_run("Another")
@@ -582,7 +582,7 @@ def test_closing_asks_about_what_trains_while_another_run_is_looked_at(
     assert (folder / "vdsr.safetensors").exists()
 
 
-def test_the_answer_counts_where_the_run_that_is_looked_at_trains_too(
+def test_closing_answer_applies_to_own_run_when_viewed_run_trains_too(
     qtbot: QtBot,
     window: MainWindow,
     page: TrainPage,
@@ -603,7 +603,7 @@ def test_the_answer_counts_where_the_run_that_is_looked_at_trains_too(
     assert is_alive(other)
 
 
-def test_the_answer_is_remembered_though_the_run_has_ended_while_it_was_asked_for(
+def test_closing_answer_is_remembered_when_run_ends_during_question(
     qtbot: QtBot,
     window: MainWindow,
     page: TrainPage,
@@ -622,7 +622,7 @@ def test_the_answer_is_remembered_though_the_run_has_ended_while_it_was_asked_fo
     assert read_control(other).when_window_ends == "go on"
 
 
-def test_the_answer_is_remembered_and_can_be_changed_at_the_run(
+def test_closing_answer_is_remembered_and_shown_on_run_page(
     qtbot: QtBot,
     window: MainWindow,
     page: TrainPage,
@@ -643,7 +643,7 @@ def test_the_answer_is_remembered_and_can_be_changed_at_the_run(
     assert run._ends.currentText() == "keep training"  # type: ignore[attr-defined]
 
 
-def test_how_a_run_and_several_are_looked_at_is_kept_over_a_restart(
+def test_view_options_of_run_and_comparison_survive_restart(
     qtbot: QtBot, make_window: MakeTraining, pictures: Path
 ) -> None:
     def control(of: QWidget, kind: type[QWidget], name: str) -> Any:
@@ -689,7 +689,7 @@ def test_how_a_run_and_several_are_looked_at_is_kept_over_a_restart(
     assert state(second.training.page) == chosen
 
 
-def test_a_run_that_shall_stop_with_the_window_does_so_unasked(
+def test_closing_saves_and_stops_run_without_asking_when_configured(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path, store: SettingsStore
 ) -> None:
     store.update(training_end="save")
@@ -700,7 +700,7 @@ def test_a_run_that_shall_stop_with_the_window_does_so_unasked(
     assert (folder / "vdsr.safetensors").exists()
 
 
-def test_a_run_that_goes_on_is_found_again(
+def test_new_window_reattaches_to_run_that_kept_training(
     qtbot: QtBot,
     window: MainWindow,
     page: TrainPage,
@@ -737,7 +737,7 @@ def nameless(page: TrainPage) -> list[str]:
     ]
 
 
-def test_every_control_of_every_page_has_a_name(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_every_control_of_every_page_has_accessible_name(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     assert nameless(page) == []
     wizard = check(qtbot, page, pictures)
     assert nameless(page) == []

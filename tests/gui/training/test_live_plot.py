@@ -1,4 +1,4 @@
-"""One plot: reading values, zoom, axes, keys; and the numbers behind it."""
+"""Live plot: reading values, zoom, axes, keys, labels, ticks, and colours."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def middle(plot: LivePlot) -> tuple[QWidget, float, float]:
     return view, view.width() * 0.55, view.height() * 0.45
 
 
-def test_an_empty_plot_says_what_it_waits_for(plot: LivePlot) -> None:
+def test_plot_without_values_shows_its_empty_text(plot: LivePlot) -> None:
     plot.show_content(Content())
     assert plot.accessibleDescription() == "Nothing yet"
     assert canvas(plot) is None
@@ -77,7 +77,7 @@ def test_an_empty_plot_says_what_it_waits_for(plot: LivePlot) -> None:
     assert "Loss 1.00" in plot.accessibleDescription()
 
 
-def test_the_mouse_reads_the_nearest_step_and_marks_in_words(plot: LivePlot) -> None:
+def test_mouse_shows_values_of_nearest_step_and_text_of_marks(plot: LivePlot) -> None:
     plot.show_content(content([1.0, 2.0, 3.0, 4.0, 5.0], marks=(Mark(3.0, "It went back.", True),)))
     assert shown(plot) == "Step 5 | Loss 5.00"
     view, x, y = middle(plot)
@@ -92,7 +92,7 @@ def test_the_mouse_reads_the_nearest_step_and_marks_in_words(plot: LivePlot) -> 
     assert shown(plot) == "Step 5 | Loss 5.00"
 
 
-def test_a_zoomed_view_does_not_move_when_values_come(qtbot: QtBot, plot: LivePlot) -> None:
+def test_zoomed_view_stays_when_values_arrive_until_reset(qtbot: QtBot, plot: LivePlot) -> None:
     plot.show_content(content([float(i) for i in range(1, 101)]))
     whole = plot.view
     assert not buttons(plot)["Show everything again"].isVisible()
@@ -109,7 +109,7 @@ def test_a_zoomed_view_does_not_move_when_values_come(qtbot: QtBot, plot: LivePl
     assert plot.view[0][1] > 500
 
 
-def test_over_the_left_axis_the_wheel_zooms_that_axis_alone(plot: LivePlot) -> None:
+def test_wheel_over_left_axis_zooms_only_that_axis(plot: LivePlot) -> None:
     plot.show_content(content([float(i) for i in range(1, 101)]))
     whole = plot.view
     view, _, y = middle(plot)
@@ -125,7 +125,7 @@ def test_over_the_left_axis_the_wheel_zooms_that_axis_alone(plot: LivePlot) -> N
     assert not plot.is_zoomed
 
 
-def test_zoomed_along_x_the_left_axis_fits_what_is_in_view(plot: LivePlot) -> None:
+def test_left_axis_fits_visible_values_when_zoomed_along_x(plot: LivePlot) -> None:
     plot.set_log(False)
     plot.show_content(content([100.0] * 50 + [1.0, 2.0] * 25))
     view, _, y = middle(plot)
@@ -135,7 +135,7 @@ def test_zoomed_along_x_the_left_axis_fits_what_is_in_view(plot: LivePlot) -> No
     assert plot.view[1][1] < 3
 
 
-def test_a_drag_pans_and_a_double_click_goes_back(qtbot: QtBot, plot: LivePlot) -> None:
+def test_drag_pans_and_double_click_resets_zoom(qtbot: QtBot, plot: LivePlot) -> None:
     plot.show_content(content([float(i) for i in range(1, 101)]))
     whole = plot.view
     view, x, y = middle(plot)
@@ -152,7 +152,7 @@ def test_a_drag_pans_and_a_double_click_goes_back(qtbot: QtBot, plot: LivePlot) 
     assert plot.view[0] == pytest.approx(whole[0])
 
 
-def test_a_right_click_opens_no_menu(qtbot: QtBot, plot: LivePlot) -> None:
+def test_right_click_opens_no_menu(qtbot: QtBot, plot: LivePlot) -> None:
     plot.show_content(content([1.0, 2.0]))
     view, x, y = middle(plot)
     qtbot.mouseClick(view, Qt.MouseButton.RightButton, pos=QPoint(int(x), int(y)))
@@ -161,7 +161,7 @@ def test_a_right_click_opens_no_menu(qtbot: QtBot, plot: LivePlot) -> None:
 
 
 @pytest.mark.parametrize("log", [True, False])
-def test_values_that_are_no_numbers_or_nought_do_not_harm(qtbot: QtBot, plot: LivePlot, log: bool) -> None:
+def test_view_ignores_values_that_cannot_be_drawn(qtbot: QtBot, plot: LivePlot, log: bool) -> None:
     plot.set_log(log)
     plot.show_content(content([0.0, 1e-3, math.nan, math.inf, -math.inf, -1.0, 1e-2, 0.0]))
     (x0, x1), (y0, y1) = plot.view
@@ -175,13 +175,13 @@ def test_values_that_are_no_numbers_or_nought_do_not_harm(qtbot: QtBot, plot: Li
     plot.grab()
 
 
-def test_a_plot_of_noughts_on_a_logarithmic_axis_can_be_drawn(plot: LivePlot) -> None:
+def test_zeros_alone_can_be_drawn_on_logarithmic_axis(plot: LivePlot) -> None:
     plot.show_content(content([0.0, 0.0]))
     plot.grab()
     assert all(math.isfinite(end) for ends in plot.view for end in ends)
 
 
-def test_the_axis_button_changes_the_axis(qtbot: QtBot, plot: LivePlot) -> None:
+def test_axis_button_switches_logarithmic_axis(qtbot: QtBot, plot: LivePlot) -> None:
     plot.show_content(content([1.0, 1000.0]))
     assert plot.view[1][1] < 4
     with qtbot.waitSignal(plot.log_changed) as blocker:
@@ -190,7 +190,7 @@ def test_the_axis_button_changes_the_axis(qtbot: QtBot, plot: LivePlot) -> None:
     assert plot.view[1][1] > 1000
 
 
-def test_keys_read_zoom_and_go_back(qtbot: QtBot, plot: LivePlot) -> None:
+def test_keys_move_cursor_zoom_and_reset(qtbot: QtBot, plot: LivePlot) -> None:
     plot.show_content(content([float(i) for i in range(1, 51)]))
     plot.activateWindow()
     plot.setFocus(Qt.FocusReason.TabFocusReason)
@@ -210,7 +210,7 @@ def test_keys_read_zoom_and_go_back(qtbot: QtBot, plot: LivePlot) -> None:
     assert plot.cursor_x is None
 
 
-def test_keys_are_claimed_from_menus_only_while_there_is_something_to_read(plot: LivePlot) -> None:
+def test_plot_overrides_menu_shortcuts_only_when_key_has_effect(plot: LivePlot) -> None:
     def claimed(key: Qt.Key) -> bool:
         event = QKeyEvent(QEvent.Type.ShortcutOverride, key, Qt.KeyboardModifier.NoModifier)
         event.ignore()
@@ -226,7 +226,7 @@ def test_keys_are_claimed_from_menus_only_while_there_is_something_to_read(plot:
     assert not claimed(Qt.Key.Key_W)
 
 
-def test_it_follows_the_theme(qtbot: QtBot, plot: LivePlot, theme: ThemeManager) -> None:
+def test_plot_follows_theme(qtbot: QtBot, plot: LivePlot, theme: ThemeManager) -> None:
     plot.show_content(content([1.0, 2.0, 3.0]))
 
     def ground() -> str:
@@ -238,13 +238,13 @@ def test_it_follows_the_theme(qtbot: QtBot, plot: LivePlot, theme: ThemeManager)
     qtbot.waitUntil(lambda: ground() == DARK.pane)
 
 
-def test_every_button_has_a_name(plot: LivePlot) -> None:
+def test_every_button_has_accessible_name(plot: LivePlot) -> None:
     plot.show_content(content([1.0, 2.0, 3.0]))
     plot.zoom(0.5)
     assert nameless(plot) == []
 
 
-def test_few_values_are_dots_and_many_are_thinned_out(plot: LivePlot) -> None:
+def test_few_values_are_drawn_as_dots_and_many_are_thinned_out(plot: LivePlot) -> None:
     plot.show_content(content([1.0, 2.0]))
     curves, overlay = canvas(plot)._curves, canvas(plot)._overlay  # type: ignore[attr-defined]
     assert [dot[0] for dot in overlay.dots] == [1.0, 2.0]
@@ -258,12 +258,12 @@ def test_few_values_are_dots_and_many_are_thinned_out(plot: LivePlot) -> None:
 # Numbers
 
 
-def test_nearest_entry() -> None:
+def test_nearest_returns_index_of_closest_value() -> None:
     x = np.array([1.0, 5.0, 10.0])
     assert [nearest(x, wanted) for wanted in (-3, 1, 2.9, 3.1, 8, 99)] == [0, 0, 0, 1, 2, 2]
 
 
-def test_a_floor_keeps_bad_beginnings_from_stretching_the_axis() -> None:
+def test_floor_keeps_low_first_values_from_stretching_axis() -> None:
     levels = (Level(30.0, "text", LineStyle.DASHED, "bicubic"),)
     shown = Content((series([5.0, 31.0, 32.0]),), levels, floor=28.0)
     low, high = fit_y(shown, (0.0, 4.0), False)
@@ -271,13 +271,13 @@ def test_a_floor_keeps_bad_beginnings_from_stretching_the_axis() -> None:
     assert 32 < high < 33
 
 
-def test_only_what_is_in_view_counts() -> None:
+def test_fit_y_uses_only_values_in_view() -> None:
     low, high = fit_y(content([100.0, 1.0, 2.0, 3.0]), (3.0, 4.0), False)
     assert 0 < low < 1
     assert 3 < high < 4
 
 
-def test_labels_do_not_overlap() -> None:
+def test_spread_keeps_labels_from_overlapping() -> None:
     places = spread([10.0, 11.0, 12.0, 90.0], 13.0, 0.0, 100.0)
     assert all(b - a >= 13.0 - 1e-9 for a, b in pairwise(places))
     assert spread([95.0, 99.0], 13.0, 0.0, 100.0) == [87.0, 100.0]
@@ -294,7 +294,7 @@ def test_ticks_are_round_and_at_least_two() -> None:
     assert log_ticks(2.0, 2.0, 3) == []
 
 
-def test_numbers_in_words() -> None:
+def test_tick_and_short_texts_are_formatted() -> None:
     before = QLocale()
     QLocale.setDefault(QLocale("en_US"))
     try:
@@ -309,7 +309,7 @@ def test_numbers_in_words() -> None:
         QLocale.setDefault(before)
 
 
-def test_a_scale_factor_has_its_colour_whatever_stands_beside_it() -> None:
+def test_scale_colours_are_distinct_and_contrast_with_pane() -> None:
     assert (
         len(
             {
@@ -328,7 +328,7 @@ def test_a_scale_factor_has_its_colour_whatever_stands_beside_it() -> None:
 
 
 def contrast(a: str, b: str) -> float:
-    """Ratio of luminances (WCAG 2.1)."""
+    """Contrast ratio: ratio of luminances (WCAG 2.1)."""
 
     def luminance(color: str) -> float:
         parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
@@ -339,7 +339,7 @@ def contrast(a: str, b: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_the_library_for_plots_is_not_loaded_before_the_first_value(checkout: Path) -> None:
+def test_empty_plots_load_neither_pyqtgraph_nor_torch(checkout: Path) -> None:
     code = (
         "import sys; from PySide6.QtWidgets import QApplication; app = QApplication([])\n"
         "from vdsr_app.gui.training.run_plots import RunPlots; from vdsr_app.gui.training.runs_plot import RunsPlot\n"

@@ -1,4 +1,4 @@
-"""The facts of a run."""
+"""Facts panel of a run: its values and their layout."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def displayed(facts: RunFactsPanel) -> dict[str, str]:
     return dict(name.split(": ", 1) for name in names)
 
 
-def test_without_a_run_there_are_dashes(facts: RunFactsPanel) -> None:
+def test_facts_are_dashes_without_run(facts: RunFactsPanel) -> None:
     assert set(displayed(facts).values()) == {"–"}  # noqa: RUF001
     assert "GPU memory" not in displayed(facts)
 
 
-def test_it_tells_the_newest_of_a_run(facts: RunFactsPanel) -> None:
+def test_facts_show_newest_values_of_run(facts: RunFactsPanel) -> None:
     facts.show_history(make_history(1000))
     assert displayed(facts) == {
         "Step": "1000 of 5000",
@@ -43,7 +43,7 @@ def test_it_tells_the_newest_of_a_run(facts: RunFactsPanel) -> None:
     }
 
 
-def test_memory_of_the_gpu_where_there_is_one(qtbot: QtBot, facts: RunFactsPanel) -> None:
+def test_gpu_memory_is_shown_only_if_run_reports_it(qtbot: QtBot, facts: RunFactsPanel) -> None:
     history = make_history(100)
     history.add(stepped(110, device_memory_bytes=12_340_000_000))
     facts.show_history(history)
@@ -52,7 +52,7 @@ def test_memory_of_the_gpu_where_there_is_one(qtbot: QtBot, facts: RunFactsPanel
     assert "GPU memory" not in displayed(facts)
 
 
-def test_how_it_ended_stands_in_place_of_the_time_left(facts: RunFactsPanel) -> None:
+def test_time_left_shows_preparation_or_how_run_ended(facts: RunFactsPanel) -> None:
     history = make_history(0)
     history.add(Preparing(0, 30, 120))
     facts.show_history(history)
@@ -71,9 +71,9 @@ def test_how_it_ended_stands_in_place_of_the_time_left(facts: RunFactsPanel) -> 
         assert displayed(facts)["Time left"] == words
 
 
-def test_numbers_that_shrink_move_nothing(facts: RunFactsPanel) -> None:
+def test_shorter_values_do_not_move_layout(facts: RunFactsPanel) -> None:
     def places() -> list[QRect]:
-        for _ in range(5):  # a layout asks its parent's, one event after the other
+        for _ in range(5):  # layouts notify their parents, one event after the other
             QCoreApplication.processEvents()
         return [label.geometry().translated(label.parentWidget().pos()) for label in facts.findChildren(QLabel)]
 
@@ -89,7 +89,9 @@ def test_numbers_that_shrink_move_nothing(facts: RunFactsPanel) -> None:
 
 
 @pytest.mark.parametrize(("width", "rows"), [(900, 1), (290, 3), (120, 6)])
-def test_it_takes_as_many_rows_as_it_needs(qtbot: QtBot, facts: RunFactsPanel, width: int, rows: int) -> None:
+def test_panel_uses_as_many_rows_as_its_width_requires(
+    qtbot: QtBot, facts: RunFactsPanel, width: int, rows: int
+) -> None:
     facts.show_history(make_history(1000))
     facts.resize(width, 400)
 

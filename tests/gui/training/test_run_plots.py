@@ -1,4 +1,4 @@
-"""The plots of a run: what they show of its history, when they draw, what they save."""
+"""Plots of a run: content, redraws, linked views, and saving."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def labels(plots: RunPlots) -> list[str]:
     return [label.text() for label in plots.findChildren(QLabel) if label.isVisible() and label.text()]
 
 
-# What is shown
+# Content
 
 
-def test_without_a_run_and_without_values_it_says_so(qtbot: QtBot, plots: RunPlots) -> None:
+def test_plots_say_why_they_are_empty(qtbot: QtBot, plots: RunPlots) -> None:
     show(qtbot, plots, None)
     assert labels(plots).count("No run is shown") == 4
     history = make_history(0)
@@ -67,7 +67,7 @@ def test_without_a_run_and_without_values_it_says_so(qtbot: QtBot, plots: RunPlo
     assert plots.findChild(QGraphicsView) is None
 
 
-def test_it_shows_every_series_with_its_newest_value(qtbot: QtBot, plots: RunPlots) -> None:
+def test_legends_show_every_series_with_its_newest_value(qtbot: QtBot, plots: RunPlots) -> None:
     show(qtbot, plots, make_history(1000))
     assert words(plots.loss).startswith("Step 1000 | Smoothed 0.00")
     assert [entry.name for entry in plots.loss.legend] == ["Step 1000", "Smoothed", "Raw"]
@@ -76,7 +76,7 @@ def test_it_shows_every_series_with_its_newest_value(qtbot: QtBot, plots: RunPlo
     assert words(plots.rate) == "Step 1000 | Rate 0.00100"
 
 
-def test_bicubic_is_dashed_in_the_colour_of_its_scale_and_targets_are_dotted(qtbot: QtBot, plots: RunPlots) -> None:
+def test_bicubic_is_dashed_and_targets_are_dotted_in_colour_of_scale(qtbot: QtBot, plots: RunPlots) -> None:
     history = make_history(1000)
     history.add(Referenced(0, {"VDSR": {"2": 33.0, "9": 20.0}}))
     show(qtbot, plots, history)
@@ -99,7 +99,7 @@ def test_bicubic_is_dashed_in_the_colour_of_its_scale_and_targets_are_dotted(qtb
     ]
 
 
-def test_a_scale_keeps_its_colour_in_another_run(qtbot: QtBot, plots: RunPlots) -> None:
+def test_scale_keeps_its_colour_in_another_run(qtbot: QtBot, plots: RunPlots) -> None:
     show(qtbot, plots, make_history(500))
     before = {series.label: series.ink for series in plots.psnr.content.series}
     show(qtbot, plots, make_history(500, scales=("3", "4")))
@@ -107,7 +107,7 @@ def test_a_scale_keeps_its_colour_in_another_run(qtbot: QtBot, plots: RunPlots) 
     assert after == {label: before[label] for label in after}
 
 
-def test_the_share_of_clipped_elements_shows_only_where_there_is_any(qtbot: QtBot, plots: RunPlots) -> None:
+def test_gradient_plot_shows_clipped_share_only_if_anything_was_clipped(qtbot: QtBot, plots: RunPlots) -> None:
     show(qtbot, plots, make_history(100))
     assert "Clipped" not in words(plots.gradient)
     show(qtbot, plots, make_history(100, clipped=0.25))
@@ -115,7 +115,7 @@ def test_the_share_of_clipped_elements_shows_only_where_there_is_any(qtbot: QtBo
     assert plots.gradient.content.series[-1].on_right
 
 
-def test_divergence_is_marked_in_all_plots_and_told_in_words(qtbot: QtBot, plots: RunPlots) -> None:
+def test_rollback_and_continuation_are_marked_in_all_plots_and_listed(qtbot: QtBot, plots: RunPlots) -> None:
     history = make_history(1000)
     show(qtbot, plots, history)
     assert not plots.marks.isVisible()
@@ -132,7 +132,7 @@ def test_divergence_is_marked_in_all_plots_and_told_in_words(qtbot: QtBot, plots
     assert plots.loss.content.series[1].x.tolist()[-1] == 510
 
 
-def test_many_marks_fold(qtbot: QtBot, plots: RunPlots) -> None:
+def test_marks_list_folds_all_but_newest_two(qtbot: QtBot, plots: RunPlots) -> None:
     history = make_history(1000)
     for step in (200, 400, 600, 800):
         history.marks.append((step, "It diverged."))
@@ -144,13 +144,13 @@ def test_many_marks_fold(qtbot: QtBot, plots: RunPlots) -> None:
     qtbot.waitUntil(lambda: len([text for text in labels(plots) if "It diverged" in text]) == 4)
 
 
-def test_the_sentence_of_a_resumed_run_is_known() -> None:
+def test_marks_of_does_not_flag_continued_run_as_caution() -> None:
     history = make_history(100)
     history.add(Started(100, 5000, 1000, 10, (), "CPU"))
     assert [mark.caution for mark in marks_of(history)] == [False]
 
 
-def test_curves_follow_a_history_whatever_it_does_again() -> None:
+def test_curves_match_history_after_rollbacks_and_repeated_steps() -> None:
     history = make_history(3000)
     curves = RunCurves(history)
     curves.update()
@@ -173,7 +173,7 @@ def test_curves_follow_a_history_whatever_it_does_again() -> None:
     for step in range(1010, 3500, 10):
         history.add(stepped(step, 0.5))
     agrees()
-    history.add(stepped(2000, 0.25))  # told again without a word
+    history.add(stepped(2000, 0.25))  # reported again without a rollback
     agrees()
     history.add(Started(500, 5000, 1000, 10, (), "CPU"))
     for step in range(510, 9000, 10):
@@ -181,10 +181,10 @@ def test_curves_follow_a_history_whatever_it_does_again() -> None:
     agrees()
 
 
-# When it draws
+# Redraws
 
 
-def test_it_draws_at_most_twenty_times_a_second(qtbot: QtBot, plots: RunPlots) -> None:
+def test_plots_redraw_at_most_twenty_times_a_second(qtbot: QtBot, plots: RunPlots) -> None:
     history = make_history(500)
     show(qtbot, plots, history)
     moments: list[float] = []
@@ -204,7 +204,7 @@ def test_it_draws_at_most_twenty_times_a_second(qtbot: QtBot, plots: RunPlots) -
     qtbot.waitUntil(lambda: plots.loss.content.x_end == step)
 
 
-def test_hidden_it_draws_nothing_and_catches_up_when_shown(qtbot: QtBot, plots: RunPlots) -> None:
+def test_hidden_plots_do_not_redraw_and_catch_up_when_shown(qtbot: QtBot, plots: RunPlots) -> None:
     history = make_history(500)
     show(qtbot, plots, history)
     plots.hide()
@@ -217,10 +217,10 @@ def test_hidden_it_draws_nothing_and_catches_up_when_shown(qtbot: QtBot, plots: 
     assert plots.loss.content.x_end == 510
 
 
-# Together
+# Linked views
 
 
-def test_zooming_one_zooms_all_along_the_steps(qtbot: QtBot, plots: RunPlots) -> None:
+def test_zooming_one_plot_zooms_all_along_x_axis(qtbot: QtBot, plots: RunPlots) -> None:
     history = make_history(2000)
     show(qtbot, plots, history)
     plots.psnr.zoom(0.25)
@@ -237,7 +237,7 @@ def test_zooming_one_zooms_all_along_the_steps(qtbot: QtBot, plots: RunPlots) ->
     assert plots.psnr.view[0][1] > 2250
 
 
-def test_a_place_is_read_in_all_plots(qtbot: QtBot, plots: RunPlots) -> None:
+def test_pointing_at_one_plot_moves_cursor_in_all(qtbot: QtBot, plots: RunPlots) -> None:
     show(qtbot, plots, make_history(1000))
     plots.loss.point_at(612.0)
     assert [plot.cursor_x for plot in plots.plots] == [610, 500, 610, 610]
@@ -246,7 +246,7 @@ def test_a_place_is_read_in_all_plots(qtbot: QtBot, plots: RunPlots) -> None:
     assert {plot.cursor_x for plot in plots.plots} == {None}
 
 
-def test_another_run_is_seen_whole(qtbot: QtBot, plots: RunPlots) -> None:
+def test_zoom_and_cursor_are_reset_for_another_run(qtbot: QtBot, plots: RunPlots) -> None:
     show(qtbot, plots, make_history(2000))
     plots.loss.zoom(0.1)
     plots.loss.point_at(300)
@@ -257,7 +257,7 @@ def test_another_run_is_seen_whole(qtbot: QtBot, plots: RunPlots) -> None:
 
 
 @pytest.mark.parametrize(("width", "columns"), [(460, 1), (640, 2), (2560, 2)])
-def test_it_fits_small_and_large_windows(qtbot: QtBot, plots: RunPlots, width: int, columns: int) -> None:
+def test_plots_fit_small_and_large_windows(qtbot: QtBot, plots: RunPlots, width: int, columns: int) -> None:
     plots.resize(width, 420 if width < 2000 else 1440)
     show(qtbot, plots, make_history(1000, clipped=0.1))
     assert plots.width() == width
@@ -267,7 +267,7 @@ def test_it_fits_small_and_large_windows(qtbot: QtBot, plots: RunPlots, width: i
     assert all(plot.findChild(QGraphicsView).height() >= 80 for plot in plots.plots)
 
 
-def test_in_a_narrow_window_the_curves_have_the_room(qtbot: QtBot, plots: RunPlots) -> None:
+def test_curves_keep_more_than_half_of_canvas_in_narrow_window(qtbot: QtBot, plots: RunPlots) -> None:
     history = make_history(1000)
     history.add(Referenced(0, {"A model with a long title": {"2": 33.0}}))
     plots.resize(240, 420)
@@ -277,7 +277,7 @@ def test_in_a_narrow_window_the_curves_have_the_room(qtbot: QtBot, plots: RunPlo
         assert canvas._view.sceneBoundingRect().width() > canvas.width() / 2, plot.spec.title  # type: ignore[attr-defined]
 
 
-def test_the_wheel_scrolls_plots_that_do_not_all_fit_and_zooms_the_one_at_work(qtbot: QtBot, plots: RunPlots) -> None:
+def test_wheel_scrolls_plots_and_zooms_only_with_ctrl_or_focus(qtbot: QtBot, plots: RunPlots) -> None:
     plots.resize(460, 420)
     show(qtbot, plots, make_history(1000))
     bar = plots.findChild(QScrollArea).verticalScrollBar()
@@ -297,7 +297,7 @@ def test_the_wheel_scrolls_plots_that_do_not_all_fit_and_zooms_the_one_at_work(q
     assert bar.value() == before
 
 
-def test_every_control_has_a_name(qtbot: QtBot, plots: RunPlots) -> None:
+def test_every_control_has_accessible_name(qtbot: QtBot, plots: RunPlots) -> None:
     history = make_history(1000)
     history.marks += [(step, "It diverged.") for step in (100, 200, 300)]
     show(qtbot, plots, history)
@@ -306,7 +306,7 @@ def test_every_control_has_a_name(qtbot: QtBot, plots: RunPlots) -> None:
     assert [plot.accessibleName() for plot in plots.plots] == ["Loss", "PSNR", "Learning rate", "Gradient"]
 
 
-def test_a_long_run_is_drawn_from_few_points(qtbot: QtBot, plots: RunPlots) -> None:
+def test_long_run_is_drawn_from_few_points(qtbot: QtBot, plots: RunPlots) -> None:
     history = make_history(0, steps=400_000)
     rng = np.random.default_rng(1)
     for step, loss in enumerate(rng.uniform(0.001, 0.002, 50_000), 1):
@@ -322,7 +322,7 @@ def test_a_long_run_is_drawn_from_few_points(qtbot: QtBot, plots: RunPlots) -> N
 
 
 @pytest.mark.parametrize("theme_name", [Theme.LIGHT, Theme.DARK])
-def test_the_picture_is_light_and_has_twice_the_pixels(
+def test_saved_png_is_light_and_double_resolution_in_every_theme(
     qtbot: QtBot, plots: RunPlots, theme: ThemeManager, tmp_path: Path, theme_name: Theme
 ) -> None:
     theme.apply(theme_name)
@@ -341,14 +341,14 @@ def test_the_picture_is_light_and_has_twice_the_pixels(
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["plots.png"]
 
 
-def test_an_empty_run_can_be_saved(plots: RunPlots, tmp_path: Path) -> None:
+def test_empty_run_can_be_saved(plots: RunPlots, tmp_path: Path) -> None:
     plots.save_png(tmp_path / "plots.png")
     plots.save_csv(tmp_path / "plots.csv")
     assert not QImage(str(tmp_path / "plots.png")).isNull()
     assert (tmp_path / "plots.csv").read_text().startswith("step,loss")
 
 
-def test_the_table_holds_every_value(plots: RunPlots, tmp_path: Path) -> None:
+def test_saved_csv_holds_every_value(plots: RunPlots, tmp_path: Path) -> None:
     history = make_history(1000)
     plots.set_history(history)
     plots.save_csv(tmp_path / "run.csv")
@@ -356,7 +356,7 @@ def test_the_table_holds_every_value(plots: RunPlots, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["save_png", "save_csv"])
-def test_what_cannot_be_written_is_told(plots: RunPlots, tmp_path: Path, name: str) -> None:
+def test_saving_raises_save_error_when_folder_is_missing(plots: RunPlots, tmp_path: Path, name: str) -> None:
     plots.set_history(make_history(100))
     with pytest.raises(SaveError):
         getattr(plots, name)(tmp_path / "no folder" / "file")

@@ -1,4 +1,4 @@
-"""Several runs on one plot."""
+"""Comparison plot of several runs."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def legend(plot: RunsPlot) -> list[str]:
     return [entry.text for entry in plot.plot.legend]
 
 
-def test_without_runs_it_says_what_to_do(plot: RunsPlot) -> None:
+def test_plot_says_why_it_is_empty(plot: RunsPlot) -> None:
     assert plot.plot.accessibleDescription() == "Choose the runs to compare"
     plot.set_runs([("A", make_history(100))])
     assert "validated" in plot.plot.accessibleDescription()
 
 
-def test_each_run_is_a_line_with_its_title_and_colour(plot: RunsPlot) -> None:
+def test_each_run_has_line_with_its_own_title_and_colour(plot: RunsPlot) -> None:
     plot.set_runs([("Robust", make_history(2000)), ("Quick", make_history(500))])
     assert [entry.name for entry in plot.plot.legend] == ["Newest", "Robust", "Quick"]
     series = plot.plot.content.series
@@ -65,7 +65,7 @@ def test_each_run_is_a_line_with_its_title_and_colour(plot: RunsPlot) -> None:
     assert legend(plot)[2] == "Quick –"  # noqa: RUF001
 
 
-def test_the_mean_is_over_the_scales_that_all_runs_have() -> None:
+def test_mean_gain_uses_only_scales_shared_by_all_runs() -> None:
     one, other = RunHistory(), RunHistory()
     one.add(validated(100, 1.0))
     one.psnr_db["2"][1][0] += 30.0  # a scale that the other run lacks must not count
@@ -75,7 +75,7 @@ def test_the_mean_is_over_the_scales_that_all_runs_have() -> None:
     assert [float(series.y[0]) for series in runs_content(runs, "", None).series] == [1.0, 2.0]
 
 
-def test_psnr_at_one_scale(plot: RunsPlot) -> None:
+def test_psnr_at_one_scale_shows_only_runs_with_that_scale(plot: RunsPlot) -> None:
     plot.set_runs([("A", make_history(500)), ("B", make_history(500, scales=("2",)))])
     choose(plot, "What is compared", "PSNR at 4×")  # noqa: RUF001
     assert [s.label for s in plot.plot.content.series] == ["A"]
@@ -86,7 +86,7 @@ def test_psnr_at_one_scale(plot: RunsPlot) -> None:
     assert plot.plot.content.x_end == 750
 
 
-def test_against_time(plot: RunsPlot) -> None:
+def test_time_axis_shows_only_runs_of_known_pace(plot: RunsPlot) -> None:
     quick, slow, unknown = finished(1000, 600.0), finished(1000, 6000.0), make_history(1000)
     assert unknown.latest is not None
     unknown.add(stepped(1010, seconds_left=0.0))
@@ -98,14 +98,14 @@ def test_against_time(plot: RunsPlot) -> None:
     assert [s.ink for s in plot.plot.content.series] == ["run 0", "run 1"]
 
 
-def test_pace_of_a_run() -> None:
+def test_pace_s_returns_seconds_per_step_or_none() -> None:
     assert pace_s(finished(1000, 500.0)) == 0.5
-    going = make_history(1000)  # 600 s left of 4000 steps
+    going = make_history(1000)  # 600 s left for 4000 steps
     assert pace_s(going) == pytest.approx(0.15)
     assert pace_s(RunHistory()) is None
 
 
-def test_another_measure_is_seen_whole(plot: RunsPlot) -> None:
+def test_changing_measure_resets_zoom(plot: RunsPlot) -> None:
     plot.set_runs([("A", make_history(2000))])
     plot.plot.zoom(0.1)
     choose(plot, "What is compared", "PSNR at 2×")  # noqa: RUF001
@@ -113,7 +113,7 @@ def test_another_measure_is_seen_whole(plot: RunsPlot) -> None:
     assert plot.plot.view[1][0] > 29
 
 
-def test_more_runs_than_colours_differ_by_their_lines(plot: RunsPlot) -> None:
+def test_more_runs_than_colours_differ_by_line_style(plot: RunsPlot) -> None:
     plot.set_runs([(f"Run {i}", make_history(500)) for i in range(12)])
     looks = {
         (s.ink if int(s.ink.split()[1]) < 8 else f"run {int(s.ink.split()[1]) - 8}", s.style)
@@ -123,7 +123,7 @@ def test_more_runs_than_colours_differ_by_their_lines(plot: RunsPlot) -> None:
     plot.grab()
 
 
-def test_saving(plot: RunsPlot, tmp_path: Path) -> None:
+def test_csv_and_png_are_saved_and_failures_raise_save_error(plot: RunsPlot, tmp_path: Path) -> None:
     plot.set_runs([("A, B", finished(1000, 500.0)), ("C", make_history(250, scales=("2",)))])
     plot.save_csv(tmp_path / "runs.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "runs.csv").read_text())))
@@ -138,6 +138,6 @@ def test_saving(plot: RunsPlot, tmp_path: Path) -> None:
             save(tmp_path / "none" / "file")
 
 
-def test_every_control_has_a_name(plot: RunsPlot) -> None:
+def test_every_control_has_accessible_name(plot: RunsPlot) -> None:
     plot.set_runs([("A", make_history(500))])
     assert nameless(plot) == []

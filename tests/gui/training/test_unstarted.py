@@ -1,4 +1,4 @@
-"""A training that is put together and not started yet is kept, whatever is looked at meanwhile."""
+"""Drafts of runs that were not started: kept while other pages are viewed, and discarded only after asking."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def cats(tmp_path: Path) -> Path:
 
 
 def leave_out(qtbot: QtBot, wizard: Wizard, path: Path) -> None:
-    """Leave out a picture, and wait for the check that follows."""
+    """Exclude a picture, and wait for the check that follows."""
     wizard.check._on_left_out(path)
     qtbot.waitUntil(lambda: wizard.draft.report is not None, timeout=PATIENCE_MS)
 
 
-def test_beside_a_run_it_is_put_together_and_started_once_that_was_stopped(
+def test_draft_made_during_run_can_be_started_after_run_was_stopped(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path, cats: Path
 ) -> None:
     running(qtbot, page, pictures)
     window.commands.train_new.trigger()
-    assert page.wizard.draft.config.data == ()  # what was started is no longer put together
+    assert page.wizard.draft.config.data == ()  # a run that was started is no longer a draft
     wizard = check(qtbot, page, cats)
     leave_out(qtbot, wizard, cats / "05.png")
     press(wizard, "Next")
@@ -60,7 +60,7 @@ def test_beside_a_run_it_is_put_together_and_started_once_that_was_stopped(
 
 
 @pytest.mark.parametrize("how", ["stop", "discard"])
-def test_it_can_be_started_as_soon_as_the_run_beside_it_has_ended(
+def test_draft_can_be_started_as_soon_as_other_run_has_ended(
     qtbot: QtBot, page: TrainPage, pictures: Path, cats: Path, how: str
 ) -> None:
     running(qtbot, page, pictures)
@@ -73,7 +73,7 @@ def test_it_can_be_started_as_soon_as_the_run_beside_it_has_ended(
     qtbot.waitUntil(lambda: len(wizard.draft.measured) == 4, timeout=PATIENCE_MS)
 
 
-def test_folders_that_are_dropped_later_are_added_and_checked(
+def test_folders_dropped_later_are_added_to_draft_and_checked(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path, cats: Path, tmp_path: Path
 ) -> None:
     wizard = check(qtbot, page, pictures)
@@ -86,14 +86,14 @@ def test_folders_that_are_dropped_later_are_added_and_checked(
         assert len(wizard.draft.config.data) == number
         assert wizard.draft.config.exclude == (str(pictures / "05.png"),)
         assert wizard.draft.config.depth == 7
-        press(wizard, "Next")  # the next is dropped on the check
+        press(wizard, "Next")  # the next folder is dropped on the check page
         qtbot.waitUntil(lambda: wizard.draft.report is not None, timeout=PATIENCE_MS)
     report = wizard.draft.report
     assert report is not None
     assert {record.folder for record in report.records} == {str(pictures), str(cats), str(tmp_path / "dogs")}
 
 
-def test_it_is_there_after_the_list_was_looked_at(
+def test_draft_is_kept_after_home_page_was_shown(
     qtbot: QtBot, page: TrainPage, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wizard = to_recipe(qtbot, page, pictures)
@@ -109,7 +109,7 @@ def test_it_is_there_after_the_list_was_looked_at(
     assert "Start over" in page.banner.text
 
 
-def test_a_check_that_was_left_is_done_again(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_check_that_was_left_is_repeated(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     wizard = page.wizard
     page.new_training([str(pictures)])
     qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
@@ -120,7 +120,7 @@ def test_a_check_that_was_left_is_done_again(qtbot: QtBot, page: TrainPage, pict
     qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
 
 
-def test_starting_over_begins_with_nothing_and_not_unasked(
+def test_start_over_asks_before_discarding_draft(
     qtbot: QtBot, page: TrainPage, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wizard = to_recipe(qtbot, page, pictures)
@@ -141,7 +141,7 @@ def test_starting_over_begins_with_nothing_and_not_unasked(
     assert wizard.foot.primary.text() == "Choose pictures…"
 
 
-def test_nothing_is_taken_over_from_a_run_in_its_place_unasked(
+def test_duplicating_run_asks_before_discarding_draft(
     qtbot: QtBot, page: TrainPage, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_run("First")

@@ -1,4 +1,4 @@
-"""What the pages are told of the run that they show, over a service that tells what the test says."""
+"""Run watch: when it reports that a run has finished, with a service controlled by the test."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def run(tmp_path: Path) -> Path:
     return create_run(tmp_path, "Birds", "robust", PRESETS["robust"])
 
 
-def test_a_run_whose_end_is_the_first_that_is_seen_of_it_has_finished(
+def test_watch_emits_finished_when_end_is_first_state_of_started_run(
     qtbot: QtBot, service: Service, watch: RunWatch, run: Path
 ) -> None:
-    """On a busy computer a short run is over before the window looks for it."""
+    """On a busy computer, a short run is over before the window first checks its state."""
     watch.start(run)
     with qtbot.waitSignal(watch.finished):
         service.state_changed.emit(run, RunState.FINISHED)
 
 
-def test_a_run_that_had_finished_before_it_was_looked_at_does_not_finish_again(
+def test_watch_does_not_emit_finished_for_run_that_had_already_ended(
     qtbot: QtBot, service: Service, watch: RunWatch, run: Path
 ) -> None:
     watch.start(run)

@@ -1,4 +1,4 @@
-"""The wizard from nothing to a result, as a person would go through it, with a stand-in for the training process."""
+"""Wizard from the pictures to the result, operated as by a user, with a stand-in for the training process."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def named(page: QWidget, name: str) -> QWidget:
 
 
 def check(qtbot: QtBot, page: TrainPage, folder: Path) -> Wizard:
-    """Through the first two steps."""
+    """Go through the first two steps."""
     wizard = page.wizard
     page.new_training([str(folder)])
     qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
@@ -76,7 +76,7 @@ def write(wizard: Wizard, key: str, text: str) -> None:
 
 
 def start(qtbot: QtBot, page: TrainPage, folder: Path, steps: int = 200) -> Wizard:
-    """Through the first three steps; the run is alive then."""
+    """Go through the first three steps; the run is alive afterwards."""
     wizard = to_recipe(qtbot, page, folder)
     write(wizard, "steps", str(steps))
     press(wizard, "Start training")
@@ -85,15 +85,17 @@ def start(qtbot: QtBot, page: TrainPage, folder: Path, steps: int = 200) -> Wiza
 
 
 def wait_for(qtbot: QtBot, wizard: Wizard, state: RunState) -> None:
-    """Wait for a state of a run that has done a step."""
+    """Wait for a state of a run that has done at least one step."""
     watch = wizard._watch
     qtbot.waitUntil(lambda: watch.state is state and watch.history.latest is not None, timeout=PATIENCE_MS)
 
 
-# The whole way
+# All steps
 
 
-def test_from_nothing_to_use_now(qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path) -> None:
+def test_wizard_leads_from_pictures_to_model_in_use(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
+) -> None:
     assert primaries(page) == ["Choose pictures…"]
     wizard = check(qtbot, page, pictures)
     assert wizard.check._summary.text == "14 pictures: 12 to learn from, 2 held out to judge by, none left out."
@@ -120,7 +122,7 @@ def test_from_nothing_to_use_now(qtbot: QtBot, window: MainWindow, page: TrainPa
 # Pictures
 
 
-def test_folders_can_be_added_and_removed_and_their_pictures_are_counted(
+def test_adding_and_removing_folders_updates_picture_count(
     qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path
 ) -> None:
     wizard = page.wizard
@@ -135,9 +137,7 @@ def test_folders_can_be_added_and_removed_and_their_pictures_are_counted(
     assert "that is not many" in wizard.pictures._total.text
 
 
-def test_a_folder_without_pictures_and_one_that_is_gone_are_told_at_once(
-    qtbot: QtBot, page: TrainPage, tmp_path: Path
-) -> None:
+def test_empty_and_missing_folders_are_reported_at_once(qtbot: QtBot, page: TrainPage, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     page.new_training([str(tmp_path / "empty"), str(tmp_path / "gone")])
     pictures = page.wizard.pictures
@@ -151,9 +151,7 @@ def test_a_folder_without_pictures_and_one_that_is_gone_are_told_at_once(
 # Check
 
 
-def test_what_is_wrong_with_pictures_is_told_and_one_click_leaves_out(
-    qtbot: QtBot, page: TrainPage, pictures: Path
-) -> None:
+def test_check_reports_issues_and_pictures_can_be_excluded(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     (pictures / "broken.png").write_bytes(b"\x89PNG no more")
     Image.new("RGB", (4, 4)).save(pictures / "dot.png")
     (pictures / "twice.png").write_bytes((pictures / "03.png").read_bytes())
@@ -176,7 +174,7 @@ def test_what_is_wrong_with_pictures_is_told_and_one_click_leaves_out(
     assert all(record.file != "05.png" for record in (*wizard.draft.report.training, *wizard.draft.report.held_out))
 
 
-def test_a_check_can_be_cancelled_and_done_again(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_check_can_be_cancelled_and_repeated(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     wizard = page.wizard
     page.new_training([str(pictures)])
     qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
@@ -188,7 +186,7 @@ def test_a_check_can_be_cancelled_and_done_again(qtbot: QtBot, page: TrainPage, 
     qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
 
 
-def test_too_few_pictures_are_one_message_with_the_way_out(qtbot: QtBot, page: TrainPage, tmp_path: Path) -> None:
+def test_too_few_pictures_are_reported_with_way_back_to_pictures(qtbot: QtBot, page: TrainPage, tmp_path: Path) -> None:
     wizard = page.wizard
     page.new_training([str(make_pictures(tmp_path / "one", 1))])
     qtbot.waitUntil(lambda: wizard.foot.primary.isEnabled(), timeout=PATIENCE_MS)
@@ -203,9 +201,7 @@ def test_too_few_pictures_are_one_message_with_the_way_out(qtbot: QtBot, page: T
 # Recipe
 
 
-def test_a_value_that_is_not_possible_is_told_at_its_field_and_nothing_starts(
-    qtbot: QtBot, page: TrainPage, pictures: Path
-) -> None:
+def test_invalid_value_is_reported_at_its_field_and_blocks_start(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     wizard = to_recipe(qtbot, page, pictures)
     for text, message in (("999", "Layers = 999 is outside 2 to 64."), ("many", "Enter a whole number.")):
         write(wizard, "depth", text)
@@ -221,7 +217,7 @@ def test_a_value_that_is_not_possible_is_told_at_its_field_and_nothing_starts(
     assert not wizard.draft.is_touched
 
 
-def test_a_setting_that_does_not_count_says_why(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_setting_without_effect_is_disabled_and_says_why(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     wizard = to_recipe(qtbot, page, pictures)
     rate = wizard.recipe.details.field("muon_rate")
     for method, used in (("muon", True), ("sgd", False)):
@@ -234,7 +230,7 @@ def test_a_setting_that_does_not_count_says_why(qtbot: QtBot, page: TrainPage, p
     assert "decides how long" in length.toolTip()
 
 
-def test_a_changed_recipe_is_measured_anew(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_changed_recipe_is_measured_again(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     wizard = to_recipe(qtbot, page, pictures)
     qtbot.waitUntil(lambda: len(wizard.draft.measured) == 4, timeout=PATIENCE_MS)
     write(wizard, "batch", "4")
@@ -243,7 +239,7 @@ def test_a_changed_recipe_is_measured_anew(qtbot: QtBot, page: TrainPage, pictur
 
 
 def to_recipe_changed_while_measured(qtbot: QtBot, page: TrainPage, pictures: Path) -> Wizard:
-    """A batch of two, chosen while one of four is measured."""
+    """Choose a batch of two while a batch of four is being measured."""
     wizard = to_recipe(qtbot, page, pictures)
     qtbot.waitUntil(lambda: len(wizard.draft.measured) == 4, timeout=PATIENCE_MS)
     write(wizard, "batch", "4")
@@ -252,25 +248,21 @@ def to_recipe_changed_while_measured(qtbot: QtBot, page: TrainPage, pictures: Pa
     return wizard
 
 
-def test_what_is_told_of_former_values_is_no_cost_of_the_recipe(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_late_measurement_of_previous_values_is_ignored(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     wizard = to_recipe_changed_while_measured(qtbot, page, pictures)
-    wizard._service.measured.emit(Measured(OWN, 0.1, 800_000_000, 1))  # of the four, told too late
+    wizard._service.measured.emit(Measured(OWN, 0.1, 800_000_000, 1))  # of the batch of four, reported too late
     assert OWN not in wizard.draft.measured
     qtbot.waitUntil(lambda: OWN in wizard.draft.measured, timeout=PATIENCE_MS)
     assert "400 MB" in wizard.recipe._own.text
 
 
-def test_a_recipe_that_changes_while_it_is_measured_is_measured_anew(
-    qtbot: QtBot, page: TrainPage, pictures: Path
-) -> None:
+def test_recipe_changed_while_being_measured_is_measured_again(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     wizard = to_recipe_changed_while_measured(qtbot, page, pictures)
     qtbot.waitUntil(lambda: OWN in wizard.draft.measured, timeout=PATIENCE_MS)
     assert "400 MB" in wizard.recipe._own.text
 
 
-def test_what_was_typed_wrong_is_forgotten_with_another_card_and_another_training(
-    qtbot: QtBot, page: TrainPage, pictures: Path
-) -> None:
+def test_invalid_text_is_cleared_by_another_preset_or_new_draft(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     wizard = to_recipe(qtbot, page, pictures)
     depth = wizard.recipe.details.field("depth")
     assert isinstance(depth, QLineEdit)
@@ -286,7 +278,7 @@ def test_what_was_typed_wrong_is_forgotten_with_another_card_and_another_trainin
     assert wizard.recipe.why_not == ""
 
 
-def test_a_folder_that_vanished_and_a_full_disk_are_told_and_nothing_starts(
+def test_full_disk_and_vanished_folder_are_reported_and_nothing_starts(
     qtbot: QtBot, page: TrainPage, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wizard = to_recipe(qtbot, page, pictures)
@@ -308,7 +300,7 @@ def test_a_folder_that_vanished_and_a_full_disk_are_told_and_nothing_starts(
 # Run
 
 
-def test_pause_go_on_stop_and_resume(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_run_can_be_paused_continued_stopped_and_resumed(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     behave("slow")
     wizard = start(qtbot, page, pictures)
     wait_for(qtbot, wizard, RunState.RUNNING)
@@ -329,7 +321,7 @@ def test_pause_go_on_stop_and_resume(qtbot: QtBot, page: TrainPage, pictures: Pa
     assert not wizard.steps.button(Step.RECIPE).isEnabled()
 
 
-def test_the_curves_call_a_model_as_lists_and_tables_do(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_psnr_plot_shows_title_of_reference_model(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     wizard = start(qtbot, page, pictures)
     run, history = wizard.run, wizard._watch.history
     assert run is not None
@@ -341,7 +333,7 @@ def test_the_curves_call_a_model_as_lists_and_tables_do(qtbot: QtBot, page: Trai
     assert any(level.label.endswith(" My model") for level in plot.content.levels)
 
 
-def test_discard_asks_and_deletes(
+def test_discard_asks_and_deletes_run(
     qtbot: QtBot, page: TrainPage, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behave("slow")
@@ -359,7 +351,7 @@ def test_discard_asks_and_deletes(
 
 
 @pytest.mark.parametrize(("how", "words"), [("fail", "no space left on the disk"), ("crash", "ended unexpectedly")])
-def test_a_run_that_ends_badly_says_why_and_can_go_on(
+def test_failed_run_says_why_and_can_be_resumed(
     qtbot: QtBot, page: TrainPage, pictures: Path, how: str, words: str
 ) -> None:
     behave(how)
@@ -373,7 +365,7 @@ def test_a_run_that_ends_badly_says_why_and_can_go_on(
     qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
 
 
-def test_what_happens_on_the_way_is_told_in_words(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_notices_during_run_are_reported(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     behave("diverge")
     reported: list[str] = []
     page.wizard._watch.noticed.connect(reported.append)
@@ -383,7 +375,7 @@ def test_what_happens_on_the_way_is_told_in_words(qtbot: QtBot, page: TrainPage,
     qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
 
 
-def test_a_finished_run_can_learn_longer(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_finished_run_can_be_trained_for_more_steps(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     wizard = start(qtbot, page, pictures)
     qtbot.waitUntil(lambda: wizard.step is Step.RESULT, timeout=PATIENCE_MS)
     wizard.result._more.click()
@@ -394,7 +386,7 @@ def test_a_finished_run_can_learn_longer(qtbot: QtBot, page: TrainPage, pictures
     assert wizard._watch.steps == 350
 
 
-def test_keys_alone_go_through_the_first_steps(
+def test_first_steps_can_be_done_with_keyboard_alone(
     qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path
 ) -> None:
     window.activateWindow()
@@ -409,7 +401,7 @@ def test_keys_alone_go_through_the_first_steps(
     assert wizard.step is Step.RECIPE
 
 
-def test_the_settings_of_another_run_can_be_taken_over(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_begin_copies_settings_of_another_run(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     wizard = page.wizard
     like = replace(wizard.draft.config, data=(str(pictures),), depth=7, steps=123)
     wizard.begin(like=like, preset="photo")
@@ -417,7 +409,7 @@ def test_the_settings_of_another_run_can_be_taken_over(qtbot: QtBot, page: Train
     assert wizard.draft.is_touched
 
 
-def test_what_a_run_began_with_is_shown_though_it_is_not_installed(
+def test_recipe_shows_copied_start_that_is_not_installed(
     qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path
 ) -> None:
     mine = tmp_path / "mine.safetensors"
@@ -442,9 +434,9 @@ def test_what_a_run_began_with_is_shown_though_it_is_not_installed(
     assert (wizard.step, run_folders()) == (Step.RECIPE, [])
 
 
-def test_the_wheel_changes_nothing_on_pages_that_scroll(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+def test_wheel_changes_no_control_on_pages_that_scroll(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
     wizard = to_recipe(qtbot, page, pictures)
-    wizard.recipe.fold.set_open(True)  # only now its details are made
+    wizard.recipe.fold.set_open(True)  # creates its details
     wizard._run_page()
     panes = wizard.findChildren(QScrollArea)
     assert {control.accessibleName() for pane in panes for control in controls_in(pane)} >= {
