@@ -74,7 +74,7 @@ SCENARIOS = [
 def test_scenario_does_not_block_window(scenario, outcome, torch, model_file):
     report = measure(scenario, model_file)
     assert outcome in report["outcome"]
-    assert report["torch"] is torch  # what is shown first does not wait for it
+    assert report["torch"] is torch  # what the window shows first does not wait for torch
     assert report["closed"]
     assert report["ticks"] > 10
     assert report["imported_by_window"] == []

@@ -1,4 +1,4 @@
-"""Training service and a run: start, follow, command, lose, find again; a real process without a network."""
+"""Training service and a run: starting, following, requests, crashes, attaching again; a real process, no network."""
 
 from __future__ import annotations
 
@@ -532,7 +532,9 @@ def test_detach_does_not_count_as_closing(watch, folder: Path) -> None:
     other.wait_state(RunState.STOPPED)
 
 
-def test_second_window_cannot_take_over_the_choice(watch, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choice_to_save_is_rejected_when_another_window_has_made_it(
+    watch, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vdsr_app.workers.training._WINDOW_LOCK_PATIENCE_S", 0.05)
     one, other = watch(), watch()
     one.service.start(folder)
@@ -589,7 +591,7 @@ def test_signal_to_process_group_of_window_does_not_reach_run(watch, folder: Pat
     one.wait_state(RunState.STOPPED)
 
 
-def test_choice_to_continue_lets_another_window_choose(watch, folder: Path) -> None:
+def test_choice_to_continue_lets_another_window_choose_to_save(watch, folder: Path) -> None:
     one, other = watch(), watch()
     one.service.start(folder)
     one.wait_event(Stepped)

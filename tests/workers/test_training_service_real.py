@@ -89,7 +89,7 @@ def window(qtbot, folder: Path) -> Iterator[Window]:
 
 
 @pytest.mark.timeout(300)
-def test_run_pauses_resumes_stops_installs_and_restarts(window: Window, folder: Path) -> None:
+def test_run_is_paused_resumed_stopped_installed_and_restarted(window: Window, folder: Path) -> None:
     window.service.start(folder)
     window.wait(lambda: bool(window.of(Stepped)))
     window.service.pause()
