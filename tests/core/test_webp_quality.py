@@ -38,12 +38,12 @@ def estimated(path: Path, data: bytes) -> int | None:
 
 @pytest.mark.parametrize("quality", [0, 5, 20, 40, 60, 75, 80, 88, 89, 95, 100])
 @pytest.mark.parametrize("method", [0, 4, 6])
-def test_estimate_matches_encoder_setting(tmp_path: Path, quality: int, method: int) -> None:
+def test_estimate_matches_the_encoder_setting(tmp_path: Path, quality: int, method: int) -> None:
     found = estimated(tmp_path / "no name that helps", webp(quality=quality, method=method))
     assert found == pytest.approx(quality, abs=1)
 
 
-def test_quality_is_estimated_beside_transparency_and_metadata(tmp_path: Path) -> None:
+def test_estimate_is_correct_with_transparency_and_metadata(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[270] = "x" * 501  # of odd length, so that a padding byte is needed
     data = webp(4, quality=70, exif=exif, icc_profile=b"profile" * 99)
@@ -51,7 +51,7 @@ def test_quality_is_estimated_beside_transparency_and_metadata(tmp_path: Path) -
     assert estimated(tmp_path / "a.webp", data) == pytest.approx(70, abs=1)
 
 
-def test_animation_has_the_quality_of_its_first_picture(tmp_path: Path) -> None:
+def test_animation_is_estimated_from_its_first_picture(tmp_path: Path) -> None:
     first, second = (Image.fromarray(busy()[::step]) for step in (1, -1))
     animations = []
     for quality in (55, 20):
@@ -69,7 +69,7 @@ def test_lossless_file_has_no_quality(tmp_path: Path) -> None:
     assert estimated(tmp_path / "b.webp", webp(4, lossless=True)) is None
 
 
-def test_saved_file_gives_its_quality_or_none_if_lossless(tmp_path: Path) -> None:
+def test_estimate_matches_the_saved_quality_and_is_none_if_lossless(tmp_path: Path) -> None:
     path = tmp_path / "a.webp"
     for quality, expected in ((60, 60), (100, None)):
         image_io.save(Picture(busy()), path, SaveOptions(FileFormat.WEBP, quality))
@@ -77,7 +77,7 @@ def test_saved_file_gives_its_quality_or_none_if_lossless(tmp_path: Path) -> Non
         assert (None if compression is None else compression.quality) == (expected and pytest.approx(expected, abs=1))
 
 
-def test_truncated_file_gives_its_quality_or_none(tmp_path: Path) -> None:
+def test_truncated_file_yields_its_quality_or_none(tmp_path: Path) -> None:
     data, path = webp(quality=75), tmp_path / "cut.webp"
     answers = []
     for length in range(0, 120):
@@ -89,7 +89,7 @@ def test_truncated_file_gives_its_quality_or_none(tmp_path: Path) -> None:
     assert answers == sorted(answers, key=lambda answer: answer is not None)
 
 
-def test_corrupted_file_gives_valid_quality_or_none(tmp_path: Path) -> None:
+def test_corrupted_file_yields_a_valid_quality_or_none(tmp_path: Path) -> None:
     rng, path = np.random.default_rng(1), tmp_path / "bad.webp"
     data = webp(4, quality=75)
     for _ in range(300):

@@ -24,7 +24,7 @@ class SourceInfo:
         path: the file, or None for a pasted picture.
         format: lower-case name such as "jpeg", "png", "heic".
         mode: as stored, for display: "8-bit RGB", "16-bit gray", "palette", "CMYK".
-        frames: pictures in the file; only the first is read.
+        frames: pictures in the file; one of them is read, the main one of a HEIC file, else the first.
         compression: for a JPEG or a lossy WebP or AVIF, estimated from its quantisers; else None.
         notes: what was changed on reading ("CMYK was converted to sRGB"), one sentence each.
     """
