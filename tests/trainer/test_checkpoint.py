@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -14,6 +15,7 @@ import torch
 from vdsr_app.errors import SaveError, TrainingError
 from vdsr_trainer import checkpoint
 from vdsr_trainer.checkpoint import Keeper, Progress
+from vdsr_trainer.data.dataset import Patches
 from vdsr_trainer.health import Health
 from vdsr_trainer.learner import Learner
 from vdsr_trainer.meter import Spent
@@ -178,6 +180,18 @@ def test_load_rejects_missing_or_incompatible_checkpoint(tmp_path: Path, learner
         (tmp_path / NEWEST_NAME).unlink()
     with pytest.raises(TrainingError, match="No checkpoint can be used"):
         checkpoint.load(tmp_path, other)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_load_names_optimiser_that_config_no_longer_has(tmp_path: Path, learner: Learner, optimizer: str) -> None:
+    noise = np.random.default_rng(0).random((2, 2, 1, 16, 16), np.float32)
+    grid = np.full((2, 2, 2), 2.0, np.float32)
+    learner.step(Patches(noise[0], noise[1], grid), 0)
+    checkpoint.write(tmp_path, checkpoint.take(learner, Progress(1)))
+    other = Learner(replace(CONFIG, optimizer=optimizer))
+    with pytest.raises(TrainingError, match="its optimiser is another one"):
+        checkpoint.load(tmp_path, other)
+    assert checkpoint.load(tmp_path, learner).step == 1
 
 
 def test_load_keeps_newest_checkpoint_after_read_error(

@@ -309,5 +309,23 @@ def _restore(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], learner
         for name, value in entries.items():
             index, key = name.split(".", 1)
             states.setdefault(int(index), {})[key] = value
-        part.load_state_dict({"state": states, "param_groups": part.state_dict()["param_groups"]})
+        _load_optimiser(part, states)
     return progress
+
+
+def _load_optimiser(part: torch.optim.Optimizer, states: Mapping[int, Mapping[str, Any]]) -> None:
+    """Load the states of one part of the optimiser, by the index of their parameter.
+
+    Raises:
+        ValueError: they are those of another optimiser. PyTorch would notice some of that only in a step.
+    """
+    reason = "its optimiser is another one than that of the run's configuration"
+    parameters = [parameter for group in part.param_groups for parameter in group["params"]]
+    for index, state in states.items():
+        tensors = [value for value in state.values() if isinstance(value, Tensor) and value.ndim]
+        if index >= len(parameters) or any(tensor.shape != parameters[index].shape for tensor in tensors):
+            raise ValueError(reason)
+    try:
+        part.load_state_dict({"state": states, "param_groups": part.state_dict()["param_groups"]})
+    except KeyError as error:
+        raise ValueError(reason) from error
