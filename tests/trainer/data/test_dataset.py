@@ -609,6 +609,14 @@ def test_resumed_run_accepts_its_pictures_in_another_folder(
     assert equal(opened(replace(small, data=(str(moved),))).batch(4), batch)
 
 
+def test_resumed_run_rejects_patches_larger_than_its_pictures(small: TrainConfig, opened: Opener, run: Path) -> None:
+    opened(small)
+    mark_started(run)
+    with pytest.raises(TrainingError, match="smaller than its patches are now, 96 px") as caught:
+        opened(replace(small, patch_px=96))
+    assert "patch_px" in caught.value.hint
+
+
 def test_damaged_index_is_reported_and_rebuilt(small: TrainConfig, opened: Opener, run: Path) -> None:
     before = opened(small)
     mark_started(run)

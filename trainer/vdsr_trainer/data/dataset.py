@@ -13,6 +13,7 @@ import torch
 
 from vdsr_app.control import CancelToken, ProgressCallback
 from vdsr_app.core.words import counted
+from vdsr_app.errors import TrainingError
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.data.cache_size import cache_bytes
 from vdsr_trainer.data.degrade import Degradation, Luma8, degraded_patches
@@ -76,7 +77,7 @@ def open_data(
 
     Raises:
         TrainingError: a folder is missing or empty, too few pictures are usable, or a picture of a resumed run is
-            missing or has changed.
+            missing, has changed, or is too small for patches that were not as large when the run began.
         SaveError: `pictures.json` cannot be written.
         Cancelled: by the token.
     """
@@ -85,6 +86,12 @@ def open_data(
     if plan is None:
         plan = _new_plan(config, run, on_progress, notice, token)
     items = make_items(plan.training, config, plan.cache_bytes)
+    if not items:  # a new plan has no such pictures; those of an earlier one were chosen for its patches
+        raise TrainingError(
+            f"The pictures that this run began with are smaller than its patches are now, {config.patch_px} px.",
+            path=run,
+            hint="Set patch_px back in its config.toml, or begin a new run.",
+        )
     pictures = WorkingSet(items, config, plan.cache_bytes)
     try:
         validation = _validation(plan.held_out, token)
