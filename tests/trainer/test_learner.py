@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from tests.trainer.conftest import accelerator_error
-from vdsr_app.errors import DeviceError, DeviceMemoryError
+from vdsr_app.core.network import VDSR, VDSRConfig
+from vdsr_app.core.weights import save_weights
+from vdsr_app.errors import DeviceError, DeviceMemoryError, TrainingError
 from vdsr_trainer import learner as module
 from vdsr_trainer import stepper
 from vdsr_trainer.config import TrainConfig
@@ -236,3 +239,14 @@ def test_automatic_precision_follows_cpu_and_width(
     assert resolve_precision("auto", cpu, width) == expected
     assert resolve_precision("bf16", cpu, width) == "bf16"
     assert resolve_precision("fp32", cpu, width) == "fp32"
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_start_model_of_another_kind_is_told_apart_in_words(tmp_path: Path, residual: bool) -> None:
+    start = tmp_path / "start.safetensors"
+    save_weights(VDSR(VDSRConfig(CONFIG.depth, CONFIG.width, residual=not residual)), start)
+    with pytest.raises(TrainingError) as caught:
+        Learner(replace(CONFIG, start_from=str(start), residual=residual))
+    one, other = ("without", "with") if residual else ("with", "without")
+    assert f"has 4 layers of 8 channels {one} a skip connection; the run's has" in caught.value.what
+    assert caught.value.what.endswith(f"4 layers of 8 channels {other} a skip connection.")

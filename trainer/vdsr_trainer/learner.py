@@ -129,12 +129,15 @@ def first_model(config: TrainConfig, start: Path | None = None) -> VDSR:
     model = load_model(info).model.requires_grad_(True)
     if model.config != shape:
         raise TrainingError(
-            f"The model to start from has {model.config.depth} layers of {model.config.width} channels, the run"
-            f" {shape.depth} of {shape.width}.",
+            f"The model to start from has {_shape_words(model.config)}; the run's has {_shape_words(shape)}.",
             path=info.path,
-            hint="Choose the same depth and width, or start from nothing.",
+            hint="Choose the same depth, width and skip connection (residual), or start from nothing.",
         )
     return model
+
+
+def _shape_words(shape: VDSRConfig) -> str:
+    return f"{shape.depth} layers of {shape.width} channels {'with' if shape.residual else 'without'} a skip connection"
 
 
 def forward_detail(
