@@ -735,6 +735,33 @@ def test_run_killed_after_roll_back_keeps_lower_rate(
     )
 
 
+def test_run_killed_after_roll_back_to_its_start_model_rolls_back_as_uninterrupted_run(
+    small: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(event: Event) -> None:
+        if isinstance(event, CheckpointSaved) and event.step == 0:
+            raise Killed
+
+    start = tmp_path / "start.safetensors"
+    save_weights(VDSR(VDSRConfig(small.depth, small.width)), start)
+    config = replace(small, start_from=str(start), patience=1, validate_every=2, checkpoint_every=2, steps=12)
+    script = ScriptedJudge(monkeypatch, [-1.0] * 9)
+    whole = _run(config, tmp_path / "whole")
+    script.gains = [-1.0] * 9
+    with pytest.raises(Killed):
+        train(config, tmp_path / "parts", die, CancelToken())
+    parts = _run(config, tmp_path / "parts", resume=True)
+    back = [event.step for event in whole if isinstance(event, RolledBack)]
+    assert len(back) > 1
+    assert [event.step for event in parts if isinstance(event, RolledBack)] == back[1:]
+    assert load_weights(tmp_path / "whole" / WEIGHTS_NAME).checksum == (
+        load_weights(tmp_path / "parts" / WEIGHTS_NAME).checksum
+    )
+
+
 # --- faults
 
 

@@ -220,8 +220,10 @@ class _Run:
             self._meter = Meter(self._config, self._learner.device, self._progress.spent)
             with Saver(self._folder, self._learner, self._progress, self._meter, self._tell) as saver:
                 self._saver = saver
-                if self._config.start_from and not self._progress.step:
-                    self._validate()  # the starting point: gains show from the first value on
+                # The starting point: gains show from the first value on. Only once, because each validation counts
+                # towards the run's health: not again after a stop there, or after rolling back to it.
+                if self._config.start_from and not has_state(self._folder):
+                    self._validate()
                 request = self._learn(data)
                 if request is RunRequest.DISCARD:
                     self._tell(Finished(self._progress.step, "", complete=False, discarded=True))
