@@ -323,6 +323,25 @@ def test_nan_loss_in_teacher_training_fails_run(
     assert isinstance(recorder.events[-1], Failed)
 
 
+def test_run_can_be_discarded_after_its_teacher_diverged(
+    taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_each_step: None
+) -> None:
+    real = TeacherLearner._accumulate
+
+    def diverge(self: TeacherLearner, patches: TeacherPatches) -> torch.Tensor:
+        for parameter in self.average.model.parameters():
+            parameter.fill_(1e9)
+        return real(self, patches)
+
+    monkeypatch.setattr(TeacherLearner, "_accumulate", diverge)
+    run = tmp_path / "run"
+    recorder = _Recorder(2, lambda: write_control(run, "discard"))
+    config = replace(taught, teacher_steps=400, checkpoint_every=1000)
+    assert train(config, run, recorder, recorder.token) is None
+    assert not run.exists()
+    assert recorder.events[-1] == replace(recorder.events[-1], discarded=True)
+
+
 def test_memory_shortage_halves_micro_batch_of_teacher(
     taught: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

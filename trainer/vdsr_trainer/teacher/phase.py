@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +100,8 @@ def trained_teacher(
                 hint="Start a new run with another seed, or with teacher_steps = 0.",
             ) from None
         except (Cancelled, TrainingError):  # such as a picture that is gone
-            save()
+            with contextlib.suppress(NotFiniteError):  # a state that diverged is not worth keeping
+                save()
             raise
     save_teacher(learner.average.model, run / TEACHER_WEIGHTS_NAME)
     return learner
