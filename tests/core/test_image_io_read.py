@@ -468,6 +468,29 @@ def test_exif_orientation_takes_precedence_over_xmp(tmp_path: Path) -> None:
     assert b'Orientation="1"' in picture.xmp
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("through_disk", [False, True])
+def test_metadata_after_the_pixels_of_a_png_is_read(tmp_path: Path, through_disk: bool, packed: bool) -> None:
+    data = _pillow(tmp_path / "p.png", Image.fromarray(_QUADRANTS)).read_bytes()
+    packet = _xmp(3)
+    text = b"XML:com.adobe.xmp\0" + (b"\1\0\0\0" + zlib.compress(packet) if packed else b"\0\0\0\0" + packet)
+    late = _png_chunk(b"eXIf", _exif(6)) + _png_chunk(b"iTXt", b"Comment\0\0\0\0\0eXIf") + _png_chunk(b"iTXt", text)
+    file = _written(tmp_path / "p.png", data[:-12] + late + data[-12:])
+    assert image_io.probe(file).width == 16
+    picture = image_io.read(file, allocate=scratch.on_disk(tmp_path) if through_disk else scratch.in_memory)
+    np.testing.assert_array_equal(picture.pixels, _UPRIGHT[6](_QUADRANTS))
+    assert picture.exif is not None
+    assert ExifBlock(picture.exif).orientation == 1
+    assert picture.xmp is not None
+    assert b'Orientation="1"' in picture.xmp
+
+
+def test_metadata_before_the_pixels_of_a_png_takes_precedence(tmp_path: Path) -> None:
+    data = _pillow(tmp_path / "p.png", Image.fromarray(_QUADRANTS), exif=_exif(3)).read_bytes()
+    file = _written(tmp_path / "p.png", data[:-12] + _png_chunk(b"eXIf", _exif(6)) + data[-12:])
+    np.testing.assert_array_equal(image_io.read(file).pixels, _UPRIGHT[3](_QUADRANTS))
+
+
 @pytest.mark.parametrize("value", [0, 9, 65535])
 def test_invalid_orientation_is_ignored(tmp_path: Path, value: int) -> None:
     picture = image_io.read(_pillow(tmp_path / "o.png", Image.fromarray(_QUADRANTS), exif=_exif(value)))

@@ -69,6 +69,9 @@ class VipsPicture:
         self._kind = self._kind_of_colour()
         self._exif = self._exif_block()
         self._xmp = self._tiff.xmp or self._blob("xmp-data") or self._raw_profile("xmp")
+        if source_format is SourceFormat.PNG and None in (self._exif, self._xmp):
+            late_exif, late_xmp = png_chunks.read_late_metadata(file.stream)
+            self._exif, self._xmp = self._exif or late_exif, self._xmp or late_xmp
         self.header = self._make_header()
         self._check_plausible()
 

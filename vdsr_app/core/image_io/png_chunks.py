@@ -1,7 +1,11 @@
-"""PNG data that libvips leaves out (resolution, gamma, frame count), and adding metadata chunks (ISO/IEC 15948)."""
+"""PNG data that libvips leaves out (resolution, gamma, frame count, late metadata), and adding metadata chunks.
+
+Source: ISO/IEC 15948.
+"""
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -15,6 +19,9 @@ _SIGNATURE_BYTES = 8
 _MAX_SMALL_CHUNK = 1024
 _METRES_PER_INCH = 0.0254
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
+_TAIL_BYTES = 1 << 16
+"""How much of the end of a file is searched for metadata; going from chunk to chunk would read a large file whole."""
+_MAX_XMP_BYTES = 16 << 20
 
 MAX_DEFLATE_RATIO = 1032
 """No deflate stream expands by more than this factor (zlib technical notes)."""
@@ -80,6 +87,18 @@ def read_info(stream: BinaryIO) -> PngInfo:
     return info
 
 
+def read_late_metadata(stream: BinaryIO) -> tuple[bytes | None, bytes | None]:
+    """The EXIF block and the XMP packet that follow the pixels, each None if there is none there.
+
+    The standard allows both, and ExifTool writes XMP there.
+    """
+    stream.seek(max(stream.seek(0, os.SEEK_END) - _TAIL_BYTES, _SIGNATURE_BYTES))
+    tail = stream.read(_TAIL_BYTES)
+    exif = next((body for body in _chunks_of_kind(tail, b"eXIf") if body), None)
+    packets = (_xmp_in(body) for body in _chunks_of_kind(tail, b"iTXt"))
+    return exif, next((packet for packet in packets if packet), None)
+
+
 def add_chunks(
     data: bytes | mmap, *, dpi: tuple[float, float] | None, exif: bytes | None, xmp: bytes | None
 ) -> list[bytes | memoryview]:
@@ -132,6 +151,30 @@ def _small_chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         body, checksum = stream.read(size), stream.read(4)
         if zlib.crc32(body, zlib.crc32(kind)) == int.from_bytes(checksum, "big"):
             yield kind, body
+
+
+def _chunks_of_kind(part: bytes, kind: bytes) -> Iterator[bytes]:
+    """Bodies of the chunks of a kind in part of a file, which may begin anywhere: checksums tell them from pixels."""
+    at = part.find(kind, 4)
+    while at >= 0:
+        end = at + 4 + int.from_bytes(part[at - 4 : at], "big")
+        if end + 4 <= len(part) and zlib.crc32(part[at:end]) == int.from_bytes(part[end : end + 4], "big"):
+            yield part[at + 4 : end]
+        at = part.find(kind, at + 4)
+
+
+def _xmp_in(body: bytes) -> bytes | None:
+    """The XMP packet in the body of an iTXt chunk, unpacked where necessary, or None."""
+    keyword, _, rest = body.partition(b"\0")
+    if keyword != _XMP_KEYWORD or rest.count(b"\0", 2) < 2:
+        return None
+    text = rest[2:].split(b"\0", 2)[2]  # after the language and the translated keyword
+    if not rest[0]:
+        return text
+    try:
+        return zlib.decompressobj().decompress(text, _MAX_XMP_BYTES)
+    except zlib.error:
+        return None
 
 
 def _dpi(body: bytes) -> tuple[float, float] | None:
