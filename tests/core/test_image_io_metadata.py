@@ -7,6 +7,7 @@ import io
 import re
 import struct
 import time
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -459,6 +460,21 @@ def test_xmp_packet_that_needs_no_edit_is_unchanged() -> None:
     packet.set_size(1, 2)
     packet.drop_stale()
     assert packet.to_bytes() == plain
+
+
+@pytest.mark.parametrize(
+    ("reference", "meaning"),
+    [("&#xA;", "\n"), ("&#10;", "\n"), ("&#x0d;&#xA;", "\r\n"), ("&#9;", "\t"), ("&#65;", "A")],
+)
+def test_line_breaks_and_tabs_survive_an_edit_of_xmp(reference: str, meaning: str) -> None:
+    caption = f"one{reference}two"
+    text = PACKET.decode().replace('xmp:Rating="5"', f'xmp:Rating="5" xmp:Label="{caption}"')
+    packet = XmpPacket(text.replace("Caf", caption).encode())
+    packet.set_upright()
+    edited = ElementTree.fromstring(packet.to_bytes().decode())
+    labels = [element.get("{http://ns.adobe.com/xap/1.0/}Label") for element in edited.iter()]
+    assert f"one{meaning}two" in labels
+    assert any((element.text or "").startswith(f"one{meaning}two") for element in edited.iter())
 
 
 @pytest.mark.parametrize("packet", [PACKET + b"\0", PACKET + b"\0\0\0\0", PACKET.decode().encode("utf-16")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Set
 from typing import Any
 from xml.dom import Node, minidom
@@ -40,6 +41,13 @@ MAX_PARTS = 150_000
 Packets of a megabyte and more are not rare, because Photoshop lists all that was ever pasted into a picture."""
 _MAX_SCANNED_PARTS = 1_000_000
 
+_WHITE_SPACE = re.compile("&#(?:0*(9|10|13)|x0*([9ADad]));")
+"""References to tab, line feed and carriage return: what they stand for is lost where it is written as it is, which
+`minidom` does, because parsers turn it into spaces in attributes, and carriage returns into line feeds elsewhere."""
+_STAND_INS = {9: "\ufdd0", 10: "\ufdd1", 13: "\ufdd2"}
+"""What takes the place of these references in the tree: characters that Unicode reserves for use inside programs."""
+_REFERENCES = str.maketrans({stand_in: f"&#{code};" for code, stand_in in _STAND_INS.items()})
+
 _Name = tuple[str, str]
 
 
@@ -68,7 +76,7 @@ class XmpPacket:
         if not self._changed:
             return self._original
         try:
-            return "".join(node.toxml() for node in self._document.childNodes).encode()
+            return "".join(node.toxml() for node in self._document.childNodes).translate(_REFERENCES).encode()
         except (RecursionError, UnicodeEncodeError) as exc:
             raise XmpError("damaged") from exc
 
@@ -222,9 +230,14 @@ def _parse(packet: bytes) -> Document:
     text = _text_of(packet)
     _Scan(text, MAX_PARTS)
     try:
-        return minidom.parseString(text.encode())
+        return minidom.parseString(_WHITE_SPACE.sub(_stand_in, text).encode())
     except (ExpatError, UnicodeError, ValueError, RecursionError) as exc:
         raise XmpError("damaged") from exc
+
+
+def _stand_in(reference: re.Match[str]) -> str:
+    decimal, hexadecimal = reference.groups()
+    return _STAND_INS[int(decimal) if decimal else int(hexadecimal, 16)]
 
 
 def _text_of(packet: bytes) -> str:
