@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vdsr_app.core.image_io.exif import ExifBlock, ExifError, Section
-from vdsr_app.core.image_io.heif_items import primary_colour_code
+from vdsr_app.core.image_io.heif_items import is_premultiplied, primary_colour_code
 from vdsr_app.core.image_io.jpeg_quality import estimate_quality
 from vdsr_app.core.image_io.jxl_header import JxlHeaderError, parse_header
 from vdsr_app.core.image_io.tiff_directory import reverse_units
@@ -316,6 +316,7 @@ def test_damaged_tiff_directories_do_not_raise(data: st.DataObject) -> None:
 @given(st.binary(max_size=64))
 def test_heif_and_jxl_parsers_tolerate_any_bytes(data: bytes) -> None:
     assert primary_colour_code(io.BytesIO(data)) is None
+    assert not is_premultiplied(io.BytesIO(data))
     with contextlib.suppress(JxlHeaderError):
         parse_header(b"\xff\x0a" + data)
 

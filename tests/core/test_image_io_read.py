@@ -215,6 +215,16 @@ def test_premultiplied_tiff_is_converted_to_straight_alpha(tmp_path: Path) -> No
     assert (picture.alpha == 128).all()
 
 
+def test_premultiplied_avif_is_converted_to_straight_alpha(tmp_path: Path) -> None:
+    image = Image.new("RGBA", (16, 16), (200, 100, 50, 128))
+    for premultiplied in (True, False):
+        file = _pillow(tmp_path / "a.avif", image, quality=100, subsampling="4:4:4", alpha_premultiplied=premultiplied)
+        picture = image_io.read(file)
+        assert np.abs(picture.pixels.astype(int) - [200, 100, 50]).max() <= 2
+        assert picture.alpha is not None
+        assert (picture.alpha == 128).all()
+
+
 def _tiff(samples: Samples, photometric: int, *extra: tuple[int, int, int, bytes], deflated: bool = False) -> bytes:
     """A little-endian TIFF of one strip; `extra` are (tag, type, count, value of at most 4 bytes)."""
     height, width, bands = samples.shape

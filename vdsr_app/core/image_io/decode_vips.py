@@ -17,7 +17,7 @@ from vdsr_app.core.image_io.color_profiles import (
     profile_space,
 )
 from vdsr_app.core.image_io.exif import ExifBlock, ExifError
-from vdsr_app.core.image_io.heif_items import primary_colour_code
+from vdsr_app.core.image_io.heif_items import is_premultiplied, primary_colour_code
 from vdsr_app.core.image_io.opened import HDR_NOTE, Header, RawPicture, frames_note, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.samples import scale_depth
@@ -245,6 +245,7 @@ class VipsPicture:
             case SourceFormat.TIFF:
                 raw.dpi = self._tiff.dpi
             case SourceFormat.AVIF:
+                raw.premultiplied = raw.has_alpha and is_premultiplied(stream)
                 code = primary_colour_code(stream)
                 if raw.icc is None and code is not None:
                     raw.icc = profile_for_code(code, channels)

@@ -1,4 +1,4 @@
-"""The item tables of AVIF and HEIC files: colour and coded data of the main picture, and replacing its EXIF block.
+"""The item tables of AVIF and HEIC files: colour, alpha and data of the main picture, and replacing its EXIF block.
 
 Source: ISO/IEC 23008-12 (HEIF) and 14496-12, boxes meta, pitm, iinf, iloc, iprp, iref, idat.
 """
@@ -38,6 +38,16 @@ def primary_colour_code(stream: BinaryIO) -> ColourCode | None:
         return None
 
 
+def is_premultiplied(stream: BinaryIO) -> bool:
+    """Whether the colours of a file's main picture are stored multiplied by its alpha."""
+    meta = _meta(stream)
+    try:
+        parts = {box.kind: box for box in boxes_in(meta, _FULL_BOX)}
+        return _referred(meta, parts.get(b"iref"), b"prem", _primary_item(meta, parts)) is not None
+    except (struct.error, IndexError, KeyError):
+        return False
+
+
 def primary_data(stream: BinaryIO, most_bytes: int) -> bytes:
     """The beginning of the coded data of a file's main picture, or of the first picture that it is composed of.
 
@@ -46,7 +56,9 @@ def primary_data(stream: BinaryIO, most_bytes: int) -> bytes:
     meta = _meta(stream)
     try:
         parts = {box.kind: box for box in boxes_in(meta, _FULL_BOX)}
-        item = _first_part(meta, parts.get(b"iref"), _primary_item(meta, parts))
+        item = _primary_item(meta, parts)
+        tile = _referred(meta, parts.get(b"iref"), b"dimg", item)
+        item = item if tile is None else tile
         stored_within, offset, size = _place(meta, parts[b"iloc"], item)
         if stored_within:
             idat = parts[b"idat"]
@@ -113,16 +125,16 @@ def _primary_item(meta: bytes, parts: Mapping[bytes, Box]) -> int:
     return int(struct.unpack_from(">I" if meta[primary] else ">H", meta, primary + _FULL_BOX)[0])
 
 
-def _first_part(meta: bytes, iref: Box | None, item: int) -> int:
-    """The first tile of a grid, by its dimg reference; `item` itself if it is not a grid."""
+def _referred(meta: bytes, iref: Box | None, kind: bytes, item: int) -> int | None:
+    """The first item that `item` refers to by references of a kind, or None."""
     if iref is None:
-        return item
+        return None
     code = ">I" if meta[iref.start] else ">H"
     width = struct.calcsize(code)
     for reference in boxes_in(meta, iref.start + _FULL_BOX, iref.end):
-        if reference.kind == b"dimg" and struct.unpack_from(code, meta, reference.start)[0] == item:
+        if reference.kind == kind and struct.unpack_from(code, meta, reference.start)[0] == item:
             return int(struct.unpack_from(code, meta, reference.start + width + 2)[0])
-    return item
+    return None
 
 
 def _place(data: bytes, iloc: Box, wanted: int) -> tuple[bool, int, int]:
