@@ -196,6 +196,19 @@ def test_heic_of_10_bits_reaches_full_white(tmp_path: Path) -> None:
     assert np.abs(picture.pixels.astype(int) - ramp).max() <= 64
 
 
+def test_gray_heic_of_10_bits_keeps_its_profile(tmp_path: Path) -> None:
+    profile = bytes(imagecodecs.cms_profile("gray", gamma=1.8))
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (48, 1))
+    heic = io.BytesIO()
+    pillow_heif.from_bytes("L;16", (64, 48), ramp.tobytes()).save(heic, quality=-1, icc_profile=profile)
+    file = _written(tmp_path / "g.heic", heic.getvalue())
+    picture = image_io.read(file)
+    assert picture.is_gray
+    assert np.abs(picture.pixels[..., 0].astype(int) - ramp).max() <= 64
+    assert picture.icc == profile
+    assert picture.source.mode == image_io.probe(file).mode == "10-bit gray"
+
+
 @pytest.mark.parametrize("bits", [10, 12])
 def test_jxl_of_10_and_12_bits_reaches_full_white(tmp_path: Path, bits: int) -> None:
     steps = np.linspace(0, (1 << bits) - 1, 48).astype(np.uint16)

@@ -26,7 +26,7 @@ class HeicPicture:
         self._image: Any = container[container.primary_index]
         colours = self._image.mode.partition(";")[0]
         self._stored_bits: int = self._image.info["bit_depth"]
-        channels = 1 if colours[0] == "L" else 3
+        channels = 1 if colours[0] in "LI" else 3  # deep gray without transparency is called "I"
         has_alpha = bool(self._image.has_alpha)
         width, height = self._image.size
         self.header = Header(
