@@ -241,12 +241,13 @@ def test_premultiplied_avif_is_converted_to_straight_alpha(tmp_path: Path) -> No
 def _tiff(samples: Samples, photometric: int, *extra: tuple[int, int, int, bytes], deflated: bool = False) -> bytes:
     """A little-endian TIFF of one strip; `extra` are (tag, type, count, value of at most 4 bytes)."""
     height, width, bands = samples.shape
+    depth = 8 * samples.itemsize
     pixels = zlib.compress(samples.tobytes(), 0) if deflated else samples.tobytes()
     bits_at = 8 + len(pixels)
     fields = [
         (256, 3, 1, struct.pack("<H", width)),
         (257, 3, 1, struct.pack("<H", height)),
-        (258, 3, bands, struct.pack("<I", bits_at) if bands > 2 else struct.pack(f"<{bands}H", *[8] * bands)),
+        (258, 3, bands, struct.pack("<I", bits_at) if bands > 2 else struct.pack(f"<{bands}H", *[depth] * bands)),
         (259, 3, 1, b"\10\0" if deflated else b"\1\0"),
         (262, 3, 1, struct.pack("<H", photometric)),
         (273, 4, 1, struct.pack("<I", 8)),
@@ -255,7 +256,7 @@ def _tiff(samples: Samples, photometric: int, *extra: tuple[int, int, int, bytes
         (279, 4, 1, struct.pack("<I", len(pixels))),
         *extra,
     ]
-    depths = struct.pack(f"<{bands}H", *[8] * bands)
+    depths = struct.pack(f"<{bands}H", *[depth] * bands)
     directory = struct.pack("<H", len(fields)) + b"".join(
         struct.pack("<HHI", tag, kind, count) + value.ljust(4, b"\0") for tag, kind, count, value in sorted(fields)
     )
@@ -348,6 +349,20 @@ def test_cmyk_is_converted_to_srgb_with_a_note(tmp_path: Path) -> None:
     assert means[1].max() < 40
     assert means[2][0] > 180
     assert means[2][1:].max() < 80
+
+
+@pytest.mark.parametrize("through_disk", [False, True])
+@pytest.mark.parametrize(("photometric", "bands"), [(5, 4), (8, 3)])
+def test_alpha_of_16_bit_cmyk_and_lab_is_read_exactly(
+    tmp_path: Path, photometric: int, bands: int, through_disk: bool
+) -> None:
+    samples = np.full((16, 16, bands + 1), 9000, np.uint16)
+    samples[..., bands] = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    file = _written(tmp_path / "x.tif", _tiff(samples, photometric, (338, 3, 1, b"\2\0")))
+    picture = image_io.read(file, allocate=scratch.on_disk(tmp_path) if through_disk else scratch.in_memory)
+    np.testing.assert_array_equal(picture.alpha, samples[..., bands])
+    opaque = image_io.read(_written(tmp_path / "o.tif", _tiff(samples[..., :bands], photometric)))
+    np.testing.assert_array_equal(picture.pixels, opaque.pixels)
 
 
 def test_first_frame_of_animations_is_read_with_a_note(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ class VipsPicture:
                 hint="Get a fresh copy of the file.",
             )
 
-    def _cmyk_as_srgb(self, raw: RawPicture) -> Any:
+    def _cmyk_as_srgb(self, cmyk: Any, raw: RawPicture) -> Any:
         """Convert CMYK with the picture's own profile, or a standard one if that is unusable; notes which."""
         settings = {"intent": "relative", "black_point_compensation": True, "depth": self.header.bits}
         icc, raw.icc = raw.icc or b"", None
@@ -195,7 +195,7 @@ class VipsPicture:
             try:
                 if not can_be_opened(icc):  # libvips would silently use a standard one
                     raise vips.load().Error("damaged profile")
-                converted = self._image.icc_transform("srgb", embedded=True, **settings)
+                converted = cmyk.icc_transform("srgb", embedded=True, **settings)
             except vips.load().Error:
                 raw.notes.append(_CMYK_BY_DEFAULT_INSTEAD)
             else:
@@ -203,16 +203,29 @@ class VipsPicture:
                 return converted
         else:
             raw.notes.append(_CMYK_BY_DEFAULT)
-        return self._image.icc_transform("srgb", input_profile="cmyk", **settings)
+        return cmyk.icc_transform("srgb", input_profile="cmyk", **settings)
+
+    def _apart(self) -> tuple[Any, Any]:
+        """The colours, and the other bands or None: libvips would take these for 8 bits, and scale them to 16."""
+        image, count = self._image, _COLOUR_BANDS[self._kind]
+        if image.bands == count:
+            return image, None
+        colours = image.extract_band(0, n=count).copy(interpretation=image.interpretation)
+        others = image.extract_band(count, n=image.bands - count)
+        # Only the colours of 16-bit Lab are signed.
+        return colours, others.copy(format="ushort") if image.format == "short" else others
 
     def _plain(self, raw: RawPicture) -> Any:
         """The image as gray or RGB, with or without alpha, at 8 or 16 bits; notes what was changed."""
         image, deep = self._image, self.header.bits == 16
         if self._kind == _CMYK:
-            image = self._cmyk_as_srgb(raw)
+            colours, others = self._apart()
+            image = _joined(self._cmyk_as_srgb(colours, raw), others)
         elif self._kind == "Lab":
             raw.notes.append(_LAB_CONVERTED)
-            image = image.colourspace("rgb16" if deep else "srgb")
+            # In floating point, as only libvips writes it, all bands are scaled as it expects.
+            colours, others = self._apart() if image.format == "short" else (image, None)
+            image = _joined(colours.colourspace("rgb16" if deep else "srgb"), others)
             raw.icc = None
         elif image.format == "uint":
             raw.notes.append(_DEPTH_REDUCED)
@@ -253,6 +266,10 @@ class VipsPicture:
                         raw.notes.append(HDR_NOTE.format(HDR_TRANSFERS[code.transfer]))
             case _:
                 pass
+
+
+def _joined(colours: Any, others: Any) -> Any:
+    return colours if others is None else colours.bandjoin(others)
 
 
 def _open(file: PictureFile, source_format: SourceFormat) -> tuple[Any, Any]:
