@@ -238,30 +238,39 @@ def test_premultiplied_avif_is_converted_to_straight_alpha(tmp_path: Path) -> No
         assert (picture.alpha == 128).all()
 
 
-def _tiff(samples: Samples, photometric: int, *extra: tuple[int, int, int, bytes], deflated: bool = False) -> bytes:
-    """A little-endian TIFF of one strip; `extra` are (tag, type, count, value of at most 4 bytes)."""
+def _tiff(
+    samples: Samples,
+    photometric: int,
+    *extra: tuple[int, int, int, bytes],
+    deflated: bool = False,
+    in_planes: bool = False,
+) -> bytes:
+    """A little-endian TIFF of one strip, or one for each channel; `extra` are (tag, type, count, value)."""
     height, width, bands = samples.shape
-    depth = 8 * samples.itemsize
-    pixels = zlib.compress(samples.tobytes(), 0) if deflated else samples.tobytes()
-    bits_at = 8 + len(pixels)
+    parts = [samples[..., band].tobytes() for band in range(bands)] if in_planes else [samples.tobytes()]
+    strips = [zlib.compress(part, 0) if deflated else part for part in parts]
+    offsets = [8 + sum(map(len, strips[:number])) for number in range(len(strips))]
     fields = [
         (256, 3, 1, struct.pack("<H", width)),
         (257, 3, 1, struct.pack("<H", height)),
-        (258, 3, bands, struct.pack("<I", bits_at) if bands > 2 else struct.pack(f"<{bands}H", *[depth] * bands)),
+        (258, 3, bands, struct.pack(f"<{bands}H", *[8 * samples.itemsize] * bands)),
         (259, 3, 1, b"\10\0" if deflated else b"\1\0"),
         (262, 3, 1, struct.pack("<H", photometric)),
-        (273, 4, 1, struct.pack("<I", 8)),
+        (273, 4, len(strips), struct.pack(f"<{len(strips)}I", *offsets)),
         (277, 3, 1, struct.pack("<H", bands)),
         (278, 3, 1, struct.pack("<H", height)),
-        (279, 4, 1, struct.pack("<I", len(pixels))),
+        (279, 4, len(strips), struct.pack(f"<{len(strips)}I", *map(len, strips))),
+        (284, 3, 1, b"\2\0" if in_planes else b"\1\0"),
         *extra,
     ]
-    depths = struct.pack(f"<{bands}H", *[depth] * bands)
-    directory = struct.pack("<H", len(fields)) + b"".join(
-        struct.pack("<HHI", tag, kind, count) + value.ljust(4, b"\0") for tag, kind, count, value in sorted(fields)
-    )
-    first = bits_at + len(depths)
-    return b"II*\0" + struct.pack("<I", first) + pixels + depths + directory + bytes(4)
+    data = b"".join(strips)
+    directory = struct.pack("<H", len(fields))
+    for tag, kind, count, value in sorted(fields):
+        stored = value.ljust(4, b"\0")
+        if len(value) > 4:
+            stored, data = struct.pack("<I", 8 + len(data)), data + value
+        directory += struct.pack("<HHI", tag, kind, count) + stored
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory + bytes(4)
 
 
 def test_tiff_with_unspecified_extra_channel_has_no_transparency(tmp_path: Path) -> None:
@@ -282,6 +291,69 @@ def test_uncompressed_ycbcr_tiff_is_converted_to_rgb(tmp_path: Path) -> None:
     ycbcr = np.asarray(Image.fromarray(RGB8).convert("YCbCr"))
     picture = image_io.read(_written(tmp_path / "y.tif", _tiff(ycbcr, 6, (530, 3, 2, b"\1\0\1\0"))))
     assert np.abs(picture.pixels.astype(int) - RGB8).max() <= 3
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_uncompressed_ycbcr_tiff_is_converted_at_every_depth_and_beside_alpha(tmp_path: Path, dtype: type) -> None:
+    ycbcr = np.dstack([np.asarray(Image.fromarray(RGB8).convert("YCbCr")), GRAY8]).astype(dtype)
+    ycbcr *= np.iinfo(dtype).max // 255
+    picture = image_io.read(_written(tmp_path / "y.tif", _tiff(ycbcr, 6, (530, 3, 2, b"\1\0\1\0"))))
+    assert np.abs(to_8_bits(picture.pixels).astype(int) - RGB8).max() <= 3
+    np.testing.assert_array_equal(picture.alpha, ycbcr[..., 3])
+
+
+_ALPHA = (338, 3, 1, b"\2\0")
+
+
+@pytest.mark.parametrize("through_disk", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("photometric", [0, 1, 2, 8])
+def test_separate_planes_of_tiff_equal_interleaved_channels(
+    tmp_path: Path, photometric: int, dtype: type, through_disk: bool
+) -> None:
+    samples = np.random.default_rng(6).integers(0, 128, (20, 30, 2 if photometric < 2 else 4)).astype(dtype)
+    allocate = scratch.on_disk(tmp_path) if through_disk else scratch.in_memory
+    interleaved = image_io.read(_written(tmp_path / "i.tif", _tiff(samples, photometric, _ALPHA)), allocate=allocate)
+    planes = _written(tmp_path / "p.tif", _tiff(samples, photometric, _ALPHA, in_planes=True))
+    picture = image_io.read(planes, allocate=allocate)
+    np.testing.assert_array_equal(picture.pixels, interleaved.pixels)
+    np.testing.assert_array_equal(picture.alpha, samples[..., -1])
+    if photometric == 1:
+        np.testing.assert_array_equal(picture.pixels, samples[..., :1])
+
+
+@pytest.mark.parametrize(
+    ("photometric", "lab"),
+    [
+        (8, np.array([136, 80, 67], np.uint8)),
+        (8, np.array([34_890, 20_500, 17_210], np.uint16)),
+        (9, np.array([136, 80 + 128, 67 + 128], np.uint8)),
+        (9, np.array([34_755, 20_500 + 32_768, 17_210 + 32_768], np.uint16)),
+    ],
+)
+def test_lab_tiff_is_converted_to_srgb_with_a_note(tmp_path: Path, photometric: int, lab: Samples) -> None:
+    """The red of sRGB is Lab 53.24, 80.09, 67.20 under D65, where white, black and gray have no a* and b*."""
+    neutral = np.zeros(3, lab.dtype) if photometric == 8 else np.array([0, *[1 << 8 * lab.itemsize - 1] * 2], lab.dtype)
+    samples = np.stack([lab, neutral])[None]
+    file = _written(tmp_path / "l.tif", _tiff(samples, photometric))
+    picture = image_io.read(file)
+    assert picture.source.mode == image_io.probe(file).mode == f"{8 * lab.itemsize}-bit Lab"
+    assert picture.bits == 8 * lab.itemsize
+    assert np.abs(to_8_bits(picture.pixels)[0].astype(int) - [[255, 0, 0], [0, 0, 0]]).max() <= 3
+    assert "Lab colours were converted to sRGB." in picture.source.notes
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (_tiff(RGB8, 10), "fax"),
+        (_tiff(np.zeros((4, 4, 5), np.uint16), 5, (338, 3, 1, b"\1\0")), "multiplied"),
+        (_tiff(np.zeros((4, 4, 2), np.uint8), 3, _ALPHA, (320, 3, 768, bytes(1536)), in_planes=True), "after the"),
+    ],
+)
+def test_tiff_whose_colours_would_come_out_wrong_is_rejected(tmp_path: Path, data: bytes, what: str) -> None:
+    with pytest.raises(UnsupportedFormatError, match=what):
+        image_io.read(_written(tmp_path / "u.tif", data))
 
 
 @pytest.mark.parametrize("through_disk", [False, True])

@@ -8,7 +8,7 @@ import numpy as np
 
 from vdsr_app.control import CancelToken
 from vdsr_app.core.formats import SourceFormat
-from vdsr_app.core.image_io import jpeg_segments, png_chunks, vips
+from vdsr_app.core.image_io import jpeg_segments, png_chunks, tiff_colours, vips
 from vdsr_app.core.image_io.color_profiles import (
     HDR_TRANSFERS,
     can_be_opened,
@@ -21,6 +21,7 @@ from vdsr_app.core.image_io.heif_items import is_premultiplied, primary_colour_c
 from vdsr_app.core.image_io.opened import HDR_NOTE, Header, RawPicture, frames_note, mode_text
 from vdsr_app.core.image_io.picture_file import PictureFile
 from vdsr_app.core.image_io.samples import scale_depth
+from vdsr_app.core.image_io.tiff_colours import Stored
 from vdsr_app.core.image_io.tiff_file import TiffInfo, extract_exif, read_info
 from vdsr_app.core.image_io.xmp import orientation_of
 from vdsr_app.core.picture import Pixels
@@ -65,7 +66,13 @@ class VipsPicture:
             raise UnsupportedFormatError(
                 "This is a camera raw file.", path=file.path, hint="Develop it to TIFF or JPEG first."
             )
-        self._image, self._kept = _open(file, source_format)
+        if self._tiff.colours.unreadable:
+            raise UnsupportedFormatError(
+                f"This TIFF picture has {self._tiff.colours.unreadable}, which cannot be read.",
+                path=file.path,
+                hint="Save it as ordinary RGB first.",
+            )
+        self._image, self._kept = _open(file, source_format, self._tiff.colours.rgb_at)
         self._kind = self._kind_of_colour()
         self._exif = self._exif_block()
         self._xmp = self._tiff.xmp or self._blob("xmp-data") or self._raw_profile("xmp")
@@ -95,7 +102,7 @@ class VipsPicture:
     def _kind_of_colour(self) -> str:
         """One of the keys of `_COLOUR_BANDS`."""
         interpretation, bands = self._image.interpretation, self._image.bands
-        if interpretation in _LAB and bands >= 3:
+        if bands >= 3 and (interpretation in _LAB or self._tiff.colours.stored in (Stored.CIE_LAB, Stored.ICC_LAB)):
             return "Lab"
         if self._image.format not in ("uchar", "ushort", "uint"):
             raise UnsupportedFormatError(
@@ -103,6 +110,8 @@ class VipsPicture:
                 path=self._file.path,
                 hint="Convert it to 16-bit integers first.",
             )
+        if self._tiff.colours.stored in (Stored.GRAY, Stored.WHITE_ZERO):
+            return "gray"
         if interpretation == _CMYK and bands >= 4:
             return _CMYK
         if interpretation in _RGB | {"multiband"} and bands >= 3:
@@ -119,7 +128,7 @@ class VipsPicture:
         image, tiff = self._image, self._tiff
         extra = image.bands - _COLOUR_BANDS[self._kind]
         has_alpha = extra > 0 and (tiff.has_alpha or self._format is not SourceFormat.TIFF)
-        deep = image.format in ("ushort", "uint", "short", "float")
+        deep = image.format in ("ushort", "uint", "float")
         stored = self._field("bits-per-sample") or {"uint": 32}.get(image.format, 16 if deep else 8)
         kind = "CMYK" if self._kind == _CMYK else self._kind
         if self._field("palette") or tiff.is_palette:
@@ -206,32 +215,30 @@ class VipsPicture:
         return cmyk.icc_transform("srgb", input_profile="cmyk", **settings)
 
     def _apart(self) -> tuple[Any, Any]:
-        """The colours, and the other bands or None: libvips would take these for 8 bits, and scale them to 16."""
+        """The colours as libvips knows them, and the other bands, which it would scale from 8 to 16 bits, or None."""
         image, count = self._image, _COLOUR_BANDS[self._kind]
         if image.bands == count:
-            return image, None
+            return tiff_colours.converted(image, self._tiff.colours), None
         colours = image.extract_band(0, n=count).copy(interpretation=image.interpretation)
-        others = image.extract_band(count, n=image.bands - count)
-        # Only the colours of 16-bit Lab are signed.
-        return colours, others.copy(format="ushort") if image.format == "short" else others
+        return tiff_colours.converted(colours, self._tiff.colours), image.extract_band(count, n=image.bands - count)
 
     def _plain(self, raw: RawPicture) -> Any:
         """The image as gray or RGB, with or without alpha, at 8 or 16 bits; notes what was changed."""
         image, deep = self._image, self.header.bits == 16
-        if self._kind == _CMYK:
+        colours, others = image, None
+        # Lab in floating point, which only libvips writes, is scaled as a whole.
+        if self._kind == _CMYK or self._tiff.colours.stored is not None:
             colours, others = self._apart()
-            image = _joined(self._cmyk_as_srgb(colours, raw), others)
+        if self._kind == _CMYK:
+            colours = self._cmyk_as_srgb(colours, raw)
         elif self._kind == "Lab":
             raw.notes.append(_LAB_CONVERTED)
-            # In floating point, as only libvips writes it, all bands are scaled as it expects.
-            colours, others = self._apart() if image.format == "short" else (image, None)
-            image = _joined(colours.colourspace("rgb16" if deep else "srgb"), others)
+            colours = colours.colourspace("rgb16" if deep else "srgb")
             raw.icc = None
-        elif image.format == "uint":
+        image = colours if others is None else colours.bandjoin(others)
+        if image.format == "uint":
             raw.notes.append(_DEPTH_REDUCED)
             image = (image >> 16).cast("ushort")
-        elif self._tiff.ycbcr is not None and image.format == "uchar":
-            image = vips.ycbcr_to_rgb(image, self._tiff.ycbcr)
         wanted = self.header.channels + int(self.header.has_alpha)
         if image.bands > wanted:
             if self._format is not SourceFormat.TIFF or self._tiff.extra_channels:
@@ -268,12 +275,14 @@ class VipsPicture:
                 pass
 
 
-def _joined(colours: Any, others: Any) -> Any:
-    return colours if others is None else colours.bandjoin(others)
+def _open(file: PictureFile, source_format: SourceFormat, rgb_at: int | None) -> tuple[Any, Any]:
+    """Open an image lazily; the second value returned must outlive every access to its pixels.
 
-
-def _open(file: PictureFile, source_format: SourceFormat) -> tuple[Any, Any]:
-    """Open an image lazily; the second value returned must outlive every access to its pixels."""
+    Args:
+        file: the picture's content.
+        source_format: its format.
+        rgb_at: as in `TiffColours`.
+    """
     pyvips = vips.load()
     name = _LOADERS[source_format]
     # "error" rejects truncated and inconsistent files but tolerates stray bytes that every viewer tolerates.
@@ -282,15 +291,19 @@ def _open(file: PictureFile, source_format: SourceFormat) -> tuple[Any, Any]:
         # Otherwise a strip of 50 MiB fails, and many programs write a picture as one strip. libtiff's allocations are
         # bounded by the file length, tiles by libvips, and `TiffInfo.block_bytes` reports strip sizes beforehand.
         options["unlimited"] = True
-    if file.data is not None:
+    if file.data is not None and rgb_at is None:
         return pyvips.Operation.call(f"{name}_buffer", file.data, **options), None
     stream = file.stream
 
     def on_read(size: int) -> bytes:
         try:
-            return stream.read(size)
+            at = stream.tell()
+            part = stream.read(size)
         except (OSError, ValueError):
             return b""
+        if rgb_at is None or not at <= rgb_at < at + len(part):
+            return part
+        return part[: rgb_at - at] + tiff_colours.RGB_BYTE + part[rgb_at - at + 1 :]
 
     def on_seek(offset: int, whence: int) -> int:
         # Damaged files make libvips seek to impossible offsets; an exception cannot leave a callback.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from mmap import mmap
 from typing import BinaryIO
 
@@ -23,6 +23,7 @@ from vdsr_app.core.image_io.exif import (
     Section,
     dpi_from,
 )
+from vdsr_app.core.image_io.tiff_colours import TiffColours, colours_of
 from vdsr_app.core.image_io.tiff_directory import (
     Allowance,
     Branch,
@@ -39,15 +40,15 @@ from vdsr_app.core.image_io.tiff_directory import (
 
 _SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 0xFE, 0x14A, 0xC612
 _COMPRESSION, _PHOTOMETRIC, _SAMPLES_PER_PIXEL, _EXTRA_SAMPLES = 0x103, 0x106, 0x115, 0x152
-_YCBCR_COEFFICIENTS, _YCBCR_SUBSAMPLING, _XMP = 0x211, 0x212, 0x2BC
+_XMP = 0x2BC
 _WIDTH, _HEIGHT, _BITS_PER_SAMPLE = 0x100, 0x101, 0x102
 _ROWS_PER_STRIP, _STRIP_BYTES, _PLANES, _TILE_BYTES = 0x116, 0x117, 0x11C, 0x145
-_PALETTE, _YCBCR = 3, 6
+_PALETTE = 3
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 4: 1, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3}  # samples by photometric interpretation
-_UNCOMPRESSED, _JPEG_COMPRESSIONS = 1, (6, 7)
+_UNCOMPRESSED = 1
 _WHOLE_STRIP_COMPRESSIONS = (34887, 50001)  # LERC and WebP, whose strips are decoded in one go
 _COUNT_DTYPES = {3: "u2", 4: "u4", 16: "u8"}
-_UNSPECIFIED, _BT601 = 0, (0.299, 0.587, 0.114)
+_UNSPECIFIED = 0
 
 _DESCRIPTIVE_TAGS = frozenset(
     {
@@ -80,7 +81,7 @@ class TiffInfo:
         has_alpha: the first extra channel is transparency, which it is unless declared as unspecified data.
         extra_channels: samples per pixel beyond the colours.
         is_palette: colours come from a table.
-        ycbcr: luma coefficients of red, green and blue if the decoder returns Y, Cb, Cr instead of RGB, else None.
+        colours: how to read the colours.
         is_camera_raw: the pixels are a preview; the picture itself is raw sensor data.
         xmp: XMP packet, or None.
         block_bytes: bytes of the largest strip or tile that libtiff must hold to decode a row, apart from those that
@@ -92,7 +93,7 @@ class TiffInfo:
     has_alpha: bool = False
     extra_channels: int = 0
     is_palette: bool = False
-    ycbcr: tuple[float, float, float] | None = None
+    colours: TiffColours = field(default_factory=TiffColours)
     is_camera_raw: bool = False
     xmp: bytes | None = None
     block_bytes: int = 0
@@ -122,7 +123,7 @@ def read_info(stream: BinaryIO) -> TiffInfo:
         extra > 0 and (not kinds or kinds[0] != _UNSPECIFIED),
         max(extra, 0),
         photometric == _PALETTE,
-        _plain_ycbcr(reader, entries) if photometric == _YCBCR else None,
+        colours_of(reader, entries),
         _DNG_VERSION in entries or (reduced and _SUB_IFDS in entries),
         None if xmp is None else reader.raw(xmp),
         _block_bytes(stream, reader, entries),
@@ -147,15 +148,6 @@ def _block_bytes(stream: BinaryIO, reader: DirectoryReader, entries: Mapping[int
     )
     rows = min(height, reader.integer(entries.get(_ROWS_PER_STRIP)) or height)
     return max(stored, width * rows * samples * bits // 8)
-
-
-def _plain_ycbcr(reader: DirectoryReader, entries: Mapping[int, Entry]) -> tuple[float, float, float] | None:
-    """The luma coefficients of YCbCr that is neither JPEG nor subsampled, the only kind libvips does not convert."""
-    subsampling = reader.integers(entries.get(_YCBCR_SUBSAMPLING)) or (2, 2)
-    if reader.integer(entries.get(_COMPRESSION)) in _JPEG_COMPRESSIONS or subsampling != (1, 1):
-        return None
-    stated = reader.fractions(entries.get(_YCBCR_COEFFICIENTS))
-    return (stated[0], stated[1], stated[2]) if len(stated) == 3 and min(stated) > 0 else _BT601
 
 
 def extract_exif(stream: BinaryIO) -> bytes | None:

@@ -61,26 +61,6 @@ def from_array(samples: Pixels) -> Any:
     return image.copy(interpretation=("grey16" if deep else "b-w") if gray else ("rgb16" if deep else "srgb"))
 
 
-def ycbcr_to_rgb(image: Any, shares: tuple[float, float, float]) -> Any:
-    """Convert full-range 8-bit Y, Cb, Cr to R, G, B.
-
-    Args:
-        image: at least three bands of uchar, of which the first three are used.
-        shares: luma coefficients of red, green and blue, which sum to 1.
-
-    Source: TIFF 6.0, section 21, with the default ReferenceBlackWhite.
-    """
-    red, green, blue = shares
-    from_cr, from_cb = 2 - 2 * red, 2 - 2 * blue
-    matrix = [
-        [1, 0, from_cr],
-        [1, -blue * from_cb / green, -red * from_cr / green],
-        [1, from_cb, 0],
-    ]
-    centred = image.extract_band(0, n=3).linear([1, 1, 1], [0, -128, -128])
-    return centred.recomb(load().Image.new_from_array(matrix)).rint().cast("uchar").copy(interpretation="srgb")
-
-
 def to_array(image: Any, token: CancelToken | None, allocate: Allocator = in_memory) -> Pixels:
     """Run an image's pipeline and return its samples, as (H, W, C) uint8 or uint16.
 
