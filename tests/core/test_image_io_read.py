@@ -656,6 +656,14 @@ def test_colour_codes_of_png_become_a_profile(tmp_path: Path) -> None:
     assert shown.getpixel((0, 0)) == pytest.approx((255, 0, 0), abs=4)
 
 
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+def test_hdr_png_is_read_with_a_note(tmp_path: Path, transfer: int, name: str) -> None:
+    data = _png(17, 11, 8, 2, RGB8.tobytes(), (b"cICP", bytes([9, transfer, 0, 1])))
+    picture = image_io.read(_written(tmp_path / "h.png", data))
+    np.testing.assert_array_equal(picture.pixels, RGB8)
+    assert any(f"HDR picture ({name})" in note for note in picture.source.notes)
+
+
 @pytest.mark.parametrize("name", ["r.png", "r.jpg", "r.tif", "r.bmp"])
 def test_resolution_is_read_and_none_when_absent(tmp_path: Path, name: str) -> None:
     image = Image.fromarray(RGB8)

@@ -261,6 +261,8 @@ class VipsPicture:
             case SourceFormat.PNG:
                 png = png_chunks.read_info(stream)
                 raw.dpi = png.dpi
+                if raw.icc is None and png.cicp is not None and png.cicp[1] in HDR_TRANSFERS:
+                    raw.notes.append(HDR_NOTE.format(HDR_TRANSFERS[png.cicp[1]]))
                 raw.icc = raw.icc or profile_for_png(png, channels)
             case SourceFormat.TIFF:
                 raw.dpi = self._tiff.dpi
