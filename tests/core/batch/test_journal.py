@@ -68,6 +68,15 @@ def test_source_compression_round_trips(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_text_with_names_that_are_not_unicode_round_trips(tmp_path: Path) -> None:
+    item = replace(ITEM, model="/models/caf\udce9.safetensors", note="A file caf\udce9.png already exists.")
+    journal = Journal(tmp_path)
+    journal.begin(BatchOptions(tmp_path))
+    journal.add([item])
+    assert list(journal.items()) == [item]
+    journal.close()
+
+
 def test_reads_jpeg_quality_numbers_of_earlier_versions(folder: Path) -> None:
     with contextlib.closing(sqlite3.connect(folder / FILE_NAME)) as connection:
         connection.execute("ALTER TABLE items RENAME COLUMN compression TO jpeg_quality")

@@ -270,6 +270,16 @@ def test_existing_option_applies_to_files_made_elsewhere(held: Held) -> None:
     assert held.results() == ["a-2_vdsr_x2.png", "a_vdsr_x2.png"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are valid Unicode there")
+def test_file_in_the_way_whose_name_is_not_unicode_is_named_in_the_outcome(held: Held, tmp_path: Path) -> None:
+    held.picture(os.fsdecode(b"caf\xe9.png"))
+    held.output.mkdir()
+    (held.output / os.fsdecode(b"caf\xe9_vdsr_x2.png")).write_bytes(b"mine")
+    assert held.run().skipped == 1
+    write_report(held.output, tmp_path / "report.csv")
+    assert r"caf\udce9_vdsr_x2.png already exists" in (tmp_path / "report.csv").read_text("utf-8-sig")
+
+
 def test_results_beside_their_sources_are_skipped_until_edited(held: Held) -> None:
     held.picture("a.png")
     held.renew(output=held.source)

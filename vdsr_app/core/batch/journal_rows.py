@@ -33,9 +33,9 @@ def row_of(item: Item, folder: Path) -> tuple[object, ...]:
         None if target is None else target.width,
         None if target is None else target.height,
         None if target is None else target.scale,
-        item.model,
+        _stored_text(item.model),
         str(item.state),
-        item.note,
+        _stored_text(item.note),
         item.disk_bytes,
         item.seconds,
     )
@@ -54,12 +54,26 @@ def item_of(row: tuple[object, ...], folder: Path) -> Item:
         to_path(output, folder),  # type: ignore[arg-type]
         facts,
         target,
-        model,  # type: ignore[arg-type]
+        _text(model),
         State(state),  # type: ignore[arg-type]
-        note,  # type: ignore[arg-type]
+        _text(note),
         disk_bytes,  # type: ignore[arg-type]
         seconds,  # type: ignore[arg-type]
     )
+
+
+def _stored_text(text: str) -> str | bytes:
+    """Text as SQLite takes it: as bytes if it names a file whose name is not valid Unicode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text)
+    return text
+
+
+def _text(stored: object) -> str:
+    """Inverse of `_stored_text`."""
+    return os.fsdecode(stored) if isinstance(stored, bytes) else str(stored)
 
 
 def _compression(stored: object) -> Compression | None:

@@ -40,17 +40,17 @@ def _table(items: Iterable[Item]) -> bytes:
                 _shown(str(item.source)),
                 _shown(str(item.output)) if item.has_output else "",
                 item.state.value,
-                item.note,
+                _shown(item.note),
                 *((item.facts.width, item.facts.height) if item.facts.width else ("", "")),
                 *(("", "") if target is None else (target.width, target.height)),
-                item.model,
+                _shown(item.model),
                 f"{item.seconds:.3f}" if item.seconds else "",
             )
         )
     return text.getvalue().encode("utf-8-sig")
 
 
-def _shown(name: str) -> str:
-    """A name made encodable, and safe from being taken for a formula by a spreadsheet."""
-    name = name.encode("utf-8", "backslashreplace").decode("utf-8")
-    return f"'{name}" if name[:1] in "=+-@" else name
+def _shown(text: str) -> str:
+    """A name, or text that may hold one, made encodable and safe from being taken for a formula by a spreadsheet."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return f"'{text}" if text[:1] in "=+-@" else text
