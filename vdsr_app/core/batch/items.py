@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from vdsr_app.core.compression import Compression
 from vdsr_app.core.job import TargetSize
+
+_LAST_NS = 2**63 - 1
+"""In the year 2262; file systems have later ones."""
 
 
 class State(StrEnum):
@@ -31,11 +35,16 @@ class Stamp:
 
     Attributes:
         size: in bytes.
-        mtime_ns: time of the last modification, in nanoseconds since 1970.
+        mtime_ns: time of the last modification, in nanoseconds since 1970, within what SQLite can store.
     """
 
     size: int
     mtime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """The state in which a file was found; impossible dates, as faulty drives have them, count as the last one."""
+        return cls(status.st_size, max(-_LAST_NS, min(status.st_mtime_ns, _LAST_NS)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,6 @@ def journal_error(folder: Path, error: Exception) -> VdsrError:
 def stamp_of(path: Path) -> Stamp | None:
     """State of a file, None if it does not exist."""
     try:
-        status = path.stat()
+        return Stamp.of(path.stat())
     except (OSError, ValueError):
         return None
-    return Stamp(status.st_size, status.st_mtime_ns)

@@ -187,8 +187,7 @@ class Planner:
 def probe_source(path: Path) -> SourceFacts:
     """What is known about a file without decoding it; never raises, and never blocks on a pipe."""
     try:
-        status = path.stat()
-        stamp = Stamp(status.st_size, status.st_mtime_ns)
+        stamp = Stamp.of(path.stat())
     except (OSError, ValueError):
         stamp = None
     try:
