@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pytestqt.qtbot import QtBot
 
 from vdsr_app.control import CancelToken, PauseGate
-from vdsr_app.core.batch import Batch, BatchEvent, BatchOptions, BatchReport, Item, SourceFacts
+from vdsr_app.core import image_io
+from vdsr_app.core.batch import Batch, BatchEvent, BatchOptions, BatchReport, Item, SourceFacts, State
 from vdsr_app.core.batch.events import Planned, Progress
+from vdsr_app.errors import UnreadablePictureError
 from vdsr_app.workers import batch as module
 from vdsr_app.workers import batch_jobs, thumbnails
 from vdsr_app.workers.batch import BatchService
@@ -84,6 +87,27 @@ def test_oldest_thumbnail_requests_are_dropped_when_too_many_wait(
     assert dropped == paths[:6]
     decoder.proceed.set()
     qtbot.waitUntil(lambda: made == paths[6:], timeout=WAIT_MS)
+
+
+def test_plan_tries_again_what_could_not_be_read(
+    qtbot: QtBot, service: BatchService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = tmp_path / "in" / "a.png"
+    picture.parent.mkdir()
+    Image.new("RGB", (8, 8)).save(picture)
+    states, probe = [], image_io.probe
+    for reachable in (False, True):
+
+        def read_header(path: Path, reachable: bool = reachable) -> image_io.PictureInfo:
+            if not reachable:
+                raise UnreadablePictureError("The disk could not read the file.", path=path)
+            return probe(path)
+
+        monkeypatch.setattr(image_io, "probe", read_header)
+        with qtbot.waitSignal(service.planned, timeout=WAIT_MS) as planned:
+            service.plan([picture.parent], BatchOptions(tmp_path / "out"))
+        states += [each.state for each in planned.args[0].items]
+    assert states == [State.FAILED, State.QUEUED]
 
 
 class Runs:

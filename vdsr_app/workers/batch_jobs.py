@@ -21,6 +21,7 @@ from vdsr_app.core.batch import (
     unfinished,
     write_report,
 )
+from vdsr_app.core.batch.journal_view import stamp_of
 from vdsr_app.workers.preload import load_network
 from vdsr_app.workers.runner import JobContext
 
@@ -111,14 +112,8 @@ def _remembering(facts: dict[Path, SourceFacts]) -> Callable[[Path], SourceFacts
 
     def probe(path: Path) -> SourceFacts:
         known = facts.get(path)
-        try:
-            status = path.stat()
-            current = known is not None and known.stamp is not None
-            if current and known is not None and known.stamp is not None:
-                current = (status.st_size, status.st_mtime_ns) == (known.stamp.size, known.stamp.mtime_ns)
-        except (OSError, ValueError):
-            current = False
-        if known is None or not current:
+        # What could not be read is tried again: a network drive may be back, or a permission granted.
+        if known is None or known.error or known.stamp is None or stamp_of(path) != known.stamp:
             known = facts[path] = probe_source(path)
         return known
 
