@@ -93,6 +93,17 @@ def test_scan_raises_cancelled_when_its_token_is_cancelled(tmp_path: Path) -> No
         list(Scanner(tmp_path / "out", recursive=True).scan([tmp_path], token))
 
 
+def test_scan_stops_within_a_folder_and_between_given_files(tmp_path: Path) -> None:
+    given = [touch(tmp_path / "in" / f"{number}.png") for number in range(3)]
+    for inputs in ([tmp_path / "in"], given):
+        token = CancelToken()
+        found = Scanner(tmp_path / "out", recursive=True).scan(inputs, token)
+        assert next(found).path == given[0]
+        token.cancel()
+        with pytest.raises(Cancelled):
+            next(found)
+
+
 def test_natural_key_is_unique_and_orders_numbers_by_value() -> None:
     mixed = ["a1", "A1", "a01", "a10", "a9", "²", "a²"]
     assert len({natural_key(name) for name in mixed}) == len(mixed)

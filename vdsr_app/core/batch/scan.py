@@ -55,12 +55,14 @@ class Scanner:
 
         Args:
             inputs: files and folders.
-            token: checked at each folder.
+            token: checked at each file and folder: on a slow network drive each takes a while.
 
         Raises:
             Cancelled: through `token`.
         """
         for given in inputs:
+            if token is not None:
+                token.raise_if_cancelled()
             identity = _identity(given)
             if os.path.isdir(given):
                 yield from self._folder(given, Path(), os.path.realpath(given), {identity}, token)
@@ -79,6 +81,8 @@ class Scanner:
             token.raise_if_cancelled()
         files, folders = _entries(folder)
         for path in files:
+            if token is not None:
+                token.raise_if_cancelled()
             status = _status(path)
             if status is None or not stat.S_ISREG(status.st_mode) or not _is_inside(path, root):
                 continue
