@@ -16,7 +16,7 @@ import tracemalloc
 from collections import Counter, namedtuple
 from collections.abc import Callable
 from dataclasses import fields, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
@@ -351,6 +351,21 @@ def test_planned_is_true_once_all_added_pictures_are_reported(held: Held) -> Non
     batch.run()
     assert known[0] == ("Planned", False)
     assert batch.planned
+
+
+def test_many_files_given_again_are_not_each_compared_with_all(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [held.picture(f"{number}.png", side=2) for number in range(60)]
+    compared, equal = [], PurePath.__eq__
+
+    def compare(one: PurePath, other: object) -> bool:
+        compared.append(1)
+        return bool(equal(one, other))
+
+    for _ in range(2):
+        held.batch.add(given)
+    monkeypatch.setattr(PurePath, "__eq__", compare)
+    assert held.batch.run().done == len(given)
+    assert len(compared) < len(given) ** 2 / 4
 
 
 def test_pause_stops_the_work_and_cancel_ends_the_batch(held: Held) -> None:

@@ -220,7 +220,7 @@ class Batch:
     def _plan_all(self) -> None:
         try:
             while (inputs := self._next_inputs()) is not None:
-                written = self._journal.inputs()
+                written = set(self._journal.inputs())  # a set, as thousands of files may be given one by one
                 self._journal.add_inputs([each for each in inputs if each not in written])
                 for chunk in in_chunks(self._survey.find(inputs, self._token), _CHUNK):
                     self._token.raise_if_cancelled()
