@@ -40,6 +40,7 @@ from vdsr_app.core.batch import (
     WaitsForRoom,
     disk,
     probe_source,
+    tally,
     unfinished,
     write_report,
 )
@@ -606,6 +607,48 @@ def test_batch_waits_when_the_disk_fills_while_a_picture_is_read(held: Held, mon
         for wanted in (lambda event: isinstance(event, FoundRoom), is_end("a.png", State.DONE))
     )
     assert found < done
+
+
+def test_wait_for_disk_space_ends_when_its_picture_fails(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    held.picture("a.png")
+    errors = [OSError(errno.ENOSPC, "full"), OSError(errno.EROFS, "read-only")]
+
+    def fail(folder: Path) -> scratch.Allocator:
+        raise SaveError("The file could not be written.") from errors.pop(0)
+
+    monkeypatch.setattr(scratch, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(scratch, "on_disk", fail)
+    monkeypatch.setattr(disk, "_TRY_AGAIN_S", 0.01)
+    assert held.run().failed == 1
+    reported = [type(event) for event in held.events if isinstance(event, WaitsForRoom | FoundRoom)]
+    assert reported == [WaitsForRoom, FoundRoom]
+
+
+def test_clock_of_a_paused_batch_stays_stopped_when_there_is_disk_space_again(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held.picture("a.png")
+    free, now = [10], [0.0]
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage(1, 1, free[0]))
+    monkeypatch.setattr(tally, "Pace", lambda: Pace(lambda: now[0]))
+
+    def on_event(event: BatchEvent) -> None:
+        match event:
+            case WaitsForRoom():
+                held.pause.pause()
+                free[0] = 10**12
+            case FoundRoom():
+                now[0] += 1000
+            case Progress():
+                held.pause.resume()
+            case _:
+                pass
+
+    options = BatchOptions(held.output, UpscaleSettings(Target(value=2.0), model="vdsr"))
+    batch = Batch(options, on_event, pause=held.pause, do_files=module.run_locally(held))  # type: ignore[arg-type]
+    batch.add([held.source])
+    report = batch.run()
+    assert (report.done, report.seconds) == (1, 0)
 
 
 def test_full_disk_while_writing_does_not_repeat_the_computation(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -336,6 +336,7 @@ class Batch:
                 ended = replace(item, state=State.DONE, target=event.target, seconds=event.seconds.total)
                 self._settle(ended, self._made(ended))
             case FileFailed():
+                self._found_room(item)  # it waits no more
                 logger.info("%s failed: %s", item.source, event.error)
                 self._settle(replace(item, state=State.FAILED, note=event.error.words))
 
@@ -364,8 +365,8 @@ class Batch:
         self._tell_progress(item, 1, 1)
 
     def _tell_progress(self, item: Item, done_px: int, total_px: int) -> None:
-        self._tally.set_stalled(self._pause.paused)
         with self._changed:
+            self._tally.set_stalled(self._pause.paused)
             if item.number in self._at_work:
                 self._tally.reach(item, done_px, total_px)
             progress = self._tally.progress(item.number, done_px, total_px)
@@ -382,7 +383,7 @@ class Batch:
         self._disk.wait_to_try_again(job.output.parent, needed, error.words)
 
     def _found_room(self, item: Item) -> None:
-        """End the wait of a picture that is making progress again."""
+        """End the wait of a picture that is making progress again, or has failed."""
         with self._changed:
             waited = item.number in self._without_room
             self._without_room.discard(item.number)
@@ -390,7 +391,8 @@ class Batch:
             self._disk.found_room()
 
     def _on_waiting(self, event: WaitsForRoom | FoundRoom) -> None:
-        self._tally.set_stalled(isinstance(event, WaitsForRoom))
+        with self._changed:
+            self._tally.set_stalled(isinstance(event, WaitsForRoom) or self._pause.paused)
         self._tell(event)
 
     def _write_down(self, write: Callable[[], None]) -> None:
