@@ -50,6 +50,7 @@ from vdsr_app.core.batch.journal_view import FILE_NAME, reading
 from vdsr_app.core.batch.pace import Pace
 from vdsr_app.core.batch.plan import totals
 from vdsr_app.core.job import FileFormat, Metadata, SaveOptions, Target, UpscaleSettings
+from vdsr_app.core.models import find_model
 from vdsr_app.errors import Cancelled, SaveError, UsageError, WeightsError
 
 WAIT_S = 20.0
@@ -186,6 +187,23 @@ def test_repeated_batch_does_only_new_or_changed_pictures(held: Held) -> None:
     }
     assert (held.output / "d_vdsr_x2.png").read_bytes() == b"the person's own now"
     assert held.engine.tiles > tiles
+
+
+def test_model_replaced_while_its_first_picture_is_made_remakes_the_result(held: Held, tmp_path: Path) -> None:
+    held.picture("a.png")
+    model = tmp_path / "mine.safetensors"
+    shutil.copy(find_model("vdsr").path, model)
+    settings = UpscaleSettings(Target(value=2.0), model=str(model))
+    held.renew(settings=settings)
+    held.engine.hold()
+    thread = held.in_thread()
+    assert held.engine.begun.wait(WAIT_S)
+    shutil.copy(find_model("photo").path, model)
+    held.engine.gate = threading.Semaphore(10**6)
+    thread.join(WAIT_S)
+    for done in (1, 0):
+        held.renew(settings=settings)
+        assert held.run().done == done
 
 
 def test_same_name_from_another_folder_does_not_replace_a_result(held: Held, tmp_path: Path) -> None:

@@ -25,12 +25,13 @@ WAIT_S = 20.0
 
 
 class HeldEngine:
-    """An engine whose residual is `added` everywhere, 0 by default; `gate` is acquired before each tile."""
+    """An engine whose residual is `added` everywhere, 0 by default; each tile sets `begun` and acquires `gate`."""
 
     kind, precision = "cpu", "fp32"
 
     def __init__(self) -> None:
         self.gate = threading.Semaphore(10**6)
+        self.begun = threading.Event()
         self.tiles = 0
         self.added = 0.0
 
@@ -47,6 +48,7 @@ class HeldEngine:
         return lambda: self.residual(luma, tile, token, self_ensemble=self_ensemble)
 
     def residual(self, luma, tile: Tile, token=None, *, self_ensemble=False):
+        self.begun.set()
         while not self.gate.acquire(timeout=0.01):
             token.raise_if_cancelled()
         self.tiles += 1

@@ -74,7 +74,11 @@ class KnownOutputs:
             return False
 
     def recipe(self, item: Item) -> str:
-        """See `journal.recipe_of`."""
+        """See `journal.recipe_of`; a model counts as its file was at the first call.
+
+        Raises:
+            WeightsError: there is no such model.
+        """
         if item.model not in self._digests:
             with find_model(item.model).path.open("rb") as file:
                 self._digests[item.model] = hashlib.file_digest(file, "sha256").hexdigest()

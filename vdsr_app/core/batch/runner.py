@@ -281,6 +281,8 @@ class Batch:
         if not item.state.is_outcome:
             try:
                 refuse_overwriting_source(item.output, [item.source])
+                # Before the network reads the model's file, so that a file replaced meanwhile is not taken for it.
+                self._survey.outputs.recipe(item)
             except VdsrError as error:
                 item = replace(item, state=State.FAILED, note=error.words)
         if item.state.is_outcome:
