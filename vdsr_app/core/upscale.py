@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MAX_STAGE_SCALE = 4.0
 """Largest factor in one stage; the network was trained for no more, so larger ones take two stages."""
 
+_FAINT = 1 / 32
+"""Contrast, as a fraction of full scale, that a network may smooth away: specks on the scan of an empty page."""
+
 _BLOCK_PX = 512
 _TOLERANCE = 1e-6
 
@@ -155,7 +158,7 @@ def upscale_picture(
         UsageError: the target is outside the supported range.
         PictureTooLargeError: the result does not fit into memory.
         SaveError: `allocate` is on a disk that is full.
-        NonFiniteOutputError: the network gave NaN, infinity, or one flat colour for a picture that is not flat.
+        NonFiniteOutputError: the network gave NaN, infinity, or one flat colour for a picture that has others.
         DeviceError: no device could do it.
         Cancelled: `token` was cancelled.
     """
@@ -180,7 +183,8 @@ def upscale_picture(
         )
         planes = out
     result = replace(picture, pixels=planes.pixels, alpha=planes.alpha)
-    if _is_flat(result) and not _is_flat(picture):
+    flat = _only_colour(result)
+    if flat is not None and _only_colour(picture) is None and not _is_near(picture, flat):
         raise NonFiniteOutputError(
             "The result is one flat colour, though the picture is not; it was discarded.",
             hint="Choose another model, or the precision fp32.",
@@ -252,20 +256,36 @@ class _Stage:
             self._on_tile(TileResult(core.x, core.y, pixels, shown, progress.done_px, progress.total_px))
 
 
-def _is_flat(picture: Picture) -> bool:
-    """Whether all visible pixels have one colour, as hidden ones get another; stops at the first row that differs."""
+def _only_colour(picture: Picture) -> Pixels | None:
+    """(C,), the colour of all visible pixels, black if there are none; None at the first row that differs.
+
+    Hidden pixels do not count, as they get another colour.
+    """
     even: Pixels | None = None  # (W, C): comparing whole rows is many times as fast as each pixel with one
     for number, row in enumerate(picture.pixels):
         if even is not None and np.array_equal(row, even):
             continue
-        shown = row if picture.alpha is None else row[picture.alpha[number] > 0]  # (n, C)
+        shown = _shown(picture, number)
         if len(shown) == 0:
             continue
         if even is None:
             even = np.broadcast_to(shown[0], row.shape).copy()
         if not (shown == even[0]).all():
-            return False
-    return True
+            return None
+    return np.zeros(picture.pixels.shape[2], picture.pixels.dtype) if even is None else even[0]
+
+
+def _is_near(picture: Picture, colour: Pixels) -> bool:
+    """Whether no visible pixel differs from `colour`, (C,), by more than `_FAINT`."""
+    most = _FAINT * np.iinfo(picture.pixels.dtype).max
+    rows = (_shown(picture, number) for number in range(picture.height))
+    return all(len(shown) == 0 or np.abs(shown.astype(np.int32) - colour).max() <= most for shown in rows)
+
+
+def _shown(picture: Picture, row: int) -> Pixels:
+    """(n, C), the visible pixels of a row."""
+    pixels: Pixels = picture.pixels[row]
+    return pixels if picture.alpha is None else pixels[picture.alpha[row] > 0]
 
 
 def _quantised(values: FloatPixels, dtype: np.dtype[Any], rescale: float = 1.0) -> Pixels:

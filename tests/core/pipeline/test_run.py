@@ -228,6 +228,18 @@ def test_flat_result_is_rejected_unless_source_is_flat(pipeline: Pipeline) -> No
     assert not (pipeline.folder / "out" / "0.png").exists()
 
 
+@pytest.mark.parametrize(("speck", "end"), [(253, "FileDone"), (200, "FileFailed")])
+def test_flat_result_is_accepted_if_it_lacks_only_faint_specks(pipeline: Pipeline, speck: int, end: str) -> None:
+    page = np.full((20, 20, 3), 255, np.uint8)
+    page[7, 9] = speck
+    Image.fromarray(page).save(pipeline.folder / "empty page.png")
+    for added, expected in ((5.0, end), (-5.0, "FileFailed")):  # all white, all black
+        pipeline.engine.added = added
+        pipeline.events.clear()
+        pipeline.run(pipeline.jobs(pipeline.folder / "empty page.png"))
+        assert pipeline.ends() == [(0, expected)]
+
+
 def on_transparency(path: Path, *colours: int) -> Path:
     """Stripes of some grays on transparent black."""
     pixels = np.zeros((20, 20, 4), np.uint8)
