@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vdsr_app.core.job import FileFormat, Target
-from vdsr_app.core.naming import collision_key, plan_outputs, results_among
+from vdsr_app.core.naming import NameFacts, NameTemplate, collision_key, plan_outputs, results_among
 
 OUT = Path("/out")
 
@@ -17,6 +17,14 @@ def names(*sources: str) -> list[str]:
     planned = plan_outputs(paths, OUT, ["vdsr"] * len(paths), Target(value=2.0), FileFormat.PNG)
     assert all(each.output.parent == OUT for each in planned)
     return [each.output.name for each in planned]
+
+
+@pytest.mark.parametrize("template", ["{folder}_{name}", "{name}_{folder}", "{folder}"])
+def test_copies_stay_distinct_where_the_name_of_the_folder_leaves_no_room(template: str) -> None:
+    facts = NameFacts("photo", "vdsr", "x2", folder="f" * 252)
+    filled = [NameTemplate(template).fill(facts, ".png", copy) for copy in range(1, 12)]
+    assert len(set(filled)) == len(filled)
+    assert all(len(name) <= 255 and name.endswith(".png") for name in filled)
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,9 @@ class NameTemplate:
             if not (named and name):
                 break
             name = name[:-1]
+        if named:  # nothing of the source's name is left, and the cut must not take the number
+            stem, ending = self._filled(replace(facts, name="")), number + ending
+            room = MAX_NAME_BYTES - len(os.fsencode(ending))
         while len(os.fsencode(stem)) > room:
             stem = stem[:-1]
         return stem + ending
