@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
+import torch
 
 from vdsr_app import paths
 from vdsr_app.core.batch import BatchOptions, Item, SourceFacts, State, estimate, plan_of
 from vdsr_app.core.batch.estimate import known_mpx_per_s
-from vdsr_app.core.job import TargetSize
+from vdsr_app.core.ensemble import positions_that_differ
+from vdsr_app.core.job import TargetSize, UpscaleSettings
 from vdsr_app.core.measurements import Measurement, key_of, use
+from vdsr_app.core.models import find_model
 from vdsr_app.core.network import VDSR, VDSRConfig
-from vdsr_app.core.weights import save_weights
+from vdsr_app.core.weights import load_weights, save_weights
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +96,28 @@ def test_plan_estimates_duration_and_disk_space_of_queued_pictures(
     assert plan_of(items, options).lacks_room
     monkeypatch.setattr(estimate, "free_bytes", lambda _: None)
     assert not plan_of(items, options).lacks_room
+
+
+def test_duration_with_self_ensemble_counts_its_passes(tmp_path: Path) -> None:
+    size = TargetSize(2000, 1500, 2.0)
+    items = [Item(0, tmp_path / "a.png", tmp_path / "a_x2.png", SourceFacts(None), size, "vdsr")]
+    measured(20, 64, "torch bf16", **{"torch bf16": 0.5})
+    own = shutil.copy(find_model("vdsr").path, tmp_path / "own.safetensors")
+    seconds = {
+        model: plan_of(items, BatchOptions(tmp_path, UpscaleSettings(model=model, self_ensemble=True))).seconds
+        for model in ("auto", "photo", str(own), "gone")
+    }
+    assert seconds == {"auto": pytest.approx(12.0), "photo": pytest.approx(12.0), str(own): None, "gone": None}
+    assert plan_of(items, BatchOptions(tmp_path, UpscaleSettings(model=str(own)))).seconds == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize("name", ["vdsr", "photo"])
+def test_self_ensemble_of_the_bundled_models_takes_the_passes_that_are_counted(name: str) -> None:
+    network = load_weights(find_model(name).path).model.double()
+
+    def added(luma: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        with torch.inference_mode():
+            inputs = torch.from_numpy(luma)[None, None].double()
+            return np.asarray((network(inputs) - inputs)[0, 0].numpy())
+
+    assert len(positions_that_differ(added)) == estimate._BUNDLED_PASSES

@@ -10,9 +10,13 @@ from vdsr_app.core.batch.items import Item, Totals
 from vdsr_app.core.batch.options import BatchOptions
 from vdsr_app.core.batch.plan import totals
 from vdsr_app.core.disk_space import free_bytes
-from vdsr_app.core.models import AUTO_MODEL, DEFAULT_MODEL, find_model
+from vdsr_app.core.job import UpscaleSettings
+from vdsr_app.core.models import AUTO_MODEL, DEFAULT_MODEL, ModelInfo, find_model
 from vdsr_app.core.weight_header import read_shape
 from vdsr_app.errors import WeightsError
+
+_BUNDLED_PASSES = 2
+"""Positions in which the bundled models differ (`core.ensemble`): their answers turn with the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,8 @@ class Plan:
         items: the planned pictures.
         totals: their totals.
         free_bytes: free space on the disk of the results, None if the system does not report it.
-        seconds: estimated duration, None if this machine's speed is not known yet.
+        seconds: estimated duration, None if it is not known how fast this machine is, or how often the self-ensemble
+            runs the model.
     """
 
     items: tuple[Item, ...]
@@ -41,8 +46,8 @@ def plan_of(items: Iterable[Item], options: BatchOptions) -> Plan:
     """Sum up planned pictures, with this machine's speed and free disk space as they are now."""
     items = tuple(items)
     found = totals(items, options)
-    rate = known_mpx_per_s(options.settings.model)
-    seconds = None if rate is None else found.output_px / 1e6 / rate
+    rate, passes = known_mpx_per_s(options.settings.model), _known_passes(options.settings)
+    seconds = None if rate is None or passes is None else passes * found.output_px / 1e6 / rate
     return Plan(items, found, free_bytes(options.output), seconds)
 
 
@@ -55,7 +60,21 @@ def known_mpx_per_s(model: str) -> float | None:
         model: as in `UpscaleSettings`; the models that "auto" chooses from share one shape.
     """
     try:
-        depth, width = read_shape(find_model(DEFAULT_MODEL if model == AUTO_MODEL else model).path)
+        depth, width = read_shape(_one_model(model).path)
     except WeightsError:
         return None
     return measurements.last_mpx_per_s(depth, width)
+
+
+def _known_passes(settings: UpscaleSettings) -> int | None:
+    """How often the network runs on each picture; None for the self-ensemble of a model that has not been tested."""
+    if not settings.self_ensemble:
+        return 1
+    try:
+        return _BUNDLED_PASSES if _one_model(settings.model).bundled else None
+    except WeightsError:
+        return None
+
+
+def _one_model(model: str) -> ModelInfo:
+    return find_model(DEFAULT_MODEL if model == AUTO_MODEL else model)
