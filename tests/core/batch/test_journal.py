@@ -129,3 +129,15 @@ def test_writing_to_a_damaged_page_raises_a_plain_error(folder: Path) -> None:
     journal = Journal(folder)
     with contextlib.closing(journal), pytest.raises(SaveError, match="damaged"):
         journal.add([ITEM])
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("max_page_count = 1", r"full\. Free some space"), ("query_only = ON", r"readonly database\. Check the disk")],
+)
+def test_failure_to_write_gives_a_hint_that_fits_its_cause(folder: Path, setting: str, words: str) -> None:
+    journal = Journal(folder)
+    with contextlib.closing(journal):
+        journal._connection.execute(f"PRAGMA {setting}")
+        with pytest.raises(SaveError, match=words):
+            journal.add([replace(ITEM, number=number, note="x" * 1000) for number in range(100)])

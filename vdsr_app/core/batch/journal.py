@@ -218,9 +218,9 @@ class Journal(JournalView):
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 if isinstance(error, sqlite3.OperationalError):
-                    raise SaveError(
-                        f"The journal cannot be written: {error}.", path=self._file, hint="Free some space."
-                    ) from error
+                    full = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+                    hint = "Free some space." if full else "Check the disk or the network, then resume the batch."
+                    raise SaveError(f"The journal cannot be written: {error}.", path=self._file, hint=hint) from error
                 if isinstance(error, sqlite3.DatabaseError):
                     raise journal_error(self._folder, error) from error
                 raise
