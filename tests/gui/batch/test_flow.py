@@ -88,13 +88,48 @@ def test_pictures_added_as_batch_ends_are_planned_afterwards(flow: BatchFlow, ba
     assert batch.asked[-1] == ("plan", Path("/in/late.png"))
 
 
-def test_pictures_added_as_batch_is_stopped_are_planned_afterwards(flow: BatchFlow, batch: Service) -> None:
+@pytest.mark.parametrize("end", ["stopped", "failed"])
+@pytest.mark.parametrize("begun", [True, False])
+def test_pictures_added_as_batch_breaks_off_are_part_of_it_when_resumed(
+    flow: BatchFlow, batch: Service, end: str, begun: bool
+) -> None:
+    first, late = Path("/in/a.png"), Path("/in/late.png")
+    run(flow, batch, first)
+    flow.add([Path("/in/b.png")])  # no plan holds it
+    if begun:
+        batch.events_received.emit((Planned((item(0, "a.png"),)),))
+    batch.takes_more = False
+    flow.add([late])
+    known: list[bool] = []
+    flow.stopped.connect(known.append)
+    if end == "stopped":
+        batch.stopped.emit(True)
+    else:
+        batch.failed.emit(ErrorReport("It failed."))
+    assert flow.phase is Phase.ENDED
+    assert known == ([False] if end == "stopped" else [])
+    flow.resume_last()
+    assert batch.asked[-1] == ("start", BatchOptions(OUT), begun, False, first, Path("/in/b.png"), late)
+
+
+def test_pictures_added_as_batch_breaks_off_are_planned_after_another_choice(flow: BatchFlow, batch: Service) -> None:
     run(flow, batch, Path("/in/a.png"))
     batch.takes_more = False
     flow.add([Path("/in/late.png")])
     batch.stopped.emit(True)
-    assert flow.phase is Phase.PLANNING
-    assert batch.asked[-1] == ("plan", Path("/in/late.png"))
+    flow.plan()
+    assert batch.asked[-1] == ("plan", Path("/in/a.png"), Path("/in/late.png"))
+
+
+def test_pictures_not_yet_planned_when_batch_stops_are_part_of_it_when_resumed(flow: BatchFlow, batch: Service) -> None:
+    """The journal records a folder when its turn to be planned has come."""
+    first, added = Path("/in"), Path("/more")
+    run(flow, batch, first)
+    batch.events_received.emit((Planned((item(0, "a.png"),)),))
+    flow.add([added])
+    batch.stopped.emit(False)
+    flow.resume_last()
+    assert batch.asked[-1] == ("start", BatchOptions(OUT), True, False, first, added)
 
 
 def test_pictures_added_as_batch_fails_are_planned_with_those_not_begun(flow: BatchFlow, batch: Service) -> None:

@@ -95,6 +95,7 @@ class BatchFlow(QObject):
         self._options: BatchOptions | None = None
         self._planned: tuple[Plan, BatchOptions | None] | None = None  # of everything that was added
         self._is_written = False  # in the journal of its folder, which may hold an older batch until then
+        self._knows_inputs = False  # that journal, of everything that was added
         self._at_work: dict[int, Item] = {}
         self._replan = QTimer(self)
         self._replan.setSingleShot(True)
@@ -127,6 +128,7 @@ class BatchFlow(QObject):
         if not paths:
             return
         self.outdated.emit()
+        self._knows_inputs = False
         running = self._phase is Phase.RUNNING
         if running and not self._service.add(paths):
             self._late += paths  # it has just ended
@@ -194,13 +196,12 @@ class BatchFlow(QObject):
             self._run(options, [], resume=True)
 
     def resume_last(self) -> None:
-        """Resume the last batch, or start it again if it had not begun."""
-        if self._options is None:
+        """Resume the last batch with everything that was added to it, or start it again if it had not begun."""
+        if self._options is None or self._phase is Phase.RUNNING:
             return
-        if self._is_written:
-            self.resume(self._options)
-        elif self._phase is not Phase.RUNNING:
-            self._run(self._options, self._inputs)
+        # What the journal knows as well is not found twice.
+        inputs = [] if self._is_written and self._knows_inputs else self._inputs
+        self._run(self._options, inputs, resume=self._is_written)
 
     @property
     def paused(self) -> bool:
@@ -281,28 +282,36 @@ class BatchFlow(QObject):
     def _on_ended(self, report: BatchReport) -> None:
         self._enter(Phase.ENDED)
         self.ended.emit(report)
-        self._add_late()
+        self._plan_late()
 
     def _on_stopped(self, planned: bool) -> None:
         self._requeue_work()
+        self._knows_inputs = planned and not self._late
+        self._keep_late()
         self._enter(Phase.ENDED)
-        self.stopped.emit(planned)
-        self._add_late()
+        self.stopped.emit(self._knows_inputs)
 
     def _on_failed(self, report: ErrorReport) -> None:
         self._requeue_work()
         if not self._is_written and self._planned is not None and self._planned[1] == self._options:
             self._enter(Phase.PLANNED)
             self.planned.emit(*self._planned)
+            self._plan_late()  # first, as it clears earlier messages, but must not clear this one
         else:
+            self._keep_late()
             self._enter(Phase.ENDED)
-        self._add_late()  # first, as it clears earlier messages, but must not clear this one
         self.failed.emit(report)
 
-    def _add_late(self) -> None:
-        """Plan what was added at the moment a batch ended, however it ended."""
+    def _plan_late(self) -> None:
+        """Plan what was added at the moment a batch ended or failed to begin."""
         late, self._late = self._late, []
         self.add(late)
+
+    def _keep_late(self) -> None:
+        """Keep what was added at the moment a batch broke off for when it is resumed: a plan would end that offer."""
+        if self._late:
+            self._inputs = list(dict.fromkeys([*self._inputs, *self._late]))
+            self._late, self._planned = [], None
 
     def _requeue_work(self) -> None:
         """Put the pictures that were in progress when the batch broke off back into the queue."""
