@@ -232,8 +232,9 @@ class TrainingCommands(QObject):
 
     def _on_stop(self) -> None:
         if self._watch is not None and self._switch_to_training_run():
+            self.show_followed()  # first, as it clears earlier messages, but must not clear why it cannot be stopped
             self._watch.stop()
-            self.show_followed()
+            self.page.wizard.refresh()
 
     def _switch_to_training_run(self) -> bool:
         """Switch to the training run if another one is on display; return False if it has ended meanwhile."""

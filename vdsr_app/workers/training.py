@@ -208,21 +208,23 @@ class TrainingService(QObject):
         self._follower.look_at(None)
         self._release_ended()
 
-    def pause(self) -> None:
+    # Each of these returns whether the request was passed on; if not, `job_failed` has reported why.
+
+    def pause(self) -> bool:
         """Pause the followed run; it reports `Paused` once it has paused."""
-        self._ask("pause")
+        return self._ask("pause")
 
-    def resume(self) -> None:
+    def resume(self) -> bool:
         """Continue a paused run; it reports `Resumed`. For one whose process has ended, use `start`."""
-        self._ask("run")
+        return self._ask("run")
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """Save the followed run and end its process; `Finished` follows."""
-        self._ask("stop")
+        return self._ask("stop")
 
-    def discard(self) -> None:
+    def discard(self) -> bool:
         """End the followed run and delete its folder; `Finished` with `discarded` follows."""
-        self._ask("discard")
+        return self._ask("discard")
 
     def set_when_window_ends(self, choice: WhenWindowEnds) -> None:
         """Choose whether the followed run continues without the window, or saves and stops, however the window ends."""
@@ -278,8 +280,8 @@ class TrainingService(QObject):
 
     # --- inside
 
-    def _ask(self, command: Command) -> None:
-        self._tell(replace(self._follower.wanted, command=command))
+    def _ask(self, command: Command) -> bool:
+        return self._tell(replace(self._follower.wanted, command=command))
 
     def _tell(self, control: Control) -> bool:
         try:

@@ -36,7 +36,7 @@ from vdsr_app.gui.settings import SettingsStore
 from vdsr_app.gui.training.step_list import Step
 from vdsr_app.gui.training.train_page import TrainPage
 from vdsr_app.gui.training.wizard import Wizard
-from vdsr_app.workers import training_errands
+from vdsr_app.workers import training_errands, training_follow
 from vdsr_app.workers.messages import OpenJob
 from vdsr_trainer.config_file import read_config
 from vdsr_trainer.presets import PRESETS
@@ -147,6 +147,28 @@ def test_menu_explains_disabled_stop_and_pauses_and_stops_run(
     c.train_stop.trigger()
     wait_for(qtbot, page.wizard, RunState.STOPPED)
     assert not c.train_stop.isEnabled()
+
+
+def test_menu_reports_stop_that_cannot_be_requested_and_run_can_be_stopped_later(
+    qtbot: QtBot, window: MainWindow, page: TrainPage, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(run: Path, *_: object) -> None:
+        raise SaveError("There is no space left on the disk.", path=run)
+
+    c, stop = window.commands, page.wizard.foot.primary
+    running(qtbot, page, pictures)
+    with monkeypatch.context() as patch:
+        patch.setattr(training_follow, "write_control", full)
+        for press in (stop.click, c.train_stop.trigger):
+            press()
+            assert "no space left" in page.banner.text
+            page.banner.dismiss()
+    assert c.train_stop.isEnabled()
+    assert stop.isEnabled()
+    c.train_stop.trigger()
+    assert not c.train_stop.isEnabled()
+    assert stop.toolTip() == "It is already stopping"
+    wait_for(qtbot, page.wizard, RunState.STOPPED)
 
 
 def test_menu_controls_training_run_while_another_run_is_viewed(

@@ -1,4 +1,4 @@
-"""Run watch: when it reports that a run has finished, with a service controlled by the test."""
+"""Run watch: when it reports that a run has finished, and pending requests; with a service controlled by the test."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Service(QObject):
     crashed = Signal(object)
     attached: Path | None = None
     following = False
+    writes = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,8 +35,12 @@ class Service(QObject):
     def detach(self) -> None:
         self.attached = None
 
-    def start(self, folder: Path, steps: int | None) -> None:
+    def start(self, folder: Path, steps: int | None) -> bool:
         self.attached = folder
+        return True
+
+    def stop(self) -> bool:
+        return self.writes
 
 
 @pytest.fixture
@@ -69,3 +74,17 @@ def test_watch_does_not_emit_finished_for_run_that_had_already_ended(
     watch.look_at(run)
     with qtbot.assertNotEmitted(watch.finished):
         service.state_changed.emit(run, RunState.FINISHED)
+
+
+def test_stop_that_could_not_be_requested_is_not_pending(service: Service, watch: RunWatch, run: Path) -> None:
+    """On a full disk, for example; otherwise it could not be requested again once there is space."""
+    watch.start(run)
+    service.state_changed.emit(run, RunState.RUNNING)
+    service.writes = False
+    watch.stop()
+    assert watch.asked == "run"
+    assert watch.state_text() == "Starting…"
+    service.writes = True
+    watch.stop()
+    assert watch.asked == "stop"
+    assert watch.state_text() == "Saving what it has learned…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -116,23 +117,19 @@ class RunWatch(QObject):
 
     def pause(self) -> None:
         """Pause the run."""
-        self._ask("pause")
-        self._service.pause()
+        self._ask("pause", self._service.pause)
 
     def resume(self) -> None:
         """End a pause."""
-        self._ask("run")
-        self._service.resume()
+        self._ask("run", self._service.resume)
 
     def stop(self) -> None:
         """Save and end the run."""
-        self._ask("stop")
-        self._service.stop()
+        self._ask("stop", self._service.stop)
 
     def discard(self) -> None:
         """End and delete the run; one without a process is left alone."""
-        self._ask("discard")
-        self._service.discard()
+        self._ask("discard", self._service.discard)
 
     def activity(self) -> Activity | None:
         """Status line for the other workspaces; None while the run is not alive."""
@@ -196,8 +193,10 @@ class RunWatch(QObject):
         self.asked: Command = "run"
         self._starts = False  # started here with no state reported yet; its end may be the first
 
-    def _ask(self, command: Command) -> None:
-        self.asked = command
+    def _ask(self, command: Command, send: Callable[[], bool]) -> None:
+        """Send a request; one that could not be sent, which the service has reported, can be made again."""
+        if send():
+            self.asked = command
         self.changed.emit()
 
     @Slot(object, object)
