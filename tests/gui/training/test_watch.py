@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from pytestqt.qtbot import QtBot
 
 from vdsr_app.gui.training.watch import RunWatch
+from vdsr_trainer.events import Finished
 from vdsr_trainer.presets import PRESETS
 from vdsr_trainer.runs import RunState, create_run
 
@@ -88,3 +89,16 @@ def test_stop_that_could_not_be_requested_is_not_pending(service: Service, watch
     watch.stop()
     assert watch.asked == "stop"
     assert watch.state_text() == "Saving what it has learned…"
+
+
+def test_stop_requested_while_log_is_read_stays_pending_after_end_of_earlier_part(
+    service: Service, watch: RunWatch, run: Path
+) -> None:
+    """As when a run that was stopped and resumed before is stopped by the menu while another one is on display."""
+    watch.look_at(run)
+    watch.stop()
+    service.event_received.emit(run, Finished(100, "", complete=False))
+    service.state_changed.emit(run, RunState.RUNNING)
+    assert watch.asked == "stop"
+    service.event_received.emit(run, Finished(200, "", complete=False))
+    assert watch.asked == "run"

@@ -212,7 +212,7 @@ class RunWatch(QObject):
                     pass
         if isinstance(event, Finished) and event.discarded:
             self.discarded.emit()
-        elif isinstance(event, Finished | Failed):
+        elif isinstance(event, Finished | Failed) and self.state is not None:  # else the end of an earlier part
             self.asked = "run"
         if not self._timer.isActive():
             self._timer.start()
