@@ -33,6 +33,7 @@ from vdsr_app import paths
 from vdsr_app.errors import SaveError
 from vdsr_app.gui.main_window import MainWindow
 from vdsr_app.gui.settings import SettingsStore
+from vdsr_app.gui.training.run_page import RunPage
 from vdsr_app.gui.training.step_list import Step
 from vdsr_app.gui.training.train_page import TrainPage
 from vdsr_app.gui.training.wizard import Wizard
@@ -265,6 +266,29 @@ def test_menu_and_resume_follow_end_of_run_while_another_is_viewed(
     assert not window.commands.train_pause.isEnabled()
     assert resume.isEnabled()
     assert page.wizard._watch.folder == other
+
+
+def test_run_that_cannot_be_resumed_says_why_and_shows_what_it_has_done(
+    qtbot: QtBot, page: TrainPage, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(run: Path, *_: object) -> None:
+        raise SaveError("There is no space left on the disk.", path=run)
+
+    behave("diverge")
+    wizard, watch = finished(qtbot, page, pictures), page.wizard._watch
+    steps = list(watch.history.steps)
+    notices: list[str] = []
+    watch.noticed.connect(notices.append)
+    monkeypatch.setattr("vdsr_app.workers.training.write_control", full)
+    wizard.resume(run_folders()[0], steps=400)
+    qtbot.waitUntil(lambda: watch.state is RunState.FINISHED, timeout=PATIENCE_MS)
+    assert watch.history.steps == steps
+    assert notices == []
+    assert wizard.step is Step.RUN
+    assert isinstance(wizard.run, RunPage)
+    assert "no space left" in wizard.run._trouble_words.text
+    assert wizard.foot.primary.text() == "Resume"
+    assert wizard.foot.primary.isEnabled()
 
 
 def test_status_line_shows_training_run_and_opens_it(
