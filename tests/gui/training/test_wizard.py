@@ -148,6 +148,25 @@ def test_empty_and_missing_folders_are_reported_at_once(qtbot: QtBot, page: Trai
     assert not page.wizard.steps.button(Step.CHECK).isEnabled()
 
 
+@pytest.mark.parametrize("how", ["added again", "removed and added", "shown again"])
+def test_folder_filled_later_is_counted_again(qtbot: QtBot, page: TrainPage, tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "birds"
+    page.new_training([str(folder)])
+    pictures = page.wizard.pictures
+    qtbot.waitUntil(lambda: pictures.found == 0)
+    make_pictures(folder)
+    if how == "shown again":
+        page.show_home()
+        page.new_training()
+    else:
+        if how == "removed and added":
+            next(b for b in pictures.findChildren(QToolButton) if "Remove birds" in b.accessibleName()).click()
+        pictures.add_folders([str(folder)])
+    qtbot.waitUntil(lambda: pictures.found == 14)
+    assert page.wizard.foot.primary.isEnabled()
+    assert page.wizard.steps.button(Step.CHECK).isEnabled()
+
+
 # Check
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from vdsr_app.gui.icons import IconLabel
@@ -101,8 +102,9 @@ class PicturesPage(Page):
             self.add_folders([chosen])
 
     def add_folders(self, folders: Sequence[str]) -> None:
-        """Add folders to the list."""
+        """Add folders to the list; one that is there already is counted again, as it may hold pictures by now."""
         if folders:
+            self._forget_counts(folders)
             self._last_folder = str(Path(folders[-1]).parent)
             self._draft.set_folders([*self._draft.config.data, *folders])
 
@@ -110,6 +112,16 @@ class PicturesPage(Page):
         """Count again, as files may have been added or removed."""
         self._counts.clear()
         self._on_pictures_changed()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Count again what was empty or missing when the page was last shown."""
+        super().showEvent(event)
+        self._forget_counts([folder for folder, number in self._counts.items() if number <= 0])
+        self._on_pictures_changed()
+
+    def _forget_counts(self, folders: Iterable[str]) -> None:
+        for folder in folders:
+            self._counts.pop(folder, None)
 
     def _build_validation(self) -> None:
         self._validation = ElidedLabel()
@@ -141,6 +153,7 @@ class PicturesPage(Page):
 
     def _on_pictures_changed(self) -> None:
         config = self._draft.config
+        self._forget_counts(self._counts.keys() - config.data)
         self._show_rows()
         if config.validation:
             self._validation.setText(printable(config.validation))
