@@ -546,6 +546,42 @@ def test_selected_runs_can_be_compared_and_saved_as_csv(
     assert page.shown is page.runs
 
 
+@pytest.mark.parametrize("what", ["_compare", "_duplicate"])
+def test_what_was_requested_from_list_does_not_replace_page_opened_meanwhile(
+    qtbot: QtBot, page: TrainPage, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    read, gate = threading.Event(), threading.Event()
+
+    def slowly(work: Callable[..., object]) -> Callable[..., object]:
+        def wait(*arguments: object) -> object:
+            gate.wait(PATIENCE_MS / 1000)
+            read.set()
+            return work(*arguments)
+
+        return wait
+
+    for name in ("read_histories", "read_settings"):
+        monkeypatch.setattr(training_errands, name, slowly(getattr(training_errands, name)))
+    first = make_run("First")
+    make_run("Second")
+    listed(qtbot, page, 2)
+    page.runs.select(first)
+    if what == "_compare":
+        page.runs.list.selectAll()
+    action = getattr(page.runs, what)
+    (action.click if isinstance(action, QAbstractButton) else action.trigger)()
+    page.new_training()
+    page.wizard.draft.set_title("Mine")
+    asked = answer(monkeypatch, "Discard")
+    gate.set()
+    qtbot.waitUntil(read.is_set)
+    with qtbot.waitSignal(page._service.desk.listed):  # what was read before has been reported then
+        page._service.desk.list_runs(paths.runs_dir())
+    assert asked == []
+    assert page.shown is page.wizard
+    assert page.wizard.draft.title == "Mine"
+
+
 def test_curves_are_saved_as_png_and_csv_and_failure_is_reported(
     qtbot: QtBot, page: TrainPage, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

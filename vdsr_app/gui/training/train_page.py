@@ -227,7 +227,8 @@ class TrainPage(QWidget):
         self._service.desk.read_settings(run)
 
     def _on_settings_read(self, run: RunInfo, config: TrainConfig) -> None:
-        if not self.wizard.may_give_up_draft():
+        # On a slow disk, the user may have left the list meanwhile.
+        if self.shown is not self.runs or not self.wizard.may_give_up_draft():
             return
         self.wizard.begin(like=config, preset=run.preset)
         self._show(self.wizard)
@@ -257,6 +258,8 @@ class TrainPage(QWidget):
         self._service.desk.read_histories([(run.title, run.folder) for run in runs])
 
     def _on_histories(self, runs: tuple[tuple[str, RunHistory], ...]) -> None:
+        if self.shown is not self.runs:
+            return  # long logs take seconds to read, and the user has left the list meanwhile
         # Imported late because it loads pyqtgraph.
         from vdsr_app.gui.training.compare_page import ComparePage
 
