@@ -98,6 +98,16 @@ def test_time_axis_shows_only_runs_of_known_pace(plot: RunsPlot) -> None:
     assert [s.ink for s in plot.plot.content.series] == ["run 0", "run 1"]
 
 
+def test_time_axis_can_be_zoomed_to_minutes_of_a_run_of_hours(plot: RunsPlot) -> None:
+    plot.set_runs([("Slow", finished(1000, 3.5 * 3600))])
+    choose(plot, "Against steps or time", "Time")
+    assert plot.plot.spec.x_title == "Time (h)"
+    for _ in range(10):
+        plot.plot.zoom(0.7)
+    low, high = plot.plot.view[0]
+    assert high - low < 0.2
+
+
 def test_pace_s_returns_seconds_per_step_or_none() -> None:
     assert pace_s(finished(1000, 500.0)) == 0.5
     going = make_history(1000)  # 600 s left for 4000 steps

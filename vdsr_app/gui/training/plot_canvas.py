@@ -23,6 +23,8 @@ from vdsr_app.gui.training.plot_view import PlotView
 
 MIN_RIGHT_PX = 16
 _NEW_SCREEN = (QEvent.Type.Show, QEvent.Type.DevicePixelRatioChange, QEvent.Type.ScreenChangeInternal)
+_LEAST_STEPS = 4.0
+"""Zooming in ends here on an axis of whole numbers."""
 _DOTS_UP_TO = 48
 """Curves of at most this many points show each as a dot."""
 
@@ -188,7 +190,7 @@ class PlotCanvas(pg.GraphicsView):  # type: ignore[misc]
             xMax=x1 + width,
             yMin=y0 - 20 * height,
             yMax=y1 + 20 * height,
-            minXRange=min(4.0, width),
+            minXRange=min(_LEAST_STEPS, width) if self._bottom.whole else 1e-3 * width,
             minYRange=1e-4 * height,
         )
 
