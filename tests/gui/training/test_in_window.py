@@ -6,12 +6,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtCore import QItemSelectionModel, QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage, QPainter
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -19,6 +20,7 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QLineEdit,
     QSlider,
+    QStyleOptionViewItem,
     QToolButton,
     QWidget,
 )
@@ -510,6 +512,26 @@ def test_another_run_can_be_viewed_until_train_workspace_is_left(
     window.workspaces.show_page(window.page)
     qtbot.waitUntil(lambda: "birds robust" in window.status._training.text(), timeout=PATIENCE_MS)
     assert page.wizard._watch.folder == folder
+
+
+def test_list_shows_and_tells_screen_readers_percentage_of_each_run(page: TrainPage) -> None:
+    class Recorder(QPainter):
+        def drawText(self, *arguments: Any) -> None:
+            drawn.append(arguments[-1])
+
+    drawn: list[str] = []
+    info = describe_run(make_run("First"))
+    runs = [replace(info, folder=info.folder / str(step), step=step, steps=101) for step in range(102)]
+    page.runs.show_runs(runs)
+    image = QImage(200, 30, QImage.Format.Format_RGB32)
+    painter = Recorder(image)
+    told = []
+    for item in page.runs._items():
+        index = page.runs.list.indexFromItem(item, 2)
+        page.runs.list.itemDelegateForColumn(2).paint(painter, QStyleOptionViewItem(), index)
+        told.append(index.data(Qt.ItemDataRole.AccessibleTextRole))
+    painter.end()
+    assert drawn == told == [f"{100 * step // 101} %" for step in range(102)]
 
 
 def test_results_can_be_exported_from_run_list(

@@ -32,7 +32,8 @@ from vdsr_trainer.runs import RunInfo, RunState
 _ALIVE = (RunState.RUNNING, RunState.PAUSED)
 _NAME, _STATE, _PROGRESS, _DATE, _GAIN = range(5)
 _INFO = Qt.ItemDataRole.UserRole
-_SHARE = Qt.ItemDataRole.UserRole + 1
+_PERCENT = Qt.ItemDataRole.UserRole + 1
+_SPOKEN = Qt.ItemDataRole.AccessibleTextRole
 
 
 class RunsPanel(QWidget):
@@ -305,8 +306,8 @@ class _ProgressDelegate(QStyledItemDelegate):
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
         super().paint(painter, option, index)
-        share = index.data(_SHARE)
-        if share is None:
+        percent_done = index.data(_PERCENT)
+        if percent_done is None:
             return
         tokens = tokens_in_use()
         box: QRect = option.rect
@@ -316,12 +317,12 @@ class _ProgressDelegate(QStyledItemDelegate):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(tokens.pressed))
         painter.drawRoundedRect(bar, 2.5, 2.5)
-        bar.setWidth(round(self._BAR_WIDTH * share))
+        bar.setWidth(round(self._BAR_WIDTH * percent_done / 100))
         painter.setBrush(QColor(tokens.accent))
         painter.drawRoundedRect(bar, 2.5, 2.5)
         painter.setPen(QColor(tokens.text))
         words = box.adjusted(self._BAR_WIDTH + 19, 0, 0, -1)
-        painter.drawText(words, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, f"{int(100 * share)} %")
+        painter.drawText(words, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, f"{percent_done} %")
         painter.restore()
 
 
@@ -331,7 +332,9 @@ def _fill(item: QTreeWidgetItem, run: RunInfo) -> None:
     item.setText(_NAME, printable(run.title))
     item.setText(_STATE, word)
     item.setIcon(_STATE, icon(icon_name, color, inverts=False))
-    item.setData(_PROGRESS, _SHARE, percent(run.step, run.steps) / 100 if run.state is not RunState.DAMAGED else None)
+    done = None if run.state is RunState.DAMAGED else percent(run.step, run.steps)
+    item.setData(_PROGRESS, _PERCENT, done)
+    item.setData(_PROGRESS, _SPOKEN, None if done is None else f"{done} %")  # it has no text: the delegate draws it
     item.setToolTip(_PROGRESS, f"{count(run.step)} / {count(run.steps)}")
     item.setText(_DATE, date_text(run.created))
     item.setText(_GAIN, gain_text(run))
