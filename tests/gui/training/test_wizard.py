@@ -19,14 +19,15 @@ from vdsr_app.core.network import VDSR, VDSRConfig
 from vdsr_app.core.weights import save_weights
 from vdsr_app.errors import TrainingError
 from vdsr_app.gui.main_window import MainWindow
-from vdsr_app.gui.training.draft import OWN
+from vdsr_app.gui.training.draft import OWN, Draft
+from vdsr_app.gui.training.recipe_details import RecipeDetails
 from vdsr_app.gui.training.step_list import Step
 from vdsr_app.gui.training.train_page import TrainPage
 from vdsr_app.gui.training.wizard import Wizard
 from vdsr_app.workers import training_errands
 from vdsr_trainer.config_file import read_config
 from vdsr_trainer.events import Measured, Referenced
-from vdsr_trainer.presets import PRESETS, starting_from
+from vdsr_trainer.presets import DEFAULT_PRESET, PRESETS, starting_from
 from vdsr_trainer.run_files import read_control
 from vdsr_trainer.runs import RunState
 
@@ -247,6 +248,20 @@ def test_setting_without_effect_is_disabled_and_says_why(qtbot: QtBot, page: Tra
     wizard.draft.set_value(sampling="grid", epochs=3)
     assert not length.isEnabled()
     assert "decides how long" in length.toolTip()
+
+
+@pytest.mark.parametrize("steps", [150, 1000, 10_000, 12_000, 20_000, 90_000])
+@pytest.mark.parametrize("key", [Qt.Key.Key_Left, Qt.Key.Key_Right])
+def test_arrow_keys_change_duration_from_any_number_of_steps(qtbot: QtBot, steps: int, key: Qt.Key) -> None:
+    draft = Draft()
+    draft.set_measured(Measured(DEFAULT_PRESET, 0.5, 10**9, 1000))
+    details = RecipeDetails(draft)
+    qtbot.addWidget(details)
+    draft.set_value(steps=steps)
+    slider = named(details, "How long it learns")
+    for _ in range(10):
+        qtbot.keyClick(slider, key)
+    assert draft.config.steps > steps if key == Qt.Key.Key_Right else draft.config.steps < steps
 
 
 def test_changed_recipe_is_measured_again(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:

@@ -226,6 +226,7 @@ class _Duration(QWidget):
     def __init__(self, draft: Draft) -> None:
         super().__init__()
         self._draft = draft
+        self._moves = False
         self._slider = CalmSlider()
         self._slider.setRange(0, _SLIDER_STEPS)
         self._slider.setPageStep(_SLIDER_STEPS // 20)
@@ -253,7 +254,7 @@ class _Duration(QWidget):
         self._words.setText(about(cost[0]))
         share = math.log(max(cost[0], _SHORTEST_S) / _SHORTEST_S) / math.log(_LONGEST_S / _SHORTEST_S)
         self._slider.blockSignals(True)
-        if not self._slider.isSliderDown():
+        if not self._slider.isSliderDown() and not self._moves:
             self._slider.setValue(round(_SLIDER_STEPS * share))
         self._slider.blockSignals(False)
 
@@ -262,4 +263,7 @@ class _Duration(QWidget):
         if steps is None:
             return
         digits = 10 ** max(0, math.floor(math.log10(steps)) - 1)
+        # The steps are rounded more coarsely than the keyboard moves the slider, which must not be moved back.
+        self._moves = True
         self._draft.set_value(steps=min(100_000_000, max(1, round(steps / digits) * digits)))
+        self._moves = False
