@@ -19,6 +19,7 @@ from vdsr_app.core.network import VDSR, VDSRConfig
 from vdsr_app.core.weights import save_weights
 from vdsr_app.errors import TrainingError
 from vdsr_app.gui.main_window import MainWindow
+from vdsr_app.gui.parts import Choice
 from vdsr_app.gui.training.draft import OWN, Draft
 from vdsr_app.gui.training.recipe_details import RecipeDetails
 from vdsr_app.gui.training.step_list import Step
@@ -235,6 +236,26 @@ def test_invalid_value_is_reported_at_its_field_and_blocks_start(qtbot: QtBot, p
     wizard.recipe.details._reset.click()
     assert wizard.recipe.details.faults == []
     assert not wizard.draft.is_touched
+
+
+def test_value_that_another_setting_makes_valid_is_taken(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:
+    wizard = to_recipe(qtbot, page, pictures)
+    details, draft = wizard.recipe.details, wizard.draft
+    write(wizard, "jpeg_quality_min", "97")
+    write(wizard, "depth", "many")
+    assert len(details.faults) == 2
+    write(wizard, "jpeg_quality_max", "99")
+    assert details.faults == ["Enter a whole number."]
+    assert (draft.config.jpeg_quality_min, draft.config.jpeg_quality_max) == (97, 99)
+    write(wizard, "depth", "8")
+    assert wizard.foot.primary.isEnabled()
+    write(wizard, "width", "30")  # not a multiple of the symmetry's elements
+    assert not wizard.foot.primary.isEnabled()
+    symmetry = details.field("symmetry")
+    assert isinstance(symmetry, Choice)
+    symmetry.activated.emit(symmetry.findData("none"))
+    assert draft.config.width == 30
+    assert wizard.foot.primary.isEnabled()
 
 
 def test_setting_without_effect_is_disabled_and_says_why(qtbot: QtBot, page: TrainPage, pictures: Path) -> None:

@@ -105,6 +105,8 @@ class RecipeDetails(QWidget):
         return grid
 
     def _on_field_changed(self) -> None:
+        for field in self._fields.values():
+            field.try_again()
         self._reset.setVisible(self._draft.is_touched or bool(self.faults))
         self.changed.emit()
 
@@ -164,6 +166,15 @@ class _Field(QWidget):
         if isinstance(self.control, QLineEdit):
             self.control.setText(to_text(self._spec, self._draft.config))
 
+    def try_again(self) -> None:
+        """Take invalid input if it is valid by now, as what is allowed may depend on other settings."""
+        if not self.fault:
+            return
+        if isinstance(self.control, Choice):
+            self._try(from_text(self._spec, self.control.currentData()))
+        else:
+            self._take(self.control.text())
+
     def _choice(self) -> Choice:
         control = Choice(self._spec.label)
         for value, words in self._spec.choices.items():
@@ -182,15 +193,19 @@ class _Field(QWidget):
     def _on_activated(self, index: int) -> None:
         if isinstance(self.control, Choice):
             self._try(from_text(self._spec, self.control.itemData(index)))
+            self.changed.emit()
 
     def _on_edited(self, text: str) -> None:
+        self._take(text)
+        self.changed.emit()
+
+    def _take(self, text: str) -> None:
         try:
             value = from_text(self._spec, text)
         except ValueError as error:
             self._set_fault(str(error))
-            self.changed.emit()
-            return
-        self._try(value)
+        else:
+            self._try(value)
 
     def _try(self, value: object) -> None:
         former, self.fault = self.fault, ""
@@ -201,7 +216,6 @@ class _Field(QWidget):
         else:
             if former:
                 self._set_fault("")
-        self.changed.emit()
 
     def _set_fault(self, text: str) -> None:
         self.fault = text
