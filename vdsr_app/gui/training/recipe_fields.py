@@ -129,8 +129,10 @@ def counts(spec: FieldSpec, config: TrainConfig) -> bool:
 
 
 def in_words(spec: FieldSpec, message: str) -> str:
-    """A message of TrainConfig with the label in place of the key; shares in it are not converted to percent."""
-    return message.replace(spec.key, spec.label, 1)
+    """A message of TrainConfig with labels in place of keys; shares in it are not converted to percent."""
+    labels = {each.key: each.label for group in (duration_fields(), *field_groups().values()) for each in group}
+    message = message.replace(spec.key, spec.label, 1)
+    return re.sub(r"\b\w+(?= = )", lambda key: labels.get(key[0], key[0]), message)
 
 
 def _number(text: str) -> float:
