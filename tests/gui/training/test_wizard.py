@@ -293,6 +293,23 @@ def test_changed_recipe_is_measured_again(qtbot: QtBot, page: TrainPage, picture
     assert "800 MB" in wizard.recipe._own.text
 
 
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)  # raising a list above the window, offscreen
+def test_open_list_of_starts_keeps_its_place_when_cost_is_measured(
+    qtbot: QtBot, page: TrainPage, pictures: Path
+) -> None:
+    save_weights(VDSR(VDSRConfig(4, 8)), paths.user_models_dir() / "small.safetensors")
+    page.wizard._models.refresh()
+    wizard = to_recipe(qtbot, page, pictures)
+    qtbot.waitUntil(lambda: len(wizard.draft.measured) == 4, timeout=PATIENCE_MS)
+    box = wizard.recipe._start
+    assert (box.itemData(0), box.currentData()) == ("small", "")
+    box.showPopup()
+    qtbot.keyClick(box.view(), Qt.Key.Key_Home)
+    wizard._service.measured.emit(Measured("quick", 0.1, 800_000_000, 1))
+    qtbot.keyClick(box.view(), Qt.Key.Key_Return)
+    assert wizard.draft.config.start_from == "small"
+
+
 def to_recipe_changed_while_measured(qtbot: QtBot, page: TrainPage, pictures: Path) -> Wizard:
     """Choose a batch of two while a batch of four is being measured."""
     wizard = to_recipe(qtbot, page, pictures)

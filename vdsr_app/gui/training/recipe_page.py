@@ -213,24 +213,34 @@ class RecipePage(Page):
         return words.format(cost=self._cost_text(known, OWN))
 
     def _show_starts(self) -> None:
-        config = self._draft.config
-        self._start.clear()
-        for model in self._models.models:
-            if self._draft.shape(model.name) != (0, 0):
-                title = printable(model.title)
-                words = self.tr("{title}, comes with the program (recommended)") if model.bundled else "{title}"
-                self._start.addItem(words.format(title=title), model.name)
-        for start in self._draft.other_starts:
-            words = "{name}" if is_file_name(start) else self.tr("{name} (not installed)")
-            self._start.addItem(words.format(name=file_name(start)), start)
-        self._start.addItem(self.tr("Nothing: learn everything from scratch"), "")
-        self._start.setCurrentIndex(self._start.findData(config.start_from))
+        config, box = self._draft.config, self._start
+        entries = self._starts()
+        # Filling the list anew would lose the user's place in it while it is open.
+        if entries != [(box.itemText(row), box.itemData(row)) for row in range(box.count())]:
+            box.clear()
+            for words, start in entries:
+                box.addItem(words, start)
+        if box.currentData() != config.start_from:
+            box.setCurrentIndex(box.findData(config.start_from))
         why = self.tr("It has already learned from other pictures and adapts to yours: a good result much sooner.")
         if not config.start_from:
             why = self.tr("Takes several times as long to become good.") if self._start.count() > 1 else ""
         if self._draft.missing_model:
             why = self.tr("This network is no longer installed. Choose another start.")
         self._start_note.setText(why)
+
+    def _starts(self) -> list[tuple[str, str]]:
+        """Texts and names of the models to start from."""
+        entries = []
+        for model in self._models.models:
+            if self._draft.shape(model.name) != (0, 0):
+                title = printable(model.title)
+                words = self.tr("{title}, comes with the program (recommended)") if model.bundled else "{title}"
+                entries.append((words.format(title=title), model.name))
+        for start in self._draft.other_starts:
+            words = "{name}" if is_file_name(start) else self.tr("{name} (not installed)")
+            entries.append((words.format(name=file_name(start)), start))
+        return [*entries, (self.tr("Nothing: learn everything from scratch"), "")]
 
     def _on_fold_toggled(self, opened: bool) -> None:
         if opened:
