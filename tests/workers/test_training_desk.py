@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,13 +13,16 @@ from PySide6.QtCore import QDeadlineTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from vdsr_app.workers import training_errands
+from vdsr_app.workers import thumbnails, training_errands
+from vdsr_app.workers.runner import JobContext
 from vdsr_app.workers.training_desk import TrainingDesk
 from vdsr_app.workers.training_errands import NewRun
 from vdsr_trainer.config import TrainConfig
 from vdsr_trainer.config_file import read_config
 from vdsr_trainer.run_files import Control, write_control
 from vdsr_trainer.runs import create_run, describe_run
+
+WAIT_S = 20.0
 
 
 @pytest.fixture
@@ -56,6 +60,26 @@ def test_only_last_of_several_counts_is_reported(qtbot: QtBot, desk: TrainingDes
     desk.count_pictures([str(tmp_path / "none")])
     qtbot.waitUntil(lambda: reported != [])
     assert reported == [(-1,)]
+
+
+def test_new_run_does_not_wait_for_thumbnails(
+    qtbot: QtBot, desk: TrainingDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+
+    def slow(path: Path, _side_px: int, _context: JobContext) -> tuple[Path, None]:
+        gate.wait(WAIT_S)
+        return path, None
+
+    monkeypatch.setattr(thumbnails, "thumbnail", slow)
+    save(tmp_path / "pictures" / "a.png")
+    desk.make_thumbnails([tmp_path / "pictures" / "a.png"], 64)
+    config = TrainConfig(data=(str(tmp_path / "pictures"),))
+    try:
+        with qtbot.waitSignal(desk.created):
+            desk.create(NewRun(tmp_path / "runs", "Birds", "robust", config))
+    finally:
+        gate.set()
 
 
 def test_thumbnails_are_reduced_and_unreadable_pictures_skipped(

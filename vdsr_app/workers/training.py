@@ -82,7 +82,7 @@ class TrainingService(QObject):
     def __init__(
         self, parent: QObject | None = None, command: Callable[[], list[str]] = paths.training_command
     ) -> None:
-        """Start the three threads; no process is started and torch is not loaded.
+        """Start the threads; no process is started and torch is not loaded.
 
         Args:
             parent: owner.

@@ -1,4 +1,4 @@
-"""Small jobs around training in a thread of their own: lists of runs, counts of pictures, thumbnails, new runs."""
+"""Small jobs around training in threads of their own: lists of runs, counts of pictures, thumbnails, new runs."""
 
 from __future__ import annotations
 
@@ -46,9 +46,11 @@ class TrainingDesk(QObject):
     failed = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
-        """Start the thread."""
+        """Start the threads."""
         super().__init__(parent)
         self._errands = Errands("training errands", self)
+        # Thumbnails get a lane of their own: each decodes a whole picture, and a start must not wait for dozens.
+        self._small = Errands("training thumbnails", self)
         self._listed_root: Path | None = None
 
     def list_runs(self, root: Path) -> None:
@@ -65,10 +67,10 @@ class TrainingDesk(QObject):
 
     def make_thumbnails(self, paths: Sequence[Path], side_px: int) -> None:
         """Request small versions of these pictures, one signal each; earlier requests are cancelled."""
-        self._errands.cancel("thumbnail")
+        self._small.cancel("thumbnail")
         for path in paths:
             work = partial(thumbnails.thumbnail, path, side_px)
-            self._errands.submit("thumbnail", work, self._on_thumbnail, self.failed.emit)
+            self._small.submit("thumbnail", work, self._on_thumbnail, self.failed.emit)
 
     def read_histories(self, runs: Sequence[tuple[str, Path]]) -> None:
         """Read the complete logs of several runs; an earlier request is cancelled."""
@@ -109,13 +111,15 @@ class TrainingDesk(QObject):
         self._errands.submit("delete", work, self.deleted.emit, self.failed.emit, leaves_file=True)
 
     def start_closing(self) -> None:
-        """Cancel everything and ask the thread to end; no signal is emitted afterwards."""
+        """Cancel everything and ask the threads to end; no signal is emitted afterwards."""
         self.blockSignals(True)
-        self._errands.start_closing()
+        for lane in (self._errands, self._small):
+            lane.start_closing()
 
     def wait_closed(self, deadline: QDeadlineTimer) -> bool:
-        """Whether the thread ended in time."""
-        return self._errands.wait_closed(deadline)
+        """Whether the threads ended in time."""
+        ended = [lane.wait_closed(deadline) for lane in (self._errands, self._small)]
+        return all(ended)
 
     def _on_thumbnail(self, made: tuple[Path, Pixels | None]) -> None:
         if made[1] is not None:
