@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ from tests.gui.fakes import FakeService
 from tests.gui.questions import answer
 from tests.gui.training import stand_in
 from tests.gui.training.conftest import PATIENCE_MS, MakeTraining, behave, run_folders
+from tests.gui.training.plot_helpers import stepped
 from tests.gui.training.test_wizard import check, start, wait_for
 from vdsr_app import paths
 from vdsr_app.errors import SaveError
@@ -291,6 +293,19 @@ def test_run_that_cannot_be_resumed_says_why_and_shows_what_it_has_done(
     assert "no space left" in wizard.run._trouble_words.text
     assert wizard.foot.primary.text() == "Resume"
     assert wizard.foot.primary.isEnabled()
+
+
+@pytest.mark.parametrize(("speed", "words"), [(0.42, "0.420"), (math.nan, "–"), (310.4, "310")])  # noqa: RUF001
+def test_run_page_shows_small_and_unknown_speed(
+    qtbot: QtBot, page: TrainPage, pictures: Path, speed: float, words: str
+) -> None:
+    running(qtbot, page, pictures)
+    history, run = page.wizard._watch.history, page.wizard.run
+    history.add(stepped(int(history.step) + 1, samples_per_second=speed))
+    assert isinstance(run, RunPage)
+    run.refresh()
+    assert run._numbers.text().endswith(f" · {words} patches/s")
+    assert f"Speed: {words} patches/s" in {w.accessibleName() for w in run.findChildren(QWidget)}
 
 
 def test_status_line_shows_training_run_and_opens_it(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QLayout, QVBoxLayout, QWidget
@@ -11,7 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QLayout, QVBoxLayout, QWidget
 from vdsr_app.gui.sections import GROUP_GAP, SECTION_GAP, text_label
 from vdsr_app.gui.texts import bytes_text
 from vdsr_app.gui.training.plot_ticks import count_text, share_text, short_text
-from vdsr_app.gui.training.words import about, preparing_short
+from vdsr_app.gui.training.words import about, preparing_short, speed
 from vdsr_trainer.history import RunHistory
 
 _CELL_PX = 112
@@ -55,9 +53,7 @@ class RunFactsPanel(QWidget):
             for fact in (self._speed, self._rate, self._memory, self._device, self._waiting):
                 fact.say(_NOTHING)
         else:
-            speed = latest.samples_per_second
-            decimals_text = count_text(speed) if math.isfinite(speed) and speed >= 100 else short_text(speed)
-            self._speed.say(self.tr("{speed} patches/s").format(speed=decimals_text))
+            self._speed.say(speed(latest.samples_per_second))
             self._rate.say(short_text(latest.rate))
             self._memory.say(bytes_text(latest.memory_bytes) if latest.memory_bytes else _NOTHING)
             self._device.say(bytes_text(latest.device_memory_bytes) if has_device else _NOTHING)

@@ -13,11 +13,11 @@ from vdsr_app.gui.model_list import ModelList
 from vdsr_app.gui.parts import Choice, Note, ask, link
 from vdsr_app.gui.sections import GROUP_GAP, PANE_GAP, SECTION_GAP, ElidedLabel, text_label, upright_line
 from vdsr_app.gui.settings import SettingsStore
-from vdsr_app.gui.texts import number, report_details, report_text
+from vdsr_app.gui.texts import report_details, report_text
 from vdsr_app.gui.theme import set_role
 from vdsr_app.gui.training.save_curves import SaveCurvesButton
 from vdsr_app.gui.training.watch import RunWatch
-from vdsr_app.gui.training.words import percent, state_look, time_left
+from vdsr_app.gui.training.words import percent, speed, state_look, time_left
 from vdsr_app.workers.training import TrainingService
 from vdsr_trainer.runs import RunState
 
@@ -213,7 +213,7 @@ class RunPage(QWidget):
         if latest is not None and watch.state is RunState.RUNNING:
             if latest.seconds_left is not None:
                 parts.append(time_left(latest.seconds_left))
-            parts.append(self.tr("{rate} patches/s").format(rate=number(latest.samples_per_second)))
+            parts.append(speed(latest.samples_per_second))
         self._numbers.setText(" · ".join(parts))
         self.save.setEnabled(bool(watch.history.steps))
         self.save.setToolTip(

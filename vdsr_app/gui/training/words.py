@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 
 from PySide6.QtCore import QCoreApplication, QDateTime, QLocale
 
 from vdsr_app.gui.texts import bytes_text, number, scale_text
+from vdsr_app.gui.training.plot_ticks import count_text, short_text
 from vdsr_trainer.data.report import IssueKind
 from vdsr_trainer.events import Preparing
 from vdsr_trainer.runs import RunInfo, RunState
@@ -38,6 +40,13 @@ def about(seconds: float) -> str:
 def time_left(seconds: float) -> str:
     """Remaining time of a run, coarse enough not to fluctuate: "about 3 h left"."""
     return translate("TrainingWords", "{time} left").format(time=about(seconds))
+
+
+def speed(samples_per_second: float) -> str:
+    """Patches a second, with three significant digits if fewer than 100; a dash if unknown."""
+    large = math.isfinite(samples_per_second) and samples_per_second >= 100
+    text = count_text(samples_per_second) if large else short_text(samples_per_second)
+    return translate("TrainingWords", "{speed} patches/s").format(speed=text)
 
 
 def preparing(event: Preparing) -> str:
