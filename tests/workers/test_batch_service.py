@@ -1,4 +1,4 @@
-"""Batch service: only events of the current batch are emitted, and thumbnails do not delay a plan."""
+"""Batch service: only events of the current batch are emitted, and thumbnails and slow drives do not delay a plan."""
 
 from __future__ import annotations
 
@@ -71,6 +71,20 @@ def test_plan_does_not_wait_for_thumbnails_and_drops_pending_ones(
         decoder.proceed.set()
     assert made.args[0] == paths[2]
     assert decoder.started == [paths[0], paths[2]]
+
+
+def test_plan_does_not_wait_for_folder_of_last_batch(
+    qtbot: QtBot, service: BatchService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(batch_jobs, "look_for", lambda folder, context: answers.wait(WAIT_MS / 1000) and None)
+    service.look_for(tmp_path / "drive that is not reached")
+    try:
+        with qtbot.waitSignal(service.planned, timeout=WAIT_MS / 4):
+            service.plan([], BatchOptions(tmp_path / "out"))
+    finally:
+        with qtbot.waitSignal(service.found, timeout=WAIT_MS):
+            answers.set()
 
 
 def test_oldest_thumbnail_requests_are_dropped_when_too_many_wait(

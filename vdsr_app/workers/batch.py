@@ -139,8 +139,9 @@ class BatchService(QObject):
 
     def look_for(self, folder: Path) -> None:
         """Ask whether a folder holds a batch that can be resumed."""
-        self._errands.cancel("look")
-        self._errands.submit("look", partial(batch_jobs.look_for, folder), self.found.emit, self._on_look_failed)
+        # Not where plans are made: the folder of the last batch may be on a network drive that answers after a minute.
+        self._small.cancel("look")
+        self._small.submit("look", partial(batch_jobs.look_for, folder), self.found.emit, self._on_look_failed)
 
     def write_report(self, folder: Path, path: Path) -> None:
         """Write the outcome of each picture as a table."""
