@@ -329,6 +329,37 @@ def test_drag_out_is_not_requested_without_result(view: CompareView) -> None:
     assert asked == []
 
 
+@pytest.mark.parametrize("what", ["keys", "layers"])
+def test_drag_continues_from_zoom_changed_meanwhile(view: CompareView, what: str) -> None:
+    view.set_mode(CompareMode.SINGLE)
+    view.set_zoom(100)
+    QTest.mousePress(view, LEFT, Modifier.NoModifier, QPoint(202, 180))
+    QTest.mouseMove(view, QPoint(212, 180))
+    if what == "keys":
+        press(view, Key.Key_2)
+    else:  # bicubic is there in place of the picture itself
+        view.set_right(Layer("VDSR", MipPyramid.from_rgba(np.full((1200, 1600, 4), 255, dtype=np.uint8))))
+    zoom, before = view.zoom_percent, view.visible_region()
+    QTest.mouseMove(view, QPoint(212, 180))
+    assert view.visible_region() == before
+    QTest.mouseMove(view, QPoint(232, 180))
+    QTest.mouseRelease(view, LEFT, Modifier.NoModifier, QPoint(232, 180))
+    assert view.zoom_percent == zoom
+    after = view.visible_region()
+    assert before is not None
+    assert after is not None
+    assert after[0] == before[0] - 20 * 100 / zoom
+
+
+def test_fit_during_drag_is_kept(view: CompareView) -> None:
+    view.set_zoom(100)
+    QTest.mousePress(view, LEFT, Modifier.NoModifier, QPoint(100, 100))
+    press(view, Key.Key_0)
+    QTest.mouseMove(view, QPoint(120, 120))
+    QTest.mouseRelease(view, LEFT, Modifier.NoModifier, QPoint(120, 120))
+    assert view.fits
+
+
 def test_mode_change_ends_drag(view: CompareView) -> None:
     QTest.mousePress(view, LEFT, Modifier.NoModifier, QPoint(202, 100))
     view.set_mode(CompareMode.SIDE)

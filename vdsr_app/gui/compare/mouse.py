@@ -34,8 +34,8 @@ class ViewMouse:
         self._view = view
         self._drag: _Drag | None = None
         self._button = _Button.NoButton
-        self._start = QPointF()
-        self._camera = view.camera
+        self._start = self._last = QPointF()
+        self._camera = self._panned = view.camera
         self._grab_offset = 0.0
 
     def press(self, event: QMouseEvent) -> bool:
@@ -46,7 +46,8 @@ class ViewMouse:
         if drag is None:
             return False
         self._drag, self._button = drag, event.button()
-        self._start, self._camera = event.position(), self._view.camera
+        self._start = self._last = event.position()
+        self._camera = self._panned = self._view.camera
         if drag is _Drag.SPLIT:
             self._grab_offset = (self._view.handle_x() or 0.0) - event.position().x()
             self._view.set_grip_shown(False)
@@ -59,7 +60,7 @@ class ViewMouse:
             case _Drag.SPLIT:
                 self._view.set_split_at(position.x() + self._grab_offset)
             case _Drag.PAN:
-                self._view.pan_from(self._camera, position - self._start)
+                self._pan(position)
             case _Drag.OUT:
                 far = QGuiApplication.styleHints().startDragDistance()
                 if (position - self._start).manhattanLength() >= far:
@@ -102,8 +103,6 @@ class ViewMouse:
             self._view.step_zoom(angle // _NOTCH, event.position())
         else:
             self._view.zoom_by(2 ** (angle / (2 * _NOTCH)), event.position())
-        # A drag in progress continues from the new view.
-        self._start, self._camera = event.position(), self._view.camera
 
     def gesture(self, event: QNativeGestureEvent) -> bool:
         """Zoom by a pinch; a two-finger double tap toggles between fit and 100 %."""
@@ -129,6 +128,14 @@ class ViewMouse:
             shape = _Shape.ArrowCursor
         if view.cursor().shape() != shape:
             view.setCursor(shape)
+
+    def _pan(self, position: QPointF) -> None:
+        view = self._view
+        if view.camera != self._panned:
+            # Zoomed since the last move, or carried over to layers of another size: the drag continues from there.
+            self._start, self._camera = self._last, view.camera
+        view.pan_from(self._camera, position - self._start)
+        self._last, self._panned = position, view.camera
 
     def _drag_for(self, event: QMouseEvent) -> _Drag | None:
         view, position = self._view, event.position()
