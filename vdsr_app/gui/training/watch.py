@@ -51,7 +51,7 @@ class RunWatch(QObject):
         self._service = service
         self.folder: Path | None = None
         self._info: RunInfo | None = None
-        self.report: ErrorReport | None = None
+        self.state: RunState | None = None
         self._clear()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -108,9 +108,8 @@ class RunWatch(QObject):
         # Detach so that the log is read from its beginning and nothing is reported twice.
         self._service.detach()
         if not self._service.start(folder, steps):
-            report = self.report
-            self._clear()  # until the log has been read: what it holds is in the past, and none of it is news
-            self.report = report
+            # Unknown until the log has been read: what it holds is in the past, and none of it is news.
+            self.state, self._starts = None, False
             self._service.attach(folder)
 
     def leave(self) -> None:
@@ -193,8 +192,8 @@ class RunWatch(QObject):
 
     def _clear(self) -> None:
         self.history = RunHistory()
-        self.state: RunState | None = None
-        self.report = None
+        self.state = None
+        self.report: ErrorReport | None = None
         self.asked: Command = "run"
         self._starts = False  # started here with no state reported yet; its end may be the first
 
