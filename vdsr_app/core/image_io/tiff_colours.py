@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from vdsr_app.core.image_io import tiff_tags as tags
 from vdsr_app.core.image_io import vips
 from vdsr_app.core.image_io.tiff_directory import UNIT_BYTES, DirectoryReader, Entry
 
-_BITS_PER_SAMPLE, _COMPRESSION, _PHOTOMETRIC, _SAMPLES_PER_PIXEL, _PLANES = 0x102, 0x103, 0x106, 0x115, 0x11C
-_EXTRA_SAMPLES, _PREMULTIPLIED = 0x152, 1
-_YCBCR_COEFFICIENTS, _YCBCR_SUBSAMPLING = 0x211, 0x212
-_WHITE_ZERO, _BLACK_ZERO, _PALETTE, _CMYK, _YCBCR = 0, 1, 3, 5, 6
+_WHITE_ZERO, _BLACK_ZERO, _CMYK, _YCBCR = 0, 1, 5, 6
 _CIE_LAB, _ICC_LAB, _ITU_LAB = 8, 9, 10
-_JPEG_COMPRESSIONS = (6, 7)
+_JPEG_COMPRESSIONS, _PREMULTIPLIED = (6, 7), 1
 _BT601 = (0.299, 0.587, 0.114)
 
 RGB_BYTE = b"\2"
@@ -54,14 +52,15 @@ class TiffColours:
 
 def colours_of(reader: DirectoryReader, entries: Mapping[int, Entry]) -> TiffColours:
     """How to read the colours of the picture with these fields."""
-    photometric, bits = reader.integer(entries.get(_PHOTOMETRIC)), reader.integer(entries.get(_BITS_PER_SAMPLE)) or 1
+    photometric = reader.integer(entries.get(tags.PHOTOMETRIC))
+    bits = reader.integer(entries.get(tags.BITS_PER_SAMPLE)) or 1
     if photometric is None:
         return TiffColours()
-    rgb_at = _low_byte_at(reader, entries[_PHOTOMETRIC])
-    samples = reader.integer(entries.get(_SAMPLES_PER_PIXEL)) or 1
+    rgb_at = _low_byte_at(reader, entries[tags.PHOTOMETRIC])
+    samples = reader.integer(entries.get(tags.SAMPLES_PER_PIXEL)) or 1
     # libvips (8.18) mixes up the rows of separate planes wherever it converts samples while reading them.
-    in_planes = samples > 1 and reader.integer(entries.get(_PLANES)) == 2
-    extra = reader.integers(entries.get(_EXTRA_SAMPLES))
+    in_planes = samples > 1 and reader.integer(entries.get(tags.PLANES)) == 2
+    extra = reader.integers(entries.get(tags.EXTRA_SAMPLES))
     is_gray = photometric in (_WHITE_ZERO, _BLACK_ZERO)
     if _PREMULTIPLIED in extra and (bits == 32 or (bits == 16 and (photometric == _CMYK or (in_planes and is_gray)))):
         # libvips divides by alpha as if it had 8 bits.
@@ -73,12 +72,12 @@ def colours_of(reader: DirectoryReader, entries: Mapping[int, Entry]) -> TiffCol
     if photometric == _ITU_LAB:
         return TiffColours(unreadable="the colours of a fax (ITU Lab)")
     if photometric == _YCBCR and _is_plain_ycbcr(reader, entries):
-        stated = reader.fractions(entries.get(_YCBCR_COEFFICIENTS))
+        stated = reader.fractions(entries.get(tags.YCBCR_COEFFICIENTS))
         shares = (stated[0], stated[1], stated[2]) if len(stated) == 3 and min(stated) > 0 else _BT601
         return TiffColours(Stored.YCBCR, rgb_at, shares)
     if in_planes and is_gray and bits >= 8:
         return TiffColours(Stored.WHITE_ZERO if photometric == _WHITE_ZERO else Stored.GRAY, rgb_at)
-    if in_planes and (is_gray or photometric == _PALETTE):
+    if in_planes and (is_gray or photometric == tags.PALETTE):
         return TiffColours(unreadable="its transparency or other channels after the picture, not beside each pixel")
     return TiffColours()
 
@@ -103,8 +102,8 @@ def converted(samples: Any, colours: TiffColours) -> Any:
 
 def _is_plain_ycbcr(reader: DirectoryReader, entries: Mapping[int, Entry]) -> bool:
     """Whether YCbCr is neither JPEG nor subsampled, the only kind that libvips does not convert."""
-    subsampling = reader.integers(entries.get(_YCBCR_SUBSAMPLING)) or (2, 2)
-    return reader.integer(entries.get(_COMPRESSION)) not in _JPEG_COMPRESSIONS and subsampling == (1, 1)
+    subsampling = reader.integers(entries.get(tags.YCBCR_SUBSAMPLING)) or (2, 2)
+    return reader.integer(entries.get(tags.COMPRESSION)) not in _JPEG_COMPRESSIONS and subsampling == (1, 1)
 
 
 def _low_byte_at(reader: DirectoryReader, entry: Entry) -> int:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from vdsr_app.core.image_io import tiff_tags as tags
 from vdsr_app.core.image_io.exif import (
     EXIF_POINTER,
     GPS_POINTER,
@@ -39,11 +40,7 @@ from vdsr_app.core.image_io.tiff_directory import (
 )
 
 _SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 0xFE, 0x14A, 0xC612
-_COMPRESSION, _PHOTOMETRIC, _SAMPLES_PER_PIXEL, _EXTRA_SAMPLES = 0x103, 0x106, 0x115, 0x152
 _XMP = 0x2BC
-_WIDTH, _HEIGHT, _BITS_PER_SAMPLE = 0x100, 0x101, 0x102
-_ROWS_PER_STRIP, _STRIP_BYTES, _PLANES, _TILE_BYTES = 0x116, 0x117, 0x11C, 0x145
-_PALETTE = 3
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 4: 1, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3}  # samples by photometric interpretation
 _UNCOMPRESSED = 1
 _WHOLE_STRIP_COMPRESSIONS = (34887, 50001)  # LERC and WebP, whose strips are decoded in one go
@@ -108,9 +105,9 @@ def read_info(stream: BinaryIO) -> TiffInfo:
         return TiffInfo()
     orientation = reader.integer(entries.get(ORIENTATION))
     unit = reader.integer(entries.get(RESOLUTION_UNIT))
-    photometric = reader.integer(entries.get(_PHOTOMETRIC))
-    extra = (reader.integer(entries.get(_SAMPLES_PER_PIXEL)) or 1) - _COLOURS.get(photometric or 0, 1)
-    kinds = reader.integers(entries.get(_EXTRA_SAMPLES))
+    photometric = reader.integer(entries.get(tags.PHOTOMETRIC))
+    extra = (reader.integer(entries.get(tags.SAMPLES_PER_PIXEL)) or 1) - _COLOURS.get(photometric or 0, 1)
+    kinds = reader.integers(entries.get(tags.EXTRA_SAMPLES))
     reduced = bool((reader.integer(entries.get(_SUBFILE_TYPE)) or 0) & 1)
     xmp = entries.get(_XMP)
     return TiffInfo(
@@ -122,7 +119,7 @@ def read_info(stream: BinaryIO) -> TiffInfo:
         ),
         extra > 0 and (not kinds or kinds[0] != _UNSPECIFIED),
         max(extra, 0),
-        photometric == _PALETTE,
+        photometric == tags.PALETTE,
         colours_of(reader, entries),
         _DNG_VERSION in entries or (reduced and _SUB_IFDS in entries),
         None if xmp is None else reader.raw(xmp),
@@ -132,9 +129,9 @@ def read_info(stream: BinaryIO) -> TiffInfo:
 
 def _block_bytes(stream: BinaryIO, reader: DirectoryReader, entries: Mapping[int, Entry]) -> int:
     """See `TiffInfo`."""
-    compression = reader.integer(entries.get(_COMPRESSION)) or _UNCOMPRESSED
-    tiled, planes = _TILE_BYTES in entries, reader.integer(entries.get(_PLANES)) == 2
-    counts = entries.get(_TILE_BYTES if tiled else _STRIP_BYTES)
+    compression = reader.integer(entries.get(tags.COMPRESSION)) or _UNCOMPRESSED
+    tiled, planes = tags.TILE_BYTES in entries, reader.integer(entries.get(tags.PLANES)) == 2
+    counts = entries.get(tags.TILE_BYTES if tiled else tags.STRIP_BYTES)
     if compression == _UNCOMPRESSED and counts is not None and counts.count == 1 and not (tiled or planes):
         return 0  # libtiff splits such a strip into rows
     stored = stream.seek(0, os.SEEK_END)
@@ -144,9 +141,10 @@ def _block_bytes(stream: BinaryIO, reader: DirectoryReader, entries: Mapping[int
     if compression not in _WHOLE_STRIP_COMPRESSIONS or tiled:
         return stored
     width, height, samples, bits = (
-        reader.integer(entries.get(tag)) or 1 for tag in (_WIDTH, _HEIGHT, _SAMPLES_PER_PIXEL, _BITS_PER_SAMPLE)
+        reader.integer(entries.get(tag)) or 1
+        for tag in (tags.WIDTH, tags.HEIGHT, tags.SAMPLES_PER_PIXEL, tags.BITS_PER_SAMPLE)
     )
-    rows = min(height, reader.integer(entries.get(_ROWS_PER_STRIP)) or height)
+    rows = min(height, reader.integer(entries.get(tags.ROWS_PER_STRIP)) or height)
     return max(stored, width * rows * samples * bits // 8)
 
 
