@@ -60,9 +60,9 @@ class Scanner:
         Raises:
             Cancelled: through `token`.
         """
+        token = token or CancelToken()
         for given in inputs:
-            if token is not None:
-                token.raise_if_cancelled()
+            token.raise_if_cancelled()
             identity = _identity(given)
             if os.path.isdir(given):
                 yield from self._folder(given, Path(), os.path.realpath(given), {identity}, token)
@@ -74,15 +74,13 @@ class Scanner:
         return _identity(path) in self._seen
 
     def _folder(
-        self, folder: Path, below: Path, root: str, above: set[Identity | None], token: CancelToken | None
+        self, folder: Path, below: Path, root: str, above: set[Identity | None], token: CancelToken
     ) -> Iterator[Found]:
         """Yield files of one folder, then those of its subfolders; `above` are all folders on the way here."""
-        if token is not None:
-            token.raise_if_cancelled()
+        token.raise_if_cancelled()
         files, folders = _entries(folder)
         for path in files:
-            if token is not None:
-                token.raise_if_cancelled()
+            token.raise_if_cancelled()
             status = _status(path)
             if status is None or not stat.S_ISREG(status.st_mode) or not _is_inside(path, root):
                 continue
