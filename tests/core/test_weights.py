@@ -21,6 +21,7 @@ from vdsr_app.core.models import (
     find_model,
     install_model,
     installed_models,
+    model_digest,
     persistent_name,
 )
 from vdsr_app.core.network import VDSR, VDSRConfig, initialise
@@ -244,6 +245,11 @@ def test_hostile_safetensors_of_the_corpus_are_rejected(shared_dir: Path) -> Non
                 load_weights(shared_dir / "corpus" / name)
             checked += 1
     assert checked >= 5
+
+
+def test_digest_of_file_that_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"cannot be read: No such file"):
+        model_digest(tmp_path / "gone.safetensors")
 
 
 def test_header_contains_format_and_checksum(file: Path) -> None:

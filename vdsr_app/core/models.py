@@ -152,13 +152,26 @@ def install_model(path: Path) -> ModelInfo:
     return describe_model(target)
 
 
+def model_digest(path: Path) -> str:
+    """SHA-256 of a whole weight file, in hexadecimal.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"The file cannot be read: {error.strerror}.", path=path, hint=HINT) from error
+
+
 def check_file(info: ModelInfo) -> None:
     """Compare a bundled file with its line in SHA256SUMS.
 
     Raises:
-        WeightsError: it differs.
+        WeightsError: it differs, or cannot be read.
     """
-    if info.sha256 is not None and _file_sha256(info.path) != info.sha256:
+    if info.sha256 is not None and model_digest(info.path) != info.sha256:
         raise WeightsError(
             "The bundled model is damaged: it does not match SHA256SUMS.",
             path=info.path,
@@ -171,11 +184,6 @@ def _equal_files(one: Path, other: Path) -> bool:
         return filecmp.cmp(one, other, shallow=False)
     except OSError:
         return False  # it vanished since it was listed; an unreadable source fails when it is copied
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from vdsr_app.core.batch.journal_view import JournalView, Made, stamp_of
 from vdsr_app.core.batch.scan import Scanner
 from vdsr_app.core.identity import same_file
 from vdsr_app.core.job import UpscaleSettings
-from vdsr_app.core.models import find_model
+from vdsr_app.core.models import find_model, model_digest
 
 
 class KnownOutputs:
@@ -77,11 +76,10 @@ class KnownOutputs:
         """See `journal.recipe_of`; a model counts as its file was at the first call.
 
         Raises:
-            WeightsError: there is no such model.
+            WeightsError: there is no such model, or its file cannot be read.
         """
         if item.model not in self._digests:
-            with find_model(item.model).path.open("rb") as file:
-                self._digests[item.model] = hashlib.file_digest(file, "sha256").hexdigest()
+            self._digests[item.model] = model_digest(find_model(item.model).path)
         return recipe_of(replace(self._settings, model=""), self._digests[item.model])
 
     def _result_at(self, path: Path) -> Made | None:
